@@ -1,0 +1,272 @@
+"""Which cgroups a process is in, and which of them binds.
+
+Owns the formats of /proc/PID/cgroup, of the cgroup lines of /proc/PID/mountinfo and of the pids and
+memory controllers' files, for cgroup v1, v2, both mounted at once (hybrid) and cgroup namespaces.
+It must not know about processes' own numbers. Sources: Documentation/admin-guide/cgroup-v2.rst,
+Documentation/admin-guide/cgroup-v1/, kernel/cgroup/pids.c.
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import re
+from dataclasses import dataclass, replace
+
+from telemetry.held_file import HeldFile
+from telemetry.reading import Limit, LimitState, Usage
+
+
+@dataclass(frozen=True, slots=True)
+class CgroupMount:
+    """One mounted cgroup hierarchy; ``controllers`` is empty for v2, which names none."""
+
+    version: int
+    root: str
+    mountpoint: str
+    controllers: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class CgroupLocation:
+    """Where a controller's files for a process are: the cgroup's own folder first, then upwards."""
+
+    version: int
+    folders: tuple[str, ...]
+    """Folders of every visible level as the process sees them, the leaf first, the mount last."""
+
+
+# 8:pids:/docker/0123abcd         v1: hierarchy:controllers:path
+# 0::/user.slice                  v2: always hierarchy 0 without controllers
+def parse_membership(text: bytes) -> dict[str, str]:
+    """Return the path by controller of /proc/PID/cgroup; v2's path is under the key "".
+
+    A path may hold colons; ``name=systemd`` stands under its own name. Broken lines are left out.
+    """
+    paths: dict[str, str] = {}
+    for line in text.decode("utf-8", "surrogateescape").splitlines():
+        parts = line.split(":", 2)
+        if len(parts) == 3:
+            paths.update(dict.fromkeys(parts[1].split(","), parts[2].removesuffix(" (deleted)")))
+    return paths
+
+
+# 39 31 0:36 / /sys/fs/cgroup/pids rw,relatime shared:9 - cgroup cgroup rw,pids
+# 36 24 0:30 /docker/ab /sys/fs/cgroup rw,nosuid master:4 - cgroup2 cgroup rw,nsdelegate
+def parse_mounts(text: bytes) -> list[CgroupMount]:
+    """Return the cgroup mounts of /proc/PID/mountinfo, in its order."""
+    mounts = []
+    for line in text.decode("utf-8", "surrogateescape").splitlines():
+        before, separator, after = line.partition(" - ")
+        fields, source = before.split(" "), after.split(" ")
+        if not separator or len(fields) < 6 or len(source) < 3:
+            continue
+        if source[0] == "cgroup2":
+            version, controllers = 2, frozenset[str]()
+        elif source[0] == "cgroup":
+            version, controllers = 1, frozenset(source[2].split(","))
+        else:
+            continue
+        mounts.append(CgroupMount(version, _unescape(fields[3]), _unescape(fields[4]), controllers))
+    return mounts
+
+
+def _unescape(path: str) -> str:
+    r"""Undo mountinfo's octal escapes of blank, tab, newline and backslash (``\040`` and so on)."""
+    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), path)
+
+
+def parse_limit(text: bytes) -> Limit:
+    """Parse pids.max, memory.max or v1's memory.limit_in_bytes. Raises ValueError.
+
+    v1 writes "no limit" as 2**63 rounded down to a page: above 2**60 no machine has a limit.
+    """
+    word = text.strip()
+    if word == b"max":
+        return LimitState.UNLIMITED
+    limit = int(word)
+    return LimitState.UNLIMITED if limit > 2**60 else limit
+
+
+def parse_event(text: bytes, name: str) -> int | None:
+    """Return counter ``name`` of a flat-keyed file ("max 3"), or None where it is not listed."""
+    for line in text.splitlines():
+        key, _, value = line.partition(b" ")
+        if key == name.encode():
+            return int(value)
+    return None
+
+
+def locate(controller: str, membership: bytes, mountinfo: bytes) -> CgroupLocation | None:
+    """Find the folders of ``controller`` from the texts of /proc/PID/cgroup and mountinfo.
+
+    A v1 mount that carries the controller wins over v2, which can then not have it. None where no
+    mounted hierarchy can show it. Where the path lies outside the mounted subtree (``/../x`` in a
+    namespace, or v1's host path in a container without a cgroup namespace), the mount itself is
+    the container's cgroup.
+    """
+    paths = parse_membership(membership)
+    mounts = parse_mounts(mountinfo)
+    for mount in sorted(mounts, key=lambda mount: mount.version):
+        if mount.version == 1 and controller in mount.controllers and controller in paths:
+            return CgroupLocation(1, _folders(mount, paths[controller]))
+        if mount.version == 2 and "" in paths and controller not in paths:
+            return CgroupLocation(2, _folders(mount, paths[""]))
+    return None
+
+
+def _folders(mount: CgroupMount, path: str) -> tuple[str, ...]:
+    inside = posixpath.relpath(path, mount.root)
+    if path.startswith("/..") or inside.startswith("..") or inside == ".":
+        return (mount.mountpoint,)
+    parts = inside.split("/")
+    levels = ["/".join(parts[:depth]) for depth in range(len(parts), 0, -1)]
+    return (*(posixpath.join(mount.mountpoint, level) for level in levels), mount.mountpoint)
+
+
+@dataclass(frozen=True, slots=True)
+class ControllerFiles:
+    """What one controller calls its files in one version of cgroups."""
+
+    current: str
+    limit: str
+    events: str
+    event: str
+
+
+CONTROLLER_FILES: dict[tuple[str, int], ControllerFiles] = {
+    ("pids", 1): ControllerFiles("pids.current", "pids.max", "pids.events", "max"),
+    ("pids", 2): ControllerFiles("pids.current", "pids.max", "pids.events", "max"),
+    ("memory", 1): ControllerFiles(
+        "memory.usage_in_bytes", "memory.limit_in_bytes", "memory.oom_control", "oom_kill"
+    ),
+    ("memory", 2): ControllerFiles("memory.current", "memory.max", "memory.events", "oom_kill"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ControllerUsage:
+    """What one controller says: the usage of the level that binds, and where that level is."""
+
+    usage: Usage
+    folder: str | None
+    """The folder that ``usage`` was read from; None where nothing could be read."""
+    events: int | None
+    """Times that a limit was hit, at the visible level that counted the most."""
+    has_hidden_ancestors: bool
+    """Whether cgroups above the mount exist whose limits cannot be seen from here."""
+
+
+class Level:
+    """One cgroup's files of one controller, held open."""
+
+    def __init__(self, files: ControllerFiles, *, root: str, folder: str) -> None:
+        real = os.path.join(root, folder.lstrip("/"))
+        self.folder = folder
+        self._event = files.event
+        self._current = HeldFile(os.path.join(real, files.current))
+        self._limit = HeldFile(os.path.join(real, files.limit))
+        self._events = HeldFile(os.path.join(real, files.events))
+
+    def usage(self) -> Usage | None:
+        """Read current and limit; None where this level does not have the controller."""
+        try:
+            limit = parse_limit(self._limit.read())
+        except FileNotFoundError:
+            return None  # a root cgroup, or a v2 cgroup the controller is not enabled for
+        except (OSError, ValueError):
+            limit = LimitState.UNREADABLE
+        try:
+            current = int(self._current.read())
+        except (OSError, ValueError):
+            return Usage(None, limit)
+        return Usage(current, limit)
+
+    def events(self) -> int | None:
+        """Read how often the limit was hit; None where the file is missing or cannot be read."""
+        try:
+            return parse_event(self._events.read(), self._event)
+        except (OSError, ValueError):
+            return None
+
+    def close(self) -> None:
+        """Give the descriptors back."""
+        for file in (self._current, self._limit, self._events):
+            file.close()
+
+
+class Controller:
+    """One controller of one process, at every visible level; follows the process when it is moved."""
+
+    def __init__(self, name: str, *, root: str = "/", pid: int) -> None:
+        self._name = name
+        self._root = root
+        self._process = os.path.join(root, "proc", str(pid))
+        self._membership = HeldFile(os.path.join(self._process, "cgroup"), size=16384)
+        self._seen: bytes | None = None
+        self._levels: tuple[Level, ...] = ()
+        self._is_real_root = False
+
+    def read(self) -> ControllerUsage:
+        """Read every visible level and return the one with the least headroom.
+
+        The kernel charges every ancestor and the fullest refuses ("the most stringent limit in the
+        hierarchy is followed"), so the limit that binds is min(limit - current) over the levels,
+        not min(limit). Raises OSError where /proc/PID/cgroup or mountinfo cannot be read.
+        """
+        self._resolve()
+        readable = [(level, usage) for level in self._levels if (usage := level.usage())]
+        counts = [count for level in self._levels if (count := level.events()) is not None]
+        events = max(counts, default=None)
+        hidden = bool(self._levels) and not self._is_real_root
+        if not readable:
+            # At the real root there is no file because there is no limit; elsewhere one may hide.
+            state = LimitState.UNLIMITED if self._is_real_root else LimitState.INVISIBLE
+            return ControllerUsage(Usage(None, state), None, events, hidden)
+        level, usage = min(readable, key=lambda pair: _tightness(pair[1]))
+        if not isinstance(usage.limit, int) and any(
+            other.limit is LimitState.UNREADABLE for _, other in readable
+        ):
+            usage = replace(usage, limit=LimitState.UNREADABLE)
+        return ControllerUsage(usage, level.folder, events, hidden)
+
+    def close(self) -> None:
+        """Give every descriptor back."""
+        self._membership.close()
+        for level in self._levels:
+            level.close()
+        self._levels, self._seen = (), None
+
+    def _resolve(self) -> None:
+        membership = self._membership.read()
+        if membership == self._seen:
+            return
+        with open(os.path.join(self._process, "mountinfo"), "rb") as file:
+            location = locate(self._name, membership, file.read())
+        for level in self._levels:
+            level.close()
+        self._levels = ()
+        if location is not None:
+            files = CONTROLLER_FILES[self._name, location.version]
+            self._levels = tuple(
+                Level(files, root=self._root, folder=folder) for folder in location.folders
+            )
+            self._is_real_root = self._is_hierarchy_root(location)
+        else:
+            self._is_real_root = False
+        self._seen = membership
+
+    def _is_hierarchy_root(self, location: CgroupLocation) -> bool:
+        """Whether the mount shows the true root: v1 keeps release_agent there alone, v2 has no
+        cgroup.type there (both CFTYPE flags in kernel/cgroup/).
+        """
+        top = os.path.join(self._root, location.folders[-1].lstrip("/"))
+        if location.version == 1:
+            return os.path.exists(os.path.join(top, "release_agent"))
+        return os.path.exists(os.path.join(top, "cgroup.procs")) and not os.path.exists(
+            os.path.join(top, "cgroup.type")
+        )
+
+
+def _tightness(usage: Usage) -> float:
+    return float("inf") if usage.headroom is None else usage.headroom

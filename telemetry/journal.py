@@ -1,0 +1,227 @@
+"""The journal: every record of a run, one JSON object a line, that survives how the run ends.
+
+Owns the file format, both directions. One `write` per record on an O_APPEND descriptor: once it has
+returned, the record is in the kernel and outlives SIGABRT and SIGKILL, and records of two writers
+(the process and its runner) do not tear each other (the kernel appends under the inode's lock). It
+must not know what a record is for.
+
+    {"kind": "header", "schema": 1, "host": "a", "boot_id": "...", "pid": 42, ...}
+    {"kind": "checkpoint", "time": 1.5, "pid": 42, "label": "Fold 1/3 START", "threads": 36, ...}
+    {"kind": "sample", ...}
+    {"kind": "event", "time": 2.0, "pid": 42, "name": "exited", "exit_code": 0}
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass, field, fields
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from telemetry.reading import LimitState, Reading
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+SCHEMA = 1
+FILE_NAME = "journal.jsonl"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Header:
+    """Who writes, where, and under which limits; the first record of each process."""
+
+    time: float
+    pid: int
+    start_ticks: int | None
+    host: str
+    boot_id: str | None
+    argv: tuple[str, ...]
+    versions: Mapping[str, str]
+    environment: Mapping[str, str]
+    """The thread caps that were set: OMP_NUM_THREADS and the like."""
+    ceilings: tuple[Mapping[str, Any], ...]
+    """Every ceiling as `foldwatch limits --json` prints it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Something that happened to a process: ``started``, ``exited``."""
+
+    time: float
+    pid: int
+    name: str
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+Record: TypeAlias = Header | Reading | Event
+
+
+def encode(record: Record) -> bytes:
+    """Write a record as one line, newline included. Absent values are left out."""
+    if isinstance(record, Reading):
+        content = _reading_content(record)
+    elif isinstance(record, Header):
+        content = {"kind": "header", "schema": SCHEMA} | asdict(record)
+    else:
+        content = {"kind": "event", **record.facts} | {
+            "time": record.time,
+            "pid": record.pid,
+            "name": record.name,
+        }
+    return json.dumps(content, separators=(",", ":")).encode() + b"\n"
+
+
+def _reading_content(reading: Reading) -> dict[str, Any]:
+    content: dict[str, Any] = {"kind": "sample" if reading.label is None else "checkpoint"}
+    for name in _READING_FIELDS:
+        value = getattr(reading, name)
+        if value is not None:
+            content[name] = value
+    content["limits"] = {
+        name: limit.value if isinstance(limit, LimitState) else limit
+        for name, limit in reading.limits.items()
+    }
+    if reading.errors:
+        content["errors"] = dict(reading.errors)
+    return content
+
+
+_READING_FIELDS = tuple(
+    part.name for part in fields(Reading) if part.name not in {"limits", "errors"}
+)
+_HEADER_FIELDS = tuple(part.name for part in fields(Header))
+_WHOLE_NUMBERS = frozenset(_READING_FIELDS) - {"time", "label", "stage"}
+
+
+def decode(line: bytes) -> Record:
+    """Read one line. Unknown keys are ignored. Raises ValueError with the reason."""
+    try:
+        content = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"not a whole JSON object: {error}") from error
+    if not isinstance(content, dict):
+        raise ValueError("not a JSON object")  # noqa: TRY004 - one error type for a broken line
+    try:
+        return _record(content)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"a {content.get('kind')} record without a valid {error}") from error
+
+
+def _record(content: dict[str, Any]) -> Record:
+    kind = content.pop("kind", None)
+    if kind in {"checkpoint", "sample"}:
+        return _reading(content)
+    if kind == "header":
+        if content.get("schema") != SCHEMA:
+            raise ValueError(f"schema {content.get('schema')!r}, this version reads {SCHEMA}")
+        return Header(**{name: content[name] for name in _HEADER_FIELDS})
+    if kind == "event":
+        time, pid, name = content.pop("time"), content.pop("pid"), content.pop("name")
+        return Event(time=float(time), pid=int(pid), name=str(name), facts=content)
+    raise ValueError(f"unknown kind {kind!r}")
+
+
+def _reading(content: dict[str, Any]) -> Reading:
+    known = {name: content[name] for name in _READING_FIELDS if content.get(name) is not None}
+    for name in _WHOLE_NUMBERS & known.keys():
+        if type(known[name]) is not int:
+            raise ValueError(f"{name} is not a whole number: {known[name]!r:.40}")
+    for name in {"label", "stage"} & known.keys():
+        known[name] = str(known[name])
+    known["time"] = float(content["time"])
+    limits = {
+        str(name): limit if type(limit) is int else LimitState(limit)
+        for name, limit in content.get("limits", {}).items()
+    }
+    errors = {str(source): str(why) for source, why in content.get("errors", {}).items()}
+    return Reading(**known, limits=limits, errors=errors)
+
+
+class JournalWriter:
+    """Appends records to one file.
+
+    Invariant: a record is counted as written only when the kernel took all of it. `write` raises
+    OSError for the caller to count; the next write starts a line of its own after a torn one.
+    """
+
+    def __init__(self, path: str) -> None:
+        """Open ``path`` for appending, folders made as needed. Raises OSError."""
+        os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+        self.path = path
+        self._descriptor = os.open(
+            path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644
+        )
+        self._is_torn = False
+
+    def write(self, record: Record) -> None:
+        """Append ``record`` in one write. Raises OSError; part of it may then be in the file."""
+        line = encode(record)
+        if self._is_torn:
+            line = b"\n" + line
+        self._is_torn = True
+        written = os.write(self._descriptor, line)
+        if written != len(line):
+            raise OSError(f"{self.path}: {written} of {len(line)} bytes written")
+        self._is_torn = False
+
+    def close(self) -> None:
+        """Give the descriptor back."""
+        os.close(self._descriptor)
+
+
+@dataclass(frozen=True, slots=True)
+class SkippedLine:
+    """A line that could not be used: its number in the file, from 1, and the reason."""
+
+    line: int
+    reason: str
+
+
+class JournalFollower:
+    """Reads a journal that is being written, as ``tail -f`` does.
+
+    Invariant: only whole lines are taken; a last line without its newline waits for the next poll.
+    ``skipped`` holds every whole line that could not be decoded.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.lines = 0
+        self.skipped: list[SkippedLine] = []
+        self._offset = 0
+
+    def poll(self) -> list[Record]:
+        """Return the records that came since the last poll; none while the file is missing.
+
+        Raises OSError where the file is there and cannot be read.
+        """
+        try:
+            with open(self.path, "rb") as file:
+                file.seek(self._offset)
+                content = file.read()
+        except FileNotFoundError:
+            return []
+        end = content.rfind(b"\n") + 1
+        self._offset += end
+        return self._decode(content[:end])
+
+    def finish(self) -> list[Record]:
+        """Read to the end: what is there without a newline was torn by a crash or a full disk."""
+        records = self.poll()
+        with open(self.path, "rb") as file:
+            file.seek(self._offset)
+            rest = file.read()
+        return records + self._decode(rest) if rest else records
+
+    def _decode(self, content: bytes) -> list[Record]:
+        records = []
+        for line in content.removesuffix(b"\n").split(b"\n") if content else ():
+            self.lines += 1
+            if not line.strip(b"\0 \t"):
+                continue
+            try:
+                records.append(decode(line))
+            except ValueError as error:
+                self.skipped.append(SkippedLine(self.lines, str(error)))
+        return records

@@ -1,0 +1,197 @@
+"""What /proc says of one process and of the host.
+
+Owns the formats of /proc/PID/{status,stat,maps,limits,fd}, /proc/loadavg and /proc/sys integers.
+Parsers take the text and return values; `ProcessFiles` reads. It must not know about labels,
+journals or cgroups. Formats: man 5 proc; Documentation/filesystems/proc.rst in the kernel tree.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from telemetry.held_file import HeldFile
+from telemetry.reading import Limit, LimitState
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessStatus:
+    """The lines of /proc/PID/status that foldwatch uses; None where the kernel left one out."""
+
+    threads: int | None
+    rss_bytes: int | None
+    virtual_bytes: int | None
+    real_uid: int | None
+    effective_capabilities: int | None
+
+
+# Name:	python3
+# Uid:	1000	1000	1000	1000
+# VmSize:	  123456 kB
+# VmRSS:	   54321 kB        (the kernel's kB are 1024 bytes; a zombie or kernel thread has no Vm lines)
+# Threads:	36
+# CapEff:	000001ffffffffff
+def parse_status(text: bytes) -> ProcessStatus:
+    """Parse /proc/PID/status. Raises ValueError where a number is not one."""
+    rss, virtual = _status_value(text, b"VmRSS"), _status_value(text, b"VmSize")
+    threads, uid = _status_value(text, b"Threads"), _status_value(text, b"Uid")
+    capabilities = _status_value(text, b"CapEff")
+    return ProcessStatus(
+        threads=None if threads is None else int(threads),
+        rss_bytes=None if rss is None else int(rss) * 1024,
+        virtual_bytes=None if virtual is None else int(virtual) * 1024,
+        real_uid=None if uid is None else int(uid),
+        effective_capabilities=None if capabilities is None else int(capabilities, 16),
+    )
+
+
+def _status_value(text: bytes, key: bytes) -> bytes | None:
+    """Return the first word after ``key:`` at a line's start.
+
+    The Name line comes first and holds the process's own text, but its newlines are escaped by the
+    kernel, so a key at a line's start is the kernel's.
+    """
+    start = text.find(b"\n" + key + b":")
+    if start < 0:
+        return None
+    start += len(key) + 2
+    words = text[start : text.find(b"\n", start)].split(None, 1)
+    return words[0] if words else None
+
+
+# 4242 (a name) with ) in it) S 1 4242 ... 22nd field: 123456
+def parse_start_ticks(text: bytes) -> int:
+    """Return starttime, field 22 of /proc/PID/stat, in clock ticks since boot.
+
+    The name in parentheses may hold spaces and parentheses, so fields count from the last ``)``.
+    Raises ValueError or IndexError on anything else.
+    """
+    return int(text[text.rindex(b")") + 1 :].split()[19])
+
+
+# Max processes             96365                96365                processes
+# Max address space         unlimited            unlimited            bytes
+def parse_soft_limit(text: bytes, name: str) -> Limit:
+    """Return the soft limit called ``name`` in /proc/PID/limits ("Max open files")."""
+    start = text.find(name.encode() + b" ")
+    if start < 0:
+        return LimitState.INVISIBLE
+    word = text[start + len(name) : text.find(b"\n", start)].split()[0]
+    return LimitState.UNLIMITED if word == b"unlimited" else int(word)
+
+
+# 0.20 0.18 0.12 1/80 11206        4th field: runnable tasks / tasks that exist on the host
+def parse_host_tasks(text: bytes) -> int:
+    """Return how many tasks (threads) the host holds. Raises ValueError or IndexError."""
+    return int(text.split()[3].split(b"/")[1])
+
+
+class ProcessFiles:
+    """The /proc files of one process, held open under ``root``.
+
+    Invariant: nothing is opened before the first read or `hold`; every method raises OSError when
+    its own file cannot be read and ValueError when its text is not understood, and costs no other.
+    """
+
+    def __init__(self, *, root: str = "/", pid: int) -> None:
+        process = os.path.join(root, "proc", str(pid))
+        self.pid = pid
+        self._status = HeldFile(os.path.join(process, "status"), size=16384)
+        self._stat = HeldFile(os.path.join(process, "stat"))
+        # A page is what the kernel hands out per read of maps; a larger buffer would not be filled.
+        self._maps = HeldFile(os.path.join(process, "maps"), size=65536)
+        self._limits = HeldFile(os.path.join(process, "limits"))
+        self._loadavg = HeldFile(os.path.join(root, "proc", "loadavg"))
+        self._max_map_count = HeldFile(os.path.join(root, "proc/sys/vm/max_map_count"))
+        self._threads_max = HeldFile(os.path.join(root, "proc/sys/kernel/threads-max"))
+        self._pid_max = HeldFile(os.path.join(root, "proc/sys/kernel/pid_max"))
+        self._descriptors = os.path.join(process, "fd")
+        self._is_procfs = root == "/"  # the size of a folder in a recorded tree counts nothing
+
+    def hold(self) -> None:
+        """Open every file now, while descriptors are still to be had; failures show at the read."""
+        for file in self._files():
+            try:
+                file.hold()
+            except OSError:
+                continue  # the read reports it, with its source's name
+
+    def close(self) -> None:
+        """Give every descriptor back."""
+        for file in self._files():
+            file.close()
+
+    def _files(self) -> list[HeldFile]:
+        return [value for value in vars(self).values() if isinstance(value, HeldFile)]
+
+    def status(self) -> ProcessStatus:
+        """Threads and memory of the process."""
+        return parse_status(self._status.read())
+
+    def start_ticks(self) -> int:
+        """Start time of the process, which with the PID names it for good."""
+        return parse_start_ticks(self._stat.read())
+
+    def maps(self) -> int:
+        """Count the memory maps that vm.max_map_count limits.
+
+        ``[vsyscall]`` is listed last, where there is one, and is no mapping of the process. A
+        process that is gone has an empty file: ProcessLookupError, not 0.
+        """
+        lines, tail = self._maps.count(b"\n")
+        if lines == 0:
+            raise ProcessLookupError(f"{self._maps.path} is empty: the process has ended")
+        return lines - tail.endswith(b"[vsyscall]\n")
+
+    def open_fds(self) -> int:
+        """Count the open descriptors.
+
+        Since Linux 6.2 the size of /proc/PID/fd is their number, which needs no descriptor to learn
+        ("proc: report open files as size in stat() for /proc/pid/fd"). Before, the folder is listed,
+        and a process that lists its own sees the descriptor it lists with.
+        """
+        if self._is_procfs and (size := os.stat(self._descriptors).st_size):
+            return size
+        names = os.listdir(self._descriptors)
+        return len(names) - (self._is_procfs and self.pid == os.getpid())
+
+    def soft_limit(self, name: str) -> Limit:
+        """Return the soft limit of the process called ``name`` in /proc/PID/limits."""
+        return parse_soft_limit(self._limits.read(), name)
+
+    def host_tasks(self) -> int:
+        """Count the tasks on the host."""
+        return parse_host_tasks(self._loadavg.read())
+
+    def max_map_count(self) -> int:
+        """vm.max_map_count."""
+        return int(self._max_map_count.read())
+
+    def threads_max(self) -> int:
+        """kernel.threads-max."""
+        return int(self._threads_max.read())
+
+    def pid_max(self) -> int:
+        """kernel.pid_max."""
+        return int(self._pid_max.read())
+
+
+def tasks_of_user(uid: int, *, root: str = "/") -> int:
+    """Count the tasks of real user ``uid``, as RLIMIT_NPROC does. Raises OSError.
+
+    Reads every visible process, so it is for asking on demand, not for sampling. Processes of other
+    PID namespaces count against the limit but cannot be seen from here: the result is a lower bound.
+    """
+    total = 0
+    processes = os.path.join(root, "proc")
+    for name in os.listdir(processes):
+        if not name.isdigit():
+            continue
+        try:
+            with open(os.path.join(processes, name, "status"), "rb") as file:
+                status = parse_status(file.read())
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # it ended between the listing and the read
+        if status.real_uid == uid:
+            total += status.threads or 0
+    return total

@@ -1,0 +1,107 @@
+"""`Reading`, the one kind of value that everything downstream is made from.
+
+Owns the data model: what was read, of which process, when, and which sources failed. It must not
+know where the numbers come from or how they are written.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class LimitState(enum.Enum):
+    """Why a limit is not a number; the three are different and 0 is none of them."""
+
+    UNLIMITED = "unlimited"
+    """The kernel says that there is no limit (``max``, ``unlimited``, or a root cgroup)."""
+    INVISIBLE = "invisible"
+    """There may be one, but it cannot be seen from here (no such mount or file in this namespace)."""
+    UNREADABLE = "unreadable"
+    """It is there and reading it failed (EACCES, EPERM, EIO, or text that is not a number)."""
+
+
+Limit: TypeAlias = int | LimitState
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What is used of one ceiling; both numbers come from the same place at the same time."""
+
+    current: int | None
+    limit: Limit
+
+    @property
+    def headroom(self) -> int | None:
+        """Limit minus current; negative where a limit was lowered under the usage."""
+        if self.current is None or not isinstance(self.limit, int):
+            return None
+        return self.limit - self.current
+
+    @property
+    def ratio(self) -> float | None:
+        """Current over limit, 1.0 when full; infinite for a limit of 0."""
+        if self.current is None or not isinstance(self.limit, int):
+            return None
+        return self.current / self.limit if self.limit else float("inf")
+
+
+USED_BY_CEILING: Mapping[str, str] = {
+    "pids_cgroup": "cgroup_pids",
+    "max_map_count": "maps",
+    "cgroup_memory": "cgroup_memory_bytes",
+    "open_files": "open_fds",
+    "address_space": "virtual_bytes",
+    "threads_max": "host_tasks",
+    "pid_max": "host_tasks",
+}
+"""For each ceiling that every reading carries, the field of `Reading` that counts against it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """The state of one process and its surroundings at one moment.
+
+    A field that could not be read is None, and ``errors`` says for its source why not; 0 is always
+    a measured 0. A process is (``pid``, ``start_ticks``): a PID alone is reused by the kernel.
+    """
+
+    time: float
+    """Seconds since the epoch."""
+    pid: int
+    start_ticks: int | None = None
+    """Start of the process in clock ticks since boot (field 22 of /proc/PID/stat)."""
+    label: str | None = None
+    """The checkpoint's label as the training gave it; None for a sample between checkpoints."""
+    fold: int | None = None
+    folds: int | None = None
+    stage: str | None = None
+    """The label without its ``Fold K/N`` part; None for a sample between checkpoints."""
+    threads: int | None = None
+    rss_bytes: int | None = None
+    virtual_bytes: int | None = None
+    maps: int | None = None
+    """Entries of /proc/PID/maps that count against vm.max_map_count (``[vsyscall]`` does not)."""
+    open_fds: int | None = None
+    cgroup_pids: int | None = None
+    """pids.current of the pids cgroup that binds; threads count as PIDs there."""
+    cgroup_memory_bytes: int | None = None
+    host_tasks: int | None = None
+    """Tasks (threads) that exist on the host, from /proc/loadavg."""
+    pids_limit_hits: int | None = None
+    """``max`` of pids.events: forks refused by the pids controller, as far as visible from here."""
+    oom_kills: int | None = None
+    """``oom_kill`` of memory.events (v2) or memory.oom_control (v1)."""
+    limits: Mapping[str, Limit] = field(default_factory=dict)
+    """Limit by ceiling, for the ceilings of `USED_BY_CEILING`."""
+    errors: Mapping[str, str] = field(default_factory=dict)
+    """Why a source gave nothing, by source; empty when every source was read."""
+
+    def usage(self, ceiling: str) -> Usage:
+        """Return what is used of ``ceiling``, a key of `USED_BY_CEILING`."""
+        current: int | None = getattr(self, USED_BY_CEILING[ceiling])
+        return Usage(current, self.limits.get(ceiling, LimitState.UNREADABLE))

@@ -1,0 +1,188 @@
+"""`Sampler`: takes readings of this process at labels and on a timer, and hands them to the sinks.
+
+Owns when a reading is taken and that nothing of it harms the training: after construction no method
+raises, and no thread starts late. It must not know what the readings look like once written.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, TextIO, TypeAlias
+
+from telemetry.reading import Reading
+from telemetry.thread_log import Label, format_line, parse_label, thread_line
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from telemetry.journal import JournalWriter, Record
+    from telemetry.reader import Reader
+
+Lines: TypeAlias = TextIO | logging.Logger | None
+"""Where ``[THREADS]`` lines go: a text stream, a logger (at INFO), or None for sys.stdout."""
+
+STAGES_KEPT = 200
+"""How many stages keep their last reading for the metrics; further ones are not exported."""
+
+logger = logging.getLogger("foldwatch")
+
+
+class Sampler:
+    """Takes readings through ``reader`` for one process.
+
+    Invariant: each failure of a source or a sink costs its own part only, is counted in ``losses``
+    by its name and logged once.
+    """
+
+    def __init__(
+        self,
+        *,
+        reader: Reader,
+        journal: JournalWriter | None = None,
+        lines: Lines = None,
+        interval_seconds: float | None = None,
+    ) -> None:
+        self.latest: Reading | None = None
+        self.checkpoints: dict[str, Reading] = {}
+        """The last reading of each stage, for the metrics; at most STAGES_KEPT."""
+        self.losses: dict[str, int] = {}
+        """How often each source or sink failed."""
+        self._reader = reader
+        self._journal = journal
+        self._lines = lines
+        self._previous: Label | None = None
+        self._prefix: tuple[int, int] | None = None
+        # Reentrant: a signal handler may take a checkpoint while one is being taken.
+        self._lock = threading.RLock()
+        self._stop = threading.Event()
+        self._owner = os.getpid()
+        reader.hold()
+        if interval_seconds is not None:
+            self._start_timer(interval_seconds)
+
+    def checkpoint(self, text: str, *, prefix: bool = True) -> Reading:
+        """Read now under a label, write the line and the record, and return the reading.
+
+        Inside `fold` the label gets its ``Fold K/N`` in front, unless it has one or ``prefix`` is
+        false. When this returns, the record is in the kernel's hands.
+        """
+        with self._lock:
+            if prefix and self._prefix and not parse_label(text).names_fold:
+                text = "Fold {}/{} {}".format(*self._prefix, text)
+            label = parse_label(text, previous=self._previous)
+            self._previous = label
+            reading = self._take(label)
+            self.record(reading)
+            if label.stage in self.checkpoints or len(self.checkpoints) < STAGES_KEPT:
+                self.checkpoints[label.stage] = reading
+            self._attempt("line", lambda: self._write_line(reading))
+            return reading
+
+    def sample(self) -> Reading:
+        """Read now without a label; the reading belongs to the fold that runs."""
+        with self._lock:
+            reading = self._take(None)
+            self.record(reading)
+            return reading
+
+    def record(self, record: Record) -> None:
+        """Append ``record`` to the journal, if there is one and it is this process's own."""
+        journal = self._journal
+        if journal is not None and os.getpid() == self._owner:
+            self._attempt("journal", lambda: journal.write(record))
+
+    @contextmanager
+    def fold(self, number: int, *, of: int) -> Iterator[None]:
+        """Put ``Fold number/of`` in front of the labels of the checkpoints inside."""
+        before, self._prefix = self._prefix, (number, of)
+        try:
+            yield
+        finally:
+            self._prefix = before
+
+    def close(self) -> None:
+        """Stop the timer and give the descriptors back."""
+        self._stop.set()
+        with self._lock:
+            self._reader.close()
+            if self._journal is not None:
+                self._journal.close()
+                self._journal = None
+
+    def lose(self, source: str, why: str) -> None:
+        """Count a failure of ``source`` and log the first one of each."""
+        self.losses[source] = self.losses.get(source, 0) + 1
+        if self.losses[source] == 1:
+            logger.warning(
+                "foldwatch: %s failed: %s; training goes on, later failures are counted only",
+                source,
+                why,
+            )
+
+    def become_child(self, reader: Reader) -> None:
+        """Go on in a forked child: own numbers, no journal, no timer, no lock a lost thread holds."""
+        self._lock = threading.RLock()
+        self._reader = reader
+        self._journal = None
+        self._stop = threading.Event()
+
+    def _take(self, label: Label | None) -> Reading:
+        belongs_to = label or self._previous
+        reading = replace(
+            self._read(),
+            label=label.text if label else None,
+            stage=label.stage if label else None,
+            fold=belongs_to.fold if belongs_to else None,
+            folds=belongs_to.folds if belongs_to else None,
+        )
+        self.latest = reading
+        return reading
+
+    def _read(self) -> Reading:
+        try:
+            reading = self._reader.read()
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with telemetry, the training goes on
+            why = f"{type(error).__name__}: {error}"
+            reading = Reading(time=time.time(), pid=os.getpid(), errors={"reader": why})
+        for source, why in reading.errors.items():
+            self.lose(source, why)
+        return reading
+
+    def _write_line(self, reading: Reading) -> None:
+        line = format_line(thread_line(reading))
+        if isinstance(self._lines, logging.Logger):
+            self._lines.info("%s", line)
+            return
+        stream = sys.stdout if self._lines is None else self._lines
+        stream.flush()
+        try:
+            stream.write(line + "\n")
+        except UnicodeEncodeError:
+            stream.write(line.encode("ascii", "backslashreplace").decode() + "\n")
+        stream.flush()
+
+    def _attempt(self, sink: str, write: Callable[[], None]) -> None:
+        try:
+            write()
+        except Exception as error:  # noqa: BLE001 - a stream or logger of the user's may raise anything, and telemetry must not harm the training
+            self.lose(sink, str(error) or type(error).__name__)
+
+    def _start_timer(self, interval_seconds: float) -> None:
+        timer = threading.Thread(
+            target=self._run_timer, args=(interval_seconds,), name="foldwatch-timer", daemon=True
+        )
+        try:
+            timer.start()
+        except RuntimeError as error:
+            self.lose("timer", str(error))
+
+    def _run_timer(self, interval_seconds: float) -> None:
+        stop = self._stop
+        while not stop.wait(interval_seconds):
+            self._attempt("timer", self.sample)

@@ -1,0 +1,97 @@
+"""`Snapshot`: what is known of a run at one moment, for whoever shows it.
+
+Owns the way from readings and journal records to the state that metrics are rendered from. It must
+not know how metrics look or who asks.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from telemetry.reading import Reading
+from telemetry.sampler import STAGES_KEPT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from telemetry.journal import Record
+    from telemetry.sampler import Sampler
+
+FOLD_STATES = ("waiting", "running", "finished", "failed", "skipped")
+LINGER_SECONDS = 60.0
+"""How long the live series of an ended fold are still shown, so that a last scrape sees its end."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoldSnapshot:
+    """One fold, or a process that runs them all (``fold`` None until a label names one)."""
+
+    fold: int | None
+    state: str | None = None
+    """One of FOLD_STATES; None where no runner says so."""
+    latest: Reading | None = None
+    checkpoints: Mapping[str, Reading] = field(default_factory=dict)
+    """The last reading by stage; at most STAGES_KEPT."""
+    losses: Mapping[str, int] = field(default_factory=dict)
+    """How often each source or sink failed."""
+    exit_code: int | None = None
+    """As the shell says it: 128 plus the signal's number for a process that a signal ended."""
+    seconds: float | None = None
+    ended_at: float | None = None
+
+    def with_record(self, record: Record) -> FoldSnapshot:
+        """Return this snapshot as it is after ``record``."""
+        if not isinstance(record, Reading):
+            return self
+        losses = dict(self.losses)
+        for source in record.errors:
+            losses[source] = losses.get(source, 0) + 1
+        checkpoints = self.checkpoints
+        stage = record.stage
+        if stage is not None and (stage in checkpoints or len(checkpoints) < STAGES_KEPT):
+            checkpoints = {**checkpoints, stage: record}
+        return replace(self, latest=record, checkpoints=checkpoints, losses=losses)
+
+    def with_records(self, records: Iterable[Record]) -> FoldSnapshot:
+        """Return this snapshot as it is after all of ``records``, in their order."""
+        snapshot = self
+        for record in records:
+            snapshot = snapshot.with_record(record)
+        return snapshot
+
+    def is_live(self, now: float) -> bool:
+        """Whether its series are still shown at ``now``, in seconds since the epoch."""
+        return self.ended_at is None or now - self.ended_at < LINGER_SECONDS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """A run: its name, its host, and its folds."""
+
+    run: str
+    host: str
+    rank: str = ""
+    folds: int | None = None
+    parts: tuple[FoldSnapshot, ...] = ()
+
+
+def process_snapshot(sampler: Sampler) -> Snapshot:
+    """Take what the sampler of this very process holds; it never waits for a reading."""
+    latest = sampler.latest
+    number = os.environ.get("FOLDWATCH_FOLD", "")
+    part = FoldSnapshot(
+        fold=int(number) if number.isdigit() else latest.fold if latest else None,
+        latest=latest,
+        checkpoints=dict(sampler.checkpoints),
+        losses=dict(sampler.losses),
+    )
+    return Snapshot(
+        run=os.environ.get("FOLDWATCH_RUN", f"{socket.gethostname()}-{os.getpid()}"),
+        host=socket.gethostname(),
+        rank=os.environ.get("RANK", ""),
+        folds=latest.folds if latest else None,
+        parts=(part,),
+    )

@@ -1,0 +1,121 @@
+"""Options, real cgroups, and the rule that on CI nothing may be skipped for want of a tool."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(HERE)
+LOGS = os.path.join(HERE, "logs")
+INCIDENT = os.path.join(LOGS, "incident_reconstructed.log")
+RELEASED = os.path.join(LOGS, "tf_released_models_5_folds.log")
+RETAINED = os.path.join(LOGS, "tf_retained_models_5_folds.log")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-golden", action="store_true", help="write tests/golden anew")
+
+
+def need(condition: object, what: str) -> None:
+    """Skip where ``what`` is missing; on CI, which installs it all, fail."""
+    if condition:
+        return
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"missing on CI: {what}")
+    pytest.skip(f"needs {what}")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a finished command printed, and its exit code."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture(name="foldwatch")
+def foldwatch_command() -> Callable[..., Outcome]:
+    """Run the command line in a process of its own."""
+
+    def run(*arguments: str, stdin: bytes = b"", **environment: str) -> Outcome:
+        done = subprocess.run(
+            [sys.executable, "-m", "foldwatch", *arguments],
+            cwd=ROOT,
+            env=os.environ | environment,
+            input=stdin,
+            capture_output=True,
+            check=False,
+            timeout=300,
+        )
+        return Outcome(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+    return run
+
+
+@dataclass(frozen=True)
+class RealCgroup:
+    """A cgroup of the pids controller on this machine; v1 and v2 have the same file names."""
+
+    folder: str
+
+    def limit(self, pids: int) -> None:
+        """Set pids.max."""
+        with open(os.path.join(self.folder, "pids.max"), "w", encoding="ascii") as file:
+            file.write(str(pids))
+
+    def child(self, name: str) -> RealCgroup:
+        """Make a cgroup inside."""
+        os.mkdir(inner := os.path.join(self.folder, name))
+        return RealCgroup(inner)
+
+    def run(self, code: str) -> Outcome:
+        """Run Python ``code`` in a process that joins before it does anything else."""
+        join = f"open({os.path.join(self.folder, 'cgroup.procs')!r}, 'w').write('0')\n"
+        done = subprocess.run(
+            [sys.executable, "-c", join + code],
+            cwd=ROOT,
+            capture_output=True,
+            check=False,
+            timeout=60,
+        )
+        return Outcome(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+@pytest.fixture
+def pids_cgroup() -> Iterator[RealCgroup]:
+    """Give a fresh real cgroup, removed afterwards with all below it."""
+    need(os.geteuid() == 0, "root, to make a cgroup")
+    for top in ("/sys/fs/cgroup/pids", "/sys/fs/cgroup"):
+        folder = os.path.join(top, f"foldwatch-test-{uuid.uuid4().hex[:8]}")
+        with contextlib.suppress(OSError):
+            os.mkdir(folder)
+            if os.path.exists(os.path.join(folder, "pids.max")):
+                break
+            os.rmdir(folder)
+    else:
+        need(False, "a pids controller to make a cgroup in")  # noqa: FBT003 - the loop found none
+    yield RealCgroup(folder)
+    for path, _, _ in os.walk(folder, topdown=False):
+        os.rmdir(path)
+
+
+@pytest.fixture(scope="session")
+def promtool() -> str:
+    """Give the path of promtool, from Debian's package prometheus."""
+    path = shutil.which("promtool")
+    need(path, "promtool (Debian's package prometheus)")
+    assert path is not None
+    return path

@@ -1,0 +1,68 @@
+"""Host trees: what is read of each, against a golden file that a person has read."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import pytest
+
+from telemetry.ceilings import binding, read_ceilings
+from telemetry.errors import InputError
+from telemetry.journal import encode
+from telemetry.reader import Reader
+from tests.conftest import HERE
+
+HOSTS = os.path.join(HERE, "hosts")
+GOLDEN = os.path.join(HERE, "golden", "hosts")
+NAMES = sorted(os.listdir(HOSTS))
+PID = 42
+
+
+def seen(name: str) -> dict[str, object]:
+    root = os.path.join(HOSTS, name)
+    reader = Reader(root=root, pid=PID, clock=lambda: 0.0)
+    ceilings = read_ceilings(root=root, pid=PID)
+    tightest = binding(ceilings)
+    return {
+        "reading": json.loads(encode(reader.read())),
+        "ceilings": [ceiling.as_json() for ceiling in ceilings],
+        "binding": tightest.name if tightest else None,
+    }
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_host_is_read_as_its_golden_file_says(name: str, request: pytest.FixtureRequest) -> None:
+    """Every number, every limit's state, every source and the binding ceiling."""
+    path = os.path.join(GOLDEN, f"{name}.json")
+    text = json.dumps(seen(name), indent=1).replace(HOSTS, "HOSTS") + "\n"
+    if request.config.getoption("--update-golden"):
+        os.makedirs(GOLDEN, exist_ok=True)
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+    with open(path, encoding="utf-8") as file:
+        assert text == file.read()
+
+
+def test_no_golden_file_is_stale() -> None:
+    """Each belongs to a host."""
+    assert sorted(os.listdir(GOLDEN)) == sorted(f"{name}.json" for name in NAMES)
+
+
+def test_the_tighter_parent_binds() -> None:
+    """20 left at the parent beat 100 left at the leaf, though the leaf's limit is the smaller."""
+    root = os.path.join(HOSTS, "6.8__v2__parent_is_tighter")
+    usage = Reader(root=root, pid=PID).read().usage("pids_cgroup")
+    assert (usage.current, usage.limit, usage.headroom) == (580, 600, 20)
+
+
+def test_a_lowered_limit_leaves_negative_headroom() -> None:
+    """The kernel lets pids.current stand above pids.max."""
+    root = os.path.join(HOSTS, "5.4__v1__docker_without_namespace")
+    assert Reader(root=root, pid=PID).read().usage("pids_cgroup").headroom == -4
+
+
+def test_a_missing_process_is_one_line() -> None:
+    """Not a traceback, and it names the place."""
+    with pytest.raises(InputError, match="no process 43 in"):
+        read_ceilings(root=os.path.join(HOSTS, NAMES[0]), pid=43)

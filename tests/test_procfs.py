@@ -1,0 +1,114 @@
+"""The formats of /proc, and the real files of this process."""
+
+from __future__ import annotations
+
+import os
+import threading
+
+import pytest
+
+from telemetry.cgroup import locate, parse_event, parse_limit, parse_membership, parse_mounts
+from telemetry.procfs import (
+    ProcessFiles,
+    parse_host_tasks,
+    parse_soft_limit,
+    parse_start_ticks,
+    parse_status,
+    tasks_of_user,
+)
+from telemetry.reading import LimitState
+
+
+def test_a_name_cannot_pretend_to_be_a_field() -> None:
+    """The kernel escapes newlines in names; blanks and parentheses it does not."""
+    status = parse_status(b"Name:\tThreads: 9\nUid:\t7\t7\t7\t7\nThreads:\t3\nCapEff:\tff\n")
+    assert (status.threads, status.real_uid, status.effective_capabilities) == (3, 7, 255)
+    assert parse_start_ticks(b"1 (a) b) (c) S " + b"0 " * 18 + b"77 0\n") == 77
+
+
+def test_a_zombie_has_no_memory_and_that_is_not_zero() -> None:
+    """No Vm lines at all."""
+    status = parse_status(b"Name:\tx\nState:\tZ (zombie)\nThreads:\t1\n")
+    assert (status.rss_bytes, status.virtual_bytes, status.threads) == (None, None, 1)
+
+
+def test_soft_limits_and_tasks() -> None:
+    """Unlimited, a number, and a line that this kernel does not have."""
+    text = b"Limit  Soft  Hard\nMax processes             96365      96365   processes\n"
+    text += b"Max address space         unlimited   unlimited  bytes\n"
+    assert parse_soft_limit(text, "Max processes") == 96365
+    assert parse_soft_limit(text, "Max address space") is LimitState.UNLIMITED
+    assert parse_soft_limit(text, "Max nothing") is LimitState.INVISIBLE
+    assert parse_host_tasks(b"0.2 0.1 0.1 1/80 123\n") == 80
+
+
+def test_the_real_process_is_counted_right() -> None:
+    """Threads, descriptors and maps of this very process move by what is done to them."""
+    files = ProcessFiles(pid=os.getpid())
+    files.hold()
+    threads, descriptors, maps = files.status().threads, files.open_fds(), files.maps()
+    stop = threading.Event()
+    workers = [threading.Thread(target=stop.wait) for _ in range(20)]
+    for worker in workers:
+        worker.start()
+    pipe = os.pipe()
+    try:
+        assert files.status().threads == (threads or 0) + 20
+        assert files.open_fds() == descriptors + 2
+        assert files.maps() >= maps + 15
+        with open("/proc/self/maps", "rb") as file:
+            listed = file.read()
+        vsyscall = listed.rstrip(b"\n").endswith(b"[vsyscall]")
+        assert abs(files.maps() - (listed.count(b"\n") - vsyscall)) <= 2
+    finally:
+        stop.set()
+        for worker in workers:
+            worker.join()
+        for descriptor in pipe:
+            os.close(descriptor)
+    files.close()
+
+
+def test_tasks_of_a_user_include_this_process() -> None:
+    """And nobody has a negative number of them."""
+    assert tasks_of_user(os.getuid()) >= 1
+    assert tasks_of_user(3_999_999_999) == 0
+
+
+def test_a_process_that_ended_has_no_maps_rather_than_none_at_all() -> None:
+    """Its file is empty: an error, not 0."""
+    child = os.fork()
+    if child == 0:
+        os._exit(0)
+    os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
+    files = ProcessFiles(pid=child)
+    with pytest.raises(ProcessLookupError):
+        files.maps()
+    files.close()
+    os.waitpid(child, 0)
+
+
+def test_cgroup_texts() -> None:
+    """Colons in a path, several controllers, escapes, and v1's way to write no limit."""
+    assert parse_membership(b"4:cpu,cpuacct:/a:b\n0::/x\nbroken\n") == {
+        "cpu": "/a:b",
+        "cpuacct": "/a:b",
+        "": "/x",
+    }
+    (mount,) = parse_mounts(
+        b"1 2 0:3 /r /my\\040dir rw - cgroup2 c rw\n1 2 0:3 / / rw - ext4 d rw\n\n"
+    )
+    assert (mount.version, mount.root, mount.mountpoint) == (2, "/r", "/my dir")
+    assert parse_limit(b"9223372036854771712\n") is LimitState.UNLIMITED
+    assert parse_limit(b"max\n") is LimitState.UNLIMITED
+    assert parse_limit(b"7680\n") == 7680
+    assert parse_event(b"low 0\nmax 12\n", "max") == 12
+    assert parse_event(b"low 0\n", "max") is None
+
+
+def test_a_sibling_view_falls_back_to_the_mount() -> None:
+    """A path outside the mounted subtree shows as ``/../x``."""
+    location = locate("pids", b"0::/../x\n", b"1 2 0:3 / /cg rw - cgroup2 c rw\n")
+    assert location is not None
+    assert location.folders == ("/cg",)
+    assert locate("pids", b"3:pids:/a\n", b"1 2 0:3 / /cg rw - cgroup2 c rw\n") is None

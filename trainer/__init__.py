@@ -1,0 +1,1 @@
+"""Runs the folds of a cross-validation in processes of their own."""

@@ -1,0 +1,156 @@
+"""A fold's result and a run's summary: whole or absent, never in between.
+
+Owns result.json, failure.json, summary.json and summary.csv.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+from dataclasses import asdict, dataclass
+from statistics import mean, stdev
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+RESULT = "result.json"
+FAILURE = "failure.json"
+SCHEMA = 1
+
+
+def write_whole(path: str, text: str) -> None:
+    """Write aside, fsync, rename, fsync the folder: after a power loss it is whole or absent.
+
+    Raises OSError; nothing half-written is left under ``path``.
+    """
+    aside = f"{path}.{os.getpid()}.part"
+    try:
+        with open(aside, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(aside, path)
+    except OSError:
+        if os.path.exists(aside):
+            os.unlink(aside)
+        raise
+    folder = os.open(os.path.dirname(path) or ".", os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoldResult:
+    """What a finished fold leaves."""
+
+    fold: int
+    folds: int
+    config_digest: str
+    metrics: Mapping[str, float]
+    seconds: float
+
+    def write(self, directory: str) -> None:
+        """Write result.json into the fold's directory. Raises OSError."""
+        os.makedirs(directory, exist_ok=True)
+        content = {"schema": SCHEMA} | asdict(self)
+        write_whole(os.path.join(directory, RESULT), json.dumps(content, indent=2) + "\n")
+
+
+def read_result(path: str) -> FoldResult | None:
+    """Return the result at ``path``, or None where there is none that is whole."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            content = json.load(file)
+        if content.pop("schema") != SCHEMA:
+            return None
+        return FoldResult(**content)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoldFailure:
+    """How a fold ended that left no result."""
+
+    fold: int
+    exit_code: int
+    """As the shell says it: 128 + N for signal N."""
+    signal: str | None
+    reason: str
+    """The last line that it wrote, or what is known instead."""
+    seconds: float
+
+    def write(self, directory: str) -> None:
+        """Write failure.json into the fold's directory. Raises OSError."""
+        os.makedirs(directory, exist_ok=True)
+        content = {"schema": SCHEMA} | asdict(self)
+        write_whole(os.path.join(directory, FAILURE), json.dumps(content, indent=2) + "\n")
+
+
+@dataclass(frozen=True, slots=True)
+class Aggregate:
+    """Mean and sample standard deviation of a metric over the folds that have it."""
+
+    mean: float
+    std: float | None
+    """None for a single fold: one value has no spread."""
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A run's results so far; ``missing`` folds are in no mean."""
+
+    folds: int
+    results: tuple[FoldResult, ...]
+
+    @property
+    def missing(self) -> list[int]:
+        """Folds without a result."""
+        there = {result.fold for result in self.results}
+        return [fold for fold in range(1, self.folds + 1) if fold not in there]
+
+    def aggregates(self) -> dict[str, Aggregate]:
+        """Return each metric's aggregate over the finished folds."""
+        values: dict[str, list[float]] = {}
+        for result in self.results:
+            for name, value in result.metrics.items():
+                values.setdefault(name, []).append(value)
+        return {
+            name: Aggregate(mean(found), stdev(found) if len(found) > 1 else None)
+            for name, found in values.items()
+        }
+
+    def write(self, directory: str) -> None:
+        """Write summary.json and summary.csv. Raises OSError."""
+        content: dict[str, Any] = {
+            "schema": SCHEMA,
+            "folds": self.folds,
+            "folds_finished": [result.fold for result in self.results],
+            "folds_missing": self.missing,
+            "is_complete": not self.missing,
+            "metrics": {name: asdict(found) for name, found in self.aggregates().items()},
+        }
+        write_whole(os.path.join(directory, "summary.json"), json.dumps(content, indent=2) + "\n")
+        write_whole(os.path.join(directory, "summary.csv"), _csv(self.results))
+
+
+def summarize(folds: int, results: Sequence[FoldResult | None]) -> Summary:
+    """Put the whole results of a run together, in the folds' order."""
+    there = [result for result in results if result is not None]
+    return Summary(folds, tuple(sorted(there, key=lambda result: result.fold)))
+
+
+def _csv(results: Sequence[FoldResult]) -> str:
+    names = sorted({name for result in results for name in result.metrics})
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["fold", *names, "seconds"])
+    for result in results:
+        values = [result.metrics.get(name, "") for name in names]
+        writer.writerow([result.fold, *values, round(result.seconds, 3)])
+    return text.getvalue()
