@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format lock clean
+.PHONY: help setup demo test lint check format lock clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -21,15 +21,17 @@ setup: $(STAMP)  ## the virtual environment with everything, from the locked ver
 demo: $(STAMP)  ## three real folds, live metrics, and the verdicts
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh ./demo.sh
 
-test: $(STAMP)  ## every test
-	$(BIN)/python -m pytest
+test: $(STAMP)  ## every test, with the coverage gate
+	$(BIN)/python -m pytest --cov
 
-check: $(STAMP)  ## format, lint, types, layering, tests
+lint: $(STAMP)  ## format, lint, spelling, types, layering
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/codespell
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest --cov
+
+check: lint test  ## all of both
 
 format: $(STAMP)  ## rewrite in the house format
 	$(BIN)/ruff format .

@@ -27,13 +27,13 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         return int(app(args=arguments, standalone_mode=False) or 0)
     except typer.TyperException as error:  # a wrong option or argument, in typer's own words
-        return _fail(str(error), code=2)
+        return _fail(error.format_message(), code=2)
     except FoldwatchError as error:
         return _fail(str(error), code=error.exit_code)
     except (typer.Abort, KeyboardInterrupt):
         return _fail("interrupted", code=INTERRUPTED)
     except BrokenPipeError:
-        sys.stdout = None  # type: ignore[assignment] # or the interpreter's last flush fails aloud
+        sys.stdout = None  # or the interpreter's last flush fails aloud
         return 0
 
 

@@ -70,13 +70,7 @@ class LineSearch:
             self.lines += 1
 
     def _matches(self, block: bytes, *, is_whole: bool = True) -> Iterator[TextLine]:
-        spans: dict[int, int] = {}
-        for needle in self._needles:
-            at = block.find(needle)
-            while at >= 0:
-                start, end = _segment(block, at)
-                spans[start] = end
-                at = block.find(needle, end)
+        spans = {start: end for needle in self._needles for start, end in _spans(block, needle)}
         counted, number = 0, self.lines + 1
         for start, end in sorted(spans.items()):
             number += block.count(b"\n", counted, start)
@@ -85,10 +79,21 @@ class LineSearch:
             yield TextLine(number, text, is_whole=is_whole or end < len(block))
 
 
-def _segment(block: bytes, at: int) -> tuple[int, int]:
-    start = block.rfind(b"\n", 0, at) + 1
-    start = max(start, block.rfind(b"\r", start, at) + 1)
-    end = block.find(b"\n", at)
-    end = len(block) if end < 0 else end
-    redraw = block.find(b"\r", at, end)
-    return start, end if redraw < 0 else redraw
+def _spans(block: bytes, needle: bytes) -> Iterator[tuple[int, int]]:
+    """Give start and end of each segment that holds ``needle``.
+
+    Every search is bounded by the segment before it or by the line's end, so that a block without
+    line ends and one with nothing else cost the same.
+    """
+    floor, newline = 0, -1
+    at = block.find(needle)
+    while at >= 0:
+        if newline < at:
+            newline = block.find(b"\n", at)
+            newline = len(block) if newline < 0 else newline
+        start = max(block.rfind(b"\n", floor, at) + 1, floor)
+        start = max(block.rfind(b"\r", start, at) + 1, start)
+        redraw = block.find(b"\r", at, newline)
+        floor = newline if redraw < 0 else redraw
+        yield start, floor
+        at = block.find(needle, floor)

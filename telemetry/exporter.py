@@ -135,9 +135,11 @@ def _live_samples(part: FoldSnapshot, base: tuple[str, ...]) -> Iterator[Sample]
     for stage, reading in part.checkpoints.items():
         yield Sample("foldwatch_checkpoint_timestamp_seconds", (*base, stage), reading.time)
         yield from _gauges(reading, "foldwatch_checkpoint_", (*base, stage))
-    reading = part.latest
-    if reading is None:
-        return
+    if part.latest is not None:
+        yield from _latest_samples(part.latest, base)
+
+
+def _latest_samples(reading: Reading, base: tuple[str, ...]) -> Iterator[Sample]:
     yield Sample("foldwatch_last_sample_timestamp_seconds", base, reading.time)
     yield from _gauges(reading, "foldwatch_", base)
     for name, value in (

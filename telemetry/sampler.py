@@ -167,7 +167,7 @@ class Sampler:
             stream.write(line.encode("ascii", "backslashreplace").decode() + "\n")
         stream.flush()
 
-    def _attempt(self, sink: str, write: Callable[[], None]) -> None:
+    def _attempt(self, sink: str, write: Callable[[], object]) -> None:
         try:
             write()
         except Exception as error:  # noqa: BLE001 - a stream or logger of the user's may raise anything, and telemetry must not harm the training

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -35,6 +36,20 @@ def need(condition: object, what: str) -> None:
     if os.environ.get("CI") == "true":
         pytest.fail(f"missing on CI: {what}")
     pytest.skip(f"needs {what}")
+
+
+def ends_within(seconds: float, pid: int) -> bool:
+    """Whether process ``pid`` is gone, or a zombie that init has yet to reap, in time."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            with open(f"/proc/{pid}/status", encoding="utf-8") as file:
+                if "State:\tZ" in file.read():
+                    return True
+        except (FileNotFoundError, ProcessLookupError):
+            return True
+        time.sleep(0.02)
+    return False
 
 
 @dataclass(frozen=True)

@@ -127,7 +127,7 @@ class FoldProcess:
                     continue
         self._signal_group(signal.SIGKILL)
         ending = Ending.of(self._process.wait())
-        facts = {"exit_code": ending.exit_code}
+        facts: dict[str, int | str] = {"exit_code": ending.exit_code}
         if ending.signal is not None:
             facts |= {"signal": ending.signal}
         self._write(Event(time=time.time(), pid=self.pid, name="exited", facts=facts))
@@ -159,7 +159,7 @@ class FoldProcess:
 class FoldRunner:
     """Runs the folds of a plan one after another and keeps ``snapshot`` up to date."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - two of them are what to run, three are hooks with defaults
         self,
         directory: RunDirectory,
         config: RunConfig,
@@ -227,9 +227,10 @@ class FoldRunner:
     def _follow(self, follower: JournalFollower, folds: Sequence[int]) -> None:
         for record in follower.poll():
             running = self._running(folds)
-            if isinstance(record, Reading) and record.fold in folds and record.fold != running:
+            named = record.fold if isinstance(record, Reading) else None
+            if named is not None and named in folds and named != running:
                 self._end_fold(running, exit_code=None)
-                running = record.fold
+                running = named
                 self._change(running, state="running")
             self._parts[running] = self._parts[running].with_record(record)
         self._publish()

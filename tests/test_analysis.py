@@ -1,0 +1,251 @@
+"""`analyze`: the three real and rebuilt logs, journals, run directories, and where processes end."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+
+from analyzer import analyze
+from analyzer.log_table import Process, read_log
+from telemetry.errors import InputError
+from telemetry.journal import Event, JournalWriter
+from telemetry.reading import Reading
+from tests.conftest import INCIDENT, LOGS, RELEASED, RETAINED
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from analyzer.analysis import Analysis, Finding
+
+
+def only(analysis: Analysis) -> Finding:
+    (finding,) = analysis.findings
+    return finding
+
+
+def processes(text: str) -> list[Process]:
+    return read_log("x.log", io.BytesIO(text.encode())).processes
+
+
+def test_real_tensorflow_with_released_models_does_not_grow() -> None:
+    """Real log: nothing growing or critical."""
+    analysis = analyze([RELEASED])
+    assert analysis.verdict == "ok"
+    verdicts = {name: growth.verdict for name, growth in only(analysis).growth.items()}
+    assert verdicts == {
+        "threads": "warm-up",
+        "cgroup_pids": "warm-up",
+        "maps": "slow",
+        "rss_bytes": "slow",
+    }
+
+
+def test_real_tensorflow_with_retained_models_grows_by_8_threads_a_fold() -> None:
+    """Real log."""
+    analysis = analyze([RETAINED])
+    assert analysis.verdict == "growing"
+    threads = only(analysis).growth["threads"]
+    assert (threads.verdict, threads.per_fold) == ("growing", 8)
+
+
+def test_the_rebuilt_incident() -> None:
+    """730 maps and 550 MiB a fold, threads and PIDs stable, and no cause certain."""
+    analysis = analyze([INCIDENT])
+    finding = only(analysis)
+    assert analysis.verdict == "crashed"
+    growth = finding.growth
+    assert (growth["maps"].verdict, growth["maps"].per_fold) == ("growing", 730)
+    assert (growth["rss_bytes"].verdict, growth["rss_bytes"].per_fold) == ("growing", 550 * 2**20)
+    assert growth["threads"].verdict == growth["cgroup_pids"].verdict == "stable"
+    assert growth["maps"].limit == 65530
+    assert growth["cgroup_pids"].peak == 590
+    crash = finding.process.crash
+    assert crash is not None
+    assert (crash.signature, crash.thread, crash.errno) == ("tensorflow_pthread_create", "tf_", 11)
+    assert crash.last_label == "Fold 3/3 after Stage 1 fit"
+    assert {cause.standing for cause in finding.causes} == {"possible"}
+    assert {"pids_cgroup", "max_map_count"} < {cause.cause for cause in finding.causes}
+
+
+def test_isolated_folds_one_after_another_in_one_log_do_not_grow() -> None:
+    """Each begins with the labels before its first fold, at start-up values: a new process."""
+    text = ""
+    for fold in (1, 2, 3):
+        text += "[THREADS] before TF import: proc=1, cgroup=2/7680, maps=53/65530, rss=9MB\n"
+        text += "[THREADS] after TF import: proc=3, cgroup=4/7680, maps=1782/65530, rss=613MB\n"
+        text += (
+            f"[THREADS] Fold {fold}/3 START: proc=8, cgroup=9/7680, maps=1851/65530, rss=620MB\n"
+        )
+        text += (
+            f"[THREADS] Fold {fold}/3 END: proc=40, cgroup=41/7680, maps=2900/65530, rss=900MB\n"
+        )
+    found = processes(text)
+    assert [process.folds for process in found] == [[1], [2], [3]]
+
+
+def test_a_restart_in_one_log_begins_a_new_process() -> None:
+    """Also without labels before the first fold: the fold goes back and the counts fall."""
+    line = "[THREADS] Fold {}/3 START: proc={}, cgroup=9/7680, maps={}/65530, rss=620MB\n"
+    first = line.format(1, 8, 1851) + line.format(2, 30, 2900)
+    assert [p.folds for p in processes(first + line.format(1, 8, 1850))] == [[1, 2], [1]]
+    assert [p.folds for p in processes(first + line.format(3, 50, 3900))] == [[1, 2, 3]]
+
+
+def test_a_label_repeated_in_one_process_does_not_cut_it() -> None:
+    """A cell run twice: the counts have not fallen."""
+    line = "[THREADS] before TF import: proc=1, cgroup=2/7680, maps={}/65530, rss=9MB\n"
+    assert len(processes(line.format(53) + line.format(53) + line.format(60))) == 1
+
+
+def test_every_broken_line_is_counted_with_its_number() -> None:
+    """None is dropped in silence, and the good ones around it count."""
+    good = "[THREADS] Fold 1/2 START: proc=8, cgroup=9/7680, maps=1851/65530, rss=620MB\n"
+    table = read_log("x", io.BytesIO((good + "[THREADS] torn: pro\n" + good + good[:49]).encode()))
+    (source,) = table.sources
+    assert (source.samples, source.lines) == (2, 4)
+    assert [skipped.line for skipped in source.skipped] == [2, 4]
+
+
+def test_a_last_line_that_may_be_cut_is_not_trusted() -> None:
+    """cgroup=9/76 of cgroup=9/7680, at the end of a file without a newline."""
+    text = "[THREADS] a: proc=8, cgroup=9/76"
+    (source,) = read_log("x", io.BytesIO(text.encode())).sources
+    assert [skipped.reason for skipped in source.skipped] == ["the file ends inside this line"]
+    assert read_log("x", io.BytesIO(text.encode() + b"\n")).sources[0].samples == 1
+
+
+def reading(number: int, fold: int, stage: str | None, *, pid: int = 7, **more: int) -> Reading:
+    known = {"threads": 10, "maps": 1000 + 730 * fold, "rss_bytes": 2**30, "cgroup_pids": 20}
+    limits = {"pids_cgroup": 7680, "max_map_count": 65530}
+    return Reading(
+        time=float(number),
+        pid=pid,
+        start_ticks=5,
+        label=None if stage is None else f"Fold {fold}/3 {stage}",
+        fold=fold,
+        folds=3,
+        stage=stage,
+        limits=limits,
+        **(known | more),  # type: ignore[arg-type] # names are the fields'
+    )
+
+
+def write(path: Path, *records: Reading | Event) -> None:
+    writer = JournalWriter(str(path))
+    for record in records:
+        writer.write(record)
+    writer.close()
+
+
+def test_a_journal_is_judged_like_a_log(tmp_path: Path) -> None:
+    """Peaks between labels count for the limit, not for the slope."""
+    records = [reading(fold, fold, "START") for fold in (1, 2, 3)]
+    write(tmp_path / "journal.jsonl", *records, reading(4, 3, None, maps=60000))
+    finding = only(analyze([str(tmp_path)]))
+    maps = finding.growth["maps"]
+    assert (maps.verdict, maps.per_fold, maps.peak) == ("critical", 730, 60000)
+    assert finding.process.pid == 7
+
+
+def test_a_counter_that_rose_makes_the_cause_certain(tmp_path: Path) -> None:
+    """With the log beside the journal saying what the crash looked like."""
+    write(
+        tmp_path / "fold-1" / "journal.jsonl",
+        reading(1, 1, "START", pids_limit_hits=0),
+        reading(2, 1, None, pids_limit_hits=3, cgroup_pids=7680),
+        Event(time=5.0, pid=7, name="exited", facts={"exit_code": 134, "signal": "SIGABRT"}),
+    )
+    shutil.copy(INCIDENT, tmp_path / "fold-1" / "output.log")
+    finding = only(analyze([str(tmp_path)]))
+    crash = finding.process.crash
+    assert crash is not None
+    assert crash.signature == "tensorflow_pthread_create"
+    best = finding.causes[0]
+    assert (best.cause, best.standing) == ("pids_cgroup", "certain")
+    assert best.evidence == ("pids_limit_hits rose from 0 to 3 during the run",)
+    assert [source.samples for source in analyze([str(tmp_path)]).sources] == [2, 45]
+
+
+def test_a_process_that_a_signal_ended_without_a_word(tmp_path: Path) -> None:
+    """SIGKILL leaves nothing in a log; the runner saw it, and the cause stays open."""
+    write(
+        tmp_path / "journal.jsonl",
+        reading(1, 1, "START", oom_kills=0),
+        Event(time=5.0, pid=7, name="exited", facts={"exit_code": 137, "signal": "SIGKILL"}),
+    )
+    finding = only(analyze([str(tmp_path)]))
+    crash = finding.process.crash
+    assert crash is not None
+    assert (crash.signal, crash.seconds_after_last_sample) == ("SIGKILL", 4.0)
+    assert crash.last_label == "Fold 1/3 START"
+    assert {cause.standing for cause in finding.causes} == {"possible"}
+
+
+def test_a_kernel_line_is_certain(tmp_path: Path) -> None:
+    """It names the cgroup that refused."""
+    log = tmp_path / "dmesg.log"
+    log.write_text("[12.3] cgroup: fork rejected by pids controller in /docker/ab\n")
+    finding = only(analyze([str(log)]))
+    assert [(c.cause, c.standing) for c in finding.causes] == [("pids_cgroup", "certain")]
+
+
+def test_a_use_near_the_limit_is_likely_and_no_more(tmp_path: Path) -> None:
+    """A reading is from before the crash."""
+    log = tmp_path / "a.log"
+    log.write_text(
+        "[THREADS] a: proc=8, cgroup=7600/7680, maps=9/65530, rss=1MB\n"
+        "RuntimeError: can't start new thread\n"
+    )
+    causes = only(analyze([str(log)])).causes
+    assert (causes[0].cause, causes[0].standing) == ("pids_cgroup", "likely")
+    assert "certain" not in {cause.standing for cause in causes}
+
+
+def test_a_directory_of_logs_and_several_paths() -> None:
+    """Each log is judged by itself."""
+    assert len(analyze([LOGS]).findings) == 3
+    assert len(analyze([RELEASED, RETAINED]).findings) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("missing.log", None, "no such file or directory"),
+        ("empty.log", b"", "the file is empty"),
+        ("binary.log", b"\x7fELF\x00\x01" * 999, "a binary file, not a log"),
+        ("journal.jsonl", b"", "no record of a journal"),
+        ("journal.jsonl", b"\0" * 99, "no record of a journal"),
+    ],
+)
+def test_bad_input_is_one_line_that_names_it(
+    tmp_path: Path, name: str, content: bytes | None, message: str
+) -> None:
+    """What, where."""
+    path = tmp_path / name
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(InputError, match=message) as raised:
+        analyze([str(path)])
+    assert str(path) in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_directory_without_logs_is_refused(tmp_path: Path) -> None:
+    """And says what it looked for."""
+    (tmp_path / "notes.md").write_text("x")
+    with pytest.raises(InputError, match=r"no journal\.jsonl and no \*\.log"):
+        analyze([str(tmp_path)])
+
+
+def test_a_file_that_may_not_be_read(tmp_path: Path) -> None:
+    """A directory in the place of a journal, and a pipe."""
+    os.mkdir(tmp_path / "journal.jsonl")
+    with pytest.raises(InputError, match=r"no journal\.jsonl"):
+        analyze([str(tmp_path)])
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(InputError, match="neither a file nor a directory"):
+        analyze([str(tmp_path / "pipe")])

@@ -1,0 +1,159 @@
+"""The command line: exit codes, one-line errors, JSON, plots."""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.conftest import INCIDENT, RELEASED, RETAINED, Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    Foldwatch = Callable[..., Outcome]
+
+
+def test_the_incident_as_json(foldwatch: Foldwatch) -> None:
+    """The schema that others rely on; JSON alone on standard output."""
+    outcome = foldwatch("analyze", INCIDENT, "--json")
+    assert (outcome.code, outcome.err) == (3, "")
+    content = json.loads(outcome.out)
+    assert (content["schema"], content["verdict"]) == (1, "crashed")
+    assert content["sources"] == [{"path": INCIDENT, "lines": 63, "samples": 45, "skipped": []}]
+    (process,) = content["processes"]
+    assert (process["pid"], process["folds"], process["folds_planned"]) == (None, [1, 2, 3], 3)
+    maps = process["resources"]["maps"]
+    assert set(maps) == {
+        *("verdict", "per_fold", "per_fold_low", "per_fold_high", "first", "last", "peak"),
+        *("limit", "folds_to_limit", "reason"),
+    }
+    assert (maps["per_fold"], maps["first"], maps["last"], maps["limit"]) == (730, 39, 3920, 65530)
+    assert maps["folds_to_limit"] == pytest.approx((65530 - 3920) / 730)
+    assert process["crash"] == {
+        "signature": "tensorflow_pthread_create",
+        "line": 62,
+        "text": "2026-01-14 03:12:44.918273: F tensorflow/tsl/platform/default/env.cc:74] Check"
+        " failed: ret == 0 (11 vs. 0)Thread tf_ creation via pthread_create() failed.",
+        "thread": "tf_",
+        "errno": 11,
+        "signal": "SIGABRT",
+        "last_label": "Fold 3/3 after Stage 1 fit",
+        "seconds_after_last_sample": None,
+    }
+    assert {cause["standing"] for cause in process["causes"]} == {"possible"}
+
+
+def test_exit_codes(foldwatch: Foldwatch) -> None:
+    """0 for nothing found, 3 for growth, and --exit-zero turns 3 off."""
+    assert foldwatch("analyze", RELEASED).code == 0
+    grown = foldwatch("analyze", RETAINED)
+    assert grown.code == 3
+    assert grown.out.splitlines()[-1] == "verdict: growing"
+    assert foldwatch("analyze", RETAINED, "--exit-zero").code == 0
+
+
+def test_standard_input(foldwatch: Foldwatch) -> None:
+    """A log through a pipe."""
+    with open(RETAINED, "rb") as file:
+        outcome = foldwatch("analyze", "-", "--json", stdin=file.read())
+    assert outcome.code == 3
+    assert json.loads(outcome.out)["sources"][0]["path"] == "<standard input>"
+
+
+def test_a_log_without_samples_says_so(foldwatch: Foldwatch, tmp_path: Path) -> None:
+    """Nothing was found, and that is not the same as all is well."""
+    (tmp_path / "a.log").write_text("Epoch 1/3\n")
+    outcome = foldwatch("analyze", str(tmp_path / "a.log"))
+    assert outcome.code == 0
+    assert outcome.out.splitlines()[-1] == "verdict: no samples"
+    assert "growth cannot be judged" in outcome.err
+
+
+def test_a_report_fits_80_columns(foldwatch: Foldwatch) -> None:
+    """The crash, its candidates and the verdict."""
+    outcome = foldwatch("analyze", INCIDENT, COLUMNS="80")
+    assert max(map(len, outcome.out.splitlines())) <= 80
+    assert "growing" in outcome.out
+    assert "none is certain" in outcome.out
+
+
+@pytest.mark.parametrize("suffix", ["png", "svg", "pdf"])
+def test_a_plot_is_written(foldwatch: Foldwatch, tmp_path: Path, suffix: str) -> None:
+    """In the format that its name says, and nothing beside it."""
+    path = tmp_path / f"plot.{suffix}"
+    assert foldwatch("analyze", INCIDENT, "--plot", str(path)).code == 3
+    content = path.read_bytes()
+    if suffix == "png":
+        assert content.startswith(b"\x89PNG")
+        assert struct.unpack(">II", content[16:24]) == (1320, 1080)
+    assert len(content) > 10_000
+    assert os.listdir(tmp_path) == [path.name]
+
+
+def test_hostile_labels_are_inert(foldwatch: Foldwatch, tmp_path: Path) -> None:
+    """Escapes do not reach the terminal, markup is not taken for colour, $ is not mathematics."""
+    label = "\x1b]0;owned\x07Fold 1/2 [red]$\\frac{x}{0$ <script>"
+    (tmp_path / "a[b].log").write_text(
+        f"[THREADS] {label}: proc=1, cgroup=2/3, maps=4/5, rss=6MB\n"
+        "RuntimeError: can't start new thread [/red] \x1b[31m\n"
+    )
+    outcome = foldwatch("analyze", str(tmp_path), "--plot", str(tmp_path / "$x$.png"))
+    assert (outcome.code, outcome.err) == (3, "")
+    assert "\x1b" not in outcome.out
+    assert "[/red]" in outcome.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["analyze", "/nowhere/x.log"], "/nowhere/x.log: no such file or directory"),
+        (["analyze", RELEASED, "--plot", "/nowhere/x.png"], "/nowhere: no such directory"),
+        (["analyze", RELEASED, "--plot", "/proc/x.png"], "/proc"),
+        (["analyze", RELEASED, "--plot", "/tmp/x.bmp"], "is written as .png, .svg or .pdf"),
+        (["analyze", RELEASED, "--plot", "/tmp"], "/tmp: a directory"),
+        (["analyze"], "Missing argument"),
+        (["analyze", "--nonsense"], "--nonsense"),
+        (["limits", "--pid", "4194305"], "no process 4194305"),
+        (["train", "--folds", "1"], "--folds 1: cross-validation needs 2 folds or more"),
+        (["train", "--fold", "9"], "--fold 9: there are folds 1 to 3"),
+        (["train", "--fold", "0"], "--fold 0: there are folds 1 to 3"),
+        (["train", "--epochs", "0"], "--epochs 0: at least 1"),
+        (["train", "--folds", "x"], "--folds"),
+        (["train", "--resume-mode", "x"], "--resume-mode"),
+        (["train", "--output", "/proc/x"], "/proc/x: cannot be written"),
+        (["train", "--output", "/dev/null/x"], "/dev/null/x: cannot be written"),
+        (["nonsense"], "nonsense"),
+    ],
+)
+def test_bad_usage_is_one_line_and_exit_2(
+    foldwatch: Foldwatch, arguments: list[str], message: str
+) -> None:
+    """What, where, and no traceback; nothing on standard output."""
+    outcome = foldwatch(*arguments)
+    assert (outcome.code, outcome.out) == (2, "")
+    assert outcome.err.startswith("foldwatch: ")
+    assert outcome.err.count("\n") == 1
+    assert message in outcome.err
+
+
+def test_limits_for_people(foldwatch: Foldwatch) -> None:
+    """Every ceiling, its source, and the one that binds."""
+    outcome = foldwatch("limits")
+    assert outcome.code == 0
+    for name in ("pids_cgroup", "nproc", "threads_max", "pid_max", "max_map_count", "open_files"):
+        assert name in outcome.out
+    assert "/proc/sys/vm/max_map_count" in outcome.out
+    assert " binds: " in outcome.out.splitlines()[-1]
+
+
+def test_help_is_quick_to_reach(foldwatch: Foldwatch) -> None:
+    """Every command is listed; nothing heavy is loaded for it."""
+    outcome = foldwatch("--help")
+    assert outcome.code == 0
+    for command in ("train", "analyze", "limits"):
+        assert command in outcome.out

@@ -1,0 +1,169 @@
+"""Results whole or absent, plans, and what aggregates say."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from telemetry.errors import FoldwatchError, InputError
+from tests.conftest import ROOT
+from trainer.environment import THREAD_CAPS, cap_threads
+from trainer.fold_result import FoldResult, read_result, summarize, write_whole
+from trainer.folds import RunConfig, RunDirectory, plan
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CONFIG = RunConfig(folds=3, epochs=1, device_mode="cpu")
+
+
+def finish(directory: RunDirectory, fold: int, config: RunConfig = CONFIG) -> FoldResult:
+    result = FoldResult(
+        fold=fold,
+        folds=config.folds,
+        config_digest=config.digest(),
+        metrics={"accuracy": 0.9 + fold / 100},
+        seconds=1.5,
+    )
+    result.write(directory.fold(fold))
+    return result
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> RunDirectory:
+    made = RunDirectory(str(tmp_path / "run"))
+    made.create()
+    return made
+
+
+def test_a_result_comes_back_and_a_broken_one_is_none(directory: RunDirectory) -> None:
+    """Truncated, of another schema, or with a field missing: not finished."""
+    result = finish(directory, 1)
+    path = os.path.join(directory.fold(1), "result.json")
+    assert read_result(path) == result
+    with open(path, encoding="utf-8") as file:
+        text = file.read()
+    for broken in (text[:-9], "", "[]", "3", text.replace('"schema": 1', '"schema": 2'), "{}"):
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(broken)
+        assert read_result(path) is None
+
+
+def test_a_writer_killed_at_any_moment_leaves_a_whole_file_or_none(tmp_path: Path) -> None:
+    """SIGKILL in a loop of writes: what is there is always one of the versions."""
+    path = str(tmp_path / "x.json")
+    code = (
+        "import sys\nfrom trainer.fold_result import write_whole\n"
+        "n = 0\nwhile True:\n"
+        f"    write_whole({path!r}, str(n % 10) * 100_000)\n    n += 1\n"
+        "    print(n, flush=True)\n"
+    )
+    for attempt in range(8):
+        process = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE)
+        assert process.stdout is not None
+        for _ in range(attempt + 1):
+            process.stdout.readline()
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        process.stdout.close()
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+        assert len(text) == 100_000
+        assert len(set(text)) == 1
+
+
+def test_an_unwritable_place_leaves_nothing_behind(tmp_path: Path) -> None:
+    """The aside file goes too."""
+    os.mkdir(tmp_path / "taken")
+    with pytest.raises(OSError, match="taken"):
+        write_whole(str(tmp_path / "taken"), "x")
+    assert os.listdir(tmp_path) == ["taken"]
+
+
+def test_auto_skips_whole_results_of_the_same_configuration(directory: RunDirectory) -> None:
+    """And runs those of another one again, saying why."""
+    finish(directory, 1)
+    finish(directory, 2, RunConfig(folds=3, epochs=9, device_mode="cpu"))
+    made = plan(directory, CONFIG, only=None, resume_mode="auto")
+    assert (made.to_run, made.skipped) == ((2, 3), (1,))
+    assert "fold 1: skipped, its result is whole" in made.remarks
+    assert "fold 2: runs again, its result is of another configuration" in made.remarks
+    assert directory.result(1) is not None
+    assert os.path.exists(os.path.join(directory.path, "previous-1", "fold-2", "result.json"))
+
+
+def test_fresh_moves_everything_aside_and_deletes_nothing(directory: RunDirectory) -> None:
+    """Also folds of an earlier run that had more of them."""
+    for fold in (1, 2, 3):
+        finish(directory, fold)
+    os.mkdir(directory.fold(5))
+    for attempt in (1, 2):
+        made = plan(directory, CONFIG, only=None, resume_mode="fresh")
+        assert made.to_run == (1, 2, 3)
+        if attempt == 1:
+            there = sorted(os.listdir(os.path.join(directory.path, "previous-1")))
+            assert there == ["fold-1", "fold-2", "fold-3", "fold-5"]
+            assert made.remarks == (f"earlier results moved to {directory.path}/previous-1",)
+        else:
+            assert made.remarks == ()
+
+
+def test_one_fold_leaves_the_others_alone(directory: RunDirectory) -> None:
+    """--fold 2."""
+    for fold in (1, 2, 3):
+        finish(directory, fold)
+    made = plan(directory, CONFIG, only=2, resume_mode="fresh")
+    assert (made.to_run, made.skipped) == ((2,), ())
+    assert [directory.result(fold) is not None for fold in (1, 2, 3)] == [True, False, True]
+
+
+def test_aggregates_say_what_they_cover(directory: RunDirectory) -> None:
+    """Mean and sample deviation over the finished folds, with the missing ones named."""
+    summary = summarize(3, [finish(directory, 3), None, finish(directory, 1)])
+    summary.write(directory.path)
+    with open(os.path.join(directory.path, "summary.json"), encoding="utf-8") as file:
+        content = json.load(file)
+    assert (content["folds"], content["folds_finished"]) == (3, [1, 3])
+    assert (content["folds_missing"], content["is_complete"]) == ([2], False)
+    accuracy = content["metrics"]["accuracy"]
+    assert accuracy["mean"] == pytest.approx(0.92)
+    assert accuracy["std"] == pytest.approx(0.0141421, abs=1e-6)
+    with open(os.path.join(directory.path, "summary.csv"), encoding="utf-8") as file:
+        assert file.read() == "fold,accuracy,seconds\n1,0.91,1.5\n3,0.93,1.5\n"
+    assert summarize(3, [finish(directory, 1)]).aggregates()["accuracy"].std is None
+
+
+def test_two_runners_on_one_directory_are_refused(directory: RunDirectory) -> None:
+    """The second one, while the first is there."""
+    with (
+        directory.locked(),
+        pytest.raises(InputError, match="another run"),
+        directory.locked(),
+    ):
+        pass
+    with directory.locked():
+        pass
+
+
+def test_a_directory_that_is_no_run_is_named(directory: RunDirectory) -> None:
+    """run.json missing or broken."""
+    with pytest.raises(InputError, match=r"run\.json"):
+        directory.config()
+    directory.write_config(CONFIG)
+    assert directory.config() == CONFIG
+
+
+def test_caps_are_defaults_and_must_come_first() -> None:
+    """The user's own value stays; too late is an error that names the module."""
+    environment = {"OMP_NUM_THREADS": "7"}
+    cap_threads(environment, loaded={})
+    assert environment == dict(THREAD_CAPS) | {"OMP_NUM_THREADS": "7"}
+    with pytest.raises(FoldwatchError, match="numpy is loaded already; set OMP_NUM_THREADS"):
+        cap_threads({}, loaded={"numpy": None})
+    cap_threads(dict(THREAD_CAPS), loaded={"numpy": None})
