@@ -55,8 +55,9 @@ def plot(analysis: Analysis) -> Figure:
         _draw_resource(panel, resource, findings)
     _name_folds(panels[0], findings)
     panels[-1].set_xlabel("checkpoint, in order")
-    paths = ", ".join(dict.fromkeys(os.path.basename(f.process.source) for f in findings))
-    figure.suptitle(_plain(f"{paths}: {analysis.verdict}"), fontsize=13, fontweight="bold")
+    names = dict.fromkeys(os.path.basename(os.path.normpath(f.process.group)) for f in findings)
+    title = _plain(f"{', '.join(names)}: {analysis.verdict}")
+    figure.suptitle(title, fontsize=13, fontweight="bold")
     return figure
 
 
@@ -97,6 +98,9 @@ def _draw_resource(panel: Axes, resource: str, findings: Sequence[Finding]) -> N
         start += len(samples)
         if finding.process.crash:
             panel.axvline(start - 0.5, color=_COLOURS["growing"], linewidth=1.6)
+    if not panel.lines or not any(len(line.get_xdata()) for line in panel.lines):
+        panel.set_yticks([])
+        panel.text(0.5, 0.5, "not recorded", transform=panel.transAxes, ha="center", va="center")
     panel.set_ylim(bottom=0)
     panel.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
     panel.margins(x=0.01)

@@ -106,15 +106,6 @@ class Sampler:
         finally:
             self._prefix = before
 
-    def close(self) -> None:
-        """Stop the timer and give the descriptors back."""
-        self._stop.set()
-        with self._lock:
-            self._reader.close()
-            if self._journal is not None:
-                self._journal.close()
-                self._journal = None
-
     def lose(self, source: str, why: str) -> None:
         """Count a failure of ``source`` and log the first one of each."""
         self.losses[source] = self.losses.get(source, 0) + 1
