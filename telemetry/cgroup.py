@@ -130,17 +130,32 @@ class ControllerFiles:
 
     current: str
     limit: str
+    peak: str
     events: str
+    local_events: str | None
     event: str
+    """The counter's key in both events files."""
 
 
 CONTROLLER_FILES: dict[tuple[str, int], ControllerFiles] = {
-    ("pids", 1): ControllerFiles("pids.current", "pids.max", "pids.events", "max"),
-    ("pids", 2): ControllerFiles("pids.current", "pids.max", "pids.events", "max"),
-    ("memory", 1): ControllerFiles(
-        "memory.usage_in_bytes", "memory.limit_in_bytes", "memory.oom_control", "oom_kill"
+    ("pids", 1): ControllerFiles(
+        "pids.current", "pids.max", "pids.peak", "pids.events", None, "max"
     ),
-    ("memory", 2): ControllerFiles("memory.current", "memory.max", "memory.events", "oom_kill"),
+    ("pids", 2): ControllerFiles(
+        "pids.current", "pids.max", "pids.peak", "pids.events", "pids.events.local", "max"
+    ),
+    ("memory", 1): ControllerFiles(
+        "memory.usage_in_bytes",
+        "memory.limit_in_bytes",
+        "memory.max_usage_in_bytes",
+        "memory.oom_control",
+        None,
+        "oom_kill",
+    ),
+    # memory.events of the own cgroup counts the processes killed in it, whoever's limit it was.
+    ("memory", 2): ControllerFiles(
+        "memory.current", "memory.max", "memory.peak", "memory.events", None, "oom_kill"
+    ),
 }
 
 
@@ -151,8 +166,10 @@ class ControllerUsage:
     usage: Usage
     folder: str | None
     """The folder that ``usage`` was read from; None where nothing could be read."""
+    peak: int | None
+    """The highest usage of that level since it was made (or since somebody reset it)."""
     events: int | None
-    """Times that a limit was hit, at the visible level that counted the most."""
+    """Times that a limit which binds this process was hit, as far as it can be seen: see `_hits`."""
     has_hidden_ancestors: bool
     """Whether cgroups above the mount exist whose limits cannot be seen from here."""
 
@@ -166,7 +183,11 @@ class Level:
         self._event = files.event
         self._current = HeldFile(os.path.join(real, files.current))
         self._limit = HeldFile(os.path.join(real, files.limit))
+        self._peak = HeldFile(os.path.join(real, files.peak))
         self._events = HeldFile(os.path.join(real, files.events))
+        self._local_events = (
+            HeldFile(os.path.join(real, files.local_events)) if files.local_events else None
+        )
 
     def usage(self) -> Usage | None:
         """Read current and limit; None where this level does not have the controller."""
@@ -182,17 +203,32 @@ class Level:
             return Usage(None, limit)
         return Usage(current, limit)
 
-    def events(self) -> int | None:
-        """Read how often the limit was hit; None where the file is missing or cannot be read."""
+    def peak(self) -> int | None:
+        """Read the highest usage so far; None where the kernel is too old to keep it."""
         try:
-            return parse_event(self._events.read(), self._event)
+            return int(self._peak.read())
+        except (OSError, ValueError):
+            return None
+
+    def events(self) -> int | None:
+        """Read the counter of this cgroup; None where the file is missing or cannot be read."""
+        return self._count(self._events)
+
+    def local_events(self) -> int | None:
+        """Read the counter of this cgroup's own limit; None on v1 and on older kernels."""
+        return None if self._local_events is None else self._count(self._local_events)
+
+    def _count(self, file: HeldFile) -> int | None:
+        try:
+            return parse_event(file.read(), self._event)
         except (OSError, ValueError):
             return None
 
     def close(self) -> None:
         """Give the descriptors back."""
-        for file in (self._current, self._limit, self._events):
-            file.close()
+        for file in (self._current, self._limit, self._peak, self._events, self._local_events):
+            if file is not None:
+                file.close()
 
 
 class Controller:
@@ -216,19 +252,41 @@ class Controller:
         """
         self._resolve()
         readable = [(level, usage) for level in self._levels if (usage := level.usage())]
-        counts = [count for level in self._levels if (count := level.events()) is not None]
-        events = max(counts, default=None)
+        events = self._hits()
         hidden = bool(self._levels) and not self._is_real_root
         if not readable:
             # At the real root there is no file because there is no limit; elsewhere one may hide.
             state = LimitState.UNLIMITED if self._is_real_root else LimitState.INVISIBLE
-            return ControllerUsage(Usage(None, state), None, events, hidden)
+            return ControllerUsage(Usage(None, state), None, None, events, hidden)
         level, usage = min(readable, key=lambda pair: _tightness(pair[1]))
         if not isinstance(usage.limit, int) and any(
             other.limit is LimitState.UNREADABLE for _, other in readable
         ):
             usage = replace(usage, limit=LimitState.UNREADABLE)
-        return ControllerUsage(usage, level.folder, events, hidden)
+        return ControllerUsage(usage, level.folder, level.peak(), events, hidden)
+
+    def levels(self) -> list[tuple[str, Usage]]:
+        """Read every visible level that has the controller, the process's own cgroup first.
+
+        Raises OSError as `read` does.
+        """
+        self._resolve()
+        return [(level.folder, usage) for level in self._levels if (usage := level.usage())]
+
+    def _hits(self) -> int | None:
+        """Count the hits of limits that bind this process.
+
+        Where the kernel keeps pids.events.local (6.11 and later, v2), each level's counts the hits
+        of that level's own limit, so they add up; pids.events there also counts what the cgroups
+        below hit, siblings included. On older kernels, on v1, and with the mount option
+        pids_localevents, the own cgroup's pids.events counts the forks refused in it, whichever
+        level's limit it was. Zero proves nothing where a limit may be hidden.
+        """
+        local = [count for level in self._levels if (count := level.local_events()) is not None]
+        if local:
+            return sum(local)
+        counts = (level.events() for level in self._levels)
+        return next((count for count in counts if count is not None), None)
 
     def close(self) -> None:
         """Give every descriptor back."""

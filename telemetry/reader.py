@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Value = TypeVar("Value")
 
 _NOTHING = ControllerUsage(
-    Usage(None, LimitState.UNREADABLE), None, None, has_hidden_ancestors=False
+    Usage(None, LimitState.UNREADABLE), None, None, None, has_hidden_ancestors=False
 )
 _NO_STATUS = ProcessStatus(None, None, None, None, None)
 
@@ -81,6 +81,8 @@ class Reader:
             open_fds=self._try("fd", files.open_fds),
             cgroup_pids=pids.usage.current,
             cgroup_memory_bytes=memory.usage.current,
+            cgroup_pids_peak=pids.peak,
+            cgroup_memory_peak_bytes=memory.peak,
             host_tasks=self._try("loadavg", files.host_tasks),
             pids_limit_hits=pids.events,
             oom_kills=memory.events,

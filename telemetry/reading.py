@@ -90,10 +90,14 @@ class Reading:
     cgroup_pids: int | None = None
     """pids.current of the pids cgroup that binds; threads count as PIDs there."""
     cgroup_memory_bytes: int | None = None
+    cgroup_pids_peak: int | None = None
+    """pids.peak of that cgroup: the highest ``cgroup_pids`` since the cgroup was made."""
+    cgroup_memory_peak_bytes: int | None = None
+    """memory.peak (v2) or memory.max_usage_in_bytes (v1) of the memory cgroup that binds."""
     host_tasks: int | None = None
     """Tasks (threads) that exist on the host, from /proc/loadavg."""
     pids_limit_hits: int | None = None
-    """``max`` of pids.events: forks refused by the pids controller, as far as visible from here."""
+    """Forks that the pids controller refused, as far as visible from here: cgroup.Controller."""
     oom_kills: int | None = None
     """``oom_kill`` of memory.events (v2) or memory.oom_control (v1)."""
     limits: Mapping[str, Limit] = field(default_factory=dict)
