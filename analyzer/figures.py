@@ -98,7 +98,7 @@ def _draw_resource(panel: Axes, resource: str, findings: Sequence[Finding]) -> N
         start += len(samples)
         if finding.process.crash:
             panel.axvline(start - 0.5, color=_COLOURS["growing"], linewidth=1.6)
-    if not panel.lines or not any(len(line.get_xdata()) for line in panel.lines):
+    if all(s.values.get(resource) is None for f in findings for s in f.process.samples):
         panel.set_yticks([])
         panel.text(0.5, 0.5, "not recorded", transform=panel.transAxes, ha="center", va="center")
     panel.set_ylim(bottom=0)

@@ -1,8 +1,8 @@
 """Every ceiling that can refuse a thread, a process, a mapping, memory or a descriptor.
 
-Owns the list of ceilings, their scope, and which of them binds. It must not know how they are shown.
-Rules: kernel/fork.c copy_process (RLIMIT_NPROC, threads-max), kernel/cgroup/pids.c,
-mm/mmap.c (vm.max_map_count), man 2 getrlimit.
+Owns the list of ceilings, their scope, which of them binds, and what about them will bite. It must
+not know how they are shown. Rules: kernel/fork.c copy_process (RLIMIT_NPROC, threads-max),
+kernel/cgroup/pids.c, mm/mmap.c (vm.max_map_count), man 2 getrlimit.
 """
 
 from __future__ import annotations
@@ -13,16 +13,22 @@ from typing import TYPE_CHECKING, Any
 
 from telemetry.cgroup import Controller, ControllerUsage
 from telemetry.errors import InputError
-from telemetry.procfs import ProcessFiles, parse_status, tasks_of_user
 from telemetry.reader import Reader
-from telemetry.reading import Limit, LimitState, Reading, Usage
+from telemetry.reading import LimitState, Reading, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-CAP_SYS_ADMIN = 21
-CAP_SYS_RESOURCE = 24
-"""Bits of CapEff; either one lifts RLIMIT_NPROC (kernel/fork.c). include/uapi/linux/capability.h."""
+PIDS_PER_CORE = 16
+"""Fewer than this many PIDs per visible core is too few: vast-ai/base-image#214 saw a host crash at
+2.7 and healthy ones at 30 to 122."""
+
+ORCHESTRATOR_DEFAULTS = {
+    1024: "CRI-O's old default",
+    2048: "podman's default",
+    4096: "a common podPidsLimit of Kubernetes",
+}
+"""Values of pids.max that nobody chose for this job."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,8 +64,28 @@ def binding(ceilings: Sequence[Ceiling]) -> Ceiling | None:
     return max(known, key=lambda ceiling: ceiling.usage.ratio or 0.0, default=None)
 
 
+def warnings(ceilings: Sequence[Ceiling], *, cores: int) -> list[str]:
+    """Say which ceilings will bite on a machine with ``cores`` visible cores, though not full yet."""
+    found = []
+    for ceiling in ceilings:
+        limit = ceiling.usage.limit
+        if ceiling.name != "pids_cgroup" or not isinstance(limit, int):
+            continue
+        if limit < PIDS_PER_CORE * cores:
+            found.append(
+                f"{ceiling.source}: {limit:,} PIDs for {cores} visible cores is under"
+                f" {PIDS_PER_CORE} per core; thread pools are sized by cores, so cap them"
+            )
+        if limit in ORCHESTRATOR_DEFAULTS:
+            found.append(
+                f"{ceiling.source}: {limit:,} is {ORCHESTRATOR_DEFAULTS[limit]};"
+                " somebody else set it, so ask for what the job needs"
+            )
+    return found
+
+
 def read_ceilings(*, root: str = "/", pid: int | None = None) -> tuple[Ceiling, ...]:
-    """Read every ceiling of process ``pid``, this one by default.
+    """Read every ceiling of process ``pid``, this one by default; each cgroup level is one.
 
     Raises InputError where there is no such process. Counts the tasks of the user for RLIMIT_NPROC
     by reading every process, so it is for asking on demand.
@@ -74,8 +100,8 @@ def read_ceilings(*, root: str = "/", pid: int | None = None) -> tuple[Ceiling, 
     finally:
         reader.close()
     return (
-        _cgroup("pids_cgroup", "pids", reading, root=root),
-        _nproc(number, root=root),
+        *_cgroup("pids_cgroup", "pids", reading, root=root),
+        _nproc(reading),
         _host("threads_max", "/proc/sys/kernel/threads-max", reading),
         _host("pid_max", "/proc/sys/kernel/pid_max", reading),
         Ceiling(
@@ -84,34 +110,38 @@ def read_ceilings(*, root: str = "/", pid: int | None = None) -> tuple[Ceiling, 
             scope="this process",
             source="/proc/sys/vm/max_map_count",
         ),
-        _cgroup("cgroup_memory", "memory", reading, root=root),
+        *_cgroup("cgroup_memory", "memory", reading, root=root),
         _resource_limit("address_space", reading),
         _resource_limit("open_files", reading),
     )
 
 
-def _cgroup(name: str, controller: str, reading: Reading, *, root: str) -> Ceiling:
+def _cgroup(name: str, controller: str, reading: Reading, *, root: str) -> list[Ceiling]:
+    """Give every visible level with a limit, the one that binds first, or the one line why none."""
     reader = Controller(controller, root=root, pid=reading.pid)
     try:
-        found = reader.read()
+        found, levels = reader.read(), reader.levels()
     except OSError as error:
+        source = error.filename or f"/proc/{reading.pid}/cgroup"
         unreadable = Usage(None, LimitState.UNREADABLE)
-        return Ceiling(
-            name=name,
-            usage=unreadable,
-            scope="cgroup",
-            source=error.filename or "",
-            note=str(error),
-        )
+        return [
+            Ceiling(name=name, usage=unreadable, scope="cgroup", source=source, note=str(error))
+        ]
     finally:
         reader.close()
-    return Ceiling(
+    binds = Ceiling(
         name=name,
         usage=found.usage,
         scope="cgroup",
         source=found.folder or f"/proc/{reading.pid}/cgroup",
         note=_cgroup_note(found, controller),
     )
+    others = [
+        Ceiling(name=name, usage=usage, scope="cgroup", source=folder)
+        for folder, usage in levels
+        if folder != found.folder and usage.limit is not LimitState.UNLIMITED
+    ]
+    return [binds, *others]
 
 
 def _cgroup_note(found: ControllerUsage, controller: str) -> str:
@@ -120,36 +150,22 @@ def _cgroup_note(found: ControllerUsage, controller: str) -> str:
     if found.folder is None:
         return f"in the root cgroup of the {controller} controller, which has no limit"
     if found.has_hidden_ancestors:
-        return "cgroups above this one cannot be seen from here and may have tighter limits"
+        return "cgroups above the mount cannot be seen from here and may have tighter limits"
     return ""
 
 
-def _nproc(pid: int, *, root: str) -> Ceiling:
-    path = f"/proc/{pid}/limits"
-    files = ProcessFiles(root=root, pid=pid)
-    limit: Limit
-    try:
-        limit = files.soft_limit("Max processes")
-        with open(os.path.join(root, "proc", str(pid), "status"), "rb") as file:
-            status = parse_status(file.read())
-        uid = status.real_uid
-        current = None if uid is None else tasks_of_user(uid, root=root)
-        capabilities = status.effective_capabilities or 0
-    except (OSError, ValueError) as error:
-        limit, current, uid, capabilities = LimitState.UNREADABLE, None, None, 0
-        note = str(error)
-    else:
-        note = ""
-    finally:
-        files.close()
-    is_exempt = uid == 0 or bool(capabilities & (1 << CAP_SYS_ADMIN | 1 << CAP_SYS_RESOURCE))
+def _nproc(reading: Reading) -> Ceiling:
+    exempt = reading.is_exempt_from_nproc is True
+    scope = "user" if reading.uid is None else f"user {reading.uid}"
     return Ceiling(
         name="nproc",
-        usage=Usage(current, limit),
-        scope="user" if uid is None else f"user {uid}",
-        source=path,
-        note="does not bind root" if is_exempt else note,
-        is_exempt=is_exempt,
+        usage=reading.usage("nproc"),
+        scope=scope,
+        source=f"/proc/{reading.pid}/limits",
+        note="does not bind this process: root, or CAP_SYS_RESOURCE or CAP_SYS_ADMIN"
+        if exempt
+        else "counts the user's tasks on the whole host; those of other containers are not seen",
+        is_exempt=exempt,
     )
 
 

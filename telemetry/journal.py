@@ -18,7 +18,7 @@ import os
 from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from telemetry.reading import LimitState, Reading
+from telemetry.reading import GpuUsage, LimitState, Reading
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -78,6 +78,12 @@ def _reading_content(reading: Reading) -> dict[str, Any]:
         value = getattr(reading, name)
         if value is not None:
             content[name] = value
+    for name in _COUNTS:
+        value = getattr(reading, name)
+        if value:
+            content[name] = dict(value)
+    if reading.gpus is not None:
+        content["gpus"] = [_present(asdict(gpu)) for gpu in reading.gpus]
     content["limits"] = {
         name: limit.value if isinstance(limit, LimitState) else limit
         for name, limit in reading.limits.items()
@@ -87,11 +93,14 @@ def _reading_content(reading: Reading) -> dict[str, Any]:
     return content
 
 
+_COUNTS = ("pools", "map_kinds", "pressure_seconds", "peaks")
 _READING_FIELDS = tuple(
-    part.name for part in fields(Reading) if part.name not in {"limits", "errors"}
+    part.name for part in fields(Reading) if part.name not in {"limits", "errors", "gpus", *_COUNTS}
 )
 _HEADER_FIELDS = tuple(part.name for part in fields(Header))
-_WHOLE_NUMBERS = frozenset(_READING_FIELDS) - {"time", "label", "stage"}
+_WHOLE_NUMBERS = frozenset(_READING_FIELDS) - {
+    *("time", "label", "stage", "cpu_seconds", "is_exempt_from_nproc")
+}
 
 
 def decode(line: bytes) -> Record:
@@ -129,13 +138,30 @@ def _reading(content: dict[str, Any]) -> Reading:
             raise ValueError(f"{name} is not a whole number: {known[name]!r:.40}")
     for name in {"label", "stage"} & known.keys():
         known[name] = str(known[name])
-    known["time"] = float(content["time"])
+    for name in {"time", "cpu_seconds"} & content.keys():
+        known[name] = float(content[name])
+    for name in _COUNTS:
+        if name in content:
+            known[name] = _counts(content[name])
+    if "gpus" in content:
+        known["gpus"] = tuple(GpuUsage(**gpu) for gpu in content["gpus"])
     limits = {
         str(name): limit if type(limit) is int else LimitState(limit)
         for name, limit in content.get("limits", {}).items()
     }
     errors = {str(source): str(why) for source, why in content.get("errors", {}).items()}
     return Reading(**known, limits=limits, errors=errors)
+
+
+def _counts(content: dict[str, Any]) -> dict[str, float]:
+    for name, value in content.items():
+        if type(value) not in {int, float}:
+            raise ValueError(f"{name!r:.40} is not a number: {value!r:.40}")
+    return content
+
+
+def _present(content: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in content.items() if value is not None}
 
 
 class JournalWriter:

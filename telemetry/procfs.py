@@ -21,11 +21,13 @@ class ProcessStatus:
     threads: int | None
     rss_bytes: int | None
     virtual_bytes: int | None
+    parent_pid: int | None
     real_uid: int | None
     effective_capabilities: int | None
 
 
 # Name:	python3
+# PPid:	1
 # Uid:	1000	1000	1000	1000
 # VmSize:	  123456 kB
 # VmRSS:	   54321 kB        (the kernel's kB are 1024 bytes; a zombie or kernel thread has no Vm lines)
@@ -35,11 +37,12 @@ def parse_status(text: bytes) -> ProcessStatus:
     """Parse /proc/PID/status. Raises ValueError where a number is not one."""
     rss, virtual = _status_value(text, b"VmRSS"), _status_value(text, b"VmSize")
     threads, uid = _status_value(text, b"Threads"), _status_value(text, b"Uid")
-    capabilities = _status_value(text, b"CapEff")
+    capabilities, parent = _status_value(text, b"CapEff"), _status_value(text, b"PPid")
     return ProcessStatus(
         threads=None if threads is None else int(threads),
         rss_bytes=None if rss is None else int(rss) * 1024,
         virtual_bytes=None if virtual is None else int(virtual) * 1024,
+        parent_pid=None if parent is None else int(parent),
         real_uid=None if uid is None else int(uid),
         effective_capabilities=None if capabilities is None else int(capabilities, 16),
     )
@@ -59,21 +62,51 @@ def _status_value(text: bytes, key: bytes) -> bytes | None:
     return words[0] if words else None
 
 
-# 4242 (a name) with ) in it) S 1 4242 ... 22nd field: 123456
-def parse_start_ticks(text: bytes) -> int:
-    """Return starttime, field 22 of /proc/PID/stat, in clock ticks since boot.
+@dataclass(frozen=True, slots=True)
+class ProcessTimes:
+    """What /proc/PID/stat says of a process's time."""
+
+    start_ticks: int
+    """starttime, in clock ticks since boot: with the PID it names the process for good."""
+    cpu_seconds: float
+    """utime and stime of all its threads, those that ended included."""
+
+
+_TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+
+
+# 4242 (a name) with ) in it) S 1 4242 ... 14th and 15th field: 500 60 ... 22nd field: 123456
+def parse_stat(text: bytes) -> ProcessTimes:
+    """Parse fields 14, 15 and 22 of /proc/PID/stat.
 
     The name in parentheses may hold spaces and parentheses, so fields count from the last ``)``.
     Raises ValueError or IndexError on anything else.
     """
-    return int(text[text.rindex(b")") + 1 :].split()[19])
+    fields = text[text.rindex(b")") + 1 :].split()
+    return ProcessTimes(int(fields[19]), (int(fields[11]) + int(fields[12])) / _TICKS_PER_SECOND)
+
+
+def is_initial_user_namespace(uid_map: bytes) -> bool:
+    """Whether /proc/PID/uid_map maps every user to itself, as only the initial namespace does."""
+    return uid_map.split() == [b"0", b"0", b"4294967295"]
 
 
 # Max processes             96365                96365                processes
 # Max address space         unlimited            unlimited            bytes
-def parse_soft_limit(text: bytes, name: str) -> Limit:
-    """Return the soft limit called ``name`` in /proc/PID/limits ("Max open files")."""
-    start = text.find(name.encode() + b" ")
+def parse_soft_limits(text: bytes) -> dict[str, Limit]:
+    """Return the soft limits in /proc/PID/limits that are ceilings, by the ceiling's name."""
+    return {ceiling: _soft_limit(text, name) for ceiling, name in _RESOURCE_LIMITS.items()}
+
+
+_RESOURCE_LIMITS = {
+    "nproc": b"Max processes ",
+    "open_files": b"Max open files ",
+    "address_space": b"Max address space ",
+}
+
+
+def _soft_limit(text: bytes, name: bytes) -> Limit:
+    start = text.find(name)
     if start < 0:
         return LimitState.INVISIBLE
     word = text[start + len(name) : text.find(b"\n", start)].split()[0]
@@ -101,6 +134,7 @@ class ProcessFiles:
         # A page is what the kernel hands out per read of maps; a larger buffer would not be filled.
         self._maps = HeldFile(os.path.join(process, "maps"), size=65536)
         self._limits = HeldFile(os.path.join(process, "limits"))
+        self._uid_map = HeldFile(os.path.join(process, "uid_map"))
         self._loadavg = HeldFile(os.path.join(root, "proc", "loadavg"))
         self._max_map_count = HeldFile(os.path.join(root, "proc/sys/vm/max_map_count"))
         self._threads_max = HeldFile(os.path.join(root, "proc/sys/kernel/threads-max"))
@@ -128,9 +162,13 @@ class ProcessFiles:
         """Threads and memory of the process."""
         return parse_status(self._status.read())
 
-    def start_ticks(self) -> int:
-        """Start time of the process, which with the PID names it for good."""
-        return parse_start_ticks(self._stat.read())
+    def times(self) -> ProcessTimes:
+        """Start time and CPU time of the process."""
+        return parse_stat(self._stat.read())
+
+    def is_in_initial_user_namespace(self) -> bool:
+        """Whether its root is the host's root."""
+        return is_initial_user_namespace(self._uid_map.read())
 
     def maps(self) -> int:
         """Count the memory maps that vm.max_map_count limits.
@@ -155,9 +193,9 @@ class ProcessFiles:
         names = os.listdir(self._descriptors)
         return len(names) - (self._is_procfs and self.pid == os.getpid())
 
-    def soft_limit(self, name: str) -> Limit:
-        """Return the soft limit of the process called ``name`` in /proc/PID/limits."""
-        return parse_soft_limit(self._limits.read(), name)
+    def soft_limits(self) -> dict[str, Limit]:
+        """Return the soft limits of the process, by the ceiling's name."""
+        return parse_soft_limits(self._limits.read())
 
     def host_tasks(self) -> int:
         """Count the tasks on the host."""
@@ -174,24 +212,3 @@ class ProcessFiles:
     def pid_max(self) -> int:
         """kernel.pid_max."""
         return int(self._pid_max.read())
-
-
-def tasks_of_user(uid: int, *, root: str = "/") -> int:
-    """Count the tasks of real user ``uid``, as RLIMIT_NPROC does. Raises OSError.
-
-    Reads every visible process, so it is for asking on demand, not for sampling. Processes of other
-    PID namespaces count against the limit but cannot be seen from here: the result is a lower bound.
-    """
-    total = 0
-    processes = os.path.join(root, "proc")
-    for name in os.listdir(processes):
-        if not name.isdigit():
-            continue
-        try:
-            with open(os.path.join(processes, name, "status"), "rb") as file:
-                status = parse_status(file.read())
-        except (FileNotFoundError, ProcessLookupError):
-            continue  # it ended between the listing and the read
-        if status.real_uid == uid:
-            total += status.threads or 0
-    return total

@@ -54,12 +54,32 @@ USED_BY_CEILING: Mapping[str, str] = {
     "pids_cgroup": "cgroup_pids",
     "max_map_count": "maps",
     "cgroup_memory": "cgroup_memory_bytes",
+    "nproc": "user_tasks",
+    "gpu_memory": "gpu_memory_used_bytes",
     "open_files": "open_fds",
     "address_space": "virtual_bytes",
     "threads_max": "host_tasks",
     "pid_max": "host_tasks",
 }
-"""For each ceiling that every reading carries, the field of `Reading` that counts against it."""
+"""For each ceiling that a reading can carry, the field of `Reading` that counts against it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GpuUsage:
+    """One GPU, or one MIG instance of one; a field is None where the driver does not say it."""
+
+    gpu: str
+    """Index, or ``index/instance`` for a MIG instance."""
+    used_bytes: int | None = None
+    total_bytes: int | None = None
+    utilization_ratio: float | None = None
+    """0 to 1, over the driver's last sample period."""
+    process_used_bytes: int | None = None
+    """What this very process uses of it."""
+
+
+PEAKS = ("threads", "cgroup_pids", "maps", "rss_bytes", "open_fds", "cgroup_memory_bytes")
+"""Fields of `Reading` whose peak between labels is kept."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,12 +114,36 @@ class Reading:
     """pids.peak of that cgroup: the highest ``cgroup_pids`` since the cgroup was made."""
     cgroup_memory_peak_bytes: int | None = None
     """memory.peak (v2) or memory.max_usage_in_bytes (v1) of the memory cgroup that binds."""
+    user_tasks: int | None = None
+    """Tasks of the process's real user that can be seen: what RLIMIT_NPROC counts, or fewer."""
+    uid: int | None = None
+    is_exempt_from_nproc: bool | None = None
+    """Whether RLIMIT_NPROC does not bind: root of the initial user namespace, or a capability."""
+    descendants: int | None = None
+    """Processes below this one."""
+    tree_threads: int | None = None
+    tree_rss_bytes: int | None = None
+    """Of this process and its descendants together; shared pages count in each."""
+    cpu_seconds: float | None = None
+    context_switches: int | None = None
+    """Of all threads, voluntary or not; None for another process than the reader's own."""
     host_tasks: int | None = None
     """Tasks (threads) that exist on the host, from /proc/loadavg."""
+    gpu_memory_used_bytes: int | None = None
+    """Of the GPU with the least free memory by share, which is the one its limit is of."""
     pids_limit_hits: int | None = None
     """Forks that the pids controller refused, as far as visible from here: cgroup.Controller."""
     oom_kills: int | None = None
     """``oom_kill`` of memory.events (v2) or memory.oom_control (v1)."""
+    pools: Mapping[str, int] | None = None
+    """Threads by pool: names without their number, the 20 largest and ``other``."""
+    map_kinds: Mapping[str, int] | None = None
+    """Memory maps by kind, where a checkpoint asked for them: see maps.KINDS."""
+    pressure_seconds: Mapping[str, float] | None = None
+    """Time stalled so far, by ``cpu_some``, ``memory_some``, ``memory_full``, ``io_some``, ..."""
+    gpus: tuple[GpuUsage, ...] | None = None
+    peaks: Mapping[str, int] = field(default_factory=dict)
+    """The highest value since the last label of each field in PEAKS, this reading's included."""
     limits: Mapping[str, Limit] = field(default_factory=dict)
     """Limit by ceiling, for the ceilings of `USED_BY_CEILING`."""
     errors: Mapping[str, str] = field(default_factory=dict)

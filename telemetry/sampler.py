@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, TextIO, TypeAlias
 
-from telemetry.reading import Reading
+from telemetry.reading import PEAKS, Reading
 from telemetry.thread_log import Label, format_line, parse_label, thread_line
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ class Sampler:
         self._reader = reader
         self._journal = journal
         self._lines = lines
+        self._peaks: dict[str, int] = {}
         self._previous: Label | None = None
         self._prefix: tuple[int, int] | None = None
         # Reentrant: a signal handler may take a checkpoint while one is being taken.
@@ -66,8 +67,12 @@ class Sampler:
         if interval_seconds is not None:
             self._start_timer(interval_seconds)
 
-    def checkpoint(self, text: str, *, prefix: bool = True) -> Reading:
+    def checkpoint(
+        self, text: str, *, prefix: bool = True, with_map_kinds: bool = False
+    ) -> Reading:
         """Read now under a label, write the line and the record, and return the reading.
+
+        The reading carries the peaks since the label before it, and starts them anew.
 
         Inside `fold` the label gets its ``Fold K/N`` in front, unless it has one or ``prefix`` is
         false. When this returns, the record is in the kernel's hands.
@@ -77,7 +82,8 @@ class Sampler:
                 text = "Fold {}/{} {}".format(*self._prefix, text)
             label = parse_label(text, previous=self._previous)
             self._previous = label
-            reading = self._take(label)
+            reading = self._take(label, with_map_kinds=with_map_kinds)
+            self._peaks = {}
             self.record(reading)
             if label.stage in self.checkpoints or len(self.checkpoints) < STAGES_KEPT:
                 self.checkpoints[label.stage] = reading
@@ -123,10 +129,16 @@ class Sampler:
         self._journal = None
         self._stop = threading.Event()
 
-    def _take(self, label: Label | None) -> Reading:
+    def _take(self, label: Label | None, *, with_map_kinds: bool = False) -> Reading:
         belongs_to = label or self._previous
+        read = self._read(in_full=label is not None, with_map_kinds=with_map_kinds)
+        for name in PEAKS:
+            value: int | None = getattr(read, name)
+            if value is not None:
+                self._peaks[name] = max(value, self._peaks.get(name, value))
         reading = replace(
-            self._read(),
+            read,
+            peaks=dict(self._peaks) if label else {},
             label=label.text if label else None,
             stage=label.stage if label else None,
             fold=belongs_to.fold if belongs_to else None,
@@ -135,9 +147,9 @@ class Sampler:
         self.latest = reading
         return reading
 
-    def _read(self) -> Reading:
+    def _read(self, *, in_full: bool, with_map_kinds: bool) -> Reading:
         try:
-            reading = self._reader.read()
+            reading = self._reader.read(in_full=in_full, with_map_kinds=with_map_kinds)
         except Exception as error:  # noqa: BLE001 - whatever is wrong with telemetry, the training goes on
             why = f"{type(error).__name__}: {error}"
             reading = Reading(time=time.time(), pid=os.getpid(), errors={"reader": why})

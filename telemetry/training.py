@@ -141,7 +141,7 @@ def _header() -> Header:
 
 def _start_ticks() -> int | None:
     try:
-        return ProcessFiles(pid=os.getpid()).start_ticks()
+        return ProcessFiles(pid=os.getpid()).times().start_ticks
     except (OSError, ValueError, IndexError):
         return None
 

@@ -8,6 +8,8 @@ import re
 import socket
 import subprocess
 import urllib.request
+from dataclasses import replace
+from typing import Any
 
 import pytest
 from prometheus_client import generate_latest
@@ -29,7 +31,7 @@ def reading(label: str | None = None, **numbers: int) -> Reading:
         "open_files": LimitState.UNREADABLE,
     }
     known = {"threads": 36, "maps": 1850, "rss_bytes": 2**30, "cgroup_pids": 0, "open_fds": 9}
-    return Reading(
+    whole = Reading(
         time=100.0,
         pid=1,
         label=label,
@@ -38,8 +40,9 @@ def reading(label: str | None = None, **numbers: int) -> Reading:
         errors={"fd": "EMFILE"} if label else {},
         pids_limit_hits=2,
         oom_kills=0,
-        **(known | numbers),
     )
+    changes: dict[str, Any] = known | numbers
+    return replace(whole, **changes)
 
 
 def snapshot(*parts: FoldSnapshot) -> Snapshot:

@@ -23,29 +23,39 @@ from telemetry.journal import (
     decode,
     encode,
 )
-from telemetry.reading import USED_BY_CEILING, LimitState, Reading
+from telemetry.reading import USED_BY_CEILING, GpuUsage, LimitState, Reading
 from tests.conftest import ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-NUMBERS = [
-    part.name
-    for part in fields(Reading)
-    if part.name not in {"time", "pid", "label", "stage", "limits", "errors"}
-]
+NUMBERS = [part.name for part in fields(Reading) if part.type == "int | None"]
+COUNTS = st.none() | st.dictionaries(st.text(max_size=9), st.integers(0, 9), min_size=1, max_size=2)
+gpus = st.builds(
+    GpuUsage,
+    gpu=st.text(max_size=3),
+    used_bytes=st.none() | st.integers(0, 2**40),
+    utilization_ratio=st.none() | st.floats(0, 1),
+)
 readings = st.builds(
-    lambda time, pid, label, numbers, limits, errors: Reading(
-        time=time, pid=pid, label=label, stage=label, **numbers, limits=limits, errors=errors
+    lambda time, pid, label, numbers, **more: Reading(
+        time=time, pid=pid, label=label, stage=label, **numbers, **more
     ),
     st.floats(0, 2e9),
     st.integers(1, 2**22),
     st.none() | st.text(max_size=30),
     st.fixed_dictionaries({}, optional=dict.fromkeys(NUMBERS, st.integers(0, 2**63))),
-    st.dictionaries(
+    limits=st.dictionaries(
         st.sampled_from(list(USED_BY_CEILING)), st.integers(0, 2**63) | st.sampled_from(LimitState)
     ),
-    st.dictionaries(st.text(max_size=9), st.text(max_size=9), max_size=2),
+    errors=st.dictionaries(st.text(max_size=9), st.text(max_size=9), max_size=2),
+    pools=COUNTS,
+    map_kinds=COUNTS,
+    pressure_seconds=COUNTS,
+    peaks=COUNTS.map(lambda counts: counts or {}),
+    gpus=st.none() | st.lists(gpus, max_size=2).map(tuple),
+    cpu_seconds=st.none() | st.floats(0, 1e9),
+    is_exempt_from_nproc=st.none() | st.booleans(),
 )
 
 

@@ -11,19 +11,20 @@ from telemetry.cgroup import locate, parse_event, parse_limit, parse_membership,
 from telemetry.procfs import (
     ProcessFiles,
     parse_host_tasks,
-    parse_soft_limit,
-    parse_start_ticks,
+    parse_soft_limits,
+    parse_stat,
     parse_status,
-    tasks_of_user,
 )
 from telemetry.reading import LimitState
+from telemetry.tasks import tasks_of_user
 
 
 def test_a_name_cannot_pretend_to_be_a_field() -> None:
     """The kernel escapes newlines in names; blanks and parentheses it does not."""
     status = parse_status(b"Name:\tThreads: 9\nUid:\t7\t7\t7\t7\nThreads:\t3\nCapEff:\tff\n")
     assert (status.threads, status.real_uid, status.effective_capabilities) == (3, 7, 255)
-    assert parse_start_ticks(b"1 (a) b) (c) S " + b"0 " * 18 + b"77 0\n") == 77
+    times = parse_stat(b"1 (a) b) (c) S " + b"0 " * 10 + b"300 200 " + b"0 " * 6 + b"77 0\n")
+    assert (times.start_ticks, times.cpu_seconds) == (77, 5.0)
 
 
 def test_a_zombie_has_no_memory_and_that_is_not_zero() -> None:
@@ -36,9 +37,11 @@ def test_soft_limits_and_tasks() -> None:
     """Unlimited, a number, and a line that this kernel does not have."""
     text = b"Limit  Soft  Hard\nMax processes             96365      96365   processes\n"
     text += b"Max address space         unlimited   unlimited  bytes\n"
-    assert parse_soft_limit(text, "Max processes") == 96365
-    assert parse_soft_limit(text, "Max address space") is LimitState.UNLIMITED
-    assert parse_soft_limit(text, "Max nothing") is LimitState.INVISIBLE
+    assert parse_soft_limits(text) == {
+        "nproc": 96365,
+        "address_space": LimitState.UNLIMITED,
+        "open_files": LimitState.INVISIBLE,
+    }
     assert parse_host_tasks(b"0.2 0.1 0.1 1/80 123\n") == 80
 
 
