@@ -10,6 +10,7 @@ from collections import defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from analyzer.attribution import LeftBehind, left_behind
 from analyzer.diagnosis import Cause, diagnose
 from analyzer.growth import FLOORS, RESOURCES, Growth, judge, judge_isolated
 from analyzer.sources import find_inputs, read_input
@@ -29,6 +30,7 @@ class Finding:
     process: Process
     growth: Mapping[str, Growth]
     causes: tuple[Cause, ...]
+    left: tuple[LeftBehind, ...]
     is_isolated: bool
     """Whether each fold of its run had a process of its own."""
 
@@ -79,7 +81,8 @@ def _judge_group(processes: list[Process]) -> list[Finding]:
         else:
             judged = {name: _judge(process, name) for name in RESOURCES}
         growth = {name: _with_levels(judged[name], process, name) for name in RESOURCES}
-        findings.append(Finding(process, growth, tuple(diagnose(process)), is_isolated))
+        left = tuple(left_behind(process))
+        findings.append(Finding(process, growth, tuple(diagnose(process)), left, is_isolated))
     return findings
 
 

@@ -39,6 +39,8 @@ class Sample:
     label: Label
     values: Mapping[str, int | None]
     limits: Mapping[str, Limit]
+    pools: Mapping[str, int] | None = None
+    """Threads by pool; None for a text log."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -243,9 +245,17 @@ def _add_reading(process: Process, reading: Reading, number: int) -> None:
     if reading.label is None:
         process.note_peaks(values)
         return
-    label = Label(reading.label, reading.fold, reading.folds, reading.stage or "")
-    limits = {name: reading.usage(ceiling).limit for name, ceiling in CEILING_OF.items()}
-    process.add(Sample(line=number, time=reading.time, label=label, values=values, limits=limits))
+    process.note_peaks({name: reading.peaks.get(name) for name in values})
+    process.add(
+        Sample(
+            line=number,
+            time=reading.time,
+            label=Label(reading.label, reading.fold, reading.folds, reading.stage or ""),
+            values=values,
+            limits={name: reading.usage(ceiling).limit for name, ceiling in CEILING_OF.items()},
+            pools=reading.pools,
+        )
+    )
 
 
 def _note_exit(processes: Mapping[tuple[int, int | None], Process], event: Event) -> None:

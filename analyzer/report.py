@@ -15,12 +15,14 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from telemetry.difference import named
 from telemetry.thread_log import MEBIBYTE, clean_label
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from analyzer.analysis import Analysis, Finding
+    from analyzer.attribution import LeftBehind
     from analyzer.growth import Growth
     from analyzer.log_table import Process, Source
     from analyzer.signatures import Crash
@@ -67,6 +69,10 @@ def _finding_json(finding: Finding) -> dict[str, Any]:
         "folds": process.folds,
         "folds_planned": process.folds_planned,
         "resources": {name: _growth_json(growth) for name, growth in finding.growth.items()},
+        "left_behind": [
+            {"fold": left.fold, "stage": left.stage, "pools": dict(left.pools)}
+            for left in finding.left
+        ],
         "crash": None if process.crash is None else _crash_json(process.crash),
         "causes": [
             {"cause": cause.cause, "standing": cause.standing, "evidence": list(cause.evidence)}
@@ -142,6 +148,7 @@ def _finding_text(finding: Finding) -> list[RenderableType]:
     return [
         Text(f"\nprocess{pid}: {_folds_words(process)}"),
         *_growth_text(finding.growth),
+        *(Padding(_left_text(left), (0, 0, 0, 1), expand=False) for left in finding.left),
         *_crash_text(finding),
     ]
 
@@ -165,6 +172,11 @@ def _isolated_text(analysis: Analysis, first: Finding) -> list[RenderableType]:
         Text(f"\n{len(group)} processes, one fold each: folds {names} of {planned or '?'}"),
         *_growth_text(growth),
     ]
+
+
+def _left_text(left: LeftBehind) -> Text:
+    pools = clean_label(named(left.pools))
+    return Text(f"fold {left.fold} left {pools} threads (at {clean_label(left.stage)!r})")
 
 
 def _folds_words(process: Process) -> str:

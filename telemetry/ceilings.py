@@ -113,6 +113,7 @@ def read_ceilings(*, root: str = "/", pid: int | None = None) -> tuple[Ceiling, 
         *_cgroup("cgroup_memory", "memory", reading, root=root),
         _resource_limit("address_space", reading),
         _resource_limit("open_files", reading),
+        *_gpus(reading),
     )
 
 
@@ -167,6 +168,21 @@ def _nproc(reading: Reading) -> Ceiling:
         else "counts the user's tasks on the whole host; those of other containers are not seen",
         is_exempt=exempt,
     )
+
+
+def _gpus(reading: Reading) -> list[Ceiling]:
+    return [
+        Ceiling(
+            name="gpu_memory",
+            usage=Usage(
+                gpu.used_bytes,
+                LimitState.UNREADABLE if gpu.total_bytes is None else gpu.total_bytes,
+            ),
+            scope=f"GPU {gpu.gpu}",
+            source="NVML",
+        )
+        for gpu in reading.gpus or ()
+    ]
 
 
 def _host(name: str, path: str, reading: Reading) -> Ceiling:

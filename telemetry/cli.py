@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import Annotated
 
 import typer
@@ -11,12 +12,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from telemetry.ceilings import Ceiling, binding, read_ceilings
+from telemetry.ceilings import Ceiling, binding, read_ceilings, warnings
 from telemetry.reading import Limit, LimitState
 from telemetry.thread_log import clean_label
 
 app = typer.Typer()
-_BYTES = frozenset({"cgroup_memory", "address_space"})
+_BYTES = frozenset({"cgroup_memory", "address_space", "gpu_memory"})
 
 
 @app.command()
@@ -29,11 +30,13 @@ def limits(
     """Show every ceiling, where it was read, and which one binds."""
     ceilings = read_ceilings(pid=pid)
     tightest = binding(ceilings)
+    bites = warnings(ceilings, cores=len(os.sched_getaffinity(pid or 0)))
     if as_json:
         content = {
             "schema": 1,
             "binding": tightest.name if tightest else None,
             "ceilings": [ceiling.as_json() for ceiling in ceilings],
+            "warnings": bites,
         }
         print(json.dumps(content, indent=2))
         return
@@ -43,6 +46,8 @@ def limits(
         where = f"{ceiling.name}: {ceiling.scope}, {ceiling.source}"
         note = f" ({ceiling.note})" if ceiling.note else ""
         console.print(Text(clean_label(where + note)), style="dim", soft_wrap=True)
+    for bite in bites:
+        console.print(Text(f"warning: {clean_label(bite)}"), style="yellow", soft_wrap=True)
     console.print(Text(_binding_line(tightest)), style="bold")
 
 

@@ -43,6 +43,14 @@ METRICS: dict[str, MetricKind] = {
     "foldwatch_memory_maps": MetricKind("gauge", "Memory maps of the process."),
     "foldwatch_resident_memory_bytes": MetricKind("gauge", "Resident memory of the process."),
     "foldwatch_open_fds": MetricKind("gauge", "Open descriptors of the process."),
+    "foldwatch_descendants": MetricKind("gauge", "Processes below the process."),
+    "foldwatch_tree_threads": MetricKind("gauge", "Threads of the process and its descendants."),
+    "foldwatch_tree_resident_memory_bytes": MetricKind(
+        "gauge", "Resident memory of the process and its descendants; shared pages count in each."
+    ),
+    "foldwatch_pool_threads": MetricKind(
+        "gauge", "Threads of the process by pool: names without their number.", ("pool",)
+    ),
     "foldwatch_cgroup_pids": MetricKind("gauge", "PIDs in the pids cgroup that binds."),
     "foldwatch_cgroup_memory_bytes": MetricKind("gauge", "Memory of the memory cgroup that binds."),
     "foldwatch_ceiling_usage": MetricKind("gauge", "What is used of a ceiling.", ("ceiling",)),
@@ -79,6 +87,12 @@ METRICS: dict[str, MetricKind] = {
     ),
     "foldwatch_fold_seconds": MetricKind("gauge", "Wall time of an ended fold."),
     "foldwatch_run_info": MetricKind("gauge", "1 for a run that is shown."),
+    "foldwatch_gpu_memory_used_bytes": MetricKind("gauge", "Memory used of a GPU.", ("gpu",)),
+    "foldwatch_gpu_memory_total_bytes": MetricKind("gauge", "Memory of a GPU.", ("gpu",)),
+    "foldwatch_gpu_utilization_ratio": MetricKind("gauge", "Utilisation of a GPU, 0-1.", ("gpu",)),
+    "foldwatch_gpu_process_memory_bytes": MetricKind(
+        "gauge", "Memory of a GPU that the process uses.", ("gpu",)
+    ),
     "foldwatch_last_sample_timestamp_seconds": MetricKind(
         "gauge", "When the last reading was taken, seconds since the epoch."
     ),
@@ -93,6 +107,25 @@ _READING_GAUGES = {
     "cgroup_pids": "cgroup_pids",
 }
 """Field of a reading by the metric's name behind ``foldwatch_`` and ``foldwatch_checkpoint_``."""
+
+_LATEST = {
+    "foldwatch_open_fds": "open_fds",
+    "foldwatch_descendants": "descendants",
+    "foldwatch_tree_threads": "tree_threads",
+    "foldwatch_tree_resident_memory_bytes": "tree_rss_bytes",
+    "foldwatch_cgroup_memory_bytes": "cgroup_memory_bytes",
+    "foldwatch_pids_limit_hits_total": "pids_limit_hits",
+    "foldwatch_oom_kills_total": "oom_kills",
+}
+"""Field of the latest reading by metric."""
+
+_GPU = {
+    "foldwatch_gpu_memory_used_bytes": "used_bytes",
+    "foldwatch_gpu_memory_total_bytes": "total_bytes",
+    "foldwatch_gpu_utilization_ratio": "utilization_ratio",
+    "foldwatch_gpu_process_memory_bytes": "process_used_bytes",
+}
+"""Field of a GpuUsage by metric."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,14 +175,17 @@ def _live_samples(part: FoldSnapshot, base: tuple[str, ...]) -> Iterator[Sample]
 def _latest_samples(reading: Reading, base: tuple[str, ...]) -> Iterator[Sample]:
     yield Sample("foldwatch_last_sample_timestamp_seconds", base, reading.time)
     yield from _gauges(reading, "foldwatch_", base)
-    for name, value in (
-        ("foldwatch_open_fds", reading.open_fds),
-        ("foldwatch_cgroup_memory_bytes", reading.cgroup_memory_bytes),
-        ("foldwatch_pids_limit_hits_total", reading.pids_limit_hits),
-        ("foldwatch_oom_kills_total", reading.oom_kills),
-    ):
+    for name, part in _LATEST.items():
+        value = getattr(reading, part)
         if value is not None:
             yield Sample(name, base, value)
+    for pool, threads in (reading.pools or {}).items():
+        yield Sample("foldwatch_pool_threads", (*base, pool), threads)
+    for gpu in reading.gpus or ():
+        for name, part in _GPU.items():
+            value = getattr(gpu, part)
+            if value is not None:
+                yield Sample(name, (*base, gpu.gpu), value)
     for ceiling in USED_BY_CEILING:
         yield from _ceiling_samples(reading, ceiling, (*base, ceiling))
 

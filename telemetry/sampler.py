@@ -16,6 +16,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TextIO, TypeAlias
 
 from telemetry.reading import PEAKS, Reading
+from telemetry.snapshot import STAGES_KEPT, latest_known
 from telemetry.thread_log import Label, format_line, parse_label, thread_line
 
 if TYPE_CHECKING:
@@ -26,9 +27,6 @@ if TYPE_CHECKING:
 
 Lines: TypeAlias = TextIO | logging.Logger | None
 """Where ``[THREADS]`` lines go: a text stream, a logger (at INFO), or None for sys.stdout."""
-
-STAGES_KEPT = 200
-"""How many stages keep their last reading for the metrics; further ones are not exported."""
 
 logger = logging.getLogger("foldwatch")
 
@@ -144,7 +142,7 @@ class Sampler:
             fold=belongs_to.fold if belongs_to else None,
             folds=belongs_to.folds if belongs_to else None,
         )
-        self.latest = reading
+        self.latest = latest_known(self.latest, reading)
         return reading
 
     def _read(self, *, in_full: bool, with_map_kinds: bool) -> Reading:

@@ -14,6 +14,7 @@ import platform
 import socket
 import sys
 import time
+from contextlib import ContextDecorator
 from typing import TYPE_CHECKING
 
 from telemetry import sampler as sampling
@@ -77,18 +78,35 @@ def start(
         _serve(_sampler, port, address)
 
 
-def checkpoint(label: str, *, prefix: bool = True) -> Reading:
+def checkpoint(label: str, *, prefix: bool = True, with_map_kinds: bool = False) -> Reading:
     """Read now, write the ``[THREADS]`` line and the journal record, and return the reading.
 
-    Inside `fold` the label gets ``Fold K/N`` in front unless ``prefix`` is false. Starts recording
-    with the defaults where `start` was not called. Never raises.
+    Inside `fold` the label gets ``Fold K/N`` in front unless ``prefix`` is false. ``with_map_kinds``
+    also says of what kind the memory maps are, at twice the cost. Starts recording with the defaults
+    where `start` was not called. Never raises.
     """
-    return _started().checkpoint(str(label), prefix=prefix)
+    return _started().checkpoint(str(label), prefix=prefix, with_map_kinds=with_map_kinds)
 
 
 def fold(number: int, *, of: int) -> AbstractContextManager[None]:
     """Give the checkpoints inside the ``with`` block the label prefix ``Fold number/of``."""
     return _started().fold(number, of=of)
+
+
+class stage(ContextDecorator):  # noqa: N801 - used as a function: a decorator or a with block
+    """Take the checkpoints ``before NAME`` and ``after NAME`` around a block or a function.
+
+    The second one is taken also where the block raises, and the exception goes on.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __enter__(self) -> None:
+        checkpoint(f"before {self._name}")
+
+    def __exit__(self, *_: object) -> None:
+        checkpoint(f"after {self._name}")
 
 
 def _started() -> Sampler:

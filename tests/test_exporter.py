@@ -16,7 +16,7 @@ from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from telemetry.exporter import METRICS, registry, samples, serve
-from telemetry.reading import LimitState, Reading
+from telemetry.reading import GpuUsage, LimitState, Reading
 from telemetry.snapshot import LINGER_SECONDS, FoldSnapshot, Snapshot
 from tests.conftest import ROOT
 
@@ -40,6 +40,19 @@ def reading(label: str | None = None, **numbers: int) -> Reading:
         errors={"fd": "EMFILE"} if label else {},
         pids_limit_hits=2,
         oom_kills=0,
+        descendants=2,
+        tree_threads=40,
+        tree_rss_bytes=2**31,
+        pools={"tf_Compute": 8},
+        gpus=(
+            GpuUsage(
+                gpu="0",
+                used_bytes=1,
+                total_bytes=2,
+                utilization_ratio=0.5,
+                process_used_bytes=1,
+            ),
+        ),
     )
     changes: dict[str, Any] = known | numbers
     return replace(whole, **changes)

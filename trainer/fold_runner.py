@@ -112,7 +112,7 @@ class FoldProcess:
 
     def sample(self) -> None:
         """Read the process from outside and append it to the journal; a process that is gone gives none."""
-        reading = self._reader.read()
+        reading = self._reader.read(in_full=False)
         if reading.rss_bytes is not None:
             self._write(reading)
 

@@ -1,0 +1,32 @@
+"""`Checkpoints`, a Keras callback: a labelled reading per epoch.
+
+Imports keras, so it is loaded only when it is asked for (``telemetry.keras``).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+from telemetry.training import checkpoint
+
+
+class Checkpoints(keras.callbacks.Callback):  # type: ignore[misc] # keras has no types
+    """Takes a checkpoint ``epoch E`` at the end of every ``every``-th epoch and of the last one.
+
+    Inside `telemetry.fold` the label is ``Fold K/N epoch E``. Epochs count from 1.
+    """
+
+    def __init__(self, *, every: int = 1) -> None:
+        """Raise ValueError for an ``every`` under 1, before the training begins."""
+        if every < 1:
+            raise ValueError(f"every={every}: a checkpoint every 1 or more epochs")
+        super().__init__()
+        self._every = every
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002 - Keras's signature
+        """Keras calls this with epochs counted from 0."""
+        number = epoch + 1
+        if number % self._every == 0 or number == self.params.get("epochs"):
+            checkpoint(f"epoch {number}")
