@@ -15,6 +15,7 @@ from telemetry.cgroup import Controller, ControllerUsage
 from telemetry.errors import InputError
 from telemetry.reader import Reader
 from telemetry.reading import LimitState, Reading, Usage
+from telemetry.tasks import tasks_of_user
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -101,7 +102,7 @@ def read_ceilings(*, root: str = "/", pid: int | None = None) -> tuple[Ceiling, 
         reader.close()
     return (
         *_cgroup("pids_cgroup", "pids", reading, root=root),
-        _nproc(reading),
+        _nproc(reading, root=root),
         _host("threads_max", "/proc/sys/kernel/threads-max", reading),
         _host("pid_max", "/proc/sys/kernel/pid_max", reading),
         Ceiling(
@@ -155,12 +156,15 @@ def _cgroup_note(found: ControllerUsage, controller: str) -> str:
     return ""
 
 
-def _nproc(reading: Reading) -> Ceiling:
+def _nproc(reading: Reading, *, root: str) -> Ceiling:
     exempt = reading.is_exempt_from_nproc is True
+    tasks = reading.user_tasks
+    if tasks is None and reading.uid is not None:
+        tasks = tasks_of_user(reading.uid, root=root)
     scope = "user" if reading.uid is None else f"user {reading.uid}"
     return Ceiling(
         name="nproc",
-        usage=reading.usage("nproc"),
+        usage=Usage(tasks, reading.limits["nproc"]),
         scope=scope,
         source=f"/proc/{reading.pid}/limits",
         note="does not bind this process: root, or CAP_SYS_RESOURCE or CAP_SYS_ADMIN"

@@ -175,13 +175,26 @@ class JournalWriter:
         """Open ``path`` for appending, folders made as needed. Raises OSError."""
         os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
         self.path = path
-        self._descriptor = os.open(
-            path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644
-        )
+        self._descriptor = self._open()
         self._is_torn = False
 
+    def _open(self) -> int:
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+        return os.open(self.path, flags, 0o644)
+
     def write(self, record: Record) -> None:
-        """Append ``record`` in one write. Raises OSError; part of it may then be in the file."""
+        """Append ``record`` in one write. Raises OSError; part of it may then be in the file.
+
+        Where the file was deleted, a new one is begun with this record, and OSError says so once.
+        """
+        if os.fstat(self._descriptor).st_nlink == 0:
+            deleted, self._descriptor = self._descriptor, self._open()
+            os.close(deleted)
+            self._append(record)
+            raise FileNotFoundError(f"{self.path} was deleted; a new journal was begun")
+        self._append(record)
+
+    def _append(self, record: Record) -> None:
         line = encode(record)
         if self._is_torn:
             line = b"\n" + line

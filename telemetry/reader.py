@@ -74,7 +74,7 @@ class Reader:
 
         Sources that cost with the size of the process (maps, threads by name, descendants, GPUs) are
         read ``in_full`` at a label; between labels only when due by their pace, else None without an
-        error. Counting the user's tasks looks at the whole host and always keeps to its pace.
+        error. Counting the user's tasks looks at the whole host: it keeps to its pace at labels too.
         """
         self._errors = {}
         files = self._files
@@ -87,7 +87,7 @@ class Reader:
         )
         gpus = self._read_gpus(in_full=in_full)
         fullest = max(gpus or (), key=_gpu_ratio, default=None)
-        uid = status.real_uid
+        uid, is_exempt = status.real_uid, self._is_exempt_from_nproc(status)
         return Reading(
             time=self._clock(),
             pid=self.pid,
@@ -101,13 +101,9 @@ class Reader:
             cgroup_memory_bytes=memory.usage.current,
             cgroup_pids_peak=pids.peak,
             cgroup_memory_peak_bytes=memory.peak,
-            user_tasks=None
-            if uid is None
-            else self._paced(
-                "user_tasks", in_full=False, read=lambda: tasks_of_user(uid, root=self._root)
-            ),
+            user_tasks=self._user_tasks(uid, is_exempt=is_exempt),
             uid=uid,
-            is_exempt_from_nproc=self._is_exempt_from_nproc(status),
+            is_exempt_from_nproc=is_exempt,
             descendants=None if tree is None else tree.count,
             tree_threads=_sum(status.threads, None if tree is None else tree.threads),
             tree_rss_bytes=_sum(status.rss_bytes, None if tree is None else tree.rss_bytes),
@@ -159,6 +155,14 @@ class Reader:
         )
         is_strong = status.real_uid == 0 or bool(has_capability)
         return None if is_initial is None else is_initial and is_strong
+
+    def _user_tasks(self, uid: int | None, *, is_exempt: bool | None) -> int | None:
+        """Look at every process of the host only where the limit that this counts against binds."""
+        if uid is None or is_exempt:
+            return None
+        return self._paced(
+            "user_tasks", in_full=False, read=lambda: tasks_of_user(uid, root=self._root)
+        )
 
     def _read_gpus(self, *, in_full: bool) -> tuple[GpuUsage, ...] | None:
         if self._gpus is None:

@@ -115,7 +115,10 @@ class Reading:
     cgroup_memory_peak_bytes: int | None = None
     """memory.peak (v2) or memory.max_usage_in_bytes (v1) of the memory cgroup that binds."""
     user_tasks: int | None = None
-    """Tasks of the process's real user that can be seen: what RLIMIT_NPROC counts, or fewer."""
+    """Tasks of the process's real user that can be seen: what RLIMIT_NPROC counts, or fewer.
+
+    Not counted where RLIMIT_NPROC does not bind.
+    """
     uid: int | None = None
     is_exempt_from_nproc: bool | None = None
     """Whether RLIMIT_NPROC does not bind: root of the initial user namespace, or a capability."""
@@ -148,6 +151,17 @@ class Reading:
     """Limit by ceiling, for the ceilings of `USED_BY_CEILING`."""
     errors: Mapping[str, str] = field(default_factory=dict)
     """Why a source gave nothing, by source; empty when every source was read."""
+
+    @property
+    def binding(self) -> str | None:
+        """The ceiling with the least relative headroom of those read; None where none is known."""
+        ratios = {
+            ceiling: ratio
+            for ceiling in USED_BY_CEILING
+            if (ratio := self.usage(ceiling).ratio) is not None
+            and not (ceiling == "nproc" and self.is_exempt_from_nproc)
+        }
+        return max(ratios, key=lambda ceiling: ratios[ceiling], default=None)
 
     def usage(self, ceiling: str) -> Usage:
         """Return what is used of ``ceiling``, a key of `USED_BY_CEILING`."""

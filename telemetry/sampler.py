@@ -61,7 +61,7 @@ class Sampler:
         self._lock = threading.RLock()
         self._stop = threading.Event()
         self._owner = os.getpid()
-        reader.hold()
+        self.attempt("hold", reader.hold)
         if interval_seconds is not None:
             self._start_timer(interval_seconds)
 
@@ -85,7 +85,7 @@ class Sampler:
             self.record(reading)
             if label.stage in self.checkpoints or len(self.checkpoints) < STAGES_KEPT:
                 self.checkpoints[label.stage] = reading
-            self._attempt("line", lambda: self._write_line(reading))
+            self.attempt("line", lambda: self._write_line(reading))
             return reading
 
     def sample(self) -> Reading:
@@ -99,7 +99,7 @@ class Sampler:
         """Append ``record`` to the journal, if there is one and it is this process's own."""
         journal = self._journal
         if journal is not None and os.getpid() == self._owner:
-            self._attempt("journal", lambda: journal.write(record))
+            self.attempt("journal", lambda: journal.write(record))
 
     @contextmanager
     def fold(self, number: int, *, of: int) -> Iterator[None]:
@@ -168,7 +168,8 @@ class Sampler:
             stream.write(line.encode("ascii", "backslashreplace").decode() + "\n")
         stream.flush()
 
-    def _attempt(self, sink: str, write: Callable[[], object]) -> None:
+    def attempt(self, sink: str, write: Callable[[], object]) -> None:
+        """Call ``write``; whatever it raises is counted as a failure of ``sink`` and goes no further."""
         try:
             write()
         except Exception as error:  # noqa: BLE001 - a stream or logger of the user's may raise anything, and telemetry must not harm the training
@@ -186,4 +187,4 @@ class Sampler:
     def _run_timer(self, interval_seconds: float) -> None:
         stop = self._stop
         while not stop.wait(interval_seconds):
-            self._attempt("timer", self.sample)
+            self.attempt("timer", self.sample)

@@ -47,8 +47,8 @@ def threads_by_pool(pid: int, *, root: str = "/") -> dict[str, int]:
             continue  # it ended between the listing and the read
     if not counts:
         raise FileNotFoundError(errno.ENOENT, "no thread has a name", folder)
-    largest = counts.most_common(POOLS_KEPT)
-    pools = dict(largest)
+    # Not most_common(): it imports heapq when first called, and an import at a limit fails.
+    pools = dict(sorted(counts.items(), key=lambda pool: -pool[1])[:POOLS_KEPT])
     if rest := counts.total() - sum(pools.values()):
         pools[OTHER] = pools.get(OTHER, 0) + rest
     return pools

@@ -72,7 +72,8 @@ def start(
     )
     if failure:
         _sampler.lose("journal", failure)
-    _sampler.record(_header())
+    if journal is not None:
+        _sampler.attempt("header", lambda: journal.write(_header()))
     os.register_at_fork(after_in_child=_after_fork)
     if port is not None:
         _serve(_sampler, port, address)
@@ -166,8 +167,8 @@ def _start_ticks() -> int | None:
 
 def _boot_id() -> str | None:
     try:
-        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-            return file.read().strip()
+        with open("/proc/sys/kernel/random/boot_id", "rb") as file:
+            return file.read().decode().strip()
     except OSError:
         return None
 
