@@ -2,45 +2,75 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from typing import TYPE_CHECKING
 
-import typer
-
-import analyzer.cli
-import telemetry.cli
-import trainer.cli
-from telemetry.errors import FoldwatchError
+if TYPE_CHECKING:
+    import typer
 
 INTERRUPTED = 130
-
-app = typer.Typer(
-    name="foldwatch",
-    help="Sees a training run's thread, PID, memory-map and memory ceilings coming.",
-    no_args_is_help=True,
-)
-for part in (trainer.cli.app, analyzer.cli.app, telemetry.cli.app):
-    app.add_typer(part)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command and return its exit code; nothing prints a traceback at a user."""
     try:
-        return int(app(args=arguments, standalone_mode=False) or 0)
+        return _run(arguments)
+    except KeyboardInterrupt:  # also while the commands are being loaded
+        return _fail("interrupted", code=INTERRUPTED)
+    finally:
+        _flush()
+
+
+def _run(arguments: list[str] | None) -> int:
+    import typer  # noqa: PLC0415 - inside, so that Ctrl-C while it loads ends in one line too
+
+    from telemetry.errors import FoldwatchError  # noqa: PLC0415 - see above
+
+    try:
+        code = int(_app()(args=arguments, standalone_mode=False) or 0)
     except typer.TyperException as error:  # a wrong option or argument, in typer's own words
         return _fail(error.format_message(), code=2)
     except FoldwatchError as error:
         return _fail(str(error), code=error.exit_code)
-    except (typer.Abort, KeyboardInterrupt):
-        return _fail("interrupted", code=INTERRUPTED)
-    except BrokenPipeError:
-        sys.stdout = None  # or the interpreter's last flush fails aloud
-        return 0
+    except typer.Abort:
+        code = INTERRUPTED
+    except OSError as error:  # a full disk, a file that went away: whatever no command translated
+        where = f"{error.filename}: " if error.filename else ""
+        return _fail(f"{where}{error.strerror or error}", code=2)
+    return _fail("interrupted", code=code) if code == INTERRUPTED else code
+
+
+def _app() -> typer.Typer:
+    import typer  # noqa: PLC0415 - see `_run`
+
+    import analyzer.cli  # noqa: PLC0415
+    import telemetry.cli  # noqa: PLC0415
+    import trainer.cli  # noqa: PLC0415
+
+    app = typer.Typer(
+        name="foldwatch",
+        help="Sees a training run's thread, PID, memory-map and memory ceilings coming.",
+        no_args_is_help=True,
+    )
+    for part in (trainer.cli.app, analyzer.cli.app, telemetry.cli.app):
+        app.add_typer(part)
+    return app
 
 
 def _fail(message: str, *, code: int) -> int:
     if message:  # empty where typer has printed the help already
         print(f"foldwatch: {message}", file=sys.stderr)
     return code
+
+
+def _flush() -> None:
+    """Write what is left; where nobody reads it, let the interpreter's own last flush find nothing."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from analyzer.attribution import LeftBehind, left_behind
 from analyzer.diagnosis import Cause, diagnose
 from analyzer.growth import FLOORS, RESOURCES, Growth, judge, judge_isolated
-from analyzer.sources import find_inputs, read_input
+from analyzer.sources import find_inputs, read_inputs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -58,8 +58,7 @@ def analyze(paths: Iterable[str]) -> Analysis:
     """Read logs, journals, directories or "-" and judge them. Raises InputError."""
     sources: list[Source] = []
     processes: list[Process] = []
-    for found in find_inputs(paths):
-        table = read_input(found)
+    for table in read_inputs(find_inputs(paths)):
         sources += table.sources
         processes += table.processes
     groups: dict[str, list[Process]] = defaultdict(list)

@@ -7,11 +7,11 @@ import os
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from analyzer import figures, report
 from analyzer.analysis import analyze
 from telemetry.errors import InputError
+from telemetry.terminal import columns, put
 
 FOUND = 3
 """Exit code where growth or a limit crash was found."""
@@ -40,11 +40,13 @@ def analyze_command(
     if plot is not None:
         figures.save(figures.plot(analysis), plot)
     if as_json:
-        print(json.dumps(report.as_json(analysis), indent=2))
+        put(json.dumps(report.as_json(analysis), indent=2))
     else:
-        Console(highlight=False).print(report.as_text(analysis))
+        put(report.as_text(analysis, width=columns()))
     if analysis.verdict == "no samples":
-        typer.echo("foldwatch: no [THREADS] line was found, so growth cannot be judged", err=True)
+        skipped = sum(len(source.skipped) for source in analysis.sources)
+        found = f"{skipped} could not be read" if skipped else "no [THREADS] line was found"
+        typer.echo(f"foldwatch: {found}, so growth cannot be judged", err=True)
     if analysis.verdict in {"crashed", "critical", "growing"} and not exit_zero:
         raise typer.Exit(FOUND)
 

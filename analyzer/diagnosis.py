@@ -58,9 +58,10 @@ def _weigh(cause: str, process: Process) -> Cause:
 
 def _counted(cause: str, process: Process) -> str | None:
     name = _COUNTERS.get(cause)
-    if name is None or process.first_reading is None or process.last_reading is None:
+    last = process.last_reading
+    if name is None or last is None:
         return None
-    before, after = getattr(process.first_reading, name), getattr(process.last_reading, name)
+    before, after = getattr(process.first_readings[last.cgroup], name), getattr(last, name)
     if before is None or after is None or after <= before:
         return None
     return f"{name} rose from {before} to {after} during the run"

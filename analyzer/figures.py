@@ -108,7 +108,7 @@ def _draw_resource(panel: Axes, resource: str, findings: Sequence[Finding]) -> N
     panel.spines[["top", "right"]].set_visible(False)
     growth = findings[-1].growth[resource]
     title = TITLES[resource]
-    if growth.limit is not None and growth.peak is not None:
+    if growth.limit and growth.peak is not None:
         title += f": {growth.peak / growth.limit:.1%} of {growth.limit / scale:,.0f} at the peak"
         if growth.peak >= _LIMIT_SHOWN_FROM * growth.limit:
             limit = growth.limit / scale

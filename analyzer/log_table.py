@@ -16,7 +16,7 @@ from telemetry.reading import LimitState, Reading, Usage
 from telemetry.thread_log import MARKER, Label, ThreadLine, parse_label, parse_line
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from telemetry.reading import Limit
 
@@ -56,9 +56,12 @@ class Process:
     """The highest value of each resource, labelled or between labels."""
     signs: dict[str, Crash] = field(default_factory=dict)
     """The first sign of each signature, in their order: the root cause is the earliest."""
-    first_reading: Reading | None = None
+    survived: dict[str, Crash] = field(default_factory=dict)
+    """Signs after which the process went on: handled, so not what ended it."""
+    first_readings: dict[str | None, Reading] = field(default_factory=dict)
+    """The journal's first reading of it in each cgroup, for counters compare only within one."""
     last_reading: Reading | None = None
-    """The journal's first and last reading of it; None for a text log."""
+    """The journal's last reading of it; None for a text log."""
 
     @property
     def folds(self) -> list[int]:
@@ -80,6 +83,11 @@ class Process:
         last_label = self.samples[-1].label.text if self.samples else None
         self.signs.setdefault(crash.signature, replace(crash, last_label=last_label))
 
+    def take_signs(self, other: Process) -> None:
+        """Take what the same process's log says of its end; it comes before what the runner saw."""
+        self.signs = {**other.signs, **self.signs}
+        self.survived = {**other.survived, **self.survived}
+
     def limit(self, resource: str) -> Limit:
         """Return the last known limit of ``resource``."""
         for sample in reversed(self.samples):
@@ -98,7 +106,11 @@ class Process:
         return found
 
     def add(self, sample: Sample) -> None:
-        """Take a labelled sample."""
+        """Take a labelled sample; what looked like a crash before it was none."""
+        self.survived |= {
+            name: sign for name, sign in self.signs.items() if not sign.names_its_cause
+        }
+        self.signs = {name: sign for name, sign in self.signs.items() if sign.names_its_cause}
         self.samples.append(sample)
         self.note_peaks(sample.values)
 
@@ -142,17 +154,13 @@ def read_log(path: str, stream: BinaryIO, *, group: str | None = None) -> Table:
                     processes.append(Process(source=path, group=group or path))
                 processes[-1].note_sign(crash)
             continue
-        try:
-            parsed = _parse_whole(line)
-        except ValueError as error:
-            source.skipped.append(SkippedLine(line.number, str(error)))
-            continue
-        sample = _line_sample(parsed, line.number, processes[-1] if processes else None)
-        if not processes or _begins_process(sample, processes[-1]):
-            processes.append(Process(source=path, group=group or path))
-            sample = _line_sample(parsed, line.number, None)
-        source.samples += 1
-        processes[-1].add(sample)
+        for parsed in _parse_all(line, source):
+            sample = _line_sample(parsed, line.number, processes[-1] if processes else None)
+            if not processes or _begins_process(sample, processes[-1]):
+                processes.append(Process(source=path, group=group or path))
+                sample = _line_sample(parsed, line.number, None)
+            source.samples += 1
+            processes[-1].add(sample)
     source.lines = search.lines
     if search.size_bytes == 0:
         raise InputError(f"{path}: the file is empty")
@@ -161,11 +169,18 @@ def read_log(path: str, stream: BinaryIO, *, group: str | None = None) -> Table:
     return Table([source], processes)
 
 
-def _parse_whole(line: TextLine) -> ThreadLine:
-    parsed = parse_line(line.text)
-    if not line.is_whole and line.text.rstrip()[-1:].isdigit():
-        raise ValueError("the file ends inside this line")
-    return parsed
+def _parse_all(line: TextLine, source: Source) -> Iterator[ThreadLine]:
+    """Parse each of the ``[THREADS]`` lines that two writers may have put into one."""
+    parts = line.text.split(MARKER)[1:]
+    for number, part in enumerate(parts, start=1):
+        try:
+            parsed = parse_line(MARKER + part)
+            if not line.is_whole and number == len(parts) and part.rstrip()[-1:].isdigit():
+                raise ValueError("the file ends inside this line")  # noqa: TRY301 - counted below like any other
+        except ValueError as error:
+            source.skipped.append(SkippedLine(line.number, str(error)))
+        else:
+            yield parsed
 
 
 def _line_sample(line: ThreadLine, number: int, process: Process | None) -> Sample:
@@ -222,7 +237,7 @@ def read_journal(path: str, *, group: str | None = None) -> Table:
     processes: dict[tuple[int, int | None], Process] = {}
     for number, record in enumerate(records, start=1):
         if isinstance(record, Event):
-            _note_exit(processes, record)
+            _note_exit(processes, record, source=path, group=group or path)
         elif isinstance(record, Reading):
             key = (record.pid, record.start_ticks)
             process = processes.setdefault(
@@ -234,7 +249,7 @@ def read_journal(path: str, *, group: str | None = None) -> Table:
 
 
 def _add_reading(process: Process, reading: Reading, number: int) -> None:
-    process.first_reading = process.first_reading or reading
+    process.first_readings.setdefault(reading.cgroup, reading)
     process.last_reading = reading
     values = {
         "threads": reading.threads,
@@ -258,12 +273,17 @@ def _add_reading(process: Process, reading: Reading, number: int) -> None:
     )
 
 
-def _note_exit(processes: Mapping[tuple[int, int | None], Process], event: Event) -> None:
-    """Take the runner's word of how a process ended."""
+def _note_exit(
+    processes: dict[tuple[int, int | None], Process], event: Event, *, source: str, group: str
+) -> None:
+    """Take the runner's word of how a process ended; one that it ended itself did not crash."""
     signal = event.facts.get("signal")
-    process = next((p for p in processes.values() if p.pid == event.pid), None)
-    if event.name != "exited" or process is None or not isinstance(signal, str):
+    if event.name != "exited" or not isinstance(signal, str) or event.facts.get("by_runner"):
         return
+    process = next((p for p in reversed(processes.values()) if p.pid == event.pid), None)
+    if process is None:
+        process = Process(source=source, group=group, pid=event.pid)
+        processes[event.pid, None] = process
     last = process.last_reading
     process.note_sign(
         Crash(

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 SKIPPED_SHOWN = 3
+TABLE_COLUMNS = 78
+"""A narrower terminal gets lines: a table would cut its numbers off."""
 _COLOURS = {
     "stable": "green",
     "warm-up": "green",
@@ -109,8 +111,8 @@ def _crash_json(crash: Crash) -> dict[str, Any]:
     }
 
 
-def as_text(analysis: Analysis) -> RenderableType:
-    """Return what a terminal shows, the overall verdict as its last line."""
+def as_text(analysis: Analysis, *, width: int) -> RenderableType:
+    """Return what a terminal of ``width`` columns shows, the overall verdict as its last line."""
     parts: list[RenderableType] = []
     for source in analysis.sources:
         parts += _source_text(source)
@@ -119,10 +121,10 @@ def as_text(analysis: Analysis) -> RenderableType:
         if finding.is_isolated and finding.process.folds:
             if finding.process.group not in seen:
                 seen.add(finding.process.group)
-                parts += _isolated_text(analysis, finding)
+                parts += _isolated_text(analysis, finding, width)
             parts += _crash_text(finding)
         elif finding.process.samples or finding.process.signs:
-            parts += _finding_text(finding)
+            parts += _finding_text(finding, width)
     verdict = analysis.verdict
     parts.append(Text.assemble("\nverdict: ", (verdict, _COLOURS[verdict])))
     return Group(*parts)
@@ -142,18 +144,18 @@ def _source_text(source: Source) -> list[RenderableType]:
     return parts
 
 
-def _finding_text(finding: Finding) -> list[RenderableType]:
+def _finding_text(finding: Finding, width: int) -> list[RenderableType]:
     process = finding.process
     pid = "" if process.pid is None else f" {process.pid}"
     return [
         Text(f"\nprocess{pid}: {_folds_words(process)}"),
-        *_growth_text(finding.growth),
+        *_growth_text(finding.growth, width),
         *(Padding(_left_text(left), (0, 0, 0, 1), expand=False) for left in finding.left),
         *_crash_text(finding),
     ]
 
 
-def _isolated_text(analysis: Analysis, first: Finding) -> list[RenderableType]:
+def _isolated_text(analysis: Analysis, first: Finding, width: int) -> list[RenderableType]:
     group = [
         f for f in analysis.findings if f.process.group == first.process.group and f.process.folds
     ]
@@ -170,7 +172,7 @@ def _isolated_text(analysis: Analysis, first: Finding) -> list[RenderableType]:
     names = ", ".join(map(str, folds))
     return [
         Text(f"\n{len(group)} processes, one fold each: folds {names} of {planned or '?'}"),
-        *_growth_text(growth),
+        *_growth_text(growth, width),
     ]
 
 
@@ -185,7 +187,7 @@ def _folds_words(process: Process) -> str:
     return f"folds {', '.join(map(str, process.folds))} of {process.folds_planned or '?'}"
 
 
-def _growth_text(growth: Mapping[str, Growth]) -> list[RenderableType]:
+def _growth_text(growth: Mapping[str, Growth], width: int) -> list[RenderableType]:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, expand=False)
     table.add_column("resource", no_wrap=True)
     for name in ("first", "last", "peak", "limit", "per fold"):
@@ -206,7 +208,23 @@ def _growth_text(growth: Mapping[str, Growth]) -> list[RenderableType]:
     for name, found in growth.items():
         reasons.setdefault(found.reason, []).append(name.removesuffix("_bytes"))
     lines = [Text(f"{', '.join(names)}: {reason}") for reason, names in reasons.items()]
-    return [table, *(Padding(line, (0, 0, 0, 1), expand=False) for line in lines)]
+    rows: list[RenderableType] = [table] if width >= TABLE_COLUMNS else _growth_lines(growth)
+    return [*rows, *(Padding(line, (0, 0, 0, 1), expand=False) for line in lines)]
+
+
+def _growth_lines(growth: Mapping[str, Growth]) -> list[RenderableType]:
+    """Say in lines what the table says, for a terminal too narrow for it."""
+    lines: list[RenderableType] = []
+    for name, found in growth.items():
+        first, last, peak, limit = (
+            _number(value, is_bytes=name.endswith("_bytes"))
+            for value in (found.first, found.last, found.peak, found.limit)
+        )
+        slope = _slope(found, is_bytes=name.endswith("_bytes"))
+        words = f" {first} to {last}, peak {peak} of {limit}, {slope} a fold: "
+        verdict = (found.verdict, _COLOURS[found.verdict])
+        lines.append(Text.assemble((name.removesuffix("_bytes"), "bold"), words, verdict))
+    return lines
 
 
 def _slope(growth: Growth, *, is_bytes: bool) -> str:
@@ -226,10 +244,15 @@ def _number(value: int | None, *, is_bytes: bool) -> str:
 def _crash_text(finding: Finding) -> list[RenderableType]:
     crash = finding.process.crash
     if crash is None:
-        return []
+        return [
+            Text(f"line {sign.line} looks like a crash, but the process went on: {sign.signature}")
+            for sign in finding.process.survived.values()
+        ]
     where = f"line {crash.line}" if crash.line else "as the runner saw it"
+    folds = finding.process.folds
+    whose = f" in fold {folds[-1]}" if folds else ""
     parts: list[RenderableType] = [
-        Text.assemble(("crash", "bold red"), f" ({crash.signature}), {where}:"),
+        Text.assemble(("crash", "bold red"), f"{whose} ({crash.signature}), {where}:"),
         Padding(Text(clean_label(crash.text)), (0, 0, 0, 2), expand=False),
     ]
     if crash.last_label is not None:

@@ -6,19 +6,23 @@ Owns what a run directory, a directory of logs and a lone file are. It must not 
 from __future__ import annotations
 
 import os
+import re
+import stat
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from analyzer.log_table import Table, read_journal, read_log
+from analyzer.log_table import Source, Table, read_journal, read_log
 from telemetry.errors import InputError
-from telemetry.journal import FILE_NAME
+from telemetry.journal import FILE_NAME, SkippedLine
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
 STANDARD_INPUT = "-"
+RUN_FILE = "run.json"
 OUTPUT_LOG = "output.log"
+_SET_ASIDE = re.compile(r"previous-\d+")
 LOG_SUFFIXES = (".log", ".txt", ".out", ".err")
 
 
@@ -29,6 +33,8 @@ class Input:
     group: str
     journal: str | None = None
     log: str | None = None
+    is_named: bool = True
+    """Whether the user named this very file; one found in a directory may be empty or broken."""
 
 
 def find_inputs(paths: Iterable[str]) -> list[Input]:
@@ -46,9 +52,11 @@ def _inputs(path: str) -> list[Input]:
                 f"{path}: no {FILE_NAME} and no *{', *'.join(LOG_SUFFIXES)} in this directory"
             )
         return found
-    if not os.path.exists(path):
-        raise InputError(f"{path}: no such file or directory")
-    if not os.path.isfile(path):
+    try:
+        mode = os.stat(path).st_mode
+    except OSError as error:
+        raise InputError(f"{path}: {(error.strerror or str(error)).lower()}") from error
+    if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):
         raise InputError(f"{path}: neither a file nor a directory")
     if path.endswith(".jsonl"):
         return [Input(path, journal=path)]
@@ -56,23 +64,55 @@ def _inputs(path: str) -> list[Input]:
 
 
 def _directory_inputs(top: str) -> Iterator[Input]:
-    for folder, subfolders, names in os.walk(top):
+    """Walk a directory; what a run has set aside in ``previous-N`` is not of that run any more."""
+    groups: dict[str, str] = {}
+    for folder, subfolders, names in os.walk(top, onerror=_refuse):
+        subfolders[:] = [name for name in subfolders if not _SET_ASIDE.fullmatch(name)]
         subfolders.sort(key=_by_number)
-        journal = os.path.join(folder, FILE_NAME) if FILE_NAME in names else None
+        is_run = RUN_FILE in names
+        group = groups[folder] = folder if is_run else groups.get(os.path.dirname(folder), top)
+        regular = [name for name in names if os.path.isfile(os.path.join(folder, name))]
+        journal = os.path.join(folder, FILE_NAME) if FILE_NAME in regular else None
         if journal is not None:
-            log = os.path.join(folder, OUTPUT_LOG) if OUTPUT_LOG in names else None
-            yield Input(top, journal, log)
-        for name in sorted(names):
+            log = os.path.join(folder, OUTPUT_LOG) if OUTPUT_LOG in regular else None
+            yield Input(group, journal, log, is_named=False)
+        for name in sorted(regular):
             if name.endswith(LOG_SUFFIXES) and not (journal and name == OUTPUT_LOG):
-                yield Input(os.path.join(folder, name), log=os.path.join(folder, name))
+                path = os.path.join(folder, name)
+                yield Input(path, log=path, is_named=False)
+
+
+def _refuse(error: OSError) -> None:
+    raise InputError(f"{error.filename}: {error.strerror}")
 
 
 def _by_number(name: str) -> tuple[str, int]:
     stem = name.rstrip("0123456789")
-    return stem, int(name[len(stem) :] or 0)
+    return stem, int(name[len(stem) :][:18] or 0)
 
 
-def read_input(found: Input) -> Table:
+def read_inputs(inputs: Sequence[Input]) -> list[Table]:
+    """Read every input. Raises InputError where a named one cannot be read, or none of them can.
+
+    One that a directory brought along and that cannot be read is a source with its reason.
+    """
+    tables, refused = [], []
+    for found in inputs:
+        try:
+            tables.append(_read(found))
+        except InputError as error:
+            if found.is_named:
+                raise
+            refused.append(error)
+            path = found.journal or found.log or found.group
+            reason = str(error).removeprefix(f"{path}: ")
+            tables.append(Table([Source(path=path, skipped=[SkippedLine(0, reason)])], []))
+    if refused and len(refused) == len(inputs):
+        raise refused[0]
+    return tables
+
+
+def _read(found: Input) -> Table:
     """Read the files of one input. Raises InputError where one cannot be read or holds no log.
 
     Beside a journal the log only says how it ended: its ``[THREADS]`` lines are the same readings.
@@ -85,8 +125,8 @@ def read_input(found: Input) -> Table:
             told = _read_log_file(found.log, found.group)
             table.sources.extend(told.sources)
             for process in table.processes[-1:]:
-                signs = [sign for other in told.processes for sign in other.signs.values()]
-                process.signs = {sign.signature: sign for sign in signs} | process.signs
+                for other in told.processes:
+                    process.take_signs(other)
     except OSError as error:
         raise InputError(f"{error.filename or found.group}: {error.strerror}") from error
     return table
@@ -94,6 +134,8 @@ def read_input(found: Input) -> Table:
 
 def _read_log_file(path: str, group: str) -> Table:
     if path == STANDARD_INPUT:
+        if sys.stdin is None:
+            raise InputError("standard input is closed")
         return read_log("<standard input>", sys.stdin.buffer, group=group)
     with open(path, "rb") as stream:
         return read_log(path, stream, group=group)

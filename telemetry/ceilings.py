@@ -110,10 +110,11 @@ def read_ceilings(*, root: str = "/", pid: int | None = None) -> tuple[Ceiling, 
             usage=reading.usage("max_map_count"),
             scope="this process",
             source="/proc/sys/vm/max_map_count",
+            note=_why_unknown(reading, "maps"),
         ),
         *_cgroup("cgroup_memory", "memory", reading, root=root),
-        _resource_limit("address_space", reading),
-        _resource_limit("open_files", reading),
+        _resource_limit("address_space", reading, counted_by="status"),
+        _resource_limit("open_files", reading, counted_by="fd"),
         *_gpus(reading),
     )
 
@@ -193,10 +194,16 @@ def _host(name: str, path: str, reading: Reading) -> Ceiling:
     return Ceiling(name=name, usage=reading.usage(name), scope="host", source=path)
 
 
-def _resource_limit(name: str, reading: Reading) -> Ceiling:
+def _why_unknown(reading: Reading, source: str) -> str:
+    why = reading.errors.get(source)
+    return f"its use cannot be read: {why}" if why else ""
+
+
+def _resource_limit(name: str, reading: Reading, *, counted_by: str) -> Ceiling:
     return Ceiling(
         name=name,
         usage=reading.usage(name),
         scope="this process",
         source=f"/proc/{reading.pid}/limits",
+        note=_why_unknown(reading, counted_by),
     )

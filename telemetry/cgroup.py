@@ -170,6 +170,8 @@ class ControllerUsage:
     """The highest usage of that level since it was made (or since somebody reset it)."""
     events: int | None
     """Times that a limit which binds this process was hit, as far as it can be seen: see `_hits`."""
+    own_folder: str | None
+    """The process's own cgroup; counters compare only within one and the same."""
     has_hidden_ancestors: bool
     """Whether cgroups above the mount exist whose limits cannot be seen from here."""
 
@@ -236,8 +238,10 @@ class Controller:
 
     def __init__(self, name: str, *, root: str = "/", pid: int) -> None:
         self._name = name
-        self._root = root
         self._process = os.path.join(root, "proc", str(pid))
+        # Mount points are the process's own: another one's may lie in another mount namespace.
+        is_other = root == "/" and pid != os.getpid()
+        self._root = os.path.join(self._process, "root") if is_other else root
         self._membership = HeldFile(os.path.join(self._process, "cgroup"), size=16384)
         self._seen: bytes | None = None
         self._levels: tuple[Level, ...] = ()
@@ -253,17 +257,18 @@ class Controller:
         self._resolve()
         readable = [(level, usage) for level in self._levels if (usage := level.usage())]
         events = self._hits()
+        own = self._levels[0].folder if self._levels else None
         hidden = bool(self._levels) and not self._is_real_root
         if not readable:
             # At the real root there is no file because there is no limit; elsewhere one may hide.
             state = LimitState.UNLIMITED if self._is_real_root else LimitState.INVISIBLE
-            return ControllerUsage(Usage(None, state), None, None, events, hidden)
+            return ControllerUsage(Usage(None, state), None, None, events, own, hidden)
         level, usage = min(readable, key=lambda pair: _tightness(pair[1]))
         if not isinstance(usage.limit, int) and any(
             other.limit is LimitState.UNREADABLE for _, other in readable
         ):
             usage = replace(usage, limit=LimitState.UNREADABLE)
-        return ControllerUsage(usage, level.folder, level.peak(), events, hidden)
+        return ControllerUsage(usage, level.folder, level.peak(), events, own, hidden)
 
     def levels(self) -> list[tuple[str, Usage]]:
         """Read every visible level that has the controller, the process's own cgroup first.

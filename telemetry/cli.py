@@ -8,15 +8,17 @@ from typing import Annotated
 
 import typer
 from rich import box
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from telemetry.ceilings import Ceiling, binding, read_ceilings, warnings
 from telemetry.reading import Limit, LimitState
+from telemetry.terminal import columns, put
 from telemetry.thread_log import clean_label
 
 app = typer.Typer()
+TABLE_COLUMNS = 66
+"""A narrower terminal gets lines: a table would cut its numbers off."""
 _BYTES = frozenset({"cgroup_memory", "address_space", "gpu_memory"})
 
 
@@ -38,17 +40,17 @@ def limits(
             "ceilings": [ceiling.as_json() for ceiling in ceilings],
             "warnings": bites,
         }
-        print(json.dumps(content, indent=2))
+        put(json.dumps(content, indent=2))
         return
-    console = Console(highlight=False)
-    console.print(_table(ceilings, tightest))
+    is_wide = columns() >= TABLE_COLUMNS
+    put(_table(ceilings, tightest) if is_wide else "\n".join(map(_line, ceilings)))
     for ceiling in ceilings:
         where = f"{ceiling.name}: {ceiling.scope}, {ceiling.source}"
         note = f" ({ceiling.note})" if ceiling.note else ""
-        console.print(Text(clean_label(where + note)), style="dim", soft_wrap=True)
+        put(clean_label(where + note))
     for bite in bites:
-        console.print(Text(f"warning: {clean_label(bite)}"), style="yellow", soft_wrap=True)
-    console.print(Text(_binding_line(tightest)), style="bold")
+        put(clean_label(f"warning: {bite}"))
+    put(Text(_binding_line(tightest), style="bold"))
 
 
 def _table(ceilings: tuple[Ceiling, ...], tightest: Ceiling | None) -> Table:
@@ -68,6 +70,12 @@ def _table(ceilings: tuple[Ceiling, ...], tightest: Ceiling | None) -> Table:
             style="bold" if ceiling is tightest else "",
         )
     return table
+
+
+def _line(ceiling: Ceiling) -> str:
+    is_bytes = ceiling.name in _BYTES
+    used = _number(ceiling.usage.current, is_bytes=is_bytes)
+    return f"{ceiling.name}: {used} of {_limit(ceiling.usage.limit, is_bytes=is_bytes)}"
 
 
 def _binding_line(ceiling: Ceiling | None) -> str:

@@ -99,14 +99,14 @@ _READING_FIELDS = tuple(
 )
 _HEADER_FIELDS = tuple(part.name for part in fields(Header))
 _WHOLE_NUMBERS = frozenset(_READING_FIELDS) - {
-    *("time", "label", "stage", "cpu_seconds", "is_exempt_from_nproc")
+    *("time", "label", "stage", "cgroup", "cpu_seconds", "is_exempt_from_nproc")
 }
 
 
 def decode(line: bytes) -> Record:
     """Read one line. Unknown keys are ignored. Raises ValueError with the reason."""
     try:
-        content = json.loads(line)
+        content = json.loads(line, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"not a whole JSON object: {error}") from error
     if not isinstance(content, dict):
@@ -115,6 +115,10 @@ def decode(line: bytes) -> Record:
         return _record(content)
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"a {content.get('kind')} record without a valid {error}") from error
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not a number of JSON")
 
 
 def _record(content: dict[str, Any]) -> Record:
@@ -134,9 +138,8 @@ def _record(content: dict[str, Any]) -> Record:
 def _reading(content: dict[str, Any]) -> Reading:
     known = {name: content[name] for name in _READING_FIELDS if content.get(name) is not None}
     for name in _WHOLE_NUMBERS & known.keys():
-        if type(known[name]) is not int:
-            raise ValueError(f"{name} is not a whole number: {known[name]!r:.40}")
-    for name in {"label", "stage"} & known.keys():
+        _check_count(name, known[name])
+    for name in {"label", "stage", "cgroup"} & known.keys():
         known[name] = str(known[name])
     for name in {"time", "cpu_seconds"} & content.keys():
         known[name] = float(content[name])
@@ -146,11 +149,18 @@ def _reading(content: dict[str, Any]) -> Reading:
     if "gpus" in content:
         known["gpus"] = tuple(GpuUsage(**gpu) for gpu in content["gpus"])
     limits = {
-        str(name): limit if type(limit) is int else LimitState(limit)
+        str(name): _check_count(name, limit) if type(limit) is int else LimitState(limit)
         for name, limit in content.get("limits", {}).items()
     }
     errors = {str(source): str(why) for source, why in content.get("errors", {}).items()}
     return Reading(**known, limits=limits, errors=errors)
+
+
+def _check_count(name: str, value: object) -> int:
+    """Return ``value`` where the kernel could have said it: a whole number of 64 bits."""
+    if type(value) is not int or abs(value) > 2**64:
+        raise ValueError(f"{name} is not a whole number of 64 bits")
+    return value
 
 
 def _counts(content: dict[str, Any]) -> dict[str, float]:
@@ -176,11 +186,16 @@ class JournalWriter:
         os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
         self.path = path
         self._descriptor = self._open()
-        self._is_torn = False
+        self._is_torn = self._ends_torn()
 
     def _open(self) -> int:
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
         return os.open(self.path, flags, 0o644)
+
+    def _ends_torn(self) -> bool:
+        """Whether an earlier writer left a line without its newline: ours must not be glued to it."""
+        size = os.fstat(self._descriptor).st_size
+        return size > 0 and os.pread(self._descriptor, 1, size - 1) != b"\n"
 
     def write(self, record: Record) -> None:
         """Append ``record`` in one write. Raises OSError; part of it may then be in the file.

@@ -32,7 +32,7 @@ CAP_SYS_RESOURCE = 24
 """Bits of CapEff; either one lifts RLIMIT_NPROC (kernel/fork.c). include/uapi/linux/capability.h."""
 
 _NOTHING = ControllerUsage(
-    Usage(None, LimitState.UNREADABLE), None, None, None, has_hidden_ancestors=False
+    Usage(None, LimitState.UNREADABLE), None, None, None, None, has_hidden_ancestors=False
 )
 _NO_STATUS = ProcessStatus(None, None, None, None, None, None)
 
@@ -99,6 +99,7 @@ class Reader:
             open_fds=self._try("fd", files.open_fds),
             cgroup_pids=pids.usage.current,
             cgroup_memory_bytes=memory.usage.current,
+            cgroup=pids.own_folder,
             cgroup_pids_peak=pids.peak,
             cgroup_memory_peak_bytes=memory.peak,
             user_tasks=self._user_tasks(uid, is_exempt=is_exempt),

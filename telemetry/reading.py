@@ -107,6 +107,8 @@ class Reading:
     maps: int | None = None
     """Entries of /proc/PID/maps that count against vm.max_map_count (``[vsyscall]`` does not)."""
     open_fds: int | None = None
+    cgroup: str | None = None
+    """The process's own pids cgroup; its counters say nothing of a time in another one."""
     cgroup_pids: int | None = None
     """pids.current of the pids cgroup that binds; threads count as PIDs there."""
     cgroup_memory_bytes: int | None = None

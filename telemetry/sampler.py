@@ -11,7 +11,7 @@ import os
 import sys
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, TextIO, TypeAlias
 
@@ -28,7 +28,17 @@ if TYPE_CHECKING:
 Lines: TypeAlias = TextIO | logging.Logger | None
 """Where ``[THREADS]`` lines go: a text stream, a logger (at INFO), or None for sys.stdout."""
 
+SHORTEST_SECONDS = 0.001
+"""A timer under this would do nothing but read."""
+
 logger = logging.getLogger("foldwatch")
+
+
+def _as_text(label: object) -> str:
+    try:
+        return str(label)
+    except Exception as error:  # noqa: BLE001 - a label of the user's own making may raise anything
+        return f"(a label that raises {type(error).__name__})"
 
 
 class Sampler:
@@ -76,6 +86,7 @@ class Sampler:
         false. When this returns, the record is in the kernel's hands.
         """
         with self._lock:
+            text = _as_text(text)
             if prefix and self._prefix and not parse_label(text).names_fold:
                 text = "Fold {}/{} {}".format(*self._prefix, text)
             label = parse_label(text, previous=self._previous)
@@ -114,11 +125,9 @@ class Sampler:
         """Count a failure of ``source`` and log the first one of each."""
         self.losses[source] = self.losses.get(source, 0) + 1
         if self.losses[source] == 1:
-            logger.warning(
-                "foldwatch: %s failed: %s; training goes on, later failures are counted only",
-                source,
-                why,
-            )
+            words = "foldwatch: %s failed: %s; training goes on, later failures are counted only"
+            with suppress(Exception):  # a handler of the user's may raise; there is nobody to tell
+                logger.warning(words, source, why)
 
     def become_child(self, reader: Reader) -> None:
         """Go on in a forked child: own numbers, no journal, no timer, no lock a lost thread holds."""
@@ -176,6 +185,13 @@ class Sampler:
             self.lose(sink, str(error) or type(error).__name__)
 
     def _start_timer(self, interval_seconds: float) -> None:
+        if (
+            not isinstance(interval_seconds, int | float)
+            or not interval_seconds >= SHORTEST_SECONDS
+        ):
+            self.lose("timer", f"an interval of {interval_seconds!r} seconds; 1 second is taken")
+            interval_seconds = 1.0
+        interval_seconds = min(interval_seconds, threading.TIMEOUT_MAX)
         timer = threading.Thread(
             target=self._run_timer, args=(interval_seconds,), name="foldwatch-timer", daemon=True
         )

@@ -111,16 +111,25 @@ def process_snapshot(sampler: Sampler) -> Snapshot:
     """Take what the sampler of this very process holds; it never waits for a reading."""
     latest = sampler.latest
     number = os.environ.get("FOLDWATCH_FOLD", "")
-    part = FoldSnapshot(
-        fold=int(number) if number.isdigit() else latest.fold if latest else None,
-        latest=latest,
-        checkpoints=dict(sampler.checkpoints),
-        losses=dict(sampler.losses),
-    )
+    own = int(number) if number.isdigit() else None
+    stages: dict[int | None, dict[str, Reading]] = {}
+    for stage, reading in list(sampler.checkpoints.items()):
+        fold = reading.fold if own is None else own
+        stages.setdefault(fold, {})[stage] = reading
+    present = own if latest is None or own is not None else latest.fold
+    stages.setdefault(present, {})
     return Snapshot(
         run=os.environ.get("FOLDWATCH_RUN", f"{socket.gethostname()}-{os.getpid()}"),
         host=socket.gethostname(),
         rank=os.environ.get("RANK", ""),
         folds=latest.folds if latest else None,
-        parts=(part,),
+        parts=tuple(
+            FoldSnapshot(
+                fold=fold,
+                latest=latest if fold == present else None,
+                checkpoints=checkpoints,
+                losses=dict(sampler.losses) if fold == present else {},
+            )
+            for fold, checkpoints in stages.items()
+        ),
     )

@@ -82,8 +82,12 @@ def thread_line(reading: Reading) -> ThreadLine:
 
 
 def clean_label(text: str) -> str:
-    """Make ``text`` fit one line: runs of blanks and control characters become one blank."""
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    """Make ``text`` fit one line: runs of blanks and control characters become one blank.
+
+    The marker itself becomes ``(THREADS)``: behind a second one readers look for a second line.
+    """
+    printable = "".join(c if c.isprintable() else " " for c in text)
+    return " ".join(printable.replace(MARKER, "(THREADS)").split())
 
 
 def format_line(line: ThreadLine) -> str:
@@ -117,10 +121,10 @@ def _usage(usage: Usage) -> str:
 # possessive, so that a pair that was cut is refused rather than read shorter than it was written.
 # What follows the last pair may be anything that cannot be a part of it: a progress bar, a quote.
 _LINE = re.compile(
-    r"\[THREADS\][ \t]+(?P<label>.*): proc=(?P<threads>\d++|\?)"
-    r", cgroup=(?P<pids>\d++|\?)/(?P<pids_limit>\d++|max|\?)"
-    r"(?:, maps=(?P<maps>\d++|\?)/(?P<maps_limit>\d++|max|\?))?+"
-    r"(?:, rss=(?:(?P<rss>\d++(?:\.\d++)?+) ?(?P<unit>[kKMG]i?B)|\?))?+"
+    r"\[THREADS\][ \t]+(?P<label>.*): proc=(?P<threads>\d{1,19}+|\?)"
+    r", cgroup=(?P<pids>\d{1,19}+|\?)/(?P<pids_limit>\d{1,19}+|max|\?)"
+    r"(?:, maps=(?P<maps>\d{1,19}+|\?)/(?P<maps_limit>\d{1,19}+|max|\?))?+"
+    r"(?:, rss=(?:(?P<rss>\d{1,19}+(?:\.\d{1,19}+)?+) ?(?P<unit>[kKMG]i?B)|\?))?+"
     r"(?P<extra>(?:, [A-Za-z_][\w.-]*+=[^,\s]*+)*+)"
     r"(?![\w.]|, *\w|, *$)",
 )

@@ -13,22 +13,23 @@ import os
 import platform
 import socket
 import sys
+import threading
 import time
 from contextlib import ContextDecorator
 from typing import TYPE_CHECKING
 
-from telemetry import sampler as sampling
 from telemetry.ceilings import Ceiling, read_ceilings
 from telemetry.errors import InputError
 from telemetry.journal import FILE_NAME, Header, JournalWriter
 from telemetry.procfs import ProcessFiles
 from telemetry.reader import Reader
+from telemetry.sampler import Sampler
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from telemetry.reading import Reading
-    from telemetry.sampler import Lines, Sampler
+    from telemetry.sampler import Lines
 
 THREAD_CAPS = (
     "OMP_NUM_THREADS",
@@ -40,6 +41,7 @@ THREAD_CAPS = (
 """Variables that cap thread pools; the journal's header says how they were set."""
 
 _sampler: Sampler | None = None
+_starting = threading.RLock()
 
 
 def start(
@@ -58,25 +60,42 @@ def start(
     ``lines`` is a text stream or a logger for the ``[THREADS]`` lines, standard output by default.
     Never raises: what fails is logged once and the rest goes on.
     """
+    with _starting:
+        if _sampler is None:
+            _begin(run_dir, port, address, interval, lines)
+
+
+def _begin(
+    run_dir: str | os.PathLike[str] | None,
+    port: int | None,
+    address: str,
+    interval: float,
+    lines: Lines,
+) -> None:
     global _sampler  # noqa: PLW0603 - a process has one sampler, as it has one standard output
-    if _sampler is not None:
-        return
-    journal, failure = _open_journal(_journal_path(run_dir))
+    failures: list[str] = []
+    journal: JournalWriter | None = None
+    try:
+        if path := _journal_path(run_dir):
+            journal = JournalWriter(path)
+    except (OSError, TypeError, ValueError) as error:
+        failures.append(str(error))
     is_supervised = os.environ.get("FOLDWATCH_SUPERVISED") == "1"
     wants_samples = (journal is not None or port is not None) and not is_supervised
-    _sampler = sampling.Sampler(
+    sampler = Sampler(
         reader=Reader(),
         journal=journal,
         lines=lines,
         interval_seconds=interval if wants_samples else None,
     )
-    if failure:
-        _sampler.lose("journal", failure)
+    for failure in failures:
+        sampler.lose("journal", failure)
     if journal is not None:
-        _sampler.attempt("header", lambda: journal.write(_header()))
+        sampler.attempt("header", lambda: journal.write(_header()))
     os.register_at_fork(after_in_child=_after_fork)
     if port is not None:
-        _serve(_sampler, port, address)
+        sampler.attempt("metrics", lambda: _serve(sampler, port, address))
+    _sampler = sampler
 
 
 def checkpoint(label: str, *, prefix: bool = True, with_map_kinds: bool = False) -> Reading:
@@ -86,7 +105,7 @@ def checkpoint(label: str, *, prefix: bool = True, with_map_kinds: bool = False)
     also says of what kind the memory maps are, at twice the cost. Starts recording with the defaults
     where `start` was not called. Never raises.
     """
-    return _started().checkpoint(str(label), prefix=prefix, with_map_kinds=with_map_kinds)
+    return _started().checkpoint(label, prefix=prefix, with_map_kinds=with_map_kinds)
 
 
 def fold(number: int, *, of: int) -> AbstractContextManager[None]:
@@ -124,24 +143,12 @@ def _journal_path(run_dir: str | os.PathLike[str] | None) -> str | None:
     return os.path.join(directory, f"fold-{number}" if number else "", FILE_NAME)
 
 
-def _open_journal(path: str | None) -> tuple[JournalWriter | None, str | None]:
-    if path is None:
-        return None, None
-    try:
-        return JournalWriter(path), None
-    except OSError as error:
-        return None, str(error)
-
-
 def _serve(sampler: Sampler, port: int, address: str) -> None:
     # Loaded only here: a training that serves no metrics does not pay for the client library.
     from telemetry import exporter  # noqa: PLC0415
     from telemetry.snapshot import process_snapshot  # noqa: PLC0415
 
-    try:
-        exporter.serve(lambda: process_snapshot(sampler), port=port, address=address)
-    except (OSError, OverflowError, RuntimeError) as error:
-        sampler.lose("metrics", f"port {port}: {error}")
+    exporter.serve(lambda: process_snapshot(sampler), port=port, address=address)
 
 
 def _header() -> Header:
@@ -182,5 +189,7 @@ def _ceilings() -> tuple[Ceiling, ...]:
 
 def _after_fork() -> None:
     """A forked child reads its own numbers and writes no journal: that one is its parent's."""
+    global _starting  # noqa: PLW0603 - a thread that the child does not have may hold it
+    _starting = threading.RLock()
     if _sampler is not None:
         _sampler.become_child(Reader())

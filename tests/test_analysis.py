@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import os
 import shutil
+import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -241,11 +243,120 @@ def test_a_directory_without_logs_is_refused(tmp_path: Path) -> None:
         analyze([str(tmp_path)])
 
 
-def test_a_file_that_may_not_be_read(tmp_path: Path) -> None:
-    """A directory in the place of a journal, and a pipe."""
+def test_what_is_no_file_is_refused_and_a_pipe_is_read(tmp_path: Path) -> None:
+    """A directory in the place of a journal, a device, a pipe among logs, and a pipe by name."""
     os.mkdir(tmp_path / "journal.jsonl")
     with pytest.raises(InputError, match=r"no journal\.jsonl"):
         analyze([str(tmp_path)])
-    os.mkfifo(tmp_path / "pipe")
     with pytest.raises(InputError, match="neither a file nor a directory"):
-        analyze([str(tmp_path / "pipe")])
+        analyze(["/dev/zero"])
+    pipe = tmp_path / "pipe.log"
+    os.mkfifo(pipe)
+    with pytest.raises(InputError, match=r"no journal\.jsonl"):
+        analyze([str(tmp_path)])
+    with open(RELEASED, "rb") as file:
+        content = file.read()
+    writer = threading.Thread(target=pipe.write_bytes, args=(content,))
+    writer.start()
+    assert analyze([str(pipe)]).verdict == "ok"
+    writer.join()
+
+
+def test_what_a_run_set_aside_is_not_of_the_run(tmp_path: Path) -> None:
+    """A killed attempt in previous-1 does not crash the run that was resumed since."""
+    end = Event(time=5.0, pid=7, name="exited", facts={"exit_code": 137, "signal": "SIGKILL"})
+    write(tmp_path / "previous-1" / "fold-1" / "journal.jsonl", reading(1, 1, "START"), end)
+    write(tmp_path / "fold-1" / "journal.jsonl", reading(1, 1, "START"))
+    analysis = analyze([str(tmp_path)])
+    assert (analysis.verdict, len(analysis.findings)) == ("ok", 1)
+
+
+def test_a_broken_file_in_a_directory_is_a_source_with_its_reason(tmp_path: Path) -> None:
+    """A worker killed before its first record leaves an empty journal; the rest is judged."""
+    write(tmp_path / "fold-1" / "journal.jsonl", reading(1, 1, "START"))
+    (tmp_path / "fold-2").mkdir()
+    (tmp_path / "fold-2" / "journal.jsonl").write_bytes(b"")
+    (tmp_path / "empty.log").write_bytes(b"")
+    analysis = analyze([str(tmp_path)])
+    reasons = {os.path.basename(s.path): [k.reason for k in s.skipped] for s in analysis.sources}
+    assert reasons["empty.log"] == ["the file is empty"]
+    assert len(analysis.findings) == 1
+    os.unlink(tmp_path / "fold-1" / "journal.jsonl")
+    with pytest.raises(InputError, match=r"empty|no record"):
+        analyze([str(tmp_path)])
+
+
+def test_runs_beside_each_other_are_not_mixed(tmp_path: Path) -> None:
+    """Each directory with a run.json is a run of its own."""
+    for run in ("a", "b"):
+        (tmp_path / run).mkdir()
+        (tmp_path / run / "run.json").write_text("{}")
+        for fold in (1, 2):
+            path = tmp_path / run / f"fold-{fold}" / "journal.jsonl"
+            write(path, reading(1, fold, "START", maps=1000 if run == "a" else 9000))
+    findings = analyze([str(tmp_path)]).findings
+    assert {os.path.basename(finding.process.group) for finding in findings} == {"a", "b"}
+    assert {finding.growth["maps"].verdict for finding in findings} == {"stable"}
+
+
+def test_a_message_after_which_the_process_went_on_is_no_crash(tmp_path: Path) -> None:
+    """It was handled; later readings of the same process prove it."""
+    line = "[THREADS] Fold {}/3 START: proc=8, cgroup=9/7680, maps=1851/65530, rss=620MB\n"
+    log = tmp_path / "a.log"
+    log.write_text(
+        line.format(1)
+        + "WARNING RuntimeError: can't start new thread - falling back\n"
+        + line.format(2)
+    )
+    finding = only(analyze([str(log)]))
+    assert finding.process.crash is None
+    assert list(finding.process.survived) == ["python_new_thread"]
+
+
+def test_two_lines_that_two_writers_put_into_one_are_both_read() -> None:
+    """And a torn one in front of a whole one is counted."""
+    whole = "[THREADS] a: proc=1, cgroup=2/3, maps=4/5, rss=6MB"
+    (source,) = read_log("x", io.BytesIO((whole + whole + "\n").encode())).sources
+    assert (source.samples, source.skipped) == (2, [])
+    (source,) = read_log("x", io.BytesIO((whole[:20] + whole + "\n").encode())).sources
+    assert (source.samples, [skipped.line for skipped in source.skipped]) == (1, [1])
+
+
+def test_numbers_that_no_kernel_says_are_refused() -> None:
+    """400 digits: a broken line, not a broken analysis."""
+    huge = "9" * 400
+    for pair in (f"proc={huge}, cgroup=1/2", f"proc=1, cgroup=1/2, maps=1/2, rss={huge}MB"):
+        (source,) = read_log("x", io.BytesIO(f"[THREADS] a: {pair}\n".encode())).sources
+        assert (source.samples, len(source.skipped)) == (0, 1)
+
+
+def test_a_counter_of_another_cgroup_proves_nothing(tmp_path: Path) -> None:
+    """The process was moved into one whose counter stood at 1 already."""
+    log = tmp_path / "output.log"
+    log.write_text("RuntimeError: can't start new thread\n")
+    before = replace(reading(1, 1, "START", pids_limit_hits=0), cgroup="/a")
+    after = replace(reading(2, 1, "END", pids_limit_hits=1), cgroup="/b")
+    write(tmp_path / "journal.jsonl", before, after)
+    assert "certain" not in {cause.standing for cause in only(analyze([str(tmp_path)])).causes}
+
+
+def test_an_end_that_the_runner_brought_about_is_no_crash(tmp_path: Path) -> None:
+    """Ctrl-C."""
+    facts = {"exit_code": 143, "signal": "SIGTERM", "by_runner": True}
+    end = Event(time=5.0, pid=7, name="exited", facts=facts)
+    write(tmp_path / "journal.jsonl", reading(1, 1, "START"), end)
+    assert analyze([str(tmp_path)]).verdict == "ok"
+
+
+def test_what_a_fold_left_behind_is_named(tmp_path: Path) -> None:
+    """Threads by pool, one fold against the one before it at the same stage."""
+    pools = [{"python": 5}, {"python": 5, "tf_Compute": 8}, {"python": 5, "tf_Compute": 16, "x": 1}]
+    records = [
+        replace(reading(fold, fold, "AFTER CLEANUP"), pools=pools[fold - 1]) for fold in (1, 2, 3)
+    ]
+    write(tmp_path / "journal.jsonl", *records)
+    left = only(analyze([str(tmp_path)])).left
+    assert [(part.fold, dict(part.pools)) for part in left] == [
+        (2, {"tf_Compute": 8}),
+        (3, {"tf_Compute": 8, "x": 1}),
+    ]

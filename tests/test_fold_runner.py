@@ -98,6 +98,7 @@ def test_every_fold_has_a_process_of_its_own(tmp_path: Path) -> None:
         ("os.kill(os.getpid(), signal.SIGKILL)", 137, "SIGKILL", "ended by SIGKILL; last line: "),
         ("os.abort()", 134, "SIGABRT", "ended by SIGABRT"),
         ("os.kill(os.getpid(), signal.SIGSEGV)", 139, "SIGSEGV", "ended by SIGSEGV"),
+        ("os.kill(os.getpid(), 40)", 168, "SIGRTMIN+6", "ended by SIGRTMIN+6"),
     ],
 )
 def test_however_a_fold_dies_the_others_run_and_the_mean_says_so(
@@ -215,7 +216,10 @@ def test_ctrl_c_and_sigterm_end_the_fold_and_leave_a_run_to_resume(
     process.send_signal(number)
     _, err = process.communicate(timeout=30)
     assert process.returncode == 130, err
+    assert err.decode().splitlines()[-1] == "foldwatch: interrupted"
     assert b"Traceback" not in err
+    assert json.loads((place / "fold-1" / "failure.json").read_text())["reason"] == "interrupted"
+    assert analyze([str(place)]).verdict == "no samples"
     records = JournalFollower(str(journal)).finish()
     assert isinstance(records[-1], Event)
     assert records[-1].facts["signal"] == "SIGTERM"

@@ -5,13 +5,15 @@ from __future__ import annotations
 import enum
 import os
 import signal
+import socket
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 from telemetry import exporter
 from telemetry.errors import FoldsFailedError, InputError
+from telemetry.snapshot import Snapshot
+from telemetry.terminal import put
 from trainer.fold_runner import FoldRunner
 from trainer.folds import RunConfig, RunDirectory, plan
 from trainer.progress import Progress, result_table
@@ -87,31 +89,34 @@ def train(  # noqa: PLR0913, PLR0917 - typer makes an option of each argument
     directory.create()
     with directory.locked(), Progress() as progress:
         signal.signal(signal.SIGTERM, _interrupt)
+        latest = [Snapshot(run=directory.name, host=socket.gethostname(), folds=folds)]
+        if port is not None:  # before anything is moved aside: a port in use must change nothing
+            _serve(latest, port, progress)
         todo = plan(directory, config, only=fold, resume_mode=resume_mode.value)
         for remark in todo.remarks:
             progress.say(remark)
-        runner = FoldRunner(
-            directory,
-            config,
-            todo,
-            on_change=progress.show,
-            on_end=lambda part: progress.say(_end_line(part, folds, directory)),
-        )
-        if port is not None:
-            _serve(runner, port, progress)
+
+        def show(snapshot: Snapshot) -> None:
+            latest[0] = snapshot
+            progress.show(snapshot)
+
+        def tell(part: FoldSnapshot) -> None:
+            progress.say(_end_line(part, folds, directory))
+
+        runner = FoldRunner(directory, config, todo, on_change=show, on_end=tell)
         summary = runner.run(is_isolated=isolation is Isolation.process)
-    Console(highlight=False).print(result_table(summary))
-    print(f"results: {os.path.join(directory.path, 'summary.json')}")
+    put(result_table(summary))
+    put(f"results: {os.path.join(directory.path, 'summary.json')}")
     if summary.missing:
         missing = ", ".join(map(str, summary.missing))
-        print(f"means are over {len(summary.results)} of {folds} folds; without fold {missing}")
+        put(f"means are over {len(summary.results)} of {folds} folds; without fold {missing}")
     if runner.failed:
         raise FoldsFailedError(_failure_line(runner.failed, directory))
 
 
-def _serve(runner: FoldRunner, port: int, progress: Progress) -> None:
+def _serve(latest: list[Snapshot], port: int, progress: Progress) -> None:
     try:
-        bound = exporter.serve(lambda: runner.snapshot, port=port)
+        bound = exporter.serve(lambda: latest[0], port=port)
     except OSError as error:
         raise InputError(f"--port {port}: {error.strerror}") from error
     progress.say(f"metrics at http://127.0.0.1:{bound}/metrics")

@@ -9,6 +9,7 @@ import csv
 import io
 import json
 import os
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from statistics import mean, stdev
 from typing import TYPE_CHECKING, Any
@@ -33,8 +34,8 @@ def write_whole(path: str, text: str) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(aside, path)
-    except OSError:
-        if os.path.exists(aside):
+    except BaseException:  # Ctrl-C as well
+        with suppress(OSError):
             os.unlink(aside)
         raise
     folder = os.open(os.path.dirname(path) or ".", os.O_RDONLY | os.O_DIRECTORY)
@@ -68,7 +69,14 @@ def read_result(path: str) -> FoldResult | None:
             content = json.load(file)
         if content.pop("schema") != SCHEMA:
             return None
-        return FoldResult(**content)
+        metrics = {str(name): float(value) for name, value in content.pop("metrics").items()}
+        return FoldResult(
+            fold=int(content.pop("fold")),
+            folds=int(content.pop("folds")),
+            config_digest=str(content.pop("config_digest")),
+            metrics=metrics,
+            seconds=float(content.pop("seconds")),
+        )
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 

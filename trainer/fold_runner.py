@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -25,7 +26,7 @@ from trainer.environment import THREAD_CAPS
 from trainer.fold_result import RESULT, FoldFailure, Summary, summarize
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from io import BufferedWriter
 
     from telemetry.journal import Record
@@ -44,18 +45,38 @@ class Ending:
     exit_code: int
     """As the shell says it: 128 + N for signal N."""
     signal: str | None
+    by_runner: bool
+    """Whether the runner ended it, as it does when it is interrupted itself."""
 
     @classmethod
-    def of(cls, status: int) -> Ending:
+    def of(cls, status: int, *, by_runner: bool) -> Ending:
         """Translate Popen's return code, negative for a signal."""
         if status >= 0:
-            return cls(status, None)
-        return cls(128 - status, signal.Signals(-status).name)
+            return cls(status, None, by_runner=by_runner)
+        return cls(128 - status, _signal_name(-status), by_runner=by_runner)
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # a real-time signal between the two that have names
+        return f"SIGRTMIN+{number - signal.SIGRTMIN}"
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Hold Ctrl-C and SIGTERM back until a few moments' work is whole; they come right after it."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def worker_command(directory: RunDirectory, folds: Sequence[int]) -> list[str]:
     """Return the command that trains ``folds`` of the reference run."""
-    return [sys.executable, "-m", "trainer.fold_worker", directory.path, *map(str, folds)]
+    # -P: a package of the user's own called trainer, in the current folder, is not ours.
+    return [sys.executable, "-P", "-m", "trainer.fold_worker", directory.path, *map(str, folds)]
 
 
 class FoldProcess:
@@ -118,6 +139,7 @@ class FoldProcess:
 
     def end(self) -> Ending:
         """End what is left of its process group, and return how the process itself ended."""
+        by_runner = self._process.poll() is None
         for number, grace in ((signal.SIGTERM, GRACE_SECONDS), (signal.SIGKILL, None)):
             if self._process.poll() is None:
                 self._signal_group(number)
@@ -126,10 +148,12 @@ class FoldProcess:
                 except subprocess.TimeoutExpired:
                     continue
         self._signal_group(signal.SIGKILL)
-        ending = Ending.of(self._process.wait())
+        ending = Ending.of(self._process.wait(), by_runner=by_runner)
         facts: dict[str, int | str] = {"exit_code": ending.exit_code}
         if ending.signal is not None:
             facts |= {"signal": ending.signal}
+        if by_runner:
+            facts |= {"by_runner": True}
         self._write(Event(time=time.time(), pid=self.pid, name="exited", facts=facts))
         self._reader.close()
         self._journal.close()
@@ -184,6 +208,7 @@ class FoldRunner:
     def run(self, *, is_isolated: bool) -> Summary:
         """Run every fold of the plan; write failures and the summary. Raises OSError."""
         self._directory.write_config(self._config)
+        self.summary().write(self._directory.path)  # what is there now, should this run be killed
         try:
             if is_isolated:
                 for fold in self._plan.to_run:
@@ -191,8 +216,9 @@ class FoldRunner:
             elif self._plan.to_run:
                 self._run_process(self._plan.to_run, place=self._directory.path)
         finally:
-            summary = self.summary()
-            summary.write(self._directory.path)
+            with uninterrupted():
+                summary = self.summary()
+                summary.write(self._directory.path)
         return summary
 
     def summary(self) -> Summary:
@@ -220,9 +246,10 @@ class FoldRunner:
                 process.sample()
                 self._follow(follower, folds)
         finally:
-            ending = process.end()
-            self._follow(follower, folds)
-            self._conclude(process, ending)
+            with uninterrupted():
+                ending = process.end()
+                self._follow(follower, folds)
+                self._conclude(process, ending)
 
     def _follow(self, follower: JournalFollower, folds: Sequence[int]) -> None:
         for record in follower.poll():
@@ -238,7 +265,7 @@ class FoldRunner:
     def _running(self, folds: Sequence[int]) -> int:
         return next((fold for fold in folds if self._parts[fold].state == "running"), folds[0])
 
-    def _end_fold(self, fold: int, *, exit_code: int | None) -> None:
+    def _end_fold(self, fold: int, *, exit_code: int | None, is_told: bool = True) -> None:
         result = self._directory.result(fold)
         self._change(
             fold,
@@ -247,12 +274,13 @@ class FoldRunner:
             seconds=None if result is None else result.seconds,
             ended_at=time.time(),
         )
-        self._on_end(self._parts[fold])
+        if is_told:
+            self._on_end(self._parts[fold])
 
     def _conclude(self, process: FoldProcess, ending: Ending) -> None:
         running = self._running(process.folds)
         if self._parts[running].state == "running":
-            self._end_fold(running, exit_code=ending.exit_code)
+            self._end_fold(running, exit_code=ending.exit_code, is_told=not ending.by_runner)
         for fold in process.folds:
             if self._directory.result(fold) is not None:
                 continue
@@ -260,15 +288,21 @@ class FoldRunner:
             reason = f"ended by {ending.signal}; last line: {words}" if ending.signal else words
             if ending.exit_code == 0:
                 reason = f"exited with 0 and left no {RESULT}"
-            FoldFailure(
+            if ending.by_runner:
+                reason = "interrupted"
+            elif fold != running:
+                reason = f"not reached: fold {running} ended the process"
+            failure = FoldFailure(
                 fold=fold,
                 exit_code=ending.exit_code,
                 signal=ending.signal,
-                reason=reason
-                if fold == running
-                else f"not reached: fold {running} ended the process",
+                reason=reason,
                 seconds=time.time() - process.began,
-            ).write(self._directory.fold(fold))
+            )
+            try:
+                failure.write(self._directory.fold(fold))
+            except OSError as error:  # a full disk must not keep the other folds from running
+                print(f"foldwatch: fold {fold}: {error}", file=sys.stderr)
             self._change(fold, state="failed", exit_code=ending.exit_code)
 
     def _change(self, fold: int, **changes: object) -> None:

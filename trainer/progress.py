@@ -6,6 +6,7 @@ Owns the words; all of it goes to stderr, for stdout is the result's.
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
 from rich import box
@@ -47,13 +48,15 @@ class Progress:
 
     def say(self, text: str) -> None:
         """Print one line above the live one."""
-        self._console.print(escape(clean_label(text)), soft_wrap=True)
+        with suppress(OSError, ValueError):  # nobody reads it any more; the training goes on
+            self._console.print(escape(clean_label(text)), soft_wrap=True)
 
     def show(self, snapshot: Snapshot) -> None:
         """Renew the live line."""
         running = next((part for part in snapshot.parts if part.state == "running"), None)
         if running is not None and self._console.is_terminal:
-            self._status.update(self._live_line(running, snapshot.folds or 0))
+            with suppress(OSError, ValueError):
+                self._status.update(self._live_line(running, snapshot.folds or 0))
 
     def _live_line(self, part: FoldSnapshot, folds: int) -> str:
         words = [f"fold {part.fold}/{folds}", f"{time.monotonic() - self._began:.0f} s"]

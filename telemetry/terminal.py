@@ -1,0 +1,29 @@
+"""What a command prints: to whoever reads it, and to nobody where nobody does.
+
+Owns the rule that a closed pipe ends neither a command's work nor its exit code.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+
+def put(content: RenderableType) -> None:
+    """Print to standard output; raises OSError for a full disk, and nothing for a closed pipe."""
+    try:
+        Console(highlight=False).print(content, soft_wrap=isinstance(content, str), markup=False)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def columns() -> int:
+    """How wide standard output is."""
+    return Console().width

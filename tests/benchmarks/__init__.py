@@ -1,0 +1,1 @@
+"""What foldwatch costs, as ratios measured in one run: `make bench`."""

@@ -1,0 +1,133 @@
+"""``checkpoint()`` beside bare reads of the same kernel files, and beside psutil.
+
+All three alternate in one process with TensorFlow loaded, so that a change of the machine's speed
+meets them alike; medians of each, and ratios of the medians.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import mmap
+import os
+import statistics
+import tempfile
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ROUNDS = 40
+MAPS = (0, 20_000, 60_000)
+"""Memory maps to reach; 0 for those that TensorFlow brings."""
+
+
+def bare_reader() -> Callable[[], None]:
+    """Return a function that reads, and does not parse, what a checkpoint reads."""
+    from telemetry.cgroup import Controller, Level
+    from telemetry.held_file import HeldFile
+    from telemetry.reader import Reader
+
+    reader = Reader()
+    reader.read()
+    held: list[HeldFile] = [
+        *reader._files._files(),
+        *(reader._pressure._files or {}).values(),
+    ]
+    for controller in (reader._pids, reader._memory):
+        assert isinstance(controller, Controller)
+        held.append(controller._membership)
+        for level in controller._levels:
+            assert isinstance(level, Level)
+            held += [file for file in vars_of(level) if isinstance(file, HeldFile)]
+    buffer = bytearray(65536)
+    files = [
+        (os.open(file.path, os.O_RDONLY), file.path.endswith("/maps"))
+        for file in held
+        if os.path.exists(file.path)
+    ]
+    folder = f"/proc/{os.getpid()}/task"
+
+    def read() -> None:
+        for descriptor, is_long in files:
+            offset = os.preadv(descriptor, [buffer], 0)
+            while is_long and (size := os.preadv(descriptor, [buffer], offset)):
+                offset += size
+        os.stat(f"/proc/{os.getpid()}/fd")
+        for name in ("comm", "children"):
+            for tid in os.listdir(folder):
+                descriptor = os.open(f"{folder}/{tid}/{name}", os.O_RDONLY)
+                os.read(descriptor, 4096)
+                os.close(descriptor)
+
+    return read
+
+
+def vars_of(level: object) -> list[object]:
+    """Return the attributes of an object, with slots or without."""
+    return list(vars(level).values())
+
+
+def by_psutil() -> None:
+    """Read the same four numbers as a program with psutil does, the cgroup's by hand."""
+    import psutil
+
+    process = psutil.Process()
+    process.num_threads()
+    process.memory_info()
+    len(process.memory_maps(grouped=False))
+    for path in ("/proc/self/cgroup", "/proc/self/mountinfo"):
+        with open(path, encoding="utf-8") as file:
+            file.read()
+
+
+def hold_maps(wanted: int) -> None:
+    """Map pages whose neighbours differ, until the process has ``wanted`` maps."""
+    from telemetry.procfs import ProcessFiles
+
+    libc = ctypes.CDLL(None)
+    libc.mmap.restype = ctypes.c_void_p
+    missing = wanted - ProcessFiles(pid=os.getpid()).maps()
+    for number in range(max(0, missing)):
+        protection = mmap.PROT_READ | (mmap.PROT_WRITE if number % 2 else 0)
+        libc.mmap(None, 4096, protection, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, -1, 0)
+
+
+def median_seconds(functions: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
+    """Call the functions in turn, round after round; return each one's median."""
+    taken: dict[str, list[float]] = {name: [] for name in functions}
+    for _ in range(rounds):
+        for name, function in functions.items():
+            began = time.perf_counter()
+            function()
+            taken[name].append(time.perf_counter() - began)
+    return {name: statistics.median(times[2:]) for name, times in taken.items()}
+
+
+def main() -> None:
+    """Print one JSON object a line, for each number of maps."""
+    import telemetry
+
+    with (
+        tempfile.TemporaryDirectory() as place,
+        open(os.devnull, "w", encoding="utf-8") as nowhere,
+    ):
+        telemetry.start(run_dir=place, interval=3600, lines=nowhere)
+        import tensorflow as tf
+
+        tf.linalg.matmul(tf.ones((64, 64)), tf.ones((64, 64)))
+        for wanted in MAPS:
+            hold_maps(wanted)
+            functions: dict[str, Callable[[], object]] = {
+                "checkpoint": lambda: telemetry.checkpoint("x"),
+                "bare": bare_reader(),
+                "psutil": by_psutil,
+            }
+            seconds = median_seconds(functions, ROUNDS if wanted < 60_000 else 10)
+            maps = telemetry.checkpoint("x").maps
+            print(json.dumps({"maps": maps, **seconds}), flush=True)
+
+
+if __name__ == "__main__":
+    main()
