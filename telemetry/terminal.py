@@ -15,15 +15,17 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 
+class _Output(Console):
+    def on_broken_pipe(self) -> None:
+        """Go on silently, where rich would end the program."""
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def put(content: RenderableType) -> None:
     """Print to standard output; raises OSError for a full disk, and nothing for a closed pipe."""
-    try:
-        Console(highlight=False).print(content, soft_wrap=isinstance(content, str), markup=False)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    _Output(highlight=False).print(content, soft_wrap=isinstance(content, str), markup=False)
 
 
 def columns() -> int:
     """How wide standard output is."""
-    return Console().width
+    return _Output().width

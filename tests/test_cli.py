@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import struct
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.conftest import INCIDENT, RELEASED, RETAINED, Outcome
+from tests.conftest import INCIDENT, RELEASED, RETAINED, ROOT, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -139,6 +142,59 @@ def test_bad_usage_is_one_line_and_exit_2(
     assert outcome.err.startswith("foldwatch: ")
     assert outcome.err.count("\n") == 1
     assert message in outcome.err
+
+
+@pytest.mark.parametrize("columns", [40, 60, 78])
+def test_a_narrow_terminal_gets_every_number(foldwatch: Foldwatch, columns: int) -> None:
+    """Lines in place of a table that would cut them off."""
+    outcome = foldwatch("analyze", INCIDENT, COLUMNS=str(columns))
+    text = " ".join(outcome.out.split())
+    for number in ("3,920", "65,530", "+730", "2,820 MB", "growing", "stable", "crashed"):
+        assert number in text
+    shown = foldwatch("limits", COLUMNS=str(columns)).out
+    assert "65,530" in shown
+    assert max(map(len, outcome.out.splitlines())) <= columns
+
+
+@pytest.mark.parametrize(
+    "command", ["analyze {} | true", "limits | true", "analyze {} --json | true"]
+)
+def test_a_closed_pipe_changes_no_exit_code(command: str) -> None:
+    """Nobody reads it; what was found was found."""
+    text = f"{sys.executable} -m foldwatch {command.format(RETAINED)}; echo ${{PIPESTATUS[0]}} >&2"
+    done = subprocess.run(
+        ["bash", "-c", text], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.stderr == ("0\n" if command.startswith("limits") else "3\n")
+
+
+@pytest.mark.parametrize("command", [["limits"], ["analyze", RETAINED], ["--help"]])
+def test_a_full_disk_under_standard_output_is_one_line(command: list[str]) -> None:
+    """Not a traceback."""
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "foldwatch", *command],
+            cwd=ROOT,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert "Traceback" not in done.stderr
+    assert done.stderr.count("\n") <= 1
+
+
+def test_a_failed_start_of_a_run_changes_nothing(foldwatch: Foldwatch, tmp_path: Path) -> None:
+    """A port in use is found before earlier results are moved aside."""
+    (tmp_path / "fold-1").mkdir()
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        outcome = foldwatch("train", "--output", str(tmp_path), "--port", port)
+    assert outcome.code == 2
+    assert outcome.err.count("\n") == 1
+    assert (tmp_path / "fold-1").exists()
 
 
 def test_limits_for_people(foldwatch: Foldwatch) -> None:

@@ -15,7 +15,7 @@ import pytest
 from telemetry.journal import Header, JournalFollower
 from telemetry.reading import Reading
 from telemetry.thread_log import parse_line
-from tests.conftest import ROOT, Outcome, RealCgroup, need
+from tests.conftest import ROOT, Outcome, RealCgroup, ends_within, need
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -125,6 +125,13 @@ def test_the_timer_reads_between_checkpoints(tmp_path: Path) -> None:
         "address='256.0.0.1', port=9",
         "lines=open('/dev/full', 'w')",
         "lines=Broken()",
+        "run_dir=5",
+        "run_dir='a\\0b'",
+        "run_dir=b'/proc/nowhere'",
+        "port='9464'",
+        "port=0, interval=0",
+        "port=0, interval='x'",
+        "port=0, interval=float('nan')",
     ],
 )
 def test_what_fails_is_logged_once_and_the_training_goes_on(start: str) -> None:
@@ -142,6 +149,127 @@ def test_what_fails_is_logged_once_and_the_training_goes_on(start: str) -> None:
     assert outcome.code == 0
     assert re.search(r"^alive \d+$", outcome.out, re.MULTILINE)
     assert outcome.err.count("training goes on") == 1
+
+
+def test_nothing_of_the_user_s_own_making_raises_through_telemetry() -> None:
+    """A label whose text raises, and a logging handler that raises."""
+    outcome = run(
+        "import logging, telemetry\n"
+        "class Handler(logging.Handler):\n"
+        "    def emit(self, record): raise RuntimeError('handler')\n"
+        "logging.getLogger('foldwatch').addHandler(Handler())\n"
+        "class Label:\n"
+        "    def __str__(self): raise RuntimeError('label')\n"
+        "telemetry.start(run_dir='/proc/nowhere')\n"
+        "telemetry.checkpoint(Label())\n"
+        "telemetry.checkpoint(7)\n"
+        "print('alive')\n"
+    )
+    assert outcome.out.splitlines()[-1] == "alive", outcome
+    assert "[THREADS] 7: proc=" in outcome.out
+
+
+def test_eight_threads_that_begin_at_once_make_one_sampler(tmp_path: Path) -> None:
+    """One header, one timer."""
+    outcome = run(
+        "import telemetry, threading\n"
+        "barrier = threading.Barrier(8)\n"
+        "def work(): barrier.wait(); telemetry.checkpoint('a')\n"
+        "workers = [threading.Thread(target=work) for _ in range(8)]\n"
+        "[worker.start() for worker in workers]\n"
+        "[worker.join() for worker in workers]\n"
+        "print([t.name for t in threading.enumerate()].count('foldwatch-timer'))\n",
+        FOLDWATCH_RUN_DIR=str(tmp_path),
+    )
+    assert outcome.out.splitlines()[-1] == "1"
+    records = journal(tmp_path / "journal.jsonl")
+    assert sum(isinstance(record, Header) for record in records) == 1
+    assert sum(isinstance(record, Reading) and record.label == "a" for record in records) == 8
+
+
+def test_a_stage_is_a_block_or_a_function_and_raises_through() -> None:
+    """For PyTorch, JAX, scikit-learn: anything that has a beginning and an end."""
+    outcome = run(
+        "import telemetry\n"
+        "@telemetry.stage('fit')\n"
+        "def fit(x): return x + 1\n"
+        "with telemetry.fold(1, of=2):\n"
+        "    assert fit(1) == 2\n"
+        "    try:\n"
+        "        with telemetry.stage('evaluate'): raise KeyError('x')\n"
+        "    except KeyError: print('raised')\n"
+    )
+    labels = [line.split(": ")[0] for line in outcome.out.splitlines()]
+    assert labels == [
+        "[THREADS] Fold 1/2 before fit",
+        "[THREADS] Fold 1/2 after fit",
+        "[THREADS] Fold 1/2 before evaluate",
+        "[THREADS] Fold 1/2 after evaluate",
+        "raised",
+    ]
+
+
+def test_peaks_between_labels_are_in_the_next_one(tmp_path: Path) -> None:
+    """Forty threads that came and went while nobody set a label."""
+    run(
+        "import telemetry, threading, time\n"
+        f"telemetry.start(run_dir={str(tmp_path)!r}, interval=0.02)\n"
+        "telemetry.checkpoint('before')\n"
+        "stop = threading.Event()\n"
+        "workers = [threading.Thread(target=stop.wait) for _ in range(40)]\n"
+        "[worker.start() for worker in workers]\n"
+        "time.sleep(0.3); stop.set()\n"
+        "[worker.join() for worker in workers]\n"
+        "telemetry.checkpoint('after')\n"
+        "telemetry.checkpoint('again')\n"
+    )
+    labelled = {
+        r.label: r
+        for r in journal(tmp_path / "journal.jsonl")
+        if isinstance(r, Reading) and r.label
+    }
+    assert (labelled["after"].threads or 99) < 10
+    assert labelled["after"].peaks["threads"] >= 42
+    assert labelled["again"].peaks["threads"] < 10
+
+
+def test_each_stage_keeps_the_fold_that_reached_it() -> None:
+    """Fold 2 has not come to "after fit" yet; the value there is fold 1's."""
+    outcome = run(
+        "import telemetry\n"
+        "from telemetry import training\n"
+        "from telemetry.snapshot import process_snapshot\n"
+        "with telemetry.fold(1, of=2):\n"
+        "    telemetry.checkpoint('START'); telemetry.checkpoint('after fit')\n"
+        "with telemetry.fold(2, of=2): telemetry.checkpoint('START')\n"
+        "parts = process_snapshot(training._sampler).parts\n"
+        "print({part.fold: sorted(part.checkpoints) for part in parts})\n"
+    )
+    assert outcome.out.splitlines()[-1] == "{2: ['START'], 1: ['after fit']}"
+
+
+def test_keras_epochs_are_checkpoints() -> None:
+    """Every second one and the last, inside the fold; Keras is loaded when it is asked for."""
+    outcome = run(
+        "import warnings; warnings.simplefilter('ignore')  # Keras's own\n"
+        "import sys, telemetry\n"
+        "assert 'keras' not in sys.modules\n"
+        "callback = telemetry.keras.Checkpoints(every=2)\n"
+        "callback.set_params({'epochs': 5})\n"
+        "with telemetry.fold(1, of=3):\n"
+        "    for epoch in range(5): callback.on_epoch_end(epoch, {})\n"
+        "try: telemetry.keras.Checkpoints(every=0)\n"
+        "except ValueError as error: print(error)\n"
+        "try: telemetry.nonsense\n"
+        "except AttributeError as error: print(error)\n",
+    )
+    assert [line.split(": ")[0] for line in outcome.out.splitlines()] == [
+        "[THREADS] Fold 1/3 epoch 2",
+        "[THREADS] Fold 1/3 epoch 4",
+        "[THREADS] Fold 1/3 epoch 5",
+        "every=0",
+        "module 'telemetry' has no attribute 'nonsense'",
+    ], outcome.err
 
 
 def test_a_label_that_standard_output_cannot_encode_is_written_all_the_same() -> None:
@@ -257,6 +385,34 @@ def test_limits_names_what_binds(pids_cgroup: RealCgroup) -> None:
     assert inside["ceilings"][0]["source"].endswith(os.path.basename(pids_cgroup.folder))
     outside = json.loads(run(code).out)
     assert outside["binding"] not in {None, "pids_cgroup"}
+
+
+def test_a_process_in_another_mount_namespace_is_seen_with_its_own_limit(
+    pids_cgroup: RealCgroup,
+) -> None:
+    """As a container's is from the host: never "unlimited" because we looked at our own mounts."""
+    pids_cgroup.limit(77)
+    enter = (
+        "import os, subprocess, sys\n"
+        "inside = 'umount -R /sys/fs/cgroup && mount -t tmpfs t /sys/fs/cgroup && '\n"
+        "inside += 'mkdir /sys/fs/cgroup/pids && mount -t cgroup -o pids c /sys/fs/cgroup/pids && '\n"
+        "inside += 'echo ready && exec sleep 30'\n"
+        "command = ['unshare', '-C', '-m', 'sh', '-c', inside]\n"
+        "null = subprocess.DEVNULL\n"
+        "process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=null, stdin=null)\n"
+        "print(process.pid, process.stdout.readline(), flush=True)\n"
+        "os._exit(0)\n"
+    )
+    words = pids_cgroup.run(enter).out.split()
+    pid = int(words[0])
+    try:
+        need(words[1:] == ["b'ready\\n'"], "leave to make a mount namespace with a v1 pids mount")
+        code = f"import foldwatch; foldwatch.main(['limits', '--json', '--pid', '{pid}'])"
+        (ceiling, *_) = json.loads(run(code).out)["ceilings"]
+        assert (ceiling["limit"], ceiling["current"]) == (77, 1)
+    finally:
+        os.kill(pid, 9)
+        assert ends_within(5, pid)
 
 
 def test_at_a_full_pids_cgroup_a_checkpoint_still_returns(
