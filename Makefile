@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint check format lock clean
+.PHONY: help setup demo test lint check bench format lock clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -32,6 +32,9 @@ lint: $(STAMP)  ## format, lint, spelling, types, layering
 	$(BIN)/lint-imports
 
 check: lint test  ## all of both
+
+bench: $(STAMP)  ## what it costs, as ratios measured in one run; writes bench.json
+	$(BIN)/python -m tests.benchmarks
 
 format: $(STAMP)  ## rewrite in the house format
 	$(BIN)/ruff format .

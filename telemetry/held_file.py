@@ -36,15 +36,21 @@ class HeldFile:
     def count(self, needle: bytes) -> tuple[int, bytes]:
         """Count ``needle`` in the whole content, of any length, and return the last 64 bytes too.
 
-        procfs hands out at most a page per read, so this loops; raises OSError.
+        procfs hands out at most a page per read, of whole lines, so this loops: 1,500 times for 60,000
+        maps, which is why it does nothing else. Raises OSError.
         """
-        total, offset, tail = 0, 0, b""
-        buffer = self._buffer
-        while size := self.read_into(offset):
+        size = last = self.read_into(0)
+        total, offset = self._buffer.count(needle, 0, size), size
+        buffer, buffers, descriptor, read = (
+            self._buffer,
+            [self._buffer],
+            self._descriptor,
+            os.preadv,
+        )
+        while size and (size := read(descriptor, buffers, offset)):
             total += buffer.count(needle, 0, size)
-            offset += size
-            tail = (tail + bytes(memoryview(buffer)[max(0, size - 64) : size]))[-64:]
-        return total, tail
+            offset, last = offset + size, size
+        return total, bytes(memoryview(buffer)[max(0, last - 64) : last])
 
     def read_into(self, offset: int) -> int:
         """Read from ``offset`` into the buffer and return how many bytes came; raises OSError."""

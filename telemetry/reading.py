@@ -7,7 +7,7 @@ know where the numbers come from or how they are written.
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
@@ -169,3 +169,30 @@ class Reading:
         """Return what is used of ``ceiling``, a key of `USED_BY_CEILING`."""
         current: int | None = getattr(self, USED_BY_CEILING[ceiling])
         return Usage(current, self.limits.get(ceiling, LimitState.UNREADABLE))
+
+
+PACED = {
+    "maps": "maps",
+    "pools": "pools",
+    "descendants": "tree",
+    "tree_threads": "tree",
+    "tree_rss_bytes": "tree",
+    "user_tasks": "user_tasks",
+    "gpus": "gpu",
+    "gpu_memory_used_bytes": "gpu",
+}
+"""Source by field of a reading, where a sample between labels may leave it out to save its cost."""
+
+
+def latest_known(before: Reading | None, reading: Reading) -> Reading:
+    """Fill what ``reading`` left out, of the same process, from ``before``; what failed stays None."""
+    if before is None or (before.pid, before.start_ticks) != (reading.pid, reading.start_ticks):
+        return reading
+    known = {
+        name: value
+        for name, source in PACED.items()
+        if getattr(reading, name) is None
+        and source not in reading.errors
+        and (value := getattr(before, name)) is not None
+    }
+    return replace(reading, **known) if known else reading

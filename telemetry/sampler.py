@@ -15,15 +15,14 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, TextIO, TypeAlias
 
-from telemetry.reading import PEAKS, Reading
-from telemetry.snapshot import STAGES_KEPT, latest_known
+from telemetry.reader import Reader
+from telemetry.reading import PEAKS, Reading, latest_known
 from telemetry.thread_log import Label, format_line, parse_label, thread_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from telemetry.journal import JournalWriter, Record
-    from telemetry.reader import Reader
 
 Lines: TypeAlias = TextIO | logging.Logger | None
 """Where ``[THREADS]`` lines go: a text stream, a logger (at INFO), or None for sys.stdout."""
@@ -32,6 +31,9 @@ SHORTEST_SECONDS = 0.001
 """A timer under this would do nothing but read."""
 
 logger = logging.getLogger("foldwatch")
+
+STAGES_KEPT = 200
+"""How many stages keep their last reading for the metrics; further ones are not exported."""
 
 
 def _as_text(label: object) -> str:
@@ -121,6 +123,10 @@ class Sampler:
         finally:
             self._prefix = before
 
+    def stop(self) -> None:
+        """End the timer; checkpoints go on working."""
+        self._stop.set()
+
     def lose(self, source: str, why: str) -> None:
         """Count a failure of ``source`` and log the first one of each."""
         self.losses[source] = self.losses.get(source, 0) + 1
@@ -129,10 +135,10 @@ class Sampler:
             with suppress(Exception):  # a handler of the user's may raise; there is nobody to tell
                 logger.warning(words, source, why)
 
-    def become_child(self, reader: Reader) -> None:
+    def become_child(self) -> None:
         """Go on in a forked child: own numbers, no journal, no timer, no lock a lost thread holds."""
         self._lock = threading.RLock()
-        self._reader = reader
+        self._reader = Reader()
         self._journal = None
         self._stop = threading.Event()
 

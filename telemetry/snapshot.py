@@ -11,7 +11,8 @@ import socket
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from telemetry.reading import Reading
+from telemetry.reading import Reading, latest_known
+from telemetry.sampler import STAGES_KEPT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from telemetry.sampler import Sampler
 
 FOLD_STATES = ("waiting", "running", "finished", "failed", "skipped")
-STAGES_KEPT = 200
-"""How many stages keep their last reading for the metrics; further ones are not exported."""
 LINGER_SECONDS = 60.0
 """How long the live series of an ended fold are still shown, so that a last scrape sees its end."""
 
@@ -67,33 +66,6 @@ class FoldSnapshot:
     def is_live(self, now: float) -> bool:
         """Whether its series are still shown at ``now``, in seconds since the epoch."""
         return self.ended_at is None or now - self.ended_at < LINGER_SECONDS
-
-
-PACED = {
-    "maps": "maps",
-    "pools": "pools",
-    "descendants": "tree",
-    "tree_threads": "tree",
-    "tree_rss_bytes": "tree",
-    "user_tasks": "user_tasks",
-    "gpus": "gpu",
-    "gpu_memory_used_bytes": "gpu",
-}
-"""Source by field of a reading, where a sample between labels may leave it out to save its cost."""
-
-
-def latest_known(before: Reading | None, reading: Reading) -> Reading:
-    """Fill what ``reading`` left out, of the same process, from ``before``; what failed stays None."""
-    if before is None or (before.pid, before.start_ticks) != (reading.pid, reading.start_ticks):
-        return reading
-    known = {
-        name: value
-        for name, source in PACED.items()
-        if getattr(reading, name) is None
-        and source not in reading.errors
-        and (value := getattr(before, name)) is not None
-    }
-    return replace(reading, **known) if known else reading
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

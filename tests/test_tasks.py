@@ -17,8 +17,7 @@ from telemetry.maps import maps_by_kind, read_maps_by_kind
 from telemetry.pace import SHARE, Pace
 from telemetry.pressure import parse_pressure
 from telemetry.reader import Reader
-from telemetry.reading import Reading
-from telemetry.snapshot import latest_known
+from telemetry.reading import Reading, latest_known
 from telemetry.tasks import POOLS_KEPT, descendants, pool_name, threads_by_pool
 
 if TYPE_CHECKING:

@@ -1,0 +1,95 @@
+"""Run every benchmark in a process of its own, print the table, write bench.json.
+
+Each figure is a ratio or a difference measured in one run, beside what it may be; a figure that is
+over is marked and makes the exit code 1.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One line of the table."""
+
+    what: str
+    value: float
+    unit: str
+    bound: float
+    is_floor: bool = False
+    """Whether the bound is the least that it may be, rather than the most."""
+
+    @property
+    def holds(self) -> bool:
+        """Whether the bound is kept."""
+        return self.value >= self.bound if self.is_floor else self.value <= self.bound
+
+
+def run(module: str) -> list[dict[str, Any]]:
+    """Run one benchmark and return the objects that it prints."""
+    print(f"measuring {module} ...", file=sys.stderr, flush=True)
+    done = subprocess.run(
+        [sys.executable, "-m", f"tests.benchmarks.{module}"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        check=True,
+    )
+    return [json.loads(line) for line in done.stdout.splitlines() if line.startswith(b"{")]
+
+
+def figures() -> list[Figure]:
+    """Measure everything."""
+    found = []
+    for point in run("checkpoint_cost"):
+        at = f"at {point['maps']:,} maps, TensorFlow loaded"
+        bare = point["checkpoint"] / point["bare"]
+        faster = point["psutil"] / point["checkpoint"]
+        found.append(Figure(f"checkpoint() over bare reads {at}", bare, "x", 1.3))
+        found.append(Figure(f"psutil over checkpoint() {at}", faster, "x", 20, is_floor=True))
+    (training,) = run("training_overhead")
+    found.append(
+        Figure(
+            "an epoch with timer and checkpoint over without", training["overhead"] * 100, "%", 0.5
+        )
+    )
+    (loading,) = run("import_cost")
+    found.append(Figure("import telemetry", loading["milliseconds"], "ms", 25))
+    found.append(Figure("import telemetry", loading["megabytes"], "MB", 5))
+    (kills,) = run("kills")
+    found.append(
+        Figure(
+            f"checkpoints lost of {kills['returned']:,} at {kills['kills']} kill -9",
+            kills["lost"],
+            "",
+            0,
+        )
+    )
+    found.append(Figure("unreadable journals", kills["unreadable"], "", 0))
+    return found
+
+
+def main() -> int:
+    """Print the table, write bench.json."""
+    found = figures()
+    table = Table("what", "measured", "may be", "", box=None)
+    for figure in found:
+        sign = "≥" if figure.is_floor else "≤"
+        value = f"{figure.value:.2f} {figure.unit}".strip()
+        bound = f"{sign} {figure.bound:g} {figure.unit}".strip()
+        table.add_row(figure.what, value, bound, "" if figure.holds else "OVER")
+    Console(width=110, highlight=False).print(table)
+    with open("bench.json", "w", encoding="utf-8") as file:
+        json.dump([asdict(figure) | {"holds": figure.holds} for figure in found], file, indent=1)
+    return 0 if all(figure.holds for figure in found) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
