@@ -15,7 +15,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from telemetry.difference import named
+from telemetry.comparison import named
 from telemetry.thread_log import MEBIBYTE, clean_label
 
 if TYPE_CHECKING:

@@ -1,14 +1,17 @@
 """Records threads, cgroup PIDs, memory maps and RSS of a training process at labelled checkpoints.
 
-The only package of foldwatch that is imported into a training. Importing it loads the standard
-library alone and starts nothing; ``telemetry.keras`` is loaded when it is first asked for.
+The only package of foldwatch that is imported into a training. Importing it loads a little of the
+standard library and starts nothing; the types, and ``telemetry.keras``, are loaded when asked for.
 """
 
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-from telemetry.difference import Difference, difference
-from telemetry.reading import GpuUsage, Limit, LimitState, Reading, Usage
 from telemetry.training import checkpoint, fold, stage, start
+
+if TYPE_CHECKING:
+    from telemetry.comparison import Difference, difference
+    from telemetry.reading import GpuUsage, Limit, LimitState, Reading, Usage
 
 __all__ = [
     "Difference",
@@ -24,10 +27,20 @@ __all__ = [
     "start",
 ]
 
+_MODULE_OF = {
+    "Difference": "telemetry.comparison",
+    "difference": "telemetry.comparison",
+    "GpuUsage": "telemetry.reading",
+    "Limit": "telemetry.reading",
+    "LimitState": "telemetry.reading",
+    "Reading": "telemetry.reading",
+    "Usage": "telemetry.reading",
+}
+
 
 def __getattr__(name: str) -> Any:
     if name == "keras":
-        import telemetry.keras  # noqa: PLC0415 - so that only a Keras training loads Keras
-
-        return telemetry.keras
+        return import_module("telemetry.keras")
+    if name in _MODULE_OF:
+        return getattr(import_module(_MODULE_OF[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

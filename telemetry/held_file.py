@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import os
 
+PAGE_BYTES = 4096
+
 
 class HeldFile:
     """One file of procfs, sysfs or a cgroup, read from its start at every `read`.
@@ -36,21 +38,21 @@ class HeldFile:
     def count(self, needle: bytes) -> tuple[int, bytes]:
         """Count ``needle`` in the whole content, of any length, and return the last 64 bytes too.
 
-        procfs hands out at most a page per read, of whole lines, so this loops: 1,500 times for 60,000
-        maps, which is why it does nothing else. Raises OSError.
+        procfs hands out at most a page per read, so this loops 1,500 times for 60,000 maps; what the
+        loop does besides reading is what counting costs. Raises OSError.
         """
-        size = last = self.read_into(0)
-        total, offset = self._buffer.count(needle, 0, size), size
-        buffer, buffers, descriptor, read = (
-            self._buffer,
-            [self._buffer],
-            self._descriptor,
-            os.preadv,
-        )
-        while size and (size := read(descriptor, buffers, offset)):
-            total += buffer.count(needle, 0, size)
-            offset, last = offset + size, size
-        return total, bytes(memoryview(buffer)[max(0, last - 64) : last])
+        buffer, room = self._buffer, len(self._buffer)
+        total, tail, filled = 0, b"", self.read_into(0)
+        size, offset, descriptor, read = filled, filled, self._descriptor, os.preadv
+        view = memoryview(buffer)
+        while size:
+            if room - filled < PAGE_BYTES:
+                total += buffer.count(needle, 0, filled)
+                tail, filled = bytes(view[filled - 64 : filled]), 0
+            size = read(descriptor, [view[filled:]], offset)
+            offset, filled = offset + size, filled + size
+        total += buffer.count(needle, 0, filled)
+        return total, (tail + bytes(view[max(0, filled - 64) : filled]))[-64:]
 
     def read_into(self, offset: int) -> int:
         """Read from ``offset`` into the buffer and return how many bytes came; raises OSError."""

@@ -131,8 +131,8 @@ class ProcessFiles:
         self.pid = pid
         self._status = HeldFile(os.path.join(process, "status"), size=16384)
         self._stat = HeldFile(os.path.join(process, "stat"))
-        # A page is what the kernel hands out per read of maps; a larger buffer would not be filled.
-        self._maps = HeldFile(os.path.join(process, "maps"), size=65536)
+        # 2,000 maps of a TensorFlow process are counted in one go; more would not fit the cache.
+        self._maps = HeldFile(os.path.join(process, "maps"), size=262144)
         self._limits = HeldFile(os.path.join(process, "limits"))
         self._uid_map = HeldFile(os.path.join(process, "uid_map"))
         self._loadavg = HeldFile(os.path.join(root, "proc", "loadavg"))

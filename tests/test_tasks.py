@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from telemetry.difference import changes, difference, named
+from telemetry.comparison import changes, difference, named
 from telemetry.maps import maps_by_kind, read_maps_by_kind
 from telemetry.pace import SHARE, Pace
 from telemetry.pressure import parse_pressure

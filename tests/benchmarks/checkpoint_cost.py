@@ -1,7 +1,7 @@
 """``checkpoint()`` beside bare reads of the same kernel files, and beside psutil.
 
-All three alternate in one process with TensorFlow loaded, so that a change of the machine's speed
-meets them alike; medians of each, and ratios of the medians.
+checkpoint() and the bare reads alternate in one process with TensorFlow loaded, so that a change of
+the machine's speed meets them alike; psutil, which is slower by far, follows. Ratios of medians.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-ROUNDS = 40
+ROUNDS = 60
 MAPS = (0, 20_000, 60_000)
 """Memory maps to reach; 0 for those that TensorFlow brings."""
 
@@ -95,12 +95,15 @@ def hold_maps(wanted: int) -> None:
 
 
 def median_seconds(functions: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """Call the functions in turn, round after round; return each one's median."""
+    """Call the functions in turn, round after round; return each one's median.
+
+    The order turns with the rounds: what comes behind a function that fills the caches is slower.
+    """
     taken: dict[str, list[float]] = {name: [] for name in functions}
-    for _ in range(rounds):
-        for name, function in functions.items():
+    for round_ in range(rounds):
+        for name in sorted(functions, reverse=bool(round_ % 2)):
             began = time.perf_counter()
-            function()
+            functions[name]()
             taken[name].append(time.perf_counter() - began)
     return {name: statistics.median(times[2:]) for name, times in taken.items()}
 
@@ -122,9 +125,9 @@ def main() -> None:
             functions: dict[str, Callable[[], object]] = {
                 "checkpoint": lambda: telemetry.checkpoint("x"),
                 "bare": bare_reader(),
-                "psutil": by_psutil,
             }
-            seconds = median_seconds(functions, ROUNDS if wanted < 60_000 else 10)
+            seconds = median_seconds(functions, ROUNDS)
+            seconds |= median_seconds({"psutil": by_psutil}, 8)
             maps = telemetry.checkpoint("x").maps
             print(json.dumps({"maps": maps, **seconds}), flush=True)
 
