@@ -19,12 +19,11 @@ RESOURCES = ("cpu", "memory", "io")
 def parse_pressure(text: bytes) -> dict[str, float]:
     """Return the seconds stalled so far, by ``some`` and ``full``. Raises ValueError."""
     seconds = {}
-    for line in text.decode("ascii").splitlines():
-        share, *_, total = line.split()
-        name, _, microseconds = total.partition("=")
-        if name != "total":
+    for line in text.splitlines():
+        share, separator, microseconds = line.partition(b"total=")
+        if not separator:
             raise ValueError(f"no total in {line!r}")
-        seconds[share] = int(microseconds) / 1e6
+        seconds[share[:4].decode("ascii")] = int(microseconds) / 1e6
     return seconds
 
 

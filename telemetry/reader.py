@@ -20,7 +20,7 @@ from telemetry.pace import Pace
 from telemetry.pressure import PressureFiles
 from telemetry.procfs import ProcessFiles, ProcessStatus
 from telemetry.reading import GpuUsage, Limit, LimitState, Reading, Usage
-from telemetry.tasks import descendants, tasks_of_user, threads_by_pool
+from telemetry.tasks import read_tasks, tasks_of_user
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,7 +56,7 @@ class Reader:
         nvml = load_nvml() if root == "/" else None
         self._gpus = None if nvml is None else Gpus(nvml, pid=self.pid)
         self._is_own = root == "/" and self.pid == os.getpid()
-        self._paces = {name: Pace() for name in ("maps", "pools", "tree", "user_tasks", "gpu")}
+        self._paces = {name: Pace() for name in ("maps", "tasks", "user_tasks", "gpu")}
         self._errors: dict[str, str] = {}
 
     def hold(self) -> None:
@@ -82,9 +82,10 @@ class Reader:
         times = self._try("stat", files.times)
         pids = self._try("pids_cgroup", self._pids.read) or _NOTHING
         memory = self._try("memory_cgroup", self._memory.read) or _NOTHING
-        tree = self._paced(
-            "tree", in_full=in_full, read=lambda: descendants(self.pid, root=self._root)
+        tasks = self._paced(
+            "tasks", in_full=in_full, read=lambda: read_tasks(self.pid, root=self._root)
         )
+        tree = None if tasks is None else tasks.descendants
         gpus = self._read_gpus(in_full=in_full)
         fullest = max(gpus or (), key=_gpu_ratio, default=None)
         uid, is_exempt = status.real_uid, self._is_exempt_from_nproc(status)
@@ -114,9 +115,7 @@ class Reader:
             gpu_memory_used_bytes=None if fullest is None else fullest.used_bytes,
             pids_limit_hits=pids.events,
             oom_kills=memory.events,
-            pools=self._paced(
-                "pools", in_full=in_full, read=lambda: threads_by_pool(self.pid, root=self._root)
-            ),
+            pools=None if tasks is None else tasks.pools,
             map_kinds=self._try("map_kinds", lambda: read_maps_by_kind(self.pid, root=self._root))
             if with_map_kinds
             else None,

@@ -173,10 +173,10 @@ class Reading:
 
 PACED = {
     "maps": "maps",
-    "pools": "pools",
-    "descendants": "tree",
-    "tree_threads": "tree",
-    "tree_rss_bytes": "tree",
+    "pools": "tasks",
+    "descendants": "tasks",
+    "tree_threads": "tasks",
+    "tree_rss_bytes": "tasks",
     "user_tasks": "user_tasks",
     "gpus": "gpu",
     "gpu_memory_used_bytes": "gpu",

@@ -10,14 +10,9 @@ from __future__ import annotations
 import errno
 import os
 import re
-from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from telemetry.procfs import parse_status
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 POOLS_KEPT = 20
 OTHER = "other"
@@ -31,29 +26,6 @@ def pool_name(thread_name: str) -> str:
     return _NUMBER.sub("", thread_name) or thread_name
 
 
-def threads_by_pool(pid: int, *, root: str = "/") -> dict[str, int]:
-    """Count the threads of ``pid`` by pool: the POOLS_KEPT largest, and the rest as "other".
-
-    Raises OSError. Costs three system calls a thread.
-    """
-    folder = os.path.join(root, "proc", str(pid), "task")
-    counts: Counter[str] = Counter()
-    for tid in os.listdir(folder):
-        try:
-            counts[
-                pool_name(_read(f"{folder}/{tid}/comm").decode("utf-8", "replace").rstrip("\n"))
-            ] += 1
-        except (FileNotFoundError, ProcessLookupError):
-            continue  # it ended between the listing and the read
-    if not counts:
-        raise FileNotFoundError(errno.ENOENT, "no thread has a name", folder)
-    # Not most_common(): it imports heapq when first called, and an import at a limit fails.
-    pools = dict(sorted(counts.items(), key=lambda pool: -pool[1])[:POOLS_KEPT])
-    if rest := counts.total() - sum(pools.values()):
-        pools[OTHER] = pools.get(OTHER, 0) + rest
-    return pools
-
-
 @dataclass(frozen=True, slots=True)
 class Descendants:
     """The processes below one: how many, and their threads and memory together."""
@@ -63,19 +35,70 @@ class Descendants:
     rss_bytes: int
 
 
-def descendants(pid: int, *, root: str = "/") -> Descendants:
-    """Add up the processes that descend from ``pid``. Raises OSError where it cannot be told.
+@dataclass(frozen=True, slots=True)
+class Tasks:
+    """The threads of a process by pool, and what descends from it."""
+
+    pools: dict[str, int]
+    """The POOLS_KEPT largest, and the rest as OTHER."""
+    descendants: Descendants
+
+
+def read_tasks(pid: int, *, root: str = "/") -> Tasks:
+    """Read the threads of ``pid`` and the processes below it. Raises OSError.
+
+    Costs six system calls a thread: its name, and its children, for a child belongs to the thread
+    that made it.
+    """
+    folder = f"{root}/proc/{pid}/task"
+    counts: dict[str, int] = {}
+    children: list[int] = []
+    has_children_files = False
+    for tid in os.listdir(folder):
+        try:
+            name = _read(f"{folder}/{tid}/comm").decode("utf-8", "replace").rstrip("\n")
+            pool = pool_name(name)
+            counts[pool] = counts.get(pool, 0) + 1
+            children += map(int, _read(f"{folder}/{tid}/children").split())
+            has_children_files = True
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # it ended between the listing and the read, or the kernel has no such file
+    if not counts:
+        raise FileNotFoundError(errno.ENOENT, "no thread has a name", folder)
+    if not has_children_files:
+        children = _children_by_psutil(pid)
+    return Tasks(_largest(counts), _add_up(pid, children, root))
+
+
+def _largest(counts: dict[str, int]) -> dict[str, int]:
+    # Not Counter.most_common(): it imports heapq when first called, and an import at a limit fails.
+    ordered = sorted(counts.items(), key=lambda pool: -pool[1])
+    pools = dict(ordered[:POOLS_KEPT])
+    if rest := sum(count for _, count in ordered[POOLS_KEPT:]):
+        pools[OTHER] = pools.get(OTHER, 0) + rest
+    return pools
+
+
+def _add_up(top: int, children: list[int], root: str) -> Descendants:
+    """Add up the processes that descend from ``top``.
 
     A child that ended meanwhile is left out, and so is a PID that was taken by a process of another
     parent since: the parent in its status must be the one whose list named it.
     """
     count = threads = rss_bytes = 0
-    for child in _descendant_pids(pid, root):
-        try:
-            status = parse_status(_read(f"{root}/proc/{child.pid}/status"))
-        except (FileNotFoundError, ProcessLookupError):
+    seen = {top}
+    waiting = [(child, top) for child in children]
+    while waiting:
+        pid, parent = waiting.pop()
+        if pid in seen:
             continue
-        if status.parent_pid != child.parent_pid:
+        seen.add(pid)
+        try:
+            status = parse_status(_read(f"{root}/proc/{pid}/status"))
+            if status.parent_pid != parent:
+                continue
+            waiting += [(child, pid) for child in _children(pid, root)]
+        except (FileNotFoundError, ProcessLookupError):
             continue
         count += 1
         threads += status.threads or 0
@@ -83,39 +106,11 @@ def descendants(pid: int, *, root: str = "/") -> Descendants:
     return Descendants(count, threads, rss_bytes)
 
 
-@dataclass(frozen=True, slots=True)
-class _Child:
-    pid: int
-    parent_pid: int
-
-
-def _descendant_pids(top: int, root: str) -> Iterator[_Child]:
-    waiting = [top]
-    seen = {top}
-    while waiting:
-        pid = waiting.pop()
-        try:
-            children = _children(pid, root)
-        except (FileNotFoundError, ProcessLookupError):
-            if pid == top:
-                raise
-            continue
-        for child in children:
-            if child not in seen:
-                seen.add(child)
-                waiting.append(child)
-                yield _Child(child, pid)
-
-
 def _children(pid: int, root: str) -> list[int]:
-    """Read the children of every thread: a child belongs to the thread that made it.
-
-    Kernels without CONFIG_PROC_CHILDREN have no such file: psutil then looks through all processes.
-    """
+    """Read the children of every thread of ``pid``, through psutil where the kernel lists none."""
     folder = f"{root}/proc/{pid}/task"
-    tids = os.listdir(folder)
     children: list[int] = []
-    for tid in tids:
+    for tid in os.listdir(folder):
         try:
             children += map(int, _read(f"{folder}/{tid}/children").split())
         except (FileNotFoundError, ProcessLookupError):
@@ -125,7 +120,8 @@ def _children(pid: int, root: str) -> list[int]:
 
 
 def _children_by_psutil(pid: int) -> list[int]:
-    import psutil  # noqa: PLC0415 - only kernels without CONFIG_PROC_CHILDREN pay for it
+    """Look through all processes, as a kernel without CONFIG_PROC_CHILDREN makes necessary."""
+    import psutil  # noqa: PLC0415 - only such kernels pay for it
 
     try:
         return [child.pid for child in psutil.Process(pid).children()]

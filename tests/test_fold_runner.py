@@ -36,7 +36,7 @@ telemetry.checkpoint("before TF import")
 for number in folds:
     with telemetry.fold(number, of=config.folds):
         telemetry.checkpoint("START")
-        if number == 2:
+        if number in {troubled}:
             {trouble}
         FoldResult(
             fold=number, folds=config.folds, config_digest=config.digest(),
@@ -47,13 +47,18 @@ for number in folds:
 
 
 def run(
-    tmp_path: Path, trouble: str = "pass", *, is_isolated: bool = True, resume_mode: str = "fresh"
+    tmp_path: Path,
+    trouble: str = "pass",
+    *,
+    troubled: tuple[int, ...] = (2,),
+    is_isolated: bool = True,
+    resume_mode: str = "fresh",
 ) -> tuple[FoldRunner, RunDirectory, Summary]:
     directory = RunDirectory(str(tmp_path / "run"))
     directory.create()
 
     def command(place: RunDirectory, folds: Sequence[int]) -> list[str]:
-        code = WORKER.format(trouble=trouble)
+        code = WORKER.format(trouble=trouble, troubled=troubled)
         return [sys.executable, "-c", code, place.path, *map(str, folds)]
 
     todo = plan(directory, CONFIG, only=None, resume_mode=resume_mode)
@@ -117,15 +122,23 @@ def test_however_a_fold_dies_the_others_run_and_the_mean_says_so(
     assert len(summary.results) == 2
 
 
-def test_folds_killed_half_way_are_resumed_and_the_rest_is_not_repeated(tmp_path: Path) -> None:
-    """--resume-mode auto after a kill."""
-    _, directory, _ = run(tmp_path, "os.kill(os.getpid(), signal.SIGKILL)")
-    before = {fold: os.stat(directory.fold(fold)).st_ino for fold in (1, 3)}
+def test_two_folds_killed_half_way_are_resumed_and_the_finished_one_is_not_repeated(
+    tmp_path: Path,
+) -> None:
+    """--resume-mode auto after two kills; the aggregate says what it covers before and after."""
+    kill = "os.kill(os.getpid(), signal.SIGKILL)"
+    runner, directory, summary = run(tmp_path, kill, troubled=(2, 3))
+    assert (runner.failed, summary.missing) == ([2, 3], [2, 3])
+    with open(os.path.join(directory.path, "summary.json"), encoding="utf-8") as file:
+        content = json.load(file)
+    assert (content["folds"], content["folds_finished"], content["is_complete"]) == (3, [1], False)
+    before = os.stat(os.path.join(directory.fold(1), "result.json")).st_mtime_ns
     runner, _, summary = run(tmp_path, resume_mode="auto")
     assert summary.missing == []
-    assert [part.state for part in runner.snapshot.parts] == ["skipped", "finished", "skipped"]
-    assert before == {fold: os.stat(directory.fold(fold)).st_ino for fold in (1, 3)}
+    assert [part.state for part in runner.snapshot.parts] == ["skipped", "finished", "finished"]
+    assert os.stat(os.path.join(directory.fold(1), "result.json")).st_mtime_ns == before
     assert os.path.exists(os.path.join(directory.path, "previous-1", "fold-2", "failure.json"))
+    assert analyze([directory.path]).verdict == "ok"
 
 
 def test_one_process_for_all_folds(tmp_path: Path) -> None:
@@ -167,7 +180,7 @@ def test_the_process_is_sampled_from_outside(tmp_path: Path) -> None:
     seen: list[Snapshot] = []
     directory = RunDirectory(str(tmp_path / "run"))
     directory.create()
-    code = WORKER.format(trouble="time.sleep(2.5)")
+    code = WORKER.format(trouble="time.sleep(2.5)", troubled=(2,))
     runner = FoldRunner(
         directory,
         CONFIG,

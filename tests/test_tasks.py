@@ -18,7 +18,7 @@ from telemetry.pace import SHARE, Pace
 from telemetry.pressure import parse_pressure
 from telemetry.reader import Reader
 from telemetry.reading import Reading, latest_known
-from telemetry.tasks import POOLS_KEPT, descendants, pool_name, threads_by_pool
+from telemetry.tasks import POOLS_KEPT, Descendants, pool_name, read_tasks
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,7 +57,7 @@ def test_the_pools_of_a_real_process() -> None:
         worker.start()
     ready.wait()
     try:
-        assert threads_by_pool(os.getpid())["tf_Compute"] == 8
+        assert read_tasks(os.getpid()).pools["tf_Compute"] == 8
     finally:
         stop.set()
         for worker in workers:
@@ -70,9 +70,14 @@ def test_pools_are_bounded_and_none_is_lost(tmp_path: Path) -> None:
         folder = tmp_path / "proc/7/task" / str(tid)
         folder.mkdir(parents=True)
         (folder / "comm").write_text(f"pool {chr(97 + tid % 26)}x\n")
-    pools = threads_by_pool(7, root=str(tmp_path))
+        (folder / "children").write_text("")
+    pools = read_tasks(7, root=str(tmp_path)).pools
     assert len(pools) == POOLS_KEPT + 1
     assert sum(pools.values()) == 100
+
+
+def _below(pid: int) -> Descendants:
+    return read_tasks(pid).descendants
 
 
 def test_descendants_of_a_real_process_down_to_the_grandchildren() -> None:
@@ -95,12 +100,12 @@ def test_descendants_of_a_real_process_down_to_the_grandchildren() -> None:
         found[0].stdout.readline()
         hold.wait()
 
-    before = descendants(os.getpid())
+    before = _below(os.getpid())
     thread = threading.Thread(target=start)
     thread.start()
-    while not found or descendants(os.getpid()).count < before.count + 2:
+    while not found or _below(os.getpid()).count < before.count + 2:
         assert thread.is_alive()
-    after = descendants(os.getpid())
+    after = _below(os.getpid())
     assert after.count == before.count + 2
     assert after.threads == before.threads + 2
     assert after.rss_bytes > before.rss_bytes + 2**20
@@ -114,10 +119,11 @@ def test_a_kernel_without_children_files_is_asked_through_psutil(tmp_path: Path)
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
         pid = os.getpid()
         (tmp_path / f"proc/{pid}/task/{pid}").mkdir(parents=True)
+        (tmp_path / f"proc/{pid}/task/{pid}/comm").write_text("python\n")
         (tmp_path / f"proc/{child.pid}/task/{child.pid}").mkdir(parents=True)
         status = f"Name:\tx\nPPid:\t{pid}\nThreads:\t3\nVmRSS:\t10 kB\n"
         (tmp_path / f"proc/{child.pid}/status").write_text(status)
-        found = descendants(pid, root=str(tmp_path))
+        found = read_tasks(pid, root=str(tmp_path)).descendants
         assert (found.count, found.threads, found.rss_bytes) == (1, 3, 10240)
         child.communicate(b"\n")
 

@@ -427,11 +427,12 @@ def test_at_a_full_pids_cgroup_a_checkpoint_still_returns(
         "try:\n"
         "    while True: threading.Thread(target=stop.wait, daemon=True).start()\n"
         "except RuntimeError: print('full', flush=True)\n"
-        "telemetry.checkpoint('at the limit')\n"
-        "import os; os._exit(0)\n"
+        "print('BINDING', telemetry.checkpoint('at the limit').binding)\n"
+        "import sys, os; sys.stdout.flush(); os._exit(0)\n"
     )
     assert outcome.out.splitlines()[0] == "full"
     assert "cgroup=12/12" in outcome.out
+    assert "BINDING pids_cgroup" in outcome.out
     last = journal(tmp_path / "journal.jsonl")[-1]
     assert isinstance(last, Reading)
     assert (last.pids_limit_hits or 0) >= 1

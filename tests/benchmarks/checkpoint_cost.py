@@ -55,8 +55,8 @@ def bare_reader() -> Callable[[], None]:
             while is_long and (size := os.preadv(descriptor, [buffer], offset)):
                 offset += size
         os.stat(f"/proc/{os.getpid()}/fd")
-        for name in ("comm", "children"):
-            for tid in os.listdir(folder):
+        for tid in os.listdir(folder):
+            for name in ("comm", "children"):
                 descriptor = os.open(f"{folder}/{tid}/{name}", os.O_RDONLY)
                 os.read(descriptor, 4096)
                 os.close(descriptor)
