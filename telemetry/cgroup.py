@@ -246,6 +246,7 @@ class Controller:
         self._seen: bytes | None = None
         self._levels: tuple[Level, ...] = ()
         self._is_real_root = False
+        self._own_folder: str | None = None
 
     def read(self) -> ControllerUsage:
         """Read every visible level and return the one with the least headroom.
@@ -257,7 +258,7 @@ class Controller:
         self._resolve()
         readable = [(level, usage) for level in self._levels if (usage := level.usage())]
         events = self._hits()
-        own = self._levels[0].folder if self._levels else None
+        own = self._own_folder
         hidden = bool(self._levels) and not self._is_real_root
         if not readable:
             # At the real root there is no file because there is no limit; elsewhere one may hide.
@@ -314,9 +315,13 @@ class Controller:
             self._levels = tuple(
                 Level(files, root=self._root, folder=folder) for folder in location.folders
             )
+            self._own_folder = location.folders[0]
             self._is_real_root = self._is_hierarchy_root(location)
+            if self._is_real_root and (self._name, location.version) != ("memory", 1):
+                # CFTYPE_NOT_ON_ROOT: there is nothing to look for, at every reading anew.
+                self._levels = self._levels[:-1]
         else:
-            self._is_real_root = False
+            self._own_folder, self._is_real_root = None, False
         self._seen = membership
 
     def _is_hierarchy_root(self, location: CgroupLocation) -> bool:

@@ -36,23 +36,31 @@ class HeldFile:
         return bytes(memoryview(self._buffer)[: self.read_into(0)])
 
     def count(self, needle: bytes) -> tuple[int, bytes]:
-        """Count ``needle`` in the whole content, of any length, and return the last 64 bytes too.
+        """Count the single byte ``needle`` in the whole content, of any length, and return the last 64 bytes too.
 
         procfs hands out at most a page per read, so this loops 1,500 times for 60,000 maps; what the
         loop does besides reading is what counting costs. Raises OSError.
         """
-        buffer, room = self._buffer, len(self._buffer)
+        room = len(self._buffer)
         total, tail, filled = 0, b"", self.read_into(0)
         size, offset, descriptor, read = filled, filled, self._descriptor, os.preadv
-        view = memoryview(buffer)
+        view = memoryview(self._buffer)
         while size:
             if room - filled < PAGE_BYTES:
-                total += buffer.count(needle, 0, filled)
+                total += self._occurrences(needle, filled)
                 tail, filled = bytes(view[filled - 64 : filled]), 0
             size = read(descriptor, [view[filled:]], offset)
             offset, filled = offset + size, filled + size
-        total += buffer.count(needle, 0, filled)
+        total += self._occurrences(needle, filled)
         return total, (tail + bytes(view[max(0, filled - 64) : filled]))[-64:]
+
+    def _occurrences(self, needle: bytes, filled: int) -> int:
+        """Count by what replace() takes away: it looks with memchr, at a fifth of count()'s time."""
+        try:
+            content = bytes(memoryview(self._buffer)[:filled])
+            return filled - len(content.replace(needle, b""))
+        except MemoryError:  # at the map limit there may be no room for a copy
+            return self._buffer.count(needle, 0, filled)
 
     def read_into(self, offset: int) -> int:
         """Read from ``offset`` into the buffer and return how many bytes came; raises OSError."""

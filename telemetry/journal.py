@@ -69,7 +69,10 @@ def encode(record: Record) -> bytes:
             "pid": record.pid,
             "name": record.name,
         }
-    return json.dumps(content, separators=(",", ":")).encode() + b"\n"
+    return _ENCODER.encode(content).encode() + b"\n"
+
+
+_ENCODER = json.JSONEncoder(separators=(",", ":"), check_circular=False)
 
 
 def _reading_content(reading: Reading) -> dict[str, Any]:

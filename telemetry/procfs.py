@@ -131,9 +131,10 @@ class ProcessFiles:
         self.pid = pid
         self._status = HeldFile(os.path.join(process, "status"), size=16384)
         self._stat = HeldFile(os.path.join(process, "stat"))
-        # 2,000 maps of a TensorFlow process are counted in one go; more would not fit the cache.
-        self._maps = HeldFile(os.path.join(process, "maps"), size=262144)
+        # Counted 64 KiB at a time: malloc takes copies of that size from the heap, not from new maps.
+        self._maps = HeldFile(os.path.join(process, "maps"), size=65536)
         self._limits = HeldFile(os.path.join(process, "limits"))
+        self._limits_text, self._soft_limits = b"", dict[str, Limit]()
         self._uid_map = HeldFile(os.path.join(process, "uid_map"))
         self._loadavg = HeldFile(os.path.join(root, "proc", "loadavg"))
         self._max_map_count = HeldFile(os.path.join(root, "proc/sys/vm/max_map_count"))
@@ -195,7 +196,10 @@ class ProcessFiles:
 
     def soft_limits(self) -> dict[str, Limit]:
         """Return the soft limits of the process, by the ceiling's name."""
-        return parse_soft_limits(self._limits.read())
+        text = self._limits.read()
+        if text != self._limits_text:  # they are hardly ever changed, and parsing costs more
+            self._limits_text, self._soft_limits = text, parse_soft_limits(text)
+        return self._soft_limits
 
     def host_tasks(self) -> int:
         """Count the tasks on the host."""

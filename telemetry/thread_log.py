@@ -86,7 +86,7 @@ def clean_label(text: str) -> str:
 
     The marker itself becomes ``(THREADS)``: behind a second one readers look for a second line.
     """
-    printable = "".join(c if c.isprintable() else " " for c in text)
+    printable = text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)
     return " ".join(printable.replace(MARKER, "(THREADS)").split())
 
 
