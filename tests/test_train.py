@@ -108,4 +108,4 @@ def test_all_folds_in_one_process_show_growth_or_its_absence(tmp_path: Path) -> 
     header = next(record for record in records if isinstance(record, Header))
     caps = {"OMP_NUM_THREADS": "2", "TF_NUM_INTEROP_THREADS": "3", "TF_NUM_INTRAOP_THREADS": "4"}
     assert header.environment == caps
-    assert finding.growth["threads"].verdict in {"stable", "warm-up"}
+    assert finding.growth["threads"].verdict not in {"growing", "critical"}
