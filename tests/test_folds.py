@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -84,6 +85,21 @@ def test_an_unwritable_place_leaves_nothing_behind(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="taken"):
         write_whole(str(tmp_path / "taken"), "x")
     assert os.listdir(tmp_path) == ["taken"]
+
+
+def test_a_full_disk_names_the_file(tmp_path: Path) -> None:
+    """The kernel's own error of a write does not say which file it was."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, before[1]))
+    try:
+        with pytest.raises(OSError, match="too large") as raised:
+            write_whole(str(tmp_path / "x.json"), "y" * 100)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, ignored)
+    assert raised.value.filename == str(tmp_path / "x.json")
+    assert os.listdir(tmp_path) == []
 
 
 def test_auto_skips_whole_results_of_the_same_configuration(directory: RunDirectory) -> None:

@@ -34,9 +34,11 @@ def write_whole(path: str, text: str) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(aside, path)
-    except BaseException:  # Ctrl-C as well
+    except BaseException as error:  # Ctrl-C as well
         with suppress(OSError):
             os.unlink(aside)
+        if isinstance(error, OSError):  # a failed write does not say of which file
+            raise OSError(error.errno, error.strerror, path) from error
         raise
     folder = os.open(os.path.dirname(path) or ".", os.O_RDONLY | os.O_DIRECTORY)
     try:

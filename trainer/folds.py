@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from telemetry.errors import InputError
-from trainer.fold_result import FAILURE, RESULT, FoldResult, read_result, write_whole
+from trainer.fold_result import RESULT, FoldResult, read_result, write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -151,6 +151,3 @@ def _other_folds(directory: RunDirectory, folds: int) -> list[str]:
         for name in os.listdir(directory.path)
         if name.startswith("fold-") and name[5:].isdigit() and int(name[5:]) > folds
     ]
-
-
-__all__ = ["FAILURE", "Plan", "RunConfig", "RunDirectory", "plan"]
