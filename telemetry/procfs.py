@@ -11,6 +11,7 @@ import os
 from dataclasses import dataclass
 
 from telemetry.held_file import HeldFile
+from telemetry.map_query import MapQuery
 from telemetry.reading import Limit, LimitState
 
 
@@ -119,6 +120,11 @@ def parse_host_tasks(text: bytes) -> int:
     return int(text.split()[3].split(b"/")[1])
 
 
+LONG_MAP_BYTES = 100
+"""From this mean length of a line on, formatting paths costs more than a system call for each map:
+per map the text takes 0.4 us without a path and 1.3 us with a long one, the question 0.8 us."""
+
+
 class ProcessFiles:
     """The /proc files of one process, held open under ``root``.
 
@@ -133,6 +139,7 @@ class ProcessFiles:
         self._stat = HeldFile(os.path.join(process, "stat"))
         # Counted 64 KiB at a time: malloc takes copies of that size from the heap, not from new maps.
         self._maps = HeldFile(os.path.join(process, "maps"), size=65536)
+        self._map_query, self._most_by_query = MapQuery(), 0
         self._limits = HeldFile(os.path.join(process, "limits"))
         self._limits_text, self._soft_limits = b"", dict[str, Limit]()
         self._uid_map = HeldFile(os.path.join(process, "uid_map"))
@@ -174,13 +181,21 @@ class ProcessFiles:
     def maps(self) -> int:
         """Count the memory maps that vm.max_map_count limits.
 
-        ``[vsyscall]`` is listed last, where there is one, and is no mapping of the process. A
-        process that is gone has an empty file: ProcessLookupError, not 0.
+        Map by map where the text was mostly paths at the last look, and until there are a quarter
+        more of them; else by the lines of the text. ``[vsyscall]`` is listed there last, where there
+        is one, and is no mapping of the process. A process that is gone has an empty file:
+        ProcessLookupError, not 0.
         """
-        lines, tail = self._maps.count(b"\n")
-        if lines == 0:
+        if self._most_by_query:
+            count = self._map_query.count(self._maps.hold(), most=self._most_by_query)
+            if count:
+                return count
+        lines = self._maps.count_lines()
+        if lines.count == 0:
             raise ProcessLookupError(f"{self._maps.path} is empty: the process has ended")
-        return lines - tail.endswith(b"[vsyscall]\n")
+        is_long = lines.size_bytes > LONG_MAP_BYTES * lines.count
+        self._most_by_query = lines.count * 5 // 4 if is_long else 0
+        return lines.count - lines.tail.endswith(b"[vsyscall]\n")
 
     def open_fds(self) -> int:
         """Count the open descriptors.

@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, TypeVar
 
 from telemetry.cgroup import Controller, ControllerUsage
 from telemetry.gpu import Gpus, load_nvml
+from telemetry.kernel_calls import Buffer
 from telemetry.maps import read_maps_by_kind
 from telemetry.pace import Pace
 from telemetry.pressure import PressureFiles
 from telemetry.procfs import ProcessFiles, ProcessStatus
 from telemetry.reading import GpuUsage, Limit, LimitState, Reading, Usage
-from telemetry.tasks import read_tasks, tasks_of_user
+from telemetry.tasks import BUFFER_BYTES, read_tasks, tasks_of_user
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,6 +59,7 @@ class Reader:
         self._is_own = root == "/" and self.pid == os.getpid()
         self._paces = {name: Pace() for name in ("maps", "tasks", "user_tasks", "gpu")}
         self._errors: dict[str, str] = {}
+        self._buffer = Buffer(BUFFER_BYTES)
 
     def hold(self) -> None:
         """Open what will be read, while descriptors and memory are still to be had."""
@@ -83,7 +85,9 @@ class Reader:
         pids = self._try("pids_cgroup", self._pids.read) or _NOTHING
         memory = self._try("memory_cgroup", self._memory.read) or _NOTHING
         tasks = self._paced(
-            "tasks", in_full=in_full, read=lambda: read_tasks(self.pid, root=self._root)
+            "tasks",
+            in_full=in_full,
+            read=lambda: read_tasks(self.pid, root=self._root, buffer=self._buffer),
         )
         tree = None if tasks is None else tasks.descendants
         gpus = self._read_gpus(in_full=in_full)

@@ -12,10 +12,13 @@ import os
 import re
 from dataclasses import dataclass
 
+from telemetry.kernel_calls import Buffer, has_children, list_folder, read_file
 from telemetry.procfs import parse_status
 
 POOLS_KEPT = 20
 OTHER = "other"
+BUFFER_BYTES = 65536
+"""Takes a thread's list of some 8,000 children; one with more shows the first of them."""
 
 # tf_Compute/12, OpenMP-3, worker_7, pool-1-thread-2: the number of a thread within its pool.
 _NUMBER = re.compile(r"[/_.:# -]*\d+$")
@@ -44,30 +47,33 @@ class Tasks:
     descendants: Descendants
 
 
-def read_tasks(pid: int, *, root: str = "/") -> Tasks:
-    """Read the threads of ``pid`` and the processes below it. Raises OSError.
+def read_tasks(pid: int, *, root: str = "/", buffer: Buffer | None = None) -> Tasks:
+    """Read the threads of ``pid`` and the processes below it, through ``buffer``. Raises OSError.
 
-    Costs six system calls a thread: its name, and its children, for a child belongs to the thread
-    that made it.
+    Costs three system calls a thread for its name, and three more for its children, which belong to
+    the thread that made them; this very process is asked first whether it has any.
     """
     folder = f"{root}/proc/{pid}/task"
+    has_no_child = root == "/" and pid == os.getpid() and not has_children()
     counts: dict[str, int] = {}
     children: list[int] = []
-    has_children_files = False
-    for tid in os.listdir(folder):
+    has_children_files = has_no_child
+    buffer = buffer or Buffer(BUFFER_BYTES)
+    for tid in list_folder(folder, buffer):
         try:
-            name = _read(f"{folder}/{tid}/comm").decode("utf-8", "replace").rstrip("\n")
-            pool = pool_name(name)
+            comm = read_file(f"{folder}/{tid}/comm", buffer)
+            pool = pool_name(comm.decode("utf-8", "replace").rstrip("\n"))
             counts[pool] = counts.get(pool, 0) + 1
-            children += map(int, _read(f"{folder}/{tid}/children").split())
-            has_children_files = True
+            if not has_no_child:
+                children += _numbers(f"{folder}/{tid}/children", buffer)
+                has_children_files = True
         except (FileNotFoundError, ProcessLookupError):
             continue  # it ended between the listing and the read, or the kernel has no such file
     if not counts:
         raise FileNotFoundError(errno.ENOENT, "no thread has a name", folder)
     if not has_children_files:
         children = _children_by_psutil(pid)
-    return Tasks(_largest(counts), _add_up(pid, children, root))
+    return Tasks(_largest(counts), _add_up(pid, children, root, buffer))
 
 
 def _largest(counts: dict[str, int]) -> dict[str, int]:
@@ -79,7 +85,7 @@ def _largest(counts: dict[str, int]) -> dict[str, int]:
     return pools
 
 
-def _add_up(top: int, children: list[int], root: str) -> Descendants:
+def _add_up(top: int, children: list[int], root: str, buffer: Buffer) -> Descendants:
     """Add up the processes that descend from ``top``.
 
     A child that ended meanwhile is left out, and so is a PID that was taken by a process of another
@@ -94,10 +100,10 @@ def _add_up(top: int, children: list[int], root: str) -> Descendants:
             continue
         seen.add(pid)
         try:
-            status = parse_status(_read(f"{root}/proc/{pid}/status"))
+            status = parse_status(read_file(f"{root}/proc/{pid}/status", buffer))
             if status.parent_pid != parent:
                 continue
-            waiting += [(child, pid) for child in _children(pid, root)]
+            waiting += [(child, pid) for child in _children(pid, root, buffer)]
         except (FileNotFoundError, ProcessLookupError):
             continue
         count += 1
@@ -106,13 +112,13 @@ def _add_up(top: int, children: list[int], root: str) -> Descendants:
     return Descendants(count, threads, rss_bytes)
 
 
-def _children(pid: int, root: str) -> list[int]:
+def _children(pid: int, root: str, buffer: Buffer) -> list[int]:
     """Read the children of every thread of ``pid``, through psutil where the kernel lists none."""
     folder = f"{root}/proc/{pid}/task"
     children: list[int] = []
-    for tid in os.listdir(folder):
+    for tid in list_folder(folder, buffer):
         try:
-            children += map(int, _read(f"{folder}/{tid}/children").split())
+            children += _numbers(f"{folder}/{tid}/children", buffer)
         except (FileNotFoundError, ProcessLookupError):
             if tid == str(pid) and os.path.isdir(f"{folder}/{tid}"):
                 return _children_by_psutil(pid)
@@ -137,11 +143,12 @@ def tasks_of_user(uid: int, *, root: str = "/") -> int:
     """
     total = 0
     processes = os.path.join(root, "proc")
-    for name in os.listdir(processes):
+    buffer = Buffer(BUFFER_BYTES)
+    for name in list_folder(processes, buffer):
         if not name.isdigit():
             continue
         try:
-            status = parse_status(_read(f"{processes}/{name}/status"))
+            status = parse_status(read_file(f"{processes}/{name}/status", buffer))
         except (FileNotFoundError, ProcessLookupError):
             continue
         if status.real_uid == uid:
@@ -149,9 +156,5 @@ def tasks_of_user(uid: int, *, root: str = "/") -> int:
     return total
 
 
-def _read(path: str) -> bytes:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        return os.read(descriptor, 65536)
-    finally:
-        os.close(descriptor)
+def _numbers(path: str, buffer: Buffer) -> list[int]:
+    return [int(word) for word in read_file(path, buffer).split()]

@@ -54,6 +54,9 @@ def figures() -> list[Figure]:
         faster = point["psutil"] / point["checkpoint"]
         found.append(Figure(f"checkpoint() over bare reads {at}", bare, "x", 1.3))
         found.append(Figure(f"psutil over checkpoint() {at}", faster, "x", 20, is_floor=True))
+        waits = (point["beside_a_busy_thread"] - point["checkpoint"]) / point["switch_seconds"]
+        what = f"switch intervals that a busy thread costs checkpoint() {at}"
+        found.append(Figure(what, waits, "", 10))
     (training,) = run("training_overhead")
     found.append(
         Figure(
