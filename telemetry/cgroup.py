@@ -54,8 +54,12 @@ def parse_membership(text: bytes) -> dict[str, str]:
 # 39 31 0:36 / /sys/fs/cgroup/pids rw,relatime shared:9 - cgroup cgroup rw,pids
 # 36 24 0:30 /docker/ab /sys/fs/cgroup rw,nosuid master:4 - cgroup2 cgroup rw,nsdelegate
 def parse_mounts(text: bytes) -> list[CgroupMount]:
-    """Return the cgroup mounts of /proc/PID/mountinfo, in its order."""
-    mounts = []
+    """Return the cgroup mounts of /proc/PID/mountinfo, in its order.
+
+    A later mount at the same place hides the earlier one, as where a container's subtree is mounted
+    over the hierarchy.
+    """
+    mounts: dict[str, CgroupMount] = {}
     for line in text.decode("utf-8", "surrogateescape").splitlines():
         before, separator, after = line.partition(" - ")
         fields, source = before.split(" "), after.split(" ")
@@ -67,8 +71,9 @@ def parse_mounts(text: bytes) -> list[CgroupMount]:
             version, controllers = 1, frozenset(source[2].split(","))
         else:
             continue
-        mounts.append(CgroupMount(version, _unescape(fields[3]), _unescape(fields[4]), controllers))
-    return mounts
+        mount = CgroupMount(version, _unescape(fields[3]), _unescape(fields[4]), controllers)
+        mounts[mount.mountpoint] = mount
+    return list(mounts.values())
 
 
 def _unescape(path: str) -> str:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 HOSTS = os.path.join(HERE, "hosts")
 GOLDEN = os.path.join(HERE, "golden", "hosts")
-NAMES = sorted(os.listdir(HOSTS))
+NAMES = sorted(entry.name for entry in os.scandir(HOSTS) if entry.is_dir())
 PID = 42
 
 
