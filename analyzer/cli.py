@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from analyzer import figures, report
+from analyzer import figures, json_report, report
 from analyzer.analysis import analyze
 from telemetry.errors import InputError
 from telemetry.terminal import columns, put
@@ -40,7 +40,7 @@ def analyze_command(
     if plot is not None:
         figures.save(figures.plot(analysis), plot)
     if as_json:
-        put(json.dumps(report.as_json(analysis), indent=2))
+        put(json.dumps(json_report.as_json(analysis), indent=2))
     else:
         put(report.as_text(analysis, width=columns()))
     if analysis.verdict == "no samples":
