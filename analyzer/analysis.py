@@ -18,6 +18,9 @@ from analyzer.sources import find_inputs, read_inputs
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    import pandas as pd
+    from matplotlib.figure import Figure
+
     from analyzer.log_table import Process, Source
 
 NOT_RECORDED = Growth(verdict="inconclusive", reason="not recorded")
@@ -52,6 +55,30 @@ class Analysis:
             if verdict in verdicts:
                 return verdict
         return "ok" if any(source.samples for source in self.sources) else "no samples"
+
+    def checkpoints(self) -> pd.DataFrame:
+        """Return one row per labelled reading; the columns are those of frames.CHECKPOINTS."""
+        from analyzer import frames  # noqa: PLC0415 - a notebook asks for it, the command does not
+
+        return frames.checkpoints(self)
+
+    def growth(self) -> pd.DataFrame:
+        """Return one row per process and resource; the columns are those of frames.GROWTH."""
+        from analyzer import frames  # noqa: PLC0415 - see `checkpoints`
+
+        return frames.growth(self)
+
+    def figure(self) -> Figure:
+        """Return the picture that ``--plot`` writes. Raises InputError where nothing was recorded."""
+        from analyzer import figures  # noqa: PLC0415 - see `checkpoints`
+
+        return figures.plot(self)
+
+    def _repr_html_(self) -> str:
+        """Show the page of ``--html`` in a notebook, in a frame of its own."""
+        from analyzer import html_report  # noqa: PLC0415 - see `checkpoints`
+
+        return html_report.as_notebook_cell(html_report.as_html(self))
 
 
 def analyze(paths: Iterable[str]) -> Analysis:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from analyzer import quantities as say
 from analyzer.growth import RESOURCES
-from analyzer.parts import Part, parts_of
+from analyzer.parts import Part, names, parts_of
 from telemetry.errors import InputError
 
 if TYPE_CHECKING:
@@ -62,7 +62,9 @@ class Lane:
         """How many samples it has."""
         return sum(map(len, self.pieces))
 
-    def points(self, resource: str) -> list[list[tuple[int, float]]]:
+    def points(
+        self, resource: str, *, most: int = POINTS_DRAWN
+    ) -> list[list[tuple[int, float]]]:
         """Return (position, value) of each process, thinned; in the unit that is shown."""
         start, lines = 0, []
         for piece in self.pieces:
@@ -71,7 +73,7 @@ class Lane:
                 for index, sample in enumerate(piece)
                 if (value := sample.values.get(resource)) is not None
             ]
-            lines.append(thinned(line))
+            lines.append(thinned(line, most=most))
             start += len(piece)
         return lines
 
@@ -126,33 +128,33 @@ def plot(analysis: Analysis) -> Figure:
         if stages and told:
             _draw_stages(row[1], resource, told, stages, is_first=resource == RESOURCES[0])
     _name_folds(grid[0][0], lanes)
-    if len(lanes) > 1:
-        _legend(figure, grid[0][0], lanes)
     grid[-1][0].set_xlabel("checkpoint, in order", fontsize=9)
-    names = list(dict.fromkeys(lane.name for lane in lanes))
-    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    title = f"{', '.join(names[:3])}{more}: {analysis.verdict}"
-    figure.suptitle(_plain(title), fontsize=13, fontweight="bold", color=INK)
+    if len(lanes) > 1:
+        _legend(figure, grid[-1][0], lanes)
+    title = f"{names(parts)}: {analysis.verdict}"
+    figure.suptitle(_plain(title, 160), fontsize=13, fontweight="bold", color=INK)
     return figure
 
 
-def timeline(parts: Sequence[Part], resource: str) -> Figure:
-    """Return one resource over the checkpoints; there must be samples."""
-    figure = _figure(6.4, 3.0)
+def timeline(parts: Sequence[Part], resource: str, *, rows: int = 0) -> Figure:
+    """Return one resource over the checkpoints, as high as ``rows`` stages are; there must be samples."""
+    figure = _figure(5.2, max(2.9, 1.0 + 0.19 * rows))
     panel = figure.subplots()
     lanes = lanes_of(parts)
     _draw_timeline(panel, resource, lanes, parts)
+    panel.set_title("", loc="left")
+    panel.set_title("", loc="right")
     _name_folds(panel, lanes)
+    panel.set_xlabel("checkpoint, in order", fontsize=9)
     if len(lanes) > 1:
         _legend(figure, panel, lanes)
-    panel.set_xlabel("checkpoint, in order", fontsize=9)
     return figure
 
 
 def stage_plot(part: Part, resource: str) -> Figure:
     """Return the folds of one part over each other at the same stage; it must have folds."""
     stages = stages_of(part)
-    figure = _figure(6.4, 1.5 + 0.19 * len(stages))
+    figure = _figure(5.2, max(2.9, 1.0 + 0.19 * len(stages)))
     _draw_stages(figure.subplots(), resource, part, stages, is_first=True)
     return figure
 
@@ -204,10 +206,12 @@ def _draw_timeline(
     if len(lanes) == 1:
         _shade_folds(panel, lanes[0])
     worst = min(parts, key=lambda part: part.severity)
+    most = max(POINTS_DRAWN // len(lanes), 40)
     for number, lane in enumerate(lanes):
         colour = _lane_colour(number, lane, lanes, worst)
-        for points in lane.points(resource):
-            _draw_line(panel, points, colour, is_front=len(lanes) == 1 or lane.name == worst.name)
+        is_front = len(lanes) <= len(_LANES) or lane.name == worst.name
+        for points in lane.points(resource, most=POINTS_DRAWN if is_front else most):
+            _draw_line(panel, points, colour, is_front=is_front)
         for crash in lane.crashes:
             _mark_crash(panel, lane, crash, resource, is_alone=len(lanes) == 1)
     growth = worst.growth[resource]
@@ -249,7 +253,7 @@ def _draw_line(
         linewidth=1.4 if is_front else 0.9,
         alpha=None if is_front else 0.75,
         zorder=3 if is_front else 2,
-        marker="." if len(points) <= POINTS_MARKED else None,
+        marker="." if is_front and len(points) <= POINTS_MARKED else None,
         markersize=4,
     )
 
@@ -326,8 +330,8 @@ def _legend(figure: Figure, panel: Axes, lanes: Sequence[Lane]) -> None:
     from matplotlib.lines import Line2D  # noqa: PLC0415 - see `_figure`
 
     if len(lanes) > len(_LANES):
-        words = f"{len(lanes)} runs or ranks; the worst is blue"
-        panel.set_xlabel(words, fontsize=8, color=MUTED, loc="left")
+        words = f"checkpoint, in order; {len(lanes)} runs or ranks, the worst in blue"
+        panel.set_xlabel(words, fontsize=9)
         return
     figure.legend(
         handles=[

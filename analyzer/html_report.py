@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from analyzer import figures
 from analyzer import quantities as say
 from analyzer.growth import RESOURCES
-from analyzer.parts import headline, parts_of, root_cause
+from analyzer.parts import headline, names, parts_of, root_cause
 from telemetry.comparison import named
 from telemetry.errors import InputError
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from analyzer.growth import Growth
     from analyzer.parts import Part
 
-PARTS_SHOWN = 40
+PARTS_SHOWN = 12
 """Processes with a table of their own; a page of a thousand ranks would not be read."""
 SKIPPED_SHOWN = 200
 _VARIABLES = {
@@ -87,7 +87,7 @@ def as_html(analysis: Analysis, comparison: Comparison | None = None) -> str:
     shown = sorted(parts, key=lambda part: part.severity)[:PARTS_SHOWN]
     return environment.get_template("report.html").render(
         analysis=analysis,
-        name=", ".join(list(dict.fromkeys(part.name for part in parts))[:3]) or "nothing",
+        name=names(parts) or "nothing read",
         headline=headline(analysis, parts),
         root_cause=root_cause(analysis, parts),
         cards=_cards(parts),
@@ -97,6 +97,15 @@ def as_html(analysis: Analysis, comparison: Comparison | None = None) -> str:
         comparison=comparison,
         skipped_shown=SKIPPED_SHOWN,
     )
+
+
+def as_notebook_cell(page: str) -> str:
+    """Put the page into a frame that may run nothing, so that neither's style reaches the other."""
+    from markupsafe import Markup  # noqa: PLC0415 - see the module's text
+
+    style = "width: 100%; height: 40rem; border: 0"
+    frame = Markup('<iframe sandbox srcdoc="{}" style="{}"></iframe>')
+    return str(frame.format(page, style))
 
 
 def save(page: str, path: str) -> None:
@@ -125,7 +134,8 @@ def _cards(parts: Sequence[Part]) -> list[ResourceCard]:
             continue
         words = f"{say.TITLES[name]} over the checkpoints: {say.amount(name, growth.first)} first, "
         words += f"{say.amount(name, growth.peak)} at the peak, {say.amount(name, growth.last)} last"
-        pictures = [_picture(figures.timeline(with_samples, name), words)]
+        rows = 0 if told is None else len(figures.stages_of(told))
+        pictures = [_picture(figures.timeline(with_samples, name, rows=rows), words)]
         if told is not None:
             words = f"{say.TITLES[name]} of each fold at the same stage"
             pictures.append(_picture(figures.stage_plot(told, name), words))

@@ -146,6 +146,13 @@ def _part(findings: tuple[Finding, ...]) -> Part:
     return Part(findings, growth, getattr(findings[0], "epochs", None) or {})
 
 
+def names(parts: Sequence[Part]) -> str:
+    """Name the first three runs and say how many more there are."""
+    distinct = list(dict.fromkeys(part.name for part in parts))
+    more = f" and {len(distinct) - 3} more" if len(distinct) > 3 else ""
+    return ", ".join(distinct[:3]) + more
+
+
 def rises(part: Part) -> str:
     """Say what grows in ``part``: ``maps +730, rss +550 MB a fold``; empty where nothing does."""
     words = []
