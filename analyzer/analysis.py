@@ -135,7 +135,7 @@ def _judge(process: Process, resource: str) -> Growth:
 
 
 def _with_levels(growth: Growth, process: Process, resource: str) -> Growth:
-    values = [v for s in process.samples if (v := s.values.get(resource)) is not None]
+    values = [v for s in process.samples if (v := s.values.get(resource)) is not None]  # noqa: PD011 - a Sample, not a frame
     limit = process.limit(resource)
     return replace(
         growth,

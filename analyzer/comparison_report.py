@@ -44,15 +44,13 @@ def _table(comparison: Comparison) -> Table:
     table.add_column("per fold", no_wrap=True)
     for name in ("before", "after", "peak before", "peak after"):
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("outcome", no_wrap=True)
     for name, change in comparison.changes.items():
         peaks = (
             say.amount(name, None if side is None else side.peak)
             for side in (change.before, change.after)
         )
-        outcome = Text(change.outcome, style=OUTCOME_COLOURS.get(change.outcome, "yellow"))
         slopes = (_slope(name, change, side, line="\n") for side in ("before", "after"))
-        table.add_row(say.short_name(name), *slopes, *peaks, outcome)
+        table.add_row(say.short_name(name), *slopes, *peaks)
     return table
 
 

@@ -62,9 +62,7 @@ class Lane:
         """How many samples it has."""
         return sum(map(len, self.pieces))
 
-    def points(
-        self, resource: str, *, most: int = POINTS_DRAWN
-    ) -> list[list[tuple[int, float]]]:
+    def points(self, resource: str, *, most: int = POINTS_DRAWN) -> list[list[tuple[int, float]]]:
         """Return (position, value) of each process, thinned; in the unit that is shown."""
         start, lines = 0, []
         for piece in self.pieces:
@@ -362,9 +360,7 @@ def _name_folds(panel: Axes, lanes: Sequence[Lane]) -> None:
     for begin, end, fold in spans[:: every or 1]:
         middle = (begin + end) / 2
         words = f"fold {fold}" if len(spans) <= 8 else str(fold)
-        panel.text(
-            middle, 0.03, words, ha="center", fontsize=8, color=MUTED, transform=transform
-        )
+        panel.text(middle, 0.03, words, ha="center", fontsize=8, color=MUTED, transform=transform)
     for crash in lanes[0].crashes[-1:]:
         panel.annotate(
             "crash",

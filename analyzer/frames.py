@@ -80,7 +80,7 @@ def checkpoints(analysis: Analysis) -> pd.DataFrame:
             "fold": sample.label.fold,
             "folds": sample.label.folds,
             "stage": sample.label.stage,
-            **{name: sample.values.get(name) for name in RESOURCES},
+            **{name: sample.values.get(name) for name in RESOURCES},  # noqa: PD011 - a Sample, not a frame
             **{f"{name}_limit": _limit(sample.limits.get(name)) for name in RESOURCES},
         }
         for who, finding in zip(_who(analysis), analysis.findings, strict=True)
@@ -124,12 +124,12 @@ def _frame(rows: list[dict[str, Any]], dtypes: Mapping[str, str]) -> pd.DataFram
         import pandas as pd  # noqa: PLC0415 - see the module's text
     except ImportError as error:
         raise InputError("frames need pandas: pip install 'foldwatch[analyze]'") from error
-    columns = {}
+    columns: dict[str, pd.Series[Any]] = {}
     for name, dtype in dtypes.items():
         values = [row[name] for row in rows]
         if dtype.startswith("datetime64"):
-            columns[name] = pd.Series(pd.to_datetime(pd.Series(values, dtype="Int64"), utc=True))
-            columns[name] = columns[name].astype(dtype)
+            nanoseconds = pd.Series(values, dtype="Int64")
+            columns[name] = pd.to_datetime(nanoseconds, unit="ns", utc=True)
         else:
             columns[name] = pd.Series(values, dtype=dtype)
     return pd.DataFrame(columns)

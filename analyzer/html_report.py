@@ -24,7 +24,7 @@ from telemetry.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from jinja2.utils import markupsafe
+    from markupsafe import Markup
     from matplotlib.figure import Figure
 
     from analyzer.analysis import Analysis
@@ -54,7 +54,7 @@ _COLOUR = re.compile("|".join(_VARIABLES))
 class Picture:
     """An inline SVG and what it says to who cannot see it."""
 
-    svg: markupsafe.Markup
+    svg: Markup
     caption: str
 
 
@@ -133,7 +133,9 @@ def _cards(parts: Sequence[Part]) -> list[ResourceCard]:
         if growth.peak is None:
             continue
         words = f"{say.TITLES[name]} over the checkpoints: {say.amount(name, growth.first)} first, "
-        words += f"{say.amount(name, growth.peak)} at the peak, {say.amount(name, growth.last)} last"
+        words += (
+            f"{say.amount(name, growth.peak)} at the peak, {say.amount(name, growth.last)} last"
+        )
         rows = 0 if told is None else len(figures.stages_of(told))
         pictures = [_picture(figures.timeline(with_samples, name, rows=rows), words)]
         if told is not None:
@@ -148,9 +150,11 @@ def _picture(figure: Figure, caption: str) -> Picture:
     from markupsafe import Markup  # noqa: PLC0415 - see the module's text
 
     content = io.StringIO()
-    options = {"svg.fonttype": "none", "svg.hashsalt": caption}
     nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-    with mpl.rc_context(options), warnings.catch_warnings():
+    with (
+        mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": caption}),
+        warnings.catch_warnings(),
+    ):
         warnings.simplefilter("ignore", UserWarning)  # the browser has glyphs that the font lacks
         figure.savefig(content, format="svg", transparent=True, metadata=nothing)
     svg = content.getvalue()

@@ -111,9 +111,7 @@ def ranges(numbers: Sequence[int]) -> str:
             runs[-1].append(number)
         else:
             runs.append([number])
-    words = [
-        f"{run[0]}-{run[-1]}" if len(run) > 2 else ", ".join(map(str, run)) for run in runs
-    ]
+    words = [f"{run[0]}-{run[-1]}" if len(run) > 2 else ", ".join(map(str, run)) for run in runs]
     return ", ".join(words)
 
 
@@ -201,7 +199,9 @@ def headline(analysis: Analysis, parts: Sequence[Part]) -> str:
 
 def _where(part: Part) -> str:
     process = part.crashed[0].process
-    words = f" in fold {process.folds[-1]} of {process.folds_planned or '?'}" if process.folds else ""
+    words = (
+        f" in fold {process.folds[-1]} of {process.folds_planned or '?'}" if process.folds else ""
+    )
     number = rank(part.crashed[0])
     return words if number is None else f"{words} of rank {safe(number)}"
 

@@ -99,7 +99,9 @@ def of_limit(resource: str, growth: Growth) -> str:
 
 def share(ratio: float) -> str:
     """Write a part of a whole: ``6 %``, ``0.4 %``."""
-    return f"{ratio:.0%}".replace("%", " %") if ratio >= 0.0995 else f"{ratio:.1%}".replace("%", " %")
+    return (
+        f"{ratio:.0%}".replace("%", " %") if ratio >= 0.0995 else f"{ratio:.1%}".replace("%", " %")
+    )
 
 
 def to_limit(growth: Growth, *, step: str = "fold") -> str:

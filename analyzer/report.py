@@ -51,7 +51,11 @@ COLOURS = {
 
 
 def as_text(
-    analysis: Analysis, *, width: int, encoding: str = "utf-8", middle: Sequence[RenderableType] = ()
+    analysis: Analysis,
+    *,
+    width: int,
+    encoding: str = "utf-8",
+    middle: Sequence[RenderableType] = (),
 ) -> RenderableType:
     """Return what a terminal of ``width`` columns shows: the headline, the parts, the root cause.
 
@@ -85,7 +89,9 @@ def _can_write(encoding: str) -> bool:
 
 
 def _indented(words: str | Text, columns: int = 1) -> RenderableType:
-    return Padding(words if isinstance(words, Text) else Text(words), (0, 0, 0, columns), expand=False)
+    return Padding(
+        words if isinstance(words, Text) else Text(words), (0, 0, 0, columns), expand=False
+    )
 
 
 def _sources(sources: Sequence[Source]) -> Iterator[RenderableType]:

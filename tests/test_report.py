@@ -1,0 +1,155 @@
+"""The terminal's report: the verdict first, the root cause last, at every width and encoding."""
+
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from analyzer.parts import ranges
+from analyzer.sparkline import ASCII, BLOCKS, sparkline
+from telemetry.journal import JournalWriter
+from telemetry.reading import Reading
+from tests.conftest import INCIDENT, RELEASED, RETAINED, ROOT, Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    Foldwatch = Callable[..., Outcome]
+
+LINE = "[THREADS] Fold {}/5 {}: proc={}, cgroup={}/7680, maps={}/65530, rss={}MB\n"
+
+
+def log_of_rank(leak: int) -> str:
+    return "".join(
+        LINE.format(fold, stage, level + leak * fold, 400 + level, 1850 + level, 1200 + level)
+        for fold in range(1, 6)
+        for stage, level in (("START", 36), ("after fit", 90))
+    )
+
+
+@pytest.mark.parametrize("columns", [40, 60, 80, 200])
+@pytest.mark.parametrize("log", [INCIDENT, RETAINED, RELEASED])
+def test_the_verdict_comes_first_and_the_root_cause_last(
+    foldwatch: Foldwatch, log: str, columns: int
+) -> None:
+    """And nothing is wider than the terminal, or cut off with an ellipsis."""
+    lines = foldwatch("analyze", log, COLUMNS=str(columns)).out.splitlines()
+    assert lines[0].split(":")[0].split()[0] in {"CRASHED", "GROWING", "OK"}
+    assert max(map(len, lines)) <= columns
+    assert "…" not in "".join(lines)
+    last = next(i for i in reversed(range(len(lines))) if lines[i].startswith("root cause: "))
+    assert len(lines) - last <= 2
+
+
+def test_the_incident_s_root_cause_is_not_made_up(foldwatch: Foldwatch) -> None:
+    """Eight limits give that message and none was near; what grows is said."""
+    lines = foldwatch("analyze", INCIDENT, COLUMNS="80").out.splitlines()
+    assert lines[0] == "CRASHED in fold 3 of 3; maps +730, rss +550 MB a fold"
+    assert lines[-1] == "root cause: not proven, 8 remain; growing: maps, rss"
+
+
+def test_a_certain_cause_is_the_last_line(foldwatch: Foldwatch, tmp_path: Path) -> None:
+    """The kernel's own line names it."""
+    log = tmp_path / "dmesg.log"
+    log.write_text("[12.3] cgroup: fork rejected by pids controller in /docker/ab\n")
+    lines = foldwatch("analyze", str(log)).out.splitlines()
+    assert lines[-1] == "root cause: the pids cgroup's limit on tasks (certain)"
+
+
+def test_a_hundred_ranks_do_not_drown_the_reader(foldwatch: Foldwatch, tmp_path: Path) -> None:
+    """They are summed up, and the one that leaks is shown."""
+    for number in range(100):
+        (tmp_path / f"rank-{number}.log").write_text(log_of_rank(8 if number == 37 else 0))
+    outcome = foldwatch("analyze", str(tmp_path), COLUMNS="80")
+    assert outcome.code == 3
+    assert len(outcome.out.splitlines()) < 40
+    assert outcome.out.startswith("GROWING: threads +8 a fold")
+    assert "1 growing, 99 stable" in outcome.out
+    assert "rank-37.log: process: folds 1-5 of 5" in outcome.out
+    assert "the worst one follows" in outcome.out
+
+
+def test_isolated_folds_are_told_as_one_run(foldwatch: Foldwatch, tmp_path: Path) -> None:
+    """One table for all of them."""
+    for fold in (1, 2, 3):
+        writer = JournalWriter(str(tmp_path / f"fold-{fold}" / "journal.jsonl"))
+        for number, stage in enumerate(("START", "END")):
+            writer.write(
+                Reading(
+                    time=float(number),
+                    pid=fold,
+                    label=f"Fold {fold}/3 {stage}",
+                    fold=fold,
+                    folds=3,
+                    stage=stage,
+                    threads=30 + number,
+                    maps=900,
+                )
+            )
+        writer.close()
+    outcome = foldwatch("analyze", str(tmp_path), COLUMNS="80")
+    assert outcome.code == 0
+    assert "3 processes, one fold each: folds 1-3 of 3" in outcome.out
+    assert outcome.out.count("threads  ") == 1
+    assert outcome.out.splitlines()[-1] == "root cause: none to look for"
+
+
+def test_skipped_lines_are_shown(foldwatch: Foldwatch, tmp_path: Path) -> None:
+    """The first few with their numbers, the rest counted."""
+    (tmp_path / "a.log").write_text("[THREADS] torn\n" * 10 + log_of_rank(0))
+    out = foldwatch("analyze", str(tmp_path)).out
+    assert "line 3 skipped" in out
+    assert "and 7 more skipped" in out
+
+
+def test_a_terminal_without_blocks_gets_ascii(foldwatch: Foldwatch) -> None:
+    """Nothing that its encoding lacks, and no traceback."""
+    outcome = foldwatch("analyze", RETAINED, PYTHONIOENCODING="ascii", PYTHONUTF8="0")
+    assert outcome.code == 3
+    assert outcome.out.isascii()
+    assert set(ASCII) & set(outcome.out)
+
+
+@pytest.mark.parametrize(("environment", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False)])
+def test_colours_are_for_terminals(environment: dict[str, str], *, coloured: bool) -> None:
+    """And not where NO_COLOR is set; never in a pipe."""
+    leader, follower = pty.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-m", "foldwatch", "analyze", RETAINED],
+        cwd=ROOT,
+        stdout=follower,
+        env={**os.environ, "TERM": "xterm-256color", "COLUMNS": "80", **environment},
+    ) as started:
+        os.close(follower)
+        shown = b""
+        while True:
+            try:
+                chunk = os.read(leader, 65536)
+            except OSError:  # EIO: the other end is closed
+                break
+            if not chunk:
+                break
+            shown += chunk
+    os.close(leader)
+    assert started.returncode == 3
+    assert (b"\x1b[31m" in shown) == coloured
+
+
+def test_sparklines() -> None:
+    """A peak between two columns shows; a gap is a gap; flat is low."""
+    assert sparkline([1, 2, 3, 4, 5, 6, 7, 8], width=8) == BLOCKS
+    assert sparkline([0, 0, 9, 0, 0, 0], width=3) == "▁█▁"
+    assert sparkline([5, 5, 5], width=9) == "▁▁▁"
+    assert sparkline([1, None, 2], width=3) == "▁ █"
+    assert sparkline([], width=9) == sparkline([None], width=9) == ""
+
+
+def test_ranges() -> None:
+    """Runs of three and more are short."""
+    assert ranges([1, 2, 3, 5, 6, 9]) == "1-3, 5, 6, 9"
