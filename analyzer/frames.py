@@ -75,7 +75,7 @@ def checkpoints(analysis: Analysis) -> pd.DataFrame:
         {
             **who,
             "line": sample.line,
-            "time": None if sample.time is None else round(sample.time * 1e9),
+            "time": None if sample.time is None else round(sample.time * 1e6) * 1000,
             "label": sample.label.text,
             "fold": sample.label.fold,
             "folds": sample.label.folds,

@@ -7,12 +7,14 @@ made from a start and a step that the user names, never guessed.
 
 from __future__ import annotations
 
+import functools
 import math
 import os
 from array import array
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from analyzer.quantities import safe
 from analyzer.sources import find_inputs, read_inputs
 from telemetry.errors import InputError
 from telemetry.exporter import BASE_LABELS, METRICS, reading_samples
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from analyzer.sources import Input
     from telemetry.journal import Record
 
-DEFAULT_STEP_SECONDS = 60.0
+LONGEST_LABEL = 200
 
 
 @dataclass(slots=True)
@@ -56,7 +58,8 @@ class Export:
 
     def add(self, name: str, labels: tuple[str, ...], value: float, *, time: float) -> None:
         """Take one value of one series, ``time`` in seconds since the epoch."""
-        series = self.families.setdefault(name, {}).setdefault(labels, Series())
+        clean = tuple(map(_label, labels))
+        series = self.families.setdefault(name, {}).setdefault(clean, Series())
         series.times.append(round(time * 1000))
         series.values.append(value)
 
@@ -208,6 +211,12 @@ def _reading(sample: LabelledReading, process: Process, time: float | None) -> R
             if name in sample.limits
         },
     )
+
+
+@functools.lru_cache(maxsize=4096)
+def _label(text: str) -> str:
+    """Take from a label what steers a terminal and what is too long: queries are shown there too."""
+    return safe(text, longest=LONGEST_LABEL)
 
 
 def _number(value: float) -> str:

@@ -33,8 +33,17 @@ def log_of_rank(leak: int) -> str:
     )
 
 
-@pytest.mark.parametrize("columns", [40, 60, 80, 200])
-@pytest.mark.parametrize("log", [INCIDENT, RETAINED, RELEASED])
+@pytest.mark.parametrize(
+    ("log", "columns"),
+    [
+        (INCIDENT, 40),
+        (INCIDENT, 60),
+        (INCIDENT, 80),
+        (RETAINED, 60),
+        (RELEASED, 80),
+        (RELEASED, 200),
+    ],
+)
 def test_the_verdict_comes_first_and_the_root_cause_last(
     foldwatch: Foldwatch, log: str, columns: int
 ) -> None:
