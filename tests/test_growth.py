@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analyzer.growth import Growth, judge, judge_isolated, seasonal_slope
+from analyzer.growth import Growth, judge, judge_isolated
+from analyzer.trend import Trend
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -140,7 +141,7 @@ def test_any_series_has_a_verdict(one: list[float], two: list[float], limit: int
 def test_the_slope_is_sen_s() -> None:
     """Sen (1968) on one season, against the definition by hand; one wild value does not move it."""
     points = [(1.0, 1.0), (2.0, 2.0), (3.0, 300.0), (4.0, 4.0), (5.0, 5.0)]
-    assert seasonal_slope([points]).value == 1.0
+    assert Trend({"a": dict(points)}).slope().value == 1.0
 
 
 def test_isolated_folds_never_grow() -> None:
