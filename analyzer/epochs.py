@@ -36,7 +36,7 @@ def epoch_series(process: Process, resource: str) -> dict[str, dict[int, float]]
         if value is None:
             continue
         epoch, stage = int(match["epoch"]), sample.label.stage
-        kind = (sample.label.fold, stage[: match.start("epoch")] + stage[match.end("epoch") :])
+        kind = (sample.label.fold, stage[: match.start()] + stage[match.end() :])
         fit = fits.get(f"{kind} {begun.setdefault(kind, 1)}", {})
         if fit and epoch <= next(reversed(fit)):
             begun[kind] += 1

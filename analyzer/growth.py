@@ -102,7 +102,7 @@ class Growth:
     """``epoch`` where the laps compared are epochs."""
 
 
-def judge(
+def judge(  # noqa: PLR0913 - a series, and what a limit is judged by
     series: Mapping[str, Mapping[int, float]],
     *,
     floor: float,
@@ -194,19 +194,20 @@ def _judge_two_steps(
         if first >= floor:
             return slope, ("warm-up", "only the first step rises")
         return slope, ("stable", "neither step rises")
-    tell = "; one more fold would tell"
-    if first < floor:
-        return slope, ("inconclusive", "the second step rises and the first does not" + tell)
-    if second < first / 2:
-        return slope, ("inconclusive", "the second step is under half of the first" + tell)
-    if second > first * 2:
-        return slope, ("inconclusive", "the second step is over twice the first" + tell)
     rising = min(sum(step > 0 for step in some) / len(some) for some in steps)
-    if rising < MOST_STAGES_RISE:
-        return slope, ("inconclusive", f"only {rising:.0%} of the stages rise" + tell)
-    if slope.low >= (1 - ALIKE) * slope.high or _is_carried_over(series, slope.low):
+    is_alike = slope.low >= (1 - ALIKE) * slope.high
+    doubts = {
+        "the second step rises and the first does not": first < floor,
+        "the second step is under half of the first": second < first / 2,
+        "the second step is over twice the first": second > first * 2,
+        f"only {rising:.0%} of the stages rise": rising < MOST_STAGES_RISE,
+        "two uneven steps, which may be noise": not is_alike
+        and not _is_carried_over(series, slope.low),
+    }
+    doubt = next((words for words, holds in doubts.items() if holds), None)
+    if doubt is None:
         return slope, None
-    return slope, ("inconclusive", "two uneven steps, which may be noise" + tell)
+    return slope, ("inconclusive", f"{doubt}; one more fold would tell")
 
 
 def _is_carried_over(series: Mapping[str, Mapping[int, float]], step: float) -> bool:
@@ -230,28 +231,39 @@ def _judge_many_steps(
             for stage, values in series.items()
         }
     )
-    slope, levels_off = trend.slope(), False
-    while slope.low > 0 and slope.value >= floor and trend.levels_off():
-        levels_off = True
+    slope = trend.slope()
+    if _is_rise(slope, floor) and trend.levels_off():
         if len(trend.laps) < FEW:
             return slope, ("inconclusive", "the rise slows down; one more fold would tell")
-        if len(trend.laps) < LONG:
-            return slope, ("warm-up", "the rise levels off")
-        trend = trend.recent()
+        trend = _last_trend(trend, floor)
         slope = trend.slope()
-    if slope.low > 0 and slope.value >= floor:
-        if trend.falls_back():
-            return slope, ("stable", "rises and falls back")
-        if len(trend.laps) < LAPS_FOR_INTERVAL and not (first >= floor and trend.is_regular()):
-            words = "rises unevenly over few folds; one more fold would tell"
-            return slope, ("inconclusive", words)
-        return slope, None
-    if levels_off:
-        return slope, ("warm-up", "the rise levels off")
-    words = _flat_words(slope, floor)
-    if first >= max(floor, 2 * abs(slope.value)):
-        return slope, ("warm-up", f"the first step rises, then {words}")
-    return slope, ("stable", words)
+        if len(trend.laps) < LONG or not _is_rise(slope, floor):
+            return slope, ("warm-up", "the rise levels off")
+    if not _is_rise(slope, floor):
+        words = _flat_words(slope, floor)
+        if first >= max(floor, 2 * abs(slope.value)):
+            return slope, ("warm-up", f"the first step rises, then {words}")
+        return slope, ("stable", words)
+    return slope, _doubt(trend, first, floor)
+
+
+def _doubt(trend: Trend, first: float, floor: float) -> tuple[str, str] | None:
+    if trend.falls_back():
+        return "stable", "rises and falls back"
+    if len(trend.laps) < LAPS_FOR_INTERVAL and not (first >= floor and trend.is_regular()):
+        return "inconclusive", "rises unevenly over few folds; one more fold would tell"
+    return None
+
+
+def _is_rise(slope: Slope, floor: float) -> bool:
+    return slope.low > 0 and slope.value >= floor
+
+
+def _last_trend(trend: Trend, floor: float) -> Trend:
+    """Return the later half, of that the later half and so on, while the rise levels off in it."""
+    while len(trend.laps) >= LONG and _is_rise(trend.slope(), floor) and trend.levels_off():
+        trend = trend.recent()
+    return trend
 
 
 def _flat_words(slope: Slope, floor: float) -> str:

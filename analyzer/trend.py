@@ -77,9 +77,7 @@ class Trend:
         reach = NormalDist().inv_cdf(0.5 + CONFIDENCE / 2) * deviation
         low = math.floor((len(ordered) - reach) / 2)
         high = math.ceil((len(ordered) + reach) / 2)
-        return Slope(
-            median(self._all), ordered[max(low, 0)], ordered[min(high, len(ordered) - 1)]
-        )
+        return Slope(median(self._all), ordered[max(low, 0)], ordered[min(high, len(ordered) - 1)])
 
     def is_regular(self) -> bool:
         """Whether the steps between neighbours are alike: of n steps, none under 1/n of the largest."""
@@ -114,7 +112,8 @@ class Trend:
         levels = self._levels()
         straight = _misfit(levels)
         return any(
-            2 * _misfit({-(rate ** ((lap - first) / (last - first))): y for lap, y in levels.items()})
+            2
+            * _misfit({-(rate ** ((lap - first) / (last - first))): y for lap, y in levels.items()})
             < straight
             for rate in APPROACHES
         )
@@ -154,7 +153,7 @@ def _blocks(stages: Sequence[Mapping[float, float]]) -> list[Mapping[float, floa
     width = math.ceil(len(laps) / MOST_LAPS)
     block_of = {lap: number // width for number, lap in enumerate(laps)}
     middle = [median(laps[at : at + width]) for at in range(0, len(laps), width)]
-    blocked = []
+    blocked: list[Mapping[float, float]] = []
     for values in stages:
         blocks: dict[float, list[float]] = {}
         for lap, value in values.items():

@@ -71,9 +71,7 @@ def levelling(chance: random.Random) -> Series:
     """A rise to twice or four times that halves at each fold or faster, with 2 % of noise."""
     folds, rise = chance.randint(5, 12), chance.uniform(1000, 3000)
     rate = chance.uniform(0.3, 0.6)
-    levels = [
-        (1000 + rise * (1 - rate**lap)) * (1 + chance.gauss(0, 0.02)) for lap in range(folds)
-    ]
+    levels = [(1000 + rise * (1 - rate**lap)) * (1 + chance.gauss(0, 0.02)) for lap in range(folds)]
     return laps(chance, levels)
 
 
