@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from analyzer.analysis import Analysis
-    from analyzer.growth import Growth
     from telemetry.reading import Limit
 
 WHO: Mapping[str, str] = {
@@ -93,8 +92,7 @@ def growth(analysis: Analysis) -> pd.DataFrame:
     """Return one row per process and resource; the columns are those of GROWTH."""
     rows = []
     for who, finding in zip(_who(analysis), analysis.findings, strict=True):
-        epochs: Mapping[str, Growth] = getattr(finding, "epochs", None) or {}
-        for step, judged in (("fold", finding.growth), ("epoch", epochs)):
+        for step, judged in (("fold", finding.growth), ("epoch", finding.epochs)):
             for name, found in judged.items():
                 known = {column: getattr(found, column, None) for column in GROWTH}
                 rows.append(known | who | {"step": step, "resource": name})

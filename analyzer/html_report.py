@@ -93,7 +93,6 @@ def as_html(analysis: Analysis, comparison: Comparison | None = None) -> str:
         cards=_cards(parts),
         parts=shown,
         parts_left_out=len(parts) - len(shown),
-        remedies=_remedies(parts),
         comparison=comparison,
         skipped_shown=SKIPPED_SHOWN,
     )
@@ -170,12 +169,3 @@ def _picture(figure: Figure, caption: str) -> Picture:
 
 def _own_colours(match: re.Match[str]) -> str:
     return _COLOUR.sub(lambda colour: f"var({_VARIABLES[colour[0]]})", match[0])
-
-
-def _remedies(parts: Sequence[Part]) -> dict[str, tuple[str, ...]]:
-    return {
-        remedy.sentence: tuple(remedy.steps)
-        for part in parts
-        for finding in part.findings
-        for remedy in getattr(finding, "remedies", ())
-    }

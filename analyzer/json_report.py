@@ -35,7 +35,6 @@ def _source_json(source: Source) -> dict[str, Any]:
 
 def _finding_json(finding: Finding) -> dict[str, Any]:
     process = finding.process
-    epochs = getattr(finding, "epochs", None) or {}
     return {
         "source": process.source,
         "pid": process.pid,
@@ -43,7 +42,7 @@ def _finding_json(finding: Finding) -> dict[str, Any]:
         "folds": process.folds,
         "folds_planned": process.folds_planned,
         "resources": {name: growth_json(growth) for name, growth in finding.growth.items()},
-        "epochs": {name: growth_json(growth) for name, growth in epochs.items()},
+        "epochs": {name: growth_json(growth) for name, growth in finding.epochs.items()},
         "left_behind": [
             {"fold": left.fold, "stage": left.stage, "pools": dict(left.pools)}
             for left in finding.left
@@ -53,10 +52,12 @@ def _finding_json(finding: Finding) -> dict[str, Any]:
             {"cause": cause.cause, "standing": cause.standing, "evidence": list(cause.evidence)}
             for cause in finding.causes
         ],
-        "stopped": getattr(finding, "stopped", None),
+        "symptom_of": finding.symptom_of,
+        "stopped": finding.stopped,
+        "notes": list(finding.notes),
         "remedies": [
-            {"sentence": remedy.sentence, "steps": list(remedy.steps)}
-            for remedy in getattr(finding, "remedies", ())
+            {"target": remedy.target, "text": remedy.text, "command": remedy.command}
+            for remedy in finding.remedies
         ],
     }
 

@@ -61,6 +61,12 @@ class Part:
         return [finding for finding in self.findings if finding.process.crash]
 
     @property
+    def first_crash(self) -> Finding:
+        """The crash that is not a symptom of another, where there is one; there must be a crash."""
+        crashed = self.crashed
+        return next((f for f in crashed if f.symptom_of is None), crashed[0])
+
+    @property
     def lane(self) -> tuple[str, str | None]:
         """What it is one after another with: its run or log, and its rank there."""
         return self.first.process.group, rank(self.first)
@@ -74,9 +80,10 @@ class Part:
 
     @property
     def severity(self) -> tuple[int, int]:
-        """Sorts the worst first: a crash, then the worst verdict on a resource."""
+        """Sorts the worst first: a crash, one that follows from another, the worst verdict."""
         verdicts = [g.verdict for g in (*self.growth.values(), *self.epochs.values())]
-        return (not self.crashed, min(map(SEVERITY.index, verdicts), default=len(SEVERITY)))
+        ended = 2 if not self.crashed else int(self.first_crash.symptom_of is not None)
+        return (ended, min(map(SEVERITY.index, verdicts), default=len(SEVERITY)))
 
     @property
     def is_alarming(self) -> bool:
@@ -141,7 +148,7 @@ def _part(findings: tuple[Finding, ...]) -> Part:
             )
             for name, judged in growth.items()
         }
-    return Part(findings, growth, getattr(findings[0], "epochs", None) or {})
+    return Part(findings, growth, findings[0].epochs)
 
 
 def names(parts: Sequence[Part]) -> str:
@@ -198,11 +205,11 @@ def headline(analysis: Analysis, parts: Sequence[Part]) -> str:
 
 
 def _where(part: Part) -> str:
-    process = part.crashed[0].process
+    process = part.first_crash.process
     words = (
         f" in fold {process.folds[-1]} of {process.folds_planned or '?'}" if process.folds else ""
     )
-    number = rank(part.crashed[0])
+    number = rank(part.first_crash)
     return words if number is None else f"{words} of rank {safe(number)}"
 
 
@@ -220,7 +227,7 @@ def root_cause(analysis: Analysis, parts: Sequence[Part]) -> str:
     worst = min(parts, key=lambda part: part.severity)
     grown = _rising(worst)
     if analysis.verdict == "crashed":
-        return f"root cause: {_crash_cause(worst.crashed[0].causes, grown)}"
+        return f"root cause: {_crash_cause(worst.first_crash.causes, grown)}"
     if grown:
         keeper = "folds" if rises(worst).endswith("fold") else "epochs"
         return f"root cause: {keeper} keep {grown}"

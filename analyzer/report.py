@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from analyzer.growth import Growth
     from analyzer.log_table import Sample, Source
     from analyzer.parts import Part
+    from analyzer.signatures import Crash
 
 SKIPPED_SHOWN = 3
 SOURCES_SHOWN = 6
@@ -35,6 +36,7 @@ PARTS_SHOWN = 4
 """More processes than this are summed up; the worst of them are shown in full."""
 WORST_SHOWN = 2
 LEFT_SHOWN = 5
+REMEDIES_SHOWN = 8
 TABLE_COLUMNS = 78
 """A narrower terminal gets lines: a table would cut its numbers off."""
 COLOURS = {
@@ -75,7 +77,7 @@ def as_text(
     for part in told:
         shown += _part(part, name=part.name if len(parts) > 1 else "", width=width, blocks=blocks)
     shown += middle
-    shown += _remedies(told)
+    shown += _remedies(analysis)
     shown.append(Text(f"\n{root_cause(analysis, parts)}", style="bold"))
     return Group(*shown)
 
@@ -227,11 +229,18 @@ def _end(finding: Finding) -> Iterator[RenderableType]:
     for sign in process.survived.values():
         words = f"line {sign.line} looks like a crash, but the process went on: "
         yield _indented(words + sign.signature)
-    if stopped := getattr(finding, "stopped", None):
-        yield _indented(Text.assemble(("stopped: ", "yellow"), say.safe(stopped, longest=999)))
+    if finding.stopped is not None:
+        words = say.safe(finding.stopped, longest=999)
+        yield _indented(Text.assemble(("stopped: ", "yellow"), words))
     crash = process.crash
-    if crash is None:
-        return
+    if crash is not None:
+        yield from _crash(finding, crash)
+    for note in finding.notes:
+        yield _indented(f"note: {say.safe(note, longest=999)}")
+
+
+def _crash(finding: Finding, crash: Crash) -> Iterator[RenderableType]:
+    process = finding.process
     where = f"line {crash.line}" if crash.line else "as the runner saw it"
     whose = f" in fold {process.folds[-1]}" if process.folds else ""
     yield Text.assemble(("crash", "bold red"), f"{whose} ({crash.signature}), {where}:")
@@ -240,6 +249,8 @@ def _end(finding: Finding) -> Iterator[RenderableType]:
         after = crash.seconds_after_last_sample
         late = "" if after is None else f", {after:,.1f} s earlier"
         yield _indented(f"last reading before it: {say.safe(crash.last_label)}{late}", 2)
+    if finding.symptom_of is not None:
+        yield _indented(f"it follows from: {say.safe(finding.symptom_of)}", 2)
     yield from _causes(finding)
 
 
@@ -258,15 +269,12 @@ def _causes(finding: Finding) -> Iterator[RenderableType]:
         yield _indented(Text(words, style="dim"), 2)
 
 
-def _remedies(parts: Sequence[Part]) -> Iterator[RenderableType]:
-    steps: dict[str, tuple[str, ...]] = {}
-    for part in parts:
-        for finding in part.findings:
-            for remedy in getattr(finding, "remedies", ()):
-                steps.setdefault(remedy.sentence, tuple(remedy.steps))
-    if steps:
+def _remedies(analysis: Analysis) -> Iterator[RenderableType]:
+    if analysis.remedies:
         yield Text("\nwhat to do", style="bold")
-    for sentence, todo in steps.items():
-        yield _indented(say.safe(sentence, longest=say.LONGEST_LINE))
-        for step in todo:
-            yield _indented(f"- {say.safe(step, longest=say.LONGEST_LINE)}", 3)
+    for remedy in analysis.remedies[:REMEDIES_SHOWN]:
+        yield _indented(f"- {remedy.text}")
+        if remedy.command is not None:
+            yield _indented(Text(remedy.command, style="cyan"), 4)
+    if (more := len(analysis.remedies) - REMEDIES_SHOWN) > 0:
+        yield _indented(f"and {more} more (all are in --json)")

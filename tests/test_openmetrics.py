@@ -152,7 +152,7 @@ def test_a_text_log_has_no_times_and_none_are_guessed(
     (family,) = (
         family for family in parsed(path.read_text()) if family.name == "foldwatch_threads"
     )
-    times = sorted(float(sample.timestamp) for sample in family.samples)
+    times = sorted(float(str(sample.timestamp)) for sample in family.samples)
     assert (times[0], times[-1], len(times)) == (BEGAN, BEGAN + 44 * 30, 45)
 
 
