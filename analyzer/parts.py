@@ -173,8 +173,9 @@ def rises(part: Part) -> str:
 
 
 def _rising(part: Part) -> str:
-    grown = {**part.epochs, **part.growth}
-    return ", ".join(short_name(name) for name, g in grown.items() if g.verdict in ALARMING)
+    found = (*part.growth.items(), *part.epochs.items())
+    grown = [short_name(name) for name, growth in found if growth.verdict in ALARMING]
+    return ", ".join(dict.fromkeys(grown))
 
 
 def headline(analysis: Analysis, parts: Sequence[Part]) -> str:
@@ -192,11 +193,15 @@ def headline(analysis: Analysis, parts: Sequence[Part]) -> str:
         return f"{words}; {grown}" if grown else f"{words}; no resource is seen to grow"
     if verdict in ALARMING:
         soonest = min(
-            (g for g in worst.growth.values() if g.verdict in ALARMING),
-            key=lambda growth: (growth.folds_to_limit is None, growth.folds_to_limit or 0),
+            (
+                (growth.folds_to_limit, step)
+                for step, judged in (("fold", worst.growth), ("epoch", worst.epochs))
+                for growth in judged.values()
+                if growth.verdict in ALARMING and growth.folds_to_limit is not None
+            ),
             default=None,
         )
-        left = to_limit(soonest) if soonest else ""
+        left = to_limit(soonest[0], step=soonest[1]) if soonest else ""
         return f"{verdict.upper()}: {grown}" + (f"; {left}" if left else "")
     undecided = all(g.verdict == "inconclusive" for part in parts for g in part.growth.values())
     if undecided:

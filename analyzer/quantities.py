@@ -104,11 +104,8 @@ def share(ratio: float) -> str:
     )
 
 
-def to_limit(growth: Growth, *, step: str = "fold") -> str:
-    """Write how far the limit is: ``84 folds to the limit``; empty where that is not known."""
-    if growth.folds_to_limit is None:
-        return ""
-    left = growth.folds_to_limit
+def to_limit(left: float, *, step: str = "fold") -> str:
+    """Write how far the limit is: ``84 folds to the limit``."""
     if left < 1:
         return f"under 1 {step} to the limit"
     return f"{left:,.0f} {step}{'' if round(left) == 1 else 's'} to the limit"

@@ -162,3 +162,49 @@ def test_sparklines() -> None:
 def test_ranges() -> None:
     """Runs of three and more are short."""
     assert ranges([1, 2, 3, 5, 6, 9]) == "1-3, 5, 6, 9"
+
+
+def test_what_to_do_stands_before_the_root_cause(foldwatch: Foldwatch) -> None:
+    """Each step once, with its command; what the evidence comes to is noted."""
+    out = foldwatch("analyze", INCIDENT, COLUMNS="80").out
+    assert out.index("note: no recorded ceiling was near") < out.index("what to do")
+    assert out.index("what to do") < out.index("root cause: ")
+    assert out.count("foldwatch train --isolation process") == 1
+
+
+def test_growth_per_epoch_has_a_table_of_its_own(foldwatch: Foldwatch, tmp_path: Path) -> None:
+    """A run without any fold; said in the first line and in the last."""
+    line = "[THREADS] epoch {}: proc={}, cgroup={}/7680, maps=1851/65530, rss=620MB\n"
+    log = tmp_path / "a.log"
+    log.write_text("".join(line.format(n, 50 + 5 * n, 60 + 5 * n) for n in range(1, 40)))
+    page = tmp_path / "a.html"
+    for columns in ("60", "80"):
+        outcome = foldwatch("analyze", str(log), "--html", str(page), COLUMNS=columns)
+        assert outcome.code == 3
+        assert "threads +5, cgroup_pids +5 an epoch" in " ".join(outcome.out.split())
+        assert "per epoch:" in outcome.out
+        assert outcome.out.splitlines()[-1] == "root cause: epochs keep threads, cgroup_pids"
+    assert "growth from epoch to epoch" in page.read_text()
+
+
+def test_a_log_that_stops_says_so(foldwatch: Foldwatch, tmp_path: Path) -> None:
+    """In the middle of a fold, without a word: no crash, and not nothing either."""
+    text = log_of_rank(0)
+    log = tmp_path / "a.log"
+    log.write_text(text[: text.index("[THREADS] Fold 5/5 after fit")])
+    outcome = foldwatch("analyze", str(log), "--html", str(tmp_path / "a.html"))
+    assert outcome.code == 0
+    assert "stopped: " in outcome.out
+    assert "stopped: " in (tmp_path / "a.html").read_text()
+
+
+def test_many_files_are_counted_and_the_broken_ones_named(
+    foldwatch: Foldwatch, tmp_path: Path
+) -> None:
+    """Not a line for each."""
+    for number in range(9):
+        (tmp_path / f"{number}.log").write_text(log_of_rank(0) + "[THREADS] torn\n" * (number == 4))
+    out = foldwatch("analyze", str(tmp_path)).out
+    assert "9 files: 91 lines, 90 samples" in out
+    assert f"{tmp_path / '4.log'}: 11 lines" in out.replace("\n", "")
+    assert "5.log: " not in out
