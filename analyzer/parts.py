@@ -245,5 +245,7 @@ def _crash_cause(causes: Sequence[Cause], grown: str) -> str:
     names = [cause.cause for cause in causes if cause.standing == "possible"]
     if not names:
         return "not known"
-    words = f"not proven, {len(names)} remain" if len(names) > CAUSES_NAMED else " or ".join(names)
+    words = f"not proven, {len(names)} remain"
+    if len(names) <= CAUSES_NAMED:
+        words = f"not proven: {' or '.join(names)}"
     return words + (f"; growing: {grown}" if grown else "")
