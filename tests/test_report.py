@@ -208,3 +208,32 @@ def test_many_files_are_counted_and_the_broken_ones_named(
     assert "9 files: 91 lines, 90 samples" in out
     assert f"{tmp_path / '4.log'}: 11 lines" in out.replace("\n", "")
     assert "5.log: " not in out
+
+
+def test_a_crash_is_told_before_growth_elsewhere(foldwatch: Foldwatch, tmp_path: Path) -> None:
+    """The log that died comes first, also where another grows faster."""
+    (tmp_path / "a.log").write_text(log_of_rank(80))
+    (tmp_path / "b.log").write_text(log_of_rank(0) + "RuntimeError: can't start new thread\n")
+    outcome = foldwatch("analyze", str(tmp_path), COLUMNS="80")
+    assert outcome.out.startswith("CRASHED in fold 5 of 5; no resource is seen to grow")
+    assert outcome.out.splitlines()[-1] == "root cause: not proven, 8 remain"
+
+
+def test_the_cause_is_taken_from_the_crash_that_is_no_symptom(
+    foldwatch: Foldwatch, tmp_path: Path
+) -> None:
+    """A watchdog that waited for a dead rank is not the root."""
+    watchdog = (
+        "[rank3]:[E321 02:07:08.4 ProcessGroupNCCL.cpp:616] Watchdog caught collective operation"
+        " timeout: WorkNCCL(SeqNum=42, OpType=ALLREDUCE) ran for 1800011 milliseconds\n"
+    )
+    for rank, said in ((1, watchdog), (2, "RuntimeError: can't start new thread\n")):
+        folder = tmp_path / f"fold-{rank}"
+        writer = JournalWriter(str(folder / "journal.jsonl"))
+        writer.write(Reading(time=1.0, pid=rank, label="a", stage="a", threads=9, maps=9))
+        writer.close()
+        (folder / "output.log").write_text(said)
+    outcome = foldwatch("analyze", str(tmp_path), "--html", str(tmp_path / "a.html"), COLUMNS="80")
+    assert outcome.out.splitlines()[-1].startswith("root cause: not proven, 8 remain")
+    assert "it follows from: " in outcome.out
+    assert "It follows from " in (tmp_path / "a.html").read_text()
