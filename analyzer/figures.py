@@ -272,20 +272,22 @@ def _draw_stages(
     from matplotlib.colors import LinearSegmentedColormap  # noqa: PLC0415 - see `_figure`
 
     ramp = LinearSegmentedColormap.from_list("folds", list(_FOLDS))
-    rows = {stage: row for row, stage in enumerate(stages)}
-    for number, fold in enumerate(part.folds):
+    series: dict[str, dict[int, float]] = {}
+    for finding in part.findings:
+        for stage, by_fold in finding.process.series(resource).items():
+            series.setdefault(stage, {}).update(by_fold)
+    folds = part.folds
+    for number, fold in enumerate(folds):
         values = {
-            rows[sample.label.stage]: value / say.unit_size(resource)
-            for sample in part.samples
-            if sample.label.fold == fold
-            and sample.label.stage in rows
-            and (value := sample.values.get(resource)) is not None
+            row: series[stage][fold] / say.unit_size(resource)
+            for row, stage in enumerate(stages)
+            if fold in series.get(stage, {})
         }
-        is_named = number in {0, len(part.folds) - 1} or len(part.folds) <= 6
+        is_named = number in {0, len(folds) - 1} or len(folds) <= 6
         panel.plot(
             list(values.values()),
             list(values),
-            color=ramp(number / max(len(part.folds) - 1, 1)),
+            color=ramp(number / max(len(folds) - 1, 1)),
             marker="o",
             markersize=3.5,
             linewidth=1.0,
@@ -297,9 +299,9 @@ def _draw_stages(
     panel.set_ylim(len(stages) - 0.5, -0.5)
     panel.grid(axis="both", color=GRID, linewidth=0.6)
     panel.margins(x=0.06)
-    if is_first and part.folds:
+    if is_first:
         panel.legend(
-            ncols=min(3, len(part.folds)),
+            ncols=min(3, len(folds)),
             fontsize=7.5,
             frameon=False,
             labelcolor=INK,

@@ -126,6 +126,7 @@ def _cards(parts: Sequence[Part]) -> list[ResourceCard]:
         return []
     worst = min(with_samples, key=lambda part: part.severity)
     told = figures.told_by(with_samples)
+    rows = 0 if told is None else len(figures.stages_of(told))
     cards = []
     for name in RESOURCES:
         growth = worst.growth[name]
@@ -135,7 +136,6 @@ def _cards(parts: Sequence[Part]) -> list[ResourceCard]:
         words += (
             f"{say.amount(name, growth.peak)} at the peak, {say.amount(name, growth.last)} last"
         )
-        rows = 0 if told is None else len(figures.stages_of(told))
         pictures = [_picture(figures.timeline(with_samples, name, rows=rows), words)]
         if told is not None:
             words = f"{say.TITLES[name]} of each fold at the same stage"
