@@ -1,5 +1,28 @@
-"""Reads ``[THREADS]`` logs and journals, says what grows per fold and which limit ended the run."""
+"""Reads ``[THREADS]`` logs and journals, says what grows per fold and which limit ended the run.
 
-from analyzer.analysis import Analysis, Finding, analyze
+In a notebook: ``analysis = analyzer.analyze(["run.log"])`` is shown as a page; ``checkpoints()`` and
+``growth()`` are pandas frames, ``figure()`` is a matplotlib figure. Everything loads when asked for.
+"""
 
-__all__ = ["Analysis", "Finding", "analyze"]
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from analyzer.analysis import Analysis, Finding, analyze
+    from analyzer.before_after import Comparison, compare
+
+__all__ = ["Analysis", "Comparison", "Finding", "analyze", "compare"]
+
+_MODULE_OF = {
+    "Analysis": "analyzer.analysis",
+    "Finding": "analyzer.analysis",
+    "analyze": "analyzer.analysis",
+    "Comparison": "analyzer.before_after",
+    "compare": "analyzer.before_after",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULE_OF:
+        return getattr(import_module(_MODULE_OF[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -6,17 +6,25 @@ how the result is shown.
 
 from __future__ import annotations
 
+import os
+import time
 from collections import defaultdict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from analyzer.attribution import LeftBehind, left_behind
-from analyzer.diagnosis import Cause, diagnose
+from analyzer.diagnosis import Cause, diagnose, notes
+from analyzer.endings import last_stages, settle, stopped
+from analyzer.epochs import judge_epochs
 from analyzer.growth import FLOORS, RESOURCES, Growth, judge, judge_isolated
+from analyzer.remedies import Remedy, remedies, without_repeats
 from analyzer.sources import find_inputs, read_inputs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+    import pandas as pd
+    from matplotlib.figure import Figure
 
     from analyzer.log_table import Process, Source
 
@@ -33,6 +41,16 @@ class Finding:
     left: tuple[LeftBehind, ...]
     is_isolated: bool
     """Whether each fold of its run had a process of its own."""
+    epochs: Mapping[str, Growth] = field(default_factory=dict)
+    """Growth from epoch to epoch by resource; empty where no label names an epoch. Its ``per_fold``
+    and ``folds_to_limit`` are per epoch."""
+    stopped: str | None = None
+    """That the record ends in the middle of a fold and nothing says why; None where it does not."""
+    symptom_of: str | None = None
+    """The failure of another process of the run that this one's signs follow from."""
+    notes: tuple[str, ...] = ()
+    """What the evidence comes to: what was near, what contradicts, what to record next time."""
+    remedies: tuple[Remedy, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +65,50 @@ class Analysis:
         """crashed, critical, growing, ok or no samples: the first that holds."""
         if any(finding.process.crash for finding in self.findings):
             return "crashed"
-        verdicts = {growth.verdict for f in self.findings for growth in f.growth.values()}
+        verdicts = {
+            growth.verdict
+            for finding in self.findings
+            for growth in (*finding.growth.values(), *finding.epochs.values())
+        }
         for verdict in ("critical", "growing"):
             if verdict in verdicts:
                 return verdict
         return "ok" if any(source.samples for source in self.sources) else "no samples"
+
+    @property
+    def root_cause(self) -> Finding | None:
+        """The finding whose crash the others follow from; None without a crash."""
+        crashed = [finding for finding in self.findings if finding.process.crash]
+        return next((f for f in crashed if f.symptom_of is None), next(iter(crashed), None))
+
+    @property
+    def remedies(self) -> tuple[Remedy, ...]:
+        """The steps of all findings, no step twice."""
+        return without_repeats(step for finding in self.findings for step in finding.remedies)
+
+    def checkpoints(self) -> pd.DataFrame:
+        """Return one row per labelled reading; the columns are those of frames.CHECKPOINTS."""
+        from analyzer import frames  # noqa: PLC0415 - a notebook asks for it, the command does not
+
+        return frames.checkpoints(self)
+
+    def growth(self) -> pd.DataFrame:
+        """Return one row per process and resource; the columns are those of frames.GROWTH."""
+        from analyzer import frames  # noqa: PLC0415 - see `checkpoints`
+
+        return frames.growth(self)
+
+    def figure(self) -> Figure:
+        """Return the picture that ``--plot`` writes. Raises InputError where nothing was recorded."""
+        from analyzer import figures  # noqa: PLC0415 - see `checkpoints`
+
+        return figures.plot(self)
+
+    def _repr_html_(self) -> str:
+        """Show the page of ``--html`` in a notebook, in a frame of its own."""
+        from analyzer import html_report  # noqa: PLC0415 - see `checkpoints`
+
+        return html_report.as_notebook_cell(html_report.as_html(self))
 
 
 def analyze(paths: Iterable[str]) -> Analysis:
@@ -63,6 +120,7 @@ def analyze(paths: Iterable[str]) -> Analysis:
         processes += table.processes
     groups: dict[str, list[Process]] = defaultdict(list)
     for process in processes:
+        settle(process)
         groups[process.group].append(process)
     return Analysis(
         tuple(sources),
@@ -80,9 +138,62 @@ def _judge_group(processes: list[Process]) -> list[Finding]:
         else:
             judged = {name: _judge(process, name) for name in RESOURCES}
         growth = {name: _with_levels(judged[name], process, name) for name in RESOURCES}
-        left = tuple(left_behind(process))
-        findings.append(Finding(process, growth, tuple(diagnose(process)), left, is_isolated))
+        epochs = {
+            name: _with_levels(found, process, name)
+            for name in RESOURCES
+            if (found := judge_epochs(process, name, by_fold=growth[name]))
+        }
+        causes = diagnose(process, growth)
+        findings.append(
+            Finding(
+                process,
+                growth,
+                tuple(causes),
+                tuple(left_behind(process)),
+                is_isolated,
+                epochs=epochs,
+                stopped=stopped(
+                    process,
+                    quiet_seconds=_quiet_seconds(process),
+                    closing=_closing_stages(process, with_folds),
+                ),
+                symptom_of=_symptom_of(process, processes),
+                notes=notes(process, growth, causes),
+                remedies=remedies(growth, epochs, causes),
+            )
+        )
     return findings
+
+
+def _symptom_of(process: Process, processes: list[Process]) -> str | None:
+    """Name the failure in the same run that does not follow from another, where this one's does."""
+    if process.crash is None or not process.crash.is_secondary:
+        return None
+    for other in processes:
+        crash = other.crash
+        if other is not process and crash is not None and not crash.is_secondary:
+            where = f", line {crash.line}" if crash.line else ""
+            return f"{crash.signature} ({other.source}{where}): {crash.text}"
+    return None
+
+
+def _closing_stages(process: Process, processes: list[Process]) -> set[str]:
+    """Return the stages with which the folds of the other processes of the run ended."""
+    closing: set[str] = set()
+    for other in processes:
+        if other is not process and other.crash is None:
+            closing |= {*last_stages(other), other.samples[-1].label.stage}
+    return closing
+
+
+def _quiet_seconds(process: Process) -> float | None:
+    """Return how long ago its record was written to; None for what is no file."""
+    if process.last_reading is not None:
+        return time.time() - process.last_reading.time
+    try:
+        return time.time() - os.stat(process.source).st_mtime
+    except OSError:
+        return None
 
 
 def _judge_isolated(processes: list[Process], resource: str) -> Growth:
@@ -108,7 +219,7 @@ def _judge(process: Process, resource: str) -> Growth:
 
 
 def _with_levels(growth: Growth, process: Process, resource: str) -> Growth:
-    values = [v for s in process.samples if (v := s.values.get(resource)) is not None]
+    values = [v for s in process.samples if (v := s.values.get(resource)) is not None]  # noqa: PD011 - a Sample, not a frame
     limit = process.limit(resource)
     return replace(
         growth,

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, BinaryIO
 
 from analyzer.log_text import LineSearch, TextLine
-from analyzer.signatures import CAUSES_OF_SIGNAL, SIGNATURES, Crash, find_crash
+from analyzer.signatures import CAUSES_OF_SIGNAL, LITERALS, Crash, find_crash, in_its_frame
 from telemetry.errors import InputError
 from telemetry.journal import Event, JournalFollower, SkippedLine
-from telemetry.reading import LimitState, Reading, Usage
+from telemetry.reading import USED_BY_CEILING, LimitState, Reading, Usage, latest_known
 from telemetry.thread_log import MARKER, Label, ThreadLine, parse_label, parse_line
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ CEILING_OF: Mapping[str, str] = {
 }
 """The ceiling that limits a resource; the threads of one process have none of their own."""
 
-NEEDLES = (MARKER.encode(), *(signature.literal.encode() for signature in SIGNATURES))
+NEEDLES = (MARKER.encode(), *(literal.encode() for literal in LITERALS))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,10 +58,16 @@ class Process:
     """The first sign of each signature, in their order: the root cause is the earliest."""
     survived: dict[str, Crash] = field(default_factory=dict)
     """Signs after which the process went on: handled, so not what ended it."""
+    frames: dict[str, int] = field(default_factory=dict)
+    """The last line of each frame of a traceback that tells what the error below it means."""
     first_readings: dict[str | None, Reading] = field(default_factory=dict)
     """The journal's first reading of it in each cgroup, for counters compare only within one."""
     last_reading: Reading | None = None
-    """The journal's last reading of it; None for a text log."""
+    """The journal's last reading of it, what a sample left out filled in; None for a text log."""
+    fullest: dict[str, Reading] = field(default_factory=dict)
+    """By ceiling, the reading that was nearest to its limit."""
+    exit: Event | None = None
+    """How it ended, as its runner saw it; None where nobody did."""
 
     @property
     def folds(self) -> list[int]:
@@ -75,13 +81,17 @@ class Process:
 
     @property
     def crash(self) -> Crash | None:
-        """The earliest sign of a crash."""
-        return next(iter(self.signs.values()), None)
+        """The root cause: the earliest sign that does not follow from another, else the earliest."""
+        primary = (sign for sign in self.signs.values() if not sign.is_secondary)
+        return next(primary, next(iter(self.signs.values()), None))
 
     def note_sign(self, crash: Crash) -> None:
         """Take a sign of a crash that comes after the samples so far."""
-        last_label = self.samples[-1].label.text if self.samples else None
-        self.signs.setdefault(crash.signature, replace(crash, last_label=last_label))
+        if crash.is_frame:
+            self.frames[crash.signature] = crash.line or 0
+        elif sign := in_its_frame(crash, self.frames):
+            last_label = self.samples[-1].label.text if self.samples else None
+            self.signs.setdefault(sign.signature, replace(sign, last_label=last_label))
 
     def take_signs(self, other: Process) -> None:
         """Take what the same process's log says of its end; it comes before what the runner saw."""
@@ -250,7 +260,12 @@ def read_journal(path: str, *, group: str | None = None) -> Table:
 
 def _add_reading(process: Process, reading: Reading, number: int) -> None:
     process.first_readings.setdefault(reading.cgroup, reading)
-    process.last_reading = reading
+    process.last_reading = latest_known(process.last_reading, reading)
+    for ceiling in USED_BY_CEILING:
+        ratio = reading.usage(ceiling).ratio
+        before = process.fullest.get(ceiling)
+        if ratio is not None and (before is None or ratio >= (before.usage(ceiling).ratio or 0)):
+            process.fullest[ceiling] = reading
     values = {
         "threads": reading.threads,
         "cgroup_pids": reading.cgroup_pids,
@@ -277,12 +292,16 @@ def _note_exit(
     processes: dict[tuple[int, int | None], Process], event: Event, *, source: str, group: str
 ) -> None:
     """Take the runner's word of how a process ended; one that it ended itself did not crash."""
-    signal = event.facts.get("signal")
-    if event.name != "exited" or not isinstance(signal, str) or event.facts.get("by_runner"):
+    if event.name != "exited":
         return
     process = next((p for p in reversed(processes.values()) if p.pid == event.pid), None)
+    if process is not None:
+        process.exit = event
+    signal = event.facts.get("signal")
+    if not isinstance(signal, str) or event.facts.get("by_runner"):
+        return
     if process is None:
-        process = Process(source=source, group=group, pid=event.pid)
+        process = Process(source=source, group=group, pid=event.pid, exit=event)
         processes[event.pid, None] = process
     last = process.last_reading
     process.note_sign(
@@ -293,5 +312,6 @@ def _note_exit(
             signal=signal,
             seconds_after_last_sample=None if last is None else event.time - last.time,
             causes=CAUSES_OF_SIGNAL.get(signal, ("not_a_limit",)),
+            is_secondary=signal != "SIGKILL",  # what a message explains; none explains SIGKILL
         )
     )

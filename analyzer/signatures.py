@@ -1,108 +1,49 @@
-"""What a log says when a limit was hit: one table.
+"""What a log says when a limit was hit: the whole table, and the search of one line for it.
 
-Owns the texts and the causes that each can have. A message never proves a cause: only the kernel's
-own lines name one. It must not judge; `diagnosis` weighs the candidates.
+Owns `Crash`, the sign as it was found, and what the lines of a traceback above it add. A message never
+proves a cause: only the kernel's own lines name one. It must not judge; `diagnosis` weighs the
+candidates.
 """
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
-CAUSES = (
-    "pids_cgroup",
-    "nproc",
-    "threads_max",
-    "pid_max",
-    "max_map_count",
-    "cgroup_memory",
-    "host_memory",
-    "address_space",
-    "open_files",
-    "shared_memory",
-    "locked_memory",
-    "gpu_memory",
-    "not_a_limit",
-)
-"""Every cause that a diagnosis can name."""
+from analyzer.launcher_signatures import LAUNCHER_SIGNATURES
+from analyzer.memory_signatures import MEMORY_SIGNATURES
+from analyzer.signature import CAUSES, KILLED, TASK_OR_MEMORY, Signature
+from analyzer.task_signatures import TASK_SIGNATURES
 
-TASK_OR_MEMORY = (
-    "pids_cgroup",
-    "nproc",
-    "threads_max",
-    "pid_max",
-    "max_map_count",
-    "address_space",
-    "cgroup_memory",
-    "host_memory",
-)
-"""What makes pthread_create() give EAGAIN: clone() refuses a task, or the stack's mmap gets ENOMEM,
-which glibc turns into EAGAIN (nptl/allocatestack.c)."""
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
+__all__ = [
+    "CAUSES",
+    "CAUSES_OF_SIGNAL",
+    "LITERALS",
+    "SIGNATURES",
+    "TASK_OR_MEMORY",
+    "Crash",
+    "Signature",
+    "find_crash",
+    "in_its_frame",
+]
+
+SIGNATURES: tuple[Signature, ...] = (*TASK_SIGNATURES, *MEMORY_SIGNATURES, *LAUNCHER_SIGNATURES)
+LITERALS = tuple(dict.fromkeys(signature.literal for signature in SIGNATURES))
+"""What to search a log for; a line with none of them holds no sign."""
+BY_NAME: Mapping[str, Signature] = {signature.name: signature for signature in SIGNATURES}
 
 CAUSES_OF_SIGNAL = {
-    "SIGKILL": ("cgroup_memory", "host_memory", "not_a_limit"),
+    "SIGKILL": KILLED,
     "SIGABRT": (*TASK_OR_MEMORY, "not_a_limit"),
     "SIGBUS": ("shared_memory", "not_a_limit"),
 }
 """What may stand behind a signal that ended a process with no message in its log."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Signature:
-    """One text that a crash leaves in a log."""
-
-    name: str
-    literal: str
-    """Stands in every such line as it is, so that a log can be searched fast."""
-    pattern: re.Pattern[str]
-    """With the named groups thread, errno and cgroup where the text says them."""
-    errno: int | None = None
-    signal: str | None = None
-    """The signal that ends the process after this message."""
-    causes: tuple[str, ...]
-    names_its_cause: bool = False
-    """Whether the line proves its one cause: it comes from the kernel, at the refusal itself."""
-
-
-SIGNATURES: tuple[Signature, ...] = (
-    # F tensorflow/tsl/platform/default/env.cc:74] Check failed: ret == 0 (11 vs. 0)Thread tf_ creation via ...
-    Signature(
-        name="tensorflow_pthread_create",
-        literal="creation via pthread_create() failed",
-        pattern=re.compile(
-            r"Check failed: ret == 0 \((?P<errno>\d+) vs\. 0\) ?"
-            r"Thread (?:(?P<thread>\S+) )?creation via pthread_create\(\) failed"
-        ),
-        errno=11,
-        signal="SIGABRT",
-        causes=TASK_OR_MEMORY,
-    ),
-    # CPython never says the errno.
-    Signature(
-        name="python_new_thread",
-        literal="can't start new thread",
-        pattern=re.compile(r"RuntimeError: can't start new thread"),
-        causes=TASK_OR_MEMORY,
-    ),
-    # cgroup: fork rejected by pids controller in /docker/0123    (the first refusal of a cgroup only)
-    Signature(
-        name="kernel_fork_rejected",
-        literal="fork rejected by pids controller",
-        pattern=re.compile(r"cgroup: fork rejected by pids controller in (?P<cgroup>\S+)"),
-        errno=11,
-        causes=("pids_cgroup",),
-        names_its_cause=True,
-    ),
-    Signature(
-        name="kernel_memory_cgroup_oom",
-        literal="Memory cgroup out of memory",
-        pattern=re.compile(r"Memory cgroup out of memory: Kill(?:ed)? process"),
-        signal="SIGKILL",
-        causes=("cgroup_memory",),
-        names_its_cause=True,
-    ),
-)
+FRAME_LINES = 60
+"""A traceback is no longer: a frame further above belongs to another one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,24 +60,58 @@ class Crash:
     seconds_after_last_sample: float | None = None
     causes: tuple[str, ...] = ()
     """The candidates that such a sign can have."""
+    speaks_for: tuple[str, ...] = ()
+    """Those that the text itself speaks for, short of proof."""
     names_its_cause: bool = False
+    is_secondary: bool = False
+    """Whether it follows from an earlier failure wherever there is one: then that is the root."""
+    is_frame: bool = False
+    """Whether it is no sign by itself, only a place in the code: see `in_its_frame`."""
+    is_benign_at_end: bool = False
+    details: Mapping[str, str] = field(default_factory=dict)
+    """What else the text says: soft and hard limit, cgroup, pid, bytes, threads."""
 
 
 def find_crash(text: str, *, line: int) -> Crash | None:
-    """Return the crash that ``text`` tells of, if any."""
+    """Return the sign that ``text`` holds, if any; a frame of a traceback is one, marked as such."""
     for signature in SIGNATURES:
         if signature.literal not in text or not (match := signature.pattern.search(text)):
             continue
-        groups = match.groupdict()
-        errno = groups.get("errno")
+        if any(look_alike.search(text) for look_alike in signature.look_alikes):
+            return None
+        details = {name: value for name, value in match.groupdict().items() if value is not None}
+        errno, thread = details.pop("errno", None), details.pop("thread", None)
         return Crash(
             signature=signature.name,
             line=line,
             text=text.strip(),
-            thread=groups.get("thread"),
+            thread=thread,
             errno=signature.errno if errno is None else int(errno),
             signal=signature.signal,
             causes=signature.causes,
+            speaks_for=signature.speaks_for,
             names_its_cause=signature.names_its_cause,
+            is_secondary=signature.is_secondary,
+            is_frame=signature.is_frame,
+            is_benign_at_end=signature.is_benign_at_end,
+            details=details,
         )
     return None
+
+
+def in_its_frame(crash: Crash, frames: Mapping[str, int]) -> Crash | None:
+    """Return ``crash`` with the causes that it has in its frame; None where it is none there.
+
+    ``frames`` holds the last line of each frame of the same process by name. EAGAIN from os.fork()
+    is a limit; from a pipe, a lock or sendfile() it is input that is not ready.
+    """
+    signature = BY_NAME.get(crash.signature)
+    if signature is None or crash.line is None or not (signature.causes_in_frame):
+        return crash
+    begun = frames.get("traceback", 0)
+    is_in_traceback = begun > 0 and crash.line - begun <= FRAME_LINES
+    for name, causes in signature.causes_in_frame.items():
+        at = frames.get(name, 0)
+        if at > 0 and crash.line - at <= FRAME_LINES and at >= (begun if is_in_traceback else 0):
+            return replace(crash, causes=causes)
+    return None if signature.needs_frame and is_in_traceback else crash

@@ -166,10 +166,23 @@ def _live_samples(part: FoldSnapshot, base: tuple[str, ...]) -> Iterator[Sample]
     for source, count in part.losses.items():
         yield Sample("foldwatch_sample_errors_total", (*base, source), count)
     for stage, reading in part.checkpoints.items():
-        yield Sample("foldwatch_checkpoint_timestamp_seconds", (*base, stage), reading.time)
-        yield from _gauges(reading, "foldwatch_checkpoint_", (*base, stage))
+        yield from _stage_samples(reading, (*base, stage))
     if part.latest is not None:
         yield from _latest_samples(part.latest, base)
+
+
+def reading_samples(
+    reading: Reading, base: tuple[str, ...], *, stage: str | None
+) -> Iterator[Sample]:
+    """Give every value of one reading; ``base`` in the order of BASE_LABELS."""
+    yield from _latest_samples(reading, base)
+    if stage is not None:
+        yield from _stage_samples(reading, (*base, stage))
+
+
+def _stage_samples(reading: Reading, labels: tuple[str, ...]) -> Iterator[Sample]:
+    yield Sample("foldwatch_checkpoint_timestamp_seconds", labels, reading.time)
+    yield from _gauges(reading, "foldwatch_checkpoint_", labels)
 
 
 def _latest_samples(reading: Reading, base: tuple[str, ...]) -> Iterator[Sample]:

@@ -5,6 +5,7 @@ Owns the rule that a closed pipe ends neither a command's work nor its exit code
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from typing import TYPE_CHECKING
@@ -22,8 +23,18 @@ class _Output(Console):
 
 
 def put(content: RenderableType) -> None:
-    """Print to standard output; raises OSError for a full disk, and nothing for a closed pipe."""
+    """Print to standard output; raises OSError for a full disk, and nothing for a closed pipe.
+
+    What the terminal's encoding lacks is written as an escape: a label may hold any character.
+    """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     _Output(highlight=False).print(content, soft_wrap=isinstance(content, str), markup=False)
+
+
+def encoding() -> str:
+    """In which encoding standard output is written."""
+    return getattr(sys.stdout, "encoding", None) or "ascii"
 
 
 def columns() -> int:

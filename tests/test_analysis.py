@@ -168,7 +168,7 @@ def test_a_counter_that_rose_makes_the_cause_certain(tmp_path: Path) -> None:
     assert crash.signature == "tensorflow_pthread_create"
     best = finding.causes[0]
     assert (best.cause, best.standing) == ("pids_cgroup", "certain")
-    assert best.evidence == ("pids_limit_hits rose from 0 to 3 during the run",)
+    assert best.evidence[0] == "pids_limit_hits rose from 0 to 3 during the run"
     assert [source.samples for source in analyze([str(tmp_path)]).sources] == [2, 45]
 
 

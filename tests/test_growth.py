@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analyzer.growth import Growth, judge, judge_isolated, seasonal_slope
+from analyzer.growth import Growth, judge, judge_isolated
+from analyzer.trend import Trend
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +23,7 @@ def series(*stages: Sequence[float]) -> dict[str, dict[int, float]]:
     return {f"stage {n}": dict(enumerate(values, start=1)) for n, values in enumerate(stages)}
 
 
-def verdict(*stages: Sequence[float], floor: float = 0.5, **more: int) -> str:
+def verdict(*stages: Sequence[float], floor: float = 0.5, **more: Any) -> str:
     return judge(series(*stages), floor=floor, **more).verdict
 
 
@@ -69,10 +70,17 @@ def test_no_miss(folds: int, step: int, start: int) -> None:
 
 
 def test_exactly_two_steps() -> None:
-    """Growing only if both rise and the second is at least half of the first."""
+    """Growing only if both rise and are alike, or are carried over from fold to fold."""
     assert verdict([1850, 2580, 3310]) == "growing"
-    assert verdict([100, 200, 250]) == "growing"
-    assert verdict([100, 200, 249]) == "inconclusive"
+    assert verdict([100, 200, 291]) == "growing"
+    assert verdict([100, 200, 289]) == "inconclusive"
+    assert verdict([100, 200, 401]) == "inconclusive"
+    carried = series([100, 200, 270], [150, 240, 310], [200, 270, 340])
+    assert judge(carried, floor=0.5).verdict == "growing"
+    jumping = series([100, 200, 270], [150, 240, 310], [120, 210, 280])
+    assert judge(jumping, floor=0.5).verdict == "inconclusive"
+    mixed = series([100, 200, 300], [100, 200, 300], [100, 90, 95])
+    assert judge(mixed, floor=0.5).reason.startswith("only 67% of the stages rise")
     assert verdict([100, 200, 200]) == "warm-up"
     assert verdict([100, 100, 200]) == "inconclusive"
     assert verdict([200, 100, 100]) == "stable"
@@ -140,7 +148,7 @@ def test_any_series_has_a_verdict(one: list[float], two: list[float], limit: int
 def test_the_slope_is_sen_s() -> None:
     """Sen (1968) on one season, against the definition by hand; one wild value does not move it."""
     points = [(1.0, 1.0), (2.0, 2.0), (3.0, 300.0), (4.0, 4.0), (5.0, 5.0)]
-    assert seasonal_slope([points]).value == 1.0
+    assert Trend({"a": dict(points)}).slope().value == 1.0
 
 
 def test_isolated_folds_never_grow() -> None:

@@ -1,0 +1,115 @@
+"""How the record of a process ends: through, in the middle of a fold, or by a sign that means nothing.
+
+Owns the rule by which a log that simply stops is said to have stopped so. It must not read anything.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from analyzer.log_table import Process
+
+FRESH_SECONDS = 600
+"""Written to within this time, a log may be of a run that goes on."""
+
+# Stages that close a fold: AFTER CLEANUP, END, after all training, fold finished, done.
+_CLOSING = re.compile(
+    r"\b(?:clean(?:ed)?[ -]?up|end(?:ed)?|done|finish(?:ed)?|completed?|after all|result|summary)\b",
+    re.IGNORECASE,
+)
+# Stages that something must follow: START, before gating fit.
+_OPENING = re.compile(r"^(?:start|begin|before)\b", re.IGNORECASE)
+
+
+def last_stages(process: Process) -> set[str]:
+    """Return the stage with which each fold but the process's last one ended."""
+    found: dict[int, str] = {}
+    for sample in process.samples:
+        if sample.label.fold is not None:
+            found[sample.label.fold] = sample.label.stage
+    return set(list(found.values())[:-1])
+
+
+def is_between_folds(process: Process, closing: Collection[str] = ()) -> bool:
+    """Whether its last label closes a fold: by its words, or as other folds ended with it."""
+    if not process.samples:
+        return False
+    stage = process.samples[-1].label.stage
+    return bool(_CLOSING.search(stage)) or stage in last_stages(process) or stage in closing
+
+
+def settle(process: Process) -> None:
+    """Move signs that turn out to mean nothing to those that the process survived.
+
+    A process that exited with 0 did not crash, whatever it wrote, and workers that are killed once
+    the last fold is through are torn down.
+    """
+    is_through = is_between_folds(process) and process.samples[-1].label.fold in {
+        None,
+        process.folds_planned,
+    }
+    exited_well = process.exit is not None and process.exit.facts.get("exit_code") == 0
+    for name, sign in list(process.signs.items()):
+        if sign.names_its_cause:
+            continue
+        if exited_well or (is_through and sign.is_benign_at_end):
+            process.survived[name] = process.signs.pop(name)
+
+
+def stopped(
+    process: Process, *, quiet_seconds: float | None, closing: Collection[str] = ()
+) -> str | None:
+    """Say that the record stops in the middle of a fold, where it does and nothing says why.
+
+    Only where a fold is known to go on from there: an earlier fold, or another process of the run
+    (``closing`` are the stages that its folds ended with), went past the stage, or the stage opens
+    something. ``quiet_seconds`` have passed since the last write; None where nobody knows.
+    """
+    if process.crash or process.exit is not None or not process.folds:
+        return None
+    label = process.samples[-1].label
+    if is_between_folds(process, closing):
+        return None
+    later = _stages_after(process, label.stage)
+    if not later and not _OPENING.match(label.stage) and not closing:
+        return None
+    words = (
+        f"the record ends in the middle of fold {label.fold} of {label.folds}, at {label.text!r}"
+    )
+    if later:
+        words += f", where an earlier fold went on to {later!r}"
+    words += ", and nothing says why"
+    killed = "ended without a word (SIGKILL leaves none: an OOM kill, an eviction, a person)"
+    if quiet_seconds is None or quiet_seconds < FRESH_SECONDS:
+        return f"{words}: it still runs, or it was {killed}"
+    return (
+        f"{words}: nothing was written for {_duration(quiet_seconds)}, so it hangs or was {killed}"
+    )
+
+
+def _stages_after(process: Process, stage: str) -> str | None:
+    """Return the stage that followed ``stage`` in the latest earlier fold that had it."""
+    last = process.samples[-1].label.fold
+    following = None
+    for sample, after in zip(process.samples, process.samples[1:], strict=False):
+        label = sample.label
+        if label.stage == stage and label.fold != last and after.label.fold == label.fold:
+            following = after.label.stage
+    return following
+
+
+def next_stage(process: Process) -> str | None:
+    """Return the stage that should have come next, by an earlier fold; None where none tells."""
+    return _stages_after(process, process.samples[-1].label.stage) if process.samples else None
+
+
+def _duration(seconds: float) -> str:
+    for size, unit in ((86400, "day"), (3600, "hour"), (60, "minute")):
+        if seconds >= size:
+            count = int(seconds // size)
+            return f"{count} {unit}{'' if count == 1 else 's'}"
+    return f"{int(seconds)} seconds"

@@ -1,0 +1,300 @@
+"""The words that speak for or against one cause, each with its numbers and what it is worth.
+
+Owns what each kind of evidence proves. It must not weigh one against another: `diagnosis` does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from telemetry.reading import USED_BY_CEILING, LimitState, Usage
+from telemetry.thread_log import MEBIBYTE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from analyzer.growth import Growth
+    from analyzer.log_table import Process
+    from analyzer.signatures import Crash
+    from telemetry.reading import Reading
+
+NEARLY_FULL = 0.9
+AT_FAILURE_SECONDS = 5.0
+"""A reading this close before the end that a runner saw is one at the failure."""
+NO_NPROC = 1_000_000
+"""From here on a printed RLIMIT_NPROC is as good as none."""
+
+RESOURCE_OF: Mapping[str, str] = {
+    "pids_cgroup": "cgroup_pids",
+    "nproc": "threads",
+    "threads_max": "threads",
+    "pid_max": "threads",
+    "max_map_count": "maps",
+    "cgroup_memory": "rss_bytes",
+    "host_memory": "rss_bytes",
+    "address_space": "rss_bytes",
+}
+"""The resource whose growth brings a cause nearer."""
+_IN_A_LOG = {"pids_cgroup": "cgroup_pids", "max_map_count": "maps", "cgroup_memory": "rss_bytes"}
+"""The ceilings that a ``[THREADS]`` line shows."""
+NAMES: Mapping[str, str] = {
+    "threads": "threads",
+    "cgroup_pids": "PIDs of the cgroup",
+    "maps": "memory maps",
+    "rss_bytes": "resident memory",
+}
+_COUNTED = {"pids_cgroup": "pids_limit_hits", "cgroup_memory": "oom_kills"}
+_CONSUMED = frozenset({"max_map_count", "nproc", "pids_cgroup", "open_files"})
+"""Ceilings that a use at the limit proves; memory does not: page cache fills a cgroup's as a rule."""
+_REFUSED_FORK = frozenset({"python_errno_11", "shell_fork", "nginx_fork"})
+_NOT_FOR_FORK = frozenset({"max_map_count", "address_space", "cgroup_memory", "host_memory"})
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One piece of evidence: what it is worth by itself (a standing), and its text."""
+
+    standing: str
+    text: str
+
+
+def kernel_words(cause: str, process: Process) -> Iterator[Word]:
+    """Give the kernel's own lines; one about another process or cgroup proves less."""
+    for sign in process.signs.values():
+        if not sign.names_its_cause or cause not in sign.causes:
+            continue
+        where = f"line {sign.line}: " if sign.line else ""
+        other = _is_of_another(sign, process)
+        yield Word(
+            "likely" if other else "certain", f"the kernel says so{other}: {where}{sign.text}"
+        )
+
+
+def _is_of_another(sign: Crash, process: Process) -> str:
+    pid, cgroup = sign.details.get("pid"), sign.details.get("cgroup")
+    if process.pid is not None and pid is not None and int(pid) != process.pid:
+        return f" of process {pid}, and this one is {process.pid} here"
+    own = process.last_reading.cgroup if process.last_reading else None
+    if own is not None and cgroup is not None and sign.causes == ("pids_cgroup",):
+        is_own = own.endswith(cgroup.rstrip("/")) or f"{own}/".find(f"{cgroup}/") >= 0
+        return "" if is_own else f" of cgroup {cgroup}, and this process is in {own}"
+    return ""
+
+
+def counter_words(cause: str, process: Process) -> Iterator[Word]:
+    """Compare the kernel's counters before with those after, in one and the same cgroup.
+
+    A kill for memory counts in the victim's cgroup whatever memory ran out (memory.events, oom_kill),
+    so the cgroup's own limit must have been reached for it to be the cause, and without a kill it is
+    neither the cgroup's nor the host's.
+    """
+    name = "oom_kills" if cause == "host_memory" else _COUNTED.get(cause)
+    if name is None:
+        return
+    before, after, is_after_death = _counts(name, process)
+    if before is None or after is None:
+        return
+    if after > before:
+        yield from _rise(cause, process, f"{name} rose from {before} to {after} during the run")
+    elif is_after_death and (name == "pids_limit_hits" or _was_killed(process)):
+        yield Word("ruled out", f"{name} stayed at {after}, read after the death at every level")
+
+
+def _rise(cause: str, process: Process, words: str) -> Iterator[Word]:
+    if cause == "pids_cgroup":
+        yield Word("certain", words)
+        return
+    peak, limit = _memory_peak(process)
+    if not isinstance(limit, int):
+        is_host = cause == "host_memory" and limit is LimitState.UNLIMITED
+        yield Word("likely", f"{words}{', and its cgroups have no limit' if is_host else ''}")
+    elif peak is None:
+        yield Word("likely", words)
+    elif peak >= 0.99 * limit:
+        reached = f"the cgroup's peak is {_size(peak)} of {_size(limit)}"
+        certain = "certain" if cause == "cgroup_memory" else "ruled out"
+        yield Word(certain, f"{words}, and {reached}")
+    else:
+        unreached = f"the cgroup's peak is {_size(peak)} of {_size(limit)}"
+        standing = "likely" if cause == "host_memory" else "possible"
+        yield Word(standing, f"{words}, but {unreached}")
+
+
+def _counts(name: str, process: Process) -> tuple[int | None, int | None, bool]:
+    """Return the counter before, after, and whether after is after the death with every level seen."""
+    last = process.last_reading
+    facts = process.exit.facts if process.exit is not None else {}
+    first = process.first_readings.get(facts.get("cgroup"))
+    if first is not None and isinstance(facts.get(name), int):
+        is_whole = facts.get("sees_every_level") is True
+        return getattr(first, name), facts[name], is_whole
+    if last is None:
+        return None, None, False
+    return getattr(process.first_readings[last.cgroup], name), getattr(last, name), False
+
+
+def _memory_peak(process: Process) -> tuple[int | None, object]:
+    facts = process.exit.facts if process.exit is not None else {}
+    last = process.last_reading
+    limit = None if last is None else last.limits.get("cgroup_memory")
+    peak = facts.get("cgroup_memory_peak_bytes")
+    if isinstance(peak, int):
+        return peak, limit
+    return (None if last is None else last.cgroup_memory_peak_bytes), limit
+
+
+def _was_killed(process: Process) -> bool:
+    return any(sign.signal == "SIGKILL" for sign in process.signs.values())
+
+
+def text_words(cause: str, process: Process) -> Iterator[Word]:
+    """Give what the texts themselves say: for a cause, or against it."""
+    for sign in process.signs.values():
+        if cause in sign.speaks_for:
+            where = f"line {sign.line}" if sign.line else "the runner"
+            yield Word("likely", f"the message speaks for it ({sign.signature}, {where})")
+    nproc = process.signs.get("openblas_nproc")
+    if cause == "nproc" and nproc is not None:
+        soft = int(nproc.details["soft"])
+        if soft < 0 or soft >= NO_NPROC:
+            yield Word("ruled out", f"OpenBLAS prints RLIMIT_NPROC {soft}: no limit that binds")
+        else:
+            yield Word("possible", f"OpenBLAS prints RLIMIT_NPROC {soft:,}, binding or not")
+    refused = _REFUSED_FORK & process.signs.keys()
+    if cause in _NOT_FOR_FORK and refused and process.signs.keys() - refused:
+        words = "fork was refused as well, with EAGAIN; a want of memory or maps gives it ENOMEM"
+        yield Word("ruled out", words)
+
+
+def limit_words(cause: str, process: Process) -> Iterator[Word]:
+    """Give what the limits themselves say: none, or one that does not bind this process."""
+    last = process.last_reading
+    if last is None:
+        return
+    if cause == "nproc" and last.is_exempt_from_nproc:
+        yield Word("ruled out", "root, or a capability: RLIMIT_NPROC does not bind this process")
+    limit = last.limits.get(cause)
+    if limit is not LimitState.UNLIMITED:
+        return
+    facts = process.exit.facts if process.exit is not None else {}
+    is_sure = cause in {"nproc", "address_space"} or facts.get("sees_every_level") is True
+    if is_sure:
+        yield Word("ruled out", "there is no such limit")
+    else:
+        yield Word("possible", "no limit in the cgroups that are visible from the process")
+
+
+def peak_usage(cause: str, process: Process) -> Usage | None:
+    """Return the use of the ceiling ``cause`` when it was nearest to its limit."""
+    if cause in process.fullest:
+        return process.fullest[cause].usage(cause)
+    resource = _IN_A_LOG.get(cause)
+    if resource is not None and process.last_reading is None:
+        return Usage(process.peaks.get(resource), process.limit(resource))
+    return None
+
+
+def usage_word(cause: str, process: Process) -> Word | None:
+    """Say how full the ceiling was; at the limit itself, in a reading at the failure, is proof."""
+    usage = peak_usage(cause, process)
+    if usage is None or usage.ratio is None or usage.current is None:
+        return None
+    number = _size if USED_BY_CEILING[cause].endswith("_bytes") else "{:,}".format
+    numbers = f"{number(usage.current)} of {number(usage.limit)} ({usage.ratio:.0%})"
+    at_failure = _reading_at_failure(process)
+    if at_failure is not None and cause in _CONSUMED and _is_full(cause, at_failure):
+        seconds = process.exit.time - at_failure.time if process.exit else 0.0
+        return Word("certain", f"at the limit: {numbers}, read {seconds:.1f} s before the end")
+    if usage.ratio >= NEARLY_FULL:
+        return Word("likely", f"nearly full at its peak: {numbers}")
+    label = process.crash.last_label if process.crash else None
+    stale = "" if label is None or at_failure else f"; the last reading is at {label!r}"
+    return Word("possible", f"peak {numbers}{stale}")
+
+
+def _reading_at_failure(process: Process) -> Reading | None:
+    last, end = process.last_reading, process.exit
+    if last is None or end is None or not 0 <= end.time - last.time <= AT_FAILURE_SECONDS:
+        return None
+    return last
+
+
+def _is_full(cause: str, reading: Reading) -> bool:
+    """Whether not one more fits; a thread needs two maps, its stack and the guard page below it."""
+    usage = reading.usage(cause)
+    if usage.headroom is None or (cause == "nproc" and reading.is_exempt_from_nproc):
+        return False
+    return usage.headroom <= (1 if cause == "max_map_count" else 0)
+
+
+def rise_word(cause: str, process: Process, growth: Mapping[str, Growth]) -> Word | None:
+    """Say how the resource behind a ceiling rises, and how full it would be at the next peak."""
+    resource = RESOURCE_OF.get(cause)
+    found = growth.get(resource) if resource else None
+    if resource is None or found is None or found.verdict not in {"growing", "critical"}:
+        return None
+    if found.per_fold is None:
+        return None
+    words = f"{NAMES[resource]} rise by {amount(resource, found.per_fold)} a fold"
+    usage = peak_usage(cause, process)
+    if cause not in _IN_A_LOG or usage is None or not isinstance(usage.limit, int):
+        return Word("possible", f"{words}; its limit was not recorded")
+    expected = _expected_peak(process, resource, found.per_fold)
+    ratio = expected / usage.limit if usage.limit else 0.0
+    words += f"; about {amount(resource, expected)} of {amount(resource, usage.limit)} were to come"
+    return Word("likely" if ratio >= NEARLY_FULL else "possible", words)
+
+
+def _expected_peak(process: Process, resource: str, per_fold: float) -> float:
+    """Forecast the peak of the fold that it died in: that of the fold before, and a step more."""
+    folds = process.folds
+    peaks = [
+        value
+        for sample in process.samples
+        if sample.label.fold in folds[-2:-1] and (value := sample.values.get(resource)) is not None
+    ]
+    return max((max(peaks) + per_fold) if peaks else 0.0, process.peaks.get(resource, 0))
+
+
+def nearness(process: Process, causes: Sequence[str]) -> list[str]:
+    """Say which recorded ceilings were near their limit, or that none was."""
+    usages = {cause: usage for cause in causes if (usage := peak_usage(cause, process))}
+    known = {c: usage for c, usage in usages.items() if usage.ratio is not None}
+    if not known:
+        return ["no ceiling of these was recorded"]
+    words = []
+    for cause, usage in known.items():
+        number = _size if USED_BY_CEILING[cause].endswith("_bytes") else "{:,}".format
+        words.append(f"{cause} {number(usage.current or 0)} of {number(usage.limit)}")
+    if any((usage.ratio or 0) >= NEARLY_FULL for usage in known.values()):
+        return [f"of the recorded ceilings: {', '.join(words)}"]
+    return [f"no recorded ceiling was near: {', '.join(words)}"]
+
+
+def contradictions(process: Process) -> Iterator[str]:
+    """Name what a library or a tool says that the evidence does not bear out."""
+    nproc = process.signs.get("openblas_nproc")
+    if nproc is not None:
+        yield "OpenBLAS prints RLIMIT_NPROC wherever a thread fails, also where it does not bind"
+    if "go_os_thread" in process.signs:
+        yield "Go's advice to raise ulimit -u is for one of the limits only; it counts its own threads"
+    if "nnunet_background_workers" in process.signs and len(process.signs) > 1:
+        yield "nnU-Net blames the RAM whatever ended its workers; the message before it counts"
+    if "clone_no_pid" in process.signs:
+        yield "no space left, from clone(), is a want of PIDs and not of disk"
+    if "libgcc_s" in process.signs:
+        yield "libgcc_s.so.1 is installed as a rule: it could not be opened or mapped at that moment"
+    if "dataloader_bus_error" in process.signs:
+        yield "a bus error is also that of a mapped data file that became shorter"
+
+
+def amount(resource: str, value: float | None) -> str:
+    """Write ``value`` of a resource in its unit."""
+    if value is None:
+        return "?"
+    return _size(value) if resource.endswith("_bytes") else f"{round(value, 1):,g}"
+
+
+def _size(value: object) -> str:
+    return f"{value / MEBIBYTE:,.0f} MB" if isinstance(value, int | float) else str(value)

@@ -1,0 +1,73 @@
+"""What one signature is, and every cause that a signature can have.
+
+Owns the types. The tables are beside it: `task_signatures`, `memory_signatures` and
+`launcher_signatures`; `signatures` puts them together.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import re
+    from collections.abc import Mapping
+
+CAUSES = (
+    "pids_cgroup",
+    "nproc",
+    "threads_max",
+    "pid_max",
+    "max_map_count",
+    "cgroup_memory",
+    "host_memory",
+    "address_space",
+    "open_files",
+    "shared_memory",
+    "locked_memory",
+    "gpu_memory",
+    "not_a_limit",
+)
+"""Every cause that a diagnosis can name."""
+
+TASKS = ("pids_cgroup", "nproc", "threads_max", "pid_max")
+"""What makes clone() give EAGAIN, for threads and for processes alike (kernel/fork.c)."""
+MEMORY = ("cgroup_memory", "host_memory")
+ENOMEM = ("max_map_count", "address_space", "host_memory", "cgroup_memory")
+"""What makes mmap() give ENOMEM."""
+TASK_OR_MEMORY = (*TASKS, "max_map_count", "address_space", *MEMORY)
+"""What makes pthread_create() give EAGAIN: clone() refuses a task, or the stack's mmap gets ENOMEM,
+which glibc turns into EAGAIN (nptl/allocatestack.c)."""
+KILLED = (*MEMORY, "not_a_limit")
+"""What sends SIGKILL: an OOM killer, or an eviction, a scheduler or a person, which no limit is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signature:
+    """One text that a crash leaves in a log."""
+
+    name: str
+    literal: str
+    """Stands in every such line as it is, so that a log can be searched fast; several share one."""
+    pattern: re.Pattern[str]
+    """With the named groups thread, errno and others that tell causes apart, where the text says them."""
+    errno: int | None = None
+    signal: str | None = None
+    """The signal that ends the process after this message."""
+    causes: tuple[str, ...] = ()
+    speaks_for: tuple[str, ...] = ()
+    """Those of the causes that the text itself speaks for, short of proof."""
+    names_its_cause: bool = False
+    """Whether the line proves its one cause: it comes from the kernel, at the refusal itself."""
+    is_secondary: bool = False
+    """Whether it follows from an earlier failure, of this process or another, wherever there is one."""
+    look_alikes: tuple[re.Pattern[str], ...] = ()
+    """A line that holds one of these is no crash: a notice, or an error that was handled."""
+    is_frame: bool = False
+    """Not a sign of anything by itself: where in the code the error below it arose."""
+    causes_in_frame: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The causes by the name of the frame, where one stands above the line."""
+    needs_frame: bool = False
+    """Whether the line is no crash where a traceback stands above it without one of those frames."""
+    is_benign_at_end: bool = False
+    """Whether it means nothing once the last fold is through: workers are killed as a run ends."""

@@ -1,0 +1,195 @@
+"""How often the growth verdict is wrong, by kind of series, over thousands of random ones.
+
+`KINDS` is the truth: each kind makes series from a seed, and says whether they grow.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from analyzer.growth import EPOCHS, FOLDS, Axis, judge
+
+SEEDS = 2000
+ALARMS = {"growing", "critical"}
+Series: TypeAlias = Mapping[str, Mapping[int, float]]
+PROFILE = (1.0, 1.1, 1.35, 1.5, 1.3, 1.05)
+"""A fold's stages over its start: pools come, work and go."""
+
+
+def laps(
+    chance: random.Random, levels: Sequence[float], *, own: float = 0.0, stages: int = 6
+) -> Series:
+    """Spread a level per fold over stages that each have ``own`` noise as well."""
+    return {
+        f"stage {stage}": {
+            lap: level + levels[0] * (PROFILE[stage] - 1) + chance.gauss(0, own)
+            for lap, level in enumerate(levels, start=1)
+        }
+        for stage in range(stages)
+    }
+
+
+def noise(folds: int, *, stages: int = 6, shared: float = 0.1, own: float = 0.0) -> Kind:
+    """Noise of a share of the level, of the fold as a whole and of each stage."""
+
+    def make(chance: random.Random) -> Series:
+        levels = [1000 * (1 + chance.gauss(0, shared)) for _ in range(folds)]
+        return laps(chance, levels, own=1000 * own, stages=stages)
+
+    return Kind(make, grows=False)
+
+
+def warm_up(chance: random.Random) -> Series:
+    """One step, then flat with 1 % of noise."""
+    folds, step = chance.randint(3, 12), chance.uniform(0.1, 1.0)
+    levels = [1000.0] + [1000 * (1 + step) * (1 + chance.gauss(0, 0.01)) for _ in range(folds - 1)]
+    return laps(chance, levels, own=5)
+
+
+def saw_tooth(chance: random.Random) -> Series:
+    """Teeth of two to five folds, from any place in one, over two teeth or more."""
+    period, phase = chance.randint(2, 5), chance.randint(0, 4)
+    folds, height = chance.randint(2 * period + 1, 4 * period + 1), chance.uniform(50, 500)
+    levels = [1000 + height * ((lap + phase) % period) / period for lap in range(folds)]
+    return laps(chance, [level * (1 + chance.gauss(0, 0.005)) for level in levels])
+
+
+def spike(chance: random.Random) -> Series:
+    """Flat with 1 % of noise and one fold that is far higher."""
+    folds = chance.randint(4, 12)
+    levels = [1000 * (1 + chance.gauss(0, 0.01)) for _ in range(folds)]
+    levels[chance.randrange(folds)] *= chance.uniform(1.5, 5)
+    return laps(chance, levels)
+
+
+def levelling(chance: random.Random) -> Series:
+    """A rise to twice or four times that halves at each fold or faster, with 2 % of noise."""
+    folds, rise = chance.randint(5, 12), chance.uniform(1000, 3000)
+    rate = chance.uniform(0.3, 0.6)
+    levels = [(1000 + rise * (1 - rate**lap)) * (1 + chance.gauss(0, 0.02)) for lap in range(folds)]
+    return laps(chance, levels)
+
+
+def leak(start: float, step: float, *, folds: tuple[int, int] = (4, 10), own: float = 0.0) -> Kind:
+    """``step`` a fold with a warm-up before it, and noise of a share of the step."""
+
+    def make(chance: random.Random) -> Series:
+        count = chance.randint(*folds)
+        levels = [start / 2, *(start + step * lap for lap in range(count - 1))]
+        return laps(chance, levels, own=own * step)
+
+    return Kind(make, grows=True)
+
+
+def hidden(*, stages: int, is_gaussian: bool) -> Kind:
+    """Ten folds of a leak in noise of twice its size: within that range, or with that deviation."""
+
+    def make(chance: random.Random) -> Series:
+        def amount() -> float:
+            return chance.gauss(0, 200) if is_gaussian else chance.uniform(-200, 200)
+
+        return {
+            f"stage {stage}": {lap: 200 + 100 * lap + amount() for lap in range(1, 11)}
+            for stage in range(stages)
+        }
+
+    return Kind(make, grows=True)
+
+
+def epochs(shape: Callable[[random.Random, int], float], *, grows: bool) -> Kind:
+    """60 to 720 epochs of one fit at a level by epoch, with noise of 2."""
+
+    def make(chance: random.Random) -> Series:
+        count = chance.randint(60, 720)
+        state = random.Random(chance.random())
+        place = state.random()
+        values = {}
+        for epoch in range(1, count + 1):
+            shaped = shape(random.Random(place), epoch)
+            values[epoch] = 130 + shaped + chance.gauss(0, 2)
+        return {"fit": values}
+
+    return Kind(make, grows=grows, axis=EPOCHS)
+
+
+def _tooth(chance: random.Random, epoch: int) -> float:
+    period = chance.randint(3, 30)
+    return 200 * ((epoch + chance.randrange(period)) % period) / period
+
+
+def _settling(chance: random.Random, epoch: int) -> float:
+    return 400 * (1 - math.exp(-epoch / chance.uniform(2, 15)))
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A way to make series, and the truth of them."""
+
+    make: Callable[[random.Random], Series]
+    grows: bool
+    axis: Axis = FOLDS
+
+    def rate(self, seeds: int, *, limit: int | None) -> float:
+        """Return the share of wrong verdicts: alarms where nothing grows, none where it does."""
+        wrong = 0
+        for seed in range(seeds):
+            series = self.make(random.Random(seed))
+            peak = max(max(values.values()) for values in series.values())
+            growth = judge(
+                series,
+                floor=0.5,
+                limit=limit,
+                level_at_end=peak,
+                folds_planned=None,
+                axis=self.axis,
+            )
+            wrong += (growth.verdict in ALARMS) != self.grows
+        return wrong / seeds
+
+
+KINDS: Mapping[str, Kind] = {
+    "3 folds of noise that a fold shares": noise(3),
+    "3 folds of noise of each stage": noise(3, shared=0, own=0.1),
+    "3 folds of both kinds of noise": noise(3, own=0.05),
+    "3 folds of noise at one stage": noise(3, stages=1),
+    "4 folds of noise that a fold shares": noise(4),
+    "5 folds of noise that a fold shares": noise(5),
+    "6 folds of noise that a fold shares": noise(6),
+    "10 folds of noise of each stage": noise(10, shared=0, own=0.1),
+    "30 folds of noise that a fold shares": noise(30),
+    "warm-up, then flat": Kind(warm_up, grows=False),
+    "saw-tooth": Kind(saw_tooth, grows=False),
+    "one spike": Kind(spike, grows=False),
+    "a rise that levels off": Kind(levelling, grows=False),
+    "epochs: flat with noise": epochs(lambda _, __: 0.0, grows=False),
+    "epochs: saw-tooth": epochs(_tooth, grows=False),
+    "epochs: a rise that levels off": epochs(_settling, grows=False),
+    "8 threads a fold": leak(22, 8),
+    "8 threads a fold, noise of 2": leak(22, 8, own=0.25),
+    "730 maps a fold": leak(1850, 730, own=0.05),
+    "550 MB a fold": leak(1200, 550, own=0.05),
+    "730 maps a fold, 3 folds": leak(1850, 730, folds=(4, 4)),
+    "growth in noise up to twice its size, one stage": hidden(stages=1, is_gaussian=False),
+    "growth in noise up to twice its size, four stages": hidden(stages=4, is_gaussian=False),
+    "growth in noise of twice its deviation, one stage": hidden(stages=1, is_gaussian=True),
+    "growth in noise of twice its deviation, four stages": hidden(stages=4, is_gaussian=True),
+    "5 threads an epoch": epochs(lambda _, epoch: 5.0 * epoch, grows=True),
+}
+
+
+def main() -> None:
+    """Print one JSON object per kind; series that do not grow are judged beside a near limit too."""
+    for name, kind in KINDS.items():
+        result = {"kind": name, "grows": kind.grows, "wrong": kind.rate(SEEDS, limit=None)}
+        if not kind.grows:
+            result["wrong_near_limit"] = kind.rate(SEEDS, limit=7680)
+        print(json.dumps(result), flush=True)
+
+
+if __name__ == "__main__":
+    main()
