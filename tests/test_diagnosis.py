@@ -338,3 +338,22 @@ def test_every_cause_has_a_remedy_and_no_step_comes_twice(tmp_path: Path) -> Non
     assert [step.text for step in found.remedies] == [
         "record between the labels as well, and the counters after a death"
     ]
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        (
+            "runtime: failed to create new OS thread (have 15 already; errno=11)",
+            "it counts its own",
+        ),
+        ("error: clone(2) failure; 28 (No space left on device)", "a want of PIDs and not of disk"),
+        ("libgcc_s.so.1 must be installed for pthread_exit to work", "installed as a rule"),
+        ("DataLoader worker (pid 4) is killed by signal: Bus error.", "a mapped data file"),
+        ("RuntimeError: Background workers died.\n" + THREAD, "the message before it counts"),
+    ],
+)
+def test_hints_that_mislead_are_named(tmp_path: Path, line: str, words: str) -> None:
+    """A library's own advice, against what the text really means."""
+    (found,) = logs(tmp_path, START + line + "\n").findings
+    assert any(words in note for note in found.notes), found.notes
