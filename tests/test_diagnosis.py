@@ -306,7 +306,11 @@ def test_what_is_through_or_between_folds_has_not_stopped(tmp_path: Path) -> Non
 
 def test_a_process_of_a_run_that_stops_is_compared_with_the_others(tmp_path: Path) -> None:
     """One process per fold: the others closed their folds with another stage."""
-    for fold, stages in ((1, ("START", "after fit")), (2, ("START", "after model"))):
+    for fold, stages in (
+        (1, ("START", "after fit")),
+        (2, ("START", "after model")),
+        (3, ("START", "after fit")),
+    ):
         folder = tmp_path / f"fold-{fold}"
         folder.mkdir()
         writer = JournalWriter(str(folder / "journal.jsonl"))
@@ -317,9 +321,10 @@ def test_a_process_of_a_run_that_stops_is_compared_with_the_others(tmp_path: Pat
         if fold == 1:
             writer.write(replace(end(exit_code=0), pid=1))
         writer.close()
-    first, second = analyze([str(tmp_path)]).findings
+    first, second, third = analyze([str(tmp_path)]).findings
     assert first.stopped is None
     assert second.stopped is not None
+    assert third.stopped is None
 
 
 def test_every_cause_has_a_remedy_and_no_step_comes_twice(tmp_path: Path) -> None:
