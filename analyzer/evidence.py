@@ -45,6 +45,10 @@ NAMES: Mapping[str, str] = {
     "rss_bytes": "resident memory",
 }
 _COUNTED = {"pids_cgroup": "pids_limit_hits", "cgroup_memory": "oom_kills"}
+_SEES_EVERY_LEVEL = {
+    "pids_limit_hits": "sees_every_pids_level",
+    "oom_kills": "sees_every_memory_level",
+}
 _CONSUMED = frozenset({"max_map_count", "nproc", "pids_cgroup", "open_files"})
 """Ceilings that a use at the limit proves; memory does not: page cache fills a cgroup's as a rule."""
 _REFUSED_FORK = frozenset({"python_errno_11", "shell_fork", "nginx_fork"})
@@ -123,12 +127,14 @@ def _rise(cause: str, process: Process, words: str) -> Iterator[Word]:
 
 def _counts(name: str, process: Process) -> tuple[int | None, int | None, bool]:
     """Return the counter before, after, and whether after is after the death with every level seen."""
-    last = process.last_reading
     facts = process.exit.facts if process.exit is not None else {}
+    before, after = facts.get(f"{name}_before"), facts.get(name)
     first = process.first_readings.get(facts.get("cgroup"))
-    if first is not None and isinstance(facts.get(name), int):
-        is_whole = facts.get("sees_every_level") is True
-        return getattr(first, name), facts[name], is_whole
+    if name == "pids_limit_hits" and first is not None and first.pids_limit_hits is not None:
+        before = first.pids_limit_hits  # it saw the cgroup earlier than the runner did
+    if isinstance(before, int) and isinstance(after, int):
+        return before, after, facts.get(_SEES_EVERY_LEVEL[name]) is True
+    last = process.last_reading
     if last is None:
         return None, None, False
     return getattr(process.first_readings[last.cgroup], name), getattr(last, name), False
@@ -178,9 +184,10 @@ def limit_words(cause: str, process: Process) -> Iterator[Word]:
     if limit is not LimitState.UNLIMITED:
         return
     facts = process.exit.facts if process.exit is not None else {}
-    is_sure = cause in {"nproc", "address_space"} or facts.get("sees_every_level") is True
+    level = _SEES_EVERY_LEVEL.get(_COUNTED.get(cause, ""), "")
+    is_sure = cause in {"nproc", "address_space"} or facts.get(level) is True
     if is_sure:
-        yield Word("ruled out", "there is no such limit")
+        yield Word("ruled out", "this process has no such limit")
     else:
         yield Word("possible", "no limit in the cgroups that are visible from the process")
 
@@ -202,22 +209,22 @@ def usage_word(cause: str, process: Process) -> Word | None:
         return None
     number = _size if USED_BY_CEILING[cause].endswith("_bytes") else "{:,}".format
     numbers = f"{number(usage.current)} of {number(usage.limit)} ({usage.ratio:.0%})"
-    at_failure = _reading_at_failure(process)
-    if at_failure is not None and cause in _CONSUMED and _is_full(cause, at_failure):
-        seconds = process.exit.time - at_failure.time if process.exit else 0.0
+    seconds = _seconds_before_end(cause, process)
+    if seconds is not None and cause in _CONSUMED and _is_full(cause, process.fullest[cause]):
         return Word("certain", f"at the limit: {numbers}, read {seconds:.1f} s before the end")
     if usage.ratio >= NEARLY_FULL:
         return Word("likely", f"nearly full at its peak: {numbers}")
     label = process.crash.last_label if process.crash else None
-    stale = "" if label is None or at_failure else f"; the last reading is at {label!r}"
+    stale = "" if label is None or seconds is not None else f"; the last reading is at {label!r}"
     return Word("possible", f"peak {numbers}{stale}")
 
 
-def _reading_at_failure(process: Process) -> Reading | None:
-    last, end = process.last_reading, process.exit
-    if last is None or end is None or not 0 <= end.time - last.time <= AT_FAILURE_SECONDS:
+def _seconds_before_end(cause: str, process: Process) -> float | None:
+    """Return how long before the end its fullest reading was, where that is at the failure."""
+    fullest, end = process.fullest.get(cause), process.exit
+    if fullest is None or end is None or not 0 <= end.time - fullest.time <= AT_FAILURE_SECONDS:
         return None
-    return last
+    return end.time - fullest.time
 
 
 def _is_full(cause: str, reading: Reading) -> bool:

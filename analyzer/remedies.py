@@ -205,5 +205,8 @@ def remedies(
 
 
 def without_repeats(found: Iterable[Remedy]) -> tuple[Remedy, ...]:
-    """Keep the first of each step."""
-    return tuple({remedy.text: remedy for remedy in reversed(list(found))}.values())[::-1]
+    """Keep the first of each step, in their order."""
+    unique: dict[str, Remedy] = {}
+    for remedy in found:
+        unique.setdefault(remedy.text, remedy)
+    return tuple(unique.values())

@@ -264,11 +264,17 @@ TASK_SIGNATURES: tuple[Signature, ...] = (
         causes=TASKS,
     ),
     #     self.pid = os.fork()      self.pid = _fork_exec(      self.pid = _posixsubprocess.fork_exec(
-    Signature(
-        name="fork_frame",
-        literal="fork",
-        pattern=re.compile(r"\bos\.fork\(\)|\b_?fork_exec\("),
-        is_frame=True,
+    #   File "/usr/lib/python3.11/subprocess.py", line 1955, in _execute_child
+    *(
+        Signature(
+            name="fork_frame",
+            literal=literal,
+            pattern=re.compile(
+                r"\bos\.fork\(\)|\b_?fork_exec\(|popen_fork\.py|\bin _execute_child\b"
+            ),
+            is_frame=True,
+        )
+        for literal in ("fork", "in _execute_child")
     ),
     Signature(
         name="traceback",

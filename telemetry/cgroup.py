@@ -181,6 +181,20 @@ class ControllerUsage:
     """Whether cgroups above the mount exist whose limits cannot be seen from here."""
 
 
+@dataclass(frozen=True, slots=True)
+class LastWords:
+    """What a controller says of a process's cgroup once the process is gone."""
+
+    own_folder: str | None
+    before: int | None
+    """The counter when the process was first seen in this cgroup."""
+    after: int | None
+    peak: int | None
+    """The highest usage of the level with the lowest limit; None where no level has one."""
+    sees_every_level: bool
+    """Whether no ancestor is hidden, so that a counter that stayed proves that no limit was hit."""
+
+
 class Level:
     """One cgroup's files of one controller, held open."""
 
@@ -252,6 +266,7 @@ class Controller:
         self._levels: tuple[Level, ...] = ()
         self._is_real_root = False
         self._own_folder: str | None = None
+        self._first_events: dict[str, int | None] = {}
 
     def read(self) -> ControllerUsage:
         """Read every visible level and return the one with the least headroom.
@@ -264,6 +279,8 @@ class Controller:
         readable = [(level, usage) for level in self._levels if (usage := level.usage())]
         events = self._hits()
         own = self._own_folder
+        if own is not None:
+            self._first_events.setdefault(own, events)
         hidden = bool(self._levels) and not self._is_real_root
         if not readable:
             # At the real root there is no file because there is no limit; elsewhere one may hide.
@@ -298,6 +315,31 @@ class Controller:
             return sum(local)
         counts = (level.events() for level in self._levels)
         return next((count for count in counts if count is not None), None)
+
+    def last_words(self) -> LastWords | None:
+        """Read the peak and the counter of the cgroup where the process was last seen.
+
+        It may be gone by now: the files are held open. None where it was never seen.
+        """
+        if self._seen is None:
+            return None
+        own = self._own_folder
+        return LastWords(
+            own_folder=own,
+            before=None if own is None else self._first_events.get(own),
+            after=self._hits(),
+            peak=self._tightest_peak(),
+            sees_every_level=self._is_real_root,
+        )
+
+    def _tightest_peak(self) -> int | None:
+        """Read the peak of the level with the lowest limit: the process's own use is gone by now."""
+        limited = [
+            (usage.limit, level.peak())
+            for level in self._levels
+            if (usage := level.usage()) is not None and isinstance(usage.limit, int)
+        ]
+        return min(limited, key=lambda pair: pair[0])[1] if limited else None
 
     def close(self) -> None:
         """Give every descriptor back."""

@@ -66,6 +66,29 @@ class Reader:
         self._files.hold()
         self.read(in_full=False)
 
+    def last_words(self) -> dict[str, int | str | bool]:
+        """Return what its cgroups say once the process is gone; what nobody knows is left out.
+
+        Each counter stands beside what it was when the process was first seen in that cgroup.
+        """
+        facts: dict[str, int | str | bool | None] = {}
+        pids, memory = self._pids.last_words(), self._memory.last_words()
+        if pids is not None:
+            facts |= {
+                "cgroup": pids.own_folder,
+                "pids_limit_hits_before": pids.before,
+                "pids_limit_hits": pids.after,
+                "sees_every_pids_level": pids.sees_every_level,
+            }
+        if memory is not None:
+            facts |= {
+                "oom_kills_before": memory.before,
+                "oom_kills": memory.after,
+                "cgroup_memory_peak_bytes": memory.peak,
+                "sees_every_memory_level": memory.sees_every_level,
+            }
+        return {name: fact for name, fact in facts.items() if fact is not None}
+
     def close(self) -> None:
         """Give every descriptor back."""
         for files in (self._files, self._pids, self._memory, self._pressure):

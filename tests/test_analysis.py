@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import random
 import shutil
 import threading
 from dataclasses import replace
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from analyzer import analyze
+from analyzer.growth import FLOORS, RESOURCES, judge
 from analyzer.log_table import Process, read_log
 from telemetry.errors import InputError
 from telemetry.journal import Event, JournalWriter
@@ -360,3 +362,38 @@ def test_what_a_fold_left_behind_is_named(tmp_path: Path) -> None:
         (2, {"tf_Compute": 8}),
         (3, {"tf_Compute": 8, "x": 1}),
     ]
+
+
+def test_two_ranks_interleaved_in_one_log_do_not_grow() -> None:
+    """The same labels twice, at two levels, in an order that changes."""
+    line = "[THREADS] Fold {}/8 {}: proc={}, cgroup=9/7680, maps={}/65530, rss=620MB\n"
+    for seed in range(40):
+        chance, text = random.Random(seed), ""
+        for fold in range(1, 9):
+            for stage, more in (("START", 0), ("after fit", 200), ("AFTER CLEANUP", 20)):
+                ranks = [line.format(fold, stage, n + more // 20, 60 * n + more) for n in (36, 52)]
+                chance.shuffle(ranks)
+                text += "".join(ranks)
+        verdicts = {
+            judge(process.series(name), floor=FLOORS[name], folds_planned=8).verdict
+            for process in processes(text)
+            for name in RESOURCES
+        }
+        assert verdicts <= {"stable", "warm-up", "inconclusive"}
+
+
+def test_isolated_folds_of_real_size_in_one_log_never_grow() -> None:
+    """A process per fold, with the noise of real ones: the verdict is ok for every seed."""
+    stages = ("START", "after fit", "AFTER CLEANUP")
+    for seed in range(40):
+        chance, text = random.Random(seed), ""
+        for fold in range(1, 6):
+            text += "[THREADS] before TF import: proc=1, cgroup=2/7680, maps=53/65530, rss=9MB\n"
+            for number, stage in enumerate(stages):
+                maps, rss = (1850 + 40 * number, 620 + 100 * number)
+                text += (
+                    f"[THREADS] Fold {fold}/5 {stage}: proc={8 + 7 * number}, cgroup=9/7680,"
+                    f" maps={round(maps * chance.gauss(1, 0.01))}/65530,"
+                    f" rss={round(rss * chance.gauss(1, 0.02))}MB\n"
+                )
+        assert [process.folds for process in processes(text)] == [[1], [2], [3], [4], [5]]

@@ -149,7 +149,7 @@ class FoldProcess:
                     continue
         self._signal_group(signal.SIGKILL)
         ending = Ending.of(self._process.wait(), by_runner=by_runner)
-        facts: dict[str, int | str] = {"exit_code": ending.exit_code}
+        facts = {"exit_code": ending.exit_code, **self._reader.last_words()}
         if ending.signal is not None:
             facts |= {"signal": ending.signal}
         if by_runner:

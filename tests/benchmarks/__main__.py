@@ -67,6 +67,10 @@ def figures() -> list[Figure]:
     (loading,) = run("import_cost")
     found.append(Figure("import telemetry", loading["milliseconds"], "ms", 25))
     found.append(Figure("import telemetry", loading["megabytes"], "MB", 5))
+    for rate in run("growth_rates"):
+        wrong = max(rate["wrong"], rate.get("wrong_near_limit", 0)) * 100
+        kind = "missed" if rate["grows"] else "false alarms"
+        found.append(Figure(f"{kind}: {rate['kind']}", wrong, "%", rate["may_be"] * 100))
     (kills,) = run("kills")
     found.append(
         Figure(

@@ -1,0 +1,364 @@
+"""What is certain, likely, possible and ruled out, and why; how a record ends; what then helps."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from analyzer import analyze
+from analyzer.diagnosis import STANDINGS
+from analyzer.signatures import CAUSES
+from telemetry.journal import Event, JournalWriter
+from telemetry.reading import Limit, LimitState, Reading
+from tests.conftest import INCIDENT, RELEASED
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from analyzer.analysis import Analysis, Finding
+
+START = "[THREADS] Fold 1/1 START: proc=8, cgroup=20/7680, maps=900/65530, rss=700MB\n"
+THREAD = "RuntimeError: can't start new thread\n"
+
+
+def reading(at: float, stage: str | None = None, **more: Any) -> Reading:
+    limits: dict[str, Limit] = {
+        "pids_cgroup": 7680,
+        "max_map_count": 65530,
+        "cgroup_memory": 200 * 2**20,
+        "nproc": 4096,
+        "address_space": LimitState.UNLIMITED,
+        "threads_max": 30000,
+    } | more.pop("limits", {})
+    known: dict[str, Any] = {
+        "threads": 8,
+        "maps": 900,
+        "cgroup_pids": 20,
+        "cgroup": "/sys/fs/cgroup/job",
+    } | more
+    label = None if stage is None else f"Fold 1/1 {stage}"
+    return Reading(
+        time=at,
+        pid=7,
+        start_ticks=5,
+        label=label,
+        fold=1,
+        folds=1,
+        stage=stage,
+        limits=limits,
+        **known,
+    )
+
+
+def end(at: float = 5.0, **facts: Any) -> Event:
+    return Event(time=at, pid=7, name="exited", facts={"exit_code": 1} | facts)
+
+
+def run(tmp_path: Path, *records: Reading | Event, log: str = THREAD) -> Finding:
+    """Write a run directory of its own with these records and this log, and judge it."""
+    place = tmp_path / f"run-{len(os.listdir(tmp_path))}"
+    place.mkdir()
+    writer = JournalWriter(str(place / "journal.jsonl"))
+    for record in records:
+        writer.write(record)
+    writer.close()
+    (place / "output.log").write_text(START + log)
+    (found,) = analyze([str(place)]).findings
+    return found
+
+
+def logs(tmp_path: Path, *texts: str) -> Analysis:
+    for number, text in enumerate(texts):
+        (tmp_path / f"{number}.log").write_text(text)
+    return analyze([str(tmp_path / f"{number}.log") for number in range(len(texts))])
+
+
+def standing(found: Finding, cause: str) -> str:
+    return next(c.standing for c in found.causes if c.cause == cause)
+
+
+def evidence(found: Finding, cause: str) -> str:
+    return "; ".join(next(c.evidence for c in found.causes if c.cause == cause))
+
+
+def test_the_rebuilt_incident_is_told_honestly() -> None:
+    """No ceiling was near, the reading is a stage old, two resources grow, none is certain."""
+    (found,) = analyze([INCIDENT]).findings
+    assert [cause.standing for cause in found.causes] == ["possible"] * 8
+    assert found.causes[0].cause == "max_map_count"
+    assert "memory maps rise by 730 a fold; about 4,050 of 65,530 were to come" in evidence(
+        found, "max_map_count"
+    )
+    notes = " ".join(found.notes)
+    assert (
+        "no recorded ceiling was near: max_map_count 3,920 of 65,530, pids_cgroup 590 of 7,680"
+        in notes
+    )
+    assert "at 'Fold 3/3 after Stage 1 fit', a stage before 'after Stage 2 fit'" in notes
+    assert "memory maps rise by 730 a fold; resident memory rise by 550 MB a fold" in notes
+    steps = [step.command for step in found.remedies]
+    assert "foldwatch train --isolation process" in steps
+    assert any("between the labels" in step.text for step in found.remedies)
+
+
+def test_a_counter_that_stayed_rules_out_and_one_that_is_half_seen_does_not(tmp_path: Path) -> None:
+    """Read after the death, with every ancestor visible."""
+    seen: dict[str, Any] = {
+        "cgroup": "/sys/fs/cgroup/job",
+        "pids_limit_hits_before": 0,
+        "pids_limit_hits": 0,
+    }
+    before = reading(1, "START", pids_limit_hits=0)
+    found = run(tmp_path, before, end(**seen, sees_every_pids_level=True))
+    assert standing(found, "pids_cgroup") == "ruled out"
+    found = run(tmp_path, before, end(**seen, sees_every_pids_level=False))
+    assert standing(found, "pids_cgroup") == "possible"
+
+
+def test_a_counter_of_a_cgroup_that_was_never_seen_before_proves_nothing(tmp_path: Path) -> None:
+    """It may have stood there before."""
+    facts: dict[str, Any] = {
+        "cgroup": "/sys/fs/cgroup/other",
+        "pids_limit_hits": 3,
+        "sees_every_pids_level": True,
+    }
+    found = run(tmp_path, reading(1, "START", pids_limit_hits=0), end(**facts))
+    assert standing(found, "pids_cgroup") == "possible"
+
+
+@pytest.mark.parametrize(
+    ("peak", "limit", "cgroup", "host"),
+    [
+        (200 * 2**20, 200 * 2**20, "certain", "ruled out"),
+        (90 * 2**20, 200 * 2**20, "possible", "likely"),
+        (None, 200 * 2**20, "likely", "likely"),
+        (200 * 2**20, LimitState.UNLIMITED, "likely", "likely"),
+    ],
+)
+def test_a_kill_counts_in_the_cgroup_whatever_memory_ran_out(
+    tmp_path: Path, peak: int | None, limit: Limit, cgroup: str, host: str
+) -> None:
+    """Only a cgroup whose own limit was reached is the cause."""
+    facts: dict[str, Any] = {
+        "exit_code": 137,
+        "signal": "SIGKILL",
+        "oom_kills_before": 2,
+        "oom_kills": 3,
+    }
+    if peak is not None:
+        facts["cgroup_memory_peak_bytes"] = peak
+    first = reading(1, "START", limits={"cgroup_memory": limit}, oom_kills=2)
+    found = run(tmp_path, first, end(**facts), log="")
+    assert (standing(found, "cgroup_memory"), standing(found, "host_memory")) == (cgroup, host)
+
+
+def test_limits_that_are_none_or_do_not_bind_are_ruled_out(tmp_path: Path) -> None:
+    """Root is exempt from RLIMIT_NPROC, and there is no RLIMIT_AS."""
+    found = run(tmp_path, reading(1, "START", is_exempt_from_nproc=True), end())
+    assert "root, or a capability" in evidence(found, "nproc")
+    assert standing(found, "nproc") == standing(found, "address_space") == "ruled out"
+    assert standing(found, "threads_max") == "possible"
+
+
+def test_a_use_at_the_limit_is_certain_only_at_the_failure(tmp_path: Path) -> None:
+    """Seconds before the end that a runner saw; a minute before it is likely, and no more."""
+    full = reading(4.0, "full", maps=65530)
+    assert standing(run(tmp_path, full, end(5.0)), "max_map_count") == "certain"
+    assert standing(run(tmp_path, full, end(65.0)), "max_map_count") == "likely"
+    assert standing(run(tmp_path, full), "max_map_count") == "likely"
+
+
+def test_memory_at_its_limit_is_never_certain(tmp_path: Path) -> None:
+    """Page cache fills a memory cgroup as a rule."""
+    full = reading(4.0, "full", cgroup_memory_bytes=200 * 2**20)
+    found = run(tmp_path, full, end(5.0, exit_code=137, signal="SIGKILL"), log="")
+    assert standing(found, "cgroup_memory") == "likely"
+
+
+def test_a_kernel_line_of_another_process_is_likely_and_no_more(tmp_path: Path) -> None:
+    """A log may hold yesterday's; a container counts PIDs anew."""
+    line = "Memory cgroup out of memory: Killed process {} (python)\n"
+    killed = end(5.0, exit_code=137, signal="SIGKILL")
+    for pid, expected in ((7, "certain"), (4242, "likely")):
+        found = run(tmp_path, reading(1, "START"), killed, log=line.format(pid))
+        assert standing(found, "cgroup_memory") == expected
+    line = "cgroup: fork rejected by pids controller in /{}\n"
+    for name, expected in (("job", "certain"), ("else", "likely")):
+        found = run(tmp_path, reading(1, "START"), end(), log=line.format(name) + THREAD)
+        assert standing(found, "pids_cgroup") == expected
+
+
+def test_openblas_prints_a_limit_that_does_not_bind(tmp_path: Path) -> None:
+    """-1 and a million are none; a small one stays possible, and the contradiction is named."""
+    line = "OpenBLAS blas_thread_init: RLIMIT_NPROC {} current, {} max\n"
+    failed = "OpenBLAS blas_thread_init: pthread_create failed for thread 9 of 64: Erreur\n"
+    for soft, expected in ((-1, "ruled out"), (2067053, "ruled out"), (4096, "possible")):
+        (found,) = logs(tmp_path, START + failed + line.format(soft, soft)).findings
+        assert standing(found, "nproc") == expected
+        assert any("also where it does not bind" in note for note in found.notes)
+
+
+def test_fork_refused_as_well_means_tasks(tmp_path: Path) -> None:
+    """A want of memory or maps gives fork ENOMEM."""
+    (found,) = logs(tmp_path, START + THREAD + "-bash: fork: retry: No child processes\n").findings
+    for cause in ("max_map_count", "address_space", "cgroup_memory", "host_memory"):
+        assert standing(found, cause) == "ruled out"
+    assert standing(found, "pids_cgroup") == "possible"
+
+
+def test_memory_that_cannot_be_given_back_speaks_for_the_map_count(tmp_path: Path) -> None:
+    """Unmapping a part splits a mapping in two."""
+    text = (
+        START
+        + THREAD
+        + "LLVM ERROR: releaseMappedMemory failed with error: Cannot allocate memory\n"
+    )
+    (found,) = logs(tmp_path, text).findings
+    assert (found.causes[0].cause, found.causes[0].standing) == ("max_map_count", "likely")
+
+
+def test_a_forecast_counts_with_its_numbers(tmp_path: Path) -> None:
+    """The peak of the fold before, and a step more, would fill the limit."""
+    line = "[THREADS] Fold {}/9 {}: proc=8, cgroup=9/7680, maps={}/65530, rss=700MB\n"
+    text = "".join(
+        line.format(fold, stage, 15000 * fold + more)
+        for fold in (1, 2, 3, 4)
+        for stage, more in (("START", 0), ("after fit", 800))
+    ).rsplit("[THREADS]", 1)[0]
+    (found,) = logs(tmp_path, text + THREAD).findings
+    assert standing(found, "max_map_count") == "likely"
+    assert "about 60,800 of 65,530 were to come" in evidence(found, "max_map_count")
+
+
+def test_a_summary_follows_from_another_rank_s_failure(tmp_path: Path) -> None:
+    """The watchdog's timeout is a symptom where another process of the run failed first."""
+    (tmp_path / "run.json").write_text("{}")
+    for rank, line in enumerate(("Watchdog caught collective operation timeout\n", THREAD)):
+        folder = tmp_path / f"fold-{rank + 1}"
+        folder.mkdir()
+        writer = JournalWriter(str(folder / "journal.jsonl"))
+        writer.write(replace(reading(1, "START"), pid=40 + rank, fold=rank + 1))
+        writer.close()
+        (folder / "output.log").write_text(START + line)
+    analysis = analyze([str(tmp_path)])
+    first, second = analysis.findings
+    assert first.symptom_of is not None
+    assert first.symptom_of.startswith("python_new_thread")
+    assert second.symptom_of is None
+    assert analysis.root_cause is second
+    assert analyze([RELEASED]).root_cause is None
+
+
+def test_what_is_written_by_a_process_that_exits_with_0_is_no_crash(tmp_path: Path) -> None:
+    """It was handled, whatever it was."""
+    found = run(tmp_path, reading(1, "START"), end(exit_code=0))
+    assert found.process.crash is None
+    assert list(found.process.survived) == ["python_new_thread"]
+
+
+def test_workers_killed_as_the_run_ends_are_no_crash(tmp_path: Path) -> None:
+    """After the last fold; in the middle of one they are."""
+    killed = "RuntimeError: DataLoader worker (pid 42) is killed by signal: Killed.\n"
+    closing = START.replace("START", "AFTER CLEANUP")
+    through, within = logs(tmp_path, START + closing + killed, START + killed).findings
+    assert through.process.crash is None
+    assert within.process.crash is not None
+
+
+TWO = "".join(
+    START.replace("Fold 1/1 START", f"Fold {fold}/3 {stage}")
+    for fold in (1, 2)
+    for stage in ("START", "after model creation", "after fit")
+)
+
+
+@pytest.mark.parametrize("cut", [4, 5])
+def test_a_log_that_simply_stops_is_said_to_have_stopped(tmp_path: Path, cut: int) -> None:
+    """In the middle of a fold, by what an earlier fold went on to; no crash, and no exit code 3."""
+    lines = TWO.splitlines(keepends=True)
+    analysis = logs(tmp_path, "".join(lines[:cut]))
+    (found,) = analysis.findings
+    assert found.stopped is not None
+    assert "in the middle of fold 2 of 3" in found.stopped
+    assert "it still runs, or it was ended without a word" in found.stopped
+    assert analysis.verdict == "ok"
+    os.utime(tmp_path / "0.log", (0, time.time() - 7300))
+    (found,) = analyze([str(tmp_path / "0.log")]).findings
+    assert found.stopped is not None
+    assert "nothing was written for 2 hours, so it hangs or was ended" in found.stopped
+
+
+def test_what_is_through_or_between_folds_has_not_stopped(tmp_path: Path) -> None:
+    """Nor has a process whose end was seen, nor one of which nobody knows how a fold goes on."""
+    one = START.replace("START", "after model creation")
+    closing = START.replace("START", "AFTER CLEANUP")
+    no_fold = START.replace("Fold 1/1 START", "step")
+    for text in (TWO, START + closing, one, no_fold, START + THREAD):
+        (found,) = logs(tmp_path, text).findings
+        assert found.stopped is None, text
+    assert run(tmp_path, reading(1, "START"), end(exit_code=0), log="").stopped is None
+    assert [found.stopped for found in analyze([RELEASED]).findings] == [None]
+
+
+def test_a_process_of_a_run_that_stops_is_compared_with_the_others(tmp_path: Path) -> None:
+    """One process per fold: the others closed their folds with another stage."""
+    for fold, stages in (
+        (1, ("START", "after fit")),
+        (2, ("START", "after model")),
+        (3, ("START", "after fit")),
+    ):
+        folder = tmp_path / f"fold-{fold}"
+        folder.mkdir()
+        writer = JournalWriter(str(folder / "journal.jsonl"))
+        for at, stage in enumerate(stages):
+            writer.write(
+                replace(reading(at, stage), pid=fold, fold=fold, label=f"Fold {fold}/2 {stage}")
+            )
+        if fold == 1:
+            writer.write(replace(end(exit_code=0), pid=1))
+        writer.close()
+    first, second, third = analyze([str(tmp_path)]).findings
+    assert first.stopped is None
+    assert second.stopped is not None
+    assert third.stopped is None
+
+
+def test_every_cause_has_a_remedy_and_no_step_comes_twice(tmp_path: Path) -> None:
+    """Two or three steps each, all but for what is no limit."""
+    from analyzer.diagnosis import Cause
+    from analyzer.remedies import MOST, remedies
+
+    for cause in CAUSES:
+        for name in STANDINGS:
+            steps = remedies({}, {}, [Cause(cause, name, ())])
+            assert len(steps) == len({step.text for step in steps}) <= MOST + 1
+            if name in {"certain", "likely"} and cause != "not_a_limit":
+                assert any(step.target == cause for step in steps)
+    assert analyze([RELEASED]).remedies == ()
+    (found,) = logs(tmp_path, START + THREAD).findings
+    assert [step.text for step in found.remedies] == [
+        "record between the labels as well, and the counters after a death"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        (
+            "runtime: failed to create new OS thread (have 15 already; errno=11)",
+            "it counts its own",
+        ),
+        ("error: clone(2) failure; 28 (No space left on device)", "a want of PIDs and not of disk"),
+        ("libgcc_s.so.1 must be installed for pthread_exit to work", "installed as a rule"),
+        ("DataLoader worker (pid 4) is killed by signal: Bus error.", "a mapped data file"),
+        ("RuntimeError: Background workers died.\n" + THREAD, "the message before it counts"),
+    ],
+)
+def test_hints_that_mislead_are_named(tmp_path: Path, line: str, words: str) -> None:
+    """A library's own advice, against what the text really means."""
+    (found,) = logs(tmp_path, START + line + "\n").findings
+    assert any(words in note for note in found.notes), found.notes
