@@ -16,9 +16,10 @@ from analyzer.growth import FLOORS, RESOURCES, Growth, judge, judge_isolated
 from analyzer.sources import find_inputs, read_inputs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from analyzer.log_table import Process, Source
+    from analyzer.user_pattern import UserPattern
 
 NOT_RECORDED = Growth(verdict="inconclusive", reason="not recorded")
 
@@ -54,11 +55,20 @@ class Analysis:
         return "ok" if any(source.samples for source in self.sources) else "no samples"
 
 
-def analyze(paths: Iterable[str]) -> Analysis:
-    """Read logs, journals, directories or "-" and judge them. Raises InputError."""
+def analyze(
+    paths: Iterable[str],
+    *,
+    patterns: Sequence[UserPattern] = (),
+    tell: Callable[[int], None] | None = None,
+) -> Analysis:
+    """Read logs, journals, directories or "-" and judge them. Raises InputError.
+
+    ``patterns`` also take readings from lines that are not ``[THREADS]`` lines; ``tell`` is told now
+    and then how many bytes of logs are read.
+    """
     sources: list[Source] = []
     processes: list[Process] = []
-    for table in read_inputs(find_inputs(paths)):
+    for table in read_inputs(find_inputs(paths), patterns=patterns, tell=tell):
         sources += table.sources
         processes += table.processes
     groups: dict[str, list[Process]] = defaultdict(list)
@@ -108,7 +118,7 @@ def _judge(process: Process, resource: str) -> Growth:
 
 
 def _with_levels(growth: Growth, process: Process, resource: str) -> Growth:
-    values = [v for s in process.samples if (v := s.values.get(resource)) is not None]
+    values = process.samples.known(resource)
     limit = process.limit(resource)
     return replace(
         growth,
