@@ -166,7 +166,11 @@ class _Reading:
                 self._take_matches(block, at)
             if newline := content.rfind(b"\n", floor, at) + 1:
                 line_start = newline
-            if line_start == at and not (at == 0 and block.head) and (found := match(content, at, size)):
+            if (
+                line_start == at
+                and not (at == 0 and block.head)
+                and (found := match(content, at, size))
+            ):
                 self._plain.append(found.groups())
                 self._plain_at.append(at)
                 floor = found.end()

@@ -60,6 +60,7 @@ def _source_json(source: Source) -> dict[str, Any]:
         "lines": source.lines,
         "samples": source.samples,
         "skipped": [{"line": line.line, "reason": line.reason} for line in source.skipped],
+        "more_skipped": source.more_skipped,
     }
 
 
@@ -68,6 +69,7 @@ def _finding_json(finding: Finding) -> dict[str, Any]:
     return {
         "source": process.source,
         "pid": process.pid,
+        "rank": process.rank,
         "folds": process.folds,
         "folds_planned": process.folds_planned,
         "resources": {name: _growth_json(growth) for name, growth in finding.growth.items()},
@@ -139,8 +141,8 @@ def _source_text(source: Source) -> list[RenderableType]:
         Text(f"  line {skipped.line} skipped: {clean_label(skipped.reason)}")
         for skipped in source.skipped[:SKIPPED_SHOWN]
     ]
-    if (more := len(source.skipped) - SKIPPED_SHOWN) > 0:
-        parts.append(Text(f"  and {more:,} more skipped (all are in --json)"))
+    if (more := len(source.skipped) + source.more_skipped - SKIPPED_SHOWN) > 0:
+        parts.append(Text(f"  and {more:,} more skipped (--json lists them)"))
     return parts
 
 

@@ -9,6 +9,7 @@ of a process with several threads may find a lock held for ever, so there one pr
 from __future__ import annotations
 
 import contextlib
+import io
 import mmap
 import os
 import pickle
@@ -27,8 +28,6 @@ from analyzer.unwrapping import Joiner
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from io import BufferedReader
-
     from analyzer.user_pattern import UserPattern
 
 STANDARD_INPUT = "-"
@@ -217,7 +216,9 @@ def _read(
 ) -> Part | Unread:
     try:
         if stretch.path == STANDARD_INPUT:
-            return read_open(sys.stdin.buffer, patterns=patterns, advance=advance)
+            stdin = sys.stdin.buffer
+            assert isinstance(stdin, io.BufferedReader)  # noqa: S101 - what Python opens it as
+            return read_open(stdin, patterns=patterns, advance=advance)
         with open(stretch.path, "rb") as file:
             if stretch.offset:
                 file.seek(stretch.offset)
@@ -233,7 +234,7 @@ def _read(
 
 
 def read_open(
-    stream: BufferedReader,
+    stream: io.BufferedReader,
     *,
     limit_bytes: int | None = None,
     patterns: Sequence[UserPattern] = (),

@@ -31,11 +31,9 @@ _PREFIXES = (
     rf"{_STAMP} (?:stdout|stderr) [FP] ",
     r"\[pod/(?P<pod>[^\]\s]+)\] ?",
     # Loggers put their level in front of a bar; that is no service.
-    r"(?!(?i:trace|debug|info|success|warn(?:ing)?|error|critical|fatal)\b)"
-    r"(?P<service>[A-Za-z0-9][\w.-]{0,80}) *\| ",
+    r"(?!(?i:trace|debug|info|success|warn(?:ing)?|error|critical|fatal)\b)(?P<service>[A-Za-z0-9][\w.-]{0,80}) *\| ",
     # Only with its pid: what stands there in "12:00:00 ERROR RuntimeError: ..." is no program.
-    rf"(?:[A-Z][a-z]{{2}} [ \d]\d \d\d:\d\d:\d\d|{_STAMP}) "
-    r"[\w.-]{1,80} (?:kernel|(?P<ident>[\w./@-]{1,80}\[\d+\])): ",
+    rf"(?:[A-Z][a-z]{{2}} [ \d]\d \d\d:\d\d:\d\d|{_STAMP}) [\w.-]{{1,80}} (?:kernel|(?P<ident>[\w./@-]{{1,80}}\[\d+\])): ",
     rf"{_STAMP} ",
     rf"\[ *\d+\.\d{{6}}\] |\[{_CTIME}\] ?",
     r"\[(?P<rank>(?:default|rank)\d+)\]: ?",

@@ -1,11 +1,11 @@
-"""A user's own regular expression for logs without ``[THREADS]``: its named groups are the values.
+r"""A user's own regular expression for logs without ``[THREADS]``: its named groups are the values.
 
 Owns the groups (threads, rss with rss_unit, maps, cgroup_pids; fold, folds, epoch, label) and the
 units. The expression runs in RE2, whose time grows with the length of the log and with nothing
 else, so that none can hang. It must not know about files.
 
-    --pattern 'Current memory usage: (?P<rss>[\\d.,]+) MB'
-    --pattern 'epoch (?P<epoch>\\d+) .* threads=(?P<threads>\\d+)'
+    --pattern 'Current memory usage: (?P<rss>[\d.,]+) MB'
+    --pattern 'epoch (?P<epoch>\d+) .* threads=(?P<threads>\d+)'
 """
 
 from __future__ import annotations
@@ -68,21 +68,21 @@ class UserPattern:
         try:
             self._compiled = re2.compile(f"(?m){expression}".encode(), options)
         except re2.error as error:
-            why = error.args[0].decode("utf-8", "replace") if error.args else "broken"
+            why = str(error.args[0]).removesuffix(f": (?m){expression}") if error.args else "broken"
             raise InputError(f"--pattern {expression!r}: {why}") from error
-        names = set(self._compiled.groupindex)
-        if unknown := sorted(names - set(_RESOURCES) - set(_PLACES)):
+        names = {name.decode(): number for name, number in self._compiled.groupindex.items()}
+        if unknown := sorted(set(names) - set(_RESOURCES) - set(_PLACES)):
             raise InputError(
                 f"--pattern {expression!r}: no such group: {', '.join(unknown)}; "
                 f"there are {', '.join((*_RESOURCES, *_PLACES))}"
             )
-        if not names & set(_RESOURCES):
+        if not set(names) & set(_RESOURCES):
             raise InputError(
                 f"--pattern {expression!r}: name one value at least: (?P<rss>...), (?P<threads>...), "
                 "(?P<maps>...) or (?P<cgroup_pids>...)"
             )
         self._unit = parse_unit(unit)
-        self._names = names
+        self._groups = names
 
     def matches(self, block: Block) -> Iterator[tuple[int, Match | str]]:
         """Give offset and content of each match in ``block``; a str says why one is refused."""
@@ -97,13 +97,13 @@ class UserPattern:
     def _read(self, match: Any, content: bytes) -> Match:
         groups = {
             name: value.decode("utf-8", "replace")
-            for name in self._names
-            if (value := match.group(name)) is not None
+            for name, number in self._groups.items()
+            if (value := match.group(number)) is not None
         }
         values: dict[str, int] = {}
         for name in _RESOURCES.keys() & groups.keys():
             if name == "rss":
-                end = match.end("rss")
+                end = match.end(self._groups["rss"])
                 behind = content[end : end + 8].decode("utf-8", "replace")
                 values["rss_bytes"] = self._rss(groups, behind)
             else:

@@ -23,8 +23,7 @@ STAGES = (
     "after Stage 2 fit",
     "AFTER CLEANUP",
 )
-FOLDS = 10_000
-"""Named by the labels; so many that the biggest log goes through them once."""
+FOLDS = 5
 
 
 def drawn_epochs(numbers: random.Random) -> list[bytes]:
