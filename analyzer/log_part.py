@@ -233,7 +233,7 @@ class _Reading:
                     return
                 start = max(content.rfind(b"\n", at, hits[index]) + 1, at)
             end = content.find(b"\n", start, block.size)
-            end = block.size if end < 0 else end
+            end = block.cut if end < 0 else end
             yield start, end
             at = end + 1
 

@@ -104,6 +104,7 @@ class Blocks:
             taken = self._fill(kept)
             size = kept + taken
             if size == 0:
+                self.lines += bool(head)  # the end of the last line was a redraw's
                 return
             cut = size if taken == 0 else self._cut(kept, size)
             if cut == 0:

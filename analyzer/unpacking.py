@@ -35,7 +35,7 @@ class Packing:
 
 
 PACKINGS = (
-    Packing("gzip", b"\x1f\x8b", gzip.GzipFile),
+    Packing("gzip", b"\x1f\x8b", gzip.open),
     Packing("bzip2", b"BZh", bz2.BZ2File),
     Packing("xz", b"\xfd7zXZ\x00", lzma.LZMAFile),
     Packing("zstd", b"\x28\xb5\x2f\xfd", zstd.ZstdFile),
