@@ -16,7 +16,7 @@ from analyzer.signatures import CAUSES_OF_SIGNAL, Crash
 from analyzer.stretches import read_open
 from telemetry.errors import InputError
 from telemetry.journal import Event, JournalFollower, SkippedLine
-from telemetry.reading import LimitState, Reading
+from telemetry.reading import Reading
 from telemetry.thread_log import Label, parse_label
 
 if TYPE_CHECKING:

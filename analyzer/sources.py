@@ -12,7 +12,6 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from analyzer.log_part import Part
 from analyzer.log_table import Source, Table, read_journal, table_of
 from analyzer.stretches import STANDARD_INPUT, Unread, processors, read_stretches, stretches
 from telemetry.errors import InputError
@@ -21,6 +20,7 @@ from telemetry.journal import FILE_NAME, SkippedLine
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from analyzer.log_part import Part
     from analyzer.user_pattern import UserPattern
 
 RUN_FILE = "run.json"

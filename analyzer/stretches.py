@@ -28,6 +28,7 @@ from analyzer.unwrapping import Joiner
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
     from analyzer.user_pattern import UserPattern
 
 STANDARD_INPUT = "-"

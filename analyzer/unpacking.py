@@ -57,6 +57,7 @@ class Unpacked(io.RawIOBase):
         self._name = packing.name
 
     def readable(self) -> bool:
+        """Always."""
         return True
 
     def readinto(self, buffer: Buffer, /) -> int:

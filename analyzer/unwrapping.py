@@ -1,9 +1,9 @@
-"""Takes off what a container runtime, a log collector or a launcher put around a line.
+r"""Takes off what a container runtime, a log collector or a launcher put around a line.
 
 Owns the prefixes, in both their senses: they are no part of the line, and some of them name the
 process that wrote it. It must not know what a line says.
 
-    {"log":"text\\n","stream":"stdout","time":"2026-11-24T08:15:30.123456789Z"}     docker json-file
+    {"log":"text\n","stream":"stdout","time":"2026-11-24T08:15:30.123456789Z"}     docker json-file
     2026-11-24T08:15:30.123456789Z stdout F text                                  Kubernetes CRI
     [pod/train-0/main] text                                                       kubectl logs --prefix
     web-1  | text                                                                 compose

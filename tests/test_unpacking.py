@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from tests.conftest import Outcome
 
-PACKERS = {
+PACKERS: dict[str, Callable[[bytes], bytes]] = {
     "gz": gzip.compress,
     "bz2": bz2.compress,
     "xz": lzma.compress,
