@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from analyzer import analyze, stretches
-from analyzer.log_part import Part
+from analyzer.log_part import Part, read_part
 from analyzer.stretches import Stretch, Unread, read_stretches
 from tests.conftest import INCIDENT, RETAINED
 
@@ -48,9 +48,8 @@ def test_a_log_in_stretches_says_what_it_says_in_one(log: str) -> None:
         parts = parts_in(log, workers)
         assert len(parts) == workers
         assert sum(part.lines for part in parts) == whole.lines
-        assert sum((list(part.columns["maps"]) for part in parts), []) == list(
-            whole.columns["maps"]
-        )
+        maps = [value for part in parts for value in part.columns["maps"]]
+        assert maps == list(whole.columns["maps"])
         assert sum(len(part.skipped) for part in parts) == len(whole.skipped)
 
 
@@ -78,12 +77,12 @@ def test_an_analysis_does_not_depend_on_the_cores(
 def test_what_a_killed_worker_left_is_read_again(log: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker that the kernel chose costs time, not readings."""
     (whole,) = parts_in(log, 1)
-    parent, read = os.getpid(), stretches.read_part
+    parent = os.getpid()
 
     def killed(*arguments: object, **options: object) -> Part:
         if os.getpid() != parent:
             os.kill(os.getpid(), signal.SIGKILL)
-        return read(*arguments, **options)  # type: ignore[arg-type] # passed on as they came
+        return read_part(*arguments, **options)  # type: ignore[arg-type] # passed on as they came
 
     monkeypatch.setattr(stretches, "read_part", killed)
     assert sum(len(part.line_of) for part in parts_in(log, 2)) == len(whole.line_of)

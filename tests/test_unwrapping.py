@@ -128,10 +128,11 @@ def test_lines_that_a_runtime_cut_are_joined(name: str, size: int, seed: int) ->
 
 def test_ranks_in_one_log_are_told_apart() -> None:
     """Two ranks and a pod each have their readings, and the crash is that of the rank that wrote it."""
-    lines = []
-    for fold in (1, 2, 3):
-        for rank in (0, 1):
-            lines.append(f"[rank{rank}]: " + LINE.format(fold, 8 + rank, 1851 + 900 * rank * fold))
+    lines = [
+        f"[rank{rank}]: " + LINE.format(fold, 8 + rank, 1851 + 900 * rank * fold)
+        for fold in (1, 2, 3)
+        for rank in (0, 1)
+    ]
     lines.append("[rank1]: RuntimeError: can't start new thread")
     lines.append("[rank0]: " + LINE.format(3, 8, 1851))
     processes = read_log("x", io.BytesIO("\n".join(lines).encode() + b"\n")).processes
