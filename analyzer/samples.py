@@ -80,6 +80,10 @@ class Samples(Sequence[Sample]):
             pools=self._pools.get(row),
         )
 
+    def with_pools(self) -> Iterator[Sample]:
+        """Give the readings that know the threads by pool: a journal's."""
+        return (self[row] for row in self._pools)
+
     def append(self, sample: Sample) -> None:
         """Take a reading with limits, a time and pools of its own."""
         row = len(self)

@@ -34,7 +34,7 @@ _PREFIXES = (
     r"(?!(?i:trace|debug|info|success|warn(?:ing)?|error|critical|fatal)\b)(?P<service>[A-Za-z0-9][\w.-]{0,80}) *\| ",
     # Only with its pid: what stands there in "12:00:00 ERROR RuntimeError: ..." is no program.
     rf"(?:[A-Z][a-z]{{2}} [ \d]\d \d\d:\d\d:\d\d|{_STAMP}) [\w.-]{{1,80}} (?:kernel|(?P<ident>[\w./@-]{{1,80}}\[\d+\])): ",
-    rf"{_STAMP} ",
+    rf"(?P<stamp>{_STAMP}) ",
     rf"\[ *\d+\.\d{{6}}\] |\[{_CTIME}\] ?",
     r"\[(?P<rank>(?:default|rank)\d+)\]: ?",
     rf"(?:{_CTIME})?\[(?P<mpi>\d+,\d+)\]<std(?:out|err|diag)> ?:? ?",
@@ -61,8 +61,12 @@ class Unwrapped:
 
 
 def unwrap(line: str) -> Unwrapped:
-    """Take every prefix off ``line``, one after another, however they are stacked."""
+    """Take every prefix off ``line``, one after another, however they are stacked.
+
+    A time stamp is only one where another prefix follows; else it is the program's own.
+    """
     names: list[str] = []
+    stamped: str | None = None
     for _ in range(8):
         if line.startswith(DOCKER_START):
             line = _docker_text(line)
@@ -70,9 +74,10 @@ def unwrap(line: str) -> Unwrapped:
         match = _PREFIX.match(line, 0, PREFIX_BYTES)
         if match is None:
             break
-        names += [name for name in match.groups() if name]
+        stamped = line if match["stamp"] else None
+        names += [name for name in match.groups() if name and stamped is None]
         line = line[match.end() :]
-    return Unwrapped(line, "/".join(names) or None)
+    return Unwrapped(line if stamped is None else stamped, "/".join(names) or None)
 
 
 def _docker_text(line: str) -> str:

@@ -157,7 +157,7 @@ def test_a_line_of_the_kernel_belongs_to_the_process_before_it() -> None:
     ("line", "text", "writer"),
     [
         ("[pod/a/b] [rank3]: x", "x", "a/b/rank3"),
-        ("2026-11-24 08:15:30,123 ERROR RuntimeError: y", "ERROR RuntimeError: y", None),
+        ("2026-11-24 08:15:30,123 ERROR E: y", "2026-11-24 08:15:30,123 ERROR E: y", None),
         ("RuntimeError: can't start new thread", "RuntimeError: can't start new thread", None),
         ("ERROR | RuntimeError: z", "ERROR | RuntimeError: z", None),
         ("INFO    | z", "INFO    | z", None),
