@@ -21,12 +21,13 @@ from analyzer.remedies import Remedy, remedies, without_repeats
 from analyzer.sources import find_inputs, read_inputs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     import pandas as pd
     from matplotlib.figure import Figure
 
     from analyzer.log_table import Process, Source
+    from analyzer.user_pattern import UserPattern
 
 NOT_RECORDED = Growth(verdict="inconclusive", reason="not recorded")
 
@@ -111,11 +112,20 @@ class Analysis:
         return html_report.as_notebook_cell(html_report.as_html(self))
 
 
-def analyze(paths: Iterable[str]) -> Analysis:
-    """Read logs, journals, directories or "-" and judge them. Raises InputError."""
+def analyze(
+    paths: Iterable[str],
+    *,
+    patterns: Sequence[UserPattern] = (),
+    tell: Callable[[int], None] | None = None,
+) -> Analysis:
+    """Read logs, journals, directories or "-" and judge them. Raises InputError.
+
+    ``patterns`` also take readings from lines that are not ``[THREADS]`` lines; ``tell`` is told now
+    and then how many bytes of logs are read.
+    """
     sources: list[Source] = []
     processes: list[Process] = []
-    for table in read_inputs(find_inputs(paths)):
+    for table in read_inputs(find_inputs(paths), patterns=patterns, tell=tell):
         sources += table.sources
         processes += table.processes
     groups: dict[str, list[Process]] = defaultdict(list)
@@ -129,10 +139,14 @@ def analyze(paths: Iterable[str]) -> Analysis:
 
 
 def _judge_group(processes: list[Process]) -> list[Finding]:
-    with_folds = [process for process in processes if process.folds]
-    is_isolated = len(with_folds) > 1 and all(len(p.folds) == 1 for p in with_folds)
+    by_rank: dict[str | None, list[Process]] = defaultdict(list)
+    for process in processes:
+        if process.folds:
+            by_rank[process.rank].append(process)
     findings = []
     for process in processes:
+        with_folds = by_rank[process.rank]
+        is_isolated = len(with_folds) > 1 and all(len(p.folds) == 1 for p in with_folds)
         if is_isolated and process.folds:
             judged = {name: _judge_isolated(with_folds, name) for name in RESOURCES}
         else:
@@ -219,7 +233,7 @@ def _judge(process: Process, resource: str) -> Growth:
 
 
 def _with_levels(growth: Growth, process: Process, resource: str) -> Growth:
-    values = [v for s in process.samples if (v := s.values.get(resource)) is not None]  # noqa: PD011 - a Sample, not a frame
+    values = process.samples.known(resource)
     limit = process.limit(resource)
     return replace(
         growth,

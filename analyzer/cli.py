@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from analyzer.analysis import analyze
+from analyzer.user_pattern import DEFAULT_UNIT, UserPattern
 from telemetry.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
     from analyzer.analysis import Analysis
     from analyzer.before_after import Comparison
     from analyzer.openmetrics import Export
@@ -20,6 +25,9 @@ if TYPE_CHECKING:
 FOUND = 3
 """Exit code where growth or a limit crash was found."""
 PLOTS = (".png", ".svg", ".pdf")
+
+PROGRESS_BYTES = 2**29
+"""Read in less time than it takes to look at a bar."""
 
 app = typer.Typer()
 
@@ -46,6 +54,17 @@ def analyze_command(  # noqa: PLR0913, PLR0917 - one argument for each option
             help="Hold PATH against this earlier log or run: did the fix help? The exit code is PATH's.",
         ),
     ] = None,
+    pattern: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="REGEX",
+            help="Read other lines too (RE2; repeatable): named groups threads, rss, rss_unit, maps, "
+            "cgroup_pids, fold, folds, epoch, label.",
+        ),
+    ] = None,
+    unit: Annotated[
+        str, typer.Option(metavar="UNIT", help="Of an rss that --pattern finds without one.")
+    ] = DEFAULT_UNIT,
     exit_zero: Annotated[
         bool, typer.Option("--exit-zero", help="Exit 0 also where growth or a crash is found.")
     ] = False,
@@ -57,15 +76,17 @@ def analyze_command(  # noqa: PLR0913, PLR0917 - one argument for each option
         raise InputError(f"{plot}: a plot is written as .png, .svg or .pdf")
     if compare == "-" and "-" in paths:
         raise InputError("-: standard input can be read once; name a file for one of the two")
-    analysis = analyze(paths)
-    comparison = None if compare is None else _compared(analysis, compare)
+    patterns = [UserPattern(expression, unit=unit) for expression in pattern or ()]
+    with _progress(paths) as tell:
+        analysis = analyze(paths, patterns=patterns, tell=tell)
+    comparison = None if compare is None else _compared(analysis, compare, patterns)
     _write_files(analysis, comparison, html=html, plot=plot)
     if as_json:
         _print_json(analysis, comparison)
     else:
         _print_text(analysis, comparison)
     if analysis.verdict == "no samples":
-        skipped = sum(len(source.skipped) for source in analysis.sources)
+        skipped = sum(source.skipped_count for source in analysis.sources)
         found = f"{skipped} could not be read" if skipped else "no [THREADS] line was found"
         typer.echo(f"foldwatch: {found}, so growth cannot be judged", err=True)
     if analysis.verdict in {"crashed", "critical", "growing"} and not exit_zero:
@@ -98,10 +119,26 @@ def export_command(
     typer.echo(_export_words(export, openmetrics, step), err=True)
 
 
-def _compared(analysis: Analysis, other: str) -> Comparison:
+@contextlib.contextmanager
+def _progress(paths: Sequence[str]) -> Iterator[Callable[[int], None] | None]:
+    """Show how much of big files is read, on a terminal. No thread: the reading forks."""
+    total = sum(os.path.getsize(path) for path in paths if os.path.isfile(path))
+    if total < PROGRESS_BYTES or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console  # noqa: PLC0415 - only a big log on a terminal needs it
+    from rich.progress import Progress  # noqa: PLC0415 - see above
+
+    console = Console(stderr=True)
+    with Progress(console=console, auto_refresh=False, transient=True) as progress:
+        task = progress.add_task("reading", total=total)
+        yield lambda done: progress.update(task, completed=done, refresh=True)
+
+
+def _compared(analysis: Analysis, other: str, patterns: Sequence[UserPattern]) -> Comparison:
     from analyzer.before_after import compare  # noqa: PLC0415 - see `export_command`
 
-    return compare(analyze([other]), analysis)
+    return compare(analyze([other], patterns=patterns), analysis)
 
 
 def _write_files(

@@ -30,6 +30,7 @@ def _source_json(source: Source) -> dict[str, Any]:
         "lines": source.lines,
         "samples": source.samples,
         "skipped": [{"line": line.line, "reason": line.reason} for line in source.skipped],
+        "more_skipped": source.more_skipped,
     }
 
 
@@ -38,7 +39,7 @@ def _finding_json(finding: Finding) -> dict[str, Any]:
     return {
         "source": process.source,
         "pid": process.pid,
-        "rank": getattr(process, "rank", None),
+        "rank": process.rank,
         "folds": process.folds,
         "folds_planned": process.folds_planned,
         "resources": {name: growth_json(growth) for name, growth in finding.growth.items()},

@@ -5,20 +5,27 @@ Owns what one process's table is and where one process ends and the next begins.
 
 from __future__ import annotations
 
+import io
+from array import array
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, BinaryIO
 
-from analyzer.log_text import LineSearch, TextLine
-from analyzer.signatures import CAUSES_OF_SIGNAL, LITERALS, Crash, find_crash, in_its_frame
+from analyzer.samples import ABSENT, COLUMNS, Head, Sample, Samples
+from analyzer.signatures import CAUSES_OF_SIGNAL, Crash, in_its_frame
+from analyzer.stretches import read_open
 from telemetry.errors import InputError
 from telemetry.journal import Event, JournalFollower, SkippedLine
-from telemetry.reading import USED_BY_CEILING, LimitState, Reading, Usage, latest_known
-from telemetry.thread_log import MARKER, Label, ThreadLine, parse_label, parse_line
+from telemetry.reading import USED_BY_CEILING, Reading, latest_known
+from telemetry.thread_log import Label, parse_label
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Container, Mapping, Sequence
 
+    from analyzer.log_part import Heading, Part
     from telemetry.reading import Limit
+
+__all__ = ["CEILING_OF", "Process", "Sample", "Source", "Table", "read_journal", "read_log"]
 
 CEILING_OF: Mapping[str, str] = {
     "cgroup_pids": "pids_cgroup",
@@ -26,21 +33,6 @@ CEILING_OF: Mapping[str, str] = {
     "rss_bytes": "cgroup_memory",
 }
 """The ceiling that limits a resource; the threads of one process have none of their own."""
-
-NEEDLES = (MARKER.encode(), *(literal.encode() for literal in LITERALS))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sample:
-    """One labelled reading; ``values`` and ``limits`` by the names of RESOURCES."""
-
-    line: int
-    time: float | None
-    label: Label
-    values: Mapping[str, int | None]
-    limits: Mapping[str, Limit]
-    pools: Mapping[str, int] | None = None
-    """Threads by pool; None for a text log."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -51,7 +43,9 @@ class Process:
     group: str
     """What it belongs to: the run directory, or the source itself."""
     pid: int | None = None
-    samples: list[Sample] = field(default_factory=list)
+    rank: str | None = None
+    """Which of several it is, where their lines are in one log: a pod, a rank, an actor."""
+    samples: Samples = field(default_factory=Samples)
     peaks: dict[str, int] = field(default_factory=dict)
     """The highest value of each resource, labelled or between labels."""
     signs: dict[str, Crash] = field(default_factory=dict)
@@ -72,12 +66,14 @@ class Process:
     @property
     def folds(self) -> list[int]:
         """The folds that its labels name."""
-        return sorted({s.label.fold for s in self.samples if s.label.fold is not None})
+        return sorted({label.fold for label in self.samples.labels() if label.fold is not None})
 
     @property
     def folds_planned(self) -> int | None:
-        """N of the last ``Fold K/N``."""
-        return next((s.label.folds for s in reversed(self.samples) if s.label.folds), None)
+        """N of the last ``Fold K/N`` that is new."""
+        return next(
+            (label.folds for label in reversed([*self.samples.labels()]) if label.folds), None
+        )
 
     @property
     def crash(self) -> Crash | None:
@@ -100,29 +96,24 @@ class Process:
 
     def limit(self, resource: str) -> Limit:
         """Return the last known limit of ``resource``."""
-        for sample in reversed(self.samples):
-            limit = sample.limits.get(resource, LimitState.INVISIBLE)
-            if limit is not LimitState.INVISIBLE:
-                return limit
-        return LimitState.INVISIBLE
+        return self.samples.limit(resource)
 
     def series(self, resource: str) -> dict[str, dict[int, float]]:
         """Return, by stage, the last value of ``resource`` in each fold."""
-        found: dict[str, dict[int, float]] = {}
-        for sample in self.samples:
-            value, fold = sample.values.get(resource), sample.label.fold
-            if value is not None and fold is not None:
-                found.setdefault(sample.label.stage, {})[fold] = value
-        return found
+        return self.samples.series(resource)
 
     def add(self, sample: Sample) -> None:
         """Take a labelled sample; what looked like a crash before it was none."""
-        self.survived |= {
-            name: sign for name, sign in self.signs.items() if not sign.names_its_cause
-        }
-        self.signs = {name: sign for name, sign in self.signs.items() if sign.names_its_cause}
+        self.outlive_signs()
         self.samples.append(sample)
         self.note_peaks(sample.values)
+
+    def outlive_signs(self) -> None:
+        """Take it that the process went on: what looked like a crash was none."""
+        if self.signs:
+            proven = {name: sign for name, sign in self.signs.items() if sign.names_its_cause}
+            self.survived |= {n: sign for n, sign in self.signs.items() if n not in proven}
+            self.signs = proven
 
     def note_peaks(self, values: Mapping[str, int | None]) -> None:
         """Take values that may be a new peak."""
@@ -139,6 +130,13 @@ class Source:
     lines: int = 0
     samples: int = 0
     skipped: list[SkippedLine] = field(default_factory=list)
+    more_skipped: int = 0
+    """Refused lines beyond those in ``skipped``, which would fill the memory."""
+
+    @property
+    def skipped_count(self) -> int:
+        """All refused lines."""
+        return len(self.skipped) + self.more_skipped
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,91 +148,188 @@ class Table:
 
 
 def read_log(path: str, stream: BinaryIO, *, group: str | None = None) -> Table:
-    """Read the ``[THREADS]`` lines and crash signatures of a text log.
+    """Read the ``[THREADS]`` lines and crash signatures of a text log, packed or not.
 
     Raises InputError for an empty file and for a binary one with nothing in it that is of a log.
     """
+    return table_of(path, [read_open(io.BufferedReader(stream))], group=group)  # type: ignore[arg-type] # needs readinto only
+
+
+def table_of(path: str, parts: Sequence[Part], *, group: str | None = None) -> Table:
+    """Put the parts of one log together. Raises InputError as `read_log` does."""
     source = Source(path=path)
-    processes: list[Process] = []
-    search = LineSearch(stream, NEEDLES)
-    for line in search:
-        if MARKER not in line.text:
-            if crash := find_crash(line.text, line=line.number):
-                if not processes:
-                    processes.append(Process(source=path, group=group or path))
-                processes[-1].note_sign(crash)
-            continue
-        for parsed in _parse_all(line, source):
-            sample = _line_sample(parsed, line.number, processes[-1] if processes else None)
-            if not processes or _begins_process(sample, processes[-1]):
-                processes.append(Process(source=path, group=group or path))
-                sample = _line_sample(parsed, line.number, None)
-            source.samples += 1
-            processes[-1].add(sample)
-    source.lines = search.lines
-    if search.size_bytes == 0:
-        raise InputError(f"{path}: the file is empty")
-    if search.has_nul and not processes and not source.skipped:
+    assembly = Assembly(source=path, group=group or path)
+    for part in parts:
+        assembly.take(part, lines_before=source.lines)
+        source.skipped += [
+            replace(skipped, line=skipped.line + source.lines) for skipped in part.skipped
+        ]
+        source.more_skipped += part.more_skipped
+        source.samples += len(part.line_of)
+        source.lines += part.lines
+    if not any(part.size_bytes for part in parts):
+        why = source.skipped[0].reason if source.skipped else "the file is empty"
+        raise InputError(f"{path}: {why}")
+    if any(part.has_nul for part in parts) and not (assembly.processes or source.skipped):
         raise InputError(f"{path}: a binary file, not a log")
-    return Table([source], processes)
+    return Table([source], assembly.finish())
 
 
-def _parse_all(line: TextLine, source: Source) -> Iterator[ThreadLine]:
-    """Parse each of the ``[THREADS]`` lines that two writers may have put into one."""
-    parts = line.text.split(MARKER)[1:]
-    for number, part in enumerate(parts, start=1):
-        try:
-            parsed = parse_line(MARKER + part)
-            if not line.is_whole and number == len(parts) and part.rstrip()[-1:].isdigit():
-                raise ValueError("the file ends inside this line")  # noqa: TRY301 - counted below like any other
-        except ValueError as error:
-            source.skipped.append(SkippedLine(line.number, str(error)))
-        else:
-            yield parsed
+FALL_OF_AN_END = 0.8
+"""What is left of its maps at the start of a new process, of those at the end of the one before."""
 
 
-def _line_sample(line: ThreadLine, number: int, process: Process | None) -> Sample:
-    previous = process.samples[-1].label if process and process.samples else None
-    maps = line.maps or Usage(None, LimitState.INVISIBLE)
-    return Sample(
-        line=number,
-        time=None,
-        label=parse_label(line.label, previous=previous),
-        values={
-            "threads": line.threads,
-            "cgroup_pids": line.cgroup.current,
-            "maps": maps.current,
-            "rss_bytes": line.rss_bytes,
-        },
-        limits={"cgroup_pids": line.cgroup.limit, "maps": maps.limit},
-    )
+class Assembly:
+    """Deals the readings of a log out to processes: by who wrote them, and by when one began anew."""
+
+    def __init__(self, *, source: str, group: str) -> None:
+        self.processes: list[Process] = []
+        self._source = source
+        self._group = group
+        self._lives: dict[str | None, _Life] = {}
+        self._latest: str | None = None
+
+    def take(self, part: Part, *, lines_before: int) -> None:
+        """Take a part of the log, which follows those before it."""
+        row = 0
+        for sign in part.signs:
+            self._take_rows(part, row, sign.row, lines_before)
+            row = sign.row
+            line = None if sign.crash.line is None else sign.crash.line + lines_before
+            self._whose(sign.writer).process.note_sign(replace(sign.crash, line=line))
+        self._take_rows(part, row, len(part.line_of), lines_before)
+
+    def finish(self) -> list[Process]:
+        """Return the processes, in the order in which they began."""
+        for process in self.processes:
+            peaks = {name: process.samples.peak(name) for name in COLUMNS}
+            process.note_peaks(peaks)
+        return self.processes
+
+    def _whose(self, writer: str | None) -> _Life:
+        """Return the life that a line of ``writer`` belongs to; one without a writer, to the latest."""
+        if writer is None and self._lives:
+            return self._lives.get(None) or self._lives[self._latest]
+        return self._lives.get(writer) or self._begin(writer)
+
+    def _begin(self, writer: str | None) -> _Life:
+        process = Process(source=self._source, group=self._group, rank=writer)
+        self.processes.append(process)
+        life = self._lives[writer] = _Life(process)
+        self._latest = writer
+        return life
+
+    def _take_rows(self, part: Part, start: int, end: int, lines_before: int) -> None:
+        suspects = _falls(part)
+        while start < end:
+            writer = self._latest = part.headings[part.heading_of[start]].writer
+            stop = _end_of_run(part, start, end)
+            life = self._lives.get(writer) or self._begin(writer)
+            life.process.outlive_signs()
+            start = life.extend(part, range(start, stop), lines_before, suspects)
+            if start < stop:
+                self._begin(writer)
 
 
-def _begins_process(sample: Sample, process: Process) -> bool:
-    """Whether ``sample`` is of a new process: an early label again, with start-up values again.
+def _end_of_run(part: Part, start: int, end: int) -> int:
+    """Return where the rows of another writer begin."""
+    if len({heading.writer for heading in part.headings}) == 1:
+        return end
+    writer = part.headings[part.heading_of[start]].writer
+    rows = range(start + 1, end)
+    return next((r for r in rows if part.headings[part.heading_of[r]].writer != writer), end)
 
-    Early labels are those before the first fold; where a log has none of them, a fold that comes
-    back. The counts must have fallen to about what they were at that label, so a label that a
-    script repeats in one process does not cut its series in two.
-    """
-    text, fold = sample.label.text, sample.label.fold
-    same = next((s for s in process.samples if s.label.text == text), None)
-    if same is None and sample.label.names_fold and fold is not None:
-        folds = process.folds
-        went_back = bool(folds) and fold < folds[-1]
-        return went_back and _has_fallen(sample, process.samples[0], process.samples[-1])
-    if same is None or (same.label.fold is not None and not sample.label.names_fold):
+
+def _falls(part: Part) -> Container[int]:
+    """Return the rows that a new process may begin with; they are looked at one by one."""
+    maps = part.columns["maps"]
+    if ABSENT in maps or len({heading.writer for heading in part.headings}) > 1:
+        return range(len(maps))
+    return {
+        row
+        for row, (before, now) in enumerate(pairwise(maps), start=1)
+        if now < FALL_OF_AN_END * before
+    } | {0}
+
+
+class _Life:
+    """A process in the making, and what tells that its rank has begun another."""
+
+    def __init__(self, process: Process) -> None:
+        self.process = process
+        self._samples = process.samples
+        self._first_rows: dict[str, int] = {}
+        """By text of the label, where it first came."""
+        self._heads: dict[tuple[int, int | None], int] = {}
+        """By heading in its part, and fold before it."""
+        self._part: Part | None = None
+        self._last: Label | None = None
+        self._highest_fold = 0
+
+    def extend(self, part: Part, rows: range, lines_before: int, suspects: Container[int]) -> int:
+        """Take rows; return the end of them, or the first that is of another process."""
+        if part is not self._part:
+            self._heads, self._part = {}, part
+        done, heads, known = rows.start, array("q"), self._samples.heads
+        fold = self._last.fold if self._last else None
+        for row in rows:
+            number = part.heading_of[row]
+            head = self._heads.get((number, fold))
+            if head is None or row in suspects or known[head].label.fold != fold:
+                self._add(part, range(done, row), heads, lines_before)
+                done, heads = row, array("q")
+                heading = part.headings[number]
+                if self._begins_anew(heading, [part.columns[name][row] for name in COLUMNS]):
+                    return row
+                if head is None:
+                    head = self._heads[number, fold] = self._new_head(heading)
+                self._last = known[head].label
+                fold = self._last.fold
+                self._highest_fold = max(self._highest_fold, fold or 0)
+                self._first_rows.setdefault(heading.text, len(self._samples))
+            heads.append(head)
+        self._add(part, range(done, rows.stop), heads, lines_before)
+        return rows.stop
+
+    def _add(self, part: Part, rows: range, heads: array[int], lines_before: int) -> None:
+        samples, taken = self._samples, slice(rows.start, rows.stop)
+        samples.head_of.extend(heads)
+        samples.lines.extend(line + lines_before for line in part.line_of[taken])
+        for name in COLUMNS:
+            samples.columns[name].extend(part.columns[name][taken])
+
+    def _new_head(self, heading: Heading) -> int:
+        label = heading.label or parse_label(heading.text, previous=self._last)
+        limits = {"cgroup_pids": heading.cgroup_limit, "maps": heading.maps_limit}
+        self._samples.heads.append(Head(label, limits))
+        return len(self._samples.heads) - 1
+
+    def _begins_anew(self, heading: Heading, values: Sequence[int]) -> bool:
+        """Whether a reading is the first of another process: a label comes back, and memory fell.
+
+        A restart repeats a label, or names a fold before the last one, and its counts are again
+        near the first. A training repeats labels too, every epoch, and its counts wander: where
+        the fold does not go back, only a fall by a fifth is the end of a process.
+        """
+        if self._last is None:
+            return False
+        label = heading.label or parse_label(heading.text)
+        goes_back = label.fold is not None and label.fold < self._highest_fold
+        first = self._first_rows.get(heading.text)
+        if first is None:
+            return goes_back and self._has_fallen(values, 0, 1.0)
+        began = self._samples.heads[self._samples.head_of[first]].label
+        if label.fold is None and began.fold is not None:
+            return False
+        return self._has_fallen(values, first, 1.0 if goes_back else FALL_OF_AN_END)
+
+    def _has_fallen(self, values: Sequence[int], first: int, share: float) -> bool:
+        """Whether maps (else rss, else threads) are near the ``first`` row's, and under the last."""
+        for name in ("maps", "rss_bytes", "threads"):
+            now, column = values[COLUMNS.index(name)], self._samples.columns[name]
+            if ABSENT not in (now, column[-1], column[first]):
+                return now < share * column[-1] and now <= 1.25 * column[first]
         return False
-    return _has_fallen(sample, same, process.samples[-1])
-
-
-def _has_fallen(sample: Sample, start: Sample, last: Sample) -> bool:
-    """Whether maps (else rss, else threads) are back within a quarter of ``start``, under ``last``."""
-    for name in ("maps", "rss_bytes", "threads"):
-        now, then, before = (s.values.get(name) for s in (sample, start, last))
-        if now is not None and then is not None and before is not None:
-            return now <= 1.25 * then and now < before
-    return False
 
 
 def read_journal(path: str, *, group: str | None = None) -> Table:

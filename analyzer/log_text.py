@@ -1,36 +1,36 @@
-"""From the bytes of a log to the few lines that matter, with their numbers.
+"""The bytes of a log, block by block, and what of them a terminal would show.
 
-Owns line ends (newline, and the carriage returns that progress bars redraw with), terminal escapes
-and broken encodings. Most of a training log is progress bars, so lines are not split one by one:
-blocks are searched for a handful of literals. It must not know what a line says.
+Owns line ends (newline, and the carriage returns and backspaces that progress bars redraw with),
+terminal escapes and broken encodings. Memory is bounded: one block, however long a line is. It must
+not know what a line says.
 """
 
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
+
+from ahocorasick_rs import BytesAhoCorasick
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from typing import BinaryIO
 
-BLOCK_BYTES = 2**20
-"""Read at a time; a line longer than this is cut, so that memory stays bounded."""
-
-
-@dataclass(frozen=True, slots=True)
-class TextLine:
-    """A line as a terminal would show it last: one segment between carriage returns, no escapes."""
-
-    number: int
-    """Line in the file, from 1, counted by newlines."""
-    text: str
-    is_whole: bool = True
-    """False for the last line of a file that does not end in a newline: it may be cut."""
-
+BLOCK_BYTES = 2**19
+"""Read at a time: what the second-level cache of a core holds."""
+OVERLAP_BYTES = 2**12
+"""Of a line longer than a block, read again with what follows it, so that nothing is cut in two."""
+HEAD_BYTES = 2**9
+"""Of a line's start, kept while the rest of it is read."""
 
 # CSI, OSC and two-character escape sequences: ECMA-48, section 5.4.
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
+_REDRAW = re.compile("[\r\n\b]+")
+_NEWLINES = BytesAhoCorasick([b"\n"])
+_SPARSE_BYTES = 256
+"""Per newline: from here on finding each one is faster than looking at every byte."""
 
 
 def strip_escapes(text: str) -> str:
@@ -38,62 +38,134 @@ def strip_escapes(text: str) -> str:
     return _ESCAPES.sub("", text) if "\x1b" in text else text
 
 
-class LineSearch:
-    """Finds the lines of a stream that hold one of ``needles``.
+def redraws(text: str) -> list[str]:
+    """Return what was drawn one after another in one line, by carriage returns or backspaces."""
+    return _REDRAW.split(text)
 
-    After iterating, ``lines`` counts all lines and ``has_nul`` says whether there was a NUL byte.
+
+@dataclass(slots=True, kw_only=True)
+class Block:
+    """A stretch of a log in memory: ``content[:size]``.
+
+    What begins before ``cut`` is this block's to read and reaches into the rest; what begins behind
+    it comes again with the next block. A reader may lower ``cut`` to the start of a line.
     """
 
-    def __init__(self, stream: BinaryIO, needles: Sequence[bytes]) -> None:
+    content: bytearray
+    size: int
+    cut: int
+    head: bytes
+    """The start of the line that the block continues; empty where it begins one."""
+    lines_before: int
+    newlines: Sequence[tuple[int, int, int]] | None
+    """Where each line before the cut ends, as the second of three; None where they are too many."""
+    is_last: bool
+
+    counted_to: int = 0
+    counted: int = 0
+    """Newlines before ``counted_to``, where they are not listed."""
+
+    def line_number(self, at: int) -> int:
+        """Return the number, from 1, of the line that holds offset ``at``; fast where those rise."""
+        if self.newlines is not None:
+            return self.lines_before + bisect_left(self.newlines, (0, at, at)) + 1
+        if at < self.counted_to:
+            self.counted_to = self.counted = 0
+        self.counted += self.content.count(b"\n", self.counted_to, at)
+        self.counted_to = at
+        return self.lines_before + self.counted + 1
+
+    def head_of(self, line_start: int) -> bytes:
+        """Return the beginning of the line that starts at ``line_start`` or goes on there."""
+        if line_start == 0 and self.head:
+            return self.head
+        return bytes(self.content[line_start : min(line_start + HEAD_BYTES, self.size)])
+
+
+class Blocks:
+    """Reads ``stream`` block by block; ``lines`` and ``size_bytes`` count what was read so far.
+
+    Reads ``limit_bytes`` at most where given. There is one buffer: a block is gone with the next.
+    """
+
+    def __init__(self, stream: BinaryIO, *, limit_bytes: int | None = None) -> None:
         self.lines = 0
-        self.has_nul = False
         self.size_bytes = 0
         self._stream = stream
-        self._needles = needles
+        self._left = limit_bytes
+        self._buffer = bytearray(BLOCK_BYTES)
+        self._is_sparse = True
 
-    def __iter__(self) -> Iterator[TextLine]:
-        """Give the matching lines in their order. Raises OSError."""
-        rest = b""
-        while block := self._stream.read(BLOCK_BYTES):
-            self.size_bytes += len(block)
-            self.has_nul = self.has_nul or b"\0" in block
-            block = rest + block
-            cut = block.rfind(b"\n") + 1
-            if cut == 0 and len(block) > BLOCK_BYTES:
-                cut = block.rfind(b"\r") + 1 or len(block)
-            rest = block[cut:]
-            block = block[:cut]
-            yield from self._matches(block)
-            self.lines += block.count(b"\n")
-        if rest:
-            yield from self._matches(rest, is_whole=False)
-            self.lines += 1
+    def __iter__(self) -> Iterator[Block]:
+        """Give the blocks in their order. Raises OSError."""
+        kept, head = 0, b""
+        buffer = self._buffer
+        while True:
+            taken = self._fill(kept)
+            size = kept + taken
+            if size == 0:
+                self.lines += bool(head)  # the end of the last line was a redraw's
+                return
+            cut = size if taken == 0 else self._cut(kept, size)
+            if cut == 0:
+                kept = size
+                continue
+            block = self._block(size, cut, head, is_last=taken == 0)
+            yield block
+            self._count(block)
+            if taken == 0:
+                self.lines += buffer[size - 1] != ord("\n")
+                return
+            head = self._next_head(block.cut, head)
+            kept = size - block.cut
+            buffer[:kept] = buffer[block.cut : size]
 
-    def _matches(self, block: bytes, *, is_whole: bool = True) -> Iterator[TextLine]:
-        spans = {start: end for needle in self._needles for start, end in _spans(block, needle)}
-        counted, number = 0, self.lines + 1
-        for start, end in sorted(spans.items()):
-            number += block.count(b"\n", counted, start)
-            counted = start
-            text = strip_escapes(block[start:end].decode("utf-8", "replace"))
-            yield TextLine(number, text, is_whole=is_whole or end < len(block))
+    def _fill(self, kept: int) -> int:
+        free = len(self._buffer) - kept
+        if self._left is not None:
+            free = min(free, self._left)
+        with memoryview(self._buffer) as view:
+            taken = self._stream.readinto(view[kept : kept + free]) if free else 0  # type: ignore[attr-defined] # every binary stream has it
+        if self._left is not None:
+            self._left -= taken
+        self.size_bytes += taken or 0
+        return taken or 0
 
+    def _cut(self, kept: int, size: int) -> int:
+        """Return where to stop reading; 0 where nothing is whole yet and there is room for more."""
+        if cut := self._buffer.rfind(b"\n", kept, size) + 1:
+            return cut
+        if cut := self._buffer.rfind(b"\n", 0, kept) + 1:
+            return cut
+        if size < len(self._buffer):
+            return 0
+        half = size // 2
+        return (self._buffer.rfind(b"\r", half, size) + 1) or max(half, size - OVERLAP_BYTES)
 
-def _spans(block: bytes, needle: bytes) -> Iterator[tuple[int, int]]:
-    """Give start and end of each segment that holds ``needle``.
+    def _block(self, size: int, cut: int, head: bytes, *, is_last: bool) -> Block:
+        newlines = None
+        if self._is_sparse:
+            with memoryview(self._buffer) as view:
+                newlines = _NEWLINES.find_matches_as_indexes(view[:cut])
+        return Block(
+            content=self._buffer,
+            size=size,
+            cut=cut,
+            head=head,
+            lines_before=self.lines,
+            newlines=newlines,
+            is_last=is_last,
+        )
 
-    Every search is bounded by the segment before it or by the line's end, so that a block without
-    line ends and one with nothing else cost the same.
-    """
-    floor, newline = 0, -1
-    at = block.find(needle)
-    while at >= 0:
-        if newline < at:
-            newline = block.find(b"\n", at)
-            newline = len(block) if newline < 0 else newline
-        start = max(block.rfind(b"\n", floor, at) + 1, floor)
-        start = max(block.rfind(b"\r", start, at) + 1, start)
-        redraw = block.find(b"\r", at, newline)
-        floor = newline if redraw < 0 else redraw
-        yield start, floor
-        at = block.find(needle, floor)
+    def _count(self, block: Block) -> None:
+        lines = block.line_number(block.cut) - block.lines_before - 1
+        self._is_sparse = block.cut >= lines * _SPARSE_BYTES
+        self.lines += lines
+
+    def _next_head(self, cut: int, head: bytes) -> bytes:
+        start = self._buffer.rfind(b"\n", 0, cut) + 1
+        if start == cut:
+            return b""
+        if start == 0 and head:
+            return head
+        return bytes(self._buffer[start : min(start + HEAD_BYTES, cut)])

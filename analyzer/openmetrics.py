@@ -174,7 +174,7 @@ def _add_reading(
 def _add_log(export: Export, found: Input, run: str, *, start: float | None, step: float) -> None:
     time, stages = start, set[str]()
     for table in read_inputs([found]):
-        export.skipped += sum(len(source.skipped) for source in table.sources)
+        export.skipped += sum(source.skipped_count for source in table.sources)
         for process in table.processes:
             for sample in process.samples:
                 if sample.time is None and time is None:
@@ -187,7 +187,7 @@ def _add_log(export: Export, found: Input, run: str, *, start: float | None, ste
                     time += step
                     export.made_times += 1
                 fold = "" if sample.label.fold is None else str(sample.label.fold)
-                labels = (run, "", fold, getattr(process, "rank", None) or "")
+                labels = (run, "", fold, process.rank or "")
                 _add_reading(export, reading, reading, labels, stages)
 
 

@@ -107,7 +107,7 @@ class Part:
 
 def rank(finding: Finding) -> str | None:
     """Return the rank of a process where its log tells several apart."""
-    return getattr(finding.process, "rank", None)
+    return finding.process.rank
 
 
 def ranges(numbers: Sequence[int]) -> str:

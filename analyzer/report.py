@@ -108,8 +108,8 @@ def _sources(sources: Sequence[Source]) -> Iterator[RenderableType]:
         yield Text(f"{path}: {source.lines:,} lines, {source.samples:,} samples")
         for skipped in source.skipped[:SKIPPED_SHOWN]:
             yield _indented(f"line {skipped.line} skipped: {say.safe(skipped.reason)}")
-        if (more := len(source.skipped) - SKIPPED_SHOWN) > 0:
-            yield _indented(f"and {more:,} more skipped (all are in --json)")
+        if (more := source.skipped_count - SKIPPED_SHOWN) > 0:
+            yield _indented(f"and {more:,} more skipped (--json lists them)")
     if len(sources) > SOURCES_SHOWN and (more := len(broken) - len(shown)) > 0:
         yield _indented(f"and {more:,} more files with skipped lines (all are in --json)")
 

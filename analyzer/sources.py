@@ -12,18 +12,24 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from analyzer.log_table import Source, Table, read_journal, read_log
+from analyzer.log_table import Source, Table, read_journal, table_of
+from analyzer.stretches import STANDARD_INPUT, Unread, processors, read_stretches, stretches
 from telemetry.errors import InputError
 from telemetry.journal import FILE_NAME, SkippedLine
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-STANDARD_INPUT = "-"
+    from analyzer.log_part import Part
+    from analyzer.user_pattern import UserPattern
+
 RUN_FILE = "run.json"
 OUTPUT_LOG = "output.log"
 _SET_ASIDE = re.compile(r"previous-\d+")
-LOG_SUFFIXES = (".log", ".txt", ".out", ".err")
+_LOG_NAME = re.compile(
+    r".*\.(?:log|txt|out|err)(?:[.-]\d{1,14})?(?:\.(?:gz|bz2|xz|zst))?", re.DOTALL
+)
+"""Also what logrotate makes of one: ``a.log.1``, ``a.log-20261124.gz``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +55,7 @@ def _inputs(path: str) -> list[Input]:
         found = list(_directory_inputs(path))
         if not found:
             raise InputError(
-                f"{path}: no {FILE_NAME} and no *{', *'.join(LOG_SUFFIXES)} in this directory"
+                f"{path}: no {FILE_NAME} and no *.log, *.txt, *.out, *.err in this directory"
             )
         return found
     try:
@@ -77,7 +83,7 @@ def _directory_inputs(top: str) -> Iterator[Input]:
             log = os.path.join(folder, OUTPUT_LOG) if OUTPUT_LOG in regular else None
             yield Input(group, journal, log, is_named=False)
         for name in sorted(regular):
-            if name.endswith(LOG_SUFFIXES) and not (journal and name == OUTPUT_LOG):
+            if _LOG_NAME.fullmatch(name) and not (journal and name == OUTPUT_LOG):
                 path = os.path.join(folder, name)
                 yield Input(path, log=path, is_named=False)
 
@@ -91,15 +97,22 @@ def _by_number(name: str) -> tuple[str, int]:
     return stem, int(name[len(stem) :][:18] or 0)
 
 
-def read_inputs(inputs: Sequence[Input]) -> list[Table]:
+def read_inputs(
+    inputs: Sequence[Input],
+    *,
+    patterns: Sequence[UserPattern] = (),
+    tell: Callable[[int], None] | None = None,
+) -> list[Table]:
     """Read every input. Raises InputError where a named one cannot be read, or none of them can.
 
-    One that a directory brought along and that cannot be read is a source with its reason.
+    One that a directory brought along and that cannot be read is a source with its reason. ``tell``
+    is told now and then how many bytes of logs are read.
     """
+    logs = _read_logs([found.log for found in inputs if found.log is not None], patterns, tell)
     tables, refused = [], []
     for found in inputs:
         try:
-            tables.append(_read(found))
+            tables.append(_table(found, logs))
         except InputError as error:
             if found.is_named:
                 raise
@@ -112,30 +125,56 @@ def read_inputs(inputs: Sequence[Input]) -> list[Table]:
     return tables
 
 
-def _read(found: Input) -> Table:
-    """Read the files of one input. Raises InputError where one cannot be read or holds no log.
+def _read_logs(
+    paths: Sequence[str],
+    patterns: Sequence[UserPattern],
+    tell: Callable[[int], None] | None,
+) -> dict[str, list[Part | Unread]]:
+    """Read all logs, in stretches that keep every core busy; by path."""
+    if STANDARD_INPUT in paths and sys.stdin is None:
+        raise InputError("standard input is closed")
+    workers = processors()
+    found: dict[str, list[Part | Unread]] = {}
+    wanted = []
+    for path in dict.fromkeys(paths):
+        found[path] = []
+        try:
+            wanted += stretches(path, workers=workers)
+        except OSError as error:
+            found[path].append(Unread(error))
+    parts = read_stretches(wanted, workers=workers, patterns=patterns, tell=tell)
+    for stretch, part in zip(wanted, parts, strict=True):
+        found[stretch.path].append(part)
+    return found
+
+
+def _table(found: Input, logs: Mapping[str, Sequence[Part | Unread]]) -> Table:
+    """Make the table of one input. Raises InputError where it cannot be read or holds no log.
 
     Beside a journal the log only says how it ended: its ``[THREADS]`` lines are the same readings.
     """
+    if found.journal is None:
+        return _log_table(found.log or STANDARD_INPUT, found.group, logs)
     try:
-        if found.journal is None:
-            return _read_log_file(found.log or STANDARD_INPUT, found.group)
         table = read_journal(found.journal, group=found.group)
-        if found.log is not None and os.path.getsize(found.log):
-            told = _read_log_file(found.log, found.group)
-            table.sources.extend(told.sources)
-            for process in table.processes[-1:]:
-                for other in told.processes:
-                    process.take_signs(other)
+        is_told = found.log is not None and os.path.getsize(found.log) > 0
     except OSError as error:
         raise InputError(f"{error.filename or found.group}: {error.strerror}") from error
+    if is_told and found.log is not None:
+        told = _log_table(found.log, found.group, logs)
+        table.sources.extend(told.sources)
+        for process in table.processes[-1:]:
+            for other in told.processes:
+                process.take_signs(other)
     return table
 
 
-def _read_log_file(path: str, group: str) -> Table:
-    if path == STANDARD_INPUT:
-        if sys.stdin is None:
-            raise InputError("standard input is closed")
-        return read_log("<standard input>", sys.stdin.buffer, group=group)
-    with open(path, "rb") as stream:
-        return read_log(path, stream, group=group)
+def _log_table(path: str, group: str, logs: Mapping[str, Sequence[Part | Unread]]) -> Table:
+    parts = []
+    for part in logs[path]:
+        if isinstance(part, Unread):
+            where = part.error.filename or path
+            raise InputError(f"{where}: {part.error.strerror}") from part.error
+        parts.append(part)
+    name = "<standard input>" if path == STANDARD_INPUT else path
+    return table_of(name, parts, group=group)

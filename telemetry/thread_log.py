@@ -121,7 +121,7 @@ def _usage(usage: Usage) -> str:
 # possessive, so that a pair that was cut is refused rather than read shorter than it was written.
 # What follows the last pair may be anything that cannot be a part of it: a progress bar, a quote.
 _LINE = re.compile(
-    r"\[THREADS\][ \t]+(?P<label>.*): proc=(?P<threads>\d{1,19}+|\?)"
+    r"\[THREADS\][ \t]++(?P<label>.*): proc=(?P<threads>\d{1,19}+|\?)"
     r", cgroup=(?P<pids>\d{1,19}+|\?)/(?P<pids_limit>\d{1,19}+|max|\?)"
     r"(?:, maps=(?P<maps>\d{1,19}+|\?)/(?P<maps_limit>\d{1,19}+|max|\?))?+"
     r"(?:, rss=(?:(?P<rss>\d{1,19}+(?:\.\d{1,19}+)?+) ?(?P<unit>[kKMG]i?B)|\?))?+"

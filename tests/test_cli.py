@@ -27,7 +27,9 @@ def test_the_incident_as_json(foldwatch: Foldwatch) -> None:
     assert (outcome.code, outcome.err) == (3, "")
     content = json.loads(outcome.out)
     assert (content["schema"], content["verdict"]) == (1, "crashed")
-    assert content["sources"] == [{"path": INCIDENT, "lines": 63, "samples": 45, "skipped": []}]
+    assert content["sources"] == [
+        {"path": INCIDENT, "lines": 63, "samples": 45, "skipped": [], "more_skipped": 0}
+    ]
     (process,) = content["processes"]
     assert (process["pid"], process["folds"], process["folds_planned"]) == (None, [1, 2, 3], 3)
     maps = process["resources"]["maps"]

@@ -1,80 +1,184 @@
-"""From bytes to the lines that matter."""
+"""From bytes to blocks, lines and redraws, and to the columns of a part."""
 
 from __future__ import annotations
 
 import io
-from typing import BinaryIO, cast
+import random
+import tracemalloc
+from typing import TYPE_CHECKING, cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from analyzer import log_text
-from analyzer.log_text import LineSearch, strip_escapes
+from analyzer.log_part import SKIPPED_KEPT, read_part
+from analyzer.log_table import read_log
+from analyzer.log_text import Blocks, redraws, strip_escapes
+from analyzer.needles import AT_ONCE, Needles, fewest
+from analyzer.signatures import SIGNATURES
+from telemetry.reading import LimitState, Usage
+from telemetry.thread_log import MARKER, ThreadLine, format_line, parse_line
 
-NEEDLE = b"[THREADS]"
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import BinaryIO
+
+LINE = "[THREADS] Fold 1/3 START: proc=8, cgroup=9/7680, maps=1851/65530, rss=620MB"
 
 
-def found(content: bytes) -> list[tuple[int, str]]:
-    return [(line.number, line.text) for line in LineSearch(io.BytesIO(content), [NEEDLE])]
+def lines_found(content: bytes) -> list[tuple[int, str]]:
+    """What is taken or refused, by line."""
+    (source,) = read_log("x", io.BytesIO(content)).sources
+    part = read_part(io.BytesIO(content), start=content[:99])
+    taken = [(line, "taken") for line in part.line_of]
+    assert len(taken) == source.samples
+    return sorted(taken + [(skipped.line, "refused") for skipped in source.skipped])
 
 
 def naive(content: bytes) -> list[tuple[int, str]]:
-    """What a loop over every line would find."""
-    return [
-        (number, part.decode("utf-8", "replace"))
-        for number, line in enumerate(content.split(b"\n"), start=1)
-        for part in line.split(b"\r")
-        if NEEDLE in part
-    ]
+    """What a loop over every line takes and refuses."""
+    found = []
+    for number, line in enumerate(content.decode("utf-8", "replace").split("\n"), start=1):
+        for drawn in redraws(line):
+            for part in drawn.split(MARKER)[1:]:
+                try:
+                    parse_line(MARKER + part)
+                except ValueError:
+                    found.append((number, "refused"))
+                else:
+                    found.append((number, "taken"))
+    return sorted(found)
+
+
+PIECES = [
+    LINE,
+    LINE[:40],
+    MARKER,
+    "\n",
+    "\n",
+    "\r",
+    "\r\n",
+    "\b\b",
+    "a",
+    "é",
+    " 23/23 ━━━ 0s ",
+    ", x=1",
+]
+
+
+@given(st.lists(st.sampled_from(PIECES), min_size=1), st.integers(0, 300))
+def test_the_search_finds_what_a_loop_over_lines_finds(parts: list[str], more: int) -> None:
+    """For any mixture of line ends, and wherever the blocks are cut, as long as a line fits one."""
+    content = "".join(parts).encode() + b"\n"
+    longest = max(len(line) for line in content.split(b"\n")) + 2
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(log_text, "BLOCK_BYTES", longest + more)
+        assert lines_found(content) == naive(content)
+
+
+counts = st.none() | st.integers(0, 10**12)
+usages = st.builds(Usage, counts, st.integers(1, 10**12) | st.just(LimitState.UNLIMITED))
 
 
 @given(
-    st.lists(st.sampled_from([NEEDLE, b"\n", b"\r", b"\r\n", b"a", b"\xff", b"bar", b" "])),
-    st.integers(1, 40),
+    st.text(
+        alphabet=st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1
+    ).filter(lambda label: MARKER not in label),
+    counts,
+    usages,
+    usages,
+    st.integers(0, 10**6),
 )
-def test_the_search_finds_what_a_loop_over_lines_finds(parts: list[bytes], block: int) -> None:
-    """For any mixture of line ends, and wherever the blocks are cut, as long as a line fits one."""
-    content = b"".join(parts)
-    lines = content.replace(b"\r", b"\n").split(b"\n")
-    block = max(block, *(len(line) + 2 for line in content.split(b"\n")), len(max(lines, key=len)))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(log_text, "BLOCK_BYTES", block)
-        assert found(content) == naive(content)
+def test_a_line_taken_by_its_bytes_says_what_the_grammar_says(
+    label: str, threads: int | None, cgroup: Usage, maps: Usage, megabytes: int
+) -> None:
+    """The fast way and `parse_line` agree on whatever `format_line` writes."""
+    written = format_line(
+        ThreadLine(
+            label=label, threads=threads, cgroup=cgroup, maps=maps, rss_bytes=megabytes * 2**20
+        )
+    )
+    (process,) = read_log("x", io.BytesIO(f"{written}\n".encode())).processes
+    (sample,) = process.samples
+    parsed = parse_line(written)
+    assert parsed.maps is not None
+    assert (sample.label.text, sample.values["threads"]) == (parsed.label, parsed.threads)
+    assert sample.values["cgroup_pids"] == parsed.cgroup.current
+    assert sample.limits == {"cgroup_pids": parsed.cgroup.limit, "maps": parsed.maps.limit}
+    assert (sample.values["maps"], sample.values["rss_bytes"]) == (
+        parsed.maps.current,
+        parsed.rss_bytes,
+    )
 
 
 def test_a_line_behind_a_progress_bar_is_found_alone() -> None:
-    """The bar ends in a carriage return."""
-    content = b"Epoch 1\n 1/23 [>..]\r 23/23 [==]\r[THREADS] a\r\nmore\n[THREADS] b"
-    search = LineSearch(io.BytesIO(content), [NEEDLE])
-    lines = list(search)
-    assert [(line.number, line.text, line.is_whole) for line in lines] == [
-        (2, "[THREADS] a", True),
-        (4, "[THREADS] b", False),
-    ]
-    assert search.lines == 4
+    """The bar ends in a carriage return, or in backspaces; the last line has no end."""
+    content = f"Epoch 1\n 1/23 [>..]\r23/23 [==]\b\b\b{LINE}\r\nmore\n{LINE}"
+    part = read_part(io.BytesIO(content.encode()), start=b"")
+    assert (list(part.line_of), part.lines) == ([2, 4], 4)
 
 
-def test_a_line_without_an_end_costs_bounded_memory() -> None:
-    """100 MB of progress bar without one newline, and of zeros without one line end at all."""
+class Endless(io.RawIOBase):
+    """``megabytes`` of one part over and over."""
 
-    class Endless(io.RawIOBase):
-        def __init__(self, part: bytes) -> None:
-            self.left, self.part = 100, part * (2**20 // len(part))
+    def __init__(self, part: bytes, megabytes: int) -> None:
+        self.left, self.part = megabytes, (part * (2**20 // len(part) + 1))[: 2**20]
 
-        def read(self, _size: int = -1) -> bytes:
-            self.left -= 1
-            return self.part if self.left >= 0 else b""
+    def readinto(self, buffer: bytearray | memoryview, /) -> int:  # type: ignore[override] # all that is asked
+        self.left -= 1
+        size = min(len(buffer), 2**20) if self.left >= 0 else 0
+        buffer[:size] = self.part[:size]
+        return size
 
-    import tracemalloc
 
-    for part in (b"23/23 [==]\r" * 5000 + b"[THREADS] a\r", b"\0"):
-        tracemalloc.start()
-        count = len(list(LineSearch(cast("BinaryIO", Endless(part)), [NEEDLE])))
-        peak = tracemalloc.get_traced_memory()[1]
-        tracemalloc.stop()
-        assert count > 1000 or part == b"\0"
-        assert peak < 20 * 2**20
+@pytest.mark.parametrize(
+    "part",
+    [
+        b"23/23 [==]\r" * 5000 + LINE.encode() + b"\r",
+        b"\0",
+        b"x",
+        b"[THREADS]",
+        b"[THREADS] " + b" " * 5000 + b": proc=",
+        b'{"log":"[THREADS] ',
+        b"can't start new thread ",
+    ],
+)
+def test_a_line_without_an_end_costs_bounded_memory(part: bytes) -> None:
+    """3 MB, six blocks, without a newline: bars, zeros, markers, a trap for backtracking."""
+    tracemalloc.start()
+    stream = cast("BinaryIO", Endless(part, 3))
+    found = read_part(stream, start=part[:99])
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 12 * 2**20, peak
+    assert found.lines == 1
+    assert len(found.skipped) <= SKIPPED_KEPT
+    if part.startswith(b"[THREADS]["):
+        assert len(found.skipped) + found.more_skipped > 3 * 10**5
+
+
+def test_a_line_longer_than_a_block_is_not_counted_twice() -> None:
+    """What stands where a block is cut is read once, whole."""
+    content = (LINE + " ").encode() * 20_000
+    found = read_part(io.BytesIO(content), start=b"")
+    assert len(content) > 2 * log_text.BLOCK_BYTES
+    assert (len(found.line_of), len(found.skipped)) == (20_000, 0)
+
+
+def test_line_numbers_count_newlines_where_lines_are_short_and_long() -> None:
+    """Both ways to count, and the change from one to the other."""
+    numbers = random.Random(1)
+    lines, marked = [], []
+    for number in range(1, 60_001):
+        if numbers.random() < 0.01:
+            marked.append(number)
+            lines.append(LINE)
+        else:
+            lines.append("x" * numbers.choice([0, 3, 9, 2000 if number > 40_000 else 30]))
+    part = read_part(io.BytesIO("\n".join(lines).encode()), start=b"")
+    assert (list(part.line_of), part.lines) == (marked, 60_000)
+    assert sum(1 for _ in Blocks(io.BytesIO("\n".join(lines).encode()))) > 10
 
 
 def test_escapes_are_removed() -> None:
@@ -82,3 +186,100 @@ def test_escapes_are_removed() -> None:
     assert (
         strip_escapes("\x1b[1m\x1b[32m[THREADS]\x1b[0m a\x1b]0;title\x07b\x1b[2K") == "[THREADS] ab"
     )
+
+
+def test_a_marker_hidden_in_a_window_title_is_counted() -> None:
+    """It is no reading, but it is not dropped in silence."""
+    assert lines_found(f"\x1b]0;{LINE}\x07\nx\n".encode()) == [(1, "refused")]
+
+
+def searched_for(count: int) -> list[bytes]:
+    numbers = random.Random(count)
+    words = ["pthread_create", "failed", "memory", "Cannot allocate", "Killed", "resource", "oom"]
+    return [
+        f"{numbers.choice(words)} {number} {numbers.choice(words)}".encode()
+        for number in range(count)
+    ]
+
+
+@pytest.mark.parametrize(
+    "literals",
+    [
+        [signature.literal.encode() for signature in SIGNATURES],
+        searched_for(AT_ONCE + 30),
+        searched_for(300),
+    ],
+)
+def test_no_literal_is_missed_however_many_there_are(literals: list[bytes]) -> None:
+    """Also where parts that several share, or two automata, look for them."""
+    needles = Needles([MARKER.encode(), *literals])
+    for literal in literals:
+        assert any(
+            0 <= at - 7 < len(literal) for at in needles.starts(b"before " + literal + b" x")
+        )
+    assert needles.starts(b"Epoch 3/10 loss: 0.4") == []
+    few = fewest([MARKER.encode(), *literals])
+    assert few[0] == MARKER.encode()
+    assert len(few) <= max(AT_ONCE, len(literals))
+
+
+def test_a_message_that_a_narrow_terminal_broke_is_read() -> None:
+    """TensorFlow's, after 40 and 80 columns; and the line below it is its own."""
+    message = (
+        "F env.cc:74] Check failed: ret == 0 (11 vs. 0)Thread tf_Compute creation via "
+        "pthread_create() failed."
+    )
+    for width in (60, 70, 80):
+        broken = f"{message[:width]}\n{message[width:]}"
+        (process,) = read_log("x", io.BytesIO(f"a\n{broken}\n{LINE[:0]}".encode())).processes
+        assert process.crash is not None
+        assert (process.crash.line, process.crash.thread) == (2, "tf_Compute")
+    text = f"Check failed: ret == 0\nRuntimeError: can't start new thread\n{LINE}\n"
+    (process,) = read_log("x", io.BytesIO(text.encode())).processes
+    assert [sign.line for sign in process.survived.values()] == [2]
+    assert len(process.samples) == 1
+
+
+def log_of(numbers: random.Random) -> bytes:
+    """A few lines of what a log may hold, whole, torn, and in each other."""
+    parts: list[Callable[[], str]] = [
+        lambda: LINE,
+        lambda: LINE[: numbers.randint(1, len(LINE))],
+        lambda: LINE[numbers.randint(0, 9) :],
+        lambda: numbers.choice(SIGNATURES).literal,
+        lambda: "\x1b[" + numbers.choice(["1m", "0;31m", "K", "]", "0;"]),
+        lambda: numbers.choice(["\n", "\n", "\r", "\r\n", "\b", "\0", " ", "{", '"', "\\n", "━"]),
+        lambda: chr(numbers.randrange(1, 0xD000)),
+        lambda: "2026-11-24T08:15:30.1Z stdout " + numbers.choice(["P ", "F "]),
+        lambda: '{"log":"' + numbers.choice(["", LINE, 'x\\n","stream":"stdout"}', LINE + '\\n"}']),
+        lambda: numbers.choice(
+            ["[rank0]: ", "web-1 | ", "(a pid=1) ", "[1,0]<stderr>:", "10.0.0.1: "]
+        ),
+        lambda: str(numbers.randrange(10 ** numbers.randint(1, 25))),
+        lambda: numbers.choice(
+            [": proc=", ", cgroup=", "/max", ", maps=", ", rss=", "MB", "Fold 1/2 "]
+        ),
+    ]
+    text = "".join(numbers.choice(parts)() for _ in range(numbers.randint(1, 14)))
+    content = text.encode("utf-8", "surrogatepass")
+    if numbers.random() < 0.3:
+        at = numbers.randrange(len(content) + 1)
+        content = content[:at] + numbers.randbytes(3) + content[at:]
+    return content
+
+
+def check_any_log(content: bytes) -> None:
+    """No exception but for nothing to read, and each line with a marker is in a count."""
+    part = read_part(io.BytesIO(content), start=content[:512])
+    counted = {*part.line_of, *(skipped.line for skipped in part.skipped)}
+    if content.startswith(b'{"log":"') or b" stdout " in content:
+        return  # the pieces of a line are counted at its end
+    for number, line in enumerate(content.split(b"\n"), start=1):
+        assert number in counted or MARKER.encode() not in line, content
+
+
+def test_any_bytes_are_read_and_every_refused_line_is_counted() -> None:
+    """20,000 generated logs; a million of them under tests/benchmarks."""
+    numbers = random.Random(4)
+    for _ in range(20_000):
+        check_any_log(log_of(numbers))

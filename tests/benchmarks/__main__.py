@@ -81,6 +81,29 @@ def figures() -> list[Figure]:
         )
     )
     found.append(Figure("unreadable journals", kills["unreadable"], "", 0))
+    return found + reading_figures()
+
+
+def reading_figures() -> list[Figure]:
+    """Measure how logs are read."""
+    found = []
+    *sizes, several = run("reading_speed")
+    for point in sizes:
+        gibibytes = point["bytes"] / 2**30
+        if gibibytes >= 1:
+            ratio = point["analyze"] / point["grep"]
+            found.append(
+                Figure(f"analyze --json over grep -cF, {gibibytes:g} GiB", ratio, "x", 2.5)
+            )
+    if len(sizes) > 1:
+        first, last = sizes[0], sizes[-1]
+        grown = (last["analyze"] / first["analyze"]) / (last["bytes"] / first["bytes"])
+        found.append(Figure("time per byte of the biggest log over the smallest", grown, "x", 1.1))
+    found.append(Figure("cores busy with four logs", several["cores_busy"], "", 1.3, is_floor=True))
+    found.append(Figure("memory at peak, all processes", several["megabytes"], "MB", 300))
+    (million,) = run("a_million_logs")
+    what = f"of {million['logs']:,} generated logs broke the parser"
+    found.append(Figure(what, million["failed"], "", 0))
     return found
 
 

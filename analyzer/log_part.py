@@ -1,0 +1,392 @@
+"""One stretch of a log: its ``[THREADS]`` lines as columns, and the signs of crashes among them.
+
+Owns which lines are looked at, and how: a line as it was written is taken by one match of its
+bytes, one that stands behind or inside something else is unwrapped and parsed. Memory grows with the
+readings only. It must not know of processes: the stretch may begin in the middle of one.
+"""
+
+from __future__ import annotations
+
+import re
+from array import array
+from dataclasses import dataclass, field
+from operator import itemgetter
+from typing import TYPE_CHECKING
+
+from analyzer.log_text import Blocks, redraws
+from analyzer.needles import Needles
+from analyzer.samples import ABSENT, COLUMNS, LARGEST
+from analyzer.signatures import LITERALS, find_crash
+from analyzer.unwrapping import DOCKER_START, Joiner, unwrap
+from telemetry.journal import SkippedLine
+from telemetry.reading import LimitState
+from telemetry.thread_log import MARKER, MEBIBYTE, parse_line
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from typing import BinaryIO
+
+    from analyzer.log_text import Block
+    from analyzer.signatures import Crash
+    from analyzer.user_pattern import Match, UserPattern
+    from telemetry.reading import Limit
+    from telemetry.thread_log import Label, ThreadLine
+
+_MARKER = MARKER.encode()
+WRAPPED = "Check failed: ret == 0"
+"""Begins a message of 80 characters or more, which a narrow terminal broke into two lines or three."""
+_WRAPPED_BYTES = 400
+SKIPPED_KEPT = 10_000
+"""Refused lines that are listed; the rest is counted."""
+SIGN_BYTES = 2**12
+"""On each side of a hit, looked at for a crash: a message is shorter, a line may not be."""
+NEEDLES = (_MARKER, *(literal.encode() for literal in LITERALS), WRAPPED.encode())
+
+# What `format_line` writes, alone on its line: no second marker, no escape, nothing behind it.
+_AS_WRITTEN = re.compile(
+    rb"\[THREADS\] ([^\[\r\n\b\x1b]*): proc=(\d{1,15}), cgroup=(\d{1,15})/(\d{1,15}|max), "
+    rb"maps=(\d{1,15})/(\d{1,15}|max), rss=(\d{1,12})MB(?=\r?\n)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """What many readings of a log have in common."""
+
+    writer: str | None
+    text: str
+    cgroup_limit: Limit
+    maps_limit: Limit
+    label: Label | None = None
+    """Where it is known already; else it follows from ``text`` and what came before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sign:
+    """The sign of a crash, after ``row`` readings of its part."""
+
+    row: int
+    writer: str | None
+    crash: Crash
+
+
+@dataclass(slots=True)
+class Part:
+    """What a stretch of a log holds; line numbers count from its first line as 1."""
+
+    headings: list[Heading] = field(default_factory=list)
+    heading_of: array[int] = field(default_factory=lambda: array("q"))
+    line_of: array[int] = field(default_factory=lambda: array("q"))
+    columns: dict[str, array[int]] = field(
+        default_factory=lambda: {name: array("q") for name in COLUMNS}
+    )
+    signs: list[Sign] = field(default_factory=list)
+    skipped: list[SkippedLine] = field(default_factory=list)
+    more_skipped: int = 0
+    lines: int = 0
+    size_bytes: int = 0
+    has_nul: bool = False
+
+    def skip(self, line: int, reason: str) -> None:
+        """Count a refused line."""
+        if len(self.skipped) < SKIPPED_KEPT:
+            self.skipped.append(SkippedLine(line, reason))
+        else:
+            self.more_skipped += 1
+
+
+def read_part(
+    stream: BinaryIO,
+    *,
+    start: bytes,
+    limit_bytes: int | None = None,
+    patterns: Sequence[UserPattern] = (),
+    advance: Callable[[int], None] | None = None,
+) -> Part:
+    """Read ``stream``, or ``limit_bytes`` of it.
+
+    ``start`` is the beginning of the file; ``advance`` is told how many bytes were read. Raises OSError.
+    """
+    return _Reading(Joiner(start), patterns).read(stream, limit_bytes, advance)
+
+
+class _Reading:
+    """A part in the making."""
+
+    def __init__(self, joiner: Joiner, patterns: Sequence[UserPattern]) -> None:
+        self._part = Part()
+        self._joiner = joiner
+        self._patterns = patterns
+        self._matches: list[tuple[int, Match | str]] = []
+        """Of the block that is read, the last first; they take their turn among the hits."""
+        self._needles = Needles((*NEEDLES, *joiner.needles))
+        self._known: dict[object, int] = {}
+        self._written: dict[tuple[bytes, ...], int] = {}
+        self._open_signs: set[tuple[str | None, str]] = set()
+        self._plain: list[tuple[bytes, ...]] = []
+        self._plain_at: list[int] = []
+
+    def read(
+        self, stream: BinaryIO, limit_bytes: int | None, advance: Callable[[int], None] | None
+    ) -> Part:
+        part = self._part
+        blocks = Blocks(stream, limit_bytes=limit_bytes)
+        read_before = 0
+        for block in blocks:
+            with memoryview(block.content) as view:
+                hits = self._needles.starts(view[: block.size])
+            if not (part.has_nul or part.line_of):
+                part.has_nul = block.content.find(b"\0", 0, block.size) >= 0
+            if self._patterns:
+                self._find_matches(block)
+            if self._joiner.is_cri or self._joiner.is_docker:
+                self._take_pieces(block, hits)
+            else:
+                self._take_hits(block, hits)
+            self._flush(block)
+            self._take_matches(block, block.cut)
+            if advance is not None:
+                advance(blocks.size_bytes - read_before)
+                read_before = blocks.size_bytes
+        for text in self._joiner.rest():
+            self._take_text(text, blocks.lines, is_whole=False)
+        part.lines, part.size_bytes = blocks.lines, blocks.size_bytes
+        return part
+
+    def _take_hits(self, block: Block, hits: Iterable[int]) -> None:
+        content, size = block.content, block.size
+        match = _AS_WRITTEN.match
+        line_start = floor = 0
+        for at in hits:
+            if at < floor:
+                continue
+            if at >= block.cut:
+                break
+            if self._matches:
+                self._take_matches(block, at)
+            if newline := content.rfind(b"\n", floor, at) + 1:
+                line_start = newline
+            if (
+                line_start == at
+                and not (at == 0 and block.head)
+                and (found := match(content, at, size))
+            ):
+                self._plain.append(found.groups())
+                self._plain_at.append(at)
+                floor = found.end()
+                continue
+            floor = self._take_segment(block, line_start, max(floor, line_start), at, size)
+
+    def _take_segment(self, block: Block, line_start: int, floor: int, at: int, size: int) -> int:
+        """Read the redraw that holds the hit at ``at``; return where it ends."""
+        content = block.content
+        line_end = content.find(b"\n", at, size)
+        line_end = size if line_end < 0 else line_end
+        start = max(content.rfind(b"\r", floor, at) + 1, floor)
+        end = content.find(b"\r", at, line_end)
+        end = line_end if end < 0 else end
+        if end > block.cut and (again := content.find(_MARKER, block.cut, end)) >= 0:
+            end = again
+        self._flush(block)
+        head = block.head_of(line_start)
+        if head.startswith(DOCKER_START.encode()):
+            start, end = line_start, line_end
+        text = bytes(content[start:end]).decode("utf-8", "replace")
+        prefix = "" if start == line_start else head.decode("utf-8", "replace")
+        below = self._below(block, line_start, line_end) if WRAPPED in text else ""
+        is_whole = not block.is_last or end < size
+        number = block.line_number(at)
+        self._take_text(text, number, prefix=prefix, below=below, is_whole=is_whole)
+        return end
+
+    def _below(self, block: Block, line_start: int, line_end: int) -> str:
+        """Return the two lines below, as the rest of a message that was broken into three."""
+        if line_end + _WRAPPED_BYTES > block.size and not block.is_last and line_start:
+            block.cut = min(block.cut, line_start)
+            return ""
+        below = bytes(block.content[line_end + 1 : min(line_end + _WRAPPED_BYTES, block.size)])
+        lines = below.decode("utf-8", "replace").split("\n")[:2]
+        return "\n".join(unwrap(line.rstrip("\r")).text for line in lines)
+
+    def _take_pieces(self, block: Block, hits: Sequence[int]) -> None:
+        """Read what a container runtime wrote: whole lines, and those whose pieces it cut."""
+        for start, end in self._wrapped_lines(block, hits):
+            self._take_matches(block, start)
+            line = bytes(block.content[start:end])
+            text = self._joiner.take(line)
+            if text is not None:
+                is_whole = not block.is_last or end < block.size
+                self._take_text(text, block.line_number(start), is_whole=is_whole)
+
+    def _wrapped_lines(self, block: Block, hits: Sequence[int]) -> Iterator[tuple[int, int]]:
+        """Give the lines with a hit, every piece, and all lines while one waits for its end."""
+        at = index = 0
+        content = block.content
+        hits = sorted({*hits, *self._docker_pieces(block)})
+        while at < block.cut:
+            if self._joiner.is_waiting:
+                start = at
+            else:
+                while index < len(hits) and hits[index] < at:
+                    index += 1
+                if index == len(hits) or hits[index] >= block.cut:
+                    return
+                start = max(content.rfind(b"\n", at, hits[index]) + 1, at)
+            end = content.find(b"\n", start, block.size)
+            end = block.cut if end < 0 else end
+            yield start, end
+            at = end + 1
+
+    def _docker_pieces(self, block: Block) -> Iterator[int]:
+        """Give the start of each line that is a piece: docker does not mark them but by their length."""
+        if self._joiner.is_docker:
+            for match in _LONG_LINE.finditer(block.content, 0, block.cut):
+                if self._joiner.is_piece(match.group()):
+                    yield match.start()
+
+    def _find_matches(self, block: Block) -> None:
+        found = [match for pattern in self._patterns for match in pattern.matches(block)]
+        self._matches = sorted(found, key=itemgetter(0), reverse=True)
+
+    def _take_matches(self, block: Block, before: int) -> None:
+        """Take the matches of the user's patterns that begin ``before`` an offset."""
+        if self._matches:
+            self._flush(block)
+        while self._matches and self._matches[-1][0] < before:
+            at, match = self._matches.pop()
+            line = block.line_number(at)
+            if isinstance(match, str):
+                self._part.skip(line, match)
+                continue
+            start = block.content.rfind(b"\n", 0, at) + 1
+            writer = unwrap(block.head_of(start).decode("utf-8", "replace")).writer
+            unseen = LimitState.INVISIBLE
+            heading = Heading(writer, match.text, unseen, unseen, match.label)
+            self._add_row(heading, line, map(match.values.get, COLUMNS))
+
+    def _take_text(
+        self, text: str, line: int, *, prefix: str = "", below: str = "", is_whole: bool = True
+    ) -> None:
+        """Read a line; ``prefix`` is its start where ``text`` is a later redraw of it."""
+        unwrapped = unwrap(text)
+        writer = unwrap(prefix).writer if prefix else unwrapped.writer
+        marked = unwrapped.text.count(MARKER)
+        if marked < text.count(MARKER) and not self._joiner.is_docker:
+            self._part.skip(line, "the marker is inside an escape sequence")
+        drawn = redraws(unwrapped.text)
+        is_refused = not marked
+        for number, part in enumerate(drawn, start=1):
+            if MARKER in part:
+                is_last = number == len(drawn)
+                for parsed in self._parse_all(part, line, is_whole=is_whole or not is_last):
+                    if parsed is None:
+                        is_refused = True
+                    else:
+                        self._add_line(parsed, line, writer)
+        if is_refused:
+            self._take_sign(unwrapped.text, below, line, writer)
+
+    def _parse_all(self, text: str, line: int, *, is_whole: bool) -> Iterator[ThreadLine | None]:
+        """Parse each of the lines that two writers may have put into one; None for a refused one."""
+        parts = text.split(MARKER)[1:]
+        for number, part in enumerate(parts, start=1):
+            try:
+                parsed = parse_line(MARKER + part)
+                if not is_whole and number == len(parts) and part.rstrip()[-1:].isdigit():
+                    raise ValueError("the file ends inside this line")  # noqa: TRY301 - counted below like any other
+                if max(_numbers(parsed)) > LARGEST:
+                    raise ValueError("a number that no kernel says")  # noqa: TRY301 - see above
+            except ValueError as error:
+                self._part.skip(line, str(error))
+                yield None
+            else:
+                yield parsed
+
+    def _take_sign(self, text: str, below: str, line: int, writer: str | None) -> None:
+        crashes = (find_crash(near, line=line) for near in _near_hits(text))
+        crash = next((crash for crash in crashes if crash is not None), None)
+        if crash is None and below and find_crash(below, line=line) is None:
+            wrapped = text.rstrip("\r") + "\n" + below
+            joined = (wrapped.replace("\n", between) for between in ("", " "))
+            crash = next((crash for text in joined if (crash := find_crash(text, line=line))), None)
+        if crash is not None and (writer, crash.signature) not in self._open_signs:
+            self._open_signs.add((writer, crash.signature))
+            self._part.signs.append(Sign(len(self._part.line_of), writer, crash))
+
+    def _add_line(self, parsed: ThreadLine, line: int, writer: str | None) -> None:
+        maps = parsed.maps
+        heading = Heading(
+            writer,
+            parsed.label,
+            parsed.cgroup.limit,
+            LimitState.INVISIBLE if maps is None else maps.limit,
+        )
+        current = None if maps is None else maps.current
+        values = [parsed.threads, parsed.cgroup.current, current, parsed.rss_bytes]
+        self._add_row(heading, line, values)
+
+    def _add_row(self, heading: Heading, line: int, values: Iterable[int | None]) -> None:
+        part = self._part
+        part.heading_of.append(self._heading(heading))
+        part.line_of.append(line)
+        for name, value in zip(COLUMNS, values, strict=True):
+            part.columns[name].append(ABSENT if value is None else value)
+        if self._open_signs:
+            self._open_signs = {sign for sign in self._open_signs if sign[0] != heading.writer}
+
+    def _heading(self, heading: Heading) -> int:
+        number = self._known.get(heading)
+        if number is None:
+            number = self._known[heading] = len(self._part.headings)
+            self._part.headings.append(heading)
+        return number
+
+    def _flush(self, block: Block) -> None:
+        """Put the lines that were taken as they were written into the columns."""
+        if not self._plain:
+            return
+        part, columns = self._part, self._part.columns
+        label, threads, pids, pids_limit, maps, maps_limit, rss = zip(*self._plain, strict=True)
+        columns["threads"].extend(map(int, threads))
+        columns["cgroup_pids"].extend(map(int, pids))
+        columns["maps"].extend(map(int, maps))
+        columns["rss_bytes"].extend([int(size) * MEBIBYTE for size in rss])
+        known = self._written
+        for key in zip(label, pids_limit, maps_limit, strict=True):
+            number = known.get(key)
+            if number is None:
+                text = key[0].decode("utf-8", "replace").strip()
+                heading = Heading(None, text, _limit(key[1]), _limit(key[2]))
+                number = known[key] = self._heading(heading)
+            part.heading_of.append(number)
+        part.line_of.extend(map(block.line_number, self._plain_at))
+        self._plain.clear()
+        self._plain_at.clear()
+        self._open_signs = {sign for sign in self._open_signs if sign[0] is not None}
+
+
+_LONG_LINE = re.compile(rb"[^\n]{16384,}")
+
+
+def _limit(word: bytes) -> Limit:
+    return LimitState.UNLIMITED if word == b"max" else int(word)
+
+
+def _numbers(line: ThreadLine) -> Iterator[int]:
+    for usage in (line.cgroup, line.maps):
+        if usage is not None:
+            yield usage.current or 0
+            yield usage.limit if isinstance(usage.limit, int) else 0
+    yield line.threads or 0
+    yield line.rss_bytes or 0
+
+
+def _near_hits(text: str) -> Iterator[str]:
+    """Give a line, or of one that is too long what stands around the literals in it."""
+    if len(text) <= 2 * SIGN_BYTES:
+        yield text
+        return
+    for literal in LITERALS:
+        at = text.find(literal)
+        if at >= 0:
+            yield text[max(0, at - SIGN_BYTES) : at + SIGN_BYTES]

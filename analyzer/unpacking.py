@@ -1,0 +1,96 @@
+"""Opens a log, packed or not, as one stream of its bytes.
+
+Owns how gzip, bzip2, xz and zstd are told (by their first bytes: names lie after a rotation) and
+what a broken archive is worth: all that could be unpacked, and one sentence on what could not.
+"""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+import sys
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Buffer, Callable  # type: ignore[attr-defined,unused-ignore]
+    from typing import BinaryIO
+
+if sys.version_info >= (3, 14):  # pragma: no cover - one of the two
+    from compression import zstd
+else:
+    from backports import zstd
+
+
+@dataclass(frozen=True, slots=True)
+class Packing:
+    """A way to pack: its name, the first bytes, and what opens it. All take several frames."""
+
+    name: str
+    magic: bytes
+    open: Callable[..., Any]
+
+
+PACKINGS = (
+    Packing("gzip", b"\x1f\x8b", gzip.open),
+    Packing("bzip2", b"BZh", bz2.BZ2File),
+    Packing("xz", b"\xfd7zXZ\x00", lzma.LZMAFile),
+    Packing("zstd", b"\x28\xb5\x2f\xfd", zstd.ZstdFile),
+    # A file may also begin with a skippable frame: RFC 8878, section 3.1.2.
+    *(
+        Packing("zstd", bytes([0x50 + number]) + b"\x2a\x4d\x18", zstd.ZstdFile)
+        for number in range(16)
+    ),
+)
+MAGIC_BYTES = 6
+
+
+class Unpacked(io.RawIOBase):
+    """The bytes inside a packed stream; ends where no more can be unpacked and says why."""
+
+    def __init__(self, stream: BinaryIO, packing: Packing) -> None:
+        self.broken: str | None = None
+        self._inner = packing.open(stream)
+        self._name = packing.name
+
+    def readable(self) -> bool:
+        """Always."""
+        return True
+
+    def readinto(self, buffer: Buffer, /) -> int:
+        """Fill a part of ``buffer``; 0 at the end. Raises OSError where the file cannot be read."""
+        view = memoryview(buffer)
+        try:
+            # read1: read() would throw away what it had when the archive breaks off.
+            content = self._inner.read1(len(view)) if self.broken is None else b""
+        except OSError as error:
+            if error.errno is not None:  # the disk's own, not the unpacker's
+                raise
+            return self._break(error)
+        except (EOFError, zlib.error, lzma.LZMAError, zstd.ZstdError) as error:
+            return self._break(error)
+        view[: len(content)] = content
+        return len(content)
+
+    def _break(self, error: Exception) -> int:
+        cut = isinstance(error, EOFError)
+        what = "is cut off here" if cut else f"cannot be unpacked from here on: {error}"
+        self.broken = f"the {self._name} file {what}"
+        return 0
+
+
+def open_log(stream: io.BufferedReader) -> BinaryIO:
+    """Return what is packed in ``stream``, or ``stream`` itself. Raises OSError."""
+    start = stream.peek(MAGIC_BYTES)
+    for packing in PACKINGS:
+        if start.startswith(packing.magic):
+            return Unpacked(stream, packing)  # type: ignore[return-value] # reads bytes like one
+    return stream
+
+
+def is_packed(start: bytes) -> bool:
+    """Whether a file that begins with ``start`` has to be unpacked."""
+    return any(start.startswith(packing.magic) for packing in PACKINGS)

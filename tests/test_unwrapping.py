@@ -1,0 +1,187 @@
+"""Wrapped logs are read as the logs they wrap, and the processes in one log are told apart."""
+
+from __future__ import annotations
+
+import io
+import json
+import random
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from analyzer.log_table import Process, read_log
+from analyzer.unwrapping import unwrap
+from tests.conftest import INCIDENT, RETAINED
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+STAMP = "2026-11-24T08:15:30.123456789Z"
+LINE = "[THREADS] Fold {}/3 START: proc={}, cgroup=9/7680, maps={}/65530, rss=620MB"
+
+
+def docker(line: str) -> str:
+    return json.dumps(
+        {"log": line + "\n", "stream": "stdout", "time": STAMP}, separators=(",", ":")
+    )
+
+
+WRAPPERS: dict[str, Callable[[str], str]] = {
+    "docker": docker,
+    "docker, not escaped": lambda line: docker(line).encode().decode(),
+    "cri": lambda line: f"{STAMP} stdout F {line}",
+    "kubectl": lambda line: f"[pod/train-0/main] {line}",
+    "compose": lambda line: f"\x1b[36mweb-1  | \x1b[0m{line}",
+    "syslog": lambda line: f"Nov 24 08:15:30 node-3 python[12]: {line}",
+    "journalctl": lambda line: f"2026-11-24T08:15:30+0000 node-3 python[12]: {line}",
+    "dmesg": lambda line: f"[12345.678901] {line}",
+    "dmesg -T": lambda line: f"[Tue Nov 24 08:15:30 2026] {line}",
+    "torchrun": lambda line: f"[default0]:{line}",
+    "rank": lambda line: f"[rank0]: {line}",
+    "mpirun": lambda line: f"[1,0]<stderr>: {line}",
+    "horovod": lambda line: f"Tue Nov 24 08:15:30 2026[1,0]<stdout>:{line}",
+    "ray": lambda line: f"\x1b[36m(RayTrainWorker pid=12, ip=10.0.0.7)\x1b[0m {line}",
+    "pdsh": lambda line: f"10.0.0.7: {line}",
+    "stamp": lambda line: f"{STAMP} {line}",
+}
+OUTERMOST = ("docker", "docker, not escaped", "cri")
+"""What a runtime writes stands around everything else."""
+
+
+def table(text: str) -> list[dict[str, object]]:
+    return [summary(process) for process in read_log("x", io.BytesIO(text.encode())).processes]
+
+
+def summary(process: Process) -> dict[str, object]:
+    crash = process.crash
+    samples = [(s.line, s.label.text, s.label.fold, s.values, s.limits) for s in process.samples]
+    return {
+        "samples": samples,
+        "crash": None
+        if crash is None
+        else (crash.signature, crash.line, crash.thread, crash.errno),
+        "survived": list(process.survived),
+    }
+
+
+def read(path: str) -> list[str]:
+    with open(path, encoding="utf-8") as file:
+        return file.read().split("\n")[:-1]
+
+
+LOGS = {path: read(path) for path in (INCIDENT, RETAINED)}
+
+
+@pytest.mark.parametrize("wrapper", WRAPPERS)
+def test_a_wrapped_log_is_read_as_the_log(wrapper: str) -> None:
+    """Two real logs, with their bars, in each of the wrappings."""
+    for lines in LOGS.values():
+        wrapped = "\n".join(map(WRAPPERS[wrapper], lines)) + "\n"
+        assert table(wrapped) == table("\n".join(lines) + "\n")
+
+
+@given(
+    st.sampled_from([*WRAPPERS]),
+    st.sampled_from([name for name in WRAPPERS if name not in OUTERMOST]),
+    st.lists(st.sampled_from(LOGS[INCIDENT]), min_size=1, max_size=12),
+)
+@settings(max_examples=150, deadline=None)
+def test_two_wrappings_are_taken_off_one_after_the_other(
+    outer: str, inner: str, lines: list[str]
+) -> None:
+    """Whatever lines a log has."""
+    wrapped = "".join(f"{WRAPPERS[outer](WRAPPERS[inner](line))}\n" for line in lines)
+    assert table(wrapped) == table("\n".join(lines) + "\n")
+
+
+@pytest.mark.parametrize("name", ["docker", "cri"])
+@given(st.integers(1, 60), st.integers(0, 3))
+@settings(max_examples=30, deadline=None)
+def test_lines_that_a_runtime_cut_are_joined(name: str, size: int, seed: int) -> None:
+    """In pieces of any size, the pieces of stdout and stderr between each other."""
+    numbers = random.Random(seed)
+    queues = {"stdout": [], "stderr": []}  # type: dict[str, list[str]]
+    for stream, line in (
+        ("stdout", LINE.format(1, 8, 1851)),
+        ("stderr", "RuntimeError: can't start new thread"),
+    ):
+        text = f"{'=' * (17_000 if name == 'docker' else 90)}\r{line}"
+        step = 16_384 if name == "docker" else size
+        pieces = [text[at : at + step] for at in range(0, len(text), step)]
+        for number, piece in enumerate(pieces, start=1):
+            is_last = number == len(pieces)
+            if name == "cri":
+                queues[stream].append(f"{STAMP} {stream} {'F' if is_last else 'P'} {piece}")
+            else:
+                end = "\n" if is_last else ""
+                content = {"log": piece + end, "stream": stream, "time": STAMP}
+                queues[stream].append(json.dumps(content, separators=(",", ":")))
+    mixed = []
+    while any(queues.values()):
+        stream = numbers.choice([key for key, value in queues.items() if value])
+        mixed.append(queues[stream].pop(0))
+    text = "\n".join(mixed) + "\n"
+    (process,) = read_log("x", io.BytesIO(text.encode())).processes
+    assert len(process.samples) == 1
+    signs = {**process.signs, **process.survived}
+    assert list(signs) == ["python_new_thread"]
+
+
+def test_ranks_in_one_log_are_told_apart() -> None:
+    """Two ranks and a pod each have their readings, and the crash is that of the rank that wrote it."""
+    lines = [
+        f"[rank{rank}]: " + LINE.format(fold, 8 + rank, 1851 + 900 * rank * fold)
+        for fold in (1, 2, 3)
+        for rank in (0, 1)
+    ]
+    lines.append("[rank1]: RuntimeError: can't start new thread")
+    lines.append("[rank0]: " + LINE.format(3, 8, 1851))
+    processes = read_log("x", io.BytesIO("\n".join(lines).encode() + b"\n")).processes
+    assert [(p.rank, p.folds, len(p.samples)) for p in processes] == [
+        ("rank0", [1, 2, 3], 4),
+        ("rank1", [1, 2, 3], 3),
+    ]
+    assert [process.crash is not None for process in processes] == [False, True]
+
+
+def test_a_line_of_the_kernel_belongs_to_the_process_before_it() -> None:
+    """It has no writer of its own among those that a journal names."""
+    head = "Nov 24 08:15:30 node-3 "
+    text = f"{head}python[12]: {LINE.format(1, 8, 1851)}\n"
+    text += f"{head}kernel: cgroup: fork rejected by pids controller in /docker/ab\n"
+    (process,) = read_log("x", io.BytesIO(text.encode())).processes
+    assert process.rank == "python[12]"
+    assert process.crash is not None
+
+
+@pytest.mark.parametrize(
+    ("line", "text", "writer"),
+    [
+        ("[pod/a/b] [rank3]: x", "x", "a/b/rank3"),
+        ("2026-11-24 08:15:30,123 ERROR E: y", "2026-11-24 08:15:30,123 ERROR E: y", None),
+        ("RuntimeError: can't start new thread", "RuntimeError: can't start new thread", None),
+        ("ERROR | RuntimeError: z", "ERROR | RuntimeError: z", None),
+        ("INFO    | z", "INFO    | z", None),
+        (" 50%|███   | 1/2", " 50%|███   | 1/2", None),
+        ("[E321 02:07:08.4 file:3] x", "[E321 02:07:08.4 file:3] x", None),
+        ("(x) y", "(x) y", None),
+        ("[1] x", "[1] x", None),
+        ('{"log":"torn', "torn", None),
+        ('{"log":5}', '{"log":5}', None),
+    ],
+)
+def test_what_is_no_wrapping_stays(line: str, text: str, writer: str | None) -> None:
+    """False alarms first: a level, an error's name, a bar and a list are no process."""
+    unwrapped = unwrap(line)
+    assert (unwrapped.text, unwrapped.writer) == (text, writer)
+
+
+def test_a_loop_that_repeats_its_label_is_one_process_and_a_restart_is_another() -> None:
+    """Counts that wander do not cut a process; a fall to those of its start does."""
+    wandering = [LINE.format(1, 30, 2500 + step % 7 * 40) for step in range(50)]
+    restarted = [*wandering, LINE.format(1, 30, 3900), LINE.format(1, 8, 2500)]
+    assert len(read_log("x", io.BytesIO("\n".join(wandering).encode())).processes) == 1
+    processes = read_log("x", io.BytesIO("\n".join(restarted).encode() + b"\n")).processes
+    assert [len(process.samples) for process in processes] == [51, 1]
