@@ -10,10 +10,12 @@ STAMP := $(VENV)/.installed
 help:  ## what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
 
+# The lock is whole, so nothing is resolved: pip takes a package's extra for another, unpinned package.
 $(STAMP): requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
+	$(BIN)/python -m pip check --disable-pip-version-check
 	@touch $@
 
 setup: $(STAMP)  ## the virtual environment with everything, from the locked versions
