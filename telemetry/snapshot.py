@@ -69,6 +69,19 @@ class FoldSnapshot:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GrowthSnapshot:
+    """What the analyzer says of one resource of the run's present process, so far."""
+
+    resource: str
+    """threads, cgroup_pids, maps or rss_bytes."""
+    verdict: str
+    reason: str
+    per_fold: float | None = None
+    """In the resource's own unit; None where no slope can be told."""
+    folds_to_limit: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
     """A run: its name, its host, and its folds."""
 
@@ -77,6 +90,8 @@ class Snapshot:
     rank: str = ""
     folds: int | None = None
     parts: tuple[FoldSnapshot, ...] = ()
+    growth: tuple[GrowthSnapshot, ...] = ()
+    """By resource; empty where nobody judges, or there is too little to judge."""
 
 
 def process_snapshot(sampler: Sampler) -> Snapshot:

@@ -1,0 +1,32 @@
+"""`Alert`: one condition of a run that somebody should know of, and for how long it has held.
+
+Owns the value alone. It must not know what raises an alert, or where it is sent.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alert:
+    """One episode: it begins once, and ends once; ``labels`` identify it together with ``name``."""
+
+    name: str
+    """As in grafana/rules, for example ``FoldwatchCeilingNear``."""
+    severity: str
+    """warning or critical."""
+    labels: Mapping[str, str]
+    """run, host, fold, rank, and ceiling or resource."""
+    summary: str
+    """Which ceiling, how full, when it will be hit at this rate: one line."""
+    description: str
+    """What to do."""
+    began: float
+    """Seconds since the epoch."""
+    ended: float | None = None
+    """None while it holds."""
