@@ -1,16 +1,35 @@
-"""The command line: puts the three packages' commands together and maps errors to exit codes."""
+"""The command line: names the three packages' commands and maps errors to exit codes.
+
+A command's module is loaded when the command runs, so that ``--help`` and completion are quick.
+"""
 
 from __future__ import annotations
 
 import os
 import sys
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     import typer
 
 INTERRUPTED = 130
+COMMANDS = {
+    "train": (
+        "trainer.cli",
+        "Cross-validate the reference pipeline in TensorFlow, each fold in a fresh process.",
+    ),
+    "analyze": (
+        "analyzer.cli",
+        "Say what grows per fold, how many folds are left, and which limit ended the run.",
+    ),
+    "export": (
+        "analyzer.cli",
+        "Write old logs and journals as OpenMetrics: promtool tsdb create-blocks-from openmetrics.",
+    ),
+    "limits": ("telemetry.cli", "Show every ceiling, where it was read, and which one binds."),
+}
+"""Module and summary by command; a test holds the summaries against the commands' own."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -29,7 +48,7 @@ def _run(arguments: list[str] | None) -> int:
     from telemetry.errors import FoldwatchError  # noqa: PLC0415 - see above
 
     try:
-        code = int(_app(arguments)(args=arguments, standalone_mode=False) or 0)
+        code = int(_app()(args=arguments, prog_name="foldwatch", standalone_mode=False) or 0)
     except typer.TyperException as error:  # a wrong option or argument, in typer's own words
         return _fail(error.format_message(), code=2)
     except FoldwatchError as error:
@@ -42,21 +61,27 @@ def _run(arguments: list[str] | None) -> int:
     return _fail("interrupted", code=code) if code == INTERRUPTED else code
 
 
-def _app(arguments: list[str] | None) -> typer.Typer:
-    """Put the commands together; for ``analyze`` its own alone, which loads in half the time."""
-    import typer  # noqa: PLC0415 - see `_run`
+def _app() -> typer.core.TyperGroup:
+    import typer.core  # noqa: PLC0415 - see `_run`
+    import typer.main  # noqa: PLC0415
 
-    app = typer.Typer(
+    class LaterCommand(typer.core.TyperCommand):
+        """A command that is known by its summary until it runs."""
+
+        def make_context(self, info_name: str | None, *args: Any, **extra: Any) -> Any:
+            module = import_module(COMMANDS[str(info_name)][0])
+            command = typer.main.get_group(module.app).commands[str(info_name)]
+            return command.make_context(info_name, *args, **extra)
+
+    group = typer.Typer(
         name="foldwatch",
         help="Sees a training run's thread, PID, memory-map and memory ceilings coming.",
         no_args_is_help=True,
     )
-    app.callback()(lambda: None)  # a command that is alone keeps its name
-    names = ["analyzer.cli"]
-    if (sys.argv[1:] if arguments is None else arguments)[:1] != ["analyze"]:
-        names = ["trainer.cli", *names, "telemetry.cli"]
-    for name in names:
-        app.add_typer(import_module(name).app)
+    group.callback()(lambda: None)
+    app = cast("typer.core.TyperGroup", typer.main.get_command(group))  # it has a callback
+    for name, (_, summary) in COMMANDS.items():
+        app.add_command(LaterCommand(name, help=summary))
     return app
 
 
