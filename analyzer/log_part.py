@@ -14,7 +14,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from analyzer.log_text import Blocks, redraws
-from analyzer.needles import Needles
+from analyzer.needles import needles_for
 from analyzer.samples import ABSENT, COLUMNS, LARGEST
 from analyzer.signatures import LITERALS, find_crash
 from analyzer.unwrapping import DOCKER_START, Joiner, unwrap
@@ -119,7 +119,7 @@ class _Reading:
         self._patterns = patterns
         self._matches: list[tuple[int, Match | str]] = []
         """Of the block that is read, the last first; they take their turn among the hits."""
-        self._needles = Needles((*NEEDLES, *joiner.needles))
+        self._needles = needles_for((*NEEDLES, *joiner.needles))
         self._known: dict[object, int] = {}
         self._written: dict[tuple[bytes, ...], int] = {}
         self._open_signs: dict[str | None, set[str]] = {}
