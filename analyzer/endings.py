@@ -28,18 +28,14 @@ _OPENING = re.compile(r"^(?:start|begin|before)\b", re.IGNORECASE)
 
 def _last_stages(process: Process) -> set[str]:
     """Return the stage with which each fold but the process's last one ended."""
-    found: dict[int, str] = {}
-    for sample in process.samples:
-        if sample.label.fold is not None:
-            found[sample.label.fold] = sample.label.stage
-    return set(list(found.values())[:-1])
+    return {*list(process.samples.last_stages().values())[:-1]}
 
 
 def _is_between_folds(process: Process) -> bool:
     """Whether its last label closes a fold: by its words, or as its other folds ended with it."""
     if not process.samples:
         return False
-    stage = process.samples[-1].label.stage
+    stage = process.samples.label(-1).stage
     return bool(_CLOSING.search(stage)) or stage in _last_stages(process)
 
 
@@ -49,7 +45,7 @@ def settle(process: Process) -> None:
     A process that exited with 0 did not crash, whatever it wrote, and workers that are killed once
     the last fold is through are torn down.
     """
-    is_through = _is_between_folds(process) and process.samples[-1].label.fold in {
+    is_through = _is_between_folds(process) and process.samples.label(-1).fold in {
         None,
         process.folds_planned,
     }
@@ -71,7 +67,7 @@ class Endings:
         for process in processes:
             if process.crash is None:
                 self._processes += 1
-                self._closing.update(_last_stages(process) | {process.samples[-1].label.stage})
+                self._closing.update(_last_stages(process) | {process.samples.label(-1).stage})
 
     @property
     def is_known(self) -> bool:
@@ -92,7 +88,7 @@ def stopped(process: Process, *, quiet_seconds: float | None, others: Endings) -
     """
     if process.crash or process.exit is not None or not process.folds:
         return None
-    label = process.samples[-1].label
+    label = process.samples.label(-1)
     if _is_between_folds(process) or others.closes(label.stage):
         return None
     later = _stages_after(process, label.stage)
@@ -114,18 +110,17 @@ def stopped(process: Process, *, quiet_seconds: float | None, others: Endings) -
 
 def _stages_after(process: Process, stage: str) -> str | None:
     """Return the stage that followed ``stage`` in the latest earlier fold that had it."""
-    last = process.samples[-1].label.fold
-    following = None
-    for sample, after in zip(process.samples, process.samples[1:], strict=False):
-        label = sample.label
-        if label.stage == stage and label.fold != last and after.label.fold == label.fold:
-            following = after.label.stage
-    return following
+    samples, last = process.samples, process.samples.label(-1).fold
+    for row in range(len(samples) - 2, -1, -1):
+        label, after = samples.label(row), samples.label(row + 1)
+        if label.stage == stage and label.fold != last and after.fold == label.fold:
+            return after.stage
+    return None
 
 
 def next_stage(process: Process) -> str | None:
     """Return the stage that should have come next, by an earlier fold; None where none tells."""
-    return _stages_after(process, process.samples[-1].label.stage) if process.samples else None
+    return _stages_after(process, process.samples.label(-1).stage) if process.samples else None
 
 
 def _duration(seconds: float) -> str:
