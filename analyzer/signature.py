@@ -84,7 +84,7 @@ class Signature:
     look_alikes: tuple[Expression, ...] = ()
     """A line that holds one of these is no crash: a notice, or an error that was handled."""
     is_frame: bool = False
-    """Not a sign of anything by itself: where in the code the error below it arose."""
+    """No sign of an end by itself: where in the code the error below it arose, or what still worked."""
     causes_in_frame: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """The causes by the name of the frame, where one stands above the line."""
     needs_frame: bool = False

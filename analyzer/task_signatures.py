@@ -274,6 +274,19 @@ TASK_SIGNATURES: tuple[Signature, ...] = (
         )
         for literal in ("fork", "in _execute_child")
     ),
+    # [INFO/Process-2] child process calling self.run()   multiprocessing/process.py, with its log on
+    # [2026-01-14 03:12:44 +0000] [7] [INFO] Booting worker with pid: 9   gunicorn
+    # INFO:     Started child process [9]   uvicorn
+    *(
+        Signature(
+            name="process_started", literal=literal, pattern=Expression(pattern), is_frame=True
+        )
+        for literal, pattern in (
+            ("child process calling self.run()", r"child process calling self\.run\(\)"),
+            ("Booting worker with pid", r"Booting worker with pid: \d+"),
+            ("Started child process [", r"Started child process \[\d+\]"),
+        )
+    ),
     Signature(
         name="traceback",
         literal="Traceback (most recent call last)",
