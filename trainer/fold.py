@@ -39,7 +39,7 @@ from typing import TYPE_CHECKING
 
 import telemetry
 from trainer import pipeline
-from trainer.cleanup import clean_up
+from trainer.cleanup import clean_up, custom_gradients
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,6 +71,8 @@ class Fold:
     without: frozenset[str] = frozenset()
     """Remedies that are switched off: ``bounds``, ``cleanup``."""
     held: dict[str, object] = field(default_factory=dict)
+    gradients: frozenset[str] = field(default_factory=custom_gradients)
+    """Custom gradients that TensorFlow knew before this fold."""
 
     @property
     def strategy(self) -> tf.distribute.Strategy:
@@ -115,7 +117,8 @@ class Fold:
         """
         if "cleanup" in self.without:
             return None
-        done = clean_up({name: self.held.pop(name) for name in names or tuple(self.held)})
+        part = {name: self.held.pop(name) for name in names or tuple(self.held)}
+        done = clean_up(part, gradients=None if names else self.gradients)
         print(f"clean-up of fold {self.number}/{self.folds}: {done}", flush=True)
         telemetry.event("cleanup", fold=self.number, **done.facts())
         return done
