@@ -11,8 +11,6 @@ must not know what is trained, nor load TensorFlow by itself. A whole model of o
     from sklearn.preprocessing import StandardScaler
     from tensorflow import data
 
-    EPOCHS_LONGER = 10
-
 
     def train(fold):
         samples, labels = load_wine(return_X_y=True)
@@ -23,10 +21,11 @@ must not know what is trained, nor load TensorFlow by itself. A whole model of o
         train_data = fold.bound(train_data.shuffle(len(train), seed=fold.seed).batch(16))
         with fold.strategy.scope():
             model = keras.Sequential([keras.layers.Dense(3, activation="softmax")])
-            model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+            adam = keras.optimizers.Adam(0.05)
+            model.compile(adam, "sparse_categorical_crossentropy", metrics=["accuracy"])
         fold.hold(model=model, train_data=train_data)
         fold.checkpoint("after model creation")
-        model.fit(train_data, epochs=fold.epochs * EPOCHS_LONGER, verbose=2)
+        model.fit(train_data, epochs=fold.epochs, verbose=2)
         fold.checkpoint("after fit")
         loss, accuracy = model.evaluate(samples[test], labels[test], verbose=0)
         return {"accuracy": accuracy, "loss": loss}
