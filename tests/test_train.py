@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import re
@@ -32,8 +33,15 @@ STAGES = [
     "end of prepare_cached_datasets",
     "after prepare_cached_datasets",
     "after model creation",
+    "after pretrain fit",
+    "after pretrain cleanup",
+    "after compile+distribute",
     "after Stage 1 fit",
+    "after Stage 2 fit",
     "after all training",
+    "before gating network",
+    "before gating fit",
+    "after gating fit",
     "AFTER CLEANUP",
 ]
 
@@ -74,6 +82,11 @@ def test_a_run_that_is_killed_in_fold_2_is_resumed(
     ]
     assert [reading.stage for reading in readings] == STAGES
     assert (readings[1].maps or 0) > 1000
+    with open(os.path.join(place, "modality_results_run_2.csv"), encoding="utf-8") as file:
+        rows = {row["modality"]: row for row in csv.DictReader(file)}
+    assert list(rows) == ["image", "edges", "table", "combined", "forest", "gated"]
+    assert {row["run"] for row in rows.values()} == {"2"}
+    assert all(float(row["accuracy"]) > 0.8 for row in rows.values())
     analysis = analyze([place])
     assert analysis.verdict == "ok"
     maps = analysis.findings[0].growth["maps"]
