@@ -105,6 +105,8 @@ def test_all_folds_in_one_process_show_growth_or_its_absence(tmp_path: Path) -> 
             "none",
             "--epochs",
             "1",
+            "--device-mode",
+            "single",
             "--output",
             place,
         ],

@@ -122,7 +122,7 @@ def _forget(gradients: frozenset[str]) -> int:
 def _clear_session() -> None:
     """Clear what a fold's process has loaded; this module loads neither."""
     if keras := sys.modules.get("keras"):
-        keras.utils.clear_session(free_memory=True)
+        keras.utils.clear_session(free_memory=False)  # it would only collect, which comes next
     if tf := sys.modules.get("tensorflow"):
         for gpu in tf.config.list_logical_devices("GPU"):
             # What its tensors took is free again for the next fold; the peak must be that fold's own.
