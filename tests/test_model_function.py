@@ -18,6 +18,7 @@ from tests.conftest import ROOT
 from trainer import fold as fold_module
 from trainer.data_digest import data_digest
 from trainer.devices import Devices
+from trainer.environment import THREAD_CAPS
 from trainer.fold import Fold
 from trainer.model_function import REFERENCE, check_name, load_function, load_module
 
@@ -81,7 +82,7 @@ def test_the_digest_changes_with_data_folds_and_seed(
 ) -> None:
     """What a module says of its data; its source where it says nothing."""
     (tmp_path / "own_said.py").write_text("def data_digest(): return NAME\nNAME = 'a'\n")
-    (tmp_path / "own_silent.py").write_text("x = 1\n")
+    (tmp_path / "own_silent.py").write_text("def train(fold): ...\n")
     monkeypatch.chdir(tmp_path)
     first = data_digest("own_said:train", folds=3, seed=7)
     assert data_digest("own_said:train", folds=3, seed=7) == first
@@ -101,11 +102,11 @@ def test_the_reference_data_s_digest_needs_no_tensorflow() -> None:
         "import sys; from trainer.data_digest import data_digest;"
         f"print(data_digest({REFERENCE!r}, folds=3, seed=7), 'tensorflow' in sys.modules)"
     )
-    command = [sys.executable, "-m", "trainer.data_digest", REFERENCE, "3", "7"]
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=True)
-    probed = subprocess.run(command, cwd=ROOT, capture_output=True, check=True)
     digest, is_loaded = done.stdout.split()
-    assert (probed.stdout.split(), is_loaded) == ([digest], b"False")
+    assert (len(digest), is_loaded) == (16, b"False")
+    command = [sys.executable, "-m", "trainer.data_digest", REFERENCE, "3", "7"]
+    assert subprocess.check_output(command, cwd=ROOT).split() == [digest]
 
 
 def fold(number: int, folds: int = 3) -> Fold:
@@ -158,6 +159,25 @@ def test_the_documented_model_trains(tmp_path: Path, foldwatch: Callable[..., Ou
     ends = [r for r in records if isinstance(r, Event) and r.name == "cleanup"]
     assert [end.facts["fold"] for end in ends] == [1, 2]
     assert [end.facts["survivors"] for end in ends] == [[], []]
+
+
+@pytest.mark.parametrize(("without", "count"), [("", 3), ("caps,isolation", 0)])
+def test_caps_are_set_before_the_model_s_module_loads(
+    tmp_path: Path, foldwatch: Callable[..., Outcome], without: str, count: int
+) -> None:
+    """And switched off in the runner's environment too, where it would else set them."""
+    (tmp_path / "own_caps.py").write_text(
+        f"import os\nthere = sum(name in os.environ for name in {tuple(THREAD_CAPS)})\n"
+        "def train(fold): return {'caps': there}\n"
+    )
+    place = str(tmp_path / "run")
+    options = ["--without", without, "--output", place]
+    environment = {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
+    outcome = foldwatch("train", "own_caps:train", *options, **environment)
+    assert outcome.code == 0, outcome.err
+    with open(os.path.join(place, "summary.json"), encoding="utf-8") as file:
+        assert json.load(file)["metrics"]["caps"]["mean"] == count
+    assert os.path.exists(os.path.join(place, "journal.jsonl")) == ("isolation" in without)
 
 
 def test_metrics_that_are_none_are_told(tmp_path: Path, foldwatch: Callable[..., Outcome]) -> None:
