@@ -36,6 +36,9 @@ def train(fold):
         best.append({"score": 0.5, "model": model})
     loss = model.fit(part, epochs=fold.epochs, verbose=0).history["loss"][-1]
     return {"loss": loss}
+
+def plain(fold):
+    return {"score": 1}
 """
 SCRIPT = """
 import gc, json, os, sys
@@ -84,6 +87,16 @@ spread = pipeline.distribute(rows, training._devices.strategy)
 pools = [part.options().threading.private_threadpool_size for part in spread._cloned_datasets]
 found["distributed"] = [pools, sorted(
     int(x) for batch in spread for part in batch.values for x in part)]
+import trainer.devices
+from telemetry.errors import InputError
+trainer.devices.CPU_DEVICES = 3  # other devices than this process has: TensorFlow refuses
+late = Training(config)
+try:
+    late.train(1, f"{sys.argv[1]}/fold-1")
+except InputError as error:
+    found["late"] = str(error)
+late._function = own_small.plain
+found["plain"] = late.train(1, f"{sys.argv[1]}/fold-1")
 print("found", json.dumps(found))
 """
 
@@ -158,6 +171,15 @@ def test_a_distributed_one_has_them_on_every_worker(found: dict[str, Any]) -> No
     pools, rows = found["distributed"]
     assert set(pools) == {8}
     assert rows == list(range(64))
+
+
+def test_devices_in_use_are_an_error_only_where_the_strategy_is_wanted(
+    found: dict[str, Any],
+) -> None:
+    """One line that says what to move."""
+    assert found["late"].startswith("the strategy cannot be made: ")
+    assert "make tensors, variables and models inside the function" in found["late"]
+    assert found["plain"] == {"score": 1.0}
 
 
 def test_the_digest_of_the_data_is_that_of_its_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
