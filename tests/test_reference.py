@@ -83,7 +83,7 @@ options = bounded.options()
 found["bounded"] = [options.threading.private_threadpool_size,
     options.threading.max_intra_op_parallelism, options.autotune.enabled,
     [int(x) for x in bounded.unbatch()]]
-spread = pipeline.distribute(rows, training._devices.strategy)
+spread = training._devices.strategy.experimental_distribute_dataset(pipeline.bound(rows))
 pools = [part.options().threading.private_threadpool_size for part in spread._cloned_datasets]
 found["distributed"] = [pools, sorted(
     int(x) for batch in spread for part in batch.values for x in part)]

@@ -86,7 +86,7 @@ def test_a_run_that_is_killed_in_fold_2_is_resumed(
         rows = {row["modality"]: row for row in csv.DictReader(file)}
     assert list(rows) == ["image", "edges", "table", "combined", "forest", "gated"]
     assert {row["run"] for row in rows.values()} == {"2"}
-    assert all(float(row["accuracy"]) > 0.8 for row in rows.values())
+    assert all(float(row["accuracy"]) > 0.7 for row in rows.values())
     analysis = analyze([place])
     assert analysis.verdict == "ok"
     maps = analysis.findings[0].growth["maps"]

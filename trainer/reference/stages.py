@@ -12,7 +12,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from trainer.pipeline import distribute
 from trainer.reference.data import Floats, load
 from trainer.reference.datasets import BATCH, Part, prepare_cached_datasets
 from trainer.reference.modality_results import ModalityResult, evaluate, write_results
@@ -89,17 +88,13 @@ def _fit_stages(fold: Fold, model: keras.Model, part: Part) -> None:
     """Stage 1 trains what is new, with the pre-trained branches frozen; Stage 2 all of it, slower."""
     data = _shuffled(fold, part).map(_with_targets(OUTPUTS))
     _compile(fold, model, frozen=PICTURES, rate=STAGE_1_RATE)
-    if "bounds" in fold.without:
-        distributed = fold.strategy.experimental_distribute_dataset(data)
-    else:
-        distributed = distribute(data, fold.strategy)
+    distributed = fold.strategy.experimental_distribute_dataset(fold.bound(data))
     fold.hold(distributed_data=distributed)
     fold.checkpoint("after compile+distribute")
-    steps = -(-len(part.labels) // BATCH)
-    model.fit(distributed, epochs=fold.epochs, steps_per_epoch=steps, shuffle=False, verbose=2)
+    model.fit(distributed, epochs=fold.epochs, shuffle=False, verbose=2)
     fold.checkpoint("after Stage 1 fit")
     _compile(fold, model, frozen=(), rate=STAGE_2_RATE)
-    model.fit(distributed, epochs=fold.epochs, steps_per_epoch=steps, shuffle=False, verbose=2)
+    model.fit(distributed, epochs=fold.epochs, shuffle=False, verbose=2)
     fold.checkpoint("after Stage 2 fit")
 
 
