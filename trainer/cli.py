@@ -15,7 +15,8 @@ from telemetry.errors import FoldsFailedError, InputError
 from telemetry.snapshot import Snapshot
 from telemetry.terminal import put
 from trainer.fold_runner import FoldRunner
-from trainer.folds import RunConfig, RunDirectory, plan
+from trainer.folds import REMEDIES, RunConfig, RunDirectory, plan
+from trainer.model_function import REFERENCE, check_name
 from trainer.progress import Progress, result_table
 
 if TYPE_CHECKING:
@@ -50,6 +51,14 @@ class Isolation(enum.StrEnum):
 
 @app.command()
 def train(  # noqa: PLR0913, PLR0917 - typer makes an option of each argument
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="[PACKAGE.MODULE:FUNCTION]",
+            help="What trains a fold: a function of yours, or the reference pipeline.",
+            show_default=False,
+        ),
+    ] = REFERENCE,
     folds: Annotated[int, typer.Option(help="Folds of the cross-validation, 2 or more.")] = 3,
     fold: Annotated[int | None, typer.Option(help="Run this fold only.")] = None,
     resume_mode: Annotated[
@@ -69,7 +78,10 @@ def train(  # noqa: PLR0913, PLR0917 - typer makes an option of each argument
     isolation: Annotated[
         Isolation, typer.Option(help="process: one per fold; none: one for all, so growth shows.")
     ] = Isolation.process,
-    epochs: Annotated[int, typer.Option(help="Epochs of each fold.")] = 3,
+    epochs: Annotated[int, typer.Option(help="Epochs of each stage of a fold.")] = 3,
+    without: Annotated[
+        str, typer.Option(metavar="NAMES", help=f"Switch off, to see: {','.join(REMEDIES)}.")
+    ] = "",
     output: Annotated[
         str, typer.Option(metavar="DIR", help="The run directory.")
     ] = "foldwatch-run",
@@ -77,14 +89,22 @@ def train(  # noqa: PLR0913, PLR0917 - typer makes an option of each argument
         int | None, typer.Option(min=0, max=65535, help="Serve /metrics on 127.0.0.1 meanwhile.")
     ] = None,
 ) -> None:
-    """Cross-validate the reference pipeline in TensorFlow, each fold in a fresh process."""
+    """Cross-validate a model, by default the reference pipeline, each fold in a fresh process."""
     if folds < 2:
         raise InputError(f"--folds {folds}: cross-validation needs 2 folds or more")
     if fold is not None and not 1 <= fold <= folds:
         raise InputError(f"--fold {fold}: there are folds 1 to {folds}")
     if epochs < 1:
         raise InputError(f"--epochs {epochs}: at least 1")
-    config = RunConfig(folds=folds, epochs=epochs, device_mode=device_mode.value)
+    check_name(model)
+    config = RunConfig(
+        folds=folds,
+        epochs=epochs,
+        device_mode=device_mode.value,
+        model=model,
+        without=_switched_off(without),
+    )
+    is_isolated = isolation is Isolation.process and "isolation" not in config.without
     directory = RunDirectory(os.path.normpath(output))
     directory.create()
     with directory.locked(), Progress() as progress:
@@ -104,7 +124,7 @@ def train(  # noqa: PLR0913, PLR0917 - typer makes an option of each argument
             progress.say(_end_line(part, folds, directory))
 
         runner = FoldRunner(directory, config, todo, on_change=show, on_end=tell)
-        summary = runner.run(is_isolated=isolation is Isolation.process)
+        summary = runner.run(is_isolated=is_isolated)
     put(result_table(summary))
     put(f"results: {os.path.join(directory.path, 'summary.json')}")
     if summary.missing:
@@ -112,6 +132,14 @@ def train(  # noqa: PLR0913, PLR0917 - typer makes an option of each argument
         put(f"means are over {len(summary.results)} of {folds} folds; without fold {missing}")
     if runner.failed:
         raise FoldsFailedError(_failure_line(runner.failed, directory))
+
+
+def _switched_off(names: str) -> tuple[str, ...]:
+    """Read ``caps,bounds``; the order says nothing, so it is REMEDIES'."""
+    wanted = {name.strip() for name in names.split(",")} - {""}
+    if unknown := wanted - set(REMEDIES):
+        raise InputError(f"--without {', '.join(sorted(unknown))}: there are {', '.join(REMEDIES)}")
+    return tuple(name for name in REMEDIES if name in wanted)
 
 
 def _serve(latest: list[Snapshot], port: int, progress: Progress) -> None:

@@ -26,7 +26,7 @@ from trainer.environment import THREAD_CAPS
 from trainer.fold_result import RESULT, FoldFailure, Summary, summarize
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from io import BufferedWriter
 
     from telemetry.journal import Record
@@ -86,7 +86,13 @@ class FoldProcess:
     """
 
     def __init__(
-        self, directory: RunDirectory, folds: Sequence[int], *, place: str, command: Sequence[str]
+        self,
+        directory: RunDirectory,
+        folds: Sequence[int],
+        *,
+        place: str,
+        command: Sequence[str],
+        caps: Mapping[str, str] = THREAD_CAPS,
     ) -> None:
         """Launch ``command`` for ``folds`` with its files in ``place``. Raises OSError."""
         os.makedirs(place, exist_ok=True)
@@ -95,15 +101,19 @@ class FoldProcess:
         self.output_path = os.path.join(place, OUTPUT)
         self.began = time.time()
         with open(self.output_path, "ab") as output:
-            self._process = self._launch(command, directory, output)
+            self._process = self._launch(command, directory, output, caps)
         self.pid = self._process.pid
         self._reader = Reader(pid=self.pid)
         self._journal = JournalWriter(self.journal_path)
 
     def _launch(
-        self, command: Sequence[str], directory: RunDirectory, output: BufferedWriter
+        self,
+        command: Sequence[str],
+        directory: RunDirectory,
+        output: BufferedWriter,
+        caps: Mapping[str, str],
     ) -> subprocess.Popen[bytes]:
-        environment = dict(THREAD_CAPS) | os.environ
+        environment = dict(caps) | os.environ
         environment |= {
             "FOLDWATCH_RUN_DIR": directory.path,
             "FOLDWATCH_RUN": directory.name,
@@ -238,7 +248,8 @@ class FoldRunner:
 
     def _run_process(self, folds: Sequence[int], *, place: str) -> None:
         command = self._command(self._directory, folds)
-        process = FoldProcess(self._directory, folds, place=place, command=command)
+        caps = {} if "caps" in self._config.without else THREAD_CAPS
+        process = FoldProcess(self._directory, folds, place=place, command=command, caps=caps)
         follower = JournalFollower(process.journal_path)
         self._change(folds[0], state="running")
         try:

@@ -16,6 +16,7 @@ import telemetry
 from trainer.environment import cap_threads
 from trainer.fold_result import FoldResult
 from trainer.folds import RunDirectory
+from trainer.training import Training
 
 PR_SET_PDEATHSIG = 1
 """include/uapi/linux/prctl.h"""
@@ -26,20 +27,13 @@ def main(arguments: list[str]) -> int:
     _die_with_parent()
     directory = RunDirectory(arguments[0])
     config = directory.config()
-    cap_threads(os.environ)
+    if "caps" not in config.without:
+        cap_threads(os.environ)
     telemetry.start()
-    telemetry.checkpoint("before TF import")
-    from trainer.reference.data import load  # noqa: PLC0415 - after the caps, by design
-    from trainer.reference.devices import make_strategy  # noqa: PLC0415
-    from trainer.reference.fold_training import train_fold  # noqa: PLC0415
-
-    telemetry.checkpoint("after TF import")
-    strategy = make_strategy(config.device_mode)
-    telemetry.checkpoint("after strategy creation")
-    digits = load()
+    training = Training(config)
     for fold in map(int, arguments[1:]):
         began = time.monotonic()
-        metrics = train_fold(digits, strategy, config, fold=fold)
+        metrics = training.train(fold, directory.fold(fold))
         FoldResult(
             fold=fold,
             folds=config.folds,

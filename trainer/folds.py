@@ -10,20 +10,26 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from telemetry.errors import InputError
 from trainer.fold_result import RESULT, FoldResult, read_result, write_whole
+from trainer.model_function import REFERENCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 RUN = "run.json"
 LOCK = ".lock"
-PIPELINE_VERSION = 1
+PIPELINE_VERSION = 2
 """Raised when the reference pipeline changes what a fold computes, so old results are not mixed in."""
+
+_OF_A_FOLD = re.compile(r"(?:fold-|modality_results_run_)(\d{1,9})(?:\.csv)?")
+REMEDIES = ("caps", "bounds", "cleanup", "isolation")
+"""What keeps a run from growing; ``--without`` switches it off, to show what it is worth."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +40,10 @@ class RunConfig:
     epochs: int
     device_mode: str
     seed: int = 7
+    model: str = REFERENCE
+    """``package.module:function``: what trains a fold."""
+    without: tuple[str, ...] = ()
+    """Names of REMEDIES that are switched off."""
     pipeline: str = f"reference {PIPELINE_VERSION}"
 
     def digest(self) -> str:
@@ -66,7 +76,8 @@ class RunDirectory:
         path = os.path.join(self.path, RUN)
         try:
             with open(path, encoding="utf-8") as file:
-                return RunConfig(**json.load(file)["config"])
+                content = json.load(file)["config"]
+            return RunConfig(**content | {"without": tuple(content["without"])})
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise InputError(f"{path}: not the run.json of a run: {error}") from error
 
@@ -135,6 +146,7 @@ def plan(directory: RunDirectory, config: RunConfig, *, only: int | None, resume
             remarks.append(f"fold {fold}: runs again, its result is of another configuration")
         to_run.append(fold)
     names = [f"fold-{fold}" for fold in to_run]
+    names += [f"modality_results_run_{fold}.csv" for fold in to_run]
     if only is None and not skipped:
         names += ["journal.jsonl", "output.log", "summary.json", "summary.csv"]
         names += _other_folds(directory, config.folds)
@@ -149,5 +161,5 @@ def _other_folds(directory: RunDirectory, folds: int) -> list[str]:
     return [
         name
         for name in os.listdir(directory.path)
-        if name.startswith("fold-") and name[5:].isdigit() and int(name[5:]) > folds
+        if (match := _OF_A_FOLD.fullmatch(name)) and int(match[1]) > folds
     ]
