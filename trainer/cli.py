@@ -6,11 +6,18 @@ import enum
 import os
 import signal
 import socket
+import time
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from telemetry import exporter
+from telemetry.alert_options import (
+    AlertCommand,
+    AlertmanagerUrl,
+    AlertWebhook,
+    alerting,
+)
 from telemetry.errors import FoldsFailedError, InputError
 from telemetry.snapshot import Snapshot
 from telemetry.terminal import put
@@ -76,6 +83,9 @@ def train(  # noqa: PLR0913, PLR0917 - typer makes an option of each argument
     port: Annotated[
         int | None, typer.Option(min=0, max=65535, help="Serve /metrics on 127.0.0.1 meanwhile.")
     ] = None,
+    alert_command: AlertCommand = None,
+    alert_webhook: AlertWebhook = None,
+    alertmanager: AlertmanagerUrl = None,
 ) -> None:
     """Cross-validate the reference pipeline in TensorFlow, each fold in a fresh process."""
     if folds < 2:
@@ -87,7 +97,16 @@ def train(  # noqa: PLR0913, PLR0917 - typer makes an option of each argument
     config = RunConfig(folds=folds, epochs=epochs, device_mode=device_mode.value)
     directory = RunDirectory(os.path.normpath(output))
     directory.create()
-    with directory.locked(), Progress() as progress:
+    with (
+        directory.locked(),
+        Progress() as progress,
+        alerting(
+            command=alert_command,
+            webhook=alert_webhook,
+            alertmanager=alertmanager,
+            say=progress.say,
+        ) as alerts,
+    ):
         signal.signal(signal.SIGTERM, _interrupt)
         latest = [Snapshot(run=directory.name, host=socket.gethostname(), folds=folds)]
         if port is not None:  # before anything is moved aside: a port in use must change nothing
@@ -98,6 +117,7 @@ def train(  # noqa: PLR0913, PLR0917 - typer makes an option of each argument
 
         def show(snapshot: Snapshot) -> None:
             latest[0] = snapshot
+            alerts.observe([snapshot], time.time())
             progress.show(snapshot)
 
         def tell(part: FoldSnapshot) -> None:
