@@ -6,11 +6,18 @@ import enum
 import os
 import signal
 import socket
+import time
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from telemetry import exporter
+from telemetry.alert_options import (
+    AlertCommand,
+    AlertmanagerUrl,
+    AlertWebhook,
+    alerting,
+)
 from telemetry.errors import FoldsFailedError, InputError
 from telemetry.snapshot import Snapshot
 from telemetry.terminal import put
@@ -88,6 +95,9 @@ def train(  # noqa: PLR0913, PLR0917 - typer makes an option of each argument
     port: Annotated[
         int | None, typer.Option(min=0, max=65535, help="Serve /metrics on 127.0.0.1 meanwhile.")
     ] = None,
+    alert_command: AlertCommand = None,
+    alert_webhook: AlertWebhook = None,
+    alertmanager: AlertmanagerUrl = None,
 ) -> None:
     """Cross-validate a model, by default the reference pipeline, each fold in a fresh process."""
     if folds < 2:
@@ -107,7 +117,16 @@ def train(  # noqa: PLR0913, PLR0917 - typer makes an option of each argument
     is_isolated = isolation is Isolation.process and "isolation" not in config.without
     directory = RunDirectory(os.path.normpath(output))
     directory.create()
-    with directory.locked(), Progress() as progress:
+    with (
+        directory.locked(),
+        Progress() as progress,
+        alerting(
+            command=alert_command,
+            webhook=alert_webhook,
+            alertmanager=alertmanager,
+            say=progress.say,
+        ) as alerts,
+    ):
         signal.signal(signal.SIGTERM, _interrupt)
         latest = [Snapshot(run=directory.name, host=socket.gethostname(), folds=folds)]
         if port is not None:  # before anything is moved aside: a port in use must change nothing
@@ -118,6 +137,7 @@ def train(  # noqa: PLR0913, PLR0917 - typer makes an option of each argument
 
         def show(snapshot: Snapshot) -> None:
             latest[0] = snapshot
+            alerts.observe([snapshot], time.time())
             progress.show(snapshot)
 
         def tell(part: FoldSnapshot) -> None:
