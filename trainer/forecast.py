@@ -90,7 +90,9 @@ def no_room_to_go_on(
             continue
         expected = next_peak(values, floor=FLOORS.get(name, 1.0))
         if expected > USABLE * limit:
-            found.append(Shortage(ceiling, expected, USABLE * limit, f"{USABLE:.0%} of the limit is"))
+            found.append(
+                Shortage(ceiling, expected, USABLE * limit, f"{USABLE:.0%} of the limit is")
+            )
     return max(found, key=lambda shortage: shortage.needed / shortage.available, default=None)
 
 

@@ -27,12 +27,15 @@ class Interruptions:
     def __init__(self) -> None:
         self.count = 0
         self.wakes, self._bell = socket.socketpair()
-        self.wakes.setblocking(False)
-        self._bell.setblocking(False)
+        self.wakes.settimeout(0)
+        self._bell.settimeout(0)
         self._before: dict[int, object] = {}
+        self._bell_before: int | None = None
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
+            # The bell rings whichever thread the kernel gives the signal to; the handler waits for ours.
+            self._bell_before = signal.set_wakeup_fd(self._bell.fileno(), warn_on_full_buffer=False)
             for number in SIGNALS:
                 if signal.getsignal(number) is not signal.SIG_IGN:
                     self._before[number] = signal.signal(number, self._count)
@@ -46,6 +49,8 @@ class Interruptions:
     ) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)  # type: ignore[arg-type] # what signal() itself gave
+        if self._bell_before is not None:
+            signal.set_wakeup_fd(self._bell_before)
         self.wakes.close()
         self._bell.close()
 
@@ -58,5 +63,3 @@ class Interruptions:
 
     def _count(self, _number: int, _frame: FrameType | None) -> None:
         self.count += 1
-        with suppress(OSError):
-            self._bell.send(b"!")

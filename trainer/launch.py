@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from trainer import supervisor
+from trainer.fold_result import METRICS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -81,7 +82,7 @@ class Launched:
             self._supervisor = subprocess.Popen(
                 [sys.executable, "-I", "-S", supervisor.__file__, *arguments],
                 env=launch.environment,
-                stdin=orders_theirs or subprocess.DEVNULL,
+                stdin=subprocess.DEVNULL if orders_theirs is None else orders_theirs.fileno(),
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 pass_fds=(theirs.fileno(), *launch.keep_open),
@@ -90,6 +91,8 @@ class Launched:
         if orders_theirs is not None:
             orders_theirs.close()
         self.supervisor_pid = self._supervisor.pid
+        self.is_lost = False
+        """Whether its supervisor was killed: the process is, too, but not what it has started."""
         self._said = b""
         words = self._next_words(wait=True)
         if words[:1] != [b"pid"]:
@@ -126,7 +129,8 @@ class Launched:
         words = self._next_words(wait=False)
         if words[:1] == [b"ended"]:
             return Ending.of(int(words[1]), left=int(words[2]))
-        if words == [b""]:  # the supervisor was killed, and the kernel has killed the command
+        if words == [b""]:
+            self.is_lost = True
             return Ending.of(self._supervisor.wait())
         return None
 
@@ -171,4 +175,5 @@ def environment_for_fold(
     environment.pop("FOLDWATCH_FOLD", None)
     if fold is not None:
         environment["FOLDWATCH_FOLD"] = str(fold)
+        environment["FOLDWATCH_METRICS"] = os.path.join(run_dir, f"fold-{fold}", METRICS)
     return environment

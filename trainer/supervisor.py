@@ -89,7 +89,10 @@ def members(cgroups: Sequence[str]) -> list[int]:
     """Return the processes in these cgroups."""
     pids = []
     for folder in cgroups:
-        with suppress(OSError), open(os.path.join(folder, "cgroup.procs"), encoding="ascii") as file:
+        with (
+            suppress(OSError),
+            open(os.path.join(folder, "cgroup.procs"), encoding="ascii") as file,
+        ):
             pids += [int(line) for line in file if int(line)]  # 0: of another PID namespace
     return pids
 
@@ -161,7 +164,7 @@ def _fork(
             with open(os.path.join(folder, "cgroup.procs"), "w", encoding="ascii") as file:
                 file.write("0")
         if os.getppid() == supervisor and os.read(gate[0], 1):
-            os.execvp(command[0], command)
+            os.execvp(command[0], list(command))  # noqa: S606 - a command's arguments are its own
     except OSError as error:
         where = error.filename or command[0]
         os.write(2, os.fsencode(f"foldwatch: cannot run {where}: {error.strerror}\n"))
