@@ -17,7 +17,7 @@ import pytest
 
 from analyzer import analyze
 from tests.conftest import ROOT, RealCgroup, need
-from trainer.fold_runner import FoldRunner
+from trainer.fold_runner import FoldRunner, Work
 from trainer.folds import RunConfig, RunDirectory, plan
 
 if TYPE_CHECKING:
@@ -43,8 +43,7 @@ def die(tmp_path: Path, code: str, *, join: str = "") -> tuple[Finding, Finding]
     directory.create()
     command = [sys.executable, "-c", HEAD.format(join=join) + code]
     todo = plan(directory, CONFIG, only=None, resume_mode="fresh")
-    runner = FoldRunner(directory, CONFIG, todo, command=lambda *_: command)
-    runner.run(is_isolated=True)
+    FoldRunner(directory, CONFIG, todo, work=Work(command=lambda *_: command)).run()
     log = tmp_path / "alone.log"
     shutil.copy(os.path.join(directory.fold(1), "output.log"), log)
     (alone,), (run,) = analyze([str(log)]).findings, analyze([directory.path]).findings
