@@ -144,8 +144,7 @@ class FoldCgroups:
             with suppress(OSError):  # a kernel without swap accounting has no such file
                 self._write(folder, swap, str(limit) if version == 1 else "0")
 
-    @staticmethod
-    def _write(folder: str, name: str, text: str) -> None:
+    def _write(self, folder: str, name: str, text: str) -> None:
         with open(os.path.join(folder, name), "r+", encoding="ascii") as file:
             file.write(text)
 

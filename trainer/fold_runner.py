@@ -255,7 +255,7 @@ class FoldRunner:
             self._waits_since = None
             return True
         self._waits_since = self._waits_since or time.monotonic()
-        self._say_once(f"fold {fold}: waits for room; {shortage}")
+        self._say_once(f"room for {fold}", f"fold {fold}: waits for room; {shortage}")
         is_over = time.monotonic() - self._waits_since > ROOM_SECONDS
         if is_over and not self._processes:
             self._queue.popleft()
@@ -302,9 +302,8 @@ class FoldRunner:
             return self._cgroups.make(f"foldwatch-{os.getpid()}-fold-{fold}-{time.monotonic_ns()}")
         except OSError as error:
             where = f"{error.filename}: " if error.filename else ""
-            self._say_once(
-                f"no cgroup for each fold, they run without its limits: {where}{error.strerror}"
-            )
+            words = "no cgroup for each fold, they run without its limits"
+            self._say_once("cgroup", f"{words}: {where}{error.strerror}")
             return []
 
     def _prestart(self) -> None:
@@ -467,9 +466,9 @@ class FoldRunner:
 
     # Telling
 
-    def _say_once(self, text: str) -> None:
-        if text not in self._said:
-            self._said.add(text)
+    def _say_once(self, about: str, text: str) -> None:
+        if about not in self._said:
+            self._said.add(about)
             self._say(text)
 
     def _change(self, fold: int, **changes: object) -> None:

@@ -86,7 +86,7 @@ class LiveOutput:
 
 def printable(text: str) -> str:
     """Return ``text`` without escape sequences and with a blank for each control character."""
-    plain = strip_escapes(text.expandtabs())
+    plain = strip_escapes(text).expandtabs()
     return "".join(c if c.isprintable() else " " for c in plain).rstrip()
 
 
@@ -111,6 +111,7 @@ class CheckpointPattern:
             self._compiled: Any = re2.compile(expression, options)
         except re2.error as error:
             why = error.args[0] if error.args else "broken"
+            why = why.decode("utf-8", "replace") if isinstance(why, bytes) else why
             raise InputError(f"--checkpoint-pattern {expression!r}: {why}") from error
 
     def label(self, line: str) -> str | None:

@@ -6,7 +6,7 @@ starts (man 2 prctl, PR_SET_CHILD_SUBREAPER), so that what made itself a daemon 
 command gets SIGKILL from the kernel if the supervisor is killed itself. Messages on the socket
 CONTROL, a line each:
 
-    it says      pid N             the command's process is there and waits, in its cgroups
+    it says      pid N             the command's process is there, in its cgroups, and waits
                  ended CODE LEFT   how it ended (negative: a signal), and how many processes would
                                    not die; all others are gone
     it is told   start, terminate (SIGTERM to the command's group), kill (everything)
@@ -118,10 +118,10 @@ def main(arguments: Sequence[str]) -> int:
     cgroups = arguments[1].split("\n") if arguments[1] else []
     adopt_orphans()
     woken = _wake_on_signals()
-    gate = os.pipe()
-    command = _fork(arguments[2:], cgroups, gate, runner=control)
+    command, gate = _fork(arguments[2:], cgroups, runner=control)
+    gate.recv(1)  # it is in its cgroups now, or has failed to join them and ends
     _say(control, f"pid {command}")
-    is_runner_there = _serve(control, command, gate[1], woken)
+    is_runner_there = _serve(control, command, gate, woken)
     left = kill_descendants(cgroups=cgroups)
     if is_runner_there:
         _say(control, f"ended {_statuses.get(command, -signal.SIGKILL)} {left}")
@@ -146,16 +146,17 @@ def _wake_on_signals() -> int:
 
 
 def _fork(
-    command: Sequence[str], cgroups: Sequence[str], gate: tuple[int, int], *, runner: socket.socket
-) -> int:
-    """Start the process that becomes the command as soon as a byte comes through the gate."""
+    command: Sequence[str], cgroups: Sequence[str], *, runner: socket.socket
+) -> tuple[int, socket.socket]:
+    """Start the process that becomes the command as soon as it hears something through the gate."""
     supervisor = os.getpid()
+    gate, theirs = socket.socketpair()
     if pid := os.fork():
-        os.close(gate[0])
-        return pid
+        theirs.close()
+        return pid, gate
     try:
         runner.close()
-        os.close(gate[1])
+        gate.close()
         os.setsid()
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         for number in (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE, signal.SIGXFSZ):
@@ -163,7 +164,8 @@ def _fork(
         for folder in cgroups:
             with open(os.path.join(folder, "cgroup.procs"), "w", encoding="ascii") as file:
                 file.write("0")
-        if os.getppid() == supervisor and os.read(gate[0], 1):
+        theirs.send(b"r")
+        if os.getppid() == supervisor and theirs.recv(1):
             os.execvp(command[0], list(command))  # noqa: S606 - a command's arguments are its own
     except OSError as error:
         where = error.filename or command[0]
@@ -171,7 +173,7 @@ def _fork(
     os._exit(127)
 
 
-def _serve(control: socket.socket, command: int, gate: int, woken: int) -> bool:
+def _serve(control: socket.socket, command: int, gate: socket.socket, woken: int) -> bool:
     """Do what is told until the command has ended or has to; whether the runner is still there."""
     poller = select.poll()
     poller.register(control, select.POLLIN)
@@ -190,7 +192,8 @@ def _serve(control: socket.socket, command: int, gate: int, woken: int) -> bool:
             if not orders or b"kill" in orders:
                 return bool(orders)
             if b"start" in orders:
-                os.write(gate, b"s")
+                with suppress(OSError):
+                    gate.send(b"s")
             if b"terminate" in orders:
                 with suppress(OSError):
                     os.killpg(command, signal.SIGTERM)
