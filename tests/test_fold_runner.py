@@ -16,8 +16,9 @@ from analyzer import analyze
 from telemetry.journal import Event, JournalFollower
 from telemetry.reading import Reading
 from tests.conftest import ROOT, ends_within, need
-from trainer.fold_runner import FoldRunner, RunOptions, Work
+from trainer.fold_runner import FoldRunner
 from trainer.folds import RunConfig, RunDirectory, plan
+from trainer.work import RunOptions, Work
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -17,8 +17,9 @@ import pytest
 
 from analyzer import analyze
 from tests.conftest import ROOT, RealCgroup, need
-from trainer.fold_runner import FoldRunner, Work
+from trainer.fold_runner import FoldRunner
 from trainer.folds import RunConfig, RunDirectory, plan
+from trainer.work import Work
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

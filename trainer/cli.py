@@ -14,7 +14,6 @@ from telemetry.alert_options import (  # noqa: TC001 - typer reads the annotatio
 from telemetry.errors import InputError
 from trainer.environment import THREAD_CAPS
 from trainer.fold_cgroup import CgroupLimits, parse_size
-from trainer.fold_runner import TRAINING, RunOptions, Work, worker_command
 from trainer.folds import REMEDIES, CommandConfig, RunConfig
 from trainer.live_output import CheckpointPattern
 from trainer.model_function import REFERENCE, check_name
@@ -35,6 +34,7 @@ from trainer.options import (
 )
 from trainer.run import Order, carry_out
 from trainer.run_command import check_command, command_work
+from trainer.work import TRAINING, RunOptions, Work, worker_command
 
 app = typer.Typer()
 

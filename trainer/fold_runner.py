@@ -13,32 +13,31 @@ import socket
 import sys
 import time
 from collections import deque
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from telemetry.journal import Event
 from telemetry.reading import Reading
 from telemetry.snapshot import FoldSnapshot, Snapshot
-from trainer.environment import THREAD_CAPS
-from trainer.fold_cgroup import CgroupLimits, FoldCgroups
 from trainer.fold_failure import FoldFailure, explain, not_run
-from trainer.fold_process import FoldProcess
+from trainer.fold_launcher import FoldLauncher
 from trainer.fold_result import Summary, summarize
 from trainer.forecast import no_room_to_go_on
 from trainer.interruptions import Interruptions
-from trainer.launch import Ending, Launch, environment_for_fold
+from trainer.launch import Ending
 from trainer.room import Room
 from trainer.supervisor import adopts_orphans, kill_descendants
+from trainer.work import TRAINING, RunOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from telemetry.journal import Record
+    from trainer.fold_process import FoldProcess
     from trainer.fold_result import FoldResult
     from trainer.folds import Config, Plan, RunDirectory
-    from trainer.live_output import CheckpointPattern
+    from trainer.work import Work
 
-OUTPUT = "output.log"
 TICK_SECONDS = 1.0
 OUTPUT_TICK_SECONDS = 0.05
 """Where output is shown or read at: how late a line may be."""
@@ -47,47 +46,6 @@ ROOM_SECONDS = 30.0
 LAST_STAGES = frozenset({"after Stage 2 fit"})
 LEAD_SECONDS = 10.0
 """Before a fold's end, by the length of the one before it: time enough to import TensorFlow."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Work:
-    """What runs a fold."""
-
-    command: Callable[[RunDirectory, int], Sequence[str]]
-    takes_orders: bool = False
-    """Whether it trains fold after fold as its standard input says, and writes each result itself.
-
-    Else it runs the one fold that it was started for, and its exit code 0 is the fold's success.
-    """
-    result: Callable[[str, int, float], FoldResult] | None = None
-    """Makes that result, from the fold's directory, the fold and its seconds."""
-    caps: Mapping[str, str] = field(default_factory=lambda: THREAD_CAPS)
-
-
-def worker_command(directory: RunDirectory, _fold: int) -> list[str]:
-    """Return the command that trains folds of a `RunConfig`."""
-    # -P: a package of the user's own called trainer, in the current folder, is not ours.
-    return [sys.executable, "-P", "-m", "trainer.fold_worker", directory.path]
-
-
-TRAINING = Work(command=worker_command, takes_orders=True)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunOptions:
-    """How folds are run; no result depends on it."""
-
-    isolation: str = "process"
-    """process: one per fold. none: one for all. auto: one for as long as the forecast allows."""
-    parallel: int = 1
-    retries: int = 0
-    timeout_seconds: float | None = None
-    stops_on_failure: bool = False
-    limits: CgroupLimits = field(default_factory=CgroupLimits)
-    pattern: CheckpointPattern | None = None
-    shows_output: bool = False
-    lock: int | None = None
-    """A descriptor that is held until the last process is gone."""
 
 
 class FoldRunner:
@@ -126,7 +84,7 @@ class FoldRunner:
         self._typical_seconds: float | None = None
         self._prestarted: set[int] = set()
         self._said: set[str] = set()
-        self._cgroups = FoldCgroups(self._options.limits)
+        self._launcher = FoldLauncher(directory, config, work, self._options, say=say)
         self._parts = {
             fold: FoldSnapshot(fold=fold, state="skipped" if fold in plan.skipped else "waiting")
             for fold in range(1, config.folds + 1)
@@ -154,7 +112,7 @@ class FoldRunner:
             finally:
                 self._end_all()
                 self._room.close()
-                self._cgroups.close()
+                self._launcher.close()
                 summary = self.summary()
                 summary.write(self._directory.path)
             if interruptions.count:
@@ -224,15 +182,11 @@ class FoldRunner:
             if process.fold is None and not process.is_dismissed:
                 if process.reserved_for == fold:
                     return process
-                if not self._is_isolated:
+                if not self._options.is_isolated:
                     return process if self._goes_on(process, fold) else None
-        if not self._is_isolated and self._processes:
+        if not self._options.is_isolated and self._processes:
             return None  # the one that is recycled must be gone
         return self._launch(fold) if self._has_room(fold) else None
-
-    @property
-    def _is_isolated(self) -> bool:
-        return self._options.isolation == "process"
 
     def _goes_on(self, process: FoldProcess, fold: int) -> bool:
         """Whether the process takes this fold too; else it is recycled, and that is told."""
@@ -264,29 +218,8 @@ class FoldRunner:
 
     def _launch(self, fold: int) -> FoldProcess | None:
         """Launch a process for ``fold``; None where that fails, which is the fold's failure."""
-        place = self._directory.fold(fold) if self._is_isolated else self._directory.path
         try:
-            os.makedirs(place, exist_ok=True)
-            launch = Launch(
-                command=self._work.command(self._directory, fold),
-                environment=environment_for_fold(
-                    caps=self._work.caps,
-                    run_dir=self._directory.path,
-                    run=self._directory.name,
-                    fold=fold if self._is_isolated else None,
-                    folds=self._config.folds,
-                ),
-                output_path=os.path.join(place, OUTPUT),
-                takes_orders=self._work.takes_orders,
-                cgroups=self._make_cgroups(fold),
-                keep_open=() if self._options.lock is None else (self._options.lock,),
-            )
-            process = FoldProcess(
-                launch,
-                folds=self._config.folds,
-                reserved_for=fold if self._is_isolated else None,
-                pattern=self._options.pattern,
-            )
+            process = self._launcher.launch(fold)
         except OSError as error:
             self._queue.remove(fold)
             self._fail(fold, not_run(fold, "not started", f"cannot be started: {error}"))
@@ -294,21 +227,9 @@ class FoldRunner:
         self._processes.append(process)
         return process
 
-    def _make_cgroups(self, fold: int) -> list[str]:
-        """Make the fold's cgroup; where that is not allowed it runs without, and that is told once."""
-        if not self._options.limits:
-            return []
-        try:
-            return self._cgroups.make(f"foldwatch-{os.getpid()}-fold-{fold}-{time.monotonic_ns()}")
-        except OSError as error:
-            where = f"{error.filename}: " if error.filename else ""
-            words = "no cgroup for each fold, they run without its limits"
-            self._say_once("cgroup", f"{words}: {where}{error.strerror}")
-            return []
-
     def _prestart(self) -> None:
         """Load the next worker while a fold is in its last stage, where it fits beside it."""
-        if not (self._is_isolated and self._work.takes_orders and self._queue):
+        if not (self._options.is_isolated and self._work.takes_orders and self._queue):
             return
         fold = self._queue[0]
         if fold in self._prestarted or not any(self._is_late(p) for p in self._processes):
@@ -346,7 +267,7 @@ class FoldRunner:
 
     def _finish_in_place(self, process: FoldProcess) -> None:
         """Go on after a fold that its process has survived."""
-        if self._is_isolated:
+        if self._options.is_isolated:
             process.dismiss()  # the fold ends with it
             return
         fold, process.fold = process.fold, None
@@ -363,7 +284,7 @@ class FoldRunner:
             fold = process.fold or process.reserved_for
             if isinstance(record, Reading):
                 self._room.note_checkpoint(record)
-                if not self._is_isolated and record.fold in self._parts:
+                if not self._options.is_isolated and record.fold in self._parts:
                     fold = record.fold
             if fold is not None:
                 self._parts[fold] = self._parts[fold].with_record(record)
@@ -386,7 +307,7 @@ class FoldRunner:
         """Decide by its result whether a fold is finished; retry or note the failure of one that is not."""
         seconds = time.time() - process.fold_began
         if self._work.result and ending and ending.exit_code == 0 and process.why_ended is None:
-            self._write_result(self._work.result(self._directory.fold(fold), fold, seconds))
+            self._write(self._work.result(self._directory.fold(fold), fold, seconds))
         result = self._directory.result(fold)
         if result is not None:
             self._typical_seconds = seconds
@@ -411,15 +332,9 @@ class FoldRunner:
         is_final = self._attempts[fold] > self._options.retries or self._is_stopped
         self._fail(fold, failure) if is_final else self._retry(fold, failure)
 
-    def _write_result(self, result: FoldResult) -> None:
-        try:
-            result.write(self._directory.fold(result.fold))
-        except OSError as error:
-            print(f"foldwatch: fold {result.fold}: {error}", file=sys.stderr)
-
     def _retry(self, fold: int, failure: FoldFailure) -> None:
         """Put what a fold left aside and queue it again."""
-        self._write_failure(failure)
+        self._write(failure)
         aside = self._directory.set_aside([f"fold-{fold}"])
         number, of = self._attempts[fold] + 1, self._options.retries + 1
         self._say(f"fold {fold}: attempt {number} of {of}, after {failure.root_cause} ({aside})")
@@ -428,7 +343,7 @@ class FoldRunner:
 
     def _fail(self, fold: int, failure: FoldFailure) -> None:
         self.failures[fold] = failure
-        self._write_failure(failure)
+        self._write(failure)
         self._change(
             fold,
             state="failed",
@@ -445,14 +360,14 @@ class FoldRunner:
                 later = self._queue.popleft()
                 words = f"not reached: fold {fold} ended the process"
                 self.failures[later] = not_run(later, "not reached", words)
-                self._write_failure(self.failures[later])
+                self._write(self.failures[later])
                 self._change(later, state="failed", exit_code=failure.exit_code)
 
-    def _write_failure(self, failure: FoldFailure) -> None:
+    def _write(self, outcome: FoldResult | FoldFailure) -> None:
         try:
-            failure.write(self._directory.fold(failure.fold))
+            outcome.write(self._directory.fold(outcome.fold))
         except OSError as error:  # a full disk must not keep the other folds from running
-            print(f"foldwatch: fold {failure.fold}: {error}", file=sys.stderr)
+            print(f"foldwatch: fold {outcome.fold}: {error}", file=sys.stderr)
 
     def _end_all(self) -> None:
         """End what an error has left running."""

@@ -20,7 +20,7 @@ from telemetry.errors import FoldsFailedError, InputError
 from telemetry.snapshot import Snapshot
 from telemetry.terminal import put
 from telemetry.thread_log import clean_label
-from trainer.fold_runner import FoldRunner, RunOptions, Work
+from trainer.fold_runner import FoldRunner
 from trainer.folds import RunConfig, RunDirectory, plan
 from trainer.progress import Progress, result_table
 from trainer.supervisor import adopt_orphans
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from trainer.fold_failure import FoldFailure
     from trainer.fold_result import Summary
     from trainer.folds import Config
+    from trainer.work import RunOptions, Work
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from telemetry.errors import InputError
 from trainer.fold_result import METRICS, FoldResult
-from trainer.fold_runner import Work
+from trainer.work import Work
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
