@@ -15,10 +15,7 @@ from tests.conftest import ROOT, RealCgroup, need
 from trainer.fold_cgroup import CgroupLimits, FoldCgroups, parse_size
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
-
-    from tests.conftest import Outcome
 
 THREADS = """
 import sys, threading, time
@@ -31,19 +28,13 @@ held = b"x" * (400_000_000 if sys.argv[1] == "2" else 1_000_000)
 """
 
 
-def run(foldwatch: Callable[..., Outcome], place: str, code: str, *options: str) -> Outcome:
-    """Run a script for three folds that takes too much in the second."""
-    command = [sys.executable, "-c", code, "{fold}"]
-    return foldwatch("run", "--folds", "3", *options, "--output", place, "--", *command)
-
-
-def leftovers() -> list[str]:
-    """Return cgroups that a run has left."""
+def leftovers(pid: int) -> list[str]:
+    """Return cgroups that the run of process ``pid`` has left."""
     return [
         os.path.join(folder, name)
         for folder, names, _ in os.walk("/sys/fs/cgroup")
         for name in names
-        if name.startswith("foldwatch-") and not name.startswith("foldwatch-test")
+        if name.startswith(f"foldwatch-{pid}-")
     ]
 
 
@@ -56,7 +47,6 @@ def leftovers() -> list[str]:
     ids=["pids", "memory"],
 )
 def test_a_cgroup_too_small_for_fold_2_is_its_certain_cause(
-    foldwatch: Callable[..., Outcome],
     tmp_path: Path,
     too_small: tuple[tuple[str, str], str],
     cause: str,
@@ -66,18 +56,23 @@ def test_a_cgroup_too_small_for_fold_2_is_its_certain_cause(
     need(os.geteuid() == 0, "root, to make a cgroup")
     place = str(tmp_path / "run")
     option, code = too_small
-    outcome = run(foldwatch, place, code, *option)
-    assert outcome.code == 1
+    command = [sys.executable, "-m", "foldwatch", "run", "--folds", "3", *option]
+    command += ["--output", place, "--", sys.executable, "-c", code, "{fold}"]
+    process = subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 1, err
     with open(os.path.join(place, "fold-2", "failure.json"), encoding="utf-8") as file:
         failure = json.load(file)
     first = failure["causes"][0]
     assert (first["cause"], first["standing"]) == (cause, "certain")
     assert first["evidence"][0].startswith(evidence)
-    last = outcome.err.splitlines()[-1]
+    last = err.splitlines()[-1]
     assert last.startswith(f"foldwatch: fold 2: {cause} (certain): {evidence}")
     with open(os.path.join(place, "summary.json"), encoding="utf-8") as file:
         assert json.load(file)["folds_finished"] == [1, 3]
-    assert leftovers() == []
+    assert leftovers(process.pid) == []
 
 
 def test_where_no_cgroup_may_be_made_one_line_says_so(

@@ -121,19 +121,8 @@ class FoldRunner:
 
     def summary(self) -> Summary:
         """Put together what is finished, skipped folds included."""
-        folds = range(1, self._config.folds + 1)
-        results = [self._directory.result(fold) for fold in folds]
-        digest, data = self._config.digest(), self._data_digest
-        return summarize(
-            self._config.folds,
-            [
-                result
-                for result in results
-                if result is not None
-                and result.config_digest == digest
-                and (data is None or result.data_digest == data)
-            ],
-        )
+        results = self._directory.results(self._config, data_digest=self._data_digest)
+        return summarize(self._config.folds, results)
 
     def _step(self, interruptions: Interruptions) -> None:
         if count := interruptions.rested():

@@ -93,6 +93,17 @@ class RunDirectory:
         """The whole result of a fold, or None."""
         return read_result(os.path.join(self.fold(number), RESULT))
 
+    def results(self, config: Config, *, data_digest: str | None) -> list[FoldResult]:
+        """The whole results that may be averaged: of ``config``, and of that data where it is known."""
+        found = [self.result(fold) for fold in range(1, config.folds + 1)]
+        return [
+            result
+            for result in found
+            if result is not None
+            and result.config_digest == config.digest()
+            and (data_digest is None or result.data_digest == data_digest)
+        ]
+
     def config(self) -> RunConfig:
         """Read run.json. Raises InputError."""
         path = os.path.join(self.path, RUN)
