@@ -1,7 +1,6 @@
 """50 random SIGKILLs of workers and 50 of the runner: orphans, repeated folds, lost results.
 
-A stand-in without TensorFlow that leaves a daemon behind in every fold; 10 folds in 10 runs of each
-kind. Every kill comes at a random moment of a run, which is then resumed until it is complete.
+A stand-in without TensorFlow that leaves a daemon behind in every fold; runs of six folds. Every kill comes at a random moment of a run, which is then resumed until it is complete.
 """
 
 from __future__ import annotations
@@ -14,13 +13,14 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from dataclasses import asdict, dataclass
 
 from trainer.folds import RunDirectory
 
-RUNS = 10
+KILLS = 50
 KILLS_PER_RUN = 5
-FOLDS = 10
+FOLDS = 6
 FOLD = """
 import os, sys, time
 place, fold = sys.argv[1:]
@@ -34,7 +34,7 @@ if os.fork() == 0:
         note("daemons")
         time.sleep(60)
     os._exit(0)
-time.sleep(0.1)
+time.sleep(0.3)
 with open(os.environ["FOLDWATCH_METRICS"], "w") as file:
     file.write('{"score": %s}' % (int(fold) / 7))
 """
@@ -98,34 +98,57 @@ def is_alive(pid: int) -> bool:
         return False
 
 
+def orphans(place: str) -> int:
+    """Count the traced processes that are alive two seconds from now."""
+    deadline = time.monotonic() + 2
+    while (
+        alive := [pid for pid in traced(place) if is_alive(pid)]
+    ) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return len(alive)
+
+
+def begun(place: str) -> Counter[int]:
+    """Count how often each fold was begun."""
+    with open(os.path.join(place, "begun"), encoding="ascii") as file:
+        return Counter(int(line.split()[0]) for line in file)
+
+
+def find_victim(place: str, process: subprocess.Popen[bytes]) -> int | None:
+    """Return a process of a fold that runs now; None where the run has ended meanwhile."""
+    while process.poll() is None:
+        alive = [pid for pid in traced(place) if is_alive(pid)]
+        if alive:
+            return alive[-1]
+        time.sleep(0.005)
+    return None
+
+
 def disturb(place: str, *, is_runner: bool, chance: random.Random, tally: Tally) -> None:
-    """Kill the runner, or whichever fold's process is there, at random moments of one run."""
-    process = start(place)
-    for _ in range(KILLS_PER_RUN):
-        time.sleep(chance.uniform(0.35, 0.9))
-        if process.poll() is not None:
-            process = start(place)
-            time.sleep(chance.uniform(0.35, 0.6))
-        before, there = results(place), traced(place)
-        victims = [process.pid] if is_runner else [pid for pid in there if is_alive(pid)][-1:]
-        for victim in victims:
-            os.kill(victim, signal.SIGKILL)
-            tally.kills += 1
+    """Kill the runner, or a process of the fold that runs, at random moments of one run."""
+    process, kills, finished = start(place), 0, dict[int, int]()
+    while kills < KILLS_PER_RUN and len(results(place)) < FOLDS:
+        time.sleep(chance.uniform(0.0, 0.7))
+        victim = process.pid if is_runner else find_victim(place, process)
+        before = results(place)
+        if victim is None or process.poll() is not None:
+            break
+        if os.path.exists(os.path.join(place, "begun")):
+            finished |= {fold: begun(place)[fold] for fold in before if fold not in finished}
+        os.kill(victim, signal.SIGKILL)
+        kills += 1
         if is_runner:
             process.wait()
-            time.sleep(2.0)
-            tally.orphans += sum(is_alive(pid) for pid in traced(place))
-        elif victims:
-            time.sleep(0.05)
+            tally.orphans += orphans(place)
+            process = start(place)
         after = results(place)
         tally.lost += sum(after.get(fold) != text for fold, text in before.items())
-        if is_runner:
-            process = start(place)
     process.wait()
     if len(results(place)) < FOLDS:
         start(place).wait()
-    time.sleep(2.0)
-    tally.orphans += sum(is_alive(pid) for pid in traced(place))
+    tally.kills += kills
+    tally.orphans += orphans(place)
+    tally.repeated += sum(begun(place)[fold] > times for fold, times in finished.items())
 
 
 def summary(place: str) -> object:
@@ -141,7 +164,7 @@ def main() -> None:
         undisturbed = summary(place)
     for is_runner in (False, True):
         chance, tally = random.Random(5), Tally()
-        for _ in range(RUNS):
+        while tally.kills < KILLS:
             with tempfile.TemporaryDirectory() as place:
                 disturb(place, is_runner=is_runner, chance=chance, tally=tally)
                 tally.other_aggregates += summary(place) != undisturbed
