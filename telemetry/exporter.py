@@ -53,6 +53,9 @@ METRICS: dict[str, MetricKind] = {
     ),
     "foldwatch_cgroup_pids": MetricKind("gauge", "PIDs in the pids cgroup that binds."),
     "foldwatch_cgroup_memory_bytes": MetricKind("gauge", "Memory of the memory cgroup that binds."),
+    "foldwatch_cgroup_memory_reclaimable_bytes": MetricKind(
+        "gauge", "Memory of that cgroup that the kernel takes back at need: page cache."
+    ),
     "foldwatch_ceiling_usage": MetricKind("gauge", "What is used of a ceiling.", ("ceiling",)),
     "foldwatch_ceiling_limit": MetricKind(
         "gauge", "A ceiling's limit; +Inf when unlimited, absent when unknown.", ("ceiling",)
@@ -82,6 +85,12 @@ METRICS: dict[str, MetricKind] = {
     ),
     "foldwatch_fold_state": MetricKind("gauge", "1 for the present state of a fold.", ("state",)),
     "foldwatch_folds": MetricKind("gauge", "Folds planned."),
+    "foldwatch_growth_per_fold": MetricKind(
+        "gauge", "Growth of a resource per fold, in its own unit, as judged so far.", ("resource",)
+    ),
+    "foldwatch_folds_to_limit": MetricKind(
+        "gauge", "Folds until a resource meets its limit at its growth so far.", ("resource",)
+    ),
     "foldwatch_fold_exit_code": MetricKind(
         "gauge", "Exit code of an ended fold, 128 + N for signal N."
     ),
@@ -114,6 +123,7 @@ _LATEST = {
     "foldwatch_tree_threads": "tree_threads",
     "foldwatch_tree_resident_memory_bytes": "tree_rss_bytes",
     "foldwatch_cgroup_memory_bytes": "cgroup_memory_bytes",
+    "foldwatch_cgroup_memory_reclaimable_bytes": "cgroup_memory_reclaimable_bytes",
     "foldwatch_pids_limit_hits_total": "pids_limit_hits",
     "foldwatch_oom_kills_total": "oom_kills",
 }
@@ -144,6 +154,11 @@ def samples(snapshot: Snapshot, *, now: float) -> Iterator[Sample]:
     yield Sample("foldwatch_run_info", run, 1)
     if snapshot.folds is not None:
         yield Sample("foldwatch_folds", run, snapshot.folds)
+    for growth in snapshot.growth:
+        if growth.per_fold is not None:
+            yield Sample("foldwatch_growth_per_fold", (*run, growth.resource), growth.per_fold)
+        if growth.folds_to_limit is not None:
+            yield Sample("foldwatch_folds_to_limit", (*run, growth.resource), growth.folds_to_limit)
     for part in snapshot.parts:
         fold = "" if part.fold is None else str(part.fold)
         base = (snapshot.run, snapshot.host, fold, snapshot.rank)

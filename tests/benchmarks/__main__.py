@@ -81,7 +81,11 @@ def figures() -> list[Figure]:
         )
     )
     found.append(Figure("unreadable journals", kills["unreadable"], "", 0))
-    return found + reading_figures() + remedy_figures()
+    for tally in run("kills_of_runs"):
+        at = f"at {tally['kills']} kill -9 of the {tally['victim']}"
+        for what, words in RUN_KILLS.items():
+            found.append(Figure(f"{words} {at}", tally[what], "", 0))
+    return found + isolation_figures() + remedy_figures() + reading_figures()
 
 
 def remedy_figures() -> list[Figure]:
@@ -123,6 +127,28 @@ def remedy_table(runs: list[dict[str, Any]], imports: dict[str, Any]) -> Table:
         words = f"threads {imported} after the imports, {used} after use, {imports['cores']} cores"
         table.add_row(f"(imports, {mode})", words, "", "")
     return table
+
+
+RUN_KILLS = {
+    "orphans": "processes alive 2 s later",
+    "repeated": "finished folds repeated",
+    "lost": "results lost or torn",
+    "other_aggregates": "aggregates unlike the undisturbed run's",
+}
+
+
+def isolation_figures() -> list[Figure]:
+    """Measure what a fresh process for each fold costs, and that each one starts alike."""
+    found = []
+    for point in run("isolation"):
+        what = f"folds of {point['fold_seconds']:.0f} s"
+        # A short fold has less to share the start of a process with: its figure is for comparison.
+        bound = 1.10 if point["fold_seconds"] >= 60 else 9.0
+        found.append(Figure(f"isolated over one process, {what}", point["ratio"], "x", bound))
+        for name in ("maps", "rss"):
+            spread = point[f"{name}_spread"] * 100
+            found.append(Figure(f"{name} at START between {what}", spread, "%", 2.0))
+    return found
 
 
 def reading_figures() -> list[Figure]:
