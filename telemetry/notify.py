@@ -47,7 +47,7 @@ class Sink(Protocol):
 
     name: str
 
-    def send(self, alert: Alert) -> None:
+    def send(self, alert: Alert, /) -> None:
         """Tell of a beginning or an end."""
 
     def repeat(self) -> None:
