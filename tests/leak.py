@@ -69,7 +69,7 @@ def measure(folder: Path, cgroup: str, *, fill_seconds: float, scale: float) -> 
     def now() -> float:
         return began + (time.time() - began) * scale
 
-    with receiver() as hook, _leaking(cgroup, fill_seconds / scale) as pid:
+    with receiver() as hook, leaking(cgroup, fill_seconds / scale) as pid:
         told: list[tuple[float, Alert]] = []
         engine = AlertEngine(lambda alert: told.append((time.time(), alert)))
         part = FoldSnapshot(fold=1, state="running")
@@ -119,7 +119,7 @@ def _hits(cgroup: str) -> int:
 
 
 @contextmanager
-def _leaking(cgroup: str, seconds: float) -> Iterator[int]:
+def leaking(cgroup: str, seconds: float) -> Iterator[int]:
     """Run the leak, and end it."""
     command = [sys.executable, "-c", LEAK, cgroup, str(AT_START), str(LIMIT), str(seconds)]
     with subprocess.Popen(command) as process:
