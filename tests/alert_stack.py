@@ -113,7 +113,7 @@ class Stack:
 @contextmanager
 def stack(folder: Path, *, targets: str, webhook: str, scale: float) -> Iterator[Stack]:
     """Run both with their data in ``folder``, scraping ``targets``, posting to ``webhook``."""
-    ports = [_free_port(), _free_port()]
+    ports = [free_port(), free_port()]
     addresses = [f"127.0.0.1:{port}" for port in ports]
     shutil.copytree(os.path.join(GRAFANA, "rules"), folder / "rules")
     replacements = {
@@ -173,7 +173,7 @@ def _wait_until_ready(address: str, log: Path) -> None:
             time.sleep(0.1)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         port: int = one.getsockname()[1]

@@ -11,14 +11,14 @@ if TYPE_CHECKING:
 
     from tests.conftest import RealCgroup
 
-SCALE = 15.0
+SCALE = 20.0
 TEN_MINUTES = 600.0
 
 
 def test_a_leak_that_fills_the_limit_in_ten_minutes_is_told_a_minute_before(
     pids_cgroup: RealCgroup, tmp_path: Path
 ) -> None:
-    """Process, cgroup, Prometheus, Alertmanager and webhook are real; time runs 15 times as fast."""
+    """Process, cgroup, Prometheus, Alertmanager and webhook are real; time runs 20 times as fast."""
     pids_cgroup.limit(LIMIT)
     lead = measure(tmp_path, pids_cgroup.folder, fill_seconds=TEN_MINUTES, scale=SCALE)
     print(lead)
