@@ -39,8 +39,10 @@ class Rise:
         _keep(self._highs, level, now=now, seconds=window + BEFORE_SECONDS, pick=max)
 
     def per_second(self, *, now: float) -> float:
-        """Return the rate; 0 where it does not rise throughout, or has not been seen for long."""
+        """Return the rate; 0 where it does not rise throughout, or is not known for six minutes."""
         before = now - THIRDS * THIRD_SECONDS
+        if not self._highs or self._highs[0][0] > before:
+            return 0.0
         if any(time < before and high >= self._level for time, high in self._highs):
             return 0.0
         thirds: list[list[float]] = [[] for _ in range(THIRDS)]
@@ -48,7 +50,7 @@ class Rise:
             third = int((now - time) // THIRD_SECONDS)
             if 0 <= third < THIRDS:
                 thirds[third].append(low)
-        if not all(thirds):
+        if not all(thirds):  # it was not read for a while
             return 0.0
         recent, middle, oldest = map(min, thirds)
         step = min(self._level - recent, recent - middle, middle - oldest)
