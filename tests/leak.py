@@ -69,15 +69,15 @@ def measure(folder: Path, cgroup: str, *, fill_seconds: float, scale: float) -> 
     def now() -> float:
         return began + (time.time() - began) * scale
 
-    with receiver() as hook, leaking(cgroup, fill_seconds / scale) as pid:
-        told: list[tuple[float, Alert]] = []
-        engine = AlertEngine(lambda alert: told.append((time.time(), alert)))
-        part = FoldSnapshot(fold=1, state="running")
-        reader = Reader(pid=pid, clock=now)
-        latest = [Snapshot(run="leak", host="here", folds=3, parts=(part,))]
-        port = serve(lambda: latest[0], port=0)
-        with stack(folder, targets=f"127.0.0.1:{port}", webhook=hook.url, scale=scale):
-            hit_at, ends = None, float("inf")
+    told: list[tuple[float, Alert]] = []
+    engine = AlertEngine(lambda alert: told.append((time.time(), alert)))
+    part = FoldSnapshot(fold=1, state="running")
+    latest = [Snapshot(run="leak", host="here", folds=3, parts=(part,))]
+    targets = f"127.0.0.1:{serve(lambda: latest[0], port=0)}"
+    with receiver() as hook, stack(folder, targets=targets, webhook=hook.url, scale=scale):
+        hit_at, ends = None, float("inf")
+        with leaking(cgroup, fill_seconds / scale) as pid:
+            reader = Reader(pid=pid, clock=now)
             while time.time() < ends:
                 if hit_at is None and _hits(cgroup):
                     hit_at = time.time()
@@ -86,7 +86,7 @@ def measure(folder: Path, cgroup: str, *, fill_seconds: float, scale: float) -> 
                 latest[0] = Snapshot(run="leak", host="here", folds=3, parts=(part,))
                 engine.observe(latest, now())
                 time.sleep(min(0.05, 1 / scale))
-        reader.close()
+            reader.close()
     assert hit_at is not None
     own = [(at, alert) for at, alert in told if alert.ended is None]
     return Lead(

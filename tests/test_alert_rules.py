@@ -88,10 +88,10 @@ def test_thresholds_are_the_engine_s() -> None:
         (window,) = re.findall(r"\[(\w+)\]", expressions[name])
         assert seconds(window) == alert_rules.HIT_SECONDS
     rise = expressions["foldwatch:ceiling_rise:per_second"]
-    (before,), (offset,) = re.findall(r"\[(\w+)\]", rise), set(re.findall(r"offset (6\w)", rise))
+    (before,), (offset,) = re.findall(r"\[(\w+)\]", rise), set(re.findall(r"offset (315s)", rise))
     assert seconds(before) == BEFORE_SECONDS
     assert seconds(offset) == THIRDS * THIRD_SECONDS
-    (third,) = re.findall(r"\[(\w+)\]", expressions["foldwatch:ceiling_used:min2m"])
+    (third,) = re.findall(r"\[(\w+)\]", expressions["foldwatch:ceiling_used:min105s"])
     assert seconds(third) == THIRD_SECONDS
     assert f"/ {THIRD_SECONDS:.0f}" in rise
 

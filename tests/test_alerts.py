@@ -61,7 +61,7 @@ def minutes(count: float, level: Callable[[float], float]) -> list[float]:
     "level",
     [
         pytest.param(lambda _: 750, id="three quarters, for good"),
-        pytest.param(lambda m: min(700, 145 * m), id="a warm-up of five minutes"),
+        pytest.param(lambda m: min(700, 175 * m), id="a warm-up of four minutes"),
         pytest.param(lambda m: 100 + 240 * max(0, min(2.5, m - 10)), id="a later rise of minutes"),
         pytest.param(lambda m: 100 if m < 10 else 790, id="a step"),
         pytest.param(lambda m: 500 + 120 * (m % 2), id="teeth of two minutes"),

@@ -82,7 +82,7 @@ def test_every_expression_has_data_of_a_real_run(
     pids_cgroup: RealCgroup, memory_cgroup: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Process, cgroups, Prometheus, configuration and rules are real; NVML is a stand-in, for want of
-    a GPU. Time runs 60 times as fast, so that a forecast has its six minutes.
+    a GPU. Time runs 60 times as fast, so that a forecast has its five minutes.
     """
     pids_cgroup.limit(LIMIT)
     memory = memory_cgroup
