@@ -50,6 +50,7 @@ class Receiver:
     received: list[tuple[float, dict[str, Any]]] = field(default_factory=list)
     status: int = 200
     url: str = ""
+    authorization: str | None = None
 
     def alerts(self, status: str = "firing") -> list[tuple[float, dict[str, Any]]]:
         """Give each alert with the moment it came."""
@@ -74,6 +75,7 @@ def receiver() -> Iterator[Receiver]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             content = self.rfile.read(int(self.headers["Content-Length"]))
+            got.authorization = self.headers.get("Authorization")
             got.received.append((time.time(), json.loads(content)))
             self.send_response(got.status)
             self.end_headers()

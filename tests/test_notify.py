@@ -107,6 +107,18 @@ def test_an_address_with_a_secret_is_never_said() -> None:
     ]
 
 
+def test_a_name_and_password_in_the_address_are_sent_as_such() -> None:
+    """And are said no more than the rest of the address."""
+    with receiver() as hook:
+        address = hook.url.replace("http://", "http://me:p%40ss@")
+        told(Webhook(address))
+        assert hook.authorization == "Basic bWU6cEBzcw=="
+        hook.status = 401
+        _, said = told(Webhook(address))
+    assert "127.0.0.1 answered 401" in said[0]
+    assert "ss@" not in said[0]
+
+
 def test_a_server_that_recovers_is_tried_again() -> None:
     """Of three attempts the last one counts."""
     with receiver() as hook:
@@ -119,7 +131,10 @@ def test_a_server_that_recovers_is_tried_again() -> None:
     assert (notifier.failed, said) == ({}, [])
 
 
-@pytest.mark.parametrize("address", ["file:///etc/passwd", "example.org", "http://", "ftp://x/"])
+@pytest.mark.parametrize(
+    "address",
+    ["file:///etc/passwd", "example.org", "http://", "ftp://x/", "http://h:x/", "http://[/"],
+)
 def test_an_address_that_is_none_is_one_line(address: str) -> None:
     """Before anything starts."""
     with pytest.raises(InputError, match="--alert-webhook: an address that begins with http"):
@@ -151,6 +166,7 @@ def test_a_sink_that_hangs_blocks_nobody_and_what_it_costs_is_said() -> None:
     for _ in range(1000):
         notifier(ALERT)
     assert notifier.dropped >= 1000 - QUEUE_LENGTH - 1
+    assert not said
     began = time.monotonic()
     notifier.close(deadline_seconds=0.2)
     assert time.monotonic() - began < 5

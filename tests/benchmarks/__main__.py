@@ -16,7 +16,6 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-
 LEAST_LEAD = {
     "fast": {"engine": 1.0, "prometheus": 0.0},  # faster than Prometheus looks
     "medium": {"engine": 60.0, "prometheus": 60.0},
