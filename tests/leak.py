@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from telemetry.alerts import AlertEngine
 from telemetry.exporter import serve
+from telemetry.notify import webhook_content
 from telemetry.reader import Reader
 from telemetry.snapshot import FoldSnapshot, Snapshot
 from tests.alert_stack import receiver, stack
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 LIMIT = 400
 AT_START = 40
+NEAR = "FoldwatchCeilingNear"
 LEAK = """
 import sys, threading, time
 open(sys.argv[1] + "/cgroup.procs", "w").write("0")
@@ -58,6 +60,8 @@ class Lead:
     engine: float | None
     prometheus: float | None
     first_alerts: tuple[str | None, str | None]
+    labels: tuple[dict[str, str], dict[str, str]]
+    """Of each way's alert that a ceiling is near."""
     hit_alerts: tuple[float | None, float | None]
     """How long after the hit each way said that the limit was hit."""
 
@@ -95,6 +99,10 @@ def measure(folder: Path, cgroup: str, *, fill_seconds: float, scale: float) -> 
         first_alerts=(
             own[0][1].name if own else None,
             next((alert["labels"]["alertname"] for _, alert in hook.alerts()), None),
+        ),
+        labels=(
+            next(webhook_content(a)["alerts"][0]["labels"] for _, a in own if a.name == NEAR),
+            next((a["labels"] for _, a in hook.alerts() if a["labels"]["alertname"] == NEAR), {}),
         ),
         hit_alerts=(
             _after(
