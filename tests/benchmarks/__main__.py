@@ -123,7 +123,8 @@ def alert_figures() -> list[Figure]:
         minutes = leak["fills_in_seconds"] / 60
         for way, least in LEAST_LEAD[leak["leak"]].items():
             what = f"told before the limit, a leak of {minutes:g} min, {way}"
-            found.append(Figure(what, leak[way] or 0.0, "s", least, is_floor=True))
+            lead = leak[way]["lead_seconds"] or 0.0
+            found.append(Figure(what, lead, "s", least, is_floor=True))
     return found
 
 

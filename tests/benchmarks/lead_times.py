@@ -11,6 +11,7 @@ import json
 import os
 import tempfile
 import uuid
+from dataclasses import asdict
 from pathlib import Path
 
 from tests.leak import LIMIT, measure
@@ -29,18 +30,10 @@ def main() -> None:
             with open(os.path.join(cgroup, "pids.max"), "w", encoding="ascii") as file:
                 file.write(str(LIMIT))
             with tempfile.TemporaryDirectory() as folder:
-                lead = measure(Path(folder), cgroup, fill_seconds=fill_seconds, scale=scale)
+                told = measure(Path(folder), cgroup, fill_seconds=fill_seconds, scale=scale)
         finally:
             os.rmdir(cgroup)
-        content = {
-            "leak": name,
-            "fills_in_seconds": fill_seconds,
-            "scale": scale,
-            "engine": lead.engine,
-            "prometheus": lead.prometheus,
-            "first_alerts": lead.first_alerts,
-            "hit_alerts": lead.hit_alerts,
-        }
+        content = {"leak": name, "fills_in_seconds": fill_seconds, "scale": scale, **asdict(told)}
         print(json.dumps(content), flush=True)
 
 
