@@ -12,7 +12,7 @@ import threading
 import time
 from dataclasses import dataclass
 from importlib import metadata
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 from telemetry.reading import USED_BY_CEILING, Limit, LimitState
@@ -80,6 +80,12 @@ METRICS: dict[str, MetricKind] = {
     "foldwatch_checkpoint_timestamp_seconds": MetricKind(
         "gauge", "When a stage was last reached, seconds since the epoch.", ("stage",)
     ),
+    "foldwatch_growth_per_fold": MetricKind(
+        "gauge", "What a resource grows by in a fold, so far, in its own unit.", ("resource",)
+    ),
+    "foldwatch_folds_to_limit": MetricKind(
+        "gauge", "Folds until a resource is at its limit, at this rate.", ("resource",)
+    ),
     "foldwatch_fold_state": MetricKind("gauge", "1 for the present state of a fold.", ("state",)),
     "foldwatch_folds": MetricKind("gauge", "Folds planned."),
     "foldwatch_fold_exit_code": MetricKind(
@@ -128,8 +134,7 @@ _GPU = {
 """Field of a GpuUsage by metric."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(NamedTuple):
     """One value of one series; ``labels`` in the order of BASE_LABELS and the metric's own."""
 
     name: str
@@ -144,6 +149,11 @@ def samples(snapshot: Snapshot, *, now: float) -> Iterator[Sample]:
     yield Sample("foldwatch_run_info", run, 1)
     if snapshot.folds is not None:
         yield Sample("foldwatch_folds", run, snapshot.folds)
+    for growth in snapshot.growth:
+        if growth.per_fold is not None:
+            yield Sample("foldwatch_growth_per_fold", (*run, growth.resource), growth.per_fold)
+        if growth.folds_to_limit is not None:
+            yield Sample("foldwatch_folds_to_limit", (*run, growth.resource), growth.folds_to_limit)
     for part in snapshot.parts:
         fold = "" if part.fold is None else str(part.fold)
         base = (snapshot.run, snapshot.host, fold, snapshot.rank)

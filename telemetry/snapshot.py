@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from telemetry.sampler import Sampler
 
 FOLD_STATES = ("waiting", "running", "finished", "failed", "skipped")
+SOURCES_KEPT = 50
+"""More than there are; a journal may name any."""
 LINGER_SECONDS = 60.0
 """How long the live series of an ended fold are still shown, so that a last scrape sees its end."""
 
@@ -48,7 +50,8 @@ class FoldSnapshot:
             return self
         losses = dict(self.losses)
         for source in record.errors:
-            losses[source] = losses.get(source, 0) + 1
+            if source in losses or len(losses) < SOURCES_KEPT:
+                losses[source] = losses.get(source, 0) + 1
         checkpoints = self.checkpoints
         stage = record.stage
         if stage is not None and (stage in checkpoints or len(checkpoints) < STAGES_KEPT):
