@@ -1,4 +1,4 @@
-"""The commands ``foldwatch limits`` (and, in time, ``serve``): arguments in, text out."""
+"""The command ``foldwatch limits``: arguments in, text out."""
 
 from __future__ import annotations
 

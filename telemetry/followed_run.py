@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from telemetry.history import History
 from telemetry.journal import Event, Header, JournalFollower
-from telemetry.reading import Reading
 from telemetry.run_files import MOST_FOLDS, fold_of, folds_planned, outcome
-from telemetry.snapshot import FoldSnapshot, Snapshot
+from telemetry.snapshot import SOURCES_KEPT, FoldSnapshot, RunKey, Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from telemetry.journal import Record
+    from telemetry.reading import GpuUsage, Reading
     from telemetry.snapshot import GrowthSnapshot
 
 ABANDONED_SECONDS = 3600.0
@@ -58,17 +58,23 @@ class FollowedRun:
         self._followers = [JournalFollower(path) for path in self.journals]
         self._members: dict[Origin, _Member] = {}
         self._writers: dict[int, Origin] = {}
+        self._planned: int | None = None
 
     @property
-    def histories(self) -> dict[Origin, History]:
-        """The curves, by who they are of."""
-        return {origin: member.history for origin, member in self._members.items()}
+    def histories(self) -> dict[RunKey, History]:
+        """The curves, by whose they are."""
+        members = tuple(self._members.items())
+        return {RunKey(self.name, *origin): member.history for origin, member in members}
 
     def follow(self, journals: Sequence[str]) -> None:
         """Follow these journals from now on; where one is gone, the rest is read anew."""
-        if self.journals != tuple(journals):
-            self.journals = tuple(journals)
+        new = [path for path in journals if path not in self.journals]
+        is_any_gone = len(self.journals) + len(new) > len(journals)
+        self.journals = tuple(journals)
+        if is_any_gone:
             self._forget()
+        else:
+            self._followers += map(JournalFollower, new)
 
     def collect(self, *, most_bytes: int, now: float) -> int:
         """Take what the journals hold that is new, and return how many bytes that was."""
@@ -110,13 +116,14 @@ class FollowedRun:
 
     def _settle(self, now: float) -> None:
         """Take what the result files say, and who is silent for too long."""
-        planned = folds_planned(self.directory)
+        self._planned = self._planned or folds_planned(self.directory)
         first = self._member(None)
-        for number in range(1, (planned or 0) + 1):
-            if not any(number in member.parts for member in self._members.values()):
+        known = {fold for member in self._members.values() for fold in member.parts}
+        for number in range(1, (self._planned or 0) + 1):
+            if number not in known:
                 first.parts[number] = FoldSnapshot(fold=number, state="waiting")
         for member in self._members.values():
-            member.planned = planned
+            member.planned = self._planned
             member.settle(self.directory, now)
 
     def _publish(self) -> None:
@@ -217,8 +224,11 @@ def _bounded(reading: Reading) -> Reading:
         label=_short(reading.label),
         stage=_short(reading.stage),
         pools=pools and {name[:TEXT_KEPT]: count for name, count in pools.items()},
-        errors={name[:TEXT_KEPT]: why[:TEXT_KEPT] for name, why in reading.errors.items()},
-        gpus=reading.gpus and reading.gpus[:GPUS_KEPT],
+        errors={
+            name[:TEXT_KEPT]: why[:TEXT_KEPT]
+            for name, why in islice(reading.errors.items(), SOURCES_KEPT)
+        },
+        gpus=reading.gpus and tuple(map(_short_gpu, reading.gpus[:GPUS_KEPT])),
         map_kinds=None,
         pressure_seconds=None,
         peaks={},
@@ -227,3 +237,7 @@ def _bounded(reading: Reading) -> Reading:
 
 def _short(text: str | None) -> str | None:
     return None if text is None else text[:TEXT_KEPT]
+
+
+def _short_gpu(gpu: GpuUsage) -> GpuUsage:
+    return replace(gpu, gpu=gpu.gpu[:TEXT_KEPT])

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from io import FileIO
 
+    from telemetry.reading import Limit
+
 SCHEMA = 1
 FILE_NAME = "journal.jsonl"
 MEBIBYTE = 2**20
@@ -164,13 +166,14 @@ def _reading(content: dict[str, Any]) -> Reading:
             known[name] = _counts(content[name])
     if "gpus" in content:
         known["gpus"] = tuple(map(_gpu, content["gpus"]))
-    limits = {
-        str(name): _check_count(name, limit) if type(limit) is int else LimitState(limit)
-        for name, limit in content.get("limits", {}).items()
-        if name in USED_BY_CEILING
-    }
+    limits = {name: _limit(name, limit) for name, limit in content.get("limits", {}).items()}
+    known["limits"] = {name: limits[name] for name in USED_BY_CEILING if name in limits}
     errors = {str(source): str(why) for source, why in content.get("errors", {}).items()}
-    return Reading(**known, limits=limits, errors=errors)
+    return Reading(**known, errors=errors)
+
+
+def _limit(name: str, limit: object) -> Limit:
+    return _check_count(name, limit) if type(limit) is int else LimitState(limit)
 
 
 def _check_count(name: str, value: object) -> int:

@@ -11,12 +11,9 @@ import json
 import os
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from telemetry.journal import FILE_NAME
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 RUN = "run.json"
 RESULT = "result.json"
@@ -104,7 +101,7 @@ def outcome(run: str, fold: int) -> Outcome | None:
             state=state,
             ended_at=_changed(path),
             exit_code=code if type(code) is int and abs(code) < 2**32 else 0,
-            seconds=float(seconds) if type(seconds) in {int, float} else None,
+            seconds=float(seconds) if isinstance(seconds, int | float) else None,
         )
     return None
 
@@ -125,7 +122,6 @@ def _changed(path: str) -> float:
         return 0.0
 
 
-def run_names(runs: Iterator[str], top: str) -> dict[str, str]:
-    """Name each run by its path below ``top``, or by ``top`` itself where that is the run."""
-    own = os.path.basename(os.path.abspath(top))
-    return {run: own if run == top else os.path.relpath(run, top) for run in runs}
+def run_name(run: str, top: str) -> str:
+    """Name a run by its path below ``top``, or by ``top`` itself where that is the run."""
+    return os.path.basename(os.path.abspath(top)) if run == top else os.path.relpath(run, top)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import socket
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from telemetry.reading import Reading, latest_known
 from telemetry.sampler import STAGES_KEPT
@@ -84,6 +84,14 @@ class GrowthSnapshot:
     folds_to_limit: float | None = None
 
 
+class RunKey(NamedTuple):
+    """A run on one host, of one rank."""
+
+    run: str
+    host: str
+    rank: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
     """A run: its name, its host, and its folds."""
@@ -95,6 +103,11 @@ class Snapshot:
     parts: tuple[FoldSnapshot, ...] = ()
     growth: tuple[GrowthSnapshot, ...] = ()
     """By resource; empty where nobody judges, or there is too little to judge."""
+
+    @property
+    def key(self) -> RunKey:
+        """What tells it from the other snapshots of a daemon."""
+        return RunKey(self.run, self.host, self.rank)
 
 
 def process_snapshot(sampler: Sampler) -> Snapshot:

@@ -6,6 +6,7 @@ import enum
 import os
 import signal
 import socket
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -74,7 +75,8 @@ def train(  # noqa: PLR0913, PLR0917 - typer makes an option of each argument
         str, typer.Option(metavar="DIR", help="The run directory.")
     ] = "foldwatch-run",
     port: Annotated[
-        int | None, typer.Option(min=0, max=65535, help="Serve /metrics on 127.0.0.1 meanwhile.")
+        int | None,
+        typer.Option(min=0, max=65535, help="Serve /metrics and a page on 127.0.0.1 meanwhile."),
     ] = None,
 ) -> None:
     """Cross-validate the reference pipeline in TensorFlow, each fold in a fresh process."""
@@ -116,10 +118,18 @@ def train(  # noqa: PLR0913, PLR0917 - typer makes an option of each argument
 
 def _serve(latest: list[Snapshot], port: int, progress: Progress) -> None:
     try:
-        bound = exporter.serve(lambda: latest[0], port=port)
+        from telemetry.web import serve_in_thread  # noqa: PLC0415 - an extra that may be missing
+    except ImportError:
+        serve = partial(exporter.serve, lambda: latest[0])
+        what = "metrics at http://127.0.0.1:{}/metrics; pip install 'foldwatch[serve]' for a page"
+    else:
+        serve = partial(serve_in_thread, lambda: latest)
+        what = "metrics at http://127.0.0.1:{0}/metrics, the page at http://127.0.0.1:{0}/"
+    try:
+        bound = serve(port=port)
     except OSError as error:
         raise InputError(f"--port {port}: {error.strerror}") from error
-    progress.say(f"metrics at http://127.0.0.1:{bound}/metrics")
+    progress.say(what.format(bound))
 
 
 def _end_line(part: FoldSnapshot, folds: int, directory: RunDirectory) -> str:
