@@ -90,6 +90,8 @@ def _in_full(board: Board, snapshot: Snapshot) -> dict[str, Any]:
         **_in_short(snapshot),
         "present": None if present is None else present.fold,
         "parts": [_part(part) for part in snapshot.parts],
+        "threads": latest.threads if latest else None,
+        "rss_bytes": latest.rss_bytes if latest else None,
         "ceilings": [_ceiling(latest, name) for name in USED_BY_CEILING] if latest else [],
         "hits": {
             "pids_limit_hits": latest.pids_limit_hits if latest else None,
