@@ -108,9 +108,16 @@ function resourceLayout(run, resource, largest, { divisor, unit }, colour) {
     margin: { l: 8, r: 8, t: 20, b: 8 },
     shapes,
     annotations,
-    xaxis: { type: "date", automargin: true, nticks: 5, gridcolor: colour("faint"), linecolor: colour("line"), zeroline: false },
+    xaxis: { type: "date", automargin: true, nticks: 5, tickangle: 0, tickformat: timeFormat(run), gridcolor: colour("faint"), linecolor: colour("line"), zeroline: false },
     yaxis: { range: [0, top], automargin: true, nticks: 5, ticksuffix: unit, gridcolor: colour("faint"), zerolinecolor: colour("line"), tickformat: ",.3~r", fixedrange: true },
   };
+}
+
+function timeFormat(run) {
+  const times = run.curves.flatMap((curve) => [curve.times[0], curve.times.at(-1)]);
+  const span = Math.max(...times) - Math.min(...times);
+  if (span < 300) return "%H:%M:%S";
+  return span < 86400 ? "%H:%M" : "%b %d, %H:%M";
 }
 
 function figure(parent, resource) {

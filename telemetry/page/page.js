@@ -1,7 +1,7 @@
 // The page: asks for the state every two seconds and shows it. Text from outside is only ever set as text.
 
 import { drawPools, drawResource, forget } from "./charts.js";
-import { amount, clock, duration, isBytes, level, NAMES, percent, perFold } from "./words.js";
+import { amount, clock, duration, forecast, isBytes, level, NAMES, percent, perFold } from "./words.js";
 
 const EVERY = 2000;
 const OLD_SECONDS = 30;
@@ -69,6 +69,8 @@ function showBinding(run) {
   $("binding-count").textContent = binding
     ? `${amount(binding.ceiling, binding.current)} of ${amount(binding.ceiling, binding.limit)}, ${amount(binding.ceiling, binding.limit - binding.current)} left`
     : "";
+  const growth = run.growth.find(({ resource }) => binding && resource === binding.column);
+  $("forecast").textContent = growth?.folds_to_limit == null ? "" : `At this rate full in ${forecast(growth.folds_to_limit)}`;
   const { pids_limit_hits: hits, oom_kills: kills } = run.hits;
   $("hits").textContent = [hits ? `${hits} forks refused at the limit` : "", kills ? `${kills} processes killed for memory` : ""].filter(Boolean).join("; ");
   document.title = `${binding ? `${percent(binding.ratio)} · ` : ""}${run.run} · foldwatch`;

@@ -29,7 +29,7 @@ export function scale(name, largest) {
 }
 
 export function amount(name, value) {
-  if (value === null || value === undefined) return "not known";
+  if (value === null || value === undefined) return "?";
   if (typeof value === "string") return value;
   const { divisor, unit } = scale(name, Math.abs(value));
   return (divisor === 1 ? whole : short).format(value / divisor) + unit;
@@ -37,7 +37,7 @@ export function amount(name, value) {
 
 export function percent(ratio) {
   if (ratio === null) return "";
-  if (ratio > 0 && ratio < 0.001) return "under 0.1 %";
+  if (ratio > 0 && ratio < 0.001) return "< 0.1 %";
   const shown = ratio * 100;
   return `${ratio < 0.1 ? short.format(shown) : whole.format(Math.floor(shown))} %`;
 }
@@ -55,6 +55,11 @@ export function perFold(resource, value) {
   if (value === null) return "";
   const size = isBytes(resource) ? amount(resource, value) : short.format(value);
   return `${value > 0 ? "+" : ""}${size} a fold`;
+}
+
+export function forecast(folds) {
+  if (folds < 0.1) return "no time";
+  return `${folds < 10 ? short.format(folds) : whole.format(folds)} folds`;
 }
 
 export const clock = (seconds) => new Date(seconds * 1000).toLocaleTimeString();
