@@ -9,12 +9,14 @@ import os
 import signal
 import sys
 import threading
+import time
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from analyzer.live import judge_run
 from telemetry.access import Access, is_loopback
+from telemetry.alert_options import AlertCommand, AlertmanagerUrl, AlertWebhook, alerting
 from telemetry.board import Board
 from telemetry.daemon import Daemon
 from telemetry.errors import InputError
@@ -24,6 +26,7 @@ from telemetry.target_files import Textfile, replace_file, targets
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from telemetry.alerts import AlertEngine
     from telemetry.snapshot import Snapshot
     from telemetry.web import WebServer
 
@@ -69,6 +72,9 @@ def serve(  # noqa: PLR0913, PLR0917 - typer makes an option of each argument
             metavar="FILE", help="Write FILE.json, from which Prometheus takes the target."
         ),
     ] = None,
+    alert_command: AlertCommand = None,
+    alert_webhook: AlertWebhook = None,
+    alertmanager: AlertmanagerUrl = None,
 ) -> None:
     """Follow every run below DIR; serve Prometheus metrics and a live page."""
     if not os.path.isdir(directory):
@@ -87,16 +93,18 @@ def serve(  # noqa: PLR0913, PLR0917 - typer makes an option of each argument
         key=tls_key,
     )
     _check_door(listening, is_open_meant=allow_anonymous)
-    board = Board()
-    try:
-        server = WebServer(board, listening)
-    except OSError as error:
-        raise InputError(f"{address}:{port}: {(error.strerror or str(error)).lower()}") from error
-    if file_sd is not None:
-        _write(file_sd, targets(listening, port=server.port), "--file-sd")
-    _run(directory, board, server, Textfile(textfile))
-    # SIGTERM ends it; Ctrl-C goes on up, as 130.
-    print("ended", file=sys.stderr)
+    with alerting(
+        command=alert_command, webhook=alert_webhook, alertmanager=alertmanager
+    ) as alerts:
+        board = Board(alerts=lambda: alerts.active)
+        try:
+            server = WebServer(board, listening)
+        except OSError as error:
+            why = (error.strerror or str(error)).lower()
+            raise InputError(f"{address}:{port}: {why}") from error
+        if file_sd is not None:
+            _write(file_sd, targets(listening, port=server.port), "--file-sd")
+        _run(directory, board, server, Textfile(textfile), alerts)
 
 
 def _check_name(path: str | None, option: str, ending: str) -> None:
@@ -137,7 +145,9 @@ def _check_door(listening: Listening, *, is_open_meant: bool) -> None:
         )
 
 
-def _run(directory: str, board: Board, server: WebServer, textfile: Textfile) -> None:
+def _run(
+    directory: str, board: Board, server: WebServer, textfile: Textfile, alerts: AlertEngine
+) -> None:
     """Collect until SIGTERM or Ctrl-C; this thread collects, the server's own one answers."""
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
@@ -145,6 +155,7 @@ def _run(directory: str, board: Board, server: WebServer, textfile: Textfile) ->
 
     def publish(snapshots: Sequence[Snapshot]) -> None:
         board.publish(snapshots, daemon.histories())
+        alerts.observe(snapshots, time.time())
         textfile.write(board.exposition.text(is_open_metrics=False))
 
     daemon = Daemon(directory, judge=judge_run, on_publish=publish)

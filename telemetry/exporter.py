@@ -53,6 +53,9 @@ METRICS: dict[str, MetricKind] = {
     ),
     "foldwatch_cgroup_pids": MetricKind("gauge", "PIDs in the pids cgroup that binds."),
     "foldwatch_cgroup_memory_bytes": MetricKind("gauge", "Memory of the memory cgroup that binds."),
+    "foldwatch_cgroup_memory_reclaimable_bytes": MetricKind(
+        "gauge", "Memory of that cgroup that the kernel takes back at need: page cache."
+    ),
     "foldwatch_ceiling_usage": MetricKind("gauge", "What is used of a ceiling.", ("ceiling",)),
     "foldwatch_ceiling_limit": MetricKind(
         "gauge", "A ceiling's limit; +Inf when unlimited, absent when unknown.", ("ceiling",)
@@ -80,14 +83,14 @@ METRICS: dict[str, MetricKind] = {
     "foldwatch_checkpoint_timestamp_seconds": MetricKind(
         "gauge", "When a stage was last reached, seconds since the epoch.", ("stage",)
     ),
-    "foldwatch_growth_per_fold": MetricKind(
-        "gauge", "What a resource grows by in a fold, so far, in its own unit.", ("resource",)
-    ),
-    "foldwatch_folds_to_limit": MetricKind(
-        "gauge", "Folds until a resource is at its limit, at this rate.", ("resource",)
-    ),
     "foldwatch_fold_state": MetricKind("gauge", "1 for the present state of a fold.", ("state",)),
     "foldwatch_folds": MetricKind("gauge", "Folds planned."),
+    "foldwatch_growth_per_fold": MetricKind(
+        "gauge", "Growth of a resource per fold, in its own unit, as judged so far.", ("resource",)
+    ),
+    "foldwatch_folds_to_limit": MetricKind(
+        "gauge", "Folds until a resource meets its limit at its growth so far.", ("resource",)
+    ),
     "foldwatch_fold_exit_code": MetricKind(
         "gauge", "Exit code of an ended fold, 128 + N for signal N."
     ),
@@ -120,6 +123,7 @@ _LATEST = {
     "foldwatch_tree_threads": "tree_threads",
     "foldwatch_tree_resident_memory_bytes": "tree_rss_bytes",
     "foldwatch_cgroup_memory_bytes": "cgroup_memory_bytes",
+    "foldwatch_cgroup_memory_reclaimable_bytes": "cgroup_memory_reclaimable_bytes",
     "foldwatch_pids_limit_hits_total": "pids_limit_hits",
     "foldwatch_oom_kills_total": "oom_kills",
 }

@@ -188,6 +188,7 @@ class _Member:
             return
         code = code if type(code) is int and abs(code) < 2**32 else None
         fold = self._fold_of.pop(event.pid)
+        self.parts[fold] = self.parts[fold].with_record(event)
         state = None if fold is None else "failed" if code else "finished"
         self._change(fold, state=state, ended_at=event.time, exit_code=code)
 

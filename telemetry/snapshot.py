@@ -11,6 +11,7 @@ import socket
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
+from telemetry.journal import Event
 from telemetry.reading import Reading, latest_known
 from telemetry.sampler import STAGES_KEPT
 
@@ -46,6 +47,8 @@ class FoldSnapshot:
 
     def with_record(self, record: Record) -> FoldSnapshot:
         """Return this snapshot as it is after ``record``."""
+        if isinstance(record, Event):
+            return self._with_last_words(record)
         if not isinstance(record, Reading):
             return self
         losses = dict(self.losses)
@@ -58,6 +61,22 @@ class FoldSnapshot:
             checkpoints = {**checkpoints, stage: record}
         latest = latest_known(self.latest, record)
         return replace(self, latest=latest, checkpoints=checkpoints, losses=losses)
+
+    def _with_last_words(self, event: Event) -> FoldSnapshot:
+        """Take the counters as the end of the process left them: the limit that killed it was hit
+        after its last reading.
+        """
+        latest, facts = self.latest, event.facts
+        if event.name != "exited" or latest is None or latest.pid != event.pid:
+            return self
+        if facts.get("cgroup") != latest.cgroup:
+            return self
+        counters = {
+            name: facts[name]
+            for name in ("pids_limit_hits", "oom_kills")
+            if type(facts.get(name)) is int
+        }
+        return replace(self, latest=replace(latest, **counters))
 
     def with_records(self, records: Iterable[Record]) -> FoldSnapshot:
         """Return this snapshot as it is after all of ``records``, in their order."""

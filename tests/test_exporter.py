@@ -43,6 +43,7 @@ def reading(label: str | None = None, **numbers: int) -> Reading:
         descendants=2,
         tree_threads=40,
         tree_rss_bytes=2**31,
+        cgroup_memory_reclaimable_bytes=3,
         pools={"tf_Compute": 8},
         gpus=(
             GpuUsage(
@@ -68,7 +69,7 @@ def full() -> Snapshot:
     )
     ended = FoldSnapshot(fold=2, state="failed", exit_code=134, seconds=9.5, ended_at=0.0)
     growth = GrowthSnapshot(
-        resource="threads", verdict="growing", reason="", per_fold=8.5, folds_to_limit=3.0
+        resource="maps", verdict="growing", reason="", per_fold=730.0, folds_to_limit=9.5
     )
     return replace(snapshot(part, ended), growth=(growth,))
 

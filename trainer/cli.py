@@ -6,12 +6,19 @@ import enum
 import os
 import signal
 import socket
+import time
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from telemetry import exporter
+from telemetry.alert_options import (
+    AlertCommand,
+    AlertmanagerUrl,
+    AlertWebhook,
+    alerting,
+)
 from telemetry.errors import FoldsFailedError, InputError
 from telemetry.snapshot import Snapshot
 from telemetry.terminal import put
@@ -22,6 +29,7 @@ from trainer.progress import Progress, result_table
 if TYPE_CHECKING:
     from types import FrameType
 
+    from telemetry.alerts import AlertEngine
     from telemetry.snapshot import FoldSnapshot
 
 app = typer.Typer()
@@ -78,6 +86,9 @@ def train(  # noqa: PLR0913, PLR0917 - typer makes an option of each argument
         int | None,
         typer.Option(min=0, max=65535, help="Serve /metrics and a page on 127.0.0.1 meanwhile."),
     ] = None,
+    alert_command: AlertCommand = None,
+    alert_webhook: AlertWebhook = None,
+    alertmanager: AlertmanagerUrl = None,
 ) -> None:
     """Cross-validate the reference pipeline in TensorFlow, each fold in a fresh process."""
     if folds < 2:
@@ -89,17 +100,27 @@ def train(  # noqa: PLR0913, PLR0917 - typer makes an option of each argument
     config = RunConfig(folds=folds, epochs=epochs, device_mode=device_mode.value)
     directory = RunDirectory(os.path.normpath(output))
     directory.create()
-    with directory.locked(), Progress() as progress:
+    with (
+        directory.locked(),
+        Progress() as progress,
+        alerting(
+            command=alert_command,
+            webhook=alert_webhook,
+            alertmanager=alertmanager,
+            say=progress.say,
+        ) as alerts,
+    ):
         signal.signal(signal.SIGTERM, _interrupt)
         latest = [Snapshot(run=directory.name, host=socket.gethostname(), folds=folds)]
         if port is not None:  # before anything is moved aside: a port in use must change nothing
-            _serve(latest, port, progress)
+            _serve(latest, alerts, port, progress)
         todo = plan(directory, config, only=fold, resume_mode=resume_mode.value)
         for remark in todo.remarks:
             progress.say(remark)
 
         def show(snapshot: Snapshot) -> None:
             latest[0] = snapshot
+            alerts.observe([snapshot], time.time())
             progress.show(snapshot)
 
         def tell(part: FoldSnapshot) -> None:
@@ -116,14 +137,14 @@ def train(  # noqa: PLR0913, PLR0917 - typer makes an option of each argument
         raise FoldsFailedError(_failure_line(runner.failed, directory))
 
 
-def _serve(latest: list[Snapshot], port: int, progress: Progress) -> None:
+def _serve(latest: list[Snapshot], alerts: AlertEngine, port: int, progress: Progress) -> None:
     try:
         from telemetry.web import serve_in_thread  # noqa: PLC0415 - an extra that may be missing
     except ImportError:
         serve = partial(exporter.serve, lambda: latest[0])
         what = "metrics at http://127.0.0.1:{}/metrics; pip install 'foldwatch[serve]' for a page"
     else:
-        serve = partial(serve_in_thread, lambda: latest)
+        serve = partial(serve_in_thread, lambda: latest, lambda: alerts.active)
         what = "metrics at http://127.0.0.1:{0}/metrics, the page at http://127.0.0.1:{0}/"
     try:
         bound = serve(port=port)
