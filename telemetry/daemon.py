@@ -26,8 +26,8 @@ logger = logging.getLogger("foldwatch")
 INTERVAL_SECONDS = 1.0
 SCAN_INTERVALS = 5
 """How many rounds pass between two looks through the directory."""
-ROUND_BYTES = 4 * 2**20
-"""How much is read in a round, so that a journal of gigabytes delays no other for long."""
+ROUND_SECONDS = 0.5
+"""How long a round reads, so that a journal of gigabytes delays no other for long."""
 
 
 class Daemon:
@@ -93,11 +93,12 @@ class Daemon:
                 self._runs[directory] = FollowedRun(directory, name, journals)
 
     def _read(self) -> None:
-        """Let every run read in turn; where a round's bytes are spent, the next begins behind it."""
+        """Let every run read in turn; where a round's time is spent, the next begins behind it."""
         runs = tuple(self._runs.values())
-        left, now = ROUND_BYTES, self._clock()
+        now, until = self._clock(), time.monotonic() + ROUND_SECONDS
         first = self._turn % len(runs) if runs else 0
         for number, run in enumerate((*runs[first:], *runs[:first])):
-            read = run.collect(most_bytes=left, now=now)
-            if left > 0 and (left := left - read) <= 0:
+            had_time = time.monotonic() < until
+            run.collect(until=until, now=now)
+            if had_time and time.monotonic() >= until:
                 self._turn = first + number + 1

@@ -76,24 +76,20 @@ class FollowedRun:
         else:
             self._followers += map(JournalFollower, new)
 
-    def collect(self, *, most_bytes: int, now: float) -> int:
-        """Take what the journals hold that is new, and return how many bytes that was."""
-        read = 0
+    def collect(self, *, until: float, now: float) -> None:
+        """Take what the journals hold that is new; what is not read at ``until`` is left for later."""
         for follower in self._followers:
-            before = follower.offset
             try:
-                records = follower.poll(most_bytes=max(0, most_bytes - read))
+                records = follower.poll(until=until)
             except OSError:
                 continue  # not ours to read, or a disk that failed: its series grow old and say so
             if follower.restarts:
                 self._forget()
-                return 0
-            read += follower.offset - before
+                return
             for record in records:
                 self._take(record, fold_of(follower.path))
         self._settle(now)
         self._publish()
-        return read
 
     def _take(self, record: Record, fold: int | None) -> None:
         if isinstance(record, Header):

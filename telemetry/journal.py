@@ -17,6 +17,7 @@ import errno
 import json
 import math
 import os
+import time
 from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -148,8 +149,8 @@ def _record(content: dict[str, Any]) -> Record:
             raise ValueError(f"schema {content.get('schema')!r}, this version reads {SCHEMA}")
         return Header(**{name: content[name] for name in _HEADER_FIELDS if name in content})
     if kind == "event":
-        time, pid, name = content.pop("time"), content.pop("pid"), content.pop("name")
-        return Event(time=float(time), pid=int(pid), name=str(name), facts=content)
+        when, pid, name = content.pop("time"), content.pop("pid"), content.pop("name")
+        return Event(time=float(when), pid=int(pid), name=str(name), facts=content)
     raise ValueError(f"unknown kind {kind!r}")
 
 
@@ -296,15 +297,15 @@ class JournalFollower:
         self._head = self._rest = b""
         self._is_overlong = False
 
-    def poll(self, *, most_bytes: int | None = None) -> list[Record]:
+    def poll(self, *, until: float = math.inf) -> list[Record]:
         """Return the records that came since the last poll; none while the file is missing.
 
-        No more than ``most_bytes`` are read; the next poll goes on from there. Raises OSError where
-        the file is there and cannot be read.
+        Nothing more is begun at ``until``, of time.monotonic; the next poll goes on from there.
+        Raises OSError where the file is there and cannot be read.
         """
         try:
             with open(self.path, "rb", buffering=0) as file:
-                return self._read(file, most_bytes)
+                return self._read(file, until)
         except FileNotFoundError:
             if self._offset:
                 self._restart()
@@ -320,22 +321,15 @@ class JournalFollower:
             records += self._decode(rest)
         return records
 
-    @property
-    def offset(self) -> int:
-        """How many bytes of the file have been read."""
-        return self._offset
-
-    def _read(self, file: FileIO, most_bytes: int | None) -> list[Record]:
+    def _read(self, file: FileIO, until: float) -> list[Record]:
         if not self._is_same(file):
             self._restart()
         records: list[Record] = []
-        left = math.inf if most_bytes is None else most_bytes
         file.seek(self._offset)
-        while left > 0 and (chunk := file.read(CHUNK_BYTES)):
+        while time.monotonic() < until and (chunk := file.read(CHUNK_BYTES)):
             if len(self._head) < HEAD_BYTES:
                 self._head += chunk[: HEAD_BYTES - len(self._head)]
             self._offset += len(chunk)
-            left -= len(chunk)
             records += self._take(chunk)
         return records
 
