@@ -76,6 +76,7 @@ def application(board: Board, *, access: Access, is_loopback: bool) -> Starlette
         routes=[Route(path, answer, methods=["GET"]) for path, answer in routes.items()],
         middleware=middleware,
     )
+    app.router.redirect_slashes = False
     app.state.board = board
     return app
 
