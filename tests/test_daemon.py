@@ -163,7 +163,7 @@ def test_runs_come_grow_are_replaced_and_go(tmp_path: Path) -> None:
     """Each within the next look through the directory; one that is unchanged is the same object."""
     one = daemon(tmp_path)
     one.collect()
-    assert one.snapshots == ()
+    assert not one.snapshots
     write(tmp_path / "first", reading(1))
     write(tmp_path / "second", reading(1))
     rounds(one, 5)
@@ -280,7 +280,7 @@ def test_a_run_is_judged_after_new_labels_and_apart_from_collecting(tmp_path: Pa
     write(tmp_path / "run", reading(1))
     one = daemon(tmp_path, judge=judge)
     rounds(one, 3)
-    assert one.snapshots[0].growth == ()
+    assert not one.snapshots[0].growth
     may_answer.set()
     for _ in range(200):
         one.collect()
