@@ -42,6 +42,7 @@ class Board:
     ) -> None:
         """Put ``snapshots`` up; their curves are drawn from them where nobody has them already."""
         now = self.clock()
+        snapshots = tuple(snapshots)
         self.exposition.publish(snapshots, now=now)
         if histories is None:
             histories = {one.key: self.histories.get(one.key) or History() for one in snapshots}

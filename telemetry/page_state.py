@@ -82,6 +82,10 @@ def _ceiling(reading: Reading, ceiling: str) -> dict[str, Any]:
     }
 
 
+def _ceilings(reading: Reading) -> list[dict[str, Any]]:
+    return [_ceiling(reading, name) for name in USED_BY_CEILING if name in reading.limits]
+
+
 def _in_full(board: Board, snapshot: Snapshot) -> dict[str, Any]:
     present = _present(snapshot.parts)
     latest = present.latest if present else None
@@ -92,7 +96,7 @@ def _in_full(board: Board, snapshot: Snapshot) -> dict[str, Any]:
         "parts": [_part(part) for part in snapshot.parts],
         "threads": latest.threads if latest else None,
         "rss_bytes": latest.rss_bytes if latest else None,
-        "ceilings": [_ceiling(latest, name) for name in USED_BY_CEILING] if latest else [],
+        "ceilings": _ceilings(latest) if latest else [],
         "hits": {
             "pids_limit_hits": latest.pids_limit_hits if latest else None,
             "oom_kills": latest.oom_kills if latest else None,

@@ -153,6 +153,7 @@ export function drawResource(parent, run, resource) {
   };
   drawn.set(element.id, draw);
   draw();
+  return element;
 }
 
 export function drawPools(element, pools) {

@@ -5,6 +5,7 @@ import { amount, clock, duration, forecast, isBytes, level, NAMES, percent, perF
 
 const EVERY = 2000;
 const OLD_SECONDS = 30;
+const ORDER = ["pids_cgroup", "threads", "max_map_count", "cgroup_memory", "rss_bytes", "gpu_memory", "open_files", "nproc", "threads_max", "pid_max", "address_space"];
 const $ = (id) => document.getElementById(id);
 const keyOf = (run) => JSON.stringify([run.run, run.host, run.rank]);
 let chosen = new URLSearchParams(location.search);
@@ -107,23 +108,25 @@ function showVerdict(run) {
   $("verdict").replaceChildren(...items);
 }
 
+// The binding one first, then in an order that never changes: a chart must not jump about.
 function resourcesOf(run) {
   const hasCurve = (column) => run.curves.some((curve) => curve[column]);
-  const numbers = run.ceilings
+  const ceilings = run.ceilings
     .map((ceiling) => ({ ...ceiling, name: ceiling.ceiling, limit: typeof ceiling.limit === "number" ? ceiling.limit : null }))
-    .filter((ceiling) => hasCurve(ceiling.column) && (ceiling.limit !== null || !isBytes(ceiling.name)))
-    .sort((one, other) => (other.ratio ?? -1) - (one.ratio ?? -1));
-  const own = ["threads", "rss_bytes"]
-    .filter(hasCurve)
-    .map((name) => ({ name, column: name, current: run[name], limit: null, ratio: null }));
-  return [...numbers.slice(0, 2), ...own, ...numbers.slice(2)].slice(0, 9);
+    .filter((ceiling) => ceiling.limit !== null || !isBytes(ceiling.name));
+  const own = ["threads", "rss_bytes"].map((name) => ({ name, column: name, current: run[name], limit: null, ratio: null }));
+  const rank = ({ name }) => (name === run.binding?.ceiling ? -1 : ORDER.indexOf(name));
+  return [...ceilings, ...own].filter(({ column }) => hasCurve(column)).sort((one, other) => rank(one) - rank(other)).slice(0, 9);
 }
 
 function showCharts(run) {
   const resources = resourcesOf(run);
   const wanted = new Set(resources.map(({ name }) => `chart-${name}`));
   for (const figure of [...$("charts").children]) if (!wanted.has(figure.id)) figure.remove();
-  for (const resource of resources) drawResource($("charts"), run, resource);
+  resources.forEach((resource, place) => {
+    const figure = drawResource($("charts"), run, resource);
+    if ($("charts").children[place] !== figure) $("charts").insertBefore(figure, $("charts").children[place]);
+  });
   drawPools($("pools"), run.pools);
 }
 
