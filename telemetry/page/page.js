@@ -18,15 +18,18 @@ function make(tag, className, text) {
   return element;
 }
 
+const titleOf = (run) => `${run.run} (${[run.host, run.rank && `rank ${run.rank}`].filter(Boolean).join(", ")})`;
+
 function showRuns(state) {
   const select = $("runs");
   $("runs-label").hidden = state.runs.length < 2;
+  $("run-name").hidden = state.runs.length !== 1;
+  if (state.runs.length === 1) $("run-name").textContent = titleOf(state.runs[0]);
   if (document.activeElement === select) return; // a list that is open must not change under the hand
   select.replaceChildren(
     ...state.runs.map((run) => {
-      const where = [run.host, run.rank && `rank ${run.rank}`].filter(Boolean).join(", ");
       const full = run.binding?.ratio == null ? "" : ` · ${percent(run.binding.ratio)}`;
-      const option = make("option", "", `${run.run} (${where})${run.is_live ? full : " · ended"}`);
+      const option = make("option", "", `${titleOf(run)}${run.is_live ? full : " · ended"}`);
       option.value = keyOf(run);
       option.selected = state.run !== null && keyOf(run) === keyOf(state.run);
       return option;
