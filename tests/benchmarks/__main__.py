@@ -81,7 +81,20 @@ def figures() -> list[Figure]:
         )
     )
     found.append(Figure("unreadable journals", kills["unreadable"], "", 0))
-    return found + reading_figures()
+    return found + daemon_figures() + reading_figures()
+
+
+def daemon_figures() -> list[Figure]:
+    """Measure what the daemon costs whoever scrapes it."""
+    found = []
+    for point in run("daemon_cost"):
+        of = point["of"]
+        found += [
+            Figure(f"scrape, p99, {of}", point["scrape_p99_ms"], "ms", 10),
+            Figure(f"one collection, p95, {of}", point["collection_p95_ms"], "ms", 50),
+            Figure(f"failed of 200 scrapes at once, {of}", point["failed_of_200_at_once"], "", 0),
+        ]
+    return found
 
 
 def reading_figures() -> list[Figure]:

@@ -167,14 +167,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as top:
         processes = start_processes(top)
         try:
-            print(json.dumps({"of": "processes", **measured(top)}), flush=True)
+            print(json.dumps({"of": f"{PROCESSES} processes of {THREADS} threads", **measured(top)}), flush=True)
         finally:
             for process in processes:
                 process.kill()
                 process.communicate()
         with tempfile.TemporaryDirectory() as many:
             write_old_journals(many, f"{top}/run-0/journal.jsonl")
-            print(json.dumps({"of": "journals", **measured(many)}), flush=True)
+            print(json.dumps({"of": f"{JOURNALS:,} journals", **measured(many)}), flush=True)
 
 
 if __name__ == "__main__":
