@@ -4,7 +4,7 @@ import { amount, level, NAMES, percent, scale } from "./words.js";
 
 /* global Plotly */
 
-const CONFIG = { displayModeBar: false, responsive: true, doubleClick: "reset" };
+const CONFIG = { displayModeBar: false, responsive: true };
 const LIMIT_IN_SIGHT = 0.25; // under this share the limit would press the curve flat
 const dark = matchMedia("(prefers-color-scheme: dark)");
 const drawn = new Map();

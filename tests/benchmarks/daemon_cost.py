@@ -167,7 +167,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as top:
         processes = start_processes(top)
         try:
-            print(json.dumps({"of": f"{PROCESSES} processes of {THREADS} threads", **measured(top)}), flush=True)
+            print(
+                json.dumps({"of": f"{PROCESSES} processes of {THREADS} threads", **measured(top)}),
+                flush=True,
+            )
         finally:
             for process in processes:
                 process.kill()
