@@ -92,7 +92,14 @@ def figures() -> list[Figure]:
         at = f"at {tally['kills']} kill -9 of the {tally['victim']}"
         for what, words in RUN_KILLS.items():
             found.append(Figure(f"{words} {at}", tally[what], "", 0))
-    return found + isolation_figures() + remedy_figures() + reading_figures() + alert_figures()
+    return (
+        found
+        + isolation_figures()
+        + remedy_figures()
+        + reading_figures()
+        + alert_figures()
+        + daemon_figures()
+    )
 
 
 def remedy_figures() -> list[Figure]:
@@ -155,6 +162,19 @@ def isolation_figures() -> list[Figure]:
         for name in ("maps", "rss"):
             spread = point[f"{name}_spread"] * 100
             found.append(Figure(f"{name} at START between {what}", spread, "%", 2.0))
+    return found
+
+
+def daemon_figures() -> list[Figure]:
+    """Measure what the daemon costs whoever scrapes it."""
+    found = []
+    for point in run("daemon_cost"):
+        of = point["of"]
+        found += [
+            Figure(f"scrape, p99, {of}", point["scrape_p99_ms"], "ms", 10),
+            Figure(f"one collection, p95, {of}", point["collection_p95_ms"], "ms", 50),
+            Figure(f"failed of 200 scrapes at once, {of}", point["failed_of_200_at_once"], "", 0),
+        ]
     return found
 
 
