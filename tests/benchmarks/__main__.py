@@ -110,8 +110,7 @@ def remedy_figures() -> list[Figure]:
         next(run["per_fold"] for run in runs if run["without"] == names)
         for names in (["isolation"], ["isolation", "cleanup"])
     )
-    cores = imports["cores"]
-    capped, uncapped = imports["capped"][1], imports["uncapped"][1]
+    capped, uncapped = imports["capped"][1], imports["uncapped_on_64"][1]
     return [
         Figure(
             "rss per fold in one process, with clean-up over without",
@@ -119,7 +118,9 @@ def remedy_figures() -> list[Figure]:
             "x",
             0.25,
         ),
-        Figure(f"threads on {cores} cores, caps over none", capped / uncapped, "x", 1.5),
+        Figure(
+            "threads of 64 cores' libraries in use, caps over none", capped / uncapped, "x", 0.2
+        ),
     ]
 
 
@@ -137,9 +138,12 @@ def remedy_table(runs: list[dict[str, Any]], imports: dict[str, Any]) -> Table:
                 "" if slope is None else f"{slope / unit:+.1f}",
                 one["verdicts"][name],
             )
-    for mode, (imported, used) in ((mode, imports[mode]) for mode in ("capped", "uncapped")):
-        words = f"threads {imported} after the imports, {used} after use, {imports['cores']} cores"
-        table.add_row(f"(imports, {mode})", words, "", "")
+    for mode, counts in imports.items():
+        if mode != "cores":
+            words = f"threads {counts[0]} after the imports, {counts[1]} in use"
+            table.add_row(
+                f"(imports on {imports['cores']} cores, {mode.replace('_', ' ')})", words, "", ""
+            )
     return table
 
 
