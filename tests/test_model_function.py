@@ -58,13 +58,8 @@ def test_a_name_is_checked_without_importing(
     check_name("own_package.model:train")
     check_name(REFERENCE)
     assert "own_package" not in sys.modules
-<<<<<<< HEAD
-    with pytest.raises(InputError, match=r"no module own_package\.misspelt in "):
-        check_name("own_package.misspelt:train")
-=======
     with pytest.raises(InputError, match=r"no module own_package\.net in "):
         check_name("own_package.net:train")
->>>>>>> refs/heads/reference
     with pytest.raises(InputError, match="no module own_packages in "):
         load_module("own_packages.model:train")
 
