@@ -11,8 +11,6 @@ must not know what is trained, nor load TensorFlow by itself. A whole model of o
     from sklearn.preprocessing import StandardScaler
     from tensorflow import data
 
-    EPOCHS_LONGER = 10
-
 
     def train(fold):
         samples, labels = load_wine(return_X_y=True)
@@ -23,10 +21,11 @@ must not know what is trained, nor load TensorFlow by itself. A whole model of o
         train_data = fold.bound(train_data.shuffle(len(train), seed=fold.seed).batch(16))
         with fold.strategy.scope():
             model = keras.Sequential([keras.layers.Dense(3, activation="softmax")])
-            model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+            adam = keras.optimizers.Adam(0.05)
+            model.compile(adam, "sparse_categorical_crossentropy", metrics=["accuracy"])
         fold.hold(model=model, train_data=train_data)
         fold.checkpoint("after model creation")
-        model.fit(train_data, epochs=fold.epochs * EPOCHS_LONGER, verbose=2)
+        model.fit(train_data, epochs=fold.epochs, verbose=2)
         fold.checkpoint("after fit")
         loss, accuracy = model.evaluate(samples[test], labels[test], verbose=0)
         return {"accuracy": accuracy, "loss": loss}
@@ -39,7 +38,7 @@ from typing import TYPE_CHECKING
 
 import telemetry
 from trainer import pipeline
-from trainer.cleanup import clean_up
+from trainer.cleanup import clean_up, custom_gradients
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,6 +70,8 @@ class Fold:
     without: frozenset[str] = frozenset()
     """Remedies that are switched off: ``bounds``, ``cleanup``."""
     held: dict[str, object] = field(default_factory=dict)
+    gradients: frozenset[str] = field(default_factory=custom_gradients)
+    """Custom gradients that TensorFlow knew before this fold."""
 
     @property
     def strategy(self) -> tf.distribute.Strategy:
@@ -115,7 +116,8 @@ class Fold:
         """
         if "cleanup" in self.without:
             return None
-        done = clean_up({name: self.held.pop(name) for name in names or tuple(self.held)})
+        part = {name: self.held.pop(name) for name in names or tuple(self.held)}
+        done = clean_up(part, gradients=None if names else self.gradients)
         print(f"clean-up of fold {self.number}/{self.folds}: {done}", flush=True)
         telemetry.event("cleanup", fold=self.number, **done.facts())
         return done

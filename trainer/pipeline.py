@@ -20,7 +20,9 @@ PRIVATE_THREADS = 8
 def bound(dataset: tf.data.Dataset) -> tf.data.Dataset:
     """Return ``dataset`` with a private pool of 8 threads, no autotuning, and 2 batches ahead.
 
-    A ``num_parallel_calls=AUTOTUNE`` inside it is then the size of that pool at most.
+    A ``num_parallel_calls=AUTOTUNE`` inside it is then the size of that pool at most. A distributed
+    dataset takes these options over from its source, and has no ``with_options`` of its own: bound
+    first, then ``strategy.experimental_distribute_dataset``.
     """
     import tensorflow as tf  # noqa: PLC0415 - loaded by the caller already; this module must not load it first
 
@@ -29,13 +31,3 @@ def bound(dataset: tf.data.Dataset) -> tf.data.Dataset:
     options.threading.max_intra_op_parallelism = PARALLELISM
     options.autotune.enabled = False
     return dataset.prefetch(PREFETCH).with_options(options)
-
-
-def distribute(
-    dataset: tf.data.Dataset, strategy: tf.distribute.Strategy
-) -> tf.distribute.DistributedDataset:
-    """Return the bounded ``dataset`` spread over the strategy's replicas; they share its one pool.
-
-    The distributed dataset has no ``with_options`` of its own: it takes over those of its source.
-    """
-    return strategy.experimental_distribute_dataset(bound(dataset))

@@ -16,12 +16,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
 EXPLAINED = 5
 """Survivors whose holder is looked for; the others are named only."""
-STEPS = 4
+STEPS = 8
 """From an object to what holds it, to what holds that, ..."""
+OBJECTS = 2_000
+"""That are looked at on the way."""
 SEARCH_SECONDS = 2.0
 
 
@@ -64,53 +66,77 @@ def find_survivors(watched: Mapping[str, weakref.ref[object]]) -> tuple[Survivor
 
 
 def _way_to_holder(thing: object, deadline: float) -> str:
-    """Follow one referrer at a time to a module's global, a running function or the last step."""
-    words: list[str] = []
-    seen = {id(thing)}
-    while len(words) < STEPS and time.monotonic() < deadline:
-        if place := _running_function(thing):
-            return " in ".join([*words, place])
-        holders = [h for h in gc.get_referrers(thing) if id(h) not in seen and not _is_ours(h)]
-        if not holders:
+    """Look for the shortest way to a running function's variable or a module's, breadth first.
+
+    Keras's objects hold each other in circles, so that a single referrer leads nowhere.
+    """
+    things, holds = [thing], [0]  # an object, and the index of the one that it holds
+    seen = {id(thing), id(things)}
+    first = 0
+    for _ in range(STEPS):
+        last = len(things)
+        at = {id(things[index]): index for index in range(first, last)}
+        if place := _running_function(at):
+            return _words(things, holds, place.index, place.words)
+        for holder in gc.get_referrers(*things[first:last]):
+            if id(holder) in seen or isinstance(holder, types.FrameType):
+                continue
+            held = next((at[id(r)] for r in gc.get_referents(holder) if id(r) in at), None)
+            if held is None:
+                continue
+            if _module_of(holder):
+                return _words(things, holds, held, _place(holder, things[held]))
+            if len(things) < OBJECTS:
+                seen.add(id(holder))
+                things.append(holder)
+                holds.append(held)
+        first = last
+        if first == len(things) or time.monotonic() > deadline:
             break
-        # A module's namespace is the end of the way, so it is taken where there are several.
-        holder = next((h for h in holders if _module_of(h)), holders[0])
-        seen |= {id(h) for h in holders}
-        words.append(_place(holder, thing))
-        if _module_of(holder):
-            break
-        thing = holder
-        del holders, holder
-    return " in ".join(words) or "nothing that Python's collector sees: native code"
+    if len(things) > 1:
+        return _place(things[1], thing)
+    return "nothing that Python's collector sees: native code"
 
 
-def _frames() -> Iterator[types.FrameType]:
-    """Give the running functions of every thread; the collector does not see their variables."""
+def _words(things: list[object], holds: list[int], index: int, end: str) -> str:
+    """Say the way from the first thing to ``things[index]``, and what holds that."""
+    words = [end]
+    while index:
+        words.append(_place(things[index], things[holds[index]]))
+        index = holds[index]
+    return " in ".join(reversed(words))
+
+
+@dataclass(frozen=True, slots=True)
+class _Variable:
+    index: int
+    words: str
+
+
+def _running_function(at: Mapping[int, int]) -> _Variable | None:
+    """Find a variable of a running function, of any thread, that is one of these objects.
+
+    The collector does not see them. Not ours: the search holds what it looks for.
+    """
     for top in sys._current_frames().values():  # noqa: SLF001 - the documented way to other threads' frames
         frame: types.FrameType | None = top
         while frame is not None:
-            if frame.f_globals is not globals():
-                yield frame
+            is_function = frame.f_locals is not frame.f_globals
+            if is_function and frame.f_globals is not globals():
+                for name, value in frame.f_locals.items():
+                    if id(value) in at:
+                        code = frame.f_code
+                        where = f"{code.co_qualname}() ({code.co_filename}:{frame.f_lineno})"
+                        return _Variable(at[id(value)], f"`{name}` of the running {where}")
             frame = frame.f_back
-
-
-def _running_function(thing: object) -> str | None:
-    for frame in _frames():
-        for name, value in frame.f_locals.items():
-            if value is thing and frame.f_locals is not frame.f_globals:
-                code = frame.f_code
-                return f"`{name}` of the running {code.co_qualname}() ({code.co_filename}:{frame.f_lineno})"
     return None
-
-
-def _is_ours(holder: object) -> bool:
-    return isinstance(holder, types.FrameType) and holder.f_globals is globals()
 
 
 def _module_of(holder: object) -> types.ModuleType | None:
     if not isinstance(holder, dict):
         return None
-    module = sys.modules.get(str(holder.get("__name__")))
+    name = holder.get("__name__")
+    module = sys.modules.get(name) if isinstance(name, str) else None
     return module if module is not None and vars(module) is holder else None
 
 
@@ -123,6 +149,8 @@ def _place(holder: object, thing: object) -> str:
         return f"`{key}` of a dict of {len(holder)}" if isinstance(key, str) else "a dict"
     if isinstance(holder, list | tuple | set | frozenset):
         return f"a {type(holder).__name__} of {len(holder)}"
+    if isinstance(holder, type):
+        return f"class {holder.__qualname__}"
     attributes = getattr(holder, "__dict__", None)
     if isinstance(attributes, dict):
         for name, value in attributes.items():

@@ -10,6 +10,7 @@ import os
 import random
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import telemetry
@@ -46,7 +47,8 @@ class Training:
         Raises InputError where the function returns no metrics, and whatever it raises itself.
         """
         if "tensorflow" in sys.modules:
-            _ = self._devices.strategy  # before the fold's own labels
+            with suppress(InputError):  # raised again where a function asks for the strategy
+                _ = self._devices.strategy  # before the fold's own labels
         os.makedirs(folder, exist_ok=True)
         fold = self._fold(number, folder)
         with telemetry.fold(number, of=self._config.folds):

@@ -6,13 +6,12 @@ Owns the stages and their labels. It must not know whether other folds share its
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from trainer.pipeline import distribute
 from trainer.reference.data import Floats, load
 from trainer.reference.datasets import BATCH, Part, prepare_cached_datasets
 from trainer.reference.modality_results import ModalityResult, evaluate, write_results
@@ -27,6 +26,8 @@ from trainer.reference.network import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from trainer.fold import Fold
 
 LOSS = "sparse_categorical_crossentropy"
@@ -76,7 +77,7 @@ def _fit_branches(fold: Fold, model: keras.Model, part: Part) -> None:
     with fold.strategy.scope():
         pretrained = make_branches(PICTURES)
         pretrained.compile("adam", dict.fromkeys(PICTURES, LOSS))
-    pretrained.fit(data, epochs=fold.epochs, verbose=2)
+    pretrained.fit(data, epochs=fold.epochs, shuffle=False, verbose=2)
     for modality in PICTURES:
         weights = pretrained.get_layer(branch_name(modality)).get_weights()
         model.get_layer(branch_name(modality)).set_weights(weights)
@@ -87,17 +88,13 @@ def _fit_stages(fold: Fold, model: keras.Model, part: Part) -> None:
     """Stage 1 trains what is new, with the pre-trained branches frozen; Stage 2 all of it, slower."""
     data = _shuffled(fold, part).map(_with_targets(OUTPUTS))
     _compile(fold, model, frozen=PICTURES, rate=STAGE_1_RATE)
-    if "bounds" in fold.without:
-        distributed = fold.strategy.experimental_distribute_dataset(data)
-    else:
-        distributed = distribute(data, fold.strategy)
+    distributed = fold.strategy.experimental_distribute_dataset(fold.bound(data))
     fold.hold(distributed_data=distributed)
     fold.checkpoint("after compile+distribute")
-    steps = -(-len(part.labels) // BATCH)
-    model.fit(distributed, epochs=fold.epochs, steps_per_epoch=steps, verbose=2)
+    model.fit(distributed, epochs=fold.epochs, shuffle=False, verbose=2)
     fold.checkpoint("after Stage 1 fit")
     _compile(fold, model, frozen=(), rate=STAGE_2_RATE)
-    model.fit(distributed, epochs=fold.epochs, steps_per_epoch=steps, verbose=2)
+    model.fit(distributed, epochs=fold.epochs, shuffle=False, verbose=2)
     fold.checkpoint("after Stage 2 fit")
 
 
@@ -115,9 +112,16 @@ def _shuffled(fold: Fold, part: Part) -> tf.data.Dataset:
     return part.data.shuffle(len(part.labels), seed=fold.seed)
 
 
-def _with_targets(names: tuple[str, ...]) -> object:
-    """Return a map that gives each output of a model the same labels."""
-    return lambda inputs, labels: (inputs, dict.fromkeys(names, labels))
+def _with_targets(names: tuple[str, ...]) -> Callable[..., Any]:
+    """Return a map to a model's own inputs, with the same labels for each of its outputs."""
+
+    def targeted(
+        inputs: dict[str, tf.Tensor], labels: tf.Tensor
+    ) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:
+        taken = {name: inputs[name] for name in inputs if name in names}
+        return taken, dict.fromkeys(names, labels)
+
+    return targeted
 
 
 def _votes(fold: Fold, model: keras.Model, part: Part) -> dict[str, Floats]:
@@ -141,7 +145,7 @@ def _gate(
     data = fold.bound(data.batch(BATCH))
     fold.hold(gate=gate, gating_data=data)
     fold.checkpoint("before gating fit", prefix=False)
-    gate.fit(data, epochs=fold.epochs, verbose=2)
+    gate.fit(data, epochs=fold.epochs, shuffle=False, verbose=2)
     fold.checkpoint("after gating fit", prefix=False)
     votes: Floats = gate.predict(np.stack(list(test_votes.values()), axis=1), verbose=0)
     return votes
