@@ -1,4 +1,4 @@
-"""The commands ``foldwatch limits`` (and, in time, ``serve``): arguments in, text out."""
+"""The commands ``foldwatch limits`` and ``foldwatch grafana``: arguments in, text out."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from telemetry.ceilings import Ceiling, binding, read_ceilings, warnings
+from telemetry.grafana_files import write_grafana_files
 from telemetry.reading import Limit, LimitState
 from telemetry.terminal import columns, put
 from telemetry.thread_log import clean_label
@@ -51,6 +52,15 @@ def limits(
     for bite in bites:
         put(clean_label(f"warning: {bite}"))
     put(Text(_binding_line(tightest), style="bold"))
+
+
+@app.command()
+def grafana(
+    output: Annotated[str, typer.Option(metavar="DIR", help="A new folder.")] = "foldwatch-grafana",
+) -> None:
+    """Write the Grafana dashboards, Prometheus rules and configurations, and a docker-compose.yml."""
+    for path in write_grafana_files(output):
+        put(os.path.join(output, path))
 
 
 def _table(ceilings: tuple[Ceiling, ...], tightest: Ceiling | None) -> Table:
