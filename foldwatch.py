@@ -54,7 +54,7 @@ def _app(arguments: list[str] | None) -> typer.Typer:
     app.callback()(lambda: None)  # a command that is alone keeps its name
     names = ["analyzer.cli"]
     if (sys.argv[1:] if arguments is None else arguments)[:1] != ["analyze"]:
-        names = ["trainer.cli", *names, "telemetry.cli"]
+        names = ["trainer.cli", *names, "analyzer.serve_cli", "telemetry.cli"]
     for name in names:
         app.add_typer(import_module(name).app)
     return app

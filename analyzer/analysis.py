@@ -146,12 +146,7 @@ def _judge_group(processes: list[Process]) -> list[Finding]:
     findings = []
     for process in processes:
         with_folds = by_rank[process.rank]
-        is_isolated = len(with_folds) > 1 and all(len(p.folds) == 1 for p in with_folds)
-        if is_isolated and process.folds:
-            judged = {name: _judge_isolated(with_folds, name) for name in RESOURCES}
-        else:
-            judged = {name: _judge(process, name) for name in RESOURCES}
-        growth = {name: _with_levels(judged[name], process, name) for name in RESOURCES}
+        growth = judge_growth(process, with_folds)
         epochs = {
             name: _with_levels(found, process, name)
             for name in RESOURCES
@@ -164,7 +159,7 @@ def _judge_group(processes: list[Process]) -> list[Finding]:
                 growth,
                 tuple(causes),
                 tuple(left_behind(process)),
-                is_isolated,
+                _is_isolated(with_folds),
                 epochs=epochs,
                 stopped=stopped(
                     process,
@@ -177,6 +172,20 @@ def _judge_group(processes: list[Process]) -> list[Finding]:
             )
         )
     return findings
+
+
+def judge_growth(process: Process, with_folds: Sequence[Process]) -> dict[str, Growth]:
+    """Judge every resource of ``process``, one of the run's processes ``with_folds`` or without any."""
+    if _is_isolated(with_folds) and process.folds:
+        judged = {name: _judge_isolated(with_folds, name) for name in RESOURCES}
+    else:
+        judged = {name: _judge(process, name) for name in RESOURCES}
+    return {name: _with_levels(judged[name], process, name) for name in RESOURCES}
+
+
+def _is_isolated(with_folds: Sequence[Process]) -> bool:
+    """Whether each fold of the run had a process of its own."""
+    return len(with_folds) > 1 and all(len(process.folds) == 1 for process in with_folds)
 
 
 def _symptom_of(process: Process, processes: list[Process]) -> str | None:
@@ -210,7 +219,7 @@ def _quiet_seconds(process: Process) -> float | None:
         return None
 
 
-def _judge_isolated(processes: list[Process], resource: str) -> Growth:
+def _judge_isolated(processes: Sequence[Process], resource: str) -> Growth:
     series: dict[str, dict[int, float]] = defaultdict(dict)
     for process in processes:
         for stage, values in process.series(resource).items():

@@ -12,7 +12,7 @@ import threading
 import time
 from dataclasses import dataclass
 from importlib import metadata
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 from telemetry.reading import USED_BY_CEILING, Limit, LimitState
@@ -138,8 +138,7 @@ _GPU = {
 """Field of a GpuUsage by metric."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(NamedTuple):
     """One value of one series; ``labels`` in the order of BASE_LABELS and the metric's own."""
 
     name: str

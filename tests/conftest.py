@@ -17,11 +17,18 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from playwright.sync_api import Browser
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
 LOGS = os.path.join(HERE, "logs")
 INCIDENT = os.path.join(LOGS, "incident_reconstructed.log")
 RELEASED = os.path.join(LOGS, "tf_released_models_5_folds.log")
+CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
+QUIET = (
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
+    *("--disable-background-networking", "--disable-component-update"),
+)
 RETAINED = os.path.join(LOGS, "tf_retained_models_5_folds.log")
 
 
@@ -158,5 +165,25 @@ def promtool() -> str:
     """Give the path of promtool, from Debian's package prometheus."""
     path = shutil.which("promtool")
     need(path, "promtool (Debian's package prometheus)")
+    assert path is not None
+    return path
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Give a real Chromium."""
+    need(os.path.exists(CHROMIUM), "chromium (Debian's package chromium)")
+    playwright = pytest.importorskip("playwright.sync_api")
+    with playwright.sync_playwright() as driver:
+        started = driver.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="session")
+def prometheus() -> str:
+    """Give the path of Prometheus, from Debian's package prometheus."""
+    path = shutil.which("prometheus")
+    need(path, "prometheus (Debian's package prometheus)")
     assert path is not None
     return path

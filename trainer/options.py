@@ -43,7 +43,8 @@ Resume: TypeAlias = Annotated[
 ]
 Output: TypeAlias = Annotated[str, typer.Option(metavar="DIR", help="The run directory.")]
 Port: TypeAlias = Annotated[
-    int | None, typer.Option(min=0, max=65535, help="Serve /metrics on 127.0.0.1 meanwhile.")
+    int | None,
+    typer.Option(min=0, max=65535, help="Serve /metrics and a page on 127.0.0.1 meanwhile."),
 ]
 Timeout: TypeAlias = Annotated[
     float | None,

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from telemetry import exporter
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import FrameType
 
+    from telemetry.alerts import AlertEngine
     from telemetry.snapshot import FoldSnapshot
     from trainer.fold_failure import FoldFailure
     from trainer.fold_result import Summary
@@ -66,7 +68,7 @@ def carry_out(config: Config, work: Work, order: Order) -> None:
         if (
             order.port is not None
         ):  # before anything is moved aside: a port in use must change nothing
-            _serve(latest, order.port, progress)
+            _serve(latest, alerts, order.port, progress)
         todo = plan(
             directory,
             config,
@@ -120,12 +122,20 @@ def _data_digest(directory: RunDirectory, config: Config, order: Order) -> str |
     return done.stdout.decode().split()[-1]
 
 
-def _serve(latest: list[Snapshot], port: int, progress: Progress) -> None:
+def _serve(latest: list[Snapshot], alerts: AlertEngine, port: int, progress: Progress) -> None:
     try:
-        bound = exporter.serve(lambda: latest[0], port=port)
+        from telemetry.web import serve_in_thread  # noqa: PLC0415 - an extra that may be missing
+    except ImportError:
+        serve = partial(exporter.serve, lambda: latest[0])
+        what = "metrics at http://127.0.0.1:{}/metrics; pip install 'foldwatch[serve]' for a page"
+    else:
+        serve = partial(serve_in_thread, lambda: latest, lambda: alerts.active)
+        what = "metrics at http://127.0.0.1:{0}/metrics, the page at http://127.0.0.1:{0}/"
+    try:
+        bound = serve(port=port)
     except OSError as error:
         raise InputError(f"--port {port}: {error.strerror}") from error
-    progress.say(f"metrics at http://127.0.0.1:{bound}/metrics")
+    progress.say(what.format(bound))
 
 
 def _end_line(

@@ -92,7 +92,14 @@ def figures() -> list[Figure]:
         at = f"at {tally['kills']} kill -9 of the {tally['victim']}"
         for what, words in RUN_KILLS.items():
             found.append(Figure(f"{words} {at}", tally[what], "", 0))
-    return found + isolation_figures() + reading_figures() + remedy_figures() + alert_figures()
+    return [
+        *found,
+        *isolation_figures(),
+        *reading_figures(),
+        *remedy_figures(),
+        *alert_figures(),
+        *daemon_figures(),
+    ]
 
 
 RUN_KILLS = {
@@ -156,6 +163,19 @@ def remedy_table(runs: list[dict[str, Any]], imports: dict[str, Any]) -> Table:
         words = f"threads {imported} after the imports, {used} after use, {imports['cores']} cores"
         table.add_row(f"(imports, {mode})", words, "", "")
     return table
+
+
+def daemon_figures() -> list[Figure]:
+    """Measure what the daemon costs whoever scrapes it."""
+    found = []
+    for point in run("daemon_cost"):
+        of = point["of"]
+        found += [
+            Figure(f"scrape, p99, {of}", point["scrape_p99_ms"], "ms", 10),
+            Figure(f"one collection, p95, {of}", point["collection_p95_ms"], "ms", 50),
+            Figure(f"failed of 200 scrapes at once, {of}", point["failed_of_200_at_once"], "", 0),
+        ]
+    return found
 
 
 def reading_figures() -> list[Figure]:
