@@ -6,12 +6,13 @@ import json
 import os
 import subprocess
 import sys
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 
 from telemetry.errors import InputError
-from tests.conftest import ROOT, RealCgroup, need
+from tests.conftest import ROOT, RealCgroup, ends_within, need
 from trainer.fold_cgroup import CgroupLimits, FoldCgroups, parse_size
 
 if TYPE_CHECKING:
@@ -72,6 +73,35 @@ def test_a_cgroup_too_small_for_fold_2_is_its_certain_cause(
     assert last.startswith(f"foldwatch: fold 2: {cause} (certain): {evidence}")
     with open(os.path.join(place, "summary.json"), encoding="utf-8") as file:
         assert json.load(file)["folds_finished"] == [1, 3]
+    assert leftovers(process.pid) == []
+
+
+def test_a_killed_runner_leaves_no_cgroup_and_nothing_in_it(tmp_path: Path) -> None:
+    """The supervisor empties and removes it, a daemon of the fold's included."""
+    need(os.geteuid() == 0, "root, to make a cgroup")
+    mark = tmp_path / "pids"
+    code = (
+        "import os, time\n"
+        "if os.fork() == 0: os.setsid()\n"
+        f"with open({str(mark)!r}, 'a') as file: file.write(f'{{os.getpid()}}\\n')\n"
+        "time.sleep(60)\n"
+    )
+    command = [sys.executable, "-m", "foldwatch", "run", "--cgroup-pids", "50", "--memory", "1G"]
+    command += ["--output", str(tmp_path / "run"), "--", sys.executable, "-c", code]
+    process = subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    while not mark.exists() or len(mark.read_text().split()) < 2:
+        assert process.poll() is None
+        time.sleep(0.02)
+    assert len(leftovers(process.pid)) == 2
+    process.kill()
+    process.wait()
+    for pid in mark.read_text().split():
+        assert ends_within(2, int(pid))
+    deadline = time.monotonic() + 3
+    while leftovers(process.pid) and time.monotonic() < deadline:
+        time.sleep(0.05)
     assert leftovers(process.pid) == []
 
 

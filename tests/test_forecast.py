@@ -61,7 +61,7 @@ def test_a_fresh_process_must_fit_into_the_headroom() -> None:
     assert no_room_to_begin({"tree_threads": 10}, runner, free_memory_bytes=None) is None
     shortage = no_room_to_begin({"tree_threads": 11}, runner, free_memory_bytes=None)
     assert str(shortage) == "pids_cgroup: forecast peak 11, headroom 10"
-    need = {"tree_rss_bytes": 2**30}
+    need = {"rss_bytes": 2**30}
     assert no_room_to_begin(need, runner, free_memory_bytes=2**30) is None
     shortage = no_room_to_begin(need, runner, free_memory_bytes=2**29)
     assert str(shortage) == "memory: forecast peak 1,024 MB, free 512 MB"

@@ -216,3 +216,33 @@ def test_lines_come_whole_however_they_are_written(tmp_path: Path) -> None:
     assert texts[5] == "end"
     assert [line.is_redraw for line in seen] == [False, True, False, False, False, False]
     assert printable("a\x1b]0;title\x07b\tc\x00") == "ab      c"
+
+
+def test_behind_a_shell_the_program_that_works_is_read(
+    foldwatch: Foldwatch, tmp_path: Path
+) -> None:
+    """Sh waits and grows by nothing; its child's numbers and its child's end are what counts."""
+    place = str(tmp_path / "run")
+    code = "import time; held = b'x' * 50_000_000; print('step 1'); time.sleep(1.2)"
+    command = ["sh", "-c", f'{sys.executable} -c "{code}"; echo the end']
+    pattern = r"step \d+"
+    outcome = foldwatch("run", "--checkpoint-pattern", pattern, "--output", place, "--", *command)
+    assert outcome.code == 0, outcome.err
+    records = JournalFollower(os.path.join(place, "fold-1", "journal.jsonl")).finish()
+    labelled = [r for r in records if isinstance(r, Reading) and r.label]
+    assert [r.label for r in labelled] == ["Fold 1/1 step 1"]
+    assert (labelled[0].rss_bytes or 0) > 50_000_000
+    assert records[-1].pid == labelled[0].pid
+
+
+def test_output_faster_than_it_can_be_shown_holds_nobody_up(
+    foldwatch: Foldwatch, tmp_path: Path
+) -> None:
+    """All of it is in the file; of what is shown the end is there."""
+    place = str(tmp_path / "run")
+    code = "print(('x' * 99 + chr(10)) * 500_000 + 'the end')"
+    outcome = python(foldwatch, place, code)
+    assert outcome.code == 0
+    assert os.path.getsize(os.path.join(place, "fold-1", "output.log")) == 100 * 500_000 + 8
+    assert "fold 1 | the end" in outcome.err
+    assert len(outcome.err) < 20_000_000

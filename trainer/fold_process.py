@@ -34,7 +34,7 @@ GRACE_SECONDS = 5.0
 """Between the polite signal and the other one."""
 EXIT_SECONDS = 30.0
 """For a process that has nothing more to do, and does not end."""
-_KEPT = frozenset({*GROWS_TOWARDS.values(), "tree_threads", "tree_rss_bytes", "threads"})
+_KEPT = frozenset({*GROWS_TOWARDS.values(), "tree_threads"})
 
 
 class FoldProcess:
@@ -78,6 +78,8 @@ class FoldProcess:
         self._sampled_at = 0.0
         self._reader = Reader(pid=self.pid)
         self._reader.read(in_full=False)  # the counters of its cgroups, before it runs
+        self._child: Reader | None = None
+        self._follows_children = not launch.takes_orders
         self.launched.start()
 
     def sockets(self) -> Iterator[socket.socket]:
@@ -144,7 +146,7 @@ class FoldProcess:
         if time.monotonic() - self._sampled_at < SAMPLE_SECONDS:
             return False
         self._sampled_at = time.monotonic()
-        reading = self._reader.read(in_full=False)
+        reading = self._read(in_full=False)
         if reading.rss_bytes is not None:  # else it is gone
             self._note_since_label(reading)
             self.write(reading)
@@ -166,9 +168,12 @@ class FoldProcess:
             facts |= {"signal": ending.signal}
         if self.why_ended is not None:
             facts |= {"by_runner": True, "why": self.why_ended}
-        self.write(Event(time=time.time(), pid=self.pid, name="exited", facts=facts))
+        pid = self.pid if self._child is None else self._child.pid  # whose readings there are
+        self.write(Event(time=time.time(), pid=pid, name="exited", facts=facts))
         self.launched.close()
-        self._reader.close()
+        for reader in (self._reader, self._child):
+            if reader is not None:
+                reader.close()
         self._journal.close()
 
     def write(self, record: Record) -> None:
@@ -178,8 +183,18 @@ class FoldProcess:
         except OSError as error:
             print(f"foldwatch: {self._follower.path}: {error}", file=sys.stderr)
 
+    def _read(self, *, in_full: bool) -> Reading:
+        """Read the process that does the work: of ``sh -c ...`` or ``uv run ...`` what it waits for."""
+        pid = working_process(self.pid) if self._follows_children else self.pid
+        if self._child is not None and self._child.pid != pid:
+            self._child.close()
+            self._child = None
+        if pid != self.pid and self._child is None:
+            self._child = Reader(pid=pid)
+        return (self._child or self._reader).read(in_full=in_full)
+
     def _checkpoint(self, stage: str) -> None:
-        reading = self._reader.read(in_full=True)
+        reading = self._read(in_full=True)
         if reading.rss_bytes is None or self.fold is None:
             return
         self._note_since_label(reading)
@@ -207,3 +222,26 @@ class FoldProcess:
             known = [value for value in values if value is not None]
             if known:
                 peaks[name] = max(known)
+
+
+def working_process(pid: int) -> int:
+    """Return ``pid``, or the process that it has started and waits for.
+
+    A shell or another launcher has one thread and one child, which is bigger than itself; so has a
+    script only while a bigger program does its work for it.
+    """
+    try:
+        while len(os.listdir(f"/proc/{pid}/task")) == 1:
+            with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
+                children = file.read().split()
+            if len(children) != 1 or _resident_pages(children[0]) <= _resident_pages(str(pid)):
+                break
+            pid = int(children[0])
+    except (OSError, ValueError, IndexError):  # it ended meanwhile, or the kernel has no such file
+        pass
+    return pid
+
+
+def _resident_pages(pid: str) -> int:
+    with open(f"/proc/{pid}/statm", encoding="ascii") as file:
+        return int(file.read().split()[1])

@@ -101,8 +101,9 @@ def no_room_to_begin(
 ) -> Shortage | None:
     """Return the ceiling whose headroom a fresh process would not fit into.
 
-    ``need`` has ``tree_threads`` and ``tree_rss_bytes`` where known; ``runner`` is a reading of the
-    process that will start it; ``free_memory_bytes`` what the memory cgroup and the host still give.
+    ``need`` has ``tree_threads`` and ``rss_bytes`` where known: the memory of the process alone, for
+    what its children share with it would count twice. ``runner`` is a reading of the process that
+    will start it; ``free_memory_bytes`` what the memory cgroup and the host still give.
     """
     found = []
     if (threads := need.get("tree_threads")) is not None:
@@ -112,7 +113,7 @@ def no_room_to_begin(
             headroom = runner.usage(ceiling).headroom
             if headroom is not None and threads > headroom:
                 found.append(Shortage(ceiling, threads, headroom, "headroom"))
-    size = need.get("tree_rss_bytes")
+    size = need.get("rss_bytes")
     if size is not None and free_memory_bytes is not None and size > free_memory_bytes:
         found.append(Shortage("memory", size, free_memory_bytes, "free"))
     return max(found, key=lambda shortage: shortage.needed - shortage.available, default=None)

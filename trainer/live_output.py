@@ -19,8 +19,8 @@ from telemetry.thread_log import clean_label
 if TYPE_CHECKING:
     from typing import Any
 
-READ_BYTES = 2**20
-"""At a time; a process that writes faster is read behind."""
+MOST_BEHIND_BYTES = 2**20
+"""Of what was not looked at yet; older output is in the file, and neither shown nor read for labels."""
 LINE_BYTES = 2**14
 """Of a longer line only the end is kept."""
 REDRAW_SECONDS = 1.0
@@ -42,14 +42,18 @@ class LiveOutput:
     """Follows the output at ``path`` from its present end."""
 
     def __init__(self, path: str) -> None:
-        self._file = open(path, "rb")  # noqa: SIM115 - closed by `close`, at the process's end
+        self._file = open(path, "rb")  # noqa: SIM115 - closed by `finish`, at the process's end
         self._file.seek(0, os.SEEK_END)
         self._rest = b""
         self._redrawn_at = 0.0
 
     def poll(self) -> list[Line]:
-        """Return the lines that came since."""
-        content = self._rest + self._file.read(READ_BYTES)
+        """Return the lines that came since; of more than MOST_BEHIND_BYTES the last ones."""
+        behind = os.fstat(self._file.fileno()).st_size - self._file.tell()
+        if behind > MOST_BEHIND_BYTES:
+            self._file.seek(behind - MOST_BEHIND_BYTES, os.SEEK_CUR)
+            self._rest = b"(more is in the output file) "
+        content = self._rest + self._file.read(MOST_BEHIND_BYTES)
         pieces = _LINE_END.split(content)
         # "\r" at the very end may be the first half of "\r\n".
         if len(pieces) > 2 and not pieces[-1] and pieces[-2] == b"\r":
@@ -64,9 +68,7 @@ class LiveOutput:
 
     def finish(self) -> list[Line]:
         """Return all that is left; a last line needs no end."""
-        lines = []
-        while new := self.poll():
-            lines += new
+        lines = self.poll()
         if self._rest:
             lines.append(Line(self._rest.rstrip(b"\r").decode("utf-8", "replace"), is_redraw=False))
         self._file.close()

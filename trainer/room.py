@@ -35,7 +35,7 @@ class Room:
     def note_checkpoint(self, reading: Reading) -> None:
         """Take what a worker needs that has loaded everything."""
         if reading.stage == IMPORTED:
-            known = {"tree_threads": reading.threads, "tree_rss_bytes": reading.rss_bytes}
+            known = {"tree_threads": reading.threads, "rss_bytes": reading.rss_bytes}
             _raise(self._of_waiting, {name: v for name, v in known.items() if v is not None})
 
     def for_a_fold(self) -> Shortage | None:

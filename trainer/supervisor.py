@@ -127,10 +127,20 @@ def main(arguments: Sequence[str]) -> int:
         _say(control, f"ended {_statuses.get(command, -signal.SIGKILL)} {left}")
         while control.recv(64):  # it reads the counters of the cgroups before they go
             pass
-    for folder in cgroups:
-        with suppress(OSError):
-            os.rmdir(folder)
+    remove(cgroups)
     return 0
+
+
+def remove(cgroups: Sequence[str]) -> None:
+    """Remove them; one stays busy for a moment after its last process was reaped."""
+    deadline = time.monotonic() + 1.0
+    while left := [folder for folder in cgroups if os.path.isdir(folder)]:
+        for folder in left:
+            with suppress(OSError):
+                os.rmdir(folder)
+        if time.monotonic() > deadline:
+            return
+        time.sleep(0.01)
 
 
 def _wake_on_signals() -> int:
