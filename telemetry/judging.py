@@ -80,7 +80,7 @@ class Judging:
         wait = max(SHORTEST_SECONDS, (now - self._began) / SHARE)
         self._next[run.directory] = now + wait
         try:
-            run.growth = verdict.result()
+            run.judge(verdict.result())
         except Exception as error:  # noqa: BLE001 - a verdict that fails costs the verdict, not the daemon
             logger.warning("foldwatch: %r was not judged: %r", run.name, error)
 
