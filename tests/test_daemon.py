@@ -167,7 +167,7 @@ def test_runs_come_grow_are_replaced_and_go(tmp_path: Path) -> None:
     assert not one.snapshots
     write(tmp_path / "first", reading(1))
     write(tmp_path / "second", reading(1))
-    rounds(one, 5)
+    rounds(one, 7)
     first, second = one.snapshots
     write(tmp_path / "first", reading(1, NOW + 1, threads=11))
     one.collect()
