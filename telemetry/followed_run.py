@@ -98,7 +98,7 @@ class FollowedRun:
             for record in records:
                 self._take(record, fold_of(follower.path))
             is_changed |= bool(records)
-        if is_changed or look:
+        if is_changed or (look and self._may_settle(now)):
             self._settle(now)
             self._publish()
 
@@ -120,6 +120,11 @@ class FollowedRun:
         if origin is None or (origin not in self._members and len(self._members) >= MEMBERS_KEPT):
             origin = next(iter(self._members), Origin(socket.gethostname(), ""))
         return self._members.setdefault(origin, _Member())
+
+    def _may_settle(self, now: float) -> bool:
+        """Whether a fold runs, waits, or has ended so lately that its result file may yet come."""
+        parts = (part for member in self._members.values() for part in member.parts.values())
+        return not self._members or any(part.is_live(now) for part in parts)
 
     def _settle(self, now: float) -> None:
         """Take what the result files say, and who is silent for too long."""
