@@ -5,17 +5,20 @@ Owns which process of a run is the present one. It must not know who shows the v
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from analyzer.analysis import judge_growth
 from analyzer.log_table import read_journal
+from telemetry.daemon import Daemon
 from telemetry.errors import InputError
 from telemetry.snapshot import GrowthSnapshot
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from analyzer.log_table import Process
+    from telemetry.snapshot import Snapshot
 
 
 def judge_run(journals: Sequence[str]) -> tuple[GrowthSnapshot, ...]:
@@ -38,6 +41,23 @@ def judge_run(journals: Sequence[str]) -> tuple[GrowthSnapshot, ...]:
         )
         for resource, growth in judge_growth(present, with_folds).items()
     )
+
+
+def with_growth(
+    snapshot: Callable[[], Snapshot], directory: str
+) -> Callable[[], tuple[Snapshot, ...]]:
+    """Return what gives ``snapshot()`` together with the verdict so far on the run in ``directory``.
+
+    For a runner, which knows all but that. What judges has its thread from now on.
+    """
+    daemon = Daemon(directory, judge=judge_run)
+
+    def judged() -> tuple[Snapshot, ...]:
+        daemon.collect()
+        growth = next((one.growth for one in daemon.snapshots if one.growth), ())
+        return (replace(snapshot(), growth=growth),)
+
+    return judged
 
 
 def _processes(path: str) -> list[Process]:

@@ -49,18 +49,23 @@ class Daemon:
         self._clock = clock
         self._runs: dict[str, FollowedRun] = {}
         self._looker = ThreadPoolExecutor(1, thread_name_prefix="foldwatch-look")
+        self._looker.submit(int)  # its thread starts now: see Judging
         self._looking: Future[dict[str, list[str]]] | None = None
         self._rounds = 0
         self._turn = 0
 
     def run(self, stop: threading.Event) -> None:
-        """Collect until ``stop``; a round that fails is told of and the next one comes all the same."""
+        """Collect until ``stop``; whatever fails, the next round comes, and of a row one is told."""
+        is_failing = False
         while not stop.is_set():
             began = time.monotonic()
             try:
                 self.collect()
+                is_failing = False
             except Exception:
-                logger.exception("foldwatch: a round of collecting failed")
+                if not is_failing:
+                    logger.exception("foldwatch: a round of collecting failed")
+                is_failing = True
             stop.wait(max(0.0, INTERVAL_SECONDS - (time.monotonic() - began)))
         self._judging.close()
         self._looker.shutdown(wait=False, cancel_futures=True)

@@ -39,6 +39,7 @@ class Judging:
         self._judge = judge
         self._clock = clock
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="foldwatch-judge")
+        self._pool.submit(int)  # its thread starts now: later, at a limit, it could not
         self._present: tuple[FollowedRun, Future[tuple[GrowthSnapshot, ...]]] | None = None
         self._seen: dict[str, int] = {}
         """By run, how many labels the last verdict knew."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from analyzer.live import with_growth
 from telemetry import exporter
 from telemetry.alert_options import (
     AlertCommand,
@@ -113,7 +114,7 @@ def train(  # noqa: PLR0913, PLR0917 - typer makes an option of each argument
         signal.signal(signal.SIGTERM, _interrupt)
         latest = [Snapshot(run=directory.name, host=socket.gethostname(), folds=folds)]
         if port is not None:  # before anything is moved aside: a port in use must change nothing
-            _serve(latest, alerts, port, progress)
+            _serve(latest, alerts, directory, port, progress)
         todo = plan(directory, config, only=fold, resume_mode=resume_mode.value)
         for remark in todo.remarks:
             progress.say(remark)
@@ -137,14 +138,21 @@ def train(  # noqa: PLR0913, PLR0917 - typer makes an option of each argument
         raise FoldsFailedError(_failure_line(runner.failed, directory))
 
 
-def _serve(latest: list[Snapshot], alerts: AlertEngine, port: int, progress: Progress) -> None:
+def _serve(
+    latest: list[Snapshot],
+    alerts: AlertEngine,
+    directory: RunDirectory,
+    port: int,
+    progress: Progress,
+) -> None:
     try:
         from telemetry.web import serve_in_thread  # noqa: PLC0415 - an extra that may be missing
     except ImportError:
         serve = partial(exporter.serve, lambda: latest[0])
         what = "metrics at http://127.0.0.1:{}/metrics; pip install 'foldwatch[serve]' for a page"
     else:
-        serve = partial(serve_in_thread, lambda: latest, lambda: alerts.active)
+        snapshots = with_growth(lambda: latest[0], directory.path)
+        serve = partial(serve_in_thread, snapshots, lambda: alerts.active)
         what = "metrics at http://127.0.0.1:{0}/metrics, the page at http://127.0.0.1:{0}/"
     try:
         bound = serve(port=port)
