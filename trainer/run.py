@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from analyzer.live import growth_so_far
 from telemetry import exporter
 from telemetry.alert_options import alerting
 from telemetry.errors import FoldsFailedError, InputError
@@ -77,9 +78,11 @@ def carry_out(config: Config, work: Work, order: Order) -> None:
         for remark in todo.remarks:
             progress.say(remark)
 
+        growth = growth_so_far(directory.path)
+
         def show(snapshot: Snapshot) -> None:
-            latest[0] = snapshot
-            alerts.observe([snapshot], time.time())
+            latest[0] = replace(snapshot, growth=growth())
+            alerts.observe(latest, time.time())
             progress.show(snapshot)
 
         runner = FoldRunner(
