@@ -1,7 +1,9 @@
-"""The commands ``foldwatch train`` and ``foldwatch run``: arguments in, one run out."""
+"""The commands ``foldwatch train``, ``run`` and ``reproduce``: arguments in, one run out."""
 
 from __future__ import annotations
 
+import enum
+import os
 from typing import Annotated
 
 import typer
@@ -11,7 +13,7 @@ from telemetry.alert_options import (  # noqa: TC001 - typer reads the annotatio
     AlertmanagerUrl,
     AlertWebhook,
 )
-from telemetry.errors import InputError
+from telemetry.errors import FoldsFailedError, InputError
 from trainer.environment import THREAD_CAPS
 from trainer.fold_cgroup import CgroupLimits, parse_size
 from trainer.folds import REMEDIES, CommandConfig, RunConfig
@@ -32,11 +34,21 @@ from trainer.options import (
     StopOnFailure,
     Timeout,
 )
+from trainer.progress import Progress
 from trainer.run import Order, carry_out
 from trainer.run_command import check_command, command_work
 from trainer.work import TRAINING, RunOptions, Work, worker_command
 
 app = typer.Typer()
+
+
+class ReproduceScenario(enum.StrEnum):
+    """What ends the one process."""
+
+    pids = "pids"
+    maps = "maps"
+    memory = "memory"
+    incident = "incident"
 
 
 @app.command()
@@ -170,6 +182,28 @@ def run(  # noqa: PLR0913, PLR0917 - typer makes an option of each argument
         alerts=_alerts(alert_command, alert_webhook, alertmanager),
     )
     carry_out(config, command_work(config), order)
+
+
+@app.command()
+def reproduce(
+    scenario: Annotated[
+        ReproduceScenario, typer.Argument(help="Which limit it dies of.", show_default=False)
+    ],
+    output: Output = "foldwatch-reproduce",
+) -> None:
+    """See the crash happen in miniature, the alert before it, and the same folds finish isolated."""
+    # They load matplotlib and pandas: more than the other commands should wait for.
+    from trainer import reproduce as runs  # noqa: PLC0415 - see above
+    from trainer import reproduce_report as report  # noqa: PLC0415 - see above
+
+    place = os.path.normpath(output)
+    with Progress() as progress:
+        found = runs.reproduce(scenario.value, place, progress)
+    outcome = report.Outcome.of(found)
+    report.write(found, outcome, place)
+    report.show(found, outcome, place)
+    if lacks := report.missing(found, outcome):
+        raise FoldsFailedError(f"reproduce {scenario.value}: {'; '.join(lacks)}")
 
 
 def _limits(pids: int | None, memory: str | None) -> CgroupLimits:
