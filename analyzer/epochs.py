@@ -45,6 +45,19 @@ def epoch_series(process: Process, resource: str) -> dict[str, dict[int, float]]
     return fits
 
 
+def planned_epoch(process: Process) -> str | None:
+    """Return the epoch of the last label, as ``37 of 100``, where more are planned; else None.
+
+    They count from 0 or from 1.
+    """
+    last = _EPOCH.search(process.samples.label(-1).stage)
+    if last is None or last["planned"] is None:
+        return None
+    begun = min(int(match["epoch"]) for _, match in _epochs(process))
+    is_left = int(last["epoch"]) + (begun == 0) < int(last["planned"])
+    return f"{last['epoch']} of {last['planned']}" if is_left else None
+
+
 def judge_epochs(process: Process, resource: str, *, by_fold: Growth) -> Growth | None:
     """Judge one resource from epoch to epoch; None where no label names an epoch of it.
 

@@ -54,7 +54,8 @@ def _finding_json(finding: Finding) -> dict[str, Any]:
             for cause in finding.causes
         ],
         "symptom_of": finding.symptom_of,
-        "stopped": finding.stopped,
+        "survived": [_crash_json(sign) for sign in process.survived.values()],
+        "stopped": None if finding.stopped is None else finding.stopped.words,
         "notes": list(finding.notes),
         "remedies": [
             {"target": remedy.target, "text": remedy.text, "command": remedy.command}

@@ -54,7 +54,7 @@ LAUNCHER_SIGNATURES: tuple[Signature, ...] = (
     Signature(
         name="kubernetes_oom_killed",
         literal="Killed",
-        pattern=Expression(r"\bOOMKilled\b"),
+        pattern=Expression(r"\bOOMKilled\b(?![\w./-])"),
         signal="SIGKILL",
         causes=MEMORY,
         speaks_for=("cgroup_memory",),
@@ -68,6 +68,7 @@ LAUNCHER_SIGNATURES: tuple[Signature, ...] = (
         signal="SIGKILL",
         causes=("host_memory",),
         speaks_for=("host_memory",),
+        at_any_level=True,
     ),
     Signature(
         name="kubernetes_eviction_pids",
@@ -75,6 +76,7 @@ LAUNCHER_SIGNATURES: tuple[Signature, ...] = (
         pattern=Expression(r"The node was low on resource: pids"),
         signal="SIGKILL",
         causes=("pid_max", "threads_max"),
+        at_any_level=True,
     ),
     Signature(
         name="kubernetes_eviction",
@@ -83,6 +85,7 @@ LAUNCHER_SIGNATURES: tuple[Signature, ...] = (
         signal="SIGKILL",
         causes=("not_a_limit",),
         speaks_for=("not_a_limit",),
+        at_any_level=True,
     ),
     # The exit codes of the workers are {SIGKILL(-9)}
     Signature(
@@ -141,6 +144,7 @@ LAUNCHER_SIGNATURES: tuple[Signature, ...] = (
         causes=("not_a_limit",),
         speaks_for=("not_a_limit",),
         is_secondary=True,
+        at_any_level=True,
     ),
     # Watchdog caught collective operation timeout: WorkNCCL(SeqNum=42, OpType=ALLREDUCE, ...) ran for 1800011 milliseconds
     # A rank died or hangs: look for the earliest error of any rank.
@@ -184,7 +188,7 @@ LAUNCHER_SIGNATURES: tuple[Signature, ...] = (
             name="exit_137",
             literal=literal,
             pattern=Expression(
-                r"\bexit(?:ed)?(?: with)?[ _](?:code|status):?\s+137\b", ignore_case=True
+                r"\bexit(?:ed)?(?: with)?[ _](?:code|status):?\s+137\b(?!\s*\w)", ignore_case=True
             ),
             signal="SIGKILL",
             causes=KILLED,

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from analyzer.log_text import Blocks, redraws
 from analyzer.needles import needles_for
 from analyzer.samples import ABSENT, COLUMNS, LARGEST
-from analyzer.signatures import LITERALS, find_crash
+from analyzer.signatures import LITERALS, find_crash, find_signs
 from analyzer.unwrapping import DOCKER_START, Joiner, unwrap
 from telemetry.journal import SkippedLine
 from telemetry.reading import LimitState
@@ -122,8 +122,8 @@ class _Reading:
         self._needles = needles_for((*NEEDLES, *joiner.needles))
         self._known: dict[object, int] = {}
         self._written: dict[tuple[bytes, ...], int] = {}
-        self._open_signs: dict[str | None, set[str]] = {}
-        """By writer, the signatures of its signs since its last reading; each counts once."""
+        self._open_signs: set[tuple[str | None, str]] = set()
+        """Writers and signatures of the signs since the last reading; each counts once."""
         self._plain: list[tuple[bytes, ...]] = []
         self._plain_at: list[int] = []
 
@@ -304,18 +304,15 @@ class _Reading:
                 yield parsed
 
     def _take_sign(self, text: str, below: str, line: int, writer: str | None) -> None:
-        crashes = (find_crash(near, line=line) for near in _near_hits(text))
-        crash = next((crash for crash in crashes if crash is not None), None)
-        if crash is None and below and find_crash(below, line=line) is None:
+        signs = [sign for near in _near_hits(text) for sign in find_signs(near, line=line)]
+        if not signs and below and find_crash(below, line=line) is None:
             wrapped = text.rstrip("\r") + "\n" + below
             joined = (wrapped.replace("\n", between) for between in ("", " "))
-            crash = next((crash for text in joined if (crash := find_crash(text, line=line))), None)
-        if crash is None:
-            return
-        known = self._open_signs.setdefault(writer, set())
-        if crash.signature not in known:
-            known.add(crash.signature)
-            self._part.signs.append(Sign(len(self._part.line_of), writer, crash))
+            signs = [crash for text in joined if (crash := find_crash(text, line=line))][:1]
+        for sign in signs:
+            if (writer, sign.signature) not in self._open_signs:
+                self._open_signs.add((writer, sign.signature))
+                self._part.signs.append(Sign(len(self._part.line_of), writer, sign))
 
     def _add_line(self, parsed: ThreadLine, line: int, writer: str | None) -> None:
         maps = parsed.maps
@@ -335,7 +332,7 @@ class _Reading:
         part.line_of.append(line)
         for name, value in zip(COLUMNS, values, strict=True):
             part.columns[name].append(ABSENT if value is None else value)
-        self._open_signs.pop(heading.writer, None)
+        self._open_signs.clear()
 
     def _heading(self, heading: Heading) -> int:
         number = self._known.get(heading)
@@ -365,7 +362,7 @@ class _Reading:
         part.line_of.extend(map(block.line_number, self._plain_at))
         self._plain.clear()
         self._plain_at.clear()
-        self._open_signs.pop(None, None)
+        self._open_signs.clear()
 
 
 _LONG_LINE = re.compile(rb"[^\n]{16384,}")

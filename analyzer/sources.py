@@ -165,7 +165,7 @@ def _table(found: Input, logs: Mapping[str, Sequence[Part | Unread]]) -> Table:
         told = _log_table(found.log, found.group, logs)
         table.sources.extend(told.sources)
         for process in table.processes[-1:]:
-            for other in told.processes:
+            for other in {other.rank: other for other in told.processes}.values():
                 process.take_signs(other)
     return table
 

@@ -21,6 +21,7 @@ TASK_SIGNATURES: tuple[Signature, ...] = (
         errno=11,
         signal="SIGABRT",
         causes=TASK_OR_MEMORY,
+        at_any_level=True,
     ),
     # F0000 threadpool_pthread_impl.cc:51] Check failed: res == 0 (11 vs. 0) pthread_create failed
     Signature(
@@ -123,6 +124,7 @@ TASK_SIGNATURES: tuple[Signature, ...] = (
         ),
         errno=11,
         causes=TASK_OR_MEMORY,
+        at_any_level=True,
     ),
     # nginx: [alert] pthread_create() failed (11: Resource temporarily unavailable)
     Signature(
@@ -148,6 +150,7 @@ TASK_SIGNATURES: tuple[Signature, ...] = (
         errno=12,
         causes=ENOMEM,
         speaks_for=("max_map_count",),
+        at_any_level=True,
     ),
     # CPython never says the errno.
     Signature(
@@ -343,6 +346,7 @@ TASK_SIGNATURES: tuple[Signature, ...] = (
         ),
         signal="SIGABRT",
         causes=("open_files", *ENOMEM, "not_a_limit"),
+        speaks_for=("open_files",),
     ),
     # OSError: [Errno 24] Too many open files: '/data/a.npy'
     # tensorflow.python.framework.errors_impl.ResourceExhaustedError: /data/a.tfrecord; Too many open files
@@ -376,8 +380,9 @@ TASK_SIGNATURES: tuple[Signature, ...] = (
         name="tensorflow_events_file",
         literal="Could not open events file",
         pattern=Expression(
-            r"Could not open events file.*(?:Resource exhausted|RESOURCE_EXHAUSTED)?"
+            r"Could not open events file.*(?:Resource exhausted|RESOURCE_EXHAUSTED)"
         ),
         causes=("open_files", "not_a_limit"),
+        at_any_level=True,
     ),
 )

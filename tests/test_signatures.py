@@ -132,6 +132,23 @@ def test_enomem_tells_by_its_frame() -> None:
     assert "locked_memory" in crash.causes
 
 
+def test_a_traceback_in_one_line_tells_by_its_frame() -> None:
+    """As a collector writes it: the frame, and the error behind it."""
+    text = FORKING.format(error="BlockingIOError: [Errno 11] Resource temporarily unavailable")
+    reading, glued = text.split("\n", 1)
+    crash = process(f"{reading}\n{glued!r}\n").crash
+    assert crash is not None
+    assert set(crash.causes) == TASKS
+    assert process(f"{reading}\n{glued.replace('os.fork()', 'fd.read(4)')!r}\n").crash is None
+
+
+def test_a_level_is_that_of_what_stands_behind_it() -> None:
+    """Not of what a bar drew before it in the same line."""
+    bar = "INFO 12/100 [==>.]\r"
+    assert process(bar + "RuntimeError: can't start new thread\n").crash is not None
+    assert find_crash(bar + "WARN RuntimeError: can't start new thread", line=1) is None
+
+
 def test_the_root_is_the_earliest_that_follows_from_no_other() -> None:
     """Not the loudest, nor the last; a summary alone is still a crash."""
     watchdog = "Watchdog caught collective operation timeout: WorkNCCL(SeqNum=1)\n"
