@@ -168,9 +168,10 @@ class Assembly:
         if (number := _number(_RANK, writer)) is not None:
             self._by_number[number] = life
         self._latest = life
-        for name, mute in self._mute.items():
-            if self._known_as(name) is life:
-                mute.process.outlive_signs()
+        for name in [name for name in self._mute if self._known_as(name) is life]:
+            before = self._mute.pop(name).process
+            life.process.survived |= before.signs
+            self.processes = [process for process in self.processes if process is not before]
         return life
 
     def _take_rows(

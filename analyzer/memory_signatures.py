@@ -137,7 +137,7 @@ MEMORY_SIGNATURES: tuple[Signature, ...] = (
     Signature(
         name="cpp_bad_alloc",
         literal="std::bad_alloc",
-        pattern=Expression(r"std::bad_alloc"),
+        pattern=Expression(r"(?:instance of '|(?<![\"']))std::bad_alloc"),
         signal="SIGABRT",
         causes=ENOMEM,
     ),

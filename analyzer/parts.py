@@ -240,7 +240,7 @@ def _open_rises(parts: Sequence[Part]) -> str:
             if found.verdict == "inconclusive" and (found.per_fold or 0) > FLOORS[name]
         ]
         if rises:
-            return f"{', '.join(rises)} a fold is not decided; one more fold tells"
+            return f"{', '.join(rises)} a fold may be growth; one more fold tells"
     return ""
 
 
@@ -273,7 +273,7 @@ def root_cause(analysis: Analysis, parts: Sequence[Part]) -> str:
         return f"root cause: {keeper} keep {grown}"
     if _stop(parts) is not None:
         return "root cause: not known; the record stops, and nothing says why"
-    return "root cause: none to look for"
+    return f"root cause: none to look for{' yet' if _open_rises(parts) else ''}"
 
 
 def _crash_cause(causes: Sequence[Cause], grown: str) -> str:
