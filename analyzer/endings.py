@@ -156,9 +156,12 @@ def _open_end(
     epoch = planned_epoch(process)
     if epoch is not None and not is_followed:
         return f"at epoch {epoch}{f' in {fold}' if fold else ''}", " (early stopping ends so too)"
+    opens = _OPENING.match(label.stage) is not None
+    if not fold:
+        return f"at {label.text!r}" if opens and not is_followed else "", ""
     later = _stages_after(process, label.stage)
-    is_known = later or _OPENING.match(label.stage) or others.is_known
-    if not fold or not (is_known or (_folds_left(process, label) and not is_followed)):
+    is_known = later or opens or others.is_known
+    if not (is_known or (_folds_left(process, label) and not is_followed)):
         return "", ""
     how = f", at {label.text!r}" + (
         f", where an earlier fold went on to {later!r}" if later else ""

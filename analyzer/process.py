@@ -87,7 +87,7 @@ class Process:
         own = self.last_reading.cgroup if self.last_reading else None
         if (cgroup := sign.details.get("cgroup")) is None or own is None:
             return None
-        return own.endswith(cgroup.rstrip("/")) or f"{cgroup}/" in f"{own}/"
+        return own.endswith(cgroup) or f"{cgroup}/" in f"{own}/"
 
     def take_signs(self, other: Process) -> None:
         """Take what the same process's log says of its end; it comes before what the runner saw."""

@@ -462,6 +462,7 @@ def test_what_is_through_or_between_folds_has_not_stopped(tmp_path: Path) -> Non
         (TWO + TWO[: TWO.index("[THREADS] Fold 1/3 after fit")].replace("1/3", "3/3"), "3 of 3"),
         ("".join(START.replace("START", f"epoch {n}/9") for n in (1, 2)), "epoch 2 of 9 in fold 1"),
         (START.replace("Fold 1/1 START", "Epoch 37/100"), "at epoch 37 of 100"),
+        (START.replace("Fold 1/1 START", "before fit"), "at 'before fit'"),
     ],
 )
 def test_a_record_that_ends_before_all_that_was_planned_has_stopped(
