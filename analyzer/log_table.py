@@ -277,8 +277,8 @@ class _Life:
 
         A restart repeats a label, or names a fold before the last one, and its counts are again
         near the first. A training repeats labels too, every epoch, and its counts wander: where
-        the fold does not go back, only a fall by a fifth is the end of a process. So is one by a
-        fifth below its very first reading at a label of no fold.
+        the fold does not go back, only a fall by a fifth is the end of a process. A label of no fold
+        that is new is of another process where libraries are not loaded that were from the start.
         """
         if self._last is None:
             return False
@@ -286,7 +286,7 @@ class _Life:
         goes_back = label.fold is not None and label.fold < self._highest_fold
         first = self._first_rows.get(heading.text)
         if first is None and label.fold is None:
-            return self._has_fallen(values, 0, FALL_OF_AN_END, most=FALL_OF_AN_END)
+            return self._is_unloaded(values)
         if first is None:
             return goes_back and self._has_fallen(values, 0, 1.0)
         began = self._samples.heads[self._samples.head_of[first]].label
@@ -294,12 +294,15 @@ class _Life:
             return False
         return self._has_fallen(values, first, 1.0 if goes_back else FALL_OF_AN_END)
 
-    def _has_fallen(
-        self, values: Sequence[int], first: int, share: float, *, most: float = 1.25
-    ) -> bool:
+    def _is_unloaded(self, values: Sequence[int]) -> bool:
+        """Whether maps are half of those of its first reading or less: its libraries are not there."""
+        first, now = self._samples.columns["maps"][0], values[COLUMNS.index("maps")]
+        return ABSENT not in (first, now) and now <= first / 2
+
+    def _has_fallen(self, values: Sequence[int], first: int, share: float) -> bool:
         """Whether maps (else rss, else threads) are near the ``first`` row's, and under the last."""
         for name in ("maps", "rss_bytes", "threads"):
             now, column = values[COLUMNS.index(name)], self._samples.columns[name]
             if ABSENT not in (now, column[-1], column[first]):
-                return now < share * column[-1] and now <= most * column[first]
+                return now < share * column[-1] and now <= 1.25 * column[first]
         return False

@@ -55,6 +55,13 @@ def test_folds_one_after_another_are_no_crash(tmp_path: Path) -> None:
     assert [finding.stopped is None for finding in analysis.findings] == [True, False]
 
 
+def test_a_new_label_after_memory_was_freed_is_no_restart() -> None:
+    """Nor is one of a reading that does not know the maps, whatever else it says."""
+    freed = "[THREADS] before gating: proc=9, cgroup=9/7680, maps={}, rss=9MB"
+    for maps in ("1200/65530", "?/65530"):
+        assert len(found(*folds(3), freed.format(maps))) == 1
+
+
 @pytest.mark.parametrize("first", [[BEFORE], []])
 def test_a_restart_in_the_same_log_does_not_hide_a_crash(first: list[str], tmp_path: Path) -> None:
     """The readings below it are of another process; it neither survived nor still runs."""
