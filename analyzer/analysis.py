@@ -113,19 +113,22 @@ class Analysis:
 
 
 def analyze(
-    paths: Iterable[str],
+    paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
     *,
     patterns: Sequence[UserPattern] = (),
     tell: Callable[[int], None] | None = None,
 ) -> Analysis:
-    """Read logs, journals, directories or "-" and judge them. Raises InputError.
+    """Read a path or several (logs, journals, directories, or "-") and judge them. Raises InputError.
 
     ``patterns`` also take readings from lines that are not ``[THREADS]`` lines; ``tell`` is told now
     and then how many bytes of logs are read.
     """
     sources: list[Source] = []
     processes: list[Process] = []
-    for table in read_inputs(find_inputs(paths), patterns=patterns, tell=tell):
+    several = [paths] if isinstance(paths, (str, os.PathLike)) else paths
+    for table in read_inputs(
+        find_inputs([os.fspath(path) for path in several]), patterns=patterns, tell=tell
+    ):
         sources += table.sources
         processes += table.processes
     groups: dict[str, list[Process]] = defaultdict(list)

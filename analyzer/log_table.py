@@ -6,15 +6,17 @@ Owns what one process's table is and where one process ends and the next begins.
 from __future__ import annotations
 
 import io
+import math
 from array import array
 from bisect import bisect_right
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
+from itertools import pairwise, repeat
 from typing import TYPE_CHECKING, BinaryIO
 
 from analyzer.samples import ABSENT, COLUMNS, Head, Sample, Samples
 from analyzer.signatures import Crash, in_its_frame
 from analyzer.stretches import read_open
+from analyzer.writers import without_counts
 from telemetry.errors import InputError
 from telemetry.thread_log import parse_label
 
@@ -153,7 +155,7 @@ def table_of(path: str, parts: Sequence[Part], *, group: str | None = None) -> T
     """Put the parts of one log together. Raises InputError as `read_log` does."""
     source = Source(path=path)
     assembly = Assembly(source=path, group=group or path)
-    for part in parts:
+    for part in without_counts(parts):
         assembly.take(part, lines_before=source.lines)
         source.skipped += [
             replace(skipped, line=skipped.line + source.lines) for skipped in part.skipped
@@ -191,7 +193,10 @@ class Assembly:
             self._take_rows(part, row, sign.row, lines_before, layout)
             row = sign.row
             line = None if sign.crash.line is None else sign.crash.line + lines_before
-            self._whose(sign.writer).process.note_sign(replace(sign.crash, line=line))
+            process = self._whose(sign.writer).process
+            since = process.samples.seconds_since(sign.time)
+            crash = replace(sign.crash, line=line, seconds_after_last_sample=since)
+            process.note_sign(crash)
         self._take_rows(part, row, len(part.line_of), lines_before, layout)
 
     def finish(self) -> list[Process]:
@@ -301,6 +306,8 @@ class _Life:
         samples, taken = self._samples, slice(rows.start, rows.stop)
         samples.head_of.extend(heads)
         samples.lines.extend(line + lines_before for line in part.line_of[taken])
+        times = part.times[taken] if part.is_dated else repeat(math.nan, len(rows))
+        samples.times.extend(times)
         for name in COLUMNS:
             samples.columns[name].extend(part.columns[name][taken])
 

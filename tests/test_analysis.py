@@ -397,3 +397,12 @@ def test_isolated_folds_of_real_size_in_one_log_never_grow() -> None:
                     f" rss={round(rss * chance.gauss(1, 0.02))}MB\n"
                 )
         assert [process.folds for process in processes(text)] == [[1], [2], [3], [4], [5]]
+
+
+def test_a_path_is_taken_as_it_is_given(tmp_path: Path) -> None:
+    """Alone or among others, a str or a Path: never letter by letter."""
+    path = tmp_path / "a.log"
+    path.write_text("[THREADS] a: proc=8, cgroup=9/7680, maps=9/65530, rss=1MB\n")
+    for paths in (str(path), path, [path], [str(path)], iter([path])):
+        (source,) = analyze(paths).sources
+        assert (source.path, source.samples) == (str(path), 1)
