@@ -28,9 +28,10 @@ RUN_FILE = "run.json"
 OUTPUT_LOG = "output.log"
 _SET_ASIDE = re.compile(r"previous-\d+")
 _LOG_NAME = re.compile(
-    r".*\.(?:log|txt|out|err)(?:[.-]\d{1,14})?(?:\.(?:gz|bz2|xz|zst))?", re.DOTALL
+    r".*\.(?:log|txt|out|err)(?:[.-]\d{1,14}(?:-\d{6})?)?(?:\.(?:gz|bz2|xz|zst))?",
+    re.DOTALL | re.IGNORECASE,
 )
-"""Also what logrotate makes of one: ``a.log.1``, ``a.log-20261124.gz``."""
+"""Also what logrotate and the kubelet make of one: ``a.log.1``, ``0.log.20261124-120000.gz``."""
 
 
 @dataclass(frozen=True, slots=True)

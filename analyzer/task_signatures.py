@@ -16,7 +16,7 @@ TASK_SIGNATURES: tuple[Signature, ...] = (
         literal="pthread_create",
         pattern=Expression(
             r"(?:Check failed: ret == 0 \((?P<errno>\d+) vs\. 0\) ?)?"
-            r"Thread (?:(?P<thread>\S+) )?creation via pthread_create\(\) failed"
+            r"Thread (?:(?P<thread>[^\n]{1,64}?) )?creation via pthread_create\(\) failed"
         ),
         errno=11,
         signal="SIGABRT",
@@ -45,15 +45,22 @@ TASK_SIGNATURES: tuple[Signature, ...] = (
     ),
     # OpenBLAS blas_thread_init: pthread_create failed for thread 40 of 64: Resource temporarily unavailable
     # OpenBLAS blas_thread_init: pthread_create: 资源暂时不可用                    (before 0.3.4)
-    Signature(
-        name="openblas_pthread_create",
-        literal="pthread_create",
-        pattern=Expression(
-            r"blas_thread_init: pthread_create"
-            r"(?: failed for thread (?P<thread>\d+) of (?P<threads_wanted>\d+))?: "
-        ),
-        errno=11,
-        causes=TASK_OR_MEMORY,
+    # In a language that is not known it may be EPERM as well.
+    *(
+        Signature(
+            name="openblas_pthread_create",
+            literal="pthread_create",
+            pattern=Expression(
+                r"blas_thread_init: pthread_create"
+                r"(?: failed for thread (?P<thread>\d+) of (?P<threads_wanted>\d+))?: " + words
+            ),
+            errno=errno,
+            causes=causes,
+        )
+        for words, errno, causes in (
+            ("(?:Resource temporarily unavailable|资源暂时不可用)", 11, TASK_OR_MEMORY),
+            ("", None, (*TASK_OR_MEMORY, "not_a_limit")),
+        )
     ),
     # OpenBLAS blas_thread_init: RLIMIT_NPROC 4096 current, 2067053 max
     # Before or after the line above; printed whether or not that limit is the one.
@@ -131,10 +138,19 @@ TASK_SIGNATURES: tuple[Signature, ...] = (
         pattern=Expression(r"pthread_create\(\) failed \((?P<errno>\d+): "),
         causes=TASK_OR_MEMORY,
     ),
+    # java.lang.OutOfMemoryError: Map failed
+    Signature(
+        name="jvm_map_failed",
+        literal="OutOfMemoryError: ",
+        pattern=Expression(r"OutOfMemoryError: Map failed"),
+        errno=12,
+        causes=ENOMEM,
+        speaks_for=("max_map_count",),
+    ),
     # java.lang.OutOfMemoryError: unable to create native thread: possibly out of memory or process/resource limits reached
     Signature(
         name="jvm_native_thread",
-        literal="OutOfMemoryError: unable to create",
+        literal="OutOfMemoryError: ",
         pattern=Expression(r"OutOfMemoryError: unable to create (?:new )?native thread"),
         errno=11,
         causes=TASK_OR_MEMORY,
@@ -220,6 +236,14 @@ TASK_SIGNATURES: tuple[Signature, ...] = (
         errno=11,
         causes=TASK_OR_MEMORY,
     ),
+    # called `Result::unwrap()` on an `Err` value: Os { code: 11, kind: WouldBlock, message: "Resource temporarily unavailable" }
+    # Of a thread, or of a socket that is not ready.
+    Signature(
+        name="rust_would_block",
+        literal="kind: WouldBlock",
+        pattern=Expression(r"\bOs \{ code: (?P<errno>\d+), kind: WouldBlock"),
+        causes=(*TASK_OR_MEMORY, "not_a_limit"),
+    ),
     # runtime: failed to create new OS thread (have 1025 already; errno=11)
     Signature(
         name="go_os_thread",
@@ -252,6 +276,21 @@ TASK_SIGNATURES: tuple[Signature, ...] = (
         pattern=Expression(r"\bfork: (?:retry: |Resource temporarily unavailable)"),
         errno=11,
         causes=TASKS,
+    ),
+    # -bash: fork: Cannot allocate memory: the commit limit, never PIDs (that is EAGAIN)
+    Signature(
+        name="shell_fork_memory",
+        literal="fork",
+        pattern=Expression(r"\bfork: Cannot allocate memory"),
+        errno=12,
+        causes=("host_memory", "cgroup_memory"),
+    ),
+    # sh: 1: Cannot fork        dash says no more
+    Signature(
+        name="dash_fork",
+        literal="fork",
+        pattern=Expression(r": Cannot fork\b"),
+        causes=(*TASKS, "host_memory", "cgroup_memory"),
     ),
     # [alert] 1#1: fork() failed while spawning "worker process" (11: Resource temporarily unavailable)
     Signature(

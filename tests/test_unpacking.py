@@ -77,12 +77,20 @@ def test_of_a_broken_archive_counts_what_can_be_read(tmp_path: Path, suffix: str
 def test_packed_and_rotated_logs_are_found_in_a_directory(tmp_path: Path) -> None:
     """And what only looks like one is not."""
     text = content()
-    for name in ("a.log.gz", "b.log.1", "c.out-20261124.xz", "d.log.2.zst"):
+    for name in (
+        "a.log.gz",
+        "b.log.1",
+        "c.out-20261124.xz",
+        "d.log.2.zst",
+        "0.log.20261124-120000",
+        "1.log.20261124-120000.gz",
+        "E.LOG",
+    ):
         pack = PACKERS.get(name.rpartition(".")[2], bytes)
         (tmp_path / name).write_bytes(pack(text))
     (tmp_path / "notes.md").write_text("x")
     (tmp_path / "a.tar.gz").write_bytes(b"x")
-    assert len(analyze([str(tmp_path)]).sources) == 4
+    assert len(analyze([str(tmp_path)]).sources) == 7
 
 
 def test_packed_standard_input(foldwatch: Callable[..., Outcome]) -> None:
