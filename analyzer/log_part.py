@@ -12,6 +12,7 @@ from array import array
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from analyzer.folded_lines import AROUND_BYTES, BROKEN, Around, around, broken_crash
 from analyzer.log_text import Blocks, redraws
 from analyzer.needles import needles_for
 from analyzer.samples import ABSENT, COLUMNS, LARGEST
@@ -40,19 +41,11 @@ if TYPE_CHECKING:
     from telemetry.thread_log import Label, ThreadLine
 
 _MARKER = MARKER.encode()
-WRAPPED = "Check failed: ret == 0"
-"""Begins a message of 80 characters or more, which a narrow terminal broke into two lines or three."""
-_WRAPPED_BYTES = 400
 SKIPPED_KEPT = 10_000
 """Refused lines that are listed; the rest is counted."""
 SIGN_BYTES = 2**12
 """On each side of a hit, looked at for a crash: a message is shorter, a line may not be."""
-NEEDLES = (
-    _MARKER,
-    *(literal.encode() for literal in LITERALS),
-    WRAPPED.encode(),
-    *PIECE_NEEDLES,
-)
+NEEDLES = (_MARKER, *map(str.encode, (*LITERALS, BROKEN)), *PIECE_NEEDLES)
 
 # What `format_line` writes, alone on its line: no second marker, no escape, nothing behind it.
 _AS_WRITTEN = re.compile(
@@ -215,20 +208,15 @@ class _Reading:
             start, end = line_start, line_end
         text = bytes(content[start:end]).decode("utf-8", "replace")
         prefix = "" if start == line_start else head.decode("utf-8", "replace")
-        below = self._below(block, line_start, line_end) if WRAPPED in text else ""
+        near: Around = ((), ())
+        if not (prefix or MARKER in text):
+            if line_end + AROUND_BYTES > size and not block.is_last and line_start:
+                block.cut = min(block.cut, line_start)  # again with what follows it
+            near = around(block, line_start, line_end)
         is_whole = not block.is_last or end < size
         number = block.line_number(at)
-        self._take_text(Unwrapped(text), number, prefix=prefix, below=below, is_whole=is_whole)
+        self._take_text(Unwrapped(text), number, prefix=prefix, near=near, is_whole=is_whole)
         return end
-
-    def _below(self, block: Block, line_start: int, line_end: int) -> str:
-        """Return the two lines below, as the rest of a message that was broken into three."""
-        if line_end + _WRAPPED_BYTES > block.size and not block.is_last and line_start:
-            block.cut = min(block.cut, line_start)
-            return ""
-        below = bytes(block.content[line_end + 1 : min(line_end + _WRAPPED_BYTES, block.size)])
-        lines = below.decode("utf-8", "replace").split("\n")[:2]
-        return "\n".join(unwrap(line.rstrip("\r")).text for line in lines)
 
     def _take_joined(self, block: Block, start: int) -> int:
         """Read the line at ``start`` that a runtime wrote, and on while one waits for its end.
@@ -268,10 +256,13 @@ class _Reading:
         line: int,
         *,
         prefix: str = "",
-        below: str = "",
+        near: Around = ((), ()),
         is_whole: bool = True,
     ) -> None:
-        """Read a line; ``prefix`` is its start where ``raw`` is a later redraw of it."""
+        """Read a line; ``prefix`` is its start where ``raw`` is a later redraw of it.
+
+        ``near`` are the lines above and below it, for a message that was broken into several.
+        """
         text, unwrapped = raw.text, unwrap(raw.text, stamp=raw.stamp)
         origin = unwrap(prefix) if prefix else unwrapped
         marked = unwrapped.text.count(MARKER)
@@ -288,7 +279,7 @@ class _Reading:
                     else:
                         self._add_line(parsed, line, origin)
         if is_refused:
-            self._take_sign(unwrapped.text, below, line, origin)
+            self._take_sign(unwrapped.text, near, line, origin)
 
     def _parse_all(self, text: str, line: int, *, is_whole: bool) -> Iterator[ThreadLine | None]:
         """Parse each of the lines that two writers may have put into one; None for a refused one."""
@@ -306,13 +297,10 @@ class _Reading:
             else:
                 yield parsed
 
-    def _take_sign(self, text: str, below: str, line: int, origin: Unwrapped) -> None:
-        crashes = (find_crash(near, line=line) for near in _near_hits(text))
+    def _take_sign(self, text: str, near: Around, line: int, origin: Unwrapped) -> None:
+        crashes = (find_crash(piece, line=line) for piece in _near_hits(text))
         crash = next((crash for crash in crashes if crash is not None), None)
-        if crash is None and below and find_crash(below, line=line) is None:
-            wrapped = text.rstrip("\r") + "\n" + below
-            joined = (wrapped.replace("\n", between) for between in ("", " "))
-            crash = next((crash for text in joined if (crash := find_crash(text, line=line))), None)
+        crash = crash or broken_crash(text.rstrip("\r"), near, line=line)
         if crash is None:
             return
         known = self._open_signs.setdefault(origin.writer, set())

@@ -223,21 +223,47 @@ def test_no_literal_is_missed_however_many_there_are(literals: list[bytes]) -> N
     assert len(few) <= max(AT_ONCE, len(literals))
 
 
-def test_a_message_that_a_narrow_terminal_broke_is_read() -> None:
-    """TensorFlow's, after 40 and 80 columns; and the line below it is its own."""
-    message = (
-        "F env.cc:74] Check failed: ret == 0 (11 vs. 0)Thread tf_Compute creation via "
-        "pthread_create() failed."
-    )
-    for width in (60, 70, 80):
-        broken = f"{message[:width]}\n{message[width:]}"
-        (process,) = read_log("x", io.BytesIO(f"a\n{broken}\n{LINE[:0]}".encode())).processes
-        assert process.crash is not None
-        assert (process.crash.line, process.crash.thread) == (2, "tf_Compute")
+TENSORFLOW = (
+    "2026-01-14 03:12:44.918273: F tensorflow/tsl/platform/default/env.cc:74] Check failed: "
+    "ret == 0 (11 vs. 0)Thread tf_Compute creation via pthread_create() failed."
+)
+BROKEN = {
+    TENSORFLOW: "tensorflow_pthread_create",
+    "OpenBLAS blas_thread_init: pthread_create failed for thread 40 of 64: Resource temporarily "
+    "unavailable": "openblas_pthread_create",
+    "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total "
+    "capacity of 79.1 GiB": "torch_cuda_oom",
+    "RuntimeError: DataLoader worker (pid 42) is killed by signal: Bus error. It is possible that "
+    "dataloader's workers are out of shared memory.": "dataloader_bus_error",
+}
+
+
+@pytest.mark.parametrize("width", [40, 60, 72, 80])
+@pytest.mark.parametrize("message", BROKEN)
+def test_a_message_that_a_narrow_terminal_broke_is_read(message: str, width: int) -> None:
+    """As one sign, of the same kind, whichever literal was broken; also where a block ends in it."""
+    lines = [message[at : at + width] for at in range(0, len(message), width)]
+    text = "\n".join(["a" * 9, *lines, "b" * 9]) + "\n"
+    cut = log_text.BLOCK_BYTES - width // 2
+    for before in (0, cut) if message == TENSORFLOW and width > 60 else (0,):
+        content = (b"x" * 99 + b"\n") * (before // 100) + text.encode()
+        (process,) = read_log("x", io.BytesIO(content)).processes
+        assert list(process.signs) == [BROKEN[message]]
+
+
+def test_lines_that_are_no_broken_message_stay_apart() -> None:
+    """A line with a sign of its own, and lines that one was not broken into."""
     text = f"Check failed: ret == 0\nRuntimeError: can't start new thread\n{LINE}\n"
     (process,) = read_log("x", io.BytesIO(text.encode())).processes
     assert [sign.line for sign in process.survived.values()] == [2]
     assert len(process.samples) == 1
+    apart = "x" * 50 + " DataLoader worker is killed by signal"
+    for text in (
+        f"{apart}\n\n: Bus error\n",
+        f"{apart} a\n{apart}\n: Bus error",
+        f"{apart}\n{'y' * 99} us error",
+    ):
+        assert read_log("x", io.BytesIO(text.encode())).processes == []
 
 
 def log_of(numbers: random.Random) -> bytes:
