@@ -123,6 +123,8 @@ class Source:
     """One file as it was read."""
 
     path: str
+    earlier: tuple[str, ...] = ()
+    """What was rotated away of it, the oldest first: lines count from there on."""
     lines: int = 0
     samples: int = 0
     skipped: list[SkippedLine] = field(default_factory=list)
