@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from analyzer.user_pattern import UserPattern
 
 NOT_RECORDED = Growth(verdict="inconclusive", reason="not recorded")
+NO_FOLD = "no label names a fold (Fold 1/3 ...; in --pattern (?P<fold>...), or (?P<epoch>...))"
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,13 +224,16 @@ def _judge(process: Process, resource: str) -> Growth:
     if not series and not process.peaks.get(resource):
         return NOT_RECORDED
     limit = process.limit(resource)
-    return judge(
+    growth = judge(
         series,
         floor=FLOORS[resource],
         level_at_end=process.peaks.get(resource),
         limit=limit if isinstance(limit, int) else None,
         folds_planned=process.folds_planned,
     )
+    if growth.verdict == "inconclusive" and not process.folds:
+        return replace(growth, reason=NO_FOLD)
+    return growth
 
 
 def _with_levels(growth: Growth, process: Process, resource: str) -> Growth:

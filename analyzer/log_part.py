@@ -47,6 +47,7 @@ SIGN_BYTES = 2**12
 """On each side of a hit, looked at for a crash: a message is shorter, a line may not be."""
 NEEDLES = (_MARKER, *map(str.encode, (*LITERALS, BROKEN)), *PIECE_NEEDLES)
 
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 # What `format_line` writes, alone on its line: no second marker, no escape, nothing behind it.
 _AS_WRITTEN = re.compile(
     rb"\[THREADS\] ([^\[\r\n\b\x1b]*): proc=(\d{1,15}), cgroup=(\d{1,15})/(\d{1,15}|max), "
@@ -94,6 +95,7 @@ class Part:
     lines: int = 0
     size_bytes: int = 0
     has_nul: bool = False
+    is_utf_16: bool = False
 
     @property
     def is_dated(self) -> bool:
@@ -148,6 +150,8 @@ class _Reading:
         for block in blocks:
             with memoryview(block.content) as view:
                 hits = self._needles.starts(view[: block.size])
+            if not block.lines_before and not block.head:
+                part.is_utf_16 = block.content.startswith(_UTF_16)
             if not (part.has_nul or part.line_of):
                 part.has_nul = block.content.find(b"\0", 0, block.size) >= 0
             if self._patterns is not None:

@@ -169,6 +169,8 @@ def table_of(path: str, parts: Sequence[Part], *, group: str | None = None) -> T
         why = source.skipped[0].reason if source.skipped else "the file is empty"
         raise InputError(f"{path}: {why}")
     if any(part.has_nul for part in parts) and not (assembly.processes or source.skipped):
+        if parts[0].is_utf_16:
+            raise InputError(f"{path}: UTF-16; make it UTF-8 first: iconv -f UTF-16 -t UTF-8")
         raise InputError(f"{path}: a binary file, not a log")
     return Table([source], assembly.finish())
 

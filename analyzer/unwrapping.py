@@ -43,7 +43,7 @@ _PREFIXES = (
     r"(?P<service>[A-Za-z][\w.-]{0,80}) *\| ",
     # Only with its pid: what stands there in "12:00:00 ERROR RuntimeError: ..." is no program.
     rf"(?P<syslog_time>{_SYSLOG_TIME}) [\w.-]{{1,80}} (?:kernel|(?P<ident>[\w./@-]{{1,80}}\[\d+\])): ",
-    rf"<\d{{1,3}}>1 (?P<rfc_time>{_STAMP}) \S+ (?:(?P<app>[^\s\d]\S* \d+)|\S+ \S+) \S+ (?:-|(?:\[[^\]]*\])+) ?",
+    rf"<\d{{1,3}}>1 (?P<rfc_time>{_STAMP}) \S+ (?:(?P<app>[\w./@-]{{1,80}}) (?P<app_pid>\d+)|\S+ \S+) \S+ (?:-|(?:\[[^\]]*\])+) ?",
     rf"(?P<stamp>{_STAMP}) ",
     rf"\[ *\d+\.\d{{6}}\] |\[{_CTIME}\] ?",
     r"\[(?P<rank>[A-Za-z_]{2,30}\d+)\]: ?",
@@ -54,7 +54,7 @@ _PREFIXES = (
 )
 _PREFIX = re.compile("|".join(f"(?:{prefix})" for prefix in _PREFIXES))
 _TIMES = ("cri_time", "syslog_time", "rfc_time", "stamp")
-_NAMES = tuple(name for name in _PREFIX.groupindex if name not in _TIMES)
+_NAMES = tuple(name for name in _PREFIX.groupindex if name not in {*_TIMES, "app", "app_pid"})
 _LEVELS = {"trace", "debug", "info", "success", "warn", "warning", "error", "critical", "fatal"}
 """Loggers put their level in front of a bar; that is no service."""
 PREFIX_BYTES = 512
@@ -114,6 +114,8 @@ def unwrap(line: str, *, stamp: str | None = None) -> Unwrapped:
         stamped = line if match["stamp"] else None
         stamp = stamp or next(filter(None, map(match.group, _TIMES)), None)
         names += [name for name in match.group(*_NAMES) if name]
+        if match["app"]:
+            names.append(f"{match['app']}[{match['app_pid']}]")
         line = line[match.end() :]
     return Unwrapped(line if stamped is None else stamped, "/".join(names) or None, stamp)
 

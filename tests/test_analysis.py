@@ -220,6 +220,7 @@ def test_a_directory_of_logs_and_several_paths() -> None:
     [
         ("missing.log", None, "no such file or directory"),
         ("empty.log", b"", "the file is empty"),
+        ("utf-16.log", "[THREADS] a".encode("utf-16"), "UTF-16; make it UTF-8 first: iconv -f"),
         ("binary.log", b"\x7fELF\x00\x01" * 999, "a binary file, not a log"),
         ("journal.jsonl", b"", "no record of a journal"),
         ("journal.jsonl", b"\0" * 99, "no record of a journal"),

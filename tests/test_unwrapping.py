@@ -218,6 +218,8 @@ def test_ranks_that_take_turns_are_told_apart(prefix: str) -> None:
     ]
     processes = read_log("x", io.BytesIO("\n".join(lines).encode() + b"\n")).processes
     assert [process.folds for process in processes] == [[1, 2, 3], [1, 2, 3]]
+    if "python" in prefix:
+        assert [process.rank for process in processes] == ["python[0]", "python[1]"]
     assert [process.peaks["maps"] for process in processes] == [1851, 1851 + 3 * 730]
 
 

@@ -192,3 +192,12 @@ def test_a_number_that_no_kernel_says_is_refused(tmp_path: Path, line: str) -> N
     expressions = r"(?:fold (?P<fold>\d+) )?mem (?P<rss>\d+)", r"threads=(?P<threads>\d+)"
     (source,) = read(tmp_path / "a.log", f"x\n{line}\n", *expressions).sources
     assert [(skipped.line, source.samples) for skipped in source.skipped] == [(2, 0)]
+
+
+def test_a_pattern_that_names_no_fold_is_told_what_to_name(tmp_path: Path) -> None:
+    """Readings that rise line by line are no growth per fold, but more folds would not tell either."""
+    text = "".join(f"mem {1200 + 550 * step} MB\n" for step in range(8))
+    analysis = read(tmp_path / "a.log", text, r"mem (?P<rss>\d+)")
+    growth = analysis.findings[0].growth["rss_bytes"]
+    assert (analysis.verdict, growth.verdict) == ("ok", "inconclusive")
+    assert "(?P<fold>...)" in growth.reason
