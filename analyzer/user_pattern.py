@@ -12,10 +12,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from operator import attrgetter
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
-from analyzer.log_text import redraws
 from analyzer.samples import LARGEST
 from analyzer.unwrapping import WRAPPED_START, Joiner, Unwrapped, unwrap
 from telemetry.errors import InputError
@@ -158,14 +157,7 @@ class PatternSearch:
         content = bytes(block.content[: block.cut])
         if self._joiner.is_waiting or block.head or self._wrapped.search(content):
             return [found for line in self._lines(content, block) for found in line]
-        drawn = content.translate(_LINE_ENDS)
-        found = [
-            Found(at, match)
-            for pattern in self._patterns
-            for at, match in pattern.matches(drawn)
-            if _MARKER not in _line_at(drawn, at)
-        ]
-        return sorted(found, key=attrgetter("at"))
+        return [Found(at, match) for at, match in self._in(content)]
 
     def _lines(self, content: bytes, block: Block) -> Iterator[Iterator[Found]]:
         start = 0
@@ -186,17 +178,21 @@ class PatternSearch:
 
         What looks like the rank of a launcher may be what the pattern asks for.
         """
-        for text in dict.fromkeys((line.text, raw)):
-            lines = (part.encode() for part in redraws(text) if MARKER not in part)
-            found = [
-                Found(at, match, line.writer, line.time)
-                for part in lines
-                for pattern in self._patterns
-                for _, match in pattern.matches(part)
-            ]
-            yield from found
-            if found:
+        for text in (line.text, raw if line.writer else ""):
+            if found := self._in(text.encode()):
+                yield from (Found(at, match, line.writer, line.time) for _, match in found)
                 return
+
+    def _in(self, content: bytes) -> list[tuple[int, Match | str]]:
+        """Return the matches of all patterns, in their order."""
+        drawn = content.translate(_LINE_ENDS)
+        found = [
+            (at, match)
+            for pattern in self._patterns
+            for at, match in pattern.matches(drawn)
+            if _MARKER not in _line_at(drawn, at)
+        ]
+        return sorted(found, key=itemgetter(0))
 
 
 def _line_at(content: bytes, at: int) -> bytes:
