@@ -277,8 +277,8 @@ def test_a_line_in_front_does_not_hide_a_runtime(name: str, first: str) -> None:
     line = LINE.format(1, 8, 1851)
     pieces = f"{STAMP} stdout P {line[:20]}\n{STAMP} stdout F {line[20:]}"
     if name == "docker":
-        begun = {"log": "=" * 16_384, "stream": "stdout", "time": STAMP}
-        pieces = f"{json.dumps(begun, separators=(',', ':'))}\n{docker(line)}"
+        begun = {"log": "=" * 16_364 + "\r" + line[:20], "stream": "stdout", "time": STAMP}
+        pieces = f"{json.dumps(begun, separators=(',', ':'))}\n{docker(line[20:])}"
     text = f"{first}\n{WRAPPERS[name](line)}\n{pieces}\n{first}\n".encode()
     for content in (text, gzip.compress(text)):
         (process,) = read_log("x", io.BytesIO(content)).processes
