@@ -123,8 +123,6 @@ class UserPattern:
                 values["rss_bytes"] = self._rss(groups, behind)
             else:
                 values[_RESOURCES[name]] = _whole(groups[name])
-        if max(values.values(), default=0) > LARGEST:
-            raise ValueError("a number that no kernel says")
         if not values:
             raise ValueError("the pattern matches, but none of its values is there")
         return _with_label(groups, values)
@@ -134,9 +132,9 @@ class UserPattern:
         size, end = parse_number(text)
         said = groups.get("rss_unit") or text[end:].strip()
         if said:
-            return round(size * parse_unit(said))
+            return _counted(size * parse_unit(said))
         match = _UNIT.match(behind)
-        return round(size * (self._unit if match is None else _size(match)))
+        return _counted(size * (self._unit if match is None else _size(match)))
 
 
 class PatternSearch:
@@ -223,9 +221,15 @@ def parse_number(text: str) -> tuple[float, int]:
 
 def _whole(text: str) -> int:
     number, end = parse_number(text)
-    if text[end:].strip() or number != int(number) or number > LARGEST:
+    if text[end:].strip() or number != int(number):
         raise ValueError(f"not a whole number: {text[:40]!r}")
-    return int(number)
+    return _counted(number)
+
+
+def _counted(number: float) -> int:
+    if number > LARGEST:
+        raise ValueError("a number that no kernel says")
+    return round(number)
 
 
 def _with_label(groups: Mapping[str, str], values: Mapping[str, int]) -> Match:
