@@ -161,7 +161,7 @@ WRAPPED: dict[str, Callable[[str], str]] = {
 @pytest.mark.parametrize("wrapper", WRAPPED)
 def test_a_pattern_reads_a_wrapped_line_as_the_line(tmp_path: Path, wrapper: str) -> None:
     """From its start to its end, and not where the marker says that it is another's."""
-    threads = "[THREADS] a: proc=8, cgroup=9/7680, maps=9/65530, rss=1MB"
+    threads = "[THREADS] a: proc=8, cgroup=9/7680, maps=9/65530, rss=9000MB"
     lines = [USED.format(1200 + 550 * step) for step in range(8)]
     text = "\n".join(map(WRAPPED[wrapper], [*lines, threads])) + "\n"
     (finding,) = read(
@@ -169,7 +169,7 @@ def test_a_pattern_reads_a_wrapped_line_as_the_line(tmp_path: Path, wrapper: str
     ).findings
     assert list(finding.process.samples.known("rss_bytes")) == [
         *(round((1200.5 + 550 * step) * 2**20) for step in range(8)),
-        2**20,
+        9000 * 2**20,
     ]
     assert [sample.line for sample in finding.process.samples][-1] == text.count("\n")
 
