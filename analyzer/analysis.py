@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from analyzer.user_pattern import UserPattern
 
 NOT_RECORDED = Growth(verdict="inconclusive", reason="not recorded")
+NO_FOLD = "no label names a fold (Fold 1/3 ...; in --pattern (?P<fold>...), or (?P<epoch>...))"
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,19 +124,22 @@ class Analysis:
 
 
 def analyze(
-    paths: Iterable[str],
+    paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
     *,
     patterns: Sequence[UserPattern] = (),
     tell: Callable[[int], None] | None = None,
 ) -> Analysis:
-    """Read logs, journals, directories or "-" and judge them. Raises InputError.
+    """Read a path or several (logs, journals, directories, or "-") and judge them. Raises InputError.
 
     ``patterns`` also take readings from lines that are not ``[THREADS]`` lines; ``tell`` is told now
     and then how many bytes of logs are read.
     """
     sources: list[Source] = []
     processes: list[Process] = []
-    for table in read_inputs(find_inputs(paths), patterns=patterns, tell=tell):
+    several = [paths] if isinstance(paths, (str, os.PathLike)) else paths
+    for table in read_inputs(
+        find_inputs([os.fspath(path) for path in several]), patterns=patterns, tell=tell
+    ):
         sources += table.sources
         processes += table.processes
     groups: dict[str, list[Process]] = defaultdict(list)
@@ -252,13 +256,16 @@ def _judge(process: Process, resource: str) -> Growth:
     if not series and not process.peaks.get(resource):
         return NOT_RECORDED
     limit = process.limit(resource)
-    return judge(
+    growth = judge(
         series,
         floor=FLOORS[resource],
         level_at_end=process.peaks.get(resource),
         limit=limit if isinstance(limit, int) else None,
         folds_planned=process.folds_planned,
     )
+    if growth.verdict == "inconclusive" and not process.folds:
+        return replace(growth, reason=NO_FOLD)
+    return growth
 
 
 def _with_levels(growth: Growth, process: Process, resource: str) -> Growth:

@@ -27,6 +27,7 @@ def as_json(analysis: Analysis) -> dict[str, Any]:
 def _source_json(source: Source) -> dict[str, Any]:
     return {
         "path": source.path,
+        "earlier": list(source.earlier),
         "lines": source.lines,
         "samples": source.samples,
         "skipped": [{"line": line.line, "reason": line.reason} for line in source.skipped],

@@ -6,16 +6,18 @@ Owns where one process ends and the next begins. It must not judge.
 from __future__ import annotations
 
 import io
+import math
 import re
 from array import array
 from bisect import bisect_right
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
+from itertools import pairwise, repeat
 from typing import TYPE_CHECKING, BinaryIO
 
 from analyzer.process import Process
 from analyzer.samples import ABSENT, COLUMNS, Head, Sample
 from analyzer.stretches import read_open
+from analyzer.writers import without_counts
 from telemetry.errors import InputError
 from telemetry.thread_log import parse_label
 
@@ -34,6 +36,8 @@ class Source:
     """One file as it was read."""
 
     path: str
+    earlier: tuple[str, ...] = ()
+    """What was rotated away of it, the oldest first: lines count from there on."""
     lines: int = 0
     samples: int = 0
     skipped: list[SkippedLine] = field(default_factory=list)
@@ -66,7 +70,7 @@ def table_of(path: str, parts: Sequence[Part], *, group: str | None = None) -> T
     """Put the parts of one log together. Raises InputError as `read_log` does."""
     source = Source(path=path)
     assembly = Assembly(source=path, group=group or path)
-    for part in parts:
+    for part in without_counts(parts):
         assembly.take(part, lines_before=source.lines)
         source.skipped += [
             replace(skipped, line=skipped.line + source.lines) for skipped in part.skipped
@@ -78,6 +82,8 @@ def table_of(path: str, parts: Sequence[Part], *, group: str | None = None) -> T
         why = source.skipped[0].reason if source.skipped else "the file is empty"
         raise InputError(f"{path}: {why}")
     if any(part.has_nul for part in parts) and not (assembly.processes or source.skipped):
+        if parts[0].is_utf_16:
+            raise InputError(f"{path}: UTF-16; make it UTF-8 first: iconv -f UTF-16 -t UTF-8")
         raise InputError(f"{path}: a binary file, not a log")
     return Table([source], assembly.finish(lines=source.lines))
 
@@ -118,7 +124,10 @@ class Assembly:
             self._take_rows(part, row, sign.row, lines_before, layout)
             row = sign.row
             line = None if sign.crash.line is None else sign.crash.line + lines_before
-            self._whose(sign.writer).process.note_sign(replace(sign.crash, line=line))
+            process = self._whose(sign.writer).process
+            since = process.samples.seconds_since(sign.time)
+            crash = replace(sign.crash, line=line, seconds_after_last_sample=since)
+            process.note_sign(crash)
         self._take_rows(part, row, len(part.line_of), lines_before, layout)
 
     def finish(self, *, lines: int) -> list[Process]:
@@ -263,6 +272,8 @@ class _Life:
         samples, taken = self._samples, slice(rows.start, rows.stop)
         samples.head_of.extend(heads)
         samples.lines.extend(line + lines_before for line in part.line_of[taken])
+        times = part.times[taken] if part.is_dated else repeat(math.nan, len(rows))
+        samples.times.extend(times)
         for name in COLUMNS:
             samples.columns[name].extend(part.columns[name][taken])
 

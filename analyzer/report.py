@@ -108,6 +108,9 @@ def _sources(sources: Sequence[Source]) -> Iterator[RenderableType]:
         shown = broken[:SOURCES_SHOWN]
     for source in shown:
         path = say.safe(source.path, longest=say.LONGEST_LINE)
+        if source.earlier:
+            count = len(source.earlier)
+            path += f" and {count} rotated file{'' if count == 1 else 's'} before it"
         yield Text(f"{path}: {source.lines:,} lines, {source.samples:,} samples")
         for skipped in source.skipped[:SKIPPED_SHOWN]:
             yield _indented(f"line {skipped.line} skipped: {say.safe(skipped.reason)}")

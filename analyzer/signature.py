@@ -1,7 +1,7 @@
 """What one signature is, and every cause that a signature can have.
 
-Owns the types. The tables are beside it: `task_signatures`, `memory_signatures` and
-`launcher_signatures`; `signatures` puts them together.
+Owns the types. The tables are beside it: `task_signatures`, `fork_signatures`,
+`memory_signatures` and `launcher_signatures`; `signatures` puts them together.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from analyzer.fork_signatures import FORK_SIGNATURES
 from analyzer.launcher_signatures import LAUNCHER_SIGNATURES
 from analyzer.memory_signatures import MEMORY_SIGNATURES
 from analyzer.signature import CAUSES, KILLED, TASK_OR_MEMORY, Signature
@@ -33,7 +34,12 @@ __all__ = [
     "is_in_traceback",
 ]
 
-SIGNATURES: tuple[Signature, ...] = (*TASK_SIGNATURES, *MEMORY_SIGNATURES, *LAUNCHER_SIGNATURES)
+SIGNATURES: tuple[Signature, ...] = (
+    *TASK_SIGNATURES,
+    *FORK_SIGNATURES,
+    *MEMORY_SIGNATURES,
+    *LAUNCHER_SIGNATURES,
+)
 LITERALS = tuple(dict.fromkeys(signature.literal for signature in SIGNATURES))
 """What to search a log for; a line with none of them holds no sign."""
 BY_NAME: Mapping[str, Signature] = {signature.name: signature for signature in SIGNATURES}

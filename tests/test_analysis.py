@@ -220,6 +220,7 @@ def test_a_directory_of_logs_and_several_paths() -> None:
     [
         ("missing.log", None, "no such file or directory"),
         ("empty.log", b"", "the file is empty"),
+        ("utf-16.log", "[THREADS] a".encode("utf-16"), "UTF-16; make it UTF-8 first: iconv -f"),
         ("binary.log", b"\x7fELF\x00\x01" * 999, "a binary file, not a log"),
         ("journal.jsonl", b"", "no record of a journal"),
         ("journal.jsonl", b"\0" * 99, "no record of a journal"),
@@ -395,3 +396,12 @@ def test_isolated_folds_of_real_size_in_one_log_never_grow() -> None:
                     f" rss={round(rss * chance.gauss(1, 0.02))}MB\n"
                 )
         assert [process.folds for process in processes(text)] == [[1], [2], [3], [4], [5]]
+
+
+def test_a_path_is_taken_as_it_is_given(tmp_path: Path) -> None:
+    """Alone or among others, a str or a Path: never letter by letter."""
+    path = tmp_path / "a.log"
+    path.write_text("[THREADS] a: proc=8, cgroup=9/7680, maps=9/65530, rss=1MB\n")
+    for paths in (str(path), path, [path], [str(path)], iter([path])):
+        (source,) = analyze(paths).sources
+        assert (source.path, source.samples) == (str(path), 1)
