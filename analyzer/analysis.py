@@ -162,19 +162,11 @@ class _Lane:
             settle(process, is_followed=self.is_followed(process))
         with_folds = [process for process in processes if process.folds]
         self.endings = Endings(with_folds, furthest=furthest)
-        self.isolated: Mapping[str, Growth] | None = None
-        """Growth over the processes, where each of several folds had one of its own."""
-        if len(with_folds) > 1 and all(len(process.folds) == 1 for process in with_folds):
-            self.isolated = {name: _judge_isolated(with_folds, name) for name in RESOURCES}
+        self.isolated = _judge_processes(with_folds)
 
     def is_followed(self, process: Process) -> bool:
         """Whether another process began where it ended."""
         return id(process) in self._followed
-
-    def growth(self, process: Process) -> Mapping[str, Growth]:
-        if self.isolated is not None and process.folds:
-            return self.isolated
-        return {name: _judge(process, name) for name in RESOURCES}
 
 
 def _follows(later: Process, earlier: Process) -> bool:
@@ -197,16 +189,24 @@ def _judge_group(processes: list[Process], furthest: Mapping[str | None, int]) -
 
 def judge_growth(process: Process, of_run: Iterable[Process]) -> dict[str, Growth]:
     """Judge every resource of ``process``, one of the processes ``of_run``."""
-    return _growth(process, _Lane(of_run))
+    return _growth(process, _judge_processes([one for one in of_run if one.folds]))
 
 
-def _growth(process: Process, lane: _Lane) -> dict[str, Growth]:
-    judged = lane.growth(process)
-    return {name: _with_levels(judged[name], process, name) for name in RESOURCES}
+def _judge_processes(with_folds: Sequence[Process]) -> Mapping[str, Growth] | None:
+    """Judge growth over the processes; None but where each of several folds had one of its own."""
+    if len(with_folds) > 1 and all(len(process.folds) == 1 for process in with_folds):
+        return {name: _judge_isolated(with_folds, name) for name in RESOURCES}
+    return None
+
+
+def _growth(process: Process, isolated: Mapping[str, Growth] | None) -> dict[str, Growth]:
+    if isolated is None or not process.folds:
+        isolated = {name: _judge(process, name) for name in RESOURCES}
+    return {name: _with_levels(isolated[name], process, name) for name in RESOURCES}
 
 
 def _finding(process: Process, lane: _Lane, symptom: str | None) -> Finding:
-    growth = _growth(process, lane)
+    growth = _growth(process, lane.isolated)
     epochs = {
         name: _with_levels(found, process, name)
         for name in RESOURCES
