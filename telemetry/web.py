@@ -12,7 +12,6 @@ import socket
 import threading
 from typing import TYPE_CHECKING
 
-import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -58,10 +57,7 @@ class _Protocol(H11Protocol):
             self._allow(HEAD_SECONDS)
 
     def on_response_complete(self) -> None:
-        has_body_left = self.conn.their_state is h11.SEND_BODY
         super().on_response_complete()
-        if has_body_left:
-            self.transport.close()
         is_busy = self._is_answering() or self.transport.get_write_buffer_size() > 0
         self._allow(ANSWER_SECONDS if is_busy else None)
 
