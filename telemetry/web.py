@@ -107,7 +107,10 @@ class WebServer:
         *,
         refresh: Callable[[], None] = lambda: None,
     ) -> None:
-        """Bind; ``refresh`` is called every second. Raises OSError where the address cannot be had, InputError for a bad certificate."""
+        """Bind; ``refresh`` is called every second, once it answers.
+
+        Raises OSError where the address cannot be had, InputError for a bad certificate.
+        """
         family = socket.AF_INET6 if ":" in listening.address else socket.AF_INET
         app = application(
             board, access=listening.access, is_loopback=is_loopback(listening.address)

@@ -171,6 +171,22 @@ def test_a_directory_that_is_none_is_refused(foldwatch: Callable[..., Outcome]) 
     assert "/no/such/place: not a directory" in outcome.err
 
 
+def test_without_its_packages_it_says_what_to_install() -> None:
+    """In one line."""
+    code = (
+        "import sys; sys.modules['starlette'] = None; import foldwatch; sys.exit(foldwatch.main())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "serve", "."],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "pip install 'foldwatch[serve]'" in done.stderr
+
+
 def test_other_addresses_are_served_with_a_secret_from_a_file_or_the_environment(
     tmp_path: Path,
 ) -> None:
