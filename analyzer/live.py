@@ -5,11 +5,11 @@ Owns which process of a run is the present one. It must not know who shows the v
 
 from __future__ import annotations
 
-from dataclasses import replace
+import logging
 from typing import TYPE_CHECKING
 
 from analyzer.analysis import NOT_RECORDED, judge_growth
-from analyzer.log_table import read_journal
+from analyzer.journal_table import read_journal
 from telemetry.daemon import Daemon
 from telemetry.errors import InputError
 from telemetry.snapshot import GrowthSnapshot
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from analyzer.log_table import Process
-    from telemetry.snapshot import Snapshot
+
+logger = logging.getLogger("foldwatch")
 
 
 def judge_run(journals: Sequence[str]) -> tuple[GrowthSnapshot, ...]:
@@ -44,21 +45,22 @@ def judge_run(journals: Sequence[str]) -> tuple[GrowthSnapshot, ...]:
     )
 
 
-def with_growth(
-    snapshot: Callable[[], Snapshot], directory: str
-) -> Callable[[], tuple[Snapshot, ...]]:
-    """Return what gives ``snapshot()`` together with the verdict so far on the run in ``directory``.
+def growth_so_far(directory: str) -> Callable[[], tuple[GrowthSnapshot, ...]]:
+    """Return what gives the verdict so far on the run in ``directory``, for one thread to call.
 
-    For a runner, which knows all but that. What judges has its thread from now on.
+    For a runner, which knows all but that. It never raises: a verdict is not worth a run. What judges
+    has its thread from now on.
     """
     daemon = Daemon(directory, judge=judge_run)
 
-    def judged() -> tuple[Snapshot, ...]:
-        daemon.collect()
-        growth = next((one.growth for one in daemon.snapshots if one.growth), ())
-        return (replace(snapshot(), growth=growth),)
+    def growth() -> tuple[GrowthSnapshot, ...]:
+        try:
+            daemon.collect()
+        except Exception:
+            logger.debug("foldwatch: no verdict on %s this time", directory, exc_info=True)
+        return next((one.growth for one in daemon.snapshots if one.growth), ())
 
-    return judged
+    return growth
 
 
 def _processes(path: str) -> list[Process]:

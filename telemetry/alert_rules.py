@@ -152,10 +152,10 @@ class FoldWatch:
             return
         rise = self._rises.setdefault(ceiling, Rise())
         rise.add(ratio, now=now)
-        rate = rise.per_second(now=now)
-        seconds = (1 - ratio) / rate if rate else math.inf
         if ratio <= FORECAST_FROM_RATIO:
             return
+        rate = rise.per_second(now=now)
+        seconds = max(0.0, 1 - ratio) / rate if rate else math.inf
         words = f"{ceiling} is {ratio:.0%} full{_amounts(reading, ceiling)}"
         if seconds < math.inf:
             words += f", and will be hit in {_duration(seconds)} at this rate"

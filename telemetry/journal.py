@@ -79,7 +79,8 @@ def encode(record: Record) -> bytes:
     elif isinstance(record, Header):
         content = {"kind": "header", "schema": SCHEMA} | asdict(record)
     else:
-        content = {"kind": "event", **record.facts} | {
+        content = {**record.facts} | {
+            "kind": "event",
             "time": record.time,
             "pid": record.pid,
             "name": record.name,

@@ -9,6 +9,7 @@ as words of a command line, and a webhook as JSON. An address may hold a secret 
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import os
@@ -22,7 +23,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from http.client import HTTPException
 from typing import TYPE_CHECKING, Any, Protocol
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from telemetry.errors import InputError
 from telemetry.thread_log import clean_label
@@ -47,7 +48,7 @@ class Sink(Protocol):
 
     name: str
 
-    def send(self, alert: Alert) -> None:
+    def send(self, alert: Alert, /) -> None:
         """Tell of a beginning or an end."""
 
     def repeat(self) -> None:
@@ -199,7 +200,7 @@ class Notifier:
             self._say(f"foldwatch: {untold} alerts could not be told in time")
 
     def _run(self) -> None:
-        repeat_at = time.monotonic() + REPEAT_SECONDS
+        repeat_at, has_said_so = time.monotonic() + REPEAT_SECONDS, False
         while True:
             try:
                 alert = self._queue.get(timeout=max(0.0, repeat_at - time.monotonic()))
@@ -210,6 +211,9 @@ class Notifier:
                 continue
             if alert is None:
                 return
+            if self.dropped and not has_said_so:
+                has_said_so = True
+                self._say("foldwatch: alerts come faster than they can be sent; some were dropped")
             for sink in self._sinks:
                 self._attempt(sink, lambda sink=sink, alert=alert: sink.send(alert))  # type: ignore[misc] # mypy has no type for a lambda's defaults
 
@@ -263,19 +267,25 @@ def _rfc3339(seconds: float) -> str:
 
 
 def _checked(url: str, option: str) -> str:
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    try:
+        parts = urlsplit(url)
+        is_usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:  # a port that is no number, a broken IPv6 address
+        is_usable = False
+    if not is_usable:
         raise InputError(f"{option}: an address that begins with http:// or https:// is needed")
     return url
 
 
 def _post(url: str, content: object) -> None:
     """POST JSON, up to ATTEMPTS times where the other side may recover. Raises OSError."""
-    request = urllib.request.Request(  # noqa: S310 - the scheme was checked
-        url,
-        data=json.dumps(content).encode(),
-        headers={"Content-Type": "application/json", "User-Agent": "foldwatch"},
-    )
+    parts = urlsplit(url)
+    headers = {"Content-Type": "application/json", "User-Agent": "foldwatch"}
+    if parts.username is not None:
+        pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+        headers["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
+        url = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    request = urllib.request.Request(url, data=json.dumps(content).encode(), headers=headers)  # noqa: S310 - the scheme was checked
     for attempt in range(1, ATTEMPTS + 1):
         try:
             with _OPENER.open(request, timeout=HTTP_SECONDS):
@@ -284,11 +294,11 @@ def _post(url: str, content: object) -> None:
             code = error.code
             error.close()
             if attempt == ATTEMPTS or code < 500:
-                raise OSError(f"{urlsplit(url).hostname} answered {code}") from None
+                raise OSError(f"{parts.hostname} answered {code}") from None
         except OSError as error:
             if attempt == ATTEMPTS:
                 reason = getattr(error, "reason", error)
-                raise OSError(f"{urlsplit(url).hostname}: {reason}") from None
+                raise OSError(f"{parts.hostname}: {reason}") from None
         time.sleep(0.2 * 2**attempt)
 
 

@@ -157,9 +157,11 @@ class WebServer:
         self._server.run(sockets=[self._socket])
 
     def stop(self) -> None:
-        """Finish the answers that are under way, and end."""
+        """Finish the answers that are under way, and end; also where nothing was started."""
         self._server.should_exit = True
-        self._thread.join(timeout=5)
+        if self._thread.is_alive():
+            self._thread.join(timeout=5)
+        self._socket.close()
 
 
 def serve_in_thread(

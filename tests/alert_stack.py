@@ -50,6 +50,7 @@ class Receiver:
     received: list[tuple[float, dict[str, Any]]] = field(default_factory=list)
     status: int = 200
     url: str = ""
+    authorization: str | None = None
 
     def alerts(self, status: str = "firing") -> list[tuple[float, dict[str, Any]]]:
         """Give each alert with the moment it came."""
@@ -74,6 +75,7 @@ def receiver() -> Iterator[Receiver]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             content = self.rfile.read(int(self.headers["Content-Length"]))
+            got.authorization = self.headers.get("Authorization")
             got.received.append((time.time(), json.loads(content)))
             self.send_response(got.status)
             self.end_headers()
@@ -113,7 +115,7 @@ class Stack:
 @contextmanager
 def stack(folder: Path, *, targets: str, webhook: str, scale: float) -> Iterator[Stack]:
     """Run both with their data in ``folder``, scraping ``targets``, posting to ``webhook``."""
-    ports = [_free_port(), _free_port()]
+    ports = [free_port(), free_port()]
     addresses = [f"127.0.0.1:{port}" for port in ports]
     shutil.copytree(os.path.join(GRAFANA, "rules"), folder / "rules")
     replacements = {
@@ -173,7 +175,7 @@ def _wait_until_ready(address: str, log: Path) -> None:
             time.sleep(0.1)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         port: int = one.getsockname()[1]

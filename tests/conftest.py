@@ -134,6 +134,32 @@ def pids_cgroup() -> Iterator[RealCgroup]:
         os.rmdir(path)
 
 
+@pytest.fixture
+def memory_cgroup() -> Iterator[str]:
+    """Give a fresh real memory cgroup, removed afterwards."""
+    need(os.geteuid() == 0, "root, to make a cgroup")
+    top = next(
+        (top for top in ("/sys/fs/cgroup/memory", "/sys/fs/cgroup") if _has_memory(top)), None
+    )
+    need(top, "a memory controller to make a cgroup in")
+    folder = os.path.join(top or "", f"foldwatch-test-{uuid.uuid4().hex[:8]}")
+    os.mkdir(folder)
+    yield folder
+    os.rmdir(folder)
+
+
+def _has_memory(top: str) -> bool:
+    probe = os.path.join(top, f"foldwatch-probe-{uuid.uuid4().hex[:8]}")
+    try:
+        os.mkdir(probe)
+    except OSError:
+        return False
+    try:
+        return os.path.exists(os.path.join(probe, "memory.stat"))
+    finally:
+        os.rmdir(probe)
+
+
 @pytest.fixture(scope="session")
 def promtool() -> str:
     """Give the path of promtool, from Debian's package prometheus."""

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from telemetry.alerts import AlertEngine
 from telemetry.exporter import serve
+from telemetry.notify import webhook_content
 from telemetry.reader import Reader
 from telemetry.snapshot import FoldSnapshot, Snapshot
 from tests.alert_stack import receiver, stack
@@ -51,33 +52,42 @@ while True:
 """
 
 
-@dataclass
-class Lead:
-    """Seconds, unscaled, from each way's first warning to the first hit; None for no warning before."""
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What one way of alerting said; seconds are unscaled."""
 
-    engine: float | None
-    prometheus: float | None
-    first_alerts: tuple[str | None, str | None]
-    hit_alerts: tuple[float | None, float | None]
-    """How long after the hit each way said that the limit was hit."""
+    lead_seconds: float | None
+    """From its first alert to the first hit; None where nothing was said before."""
+    first: str | None
+    hit_said_after_seconds: float | None
+    near_labels: dict[str, str]
+    """Of its alert that a ceiling is near."""
 
 
-def measure(folder: Path, cgroup: str, *, fill_seconds: float, scale: float) -> Lead:
+@dataclass(frozen=True, slots=True)
+class Warnings:
+    """Both ways."""
+
+    engine: Told
+    prometheus: Told
+
+
+def measure(folder: Path, cgroup: str, *, fill_seconds: float, scale: float) -> Warnings:
     """Let a process fill ``cgroup`` in ``fill_seconds`` of scaled time, and say when each way warned."""
     began = time.time()
 
     def now() -> float:
         return began + (time.time() - began) * scale
 
-    with receiver() as hook, _leaking(cgroup, fill_seconds / scale) as pid:
-        told: list[tuple[float, Alert]] = []
-        engine = AlertEngine(lambda alert: told.append((time.time(), alert)))
-        part = FoldSnapshot(fold=1, state="running")
-        reader = Reader(pid=pid, clock=now)
-        latest = [Snapshot(run="leak", host="here", folds=3, parts=(part,))]
-        port = serve(lambda: latest[0], port=0)
-        with stack(folder, targets=f"127.0.0.1:{port}", webhook=hook.url, scale=scale):
-            hit_at, ends = None, float("inf")
+    told: list[tuple[float, Alert]] = []
+    engine = AlertEngine(lambda alert: told.append((time.time(), alert)))
+    part = FoldSnapshot(fold=1, state="running")
+    latest = [Snapshot(run="leak", host="here", folds=3, parts=(part,))]
+    targets = f"127.0.0.1:{serve(lambda: latest[0], port=0)}"
+    with receiver() as hook, stack(folder, targets=targets, webhook=hook.url, scale=scale):
+        hit_at, ends = None, float("inf")
+        with leaking(cgroup, fill_seconds / scale) as pid:
+            reader = Reader(pid=pid, clock=now)
             while time.time() < ends:
                 if hit_at is None and _hits(cgroup):
                     hit_at = time.time()
@@ -86,31 +96,23 @@ def measure(folder: Path, cgroup: str, *, fill_seconds: float, scale: float) -> 
                 latest[0] = Snapshot(run="leak", host="here", folds=3, parts=(part,))
                 engine.observe(latest, now())
                 time.sleep(min(0.05, 1 / scale))
-        reader.close()
+            reader.close()
     assert hit_at is not None
-    own = [(at, alert) for at, alert in told if alert.ended is None]
-    return Lead(
-        engine=_lead(min((at for at, _ in own), default=None), hit_at, scale),
-        prometheus=_lead(hook.first(), hit_at, scale),
-        first_alerts=(
-            own[0][1].name if own else None,
-            next((alert["labels"]["alertname"] for _, alert in hook.alerts()), None),
-        ),
-        hit_alerts=(
-            _after(
-                next((t for t, a in own if a.name == "FoldwatchPidsLimitHit"), None), hit_at, scale
-            ),
-            _after(hook.first("FoldwatchPidsLimitHit"), hit_at, scale),
-        ),
+    own = [(at, webhook_content(a)["alerts"][0]["labels"]) for at, a in told if a.ended is None]
+    theirs = [(at, alert["labels"]) for at, alert in hook.alerts()]
+    return Warnings(_told(own, hit_at, scale), _told(theirs, hit_at, scale))
+
+
+def _told(alerts: list[tuple[float, dict[str, str]]], hit_at: float, scale: float) -> Told:
+    first = {labels["alertname"]: (at, labels) for at, labels in reversed(alerts)}
+    before = [(at, labels["alertname"]) for at, labels in alerts if at < hit_at]
+    at_hit = first.get("FoldwatchPidsLimitHit")
+    return Told(
+        lead_seconds=(hit_at - before[0][0]) * scale if before else None,
+        first=before[0][1] if before else None,
+        hit_said_after_seconds=(at_hit[0] - hit_at) * scale if at_hit else None,
+        near_labels=first.get("FoldwatchCeilingNear", (0.0, {}))[1],
     )
-
-
-def _lead(warned: float | None, hit: float, scale: float) -> float | None:
-    return None if warned is None or warned >= hit else (hit - warned) * scale
-
-
-def _after(told: float | None, hit: float, scale: float) -> float | None:
-    return None if told is None else (told - hit) * scale
 
 
 def _hits(cgroup: str) -> int:
@@ -119,7 +121,7 @@ def _hits(cgroup: str) -> int:
 
 
 @contextmanager
-def _leaking(cgroup: str, seconds: float) -> Iterator[int]:
+def leaking(cgroup: str, seconds: float) -> Iterator[int]:
     """Run the leak, and end it."""
     command = [sys.executable, "-c", LEAK, cgroup, str(AT_START), str(LIMIT), str(seconds)]
     with subprocess.Popen(command) as process:

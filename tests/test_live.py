@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from analyzer.live import judge_run, with_growth
+from analyzer.live import growth_so_far, judge_run
 from telemetry.journal import FILE_NAME, JournalWriter
-from telemetry.snapshot import Snapshot
 from tests.test_daemon import header, reading
 from tests.test_serve import until
 
@@ -71,14 +70,10 @@ def test_processes_of_a_fold_each_are_never_growing(tmp_path: Path) -> None:
     assert verdicts(*journals)["threads"] == "inconclusive"
 
 
-def test_a_runner_s_snapshot_gets_the_verdict(tmp_path: Path) -> None:
-    """In time, and all else is the runner's own word."""
+def test_a_runner_learns_the_verdict(tmp_path: Path) -> None:
+    """In time; and nothing raises where the directory is not there yet."""
+    growth = growth_so_far(str(tmp_path / "run"))
+    assert growth() == ()
     write_folds(tmp_path / "run", 1, 2, 3, 4, step=10)
-    judged = with_growth(lambda: Snapshot(run="r", host="h", folds=9), str(tmp_path / "run"))
-
-    def growth() -> dict[str, str]:
-        (found,) = judged()
-        assert (found.run, found.folds, found.parts) == ("r", 9, ())
-        return {one.resource: one.verdict for one in found.growth}
-
-    assert until(growth)["threads"] == "growing"
+    found = until(lambda: {one.resource: one.verdict for one in growth()})
+    assert found["threads"] == "growing"

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
-import uuid
 from typing import TYPE_CHECKING
 
-import pytest
-
 from telemetry.memory_stat import parse_reclaimable
-from tests.conftest import ROOT, need
+from tests.conftest import ROOT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 FILE_BYTES = 48 * 2**20
@@ -30,32 +25,6 @@ def test_v1_counts_the_levels_below_and_v2_does_anyway() -> None:
 def test_a_file_without_the_keys_says_nothing() -> None:
     """None, never 0."""
     assert parse_reclaimable(b"rss 5\n") is None
-
-
-@pytest.fixture
-def memory_cgroup() -> Iterator[str]:
-    """Give a fresh real memory cgroup, removed afterwards."""
-    need(os.geteuid() == 0, "root, to make a cgroup")
-    top = next(
-        (top for top in ("/sys/fs/cgroup/memory", "/sys/fs/cgroup") if _has_memory(top)), None
-    )
-    need(top, "a memory controller to make a cgroup in")
-    folder = os.path.join(top or "", f"foldwatch-test-{uuid.uuid4().hex[:8]}")
-    os.mkdir(folder)
-    yield folder
-    os.rmdir(folder)
-
-
-def _has_memory(top: str) -> bool:
-    probe = os.path.join(top, f"foldwatch-probe-{uuid.uuid4().hex[:8]}")
-    try:
-        os.mkdir(probe)
-    except OSError:
-        return False
-    try:
-        return os.path.exists(os.path.join(probe, "memory.stat"))
-    finally:
-        os.rmdir(probe)
 
 
 READ_A_FILE = """

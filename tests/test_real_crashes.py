@@ -19,6 +19,7 @@ from analyzer import analyze
 from tests.conftest import ROOT, RealCgroup, need
 from trainer.fold_runner import FoldRunner
 from trainer.folds import RunConfig, RunDirectory, plan
+from trainer.work import Work
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,8 +34,14 @@ import ctypes, mmap, os, resource, subprocess, sys, threading, time, traceback
 import telemetry
 telemetry.checkpoint("Fold 1/1 START")
 """
-SEEN = "time.sleep(1.6)\n"
-"""Long enough for the runner to have looked once."""
+SEEN = """
+journal = os.path.join(os.environ["FOLDWATCH_RUN_DIR"], "fold-1", "journal.jsonl")
+def looks():
+    with open(journal) as file: return file.read().count('"kind":"sample"')
+until = looks() + 2
+while looks() < until: time.sleep(0.1)
+"""
+"""The runner has looked once since, whole: the look before the second was."""
 
 
 def die(tmp_path: Path, code: str, *, join: str = "") -> tuple[Finding, Finding]:
@@ -43,8 +50,7 @@ def die(tmp_path: Path, code: str, *, join: str = "") -> tuple[Finding, Finding]
     directory.create()
     command = [sys.executable, "-c", HEAD.format(join=join) + code]
     todo = plan(directory, CONFIG, only=None, resume_mode="fresh")
-    runner = FoldRunner(directory, CONFIG, todo, command=lambda *_: command)
-    runner.run(is_isolated=True)
+    FoldRunner(directory, CONFIG, todo, work=Work(command=lambda *_: command)).run()
     log = tmp_path / "alone.log"
     shutil.copy(os.path.join(directory.fold(1), "output.log"), log)
     (alone,), (run,) = analyze([str(log)]).findings, analyze([directory.path]).findings
