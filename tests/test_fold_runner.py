@@ -122,33 +122,38 @@ def test_every_fold_has_a_process_of_its_own(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("trouble", "code", "signal_name", "reason"),
+    ("trouble", "ending", "reason"),
     [
         (
             "raise ValueError('no such label')",
-            1,
-            None,
+            ("exception", 1, None),
             "exited with 1; last line: ValueError: no such label",
         ),
-        ("sys.exit(0)", 0, None, "exited with 0 and left no result.json"),
-        ("os.kill(os.getpid(), signal.SIGKILL)", 137, "SIGKILL", "ended by SIGKILL; last line: "),
-        ("os.abort()", 134, "SIGABRT", "ended by SIGABRT"),
-        ("os.kill(os.getpid(), signal.SIGSEGV)", 139, "SIGSEGV", "ended by SIGSEGV"),
-        ("os.kill(os.getpid(), 40)", 168, "SIGRTMIN+6", "ended by SIGRTMIN+6"),
+        ("sys.exit(5)", ("exit code", 5, None), "exited with 5; last line: [THREADS] Fold 2/3"),
+        ("sys.exit(0)", ("no result", 0, None), "exited with 0 and left no result.json"),
+        (
+            "os.kill(os.getpid(), signal.SIGKILL)",
+            ("signal", 137, "SIGKILL"),
+            "ended by SIGKILL; last line: ",
+        ),
+        ("os.abort()", ("signal", 134, "SIGABRT"), "ended by SIGABRT"),
+        ("os.kill(os.getpid(), signal.SIGSEGV)", ("signal", 139, "SIGSEGV"), "ended by SIGSEGV"),
+        ("os.kill(os.getpid(), 40)", ("signal", 168, "SIGRTMIN+6"), "ended by SIGRTMIN+6"),
     ],
 )
 def test_however_a_fold_dies_the_others_run_and_the_mean_says_so(
-    tmp_path: Path, trouble: str, code: int, signal_name: str | None, reason: str
+    tmp_path: Path, trouble: str, ending: tuple[str, int, str | None], reason: str
 ) -> None:
     """The failure is typed, and no mean is over a missing fold in silence."""
     runner, directory, summary = run(tmp_path, trouble)
     assert (runner.failed, summary.missing) == ([2], [2])
     failure = failure_of(directory, 2)
-    assert (failure["exit_code"], failure["signal"]) == (code, signal_name)
+    assert (failure["outcome"], failure["exit_code"], failure["signal"]) == ending
     assert failure["reason"].startswith(reason)
+    assert failure["stderr_tail"][0].startswith("[THREADS] before TF import")
     states = [part.state for part in runner.snapshot.parts]
     assert states == ["finished", "failed", "finished"]
-    assert [part.exit_code for part in runner.snapshot.parts] == [0, code, 0]
+    assert [part.exit_code for part in runner.snapshot.parts] == [0, ending[1], 0]
     assert len(summary.results) == 2
 
 
