@@ -12,10 +12,10 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from analyzer.analysis import analyze
-from analyzer.log_text import strip_escapes
 from analyzer.signature import MEMORY
 from telemetry.thread_log import clean_label
 from trainer.fold_result import SCHEMA, write_whole
+from trainer.live_output import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -79,7 +79,7 @@ def explain(  # noqa: PLR0913 - what is known of an end, each a word of its own
 ) -> FoldFailure:
     """Put together what the process left in ``place``; ``why_ended`` is why the runner ended it."""
     lines = last_lines(os.path.join(place, "output.log"))
-    last_line = lines[-1] if lines else "it wrote nothing"
+    last_line = clean_label(lines[-1]) if lines else "it wrote nothing"
     if why_ended is not None:
         outcome, reason = why_ended.split(":", 1)[0], why_ended
     elif ending.signal is not None:
@@ -134,8 +134,8 @@ def last_lines(path: str) -> list[str]:
     try:
         with open(path, "rb") as file:
             file.seek(max(0, os.path.getsize(path) - TAIL_BYTES))
-            text = strip_escapes(file.read().decode("utf-8", "replace"))
+            text = file.read().decode("utf-8", "replace")
     except OSError:
         return []
-    lines = [clean_label(line) for line in text.replace("\r", "\n").split("\n")]
+    lines = [printable(line) for line in text.replace("\r", "\n").split("\n")]
     return [line for line in lines if line]
