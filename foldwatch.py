@@ -1,16 +1,49 @@
-"""The command line: puts the three packages' commands together and maps errors to exit codes."""
+"""The command line: names the three packages' commands and maps errors to exit codes.
+
+A command's module is loaded when the command runs, so that ``--help`` and completion are quick.
+"""
 
 from __future__ import annotations
 
 import os
 import sys
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     import typer
 
 INTERRUPTED = 130
+COMMANDS = {
+    "train": (
+        "trainer.cli",
+        "Cross-validate a model, by default the reference pipeline, each fold in a fresh process.",
+    ),
+    "run": (
+        "trainer.cli",
+        "Run any command once for each fold, in a fresh process, watched from outside.",
+    ),
+    "analyze": (
+        "analyzer.cli",
+        "Say what grows per fold, how many folds are left, and which limit ended the run.",
+    ),
+    "export": (
+        "analyzer.cli",
+        "Write old logs and journals as OpenMetrics: promtool tsdb create-blocks-from openmetrics.",
+    ),
+    "serve": (
+        "analyzer.serve_cli",
+        "Follow every run below DIR; serve Prometheus metrics and a live page.",
+    ),
+    "limits": ("telemetry.cli", "Show every ceiling, where it was read, and which one binds."),
+    "grafana": (
+        "telemetry.cli",
+        "Write the Grafana dashboards, Prometheus rules and configurations, and a docker-compose.yml.",
+    ),
+}
+"""Module and summary by command; a test holds the summaries against the commands' own."""
+FLAGS = {"--json", "--exit-zero"}
+"""The options of ``analyze`` that take no value."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -24,39 +57,65 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(arguments: list[str] | None) -> int:
-    import typer  # noqa: PLC0415 - inside, so that Ctrl-C while it loads ends in one line too
+    from telemetry.errors import FoldwatchError  # noqa: PLC0415 - inside, so that Ctrl-C while it loads ends in one line too
 
-    from telemetry.errors import FoldwatchError  # noqa: PLC0415 - see above
-
+    words = sys.argv[1:] if arguments is None else arguments
     try:
-        code = int(_app(arguments)(args=arguments, standalone_mode=False) or 0)
-    except typer.TyperException as error:  # a wrong option or argument, in typer's own words
-        return _fail(error.format_message(), code=2)
+        return _analyze_plainly(words) if _is_plain(words) else _run_typer(words)
     except FoldwatchError as error:
         return _fail(str(error), code=error.exit_code)
-    except typer.Abort:
-        code = INTERRUPTED
     except OSError as error:  # a full disk, a file that went away: whatever no command translated
         where = f"{error.filename}: " if error.filename else ""
         return _fail(f"{where}{error.strerror or error}", code=2)
+
+
+def _is_plain(words: list[str]) -> bool:
+    """Whether this is ``analyze`` with paths and flags alone."""
+    flags = [word for word in words if word.startswith("-") and word != "-"]
+    return words[:1] == ["analyze"] and len(words) - len(flags) > 1 and FLAGS.issuperset(flags)
+
+
+def _analyze_plainly(words: list[str]) -> int:
+    """Analyze without typer, which takes longer to load than most logs to read."""
+    from analyzer.command import analyze_command  # noqa: PLC0415 - see `_run`
+
+    paths = [word for word in words[1:] if word not in FLAGS]
+    return analyze_command(paths, as_json="--json" in words, exit_zero="--exit-zero" in words)
+
+
+def _run_typer(words: list[str]) -> int:
+    import typer  # noqa: PLC0415 - see `_run`
+
+    try:
+        code = int(_app()(args=words, prog_name="foldwatch", standalone_mode=False) or 0)
+    except typer.TyperException as error:  # a wrong option or argument, in typer's own words
+        return _fail(error.format_message(), code=2)
+    except typer.Abort:
+        code = INTERRUPTED
     return _fail("interrupted", code=code) if code == INTERRUPTED else code
 
 
-def _app(arguments: list[str] | None) -> typer.Typer:
-    """Put the commands together; for ``analyze`` its own alone, which loads in half the time."""
-    import typer  # noqa: PLC0415 - see `_run`
+def _app() -> typer.core.TyperGroup:
+    import typer.core  # noqa: PLC0415 - see `_run`
+    import typer.main  # noqa: PLC0415
 
-    app = typer.Typer(
+    class LaterCommand(typer.core.TyperCommand):
+        """A command that is known by its summary until it runs."""
+
+        def make_context(self, info_name: str | None, *args: Any, **extra: Any) -> Any:
+            module = import_module(COMMANDS[str(info_name)][0])
+            command = typer.main.get_group(module.app).commands[str(info_name)]
+            return command.make_context(info_name, *args, **extra)
+
+    group = typer.Typer(
         name="foldwatch",
         help="Sees a training run's thread, PID, memory-map and memory ceilings coming.",
         no_args_is_help=True,
     )
-    app.callback()(lambda: None)  # a command that is alone keeps its name
-    names = ["analyzer.cli"]
-    if (sys.argv[1:] if arguments is None else arguments)[:1] != ["analyze"]:
-        names = ["trainer.cli", *names, "analyzer.serve_cli", "telemetry.cli"]
-    for name in names:
-        app.add_typer(import_module(name).app)
+    group.callback()(lambda: None)
+    app = cast("typer.core.TyperGroup", typer.main.get_command(group))  # it has a callback
+    for name, (_, summary) in COMMANDS.items():
+        app.add_command(LaterCommand(name, help=summary))
     return app
 
 

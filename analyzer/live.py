@@ -5,17 +5,21 @@ Owns which process of a run is the present one. It must not know who shows the v
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 from analyzer.analysis import judge_growth
-from analyzer.log_table import read_journal
+from analyzer.journal_table import read_journal
+from telemetry.daemon import Daemon
 from telemetry.errors import InputError
 from telemetry.snapshot import GrowthSnapshot
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from analyzer.log_table import Process
+
+logger = logging.getLogger("foldwatch")
 
 
 def judge_run(journals: Sequence[str]) -> tuple[GrowthSnapshot, ...]:
@@ -38,6 +42,24 @@ def judge_run(journals: Sequence[str]) -> tuple[GrowthSnapshot, ...]:
         )
         for resource, growth in judge_growth(present, with_folds).items()
     )
+
+
+def growth_so_far(directory: str) -> Callable[[], tuple[GrowthSnapshot, ...]]:
+    """Return what gives the verdict so far on the run in ``directory``, for one thread to call.
+
+    For a runner, which knows all but that. It never raises: a verdict is not worth a run. What judges
+    has its thread from now on.
+    """
+    daemon = Daemon(directory, judge=judge_run)
+
+    def growth() -> tuple[GrowthSnapshot, ...]:
+        try:
+            daemon.collect()
+        except Exception:
+            logger.debug("foldwatch: no verdict on %s this time", directory, exc_info=True)
+        return next((one.growth for one in daemon.snapshots if one.growth), ())
+
+    return growth
 
 
 def _processes(path: str) -> list[Process]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from typing import Annotated
 
@@ -14,7 +13,7 @@ from rich.text import Text
 from telemetry.ceilings import Ceiling, binding, read_ceilings, warnings
 from telemetry.grafana_files import write_grafana_files
 from telemetry.reading import Limit, LimitState
-from telemetry.terminal import columns, put
+from telemetry.terminal import columns, put, put_json
 from telemetry.thread_log import clean_label
 
 app = typer.Typer()
@@ -41,7 +40,7 @@ def limits(
             "ceilings": [ceiling.as_json() for ceiling in ceilings],
             "warnings": bites,
         }
-        put(json.dumps(content, indent=2))
+        put_json(content)
         return
     is_wide = columns() >= TABLE_COLUMNS
     put(_table(ceilings, tightest) if is_wide else "\n".join(map(_line, ceilings)))

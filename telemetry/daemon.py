@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from telemetry.followed_run import FollowedRun
@@ -25,7 +26,7 @@ logger = logging.getLogger("foldwatch")
 
 INTERVAL_SECONDS = 1.0
 SCAN_INTERVALS = 5
-"""How many rounds pass between two looks through the directory."""
+"""How many rounds pass between two looks through the directory, and for a run's result files."""
 ROUND_SECONDS = 0.5
 """How long a round reads, so that a journal of gigabytes delays no other for long."""
 
@@ -47,25 +48,32 @@ class Daemon:
         self._on_publish = on_publish
         self._clock = clock
         self._runs: dict[str, FollowedRun] = {}
+        self._looker = ThreadPoolExecutor(1, thread_name_prefix="foldwatch-look")
+        self._looker.submit(int)  # its thread starts now: see Judging
+        self._looking: Future[dict[str, list[str]]] | None = None
         self._rounds = 0
         self._turn = 0
 
     def run(self, stop: threading.Event) -> None:
-        """Collect until ``stop``; a round that fails is told of and the next one comes all the same."""
+        """Collect until ``stop``; whatever fails, the next round comes, and of a row one is told."""
+        is_failing = False
         while not stop.is_set():
             began = time.monotonic()
             try:
                 self.collect()
+                is_failing = False
             except Exception:
-                logger.exception("foldwatch: a round of collecting failed")
+                if not is_failing:
+                    logger.exception("foldwatch: a round of collecting failed")
+                is_failing = True
             stop.wait(max(0.0, INTERVAL_SECONDS - (time.monotonic() - began)))
         self._judging.close()
+        self._looker.shutdown(wait=False, cancel_futures=True)
 
     def collect(self) -> None:
         """Read what is new, judge what is due, and publish."""
-        if self._rounds % SCAN_INTERVALS == 0:
-            self._scan()
         self._rounds += 1
+        self._scan()
         self._read()
         self._judging.attend(tuple(self._runs.values()))
         self.snapshots = tuple(
@@ -82,7 +90,12 @@ class Daemon:
         }
 
     def _scan(self) -> None:
-        found = find_journals(self._top)
+        """Look through the directory, in a thread of its own but for the first time."""
+        if self._looking is None and self._rounds % SCAN_INTERVALS == 1:
+            self._looking = self._looker.submit(find_journals, self._top)
+        if self._looking is None or not (self._looking.done() or self._rounds == 1):
+            return
+        found, self._looking = self._looking.result(), None
         for directory in self._runs.keys() - found.keys():
             self._judging.forget(self._runs.pop(directory))
         for directory, journals in found.items():
@@ -99,6 +112,7 @@ class Daemon:
         first = self._turn % len(runs) if runs else 0
         for number, run in enumerate((*runs[first:], *runs[:first])):
             had_time = time.monotonic() < until
-            run.collect(until=until, now=now)
+            look = (number + self._rounds) % SCAN_INTERVALS == 0
+            run.collect(until=until, now=now, look=look)
             if had_time and time.monotonic() >= until:
                 self._turn = first + number + 1

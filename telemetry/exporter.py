@@ -11,6 +11,7 @@ import math
 import threading
 import time
 from dataclasses import dataclass
+from functools import cache
 from importlib import metadata
 from typing import TYPE_CHECKING, NamedTuple
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from prometheus_client.registry import CollectorRegistry
 
     from telemetry.reading import Reading
+    from telemetry.snapshot import RunKey
 
 BASE_LABELS = ("run", "host", "fold", "rank")
 
@@ -148,8 +150,15 @@ class Sample(NamedTuple):
 
 def samples(snapshot: Snapshot, *, now: float) -> Iterator[Sample]:
     """Give every value that ``snapshot`` holds; an absent value gives no sample."""
+    yield from run_samples(snapshot)
+    for part in snapshot.parts:
+        yield from part_samples(part, snapshot.key, is_live=part.is_live(now))
+
+
+def run_samples(snapshot: Snapshot) -> Iterator[Sample]:
+    """Give the values of the run itself."""
     run = (snapshot.run, snapshot.host, "", snapshot.rank)
-    yield Sample("foldwatch_build_info", (*run, metadata.version("foldwatch")), 1)
+    yield Sample("foldwatch_build_info", (*run, _version()), 1)
     yield Sample("foldwatch_run_info", run, 1)
     if snapshot.folds is not None:
         yield Sample("foldwatch_folds", run, snapshot.folds)
@@ -158,12 +167,21 @@ def samples(snapshot: Snapshot, *, now: float) -> Iterator[Sample]:
             yield Sample("foldwatch_growth_per_fold", (*run, growth.resource), growth.per_fold)
         if growth.folds_to_limit is not None:
             yield Sample("foldwatch_folds_to_limit", (*run, growth.resource), growth.folds_to_limit)
-    for part in snapshot.parts:
-        fold = "" if part.fold is None else str(part.fold)
-        base = (snapshot.run, snapshot.host, fold, snapshot.rank)
-        yield from _result_samples(part, base)
-        if part.is_live(now):
-            yield from _live_samples(part, base)
+
+
+def part_samples(part: FoldSnapshot, key: RunKey, *, is_live: bool) -> Iterator[Sample]:
+    """Give the values of one fold of the run ``key``; the live ones where ``is_live``."""
+    fold = "" if part.fold is None else str(part.fold)
+    base = (key.run, key.host, fold, key.rank)
+    yield from _result_samples(part, base)
+    if is_live:
+        yield from _live_samples(part, base)
+
+
+@cache
+def _version() -> str:
+    """Return foldwatch's version; to look it up takes as long as all the rest of a small scrape."""
+    return metadata.version("foldwatch")
 
 
 def _result_samples(part: FoldSnapshot, base: tuple[str, ...]) -> Iterator[Sample]:

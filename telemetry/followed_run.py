@@ -50,7 +50,6 @@ class FollowedRun:
         self.journals = tuple(journals)
         self.checkpoints = 0
         """How many labelled readings were taken: what growth is judged by."""
-        self.growth: tuple[GrowthSnapshot, ...] = ()
         self.snapshots: tuple[Snapshot, ...] = ()
         self._forget()
 
@@ -59,6 +58,12 @@ class FollowedRun:
         self._members: dict[Origin, _Member] = {}
         self._writers: dict[int, Origin] = {}
         self._planned: int | None = None
+        self._growth: tuple[GrowthSnapshot, ...] = ()
+
+    def judge(self, growth: tuple[GrowthSnapshot, ...]) -> None:
+        """Take a verdict; it is shown from the next round on."""
+        self._growth = growth
+        self._publish()
 
     @property
     def histories(self) -> dict[RunKey, History]:
@@ -76,8 +81,12 @@ class FollowedRun:
         else:
             self._followers += map(JournalFollower, new)
 
-    def collect(self, *, until: float, now: float) -> None:
-        """Take what the journals hold that is new; what is not read at ``until`` is left for later."""
+    def collect(self, *, until: float, now: float, look: bool = True) -> None:
+        """Take what the journals hold that is new; what is not read at ``until`` is left for later.
+
+        Result files are looked for where there was something new, or ``look`` says so.
+        """
+        is_changed = False
         for follower in self._followers:
             try:
                 records = follower.poll(until=until)
@@ -88,8 +97,10 @@ class FollowedRun:
                 return
             for record in records:
                 self._take(record, fold_of(follower.path))
-        self._settle(now)
-        self._publish()
+            is_changed |= bool(records)
+        if is_changed or (look and self._may_settle(now)):
+            self._settle(now)
+            self._publish()
 
     def _take(self, record: Record, fold: int | None) -> None:
         if isinstance(record, Header):
@@ -109,6 +120,11 @@ class FollowedRun:
         if origin is None or (origin not in self._members and len(self._members) >= MEMBERS_KEPT):
             origin = next(iter(self._members), Origin(socket.gethostname(), ""))
         return self._members.setdefault(origin, _Member())
+
+    def _may_settle(self, now: float) -> bool:
+        """Whether a fold runs, waits, or has ended so lately that its result file may yet come."""
+        parts = (part for member in self._members.values() for part in member.parts.values())
+        return not self._members or any(part.is_live(now) for part in parts)
 
     def _settle(self, now: float) -> None:
         """Take what the result files say, and who is silent for too long."""
@@ -131,7 +147,7 @@ class FollowedRun:
                 rank=origin.rank,
                 folds=member.folds,
                 parts=tuple(part for _, part in sorted(member.parts.items(), key=_by_fold)),
-                growth=self.growth if number == 0 else (),
+                growth=self._growth if number == 0 else (),
             )
             for number, (origin, member) in enumerate(self._members.items())
         ]

@@ -297,6 +297,8 @@ class JournalFollower:
         self.skipped = []
         self._head = self._rest = b""
         self._is_overlong = False
+        self._seen: tuple[int, int] | None = None
+        """Size and time of change of a file that was read to its end."""
 
     def poll(self, *, until: float = math.inf) -> list[Record]:
         """Return the records that came since the last poll; none while the file is missing.
@@ -305,12 +307,18 @@ class JournalFollower:
         Raises OSError where the file is there and cannot be read.
         """
         try:
+            found = os.stat(self.path)
+            if (found.st_size, found.st_mtime_ns) == self._seen:
+                return []
             with open(self.path, "rb", buffering=0) as file:
-                return self._read(file, until)
+                records = self._read(file, until)
         except FileNotFoundError:
             if self._offset:
                 self._restart()
             return []
+        is_whole = self._offset == found.st_size
+        self._seen = (found.st_size, found.st_mtime_ns) if is_whole else None
+        return records
 
     def finish(self) -> list[Record]:
         """Read to the end: what is there without a newline was torn by a crash or a full disk."""

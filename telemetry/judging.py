@@ -22,6 +22,8 @@ logger = logging.getLogger("foldwatch")
 
 SHARE = 0.05
 """Of the time, at most, that one run is being judged."""
+SHARE_OF_ALL = 0.2
+"""Of the time, at most, that any run is being judged."""
 SHORTEST_SECONDS = 5.0
 LARGEST_BYTES = 256 * 2**20
 """Of all journals of a run; more is left to ``foldwatch analyze``."""
@@ -37,12 +39,13 @@ class Judging:
         self._judge = judge
         self._clock = clock
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="foldwatch-judge")
+        self._pool.submit(int)  # its thread starts now: later, at a limit, it could not
         self._present: tuple[FollowedRun, Future[tuple[GrowthSnapshot, ...]]] | None = None
         self._seen: dict[str, int] = {}
         """By run, how many labels the last verdict knew."""
         self._next: dict[str, float] = {}
         """By run, when it may be judged again."""
-        self._began = 0.0
+        self._began = self._pause_ends = 0.0
 
     def attend(self, runs: Sequence[FollowedRun]) -> None:
         """Take a verdict that is there, and ask for that of the next run that changed."""
@@ -52,6 +55,8 @@ class Judging:
             self._take(*self._present)
         self._present = None
         now = self._clock()
+        if now < self._pause_ends:
+            return
         due = (run for run in runs if self._is_due(run, now))
         run = min(due, key=lambda run: self._next.get(run.directory, 0.0), default=None)
         if run is not None:
@@ -77,10 +82,11 @@ class Judging:
 
     def _take(self, run: FollowedRun, verdict: Future[tuple[GrowthSnapshot, ...]]) -> None:
         now = self._clock()
-        wait = max(SHORTEST_SECONDS, (now - self._began) / SHARE)
-        self._next[run.directory] = now + wait
+        took = now - self._began
+        self._next[run.directory] = now + max(SHORTEST_SECONDS, took / SHARE)
+        self._pause_ends = now + took / SHARE_OF_ALL - took
         try:
-            run.growth = verdict.result()
+            run.judge(verdict.result())
         except Exception as error:  # noqa: BLE001 - a verdict that fails costs the verdict, not the daemon
             logger.warning("foldwatch: %r was not judged: %r", run.name, error)
 

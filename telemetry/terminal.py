@@ -5,21 +5,18 @@ Owns the rule that a closed pipe ends neither a command's work nor its exit code
 
 from __future__ import annotations
 
+import contextlib
 import io
+import json
 import os
 import sys
+from itertools import islice
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
 if TYPE_CHECKING:
-    from rich.console import RenderableType
+    from collections.abc import Iterator
 
-
-class _Output(Console):
-    def on_broken_pipe(self) -> None:
-        """Go on silently, where rich would end the program."""
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    from rich.console import Console, RenderableType
 
 
 def put(content: RenderableType) -> None:
@@ -29,7 +26,40 @@ def put(content: RenderableType) -> None:
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
-    _Output(highlight=False).print(content, soft_wrap=isinstance(content, str), markup=False)
+    with _whoever_reads():
+        if isinstance(content, str):
+            print(content, flush=True)
+        else:
+            _console().print(content, markup=False)
+
+
+def put_json(content: object) -> None:
+    """Print ``content`` as JSON, some pieces at a time: whole it would take five times its own memory."""
+    with _whoever_reads():
+        pieces = json.JSONEncoder(indent=2).iterencode(content)
+        while some := "".join(islice(pieces, 10_000)):
+            sys.stdout.write(some)
+        print(flush=True)
+
+
+@contextlib.contextmanager
+def _whoever_reads() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _console() -> Console:
+    """Return what lays tables out; loading it costs more than most answers."""
+    from rich.console import Console  # noqa: PLC0415 - see above
+
+    class Output(Console):
+        def on_broken_pipe(self) -> None:
+            """Go on silently, where rich would end the program."""
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+    return Output(highlight=False)
 
 
 def encoding() -> str:
@@ -39,4 +69,4 @@ def encoding() -> str:
 
 def columns() -> int:
     """How wide standard output is."""
-    return _Output().width
+    return _console().width

@@ -86,14 +86,18 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, refresh: Callable[[], None]) -> None:
         super().__init__(config)
         self._refresh = refresh
+        self._is_failing = False
 
     async def on_tick(self, counter: int) -> bool:
         """Come by ten times a second, as uvicorn does."""
         if counter % int(10 * REFRESH_SECONDS) == 0:
             try:
                 self._refresh()
+                self._is_failing = False
             except Exception:
-                logger.exception("foldwatch: what is shown could not be renewed")
+                if not self._is_failing:
+                    logger.exception("foldwatch: what is shown could not be renewed")
+                self._is_failing = True
         return await super().on_tick(counter)
 
 

@@ -8,10 +8,13 @@ import socket
 import struct
 import subprocess
 import sys
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 import pytest
+import typer.main
 
+from foldwatch import COMMANDS
 from tests.conftest import INCIDENT, RELEASED, RETAINED, ROOT, Outcome
 
 if TYPE_CHECKING:
@@ -19,6 +22,30 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     Foldwatch = Callable[..., Outcome]
+
+
+def test_a_command_is_summed_up_in_its_own_words() -> None:
+    """What ``--help`` lists without loading a command is the first line of the command's own help."""
+    for name, (module, summary) in COMMANDS.items():
+        command = typer.main.get_group(import_module(module).app).commands[name]
+        assert " ".join(str(command.help).split("\n\n")[0].split()) == summary
+
+
+def test_help_loads_no_command() -> None:
+    """So that it is there at once; nor does completion of a command's name."""
+    code = "import sys, foldwatch; foldwatch.main(['--help']); print([m for m in sys.modules if m.endswith('cli')])"
+    shown = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert shown.stdout.splitlines()[-1] == "[]"
+
+
+def test_the_shell_completes(foldwatch: Foldwatch) -> None:
+    """Names of commands and of their options."""
+    asked = {"_FOLDWATCH_COMPLETE": "complete_bash", "COMP_CWORD": "1"}
+    assert foldwatch(COMP_WORDS="foldwatch an", **asked).out.split() == ["analyze"]
+    asked["COMP_CWORD"] = "2"
+    assert foldwatch(COMP_WORDS="foldwatch train --iso", **asked).out.split() == ["--isolation"]
 
 
 def test_the_incident_as_json(foldwatch: Foldwatch) -> None:

@@ -7,6 +7,7 @@ import os
 import resource
 import shutil
 import threading
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -29,11 +30,11 @@ if TYPE_CHECKING:
 NOW = 1000.0
 
 
-def reading(fold: int | None, time: float = NOW, **values: Any) -> Reading:
+def reading(fold: int | None, when: float = NOW, **values: Any) -> Reading:
     """Give a reading of process 7 that says little."""
     known: dict[str, Any] = {"pid": 7, "threads": 9, "folds": 3, "stage": "START"}
     known["label"] = f"Fold {fold}/3 START" if fold else "START"
-    return Reading(time=time, fold=fold, **(known | values))
+    return Reading(time=when, fold=fold, **(known | values))
 
 
 def header(host: str = "node", rank: str = "", pid: int = 7) -> Header:
@@ -166,7 +167,7 @@ def test_runs_come_grow_are_replaced_and_go(tmp_path: Path) -> None:
     assert not one.snapshots
     write(tmp_path / "first", reading(1))
     write(tmp_path / "second", reading(1))
-    rounds(one, 5)
+    rounds(one, 7)
     first, second = one.snapshots
     write(tmp_path / "first", reading(1, NOW + 1, threads=11))
     one.collect()
@@ -185,8 +186,10 @@ def test_runs_come_grow_are_replaced_and_go(tmp_path: Path) -> None:
 
 
 def rounds(one: Daemon, number: int) -> None:
+    """Collect that often, with time for the look through the directory, which is another thread's."""
     for _ in range(number):
         one.collect()
+        time.sleep(0.02)
 
 
 def test_a_run_that_is_set_aside_and_begun_anew_shows_nothing_old(tmp_path: Path) -> None:

@@ -261,6 +261,14 @@ def test_a_journal_that_is_gone_for_a_while_is_read_anew(tmp_path: Path) -> None
     assert follower.poll() == []
     path.write_bytes(lines("b"))
     assert labels(follower.poll()) == ["b"]
+    path.unlink()
+    assert follower.poll() == []
+    (tmp_path / "aside").rename(path)
+    assert labels(follower.poll()) == ["a"]
+    path.rename(tmp_path / "aside")
+    assert follower.poll() == []
+    (tmp_path / "aside").rename(path)
+    assert labels(follower.poll()) == ["a"]
 
 
 def test_a_journal_that_only_grows_is_never_read_twice(tmp_path: Path) -> None:
@@ -344,3 +352,15 @@ def test_a_header_of_an_earlier_version_has_no_rank() -> None:
     decoded = decode(line)
     assert isinstance(decoded, Header)
     assert decoded.rank == ""
+
+
+def test_a_journal_that_is_cut_in_its_middle_is_read_anew(tmp_path: Path) -> None:
+    """What is left of it begins as before; what is written then must not be taken for its end."""
+    path = tmp_path / "journal.jsonl"
+    first = lines("a" * 400)
+    path.write_bytes(first + lines("b", "c", "d"))
+    follower = JournalFollower(str(path))
+    follower.poll()
+    path.write_bytes(first)
+    assert labels(follower.poll()) == ["a" * 400]
+    assert follower.restarts == 1

@@ -58,8 +58,8 @@ def test_a_name_is_checked_without_importing(
     check_name("own_package.model:train")
     check_name(REFERENCE)
     assert "own_package" not in sys.modules
-    with pytest.raises(InputError, match=r"no module own_package\.modle in "):
-        check_name("own_package.modle:train")
+    with pytest.raises(InputError, match=r"no module own_package\.net in "):
+        check_name("own_package.net:train")
     with pytest.raises(InputError, match="no module own_packages in "):
         load_module("own_packages.model:train")
 

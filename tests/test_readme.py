@@ -23,7 +23,7 @@ with open(os.path.join(ROOT, "README.md"), encoding="utf-8") as file:
 
 def test_the_code_runs_as_it_stands(tmp_path: Path) -> None:
     """In an empty folder, and prints the lines that it promises."""
-    (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    code, notebook = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     done = subprocess.run(
         [sys.executable, "-c", code.replace("9464", "0")],
         cwd=tmp_path,
@@ -35,6 +35,13 @@ def test_the_code_runs_as_it_stands(tmp_path: Path) -> None:
     labels = [parse_line(line).label for line in done.stdout.splitlines()]
     assert labels == ["Fold 1/3 START", "Fold 1/3 after fit"]
     assert os.path.exists(tmp_path / "runs/a/journal.jsonl")
+    (tmp_path / "run.log").write_text(done.stdout, encoding="utf-8")
+    subprocess.run(
+        [sys.executable, "-c", notebook],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": ROOT},
+        check=True,
+    )
 
 
 def test_every_option_named_exists(foldwatch: Callable[..., Outcome]) -> None:

@@ -41,13 +41,18 @@ def serving(
         text=True,
     )
     assert process.stderr is not None
+    said = ""
     try:
-        line = process.stderr.readline()
-        assert line.startswith("serving "), line + process.stderr.read()
+        for line in process.stderr:  # an alert may be told first
+            if line.startswith("serving "):
+                break
+            said += line
+        else:
+            pytest.fail(said)
         yield line.split()[1]
     finally:
         process.send_signal(signal.SIGTERM)
-        rest = process.stderr.read()
+        rest = said + process.stderr.read()
         process.stderr.close()
         code = process.wait(20)
     assert code == 0

@@ -83,6 +83,25 @@ def test_another_thread_s_variable_is_found() -> None:
     assert "`mine` of the running" in found.held_by
 
 
+class Hostile:
+    """An object that raises at whatever is asked of it, as a proxy without its request does."""
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+
+    def __getattribute__(self, name: str) -> object:
+        raise RuntimeError(name)
+
+
+def test_an_object_that_raises_costs_the_explanation_only() -> None:
+    """The fold is trained; its report must not end it."""
+    holder = Hostile(Model())
+    made = [thing for thing in gc.get_referents(holder) if isinstance(thing, Model)]
+    found = survivors(model=made.pop())
+    del holder
+    assert found["model"].startswith("model (Model), held by ")
+
+
 def test_the_search_is_bounded() -> None:
     """Many survivors are named; the way is looked for a few times only."""
     kept.extend(Model() for _ in range(EXPLAINED + 2))

@@ -44,8 +44,8 @@ def train(  # noqa: PLR0913, PLR0917 - typer makes an option of each argument
     model: Annotated[
         str,
         typer.Argument(
-            metavar="[PACKAGE.MODULE:FUNCTION]",
-            help="What trains a fold: a function of yours, or the reference pipeline.",
+            metavar="MODEL",
+            help="package.module:function, what trains a fold; by default the reference pipeline.",
             show_default=False,
         ),
     ] = REFERENCE,

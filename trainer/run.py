@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from analyzer.live import growth_so_far
 from telemetry import exporter
 from telemetry.alert_options import alerting
 from telemetry.errors import FoldsFailedError, InputError
@@ -65,9 +66,7 @@ def carry_out(config: Config, work: Work, order: Order) -> None:
         signal.signal(signal.SIGTERM, _interrupt)
         adopt_orphans()
         latest = [Snapshot(run=directory.name, host=socket.gethostname(), folds=config.folds)]
-        if (
-            order.port is not None
-        ):  # before anything is moved aside: a port in use must change nothing
+        if order.port is not None:  # before anything moves: a port in use must change nothing
             _serve(latest, alerts, order.port, progress)
         todo = plan(
             directory,
@@ -79,9 +78,11 @@ def carry_out(config: Config, work: Work, order: Order) -> None:
         for remark in todo.remarks:
             progress.say(remark)
 
+        growth = growth_so_far(directory.path)
+
         def show(snapshot: Snapshot) -> None:
-            latest[0] = snapshot
-            alerts.observe([snapshot], time.time())
+            latest[0] = replace(snapshot, growth=growth())
+            alerts.observe(latest, time.time())
             progress.show(snapshot)
 
         runner = FoldRunner(

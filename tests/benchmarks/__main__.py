@@ -92,14 +92,59 @@ def figures() -> list[Figure]:
         at = f"at {tally['kills']} kill -9 of the {tally['victim']}"
         for what, words in RUN_KILLS.items():
             found.append(Figure(f"{words} {at}", tally[what], "", 0))
+    return (
+        found
+        + isolation_figures()
+        + remedy_figures()
+        + reading_figures()
+        + alert_figures()
+        + daemon_figures()
+    )
+
+
+def remedy_figures() -> list[Figure]:
+    """Measure what each remedy is worth, and print its own table."""
+    *runs, imports = run("remedies")
+    Console(width=110, highlight=False).print(remedy_table(runs, imports))
+    cleaned, kept = (
+        next(run["per_fold"] for run in runs if run["without"] == names)
+        for names in (["isolation"], ["isolation", "cleanup"])
+    )
+    capped, uncapped = imports["capped"][1], imports["uncapped_on_64"][1]
     return [
-        *found,
-        *isolation_figures(),
-        *reading_figures(),
-        *remedy_figures(),
-        *alert_figures(),
-        *daemon_figures(),
+        Figure(
+            "rss per fold in one process, with clean-up over without",
+            cleaned["rss_bytes"] / kept["rss_bytes"],
+            "x",
+            0.25,
+        ),
+        Figure(
+            "threads of 64 cores' libraries in use, caps over none", capped / uncapped, "x", 0.2
+        ),
     ]
+
+
+def remedy_table(runs: list[dict[str, Any]], imports: dict[str, Any]) -> Table:
+    """Put the folds of each run side by side: what was there after each fold's end."""
+    table = Table("without", "after each fold's end", "a fold", "verdict", box=None)
+    for one in runs:
+        for name, unit in (("threads", 1), ("maps", 1), ("rss_bytes", 2**20)):
+            what = ", ".join(one["without"]) or "(nothing)"
+            values = " ".join(f"{value / unit:,.0f}" for value in one["at_end"][name])
+            slope = one["per_fold"][name]
+            table.add_row(
+                what if name == "threads" else "",
+                f"{'rss MB' if unit > 1 else name} {values}",
+                "" if slope is None else f"{slope / unit:+.1f}",
+                one["verdicts"][name],
+            )
+    for mode, counts in imports.items():
+        if mode != "cores":
+            words = f"threads {counts[0]} after the imports, {counts[1]} in use"
+            table.add_row(
+                f"(imports on {imports['cores']} cores, {mode.replace('_', ' ')})", words, "", ""
+            )
+    return table
 
 
 RUN_KILLS = {
@@ -122,47 +167,6 @@ def isolation_figures() -> list[Figure]:
             spread = point[f"{name}_spread"] * 100
             found.append(Figure(f"{name} at START between {what}", spread, "%", 2.0))
     return found
-
-
-def remedy_figures() -> list[Figure]:
-    """Measure what each remedy is worth, and print its own table."""
-    *runs, imports = run("remedies")
-    Console(width=110, highlight=False).print(remedy_table(runs, imports))
-    cleaned, kept = (
-        next(run["per_fold"] for run in runs if run["without"] == names)
-        for names in (["isolation"], ["isolation", "cleanup"])
-    )
-    cores = imports["cores"]
-    capped, uncapped = imports["capped"][1], imports["uncapped"][1]
-    return [
-        Figure(
-            "rss per fold in one process, with clean-up over without",
-            cleaned["rss_bytes"] / kept["rss_bytes"],
-            "x",
-            0.25,
-        ),
-        Figure(f"threads on {cores} cores, caps over none", capped / uncapped, "x", 1.5),
-    ]
-
-
-def remedy_table(runs: list[dict[str, Any]], imports: dict[str, Any]) -> Table:
-    """Put the folds of each run side by side: what was there after each fold's end."""
-    table = Table("without", "after each fold's end", "a fold", "verdict", box=None)
-    for one in runs:
-        for name, unit in (("threads", 1), ("maps", 1), ("rss_bytes", 2**20)):
-            what = ", ".join(one["without"]) or "(nothing)"
-            values = " ".join(f"{value / unit:,.0f}" for value in one["at_end"][name])
-            slope = one["per_fold"][name]
-            table.add_row(
-                what if name == "threads" else "",
-                f"{'rss MB' if unit > 1 else name} {values}",
-                "" if slope is None else f"{slope / unit:+.1f}",
-                one["verdicts"][name],
-            )
-    for mode, (imported, used) in ((mode, imports[mode]) for mode in ("capped", "uncapped")):
-        words = f"threads {imported} after the imports, {used} after use, {imports['cores']} cores"
-        table.add_row(f"(imports, {mode})", words, "", "")
-    return table
 
 
 def daemon_figures() -> list[Figure]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
-import shutil
+import re
 import statistics
 import subprocess
 import sys
@@ -125,16 +125,20 @@ def collection_seconds(top: str, rounds: int) -> list[float]:
         began = time.perf_counter()
         daemon.collect()
         taken.append(time.perf_counter() - began)
-        time.sleep(max(0.0, 1.0 - taken[-1]))
-    return taken[5:]
+        time.sleep(max(0.0, 0.5 - taken[-1]))
+    return taken[rounds // 2 :]
 
 
 def write_old_journals(top: str, source: str) -> None:
-    """Copy one journal a thousand times, as a directory of past runs has them."""
+    """Copy one journal a thousand times, as of days ago, as a directory of past runs has them."""
+    with open(source, encoding="utf-8") as file:
+        text = file.read()
+    text = re.sub(r'"time":([0-9.]+)', lambda at: f'"time":{float(at[1]) - 2 * 86400}', text)
     for number in range(JOURNALS):
         folder = f"{top}/{number % 10}/old-{number}"
         os.makedirs(folder)
-        shutil.copy(source, folder)
+        with open(f"{folder}/journal.jsonl", "w", encoding="utf-8") as file:
+            file.write(text)
 
 
 def percentile(taken: Sequence[float], share: float) -> float:
@@ -144,9 +148,9 @@ def percentile(taken: Sequence[float], share: float) -> float:
 
 def measured(top: str) -> dict[str, float]:
     """Measure a daemon over ``top``."""
-    collections = collection_seconds(top, 20)
+    collections = collection_seconds(top, 40)
     daemon, port = start_daemon(top)
-    time.sleep(8)
+    time.sleep(15)
     try:
         taken = scrape_seconds(port)
         return {

@@ -2,7 +2,8 @@
 
 ``python -m tests.benchmarks.remedies`` prints an object per run, each in processes of its own, and one
 for the threads after the imports with the caps and without. The figures are those of this machine:
-without caps, libraries take a thread per core, so that few cores have little to save.
+without caps, libraries take a thread per core, so that few cores have little to save, and what they
+take on 64 cores is measured by asking for as many.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any
 from analyzer import analyze
 from telemetry.journal import JournalFollower
 from telemetry.reading import Reading
+from trainer.environment import THREAD_CAPS
 from trainer.folds import REMEDIES
 
 FOLDS = 6
@@ -30,11 +32,14 @@ SWITCHED_OFF = (
     ("isolation", "cleanup"),
     REMEDIES,
 )
+MODES = ("capped", "uncapped", "uncapped_on_64")
 IMPORTS = """
 import os, sys
-from trainer.environment import cap_threads
+from trainer.environment import THREAD_CAPS, cap_threads
 if sys.argv[1] == "capped":
     cap_threads(os.environ)
+if sys.argv[1] == "uncapped_on_64":  # what each library takes by itself there
+    os.environ |= dict.fromkeys(THREAD_CAPS, "64")
 import numpy, sklearn.ensemble, tensorflow as tf
 imported = len(os.listdir("/proc/self/task"))
 numpy.ones((500, 500)) @ numpy.ones((500, 500))
@@ -72,7 +77,7 @@ def measure(names: tuple[str, ...]) -> dict[str, Any]:
 def threads_after_imports() -> dict[str, Any]:
     """Count the threads of a fresh process after NumPy, scikit-learn and TensorFlow, and after use."""
     found: dict[str, Any] = {"cores": len(os.sched_getaffinity(0))}
-    for mode in ("capped", "uncapped"):
+    for mode in MODES:
         done = subprocess.run(
             [sys.executable, "-c", IMPORTS, mode],
             env=_environment(),
@@ -85,8 +90,7 @@ def threads_after_imports() -> dict[str, Any]:
 
 def _environment() -> dict[str, str]:
     """Caps that are set already would be in every run."""
-    caps = ("OMP_NUM_THREADS", "TF_NUM_INTEROP_THREADS", "TF_NUM_INTRAOP_THREADS")
-    return {name: value for name, value in os.environ.items() if name not in caps}
+    return {name: value for name, value in os.environ.items() if name not in THREAD_CAPS}
 
 
 def _at_end(place: str, resource: str) -> list[int]:
