@@ -267,6 +267,20 @@ def test_a_failed_fold_is_tried_again_and_its_first_attempt_is_kept(tmp_path: Pa
     assert any("fold 2: attempt 2 of 2, after ended by SIGABRT" in line for line in said)
 
 
+def test_who_watches_cannot_end_the_run(tmp_path: Path) -> None:
+    """A hook that raises is told of once; the folds go on."""
+
+    class Broken(list[Any]):
+        def append(self, thing: Any) -> None:
+            if thing.parts[0].state == "running":
+                raise ValueError("no such page")
+
+    said: list[str] = []
+    _, _, summary = run(tmp_path, said=said, seen=Broken())
+    assert summary.missing == []
+    assert said == ["watching failed: ValueError: no such page"]
+
+
 def test_retries_end(tmp_path: Path) -> None:
     """A fold that always fails is tried retries + 1 times."""
     count = tmp_path / "count"
