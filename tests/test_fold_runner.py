@@ -16,6 +16,7 @@ from analyzer import analyze
 from telemetry.journal import Event, JournalFollower
 from telemetry.reading import Reading
 from tests.conftest import ROOT, ends_within, need
+from trainer import fold_process
 from trainer.fold_runner import FoldRunner
 from trainer.folds import RunConfig, RunDirectory, plan
 from trainer.work import RunOptions, Work
@@ -298,14 +299,17 @@ def test_stop_on_failure_starts_no_further_fold(tmp_path: Path) -> None:
     assert summary.missing == [2, 3]
 
 
-def test_a_fold_that_hangs_is_ended_with_what_it_started(tmp_path: Path) -> None:
+def test_a_fold_that_hangs_is_ended_with_what_it_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """--timeout, for a process that ignores SIGTERM."""
-    trouble = "signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)"
-    runner, directory, summary = run(tmp_path, trouble, timeout_seconds=0.7)
+    monkeypatch.setattr(fold_process, "GRACE_SECONDS", 0.5)
+    trouble = "signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)"
+    runner, directory, summary = run(tmp_path, trouble, timeout_seconds=6)
     assert (runner.failed, summary.missing) == ([2], [2])
     failure = failure_of(directory, 2)
     assert (failure["outcome"], failure["signal"]) == ("timeout", "SIGKILL")
-    assert failure["reason"] == "timeout: it ran for more than 0.7 s"
+    assert failure["reason"] == "timeout: it ran for more than 6 s"
 
 
 def test_folds_run_side_by_side(tmp_path: Path) -> None:
@@ -316,7 +320,7 @@ def test_folds_run_side_by_side(tmp_path: Path) -> None:
         f"os.rmdir({str(tmp_path)!r} + '/' + str(number)); "
         f"[time.sleep(0.02) for _ in range(500) if len(os.listdir({str(tmp_path)!r})) > 1]"
     )
-    _, _, summary = run(tmp_path, meet, troubled=(1, 2, 3), parallel=3, timeout_seconds=8)
+    _, _, summary = run(tmp_path, meet, troubled=(1, 2, 3), parallel=3, timeout_seconds=30)
     assert summary.missing == []
 
 
