@@ -120,7 +120,8 @@ class Fold:
             return None
         part = {name: self.held.pop(name) for name in names or tuple(self.held)}
         done = clean_up(part, gradients=None if names else self.gradients)
+        what = f"fold {self.number}/{self.folds}" + "".join(f", {name}" for name in names)
         with suppress(OSError, UnicodeError):  # a full disk must not lose a fold that is trained
-            print(clean_label(f"clean-up of fold {self.number}/{self.folds}: {done}"), flush=True)
+            print(clean_label(f"clean-up of {what}: {done}"), flush=True)
         telemetry.event("cleanup", fold=self.number, **done.facts())
         return done
