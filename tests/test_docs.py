@@ -25,7 +25,7 @@ import yaml
 import foldwatch
 from telemetry.exporter import METRICS
 from telemetry.thread_log import MARKER, parse_line
-from tests.conftest import INCIDENT, RELEASED, ROOT, need
+from tests.conftest import HERE, INCIDENT, RELEASED, ROOT, need
 from tests.markdown import Block, Shell, blocks, code_spans, commands
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ GIVEN = {
         "foldwatch.lnav.json": f"{DOCS}/foldwatch.lnav.json",
     },
     "docs/how-to/ci.md": {"train.log": INCIDENT, "last-release.log": RELEASED},
+    "docs/how-to/pytorch.md": {"torch.py": os.path.join(HERE, "stand_in_torch.py")},
     "docs/why-eagain.md": {"train.log": INCIDENT},
 }
 """Files that a page takes for granted: the reader's own."""
@@ -81,11 +82,11 @@ def test_every_block_runs_as_it_stands(page: str, tmp_path: Path) -> None:
 
 def check(block: Block, text: str, shell: Shell, folder: Path, number: int) -> None:
     """Run, write or parse one block by its language; an unknown language fails."""
-    if BY_SPHINX.fullmatch(block.language) or block.language == "text":
-        return
     if block.caption is not None:
         (folder / block.caption).parent.mkdir(parents=True, exist_ok=True)
         (folder / block.caption).write_text(text, encoding="utf-8")
+    if BY_SPHINX.fullmatch(block.language) or block.language == "text":
+        return
     if block.language == "python":
         compile(text, f"line {block.line}", "exec")
         if block.caption is None and block.not_run is None:
