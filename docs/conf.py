@@ -27,7 +27,6 @@ html_show_copyright = False
 extensions = [
     "myst_parser",
     "sphinx.ext.autodoc",
-    "sphinx.ext.extlinks",
     "sphinx_copybutton",
     "from_code",
 ]
@@ -44,5 +43,4 @@ autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
 python_use_unqualified_type_names = True
 
-extlinks = {"man": ("https://man7.org/linux/man-pages/man%s.html", "%s")}
 linkcheck_ignore = [r"http://(localhost|127\.0\.0\.1)"]
