@@ -30,6 +30,8 @@ COMMANDS = {
     "limits": ("telemetry.cli", "Show every ceiling, where it was read, and which one binds."),
 }
 """Module and summary by command; a test holds the summaries against the commands' own."""
+FLAGS = {"--json", "--exit-zero"}
+"""The options of ``analyze`` that take no value."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -43,21 +45,41 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(arguments: list[str] | None) -> int:
-    import typer  # noqa: PLC0415 - inside, so that Ctrl-C while it loads ends in one line too
+    from telemetry.errors import FoldwatchError  # noqa: PLC0415 - inside, so that Ctrl-C while it loads ends in one line too
 
-    from telemetry.errors import FoldwatchError  # noqa: PLC0415 - see above
-
+    words = sys.argv[1:] if arguments is None else arguments
     try:
-        code = int(_app()(args=arguments, prog_name="foldwatch", standalone_mode=False) or 0)
-    except typer.TyperException as error:  # a wrong option or argument, in typer's own words
-        return _fail(error.format_message(), code=2)
+        return _analyze_plainly(words) if _is_plain(words) else _run_typer(words)
     except FoldwatchError as error:
         return _fail(str(error), code=error.exit_code)
-    except typer.Abort:
-        code = INTERRUPTED
     except OSError as error:  # a full disk, a file that went away: whatever no command translated
         where = f"{error.filename}: " if error.filename else ""
         return _fail(f"{where}{error.strerror or error}", code=2)
+
+
+def _is_plain(words: list[str]) -> bool:
+    """Whether this is ``analyze`` with paths and flags alone."""
+    flags = [word for word in words if word.startswith("-") and word != "-"]
+    return words[:1] == ["analyze"] and len(words) - len(flags) > 1 and FLAGS.issuperset(flags)
+
+
+def _analyze_plainly(words: list[str]) -> int:
+    """Analyze without typer, which takes longer to load than most logs to read."""
+    from analyzer.command import analyze_command  # noqa: PLC0415 - see `_run`
+
+    paths = [word for word in words[1:] if word not in FLAGS]
+    return analyze_command(paths, as_json="--json" in words, exit_zero="--exit-zero" in words)
+
+
+def _run_typer(words: list[str]) -> int:
+    import typer  # noqa: PLC0415 - see `_run`
+
+    try:
+        code = int(_app()(args=words, prog_name="foldwatch", standalone_mode=False) or 0)
+    except typer.TyperException as error:  # a wrong option or argument, in typer's own words
+        return _fail(error.format_message(), code=2)
+    except typer.Abort:
+        code = INTERRUPTED
     return _fail("interrupted", code=code) if code == INTERRUPTED else code
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from analyzer.attribution import LeftBehind, left_behind
 from analyzer.diagnosis import Cause, diagnose, notes
-from analyzer.endings import last_stages, settle, stopped
+from analyzer.endings import Endings, settle, stopped
 from analyzer.epochs import judge_epochs
 from analyzer.growth import FLOORS, RESOURCES, Growth, judge, judge_isolated
 from analyzer.remedies import Remedy, remedies, without_repeats
@@ -138,66 +138,63 @@ def analyze(
     )
 
 
+class _Lane:
+    """The processes of one rank of a run, one after another: what they say together, found once."""
+
+    def __init__(self, processes: Iterable[Process]) -> None:
+        with_folds = [process for process in processes if process.folds]
+        self.endings = Endings(with_folds)
+        self.isolated: Mapping[str, Growth] | None = None
+        """Growth over the processes, where each of several folds had one of its own."""
+        if len(with_folds) > 1 and all(len(process.folds) == 1 for process in with_folds):
+            self.isolated = {name: _judge_isolated(with_folds, name) for name in RESOURCES}
+
+    def growth(self, process: Process) -> Mapping[str, Growth]:
+        if self.isolated is not None and process.folds:
+            return self.isolated
+        return {name: _judge(process, name) for name in RESOURCES}
+
+
 def _judge_group(processes: list[Process]) -> list[Finding]:
     by_rank: dict[str | None, list[Process]] = defaultdict(list)
     for process in processes:
-        if process.folds:
-            by_rank[process.rank].append(process)
-    findings = []
+        by_rank[process.rank].append(process)
+    lanes = {rank: _Lane(found) for rank, found in by_rank.items()}
+    symptom = _symptom(processes)
+    return [_finding(process, lanes[process.rank], symptom) for process in processes]
+
+
+def _finding(process: Process, lane: _Lane, symptom: str | None) -> Finding:
+    judged = lane.growth(process)
+    growth = {name: _with_levels(judged[name], process, name) for name in RESOURCES}
+    epochs = {
+        name: _with_levels(found, process, name)
+        for name in RESOURCES
+        if (found := judge_epochs(process, name, by_fold=growth[name]))
+    }
+    causes = diagnose(process, growth)
+    return Finding(
+        process,
+        growth,
+        tuple(causes),
+        tuple(left_behind(process)),
+        lane.isolated is not None,
+        epochs=epochs,
+        stopped=stopped(process, quiet_seconds=_quiet_seconds(process), others=lane.endings),
+        symptom_of=symptom if process.crash is not None and process.crash.is_secondary else None,
+        notes=notes(process, growth, causes),
+        remedies=remedies(growth, epochs, causes),
+    )
+
+
+def _symptom(processes: list[Process]) -> str | None:
+    """Name the first failure of the run that does not follow from another; the others may from it."""
     for process in processes:
-        with_folds = by_rank[process.rank]
-        is_isolated = len(with_folds) > 1 and all(len(p.folds) == 1 for p in with_folds)
-        if is_isolated and process.folds:
-            judged = {name: _judge_isolated(with_folds, name) for name in RESOURCES}
-        else:
-            judged = {name: _judge(process, name) for name in RESOURCES}
-        growth = {name: _with_levels(judged[name], process, name) for name in RESOURCES}
-        epochs = {
-            name: _with_levels(found, process, name)
-            for name in RESOURCES
-            if (found := judge_epochs(process, name, by_fold=growth[name]))
-        }
-        causes = diagnose(process, growth)
-        findings.append(
-            Finding(
-                process,
-                growth,
-                tuple(causes),
-                tuple(left_behind(process)),
-                is_isolated,
-                epochs=epochs,
-                stopped=stopped(
-                    process,
-                    quiet_seconds=_quiet_seconds(process),
-                    closing=_closing_stages(process, with_folds),
-                ),
-                symptom_of=_symptom_of(process, processes),
-                notes=notes(process, growth, causes),
-                remedies=remedies(growth, epochs, causes),
-            )
-        )
-    return findings
-
-
-def _symptom_of(process: Process, processes: list[Process]) -> str | None:
-    """Name the failure in the same run that does not follow from another, where this one's does."""
-    if process.crash is None or not process.crash.is_secondary:
-        return None
-    for other in processes:
-        crash = other.crash
-        if other is not process and crash is not None and not crash.is_secondary:
+        crash = process.crash
+        if crash is not None and not crash.is_secondary:
             where = f", line {crash.line}" if crash.line else ""
-            return f"{crash.signature} ({other.source}{where}): {crash.text}"
+            return f"{crash.signature} ({process.source}{where}): {crash.text}"
     return None
-
-
-def _closing_stages(process: Process, processes: list[Process]) -> set[str]:
-    """Return the stages with which the folds of the other processes of the run ended."""
-    closing: set[str] = set()
-    for other in processes:
-        if other is not process and other.crash is None:
-            closing |= {*last_stages(other), other.samples[-1].label.stage}
-    return closing
 
 
 def _quiet_seconds(process: Process) -> float | None:

@@ -126,7 +126,7 @@ def notes(process: Process, growth: Mapping[str, Growth], causes: list[Cause]) -
     found += evidence.nearness(process, [cause.cause for cause in causes])
     found += _staleness(process, crash)
     rising = [
-        f"{evidence.NAMES[name]} rise by {evidence.amount(name, found_growth.per_fold)} a fold"
+        evidence.rise(name, found_growth.per_fold)
         for name, found_growth in growth.items()
         if found_growth.verdict in _RISING and found_growth.per_fold is not None
     ]

@@ -6,10 +6,11 @@ Owns the rule by which a log that simply stops is said to have stopped so. It mu
 from __future__ import annotations
 
 import re
+from collections import Counter
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Iterable
 
     from analyzer.log_table import Process
 
@@ -25,21 +26,17 @@ _CLOSING = re.compile(
 _OPENING = re.compile(r"^(?:start|begin|before)\b", re.IGNORECASE)
 
 
-def last_stages(process: Process) -> set[str]:
+def _last_stages(process: Process) -> set[str]:
     """Return the stage with which each fold but the process's last one ended."""
-    found: dict[int, str] = {}
-    for sample in process.samples:
-        if sample.label.fold is not None:
-            found[sample.label.fold] = sample.label.stage
-    return set(list(found.values())[:-1])
+    return {*list(process.samples.last_stages().values())[:-1]}
 
 
-def is_between_folds(process: Process, closing: Collection[str] = ()) -> bool:
-    """Whether its last label closes a fold: by its words, or as other folds ended with it."""
+def _is_between_folds(process: Process) -> bool:
+    """Whether its last label closes a fold: by its words, or as its other folds ended with it."""
     if not process.samples:
         return False
-    stage = process.samples[-1].label.stage
-    return bool(_CLOSING.search(stage)) or stage in last_stages(process) or stage in closing
+    stage = process.samples.label(-1).stage
+    return bool(_CLOSING.search(stage)) or stage in _last_stages(process)
 
 
 def settle(process: Process) -> None:
@@ -48,7 +45,7 @@ def settle(process: Process) -> None:
     A process that exited with 0 did not crash, whatever it wrote, and workers that are killed once
     the last fold is through are torn down.
     """
-    is_through = is_between_folds(process) and process.samples[-1].label.fold in {
+    is_through = _is_between_folds(process) and process.samples.label(-1).fold in {
         None,
         process.folds_planned,
     }
@@ -60,22 +57,42 @@ def settle(process: Process) -> None:
             process.survived[name] = process.signs.pop(name)
 
 
-def stopped(
-    process: Process, *, quiet_seconds: float | None, closing: Collection[str] = ()
-) -> str | None:
+class Endings:
+    """How the folds of the processes that follow one another in a run end."""
+
+    def __init__(self, processes: Iterable[Process]) -> None:
+        self._closing: Counter[str] = Counter()
+        """By stage, the processes of which a fold ended with it."""
+        self._processes = 0
+        for process in processes:
+            if process.crash is None:
+                self._processes += 1
+                self._closing.update(_last_stages(process) | {process.samples.label(-1).stage})
+
+    @property
+    def is_known(self) -> bool:
+        """Whether there are others to hold a process against."""
+        return self._processes > 1
+
+    def closes(self, stage: str) -> bool:
+        """Whether a fold of another process than that which ends with ``stage`` did so as well."""
+        return self._closing[stage] > 1
+
+
+def stopped(process: Process, *, quiet_seconds: float | None, others: Endings) -> str | None:
     """Say that the record stops in the middle of a fold, where it does and nothing says why.
 
     Only where a fold is known to go on from there: an earlier fold, or another process of the run
-    (``closing`` are the stages that its folds ended with), went past the stage, or the stage opens
-    something. ``quiet_seconds`` have passed since the last write; None where nobody knows.
+    (``others``, this one among them), went past the stage, or the stage opens something.
+    ``quiet_seconds`` have passed since the last write; None where nobody knows.
     """
     if process.crash or process.exit is not None or not process.folds:
         return None
-    label = process.samples[-1].label
-    if is_between_folds(process, closing):
+    label = process.samples.label(-1)
+    if _is_between_folds(process) or others.closes(label.stage):
         return None
     later = _stages_after(process, label.stage)
-    if not later and not _OPENING.match(label.stage) and not closing:
+    if not later and not _OPENING.match(label.stage) and not others.is_known:
         return None
     words = (
         f"the record ends in the middle of fold {label.fold} of {label.folds}, at {label.text!r}"
@@ -93,18 +110,17 @@ def stopped(
 
 def _stages_after(process: Process, stage: str) -> str | None:
     """Return the stage that followed ``stage`` in the latest earlier fold that had it."""
-    last = process.samples[-1].label.fold
-    following = None
-    for sample, after in zip(process.samples, process.samples[1:], strict=False):
-        label = sample.label
-        if label.stage == stage and label.fold != last and after.label.fold == label.fold:
-            following = after.label.stage
-    return following
+    samples, last = process.samples, process.samples.label(-1).fold
+    for row in range(len(samples) - 2, -1, -1):
+        label, after = samples.label(row), samples.label(row + 1)
+        if label.stage == stage and label.fold != last and after.fold == label.fold:
+            return after.stage
+    return None
 
 
 def next_stage(process: Process) -> str | None:
     """Return the stage that should have come next, by an earlier fold; None where none tells."""
-    return _stages_after(process, process.samples[-1].label.stage) if process.samples else None
+    return _stages_after(process, process.samples.label(-1).stage) if process.samples else None
 
 
 def _duration(seconds: float) -> str:

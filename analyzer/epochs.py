@@ -18,7 +18,7 @@ from analyzer.growth import EPOCHS, FLOORS, Growth, judge
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from analyzer.log_table import Process, Sample
+    from analyzer.log_table import Process
 
 _EPOCH = re.compile(
     r"\bepoch(?:[ =:#]{1,2}|)(?P<epoch>\d{1,9})(?: ?(?:/|of) ?(?P<planned>\d{1,9}))?\b",
@@ -31,12 +31,13 @@ def epoch_series(process: Process, resource: str) -> dict[str, dict[int, float]]
     """Return, by fit, the value of ``resource`` at each epoch."""
     fits: dict[str, dict[int, float]] = {}
     begun: dict[tuple[int | None, str], int] = {}
-    for sample, match in _epochs(process):
-        value = sample.values.get(resource)
+    samples = process.samples
+    for row, match in _epochs(process):
+        value = samples.value(resource, row)
         if value is None:
             continue
-        epoch, stage = int(match["epoch"]), sample.label.stage
-        kind = (sample.label.fold, stage[: match.start()] + stage[match.end() :])
+        epoch, label = int(match["epoch"]), samples.label(row)
+        kind = (label.fold, label.stage[: match.start()] + label.stage[match.end() :])
         fit = fits.get(f"{kind} {begun.setdefault(kind, 1)}", {})
         if fit and epoch <= next(reversed(fit)):
             begun[kind] += 1
@@ -69,7 +70,11 @@ def judge_epochs(process: Process, resource: str, *, by_fold: Growth) -> Growth 
     return growth
 
 
-def _epochs(process: Process) -> Iterator[tuple[Sample, re.Match[str]]]:
-    for sample in process.samples:
-        if match := _EPOCH.search(sample.label.stage):
-            yield sample, match
+def _epochs(process: Process) -> Iterator[tuple[int, re.Match[str]]]:
+    """Give the rows whose label names an epoch."""
+    labels = enumerate(process.samples.labels())
+    named = {head: match for head, label in labels if (match := _EPOCH.search(label.stage))}
+    if named:
+        for row, head in enumerate(process.samples.head_of):
+            if head in named:
+                yield row, named[head]

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from analyzer.signature import TASKS
 from telemetry.reading import USED_BY_CEILING, LimitState, Usage
 from telemetry.thread_log import MEBIBYTE
 
@@ -171,6 +172,28 @@ def text_words(cause: str, process: Process) -> Iterator[Word]:
     if cause in _NOT_FOR_FORK and refused and process.signs.keys() - refused:
         words = "fork was refused as well, with EAGAIN; a want of memory or maps gives it ENOMEM"
         yield Word("ruled out", words)
+    started = process_started(process)
+    if started and cause in (*TASKS, *_NOT_FOR_FORK):
+        words = f"a process was started after a thread had been refused (line {started})"
+        if cause in TASKS:
+            yield Word("possible", f"{words}, so this had passed, or is not it")
+        else:
+            yield Word("likely", f"{words}; a want of memory or maps refuses the thread alone")
+
+
+def process_started(process: Process) -> int | None:
+    """Return the line of a process that was started after a thread was refused; None without one.
+
+    What counts tasks refuses both; a new process needs no stack of its own to be mapped.
+    """
+    started = process.frames.get("process_started", 0)
+    refused = [
+        sign.line
+        for sign in process.signs.values()
+        if sign.line is not None and {"pids_cgroup", "max_map_count"} <= {*sign.causes}
+    ]
+    is_after = bool(refused) and min(refused) < started
+    return started if is_after and not _REFUSED_FORK & process.signs.keys() else None
 
 
 def limit_words(cause: str, process: Process) -> Iterator[Word]:
@@ -243,7 +266,7 @@ def rise_word(cause: str, process: Process, growth: Mapping[str, Growth]) -> Wor
         return None
     if found.per_fold is None:
         return None
-    words = f"{NAMES[resource]} rise by {amount(resource, found.per_fold)} a fold"
+    words = rise(resource, found.per_fold)
     usage = peak_usage(cause, process)
     if cause not in _IN_A_LOG or usage is None or not isinstance(usage.limit, int):
         return Word("possible", f"{words}; its limit was not recorded")
@@ -284,6 +307,8 @@ def contradictions(process: Process) -> Iterator[str]:
     nproc = process.signs.get("openblas_nproc")
     if nproc is not None:
         yield "OpenBLAS prints RLIMIT_NPROC wherever a thread fails, also where it does not bind"
+    if process_started(process):
+        yield "a thread fails and fork works: that is a want of memory or maps rather than of tasks"
     if "go_os_thread" in process.signs:
         yield "Go's advice to raise ulimit -u is for one of the limits only; it counts its own threads"
     if "nnunet_background_workers" in process.signs and len(process.signs) > 1:
@@ -294,6 +319,12 @@ def contradictions(process: Process) -> Iterator[str]:
         yield "libgcc_s.so.1 is installed as a rule: it could not be opened or mapped at that moment"
     if "dataloader_bus_error" in process.signs:
         yield "a bus error is also that of a mapped data file that became shorter"
+
+
+def rise(resource: str, per_fold: float) -> str:
+    """Say how much a resource rises."""
+    verb = "rises" if resource == "rss_bytes" else "rise"
+    return f"{NAMES[resource]} {verb} by {amount(resource, per_fold)} a fold"
 
 
 def amount(resource: str, value: float | None) -> str:

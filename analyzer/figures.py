@@ -14,6 +14,7 @@ from analyzer import quantities as say
 from analyzer.growth import RESOURCES
 from analyzer.parts import Part, names, parts_of
 from telemetry.errors import InputError
+from telemetry.whole_file import whole_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -162,15 +163,12 @@ def save(figure: Figure, path: str) -> None:
     suffix = os.path.splitext(path)[1].lstrip(".").lower()
     if suffix not in {"png", "svg", "pdf"}:
         raise InputError(f"{path}: a plot is written as .png, .svg or .pdf")
-    aside = f"{path}.{os.getpid()}.part"
     try:
-        with warnings.catch_warnings():  # a label in a script that the font lacks gets boxes
+        with whole_file(path) as aside, warnings.catch_warnings():
+            # A label in a script that the font lacks gets boxes.
             warnings.simplefilter("ignore", UserWarning)
             figure.savefig(aside, format=suffix, dpi=120)
-        os.replace(aside, path)
     except OSError as error:
-        if os.path.exists(aside):
-            os.unlink(aside)
         raise InputError(f"{path}: cannot be written: {error.strerror}") from error
 
 

@@ -212,12 +212,16 @@ def _judge_two_steps(
 
 def _is_carried_over(series: Mapping[str, Mapping[int, float]], step: float) -> bool:
     """Whether each fold begins about where the one before it ended: under half of ``step`` off."""
-    laps = sorted({lap for values in series.values() for lap in values})
-    reached = {lap: [name for name, values in series.items() if lap in values] for lap in laps}
+    first: dict[int, str] = {}
+    last: dict[int, str] = {}
+    for stage, values in series.items():
+        for lap in values:
+            first.setdefault(lap, stage)
+            last[lap] = stage
     return all(
-        reached[before][-1] != reached[after][0]
-        and abs(series[reached[after][0]][after] - series[reached[before][-1]][before]) < step / 2
-        for before, after in pairwise(laps)
+        last[before] != first[after]
+        and abs(series[first[after]][after] - series[last[before]][before]) < step / 2
+        for before, after in pairwise(sorted(first))
     )
 
 

@@ -8,7 +8,6 @@ jinja2 and matplotlib are loaded when a page is made.
 from __future__ import annotations
 
 import io
-import os
 import re
 import warnings
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from analyzer.growth import RESOURCES
 from analyzer.parts import headline, names, parts_of, root_cause
 from telemetry.comparison import named
 from telemetry.errors import InputError
+from telemetry.whole_file import whole_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -109,14 +109,13 @@ def as_notebook_cell(page: str) -> str:
 
 def save(page: str, path: str) -> None:
     """Write the page whole or not at all. Raises InputError."""
-    aside = f"{path}.{os.getpid()}.part"
     try:
-        with open(aside, "w", encoding="utf-8", errors="replace") as file:
+        with (
+            whole_file(path) as aside,
+            open(aside, "w", encoding="utf-8", errors="replace") as file,
+        ):
             file.write(page)
-        os.replace(aside, path)
     except OSError as error:
-        if os.path.exists(aside):
-            os.unlink(aside)
         raise InputError(f"{path}: cannot be written: {error.strerror}") from error
 
 

@@ -6,9 +6,7 @@ secondary: a summary of what some process said or suffered before it.
 
 from __future__ import annotations
 
-import re
-
-from analyzer.signature import KILLED, MEMORY, Signature
+from analyzer.signature import KILLED, MEMORY, Expression, Signature
 
 LAUNCHER_SIGNATURES: tuple[Signature, ...] = (
     # slurmstepd: error: Detected 1 oom-kill event(s) in StepId=7.0 cgroup. Some of your processes may have been killed
@@ -18,7 +16,7 @@ LAUNCHER_SIGNATURES: tuple[Signature, ...] = (
         Signature(
             name="slurm_oom_kill",
             literal=literal,
-            pattern=re.compile(r"Detected \d+ oom[-_]kill event"),
+            pattern=Expression(r"Detected \d+ oom[-_]kill event"),
             signal="SIGKILL",
             causes=MEMORY,
             speaks_for=("cgroup_memory",),
@@ -29,7 +27,7 @@ LAUNCHER_SIGNATURES: tuple[Signature, ...] = (
     Signature(
         name="slurm_out_of_memory",
         literal="Out Of Memory",
-        pattern=re.compile(r"error: \S+: tasks? [\d,-]+: Out Of Memory"),
+        pattern=Expression(r"error: \S+: tasks? [\d,-]+: Out Of Memory"),
         signal="SIGKILL",
         causes=MEMORY,
         speaks_for=("cgroup_memory",),
@@ -38,7 +36,7 @@ LAUNCHER_SIGNATURES: tuple[Signature, ...] = (
     Signature(
         name="slurm_accounting",
         literal="OUT_OF_ME",
-        pattern=re.compile(r"\bOUT_OF_ME(?:\+|MORY\b)\s+0:125"),
+        pattern=Expression(r"\bOUT_OF_ME(?:\+|MORY\b)\s+0:125"),
         signal="SIGKILL",
         causes=MEMORY,
         speaks_for=("cgroup_memory",),
@@ -47,7 +45,7 @@ LAUNCHER_SIGNATURES: tuple[Signature, ...] = (
     Signature(
         name="slurm_time_limit",
         literal="DUE TO TIME LIMIT",
-        pattern=re.compile(r"CANCELLED AT .* DUE TO TIME LIMIT"),
+        pattern=Expression(r"CANCELLED AT .* DUE TO TIME LIMIT"),
         signal="SIGTERM",
         causes=("not_a_limit",),
         speaks_for=("not_a_limit",),
@@ -56,17 +54,17 @@ LAUNCHER_SIGNATURES: tuple[Signature, ...] = (
     Signature(
         name="kubernetes_oom_killed",
         literal="Killed",
-        pattern=re.compile(r"\bOOMKilled\b"),
+        pattern=Expression(r"\bOOMKilled\b"),
         signal="SIGKILL",
         causes=MEMORY,
         speaks_for=("cgroup_memory",),
-        look_alikes=(re.compile(r"OOMKilled[\"']?\s*[:=]\s*false", re.IGNORECASE),),
+        look_alikes=(Expression(r"OOMKilled[\"']?\s*[:=]\s*false", ignore_case=True),),
     ),
     # The node was low on resource: memory. Threshold quantity: 100Mi, available: 64Mi.
     Signature(
         name="kubernetes_eviction_memory",
         literal="The node was low on resource",
-        pattern=re.compile(r"The node was low on resource: memory"),
+        pattern=Expression(r"The node was low on resource: memory"),
         signal="SIGKILL",
         causes=("host_memory",),
         speaks_for=("host_memory",),
@@ -74,14 +72,14 @@ LAUNCHER_SIGNATURES: tuple[Signature, ...] = (
     Signature(
         name="kubernetes_eviction_pids",
         literal="The node was low on resource",
-        pattern=re.compile(r"The node was low on resource: pids"),
+        pattern=Expression(r"The node was low on resource: pids"),
         signal="SIGKILL",
         causes=("pid_max", "threads_max"),
     ),
     Signature(
         name="kubernetes_eviction",
         literal="The node was low on resource",
-        pattern=re.compile(r"The node was low on resource: "),
+        pattern=Expression(r"The node was low on resource: "),
         signal="SIGKILL",
         causes=("not_a_limit",),
         speaks_for=("not_a_limit",),
@@ -90,14 +88,14 @@ LAUNCHER_SIGNATURES: tuple[Signature, ...] = (
     Signature(
         name="joblib_worker_killed",
         literal="codes of the workers are",
-        pattern=re.compile(r"exit codes of the workers are \{[^}]*SIGKILL\(-9\)"),
+        pattern=Expression(r"exit codes of the workers are \{[^}]*SIGKILL\(-9\)"),
         signal="SIGKILL",
         causes=KILLED,
     ),
     Signature(
         name="joblib_worker_ended",
         literal="codes of the workers are",
-        pattern=re.compile(r"exit codes of the workers are \{(?P<codes>[^}]+)\}"),
+        pattern=Expression(r"exit codes of the workers are \{(?P<codes>[^}]+)\}"),
         causes=("not_a_limit",),
         speaks_for=("not_a_limit",),
     ),
@@ -105,7 +103,7 @@ LAUNCHER_SIGNATURES: tuple[Signature, ...] = (
     Signature(
         name="joblib_terminated",
         literal="TerminatedWorkerError",
-        pattern=re.compile(r"\bTerminatedWorkerError\b"),
+        pattern=Expression(r"\bTerminatedWorkerError\b"),
         causes=KILLED,
         is_secondary=True,
     ),
@@ -114,7 +112,7 @@ LAUNCHER_SIGNATURES: tuple[Signature, ...] = (
     Signature(
         name="elastic_killed",
         literal="exitcode",
-        pattern=re.compile(r"exitcode\s*: -9\b(?:.*pid: (?P<pid>\d+))?"),
+        pattern=Expression(r"exitcode\s*: -9\b(?:.*pid: (?P<pid>\d+))?"),
         signal="SIGKILL",
         causes=KILLED,
         is_secondary=True,
@@ -122,7 +120,7 @@ LAUNCHER_SIGNATURES: tuple[Signature, ...] = (
     Signature(
         name="elastic_signal_9",
         literal="Signal 9 (SIGKILL)",
-        pattern=re.compile(r"Signal 9 \(SIGKILL\) received by PID (?P<pid>\d+)"),
+        pattern=Expression(r"Signal 9 \(SIGKILL\) received by PID (?P<pid>\d+)"),
         signal="SIGKILL",
         causes=KILLED,
         is_secondary=True,
@@ -130,7 +128,7 @@ LAUNCHER_SIGNATURES: tuple[Signature, ...] = (
     Signature(
         name="elastic_failed",
         literal="exitcode",
-        pattern=re.compile(r"failed \(exitcode: (?P<exit_code>-?[1-9]\d*)\) local_rank: \d+"),
+        pattern=Expression(r"failed \(exitcode: (?P<exit_code>-?[1-9]\d*)\) local_rank: \d+"),
         causes=("not_a_limit",),
         is_secondary=True,
     ),
@@ -139,7 +137,7 @@ LAUNCHER_SIGNATURES: tuple[Signature, ...] = (
     Signature(
         name="elastic_death_signal",
         literal="death signal",
-        pattern=re.compile(r"Received (?P<number>1|2|15) death signal"),
+        pattern=Expression(r"Received (?P<number>1|2|15) death signal"),
         causes=("not_a_limit",),
         speaks_for=("not_a_limit",),
         is_secondary=True,
@@ -149,7 +147,7 @@ LAUNCHER_SIGNATURES: tuple[Signature, ...] = (
     Signature(
         name="nccl_watchdog",
         literal="Watchdog caught collective",
-        pattern=re.compile(r"Watchdog caught collective operation timeout"),
+        pattern=Expression(r"Watchdog caught collective operation timeout"),
         signal="SIGABRT",
         causes=("not_a_limit",),
         is_secondary=True,
@@ -158,7 +156,7 @@ LAUNCHER_SIGNATURES: tuple[Signature, ...] = (
     Signature(
         name="nnunet_background_workers",
         literal="ackground workers",
-        pattern=re.compile(r"Background workers died|background workers are no longer alive"),
+        pattern=Expression(r"Background workers died|background workers are no longer alive"),
         causes=("pids_cgroup", "nproc", *KILLED),
         is_secondary=True,
     ),
@@ -166,7 +164,7 @@ LAUNCHER_SIGNATURES: tuple[Signature, ...] = (
     Signature(
         name="python_child_killed",
         literal="Signals.SIGKILL",
-        pattern=re.compile(r"<Signals\.SIGKILL: 9>"),
+        pattern=Expression(r"<Signals\.SIGKILL: 9>"),
         signal="SIGKILL",
         causes=KILLED,
         is_secondary=True,
@@ -175,7 +173,7 @@ LAUNCHER_SIGNATURES: tuple[Signature, ...] = (
     Signature(
         name="shell_killed",
         literal="Killed",
-        pattern=re.compile(r"^\s*Killed\s*$|: line \d+: +(?P<pid>\d+) Killed\b"),
+        pattern=Expression(r"^\s*Killed\s*$|: line \d+: +(?P<pid>\d+) Killed\b"),
         signal="SIGKILL",
         causes=KILLED,
         is_secondary=True,
@@ -185,8 +183,8 @@ LAUNCHER_SIGNATURES: tuple[Signature, ...] = (
         Signature(
             name="exit_137",
             literal=literal,
-            pattern=re.compile(
-                r"\bexit(?:ed)?(?: with)?[ _](?:code|status):?\s+137\b", re.IGNORECASE
+            pattern=Expression(
+                r"\bexit(?:ed)?(?: with)?[ _](?:code|status):?\s+137\b", ignore_case=True
             ),
             signal="SIGKILL",
             causes=KILLED,

@@ -14,7 +14,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from analyzer.log_text import Blocks, redraws
-from analyzer.needles import Needles
+from analyzer.needles import needles_for
 from analyzer.samples import ABSENT, COLUMNS, LARGEST
 from analyzer.signatures import LITERALS, find_crash
 from analyzer.unwrapping import DOCKER_START, Joiner, unwrap
@@ -119,10 +119,11 @@ class _Reading:
         self._patterns = patterns
         self._matches: list[tuple[int, Match | str]] = []
         """Of the block that is read, the last first; they take their turn among the hits."""
-        self._needles = Needles((*NEEDLES, *joiner.needles))
+        self._needles = needles_for((*NEEDLES, *joiner.needles))
         self._known: dict[object, int] = {}
         self._written: dict[tuple[bytes, ...], int] = {}
-        self._open_signs: set[tuple[str | None, str]] = set()
+        self._open_signs: dict[str | None, set[str]] = {}
+        """By writer, the signatures of its signs since its last reading; each counts once."""
         self._plain: list[tuple[bytes, ...]] = []
         self._plain_at: list[int] = []
 
@@ -309,8 +310,11 @@ class _Reading:
             wrapped = text.rstrip("\r") + "\n" + below
             joined = (wrapped.replace("\n", between) for between in ("", " "))
             crash = next((crash for text in joined if (crash := find_crash(text, line=line))), None)
-        if crash is not None and (writer, crash.signature) not in self._open_signs:
-            self._open_signs.add((writer, crash.signature))
+        if crash is None:
+            return
+        known = self._open_signs.setdefault(writer, set())
+        if crash.signature not in known:
+            known.add(crash.signature)
             self._part.signs.append(Sign(len(self._part.line_of), writer, crash))
 
     def _add_line(self, parsed: ThreadLine, line: int, writer: str | None) -> None:
@@ -331,8 +335,7 @@ class _Reading:
         part.line_of.append(line)
         for name, value in zip(COLUMNS, values, strict=True):
             part.columns[name].append(ABSENT if value is None else value)
-        if self._open_signs:
-            self._open_signs = {sign for sign in self._open_signs if sign[0] != heading.writer}
+        self._open_signs.pop(heading.writer, None)
 
     def _heading(self, heading: Heading) -> int:
         number = self._known.get(heading)
@@ -362,7 +365,7 @@ class _Reading:
         part.line_of.extend(map(block.line_number, self._plain_at))
         self._plain.clear()
         self._plain_at.clear()
-        self._open_signs = {sign for sign in self._open_signs if sign[0] is not None}
+        self._open_signs.pop(None, None)
 
 
 _LONG_LINE = re.compile(rb"[^\n]{16384,}")

@@ -1,4 +1,4 @@
-"""From logs and journals to processes and their labelled samples.
+"""From the parts of a log to processes and their labelled samples.
 
 Owns what one process's table is and where one process ends and the next begins. It must not judge.
 """
@@ -7,32 +7,26 @@ from __future__ import annotations
 
 import io
 from array import array
+from bisect import bisect_right
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, BinaryIO
 
 from analyzer.samples import ABSENT, COLUMNS, Head, Sample, Samples
-from analyzer.signatures import CAUSES_OF_SIGNAL, Crash, in_its_frame
+from analyzer.signatures import Crash, in_its_frame
 from analyzer.stretches import read_open
 from telemetry.errors import InputError
-from telemetry.journal import Event, JournalFollower, SkippedLine
-from telemetry.reading import USED_BY_CEILING, Reading, latest_known
-from telemetry.thread_log import Label, parse_label
+from telemetry.thread_log import parse_label
 
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping, Sequence
 
     from analyzer.log_part import Heading, Part
-    from telemetry.reading import Limit
+    from telemetry.journal import Event, SkippedLine
+    from telemetry.reading import Limit, Reading
+    from telemetry.thread_log import Label
 
-__all__ = ["CEILING_OF", "Process", "Sample", "Source", "Table", "read_journal", "read_log"]
-
-CEILING_OF: Mapping[str, str] = {
-    "cgroup_pids": "pids_cgroup",
-    "maps": "max_map_count",
-    "rss_bytes": "cgroup_memory",
-}
-"""The ceiling that limits a resource; the threads of one process have none of their own."""
+__all__ = ["Process", "Sample", "Source", "Table", "read_log", "table_of"]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -191,13 +185,14 @@ class Assembly:
 
     def take(self, part: Part, *, lines_before: int) -> None:
         """Take a part of the log, which follows those before it."""
+        layout = _Layout.of(part)
         row = 0
         for sign in part.signs:
-            self._take_rows(part, row, sign.row, lines_before)
+            self._take_rows(part, row, sign.row, lines_before, layout)
             row = sign.row
             line = None if sign.crash.line is None else sign.crash.line + lines_before
             self._whose(sign.writer).process.note_sign(replace(sign.crash, line=line))
-        self._take_rows(part, row, len(part.line_of), lines_before)
+        self._take_rows(part, row, len(part.line_of), lines_before, layout)
 
     def finish(self) -> list[Process]:
         """Return the processes, in the order in which they began."""
@@ -219,31 +214,42 @@ class Assembly:
         self._latest = writer
         return life
 
-    def _take_rows(self, part: Part, start: int, end: int, lines_before: int) -> None:
-        suspects = _falls(part)
+    def _take_rows(
+        self, part: Part, start: int, end: int, lines_before: int, layout: _Layout
+    ) -> None:
         while start < end:
             writer = self._latest = part.headings[part.heading_of[start]].writer
-            stop = _end_of_run(part, start, end)
+            stop = min(end, layout.borders[bisect_right(layout.borders, start)])
             life = self._lives.get(writer) or self._begin(writer)
             life.process.outlive_signs()
-            start = life.extend(part, range(start, stop), lines_before, suspects)
+            start = life.extend(part, range(start, stop), lines_before, layout.suspects)
             if start < stop:
                 self._begin(writer)
 
 
-def _end_of_run(part: Part, start: int, end: int) -> int:
-    """Return where the rows of another writer begin."""
-    if len({heading.writer for heading in part.headings}) == 1:
-        return end
-    writer = part.headings[part.heading_of[start]].writer
-    rows = range(start + 1, end)
-    return next((r for r in rows if part.headings[part.heading_of[r]].writer != writer), end)
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """Where in a part what may happen; found once, however many signs and processes are in it."""
+
+    borders: Sequence[int]
+    """The rows that another writer begins with, and the end."""
+    suspects: Container[int]
+    """The rows that a new process may begin with; they are looked at one by one."""
+
+    @classmethod
+    def of(cls, part: Part) -> _Layout:
+        rows = len(part.line_of)
+        if len({heading.writer for heading in part.headings}) < 2:
+            return cls([rows], _falls(part))
+        writers = [part.headings[number].writer for number in part.heading_of]
+        borders = [row for row in range(1, rows) if writers[row] != writers[row - 1]]
+        return cls([*borders, rows], range(rows))
 
 
 def _falls(part: Part) -> Container[int]:
-    """Return the rows that a new process may begin with; they are looked at one by one."""
+    """Return the rows with less maps than the row before, as a new process has; all if not recorded."""
     maps = part.columns["maps"]
-    if ABSENT in maps or len({heading.writer for heading in part.headings}) > 1:
+    if ABSENT in maps:
         return range(len(maps))
     return {
         row
@@ -330,83 +336,3 @@ class _Life:
             if ABSENT not in (now, column[-1], column[first]):
                 return now < share * column[-1] and now <= 1.25 * column[first]
         return False
-
-
-def read_journal(path: str, *, group: str | None = None) -> Table:
-    """Read a journal. Raises InputError where it is empty, or holds not one record."""
-    follower = JournalFollower(path)
-    records = follower.finish()
-    source = Source(path=path, lines=follower.lines, skipped=follower.skipped)
-    if not records:
-        raise InputError(f"{path}: no record of a journal in it")
-    processes: dict[tuple[int, int | None], Process] = {}
-    for number, record in enumerate(records, start=1):
-        if isinstance(record, Event):
-            _note_exit(processes, record, source=path, group=group or path)
-        elif isinstance(record, Reading):
-            key = (record.pid, record.start_ticks)
-            process = processes.setdefault(
-                key, Process(source=path, group=group or path, pid=record.pid)
-            )
-            _add_reading(process, record, number)
-            source.samples += 1
-    return Table([source], list(processes.values()))
-
-
-def _add_reading(process: Process, reading: Reading, number: int) -> None:
-    process.first_readings.setdefault(reading.cgroup, reading)
-    process.last_reading = latest_known(process.last_reading, reading)
-    for ceiling in USED_BY_CEILING:
-        ratio = reading.usage(ceiling).ratio
-        before = process.fullest.get(ceiling)
-        if ratio is not None and (before is None or ratio >= (before.usage(ceiling).ratio or 0)):
-            process.fullest[ceiling] = reading
-    values = {
-        "threads": reading.threads,
-        "cgroup_pids": reading.cgroup_pids,
-        "maps": reading.maps,
-        "rss_bytes": reading.rss_bytes,
-    }
-    if reading.label is None:
-        process.note_peaks(values)
-        return
-    process.note_peaks({name: reading.peaks.get(name) for name in values})
-    process.add(
-        Sample(
-            line=number,
-            time=reading.time,
-            label=Label(reading.label, reading.fold, reading.folds, reading.stage or ""),
-            values=values,
-            limits={name: reading.usage(ceiling).limit for name, ceiling in CEILING_OF.items()},
-            pools=reading.pools,
-        )
-    )
-
-
-def _note_exit(
-    processes: dict[tuple[int, int | None], Process], event: Event, *, source: str, group: str
-) -> None:
-    """Take the runner's word of how a process ended; one that it ended itself did not crash."""
-    if event.name != "exited":
-        return
-    process = next((p for p in reversed(processes.values()) if p.pid == event.pid), None)
-    if process is not None:
-        process.exit = event
-    signal = event.facts.get("signal")
-    if not isinstance(signal, str) or event.facts.get("by_runner"):
-        return
-    if process is None:
-        process = Process(source=source, group=group, pid=event.pid, exit=event)
-        processes[event.pid, None] = process
-    last = process.last_reading
-    process.note_sign(
-        Crash(
-            signature="ended_by_signal",
-            line=None,
-            text=f"the process was ended by {signal}",
-            signal=signal,
-            seconds_after_last_sample=None if last is None else event.time - last.time,
-            causes=CAUSES_OF_SIGNAL.get(signal, ("not_a_limit",)),
-            is_secondary=signal != "SIGKILL",  # what a message explains; none explains SIGKILL
-        )
-    )

@@ -6,11 +6,9 @@ matches counts, so the special ones stand before the general ones.
 
 from __future__ import annotations
 
-import re
+from analyzer.signature import ENOMEM, KILLED, MEMORY, Expression, Signature
 
-from analyzer.signature import ENOMEM, KILLED, MEMORY, Signature
-
-WARNING = re.compile(r"\bWARN(?:ING)?\b", re.IGNORECASE)
+WARNING = Expression(r"\bWARN(?:ING)?\b", ignore_case=True)
 """A program that logs an error as a warning goes on."""
 
 MEMORY_SIGNATURES: tuple[Signature, ...] = (
@@ -18,7 +16,7 @@ MEMORY_SIGNATURES: tuple[Signature, ...] = (
     Signature(
         name="kernel_oom_kill_memory_cgroup",
         literal="oom-kill",
-        pattern=re.compile(
+        pattern=Expression(
             r"oom-kill:constraint=CONSTRAINT_MEMCG"
             r"(?:.*?oom_memcg=(?P<cgroup>[^,\s]+))?(?:.*?\bpid=(?P<pid>\d+))?"
         ),
@@ -29,7 +27,7 @@ MEMORY_SIGNATURES: tuple[Signature, ...] = (
     Signature(
         name="kernel_oom_kill_host",
         literal="oom-kill",
-        pattern=re.compile(
+        pattern=Expression(
             r"oom-kill:constraint=CONSTRAINT_(?:NONE|CPUSET|MEMORY_POLICY)(?:.*?\bpid=(?P<pid>\d+))?"
         ),
         signal="SIGKILL",
@@ -40,7 +38,7 @@ MEMORY_SIGNATURES: tuple[Signature, ...] = (
     Signature(
         name="kernel_memory_cgroup_oom",
         literal="ut of memory",
-        pattern=re.compile(r"Memory cgroup out of memory: Kill(?:ed)? process (?P<pid>\d+)?"),
+        pattern=Expression(r"Memory cgroup out of memory: Kill(?:ed)? process (?P<pid>\d+)?"),
         signal="SIGKILL",
         causes=("cgroup_memory",),
         names_its_cause=True,
@@ -48,7 +46,7 @@ MEMORY_SIGNATURES: tuple[Signature, ...] = (
     Signature(
         name="kernel_host_oom",
         literal="ut of memory",
-        pattern=re.compile(r"Out of memory: Kill(?:ed)? process (?P<pid>\d+)?"),
+        pattern=Expression(r"Out of memory: Kill(?:ed)? process (?P<pid>\d+)?"),
         signal="SIGKILL",
         causes=("host_memory",),
         names_its_cause=True,
@@ -58,7 +56,7 @@ MEMORY_SIGNATURES: tuple[Signature, ...] = (
     Signature(
         name="torch_mmap_little",
         literal="Cannot allocate memory",
-        pattern=re.compile(
+        pattern=Expression(
             r"unable to mmap (?P<bytes>\d{1,4}) bytes from file .*Cannot allocate memory"
         ),
         errno=12,
@@ -68,7 +66,7 @@ MEMORY_SIGNATURES: tuple[Signature, ...] = (
     Signature(
         name="torch_mmap",
         literal="Cannot allocate memory",
-        pattern=re.compile(
+        pattern=Expression(
             r"unable to mmap (?P<bytes>\d+) bytes from file .*Cannot allocate memory"
         ),
         errno=12,
@@ -79,7 +77,7 @@ MEMORY_SIGNATURES: tuple[Signature, ...] = (
     Signature(
         name="xla_release_mapped_memory",
         literal="Cannot allocate memory",
-        pattern=re.compile(r"(?:releaseMappedMemory|munmap).*Cannot allocate memory"),
+        pattern=Expression(r"(?:releaseMappedMemory|munmap).*Cannot allocate memory"),
         errno=12,
         causes=("max_map_count",),
         speaks_for=("max_map_count",),
@@ -87,7 +85,7 @@ MEMORY_SIGNATURES: tuple[Signature, ...] = (
     Signature(
         name="xla_llvm",
         literal="Cannot allocate memory",
-        pattern=re.compile(r"LLVM compilation error: Cannot allocate memory"),
+        pattern=Expression(r"LLVM compilation error: Cannot allocate memory"),
         errno=12,
         causes=ENOMEM,
         speaks_for=("max_map_count",),
@@ -96,7 +94,7 @@ MEMORY_SIGNATURES: tuple[Signature, ...] = (
     Signature(
         name="nccl_registration",
         literal="Call to ibv_",
-        pattern=re.compile(r"Call to ibv_(?:reg_mr(?:_iova2)?|create_[qc]p|create_cq)\b.*failed"),
+        pattern=Expression(r"Call to ibv_(?:reg_mr(?:_iova2)?|create_[qc]p|create_cq)\b.*failed"),
         errno=12,
         causes=("locked_memory", "not_a_limit"),
         speaks_for=("locked_memory",),
@@ -105,14 +103,14 @@ MEMORY_SIGNATURES: tuple[Signature, ...] = (
     Signature(
         name="mmap_frame",
         literal="mmap.mmap(",
-        pattern=re.compile(r"\bmmap\.mmap\("),
+        pattern=Expression(r"\bmmap\.mmap\("),
         is_frame=True,
     ),
     # OSError: [Errno 12] Cannot allocate memory; at os.fork() it is the host's commit limit, never PIDs
     Signature(
         name="python_errno_12",
         literal="[Errno ",
-        pattern=re.compile(r"\[Errno 12\]"),
+        pattern=Expression(r"\[Errno 12\]"),
         errno=12,
         causes=(*ENOMEM, "locked_memory"),
         causes_in_frame={
@@ -124,7 +122,7 @@ MEMORY_SIGNATURES: tuple[Signature, ...] = (
     Signature(
         name="rust_allocation",
         literal="memory allocation of ",
-        pattern=re.compile(r"memory allocation of (?P<bytes>\d+) bytes failed"),
+        pattern=Expression(r"memory allocation of (?P<bytes>\d+) bytes failed"),
         signal="SIGABRT",
         causes=ENOMEM,
     ),
@@ -132,7 +130,7 @@ MEMORY_SIGNATURES: tuple[Signature, ...] = (
     Signature(
         name="mprotect",
         literal="mprotect",
-        pattern=re.compile(r"mprotect\b.*(?:Out of memory|Cannot allocate memory)"),
+        pattern=Expression(r"mprotect\b.*(?:Out of memory|Cannot allocate memory)"),
         errno=12,
         causes=ENOMEM,
         speaks_for=("max_map_count",),
@@ -141,7 +139,7 @@ MEMORY_SIGNATURES: tuple[Signature, ...] = (
     Signature(
         name="cpp_bad_alloc",
         literal="std::bad_alloc",
-        pattern=re.compile(r"std::bad_alloc"),
+        pattern=Expression(r"std::bad_alloc"),
         signal="SIGABRT",
         causes=ENOMEM,
     ),
@@ -149,15 +147,15 @@ MEMORY_SIGNATURES: tuple[Signature, ...] = (
     Signature(
         name="python_memory_error",
         literal="MemoryError",
-        pattern=re.compile(r"(?:^|[\s.])_?(?:Array)?MemoryError(?:: .*|\s*$)"),
+        pattern=Expression(r"(?:^|[\s.])_?(?:Array)?MemoryError(?:: .*|\s*$)"),
         causes=ENOMEM,
-        look_alikes=(re.compile(r"\b(?:raise|except)\b"), WARNING),
+        look_alikes=(Expression(r"\b(?:raise|except)\b"), WARNING),
     ),
     # NCCL WARN Call to posix_fallocate failed : No space left on device
     Signature(
         name="nccl_fallocate",
         literal="No space left on device",
-        pattern=re.compile(r"posix_fallocate failed ?: No space left on device"),
+        pattern=Expression(r"posix_fallocate failed ?: No space left on device"),
         errno=28,
         causes=("shared_memory",),
         speaks_for=("shared_memory",),
@@ -166,7 +164,7 @@ MEMORY_SIGNATURES: tuple[Signature, ...] = (
     Signature(
         name="shared_memory_full",
         literal="No space left on device",
-        pattern=re.compile(
+        pattern=Expression(
             r"/dev/shm.*No space left on device|No space left on device.*/dev/shm"  # noqa: S108 - a pattern, not a file
         ),
         errno=28,
@@ -176,7 +174,7 @@ MEMORY_SIGNATURES: tuple[Signature, ...] = (
     Signature(
         name="nccl_segment",
         literal="shared memory",
-        pattern=re.compile(r"Error while creating shared memory segment"),
+        pattern=Expression(r"Error while creating shared memory segment"),
         errno=28,
         causes=("shared_memory",),
         speaks_for=("shared_memory",),
@@ -186,7 +184,7 @@ MEMORY_SIGNATURES: tuple[Signature, ...] = (
     Signature(
         name="disk_full",
         literal="[Errno ",
-        pattern=re.compile(r"\[Errno 28\].*: ['\"](?P<path>[^'\"]+)"),
+        pattern=Expression(r"\[Errno 28\].*: ['\"](?P<path>[^'\"]+)"),
         errno=28,
         causes=("not_a_limit",),
         speaks_for=("not_a_limit",),
@@ -194,7 +192,7 @@ MEMORY_SIGNATURES: tuple[Signature, ...] = (
     Signature(
         name="python_errno_28",
         literal="[Errno ",
-        pattern=re.compile(r"\[Errno 28\]"),
+        pattern=Expression(r"\[Errno 28\]"),
         errno=28,
         causes=("not_a_limit", "shared_memory"),
     ),
@@ -204,7 +202,7 @@ MEMORY_SIGNATURES: tuple[Signature, ...] = (
     Signature(
         name="dataloader_bus_error",
         literal="us error",
-        pattern=re.compile(
+        pattern=Expression(
             r"killed by signal: Bus error|Unexpected bus error encountered in worker"
         ),
         signal="SIGBUS",
@@ -215,7 +213,7 @@ MEMORY_SIGNATURES: tuple[Signature, ...] = (
     Signature(
         name="dataloader_killed",
         literal="Killed",
-        pattern=re.compile(r"DataLoader worker \(pid (?P<pid>\d+)\) is killed by signal: Killed"),
+        pattern=Expression(r"DataLoader worker \(pid (?P<pid>\d+)\) is killed by signal: Killed"),
         signal="SIGKILL",
         causes=KILLED,
         is_benign_at_end=True,
@@ -224,7 +222,7 @@ MEMORY_SIGNATURES: tuple[Signature, ...] = (
     Signature(
         name="dataloader_exited",
         literal="exited unexpectedly",
-        pattern=re.compile(r"DataLoader worker \(pid(?:\(s\))? [\d, ]+\) exited unexpectedly"),
+        pattern=Expression(r"DataLoader worker \(pid(?:\(s\))? [\d, ]+\) exited unexpectedly"),
         causes=("shared_memory", *KILLED),
         is_secondary=True,
         is_benign_at_end=True,
@@ -233,7 +231,7 @@ MEMORY_SIGNATURES: tuple[Signature, ...] = (
     Signature(
         name="tensorflow_gpu_oom",
         literal="OOM when allocating tensor",
-        pattern=re.compile(r"OOM when allocating tensor.*(?:allocator GPU_\d+_bfc|device:GPU:\d+)"),
+        pattern=Expression(r"OOM when allocating tensor.*(?:allocator GPU_\d+_bfc|device:GPU:\d+)"),
         causes=("gpu_memory",),
         speaks_for=("gpu_memory",),
         look_alikes=(WARNING,),
@@ -241,26 +239,26 @@ MEMORY_SIGNATURES: tuple[Signature, ...] = (
     Signature(
         name="tensorflow_host_oom",
         literal="OOM when allocating tensor",
-        pattern=re.compile(r"OOM when allocating tensor"),
+        pattern=Expression(r"OOM when allocating tensor"),
         causes=(*MEMORY, "address_space"),
     ),
     # W bfc_allocator.cc: Allocator (GPU_0_bfc) ran out of memory trying to allocate 2.00GiB (rounded to 2147483648) requested by op
     Signature(
         name="tensorflow_allocator",
         literal="ut of memory",
-        pattern=re.compile(
+        pattern=Expression(
             r"Allocator \((?P<allocator>\w+)\) ran out of memory trying to allocate"
         ),
         causes=("gpu_memory", *MEMORY),
         is_secondary=True,
-        look_alikes=(re.compile(r"not a failure"),),
+        look_alikes=(Expression(r"not a failure"),),
     ),
     # failed to alloc 2147483648 bytes on host: CUDA_ERROR_OUT_OF_MEMORY: out of memory
     # could not allocate pinned host memory of size: 2147483648          (each retry asks for 90 %)
     Signature(
         name="cuda_pinned_host_memory",
         literal="on host: CUDA_ERROR_OUT_OF_MEMORY",
-        pattern=re.compile(
+        pattern=Expression(
             r"failed to alloc (?P<bytes>\d+) bytes on host: CUDA_ERROR_OUT_OF_MEMORY"
         ),
         causes=("locked_memory", *MEMORY, "not_a_limit"),
@@ -268,14 +266,14 @@ MEMORY_SIGNATURES: tuple[Signature, ...] = (
     Signature(
         name="pinned_host_memory",
         literal="pinned host memory",
-        pattern=re.compile(r"could not allocate pinned host memory of size: (?P<bytes>\d+)"),
+        pattern=Expression(r"could not allocate pinned host memory of size: (?P<bytes>\d+)"),
         causes=("locked_memory", *MEMORY, "not_a_limit"),
     ),
     # torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 79.1 GiB
     Signature(
         name="torch_cuda_oom",
         literal="ut of memory",
-        pattern=re.compile(r"CUDA out of memory\. Tried to allocate"),
+        pattern=Expression(r"CUDA out of memory\. Tried to allocate"),
         causes=("gpu_memory",),
         speaks_for=("gpu_memory",),
         look_alikes=(WARNING,),
@@ -284,7 +282,7 @@ MEMORY_SIGNATURES: tuple[Signature, ...] = (
     Signature(
         name="jax_oom",
         literal="ut of memory",
-        pattern=re.compile(
+        pattern=Expression(
             r"Out of memory (?:while trying to allocate|allocating) (?P<bytes>[\d.]+)"
         ),
         causes=("gpu_memory", *MEMORY),
@@ -294,7 +292,7 @@ MEMORY_SIGNATURES: tuple[Signature, ...] = (
     Signature(
         name="jax_allocation",
         literal="Failed to allocate request for",
-        pattern=re.compile(r"Failed to allocate request for .* on device ordinal \d+"),
+        pattern=Expression(r"Failed to allocate request for .* on device ordinal \d+"),
         causes=("gpu_memory", *MEMORY),
         speaks_for=("gpu_memory",),
     ),

@@ -11,6 +11,7 @@ a part are looked for by that part.
 from __future__ import annotations
 
 from collections import defaultdict
+from functools import cache
 from typing import TYPE_CHECKING
 
 from ahocorasick_rs import MATCHKIND_LEFTMOST_FIRST, BytesAhoCorasick
@@ -43,6 +44,12 @@ def fewest(literals: Iterable[bytes], *, at_most: int = AT_ONCE) -> list[bytes]:
             break
         rest = [text for text in rest if part not in text] + [part]
     return first + rest
+
+
+@cache
+def needles_for(literals: tuple[bytes, ...]) -> Needles:
+    """Return the search for ``literals``, made once."""
+    return Needles(literals)
 
 
 class Needles:

@@ -21,6 +21,7 @@ from telemetry.exporter import BASE_LABELS, METRICS, reading_samples
 from telemetry.journal import Event, Header, JournalFollower
 from telemetry.reading import Reading, latest_known
 from telemetry.sampler import STAGES_KEPT
+from telemetry.whole_file import whole_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -103,14 +104,13 @@ def collect(paths: Iterable[str], *, start: float | None = None, step: float) ->
 
 def write(export: Export, path: str) -> None:
     """Write the text whole or not at all. Raises InputError."""
-    aside = f"{path}.{os.getpid()}.part"
     try:
-        with open(aside, "w", encoding="utf-8", errors="replace", newline="\n") as file:
+        with (
+            whole_file(path) as aside,
+            open(aside, "w", encoding="utf-8", errors="replace", newline="\n") as file,
+        ):
             file.writelines(export.lines())
-        os.replace(aside, path)
     except OSError as error:
-        if os.path.exists(aside):
-            os.unlink(aside)
         raise InputError(f"{path}: cannot be written: {error.strerror}") from error
 
 

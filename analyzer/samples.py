@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, overload
 from telemetry.reading import LimitState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from telemetry.reading import Limit
     from telemetry.thread_log import Label
@@ -128,20 +128,35 @@ class Samples(Sequence[Sample]):
             return LimitState.INVISIBLE
         return next(visible[head] for head in reversed(self.head_of) if head in visible)
 
+    def label(self, row: int) -> Label:
+        """Return the label of one reading; rows may count from the end."""
+        return self.heads[self.head_of[row]].label
+
+    def last_stages(self) -> dict[int, str]:
+        """Return, by fold in the order in which they began, the last stage that it reached."""
+        found = {label.fold: "" for label in self.labels() if label.fold is not None}
+        for row in self._last_rows(range(len(self))):
+            label = self.label(row)
+            if label.fold is not None:
+                found[label.fold] = label.stage
+        return found
+
     def series(self, resource: str) -> dict[str, dict[int, float]]:
         """Return, by stage, the last value of ``resource`` in each fold."""
         column = self.columns.get(resource)
         if column is None:
             return {}
-        rows: Iterable[int] = range(len(column))
+        rows: Sequence[int] = range(len(column))
         if ABSENT in column:
             rows = [row for row in rows if column[row] != ABSENT]
-            last_rows = {self.head_of[row]: row for row in rows}
-        else:
-            last_rows = dict(zip(self.head_of, rows, strict=True))
         found: dict[str, dict[int, float]] = {}
-        for row in sorted(last_rows.values()):
-            label = self.heads[self.head_of[row]].label
+        for row in self._last_rows(rows):
+            label = self.label(row)
             if label.fold is not None:
                 found.setdefault(label.stage, {})[label.fold] = column[row]
         return found
+
+    def _last_rows(self, rows: Sequence[int]) -> list[int]:
+        """Return the last one of ``rows`` of each head, ascending."""
+        heads = self.head_of if len(rows) == len(self) else [self.head_of[row] for row in rows]
+        return sorted(dict(zip(heads, rows, strict=True)).values())

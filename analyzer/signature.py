@@ -6,11 +6,12 @@ Owns the types. The tables are beside it: `task_signatures`, `memory_signatures`
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import re
     from collections.abc import Mapping
 
 CAUSES = (
@@ -42,6 +43,25 @@ KILLED = (*MEMORY, "not_a_limit")
 """What sends SIGKILL: an OOM killer, or an eviction, a scheduler or a person, which no limit is."""
 
 
+@cache
+def _compiled(text: str, flags: int) -> re.Pattern[str]:
+    return re.compile(text, flags)
+
+
+class Expression:
+    """A regular expression; compiled where it is first asked, as most logs ask few of them."""
+
+    __slots__ = ("flags", "text")
+
+    def __init__(self, text: str, *, ignore_case: bool = False) -> None:
+        self.text = text
+        self.flags = re.IGNORECASE if ignore_case else re.NOFLAG
+
+    def search(self, text: str) -> re.Match[str] | None:
+        """Return the first match in ``text``."""
+        return _compiled(self.text, self.flags).search(text)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signature:
     """One text that a crash leaves in a log."""
@@ -49,7 +69,7 @@ class Signature:
     name: str
     literal: str
     """Stands in every such line as it is, so that a log can be searched fast; several share one."""
-    pattern: re.Pattern[str]
+    pattern: Expression
     """With the named groups thread, errno and others that tell causes apart, where the text says them."""
     errno: int | None = None
     signal: str | None = None
@@ -61,10 +81,10 @@ class Signature:
     """Whether the line proves its one cause: it comes from the kernel, at the refusal itself."""
     is_secondary: bool = False
     """Whether it follows from an earlier failure, of this process or another, wherever there is one."""
-    look_alikes: tuple[re.Pattern[str], ...] = ()
+    look_alikes: tuple[Expression, ...] = ()
     """A line that holds one of these is no crash: a notice, or an error that was handled."""
     is_frame: bool = False
-    """Not a sign of anything by itself: where in the code the error below it arose."""
+    """No sign of an end by itself: where in the code the error below it arose, or what still worked."""
     causes_in_frame: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """The causes by the name of the frame, where one stands above the line."""
     needs_frame: bool = False

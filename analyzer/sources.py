@@ -12,7 +12,8 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from analyzer.log_table import Source, Table, read_journal, table_of
+from analyzer.journal_table import read_journal
+from analyzer.log_table import Source, Table, table_of
 from analyzer.stretches import STANDARD_INPUT, Unread, processors, read_stretches, stretches
 from telemetry.errors import InputError
 from telemetry.journal import FILE_NAME, SkippedLine

@@ -6,9 +6,7 @@ matches counts, so the special ones stand before the general ones.
 
 from __future__ import annotations
 
-import re
-
-from analyzer.signature import ENOMEM, TASK_OR_MEMORY, TASKS, Signature
+from analyzer.signature import ENOMEM, TASK_OR_MEMORY, TASKS, Expression, Signature
 
 TASK_SIGNATURES: tuple[Signature, ...] = (
     # F tensorflow/tsl/platform/default/env.cc:74] Check failed: ret == 0 (11 vs. 0)Thread tf_ creation via pthread_create() failed.
@@ -16,7 +14,7 @@ TASK_SIGNATURES: tuple[Signature, ...] = (
     Signature(
         name="tensorflow_pthread_create",
         literal="pthread_create",
-        pattern=re.compile(
+        pattern=Expression(
             r"(?:Check failed: ret == 0 \((?P<errno>\d+) vs\. 0\) ?)?"
             r"Thread (?:(?P<thread>\S+) )?creation via pthread_create\(\) failed"
         ),
@@ -28,7 +26,7 @@ TASK_SIGNATURES: tuple[Signature, ...] = (
     Signature(
         name="glog_pthread_create",
         literal="pthread_create",
-        pattern=re.compile(
+        pattern=Expression(
             r"Check failed: res == 0 \((?P<errno>\d+) vs\. 0\) pthread_create failed"
         ),
         errno=11,
@@ -40,7 +38,7 @@ TASK_SIGNATURES: tuple[Signature, ...] = (
     Signature(
         name="openblas_not_permitted",
         literal="pthread_create",
-        pattern=re.compile(r"blas_thread_init: pthread_create.*: Operation not permitted"),
+        pattern=Expression(r"blas_thread_init: pthread_create.*: Operation not permitted"),
         errno=1,
         causes=("not_a_limit",),
         speaks_for=("not_a_limit",),
@@ -50,7 +48,7 @@ TASK_SIGNATURES: tuple[Signature, ...] = (
     Signature(
         name="openblas_pthread_create",
         literal="pthread_create",
-        pattern=re.compile(
+        pattern=Expression(
             r"blas_thread_init: pthread_create"
             r"(?: failed for thread (?P<thread>\d+) of (?P<threads_wanted>\d+))?: "
         ),
@@ -62,14 +60,14 @@ TASK_SIGNATURES: tuple[Signature, ...] = (
     Signature(
         name="openblas_nproc",
         literal="RLIMIT_NPROC",
-        pattern=re.compile(r"RLIMIT_NPROC (?P<soft>-?\d+) current, (?P<hard>-?\d+) max"),
+        pattern=Expression(r"RLIMIT_NPROC (?P<soft>-?\d+) current, (?P<hard>-?\d+) max"),
         causes=TASK_OR_MEMORY,
         is_secondary=True,
     ),
     Signature(
         name="libgomp_thread_creation",
         literal="libgomp: Thread creation failed",
-        pattern=re.compile(r"libgomp: Thread creation failed: "),
+        pattern=Expression(r"libgomp: Thread creation failed: "),
         errno=11,
         causes=TASK_OR_MEMORY,
     ),
@@ -78,7 +76,7 @@ TASK_SIGNATURES: tuple[Signature, ...] = (
     Signature(
         name="openmp_error_34",
         literal="OMP: ",
-        pattern=re.compile(r"OMP: Error #34: "),
+        pattern=Expression(r"OMP: Error #34: "),
         errno=11,
         signal="SIGABRT",
         causes=TASK_OR_MEMORY,
@@ -86,7 +84,7 @@ TASK_SIGNATURES: tuple[Signature, ...] = (
     Signature(
         name="openmp_system_error",
         literal="OMP: ",
-        pattern=re.compile(r"OMP: System error #(?P<errno>11|12): "),
+        pattern=Expression(r"OMP: System error #(?P<errno>11|12): "),
         signal="SIGABRT",
         causes=TASK_OR_MEMORY,
         is_secondary=True,
@@ -95,14 +93,14 @@ TASK_SIGNATURES: tuple[Signature, ...] = (
     Signature(
         name="pthread_create_return_code",
         literal="pthread_create",
-        pattern=re.compile(r"return code from pthread_create\(\) is (?P<errno>[1-9]\d*)"),
+        pattern=Expression(r"return code from pthread_create\(\) is (?P<errno>[1-9]\d*)"),
         causes=TASK_OR_MEMORY,
     ),
     # E1203 thd.cc:157] pthread_create failed: Resource temporarily unavailable
     Signature(
         name="grpc_pthread_create",
         literal="pthread_create",
-        pattern=re.compile(r"thd\.cc:\d+\].*pthread_create failed: "),
+        pattern=Expression(r"thd\.cc:\d+\].*pthread_create failed: "),
         errno=11,
         signal="SIGABRT",
         causes=TASK_OR_MEMORY,
@@ -111,7 +109,7 @@ TASK_SIGNATURES: tuple[Signature, ...] = (
     Signature(
         name="cgo_pthread_create",
         literal="pthread_create",
-        pattern=re.compile(r"runtime/cgo: pthread_create failed"),
+        pattern=Expression(r"runtime/cgo: pthread_create failed"),
         errno=11,
         signal="SIGABRT",
         causes=TASK_OR_MEMORY,
@@ -120,7 +118,7 @@ TASK_SIGNATURES: tuple[Signature, ...] = (
     Signature(
         name="jvm_pthread_create",
         literal="pthread_create",
-        pattern=re.compile(
+        pattern=Expression(
             r'Failed to start thread "(?P<thread>[^"]*)".*pthread_create failed \(EAGAIN\)'
         ),
         errno=11,
@@ -130,14 +128,14 @@ TASK_SIGNATURES: tuple[Signature, ...] = (
     Signature(
         name="pthread_create_failed",
         literal="pthread_create",
-        pattern=re.compile(r"pthread_create\(\) failed \((?P<errno>\d+): "),
+        pattern=Expression(r"pthread_create\(\) failed \((?P<errno>\d+): "),
         causes=TASK_OR_MEMORY,
     ),
     # java.lang.OutOfMemoryError: unable to create native thread: possibly out of memory or process/resource limits reached
     Signature(
         name="jvm_native_thread",
         literal="OutOfMemoryError: unable to create",
-        pattern=re.compile(r"OutOfMemoryError: unable to create (?:new )?native thread"),
+        pattern=Expression(r"OutOfMemoryError: unable to create (?:new )?native thread"),
         errno=11,
         causes=TASK_OR_MEMORY,
     ),
@@ -146,7 +144,7 @@ TASK_SIGNATURES: tuple[Signature, ...] = (
     Signature(
         name="jvm_guard_pages",
         literal="stack guard pages failed",
-        pattern=re.compile(r"Attempt to (?:protect|allocate) stack guard pages failed"),
+        pattern=Expression(r"Attempt to (?:protect|allocate) stack guard pages failed"),
         errno=12,
         causes=ENOMEM,
         speaks_for=("max_map_count",),
@@ -155,14 +153,14 @@ TASK_SIGNATURES: tuple[Signature, ...] = (
     Signature(
         name="python_new_thread",
         literal="can't start new thread",
-        pattern=re.compile(r"(?:RuntimeError|\berror): can't start new thread"),
+        pattern=Expression(r"(?:RuntimeError|\berror): can't start new thread"),
         causes=TASK_OR_MEMORY,
     ),
     #   what():  thread: Resource temporarily unavailable [system:11]
     Signature(
         name="ray_thread",
         literal="system:11",
-        pattern=re.compile(r"thread: .*\[system:11\]"),
+        pattern=Expression(r"thread: .*\[system:11\]"),
         errno=11,
         signal="SIGABRT",
         causes=TASK_OR_MEMORY,
@@ -170,7 +168,7 @@ TASK_SIGNATURES: tuple[Signature, ...] = (
     Signature(
         name="ray_open_files",
         literal="system:24",
-        pattern=re.compile(r"\[?system:24\b"),
+        pattern=Expression(r"\[?system:24\b"),
         errno=24,
         causes=("open_files",),
         speaks_for=("open_files",),
@@ -179,7 +177,7 @@ TASK_SIGNATURES: tuple[Signature, ...] = (
     Signature(
         name="cpp_resource_unavailable",
         literal="what():  ",
-        pattern=re.compile(r"what\(\):  Resource temporarily unavailable"),
+        pattern=Expression(r"what\(\):  Resource temporarily unavailable"),
         errno=11,
         signal="SIGABRT",
         causes=TASK_OR_MEMORY,
@@ -188,14 +186,14 @@ TASK_SIGNATURES: tuple[Signature, ...] = (
     Signature(
         name="cpp_system_error",
         literal="terminate called",
-        pattern=re.compile(r"terminate called after throwing an instance of 'std::system_error'"),
+        pattern=Expression(r"terminate called after throwing an instance of 'std::system_error'"),
         signal="SIGABRT",
         causes=(*TASK_OR_MEMORY, "open_files", "not_a_limit"),
     ),
     Signature(
         name="cpp_terminate_recursively",
         literal="terminate called",
-        pattern=re.compile(r"terminate called recursively"),
+        pattern=Expression(r"terminate called recursively"),
         signal="SIGABRT",
         causes=(*TASK_OR_MEMORY, "not_a_limit"),
         is_secondary=True,
@@ -203,7 +201,7 @@ TASK_SIGNATURES: tuple[Signature, ...] = (
     Signature(
         name="ray_raylet",
         literal="Unable to register worker with raylet",
-        pattern=re.compile(r"Unable to register worker with raylet"),
+        pattern=Expression(r"Unable to register worker with raylet"),
         causes=(*TASKS, "not_a_limit"),
         is_secondary=True,
     ),
@@ -211,14 +209,14 @@ TASK_SIGNATURES: tuple[Signature, ...] = (
     Signature(
         name="rust_thread_pool",
         literal="ThreadPoolBuildError",
-        pattern=re.compile(r"ThreadPoolBuildError.*code: (?P<errno>\d+)"),
+        pattern=Expression(r"ThreadPoolBuildError.*code: (?P<errno>\d+)"),
         causes=TASK_OR_MEMORY,
     ),
     # failed to spawn thread: Os { code: 11, kind: WouldBlock, message: "Resource temporarily unavailable" }
     Signature(
         name="rust_spawn",
         literal="failed to spawn thread",
-        pattern=re.compile(r"failed to spawn thread: (?:.*code: (?P<errno>\d+)|WouldBlock)"),
+        pattern=Expression(r"failed to spawn thread: (?:.*code: (?P<errno>\d+)|WouldBlock)"),
         errno=11,
         causes=TASK_OR_MEMORY,
     ),
@@ -226,7 +224,7 @@ TASK_SIGNATURES: tuple[Signature, ...] = (
     Signature(
         name="go_os_thread",
         literal="failed to create new OS thread",
-        pattern=re.compile(
+        pattern=Expression(
             r"failed to create new OS thread \(have (?P<threads>\d+) already[;,] errno=(?P<errno>\d+)\)"
         ),
         causes=TASK_OR_MEMORY,
@@ -234,7 +232,7 @@ TASK_SIGNATURES: tuple[Signature, ...] = (
     Signature(
         name="go_newosproc",
         literal="newosproc",
-        pattern=re.compile(r"fatal error: (?:runtime\.)?newosproc"),
+        pattern=Expression(r"fatal error: (?:runtime\.)?newosproc"),
         causes=TASK_OR_MEMORY,
         is_secondary=True,
     ),
@@ -242,7 +240,7 @@ TASK_SIGNATURES: tuple[Signature, ...] = (
     Signature(
         name="kernel_fork_rejected",
         literal="fork",
-        pattern=re.compile(r"cgroup: fork rejected by pids controller in (?P<cgroup>\S+)"),
+        pattern=Expression(r"cgroup: fork rejected by pids controller in (?P<cgroup>\S+)"),
         errno=11,
         causes=("pids_cgroup",),
         names_its_cause=True,
@@ -251,7 +249,7 @@ TASK_SIGNATURES: tuple[Signature, ...] = (
     Signature(
         name="shell_fork",
         literal="fork",
-        pattern=re.compile(r"\bfork: (?:retry: |Resource temporarily unavailable)"),
+        pattern=Expression(r"\bfork: (?:retry: |Resource temporarily unavailable)"),
         errno=11,
         causes=TASKS,
     ),
@@ -259,7 +257,7 @@ TASK_SIGNATURES: tuple[Signature, ...] = (
     Signature(
         name="nginx_fork",
         literal="fork",
-        pattern=re.compile(r"\bfork\(\) failed while spawning"),
+        pattern=Expression(r"\bfork\(\) failed while spawning"),
         errno=11,
         causes=TASKS,
     ),
@@ -269,24 +267,37 @@ TASK_SIGNATURES: tuple[Signature, ...] = (
         Signature(
             name="fork_frame",
             literal=literal,
-            pattern=re.compile(
+            pattern=Expression(
                 r"\bos\.fork\(\)|\b_?fork_exec\(|popen_fork\.py|\bin _execute_child\b"
             ),
             is_frame=True,
         )
         for literal in ("fork", "in _execute_child")
     ),
+    # [INFO/Process-2] child process calling self.run()   multiprocessing/process.py, with its log on
+    # [2026-01-14 03:12:44 +0000] [7] [INFO] Booting worker with pid: 9   gunicorn
+    # INFO:     Started child process [9]   uvicorn
+    *(
+        Signature(
+            name="process_started", literal=literal, pattern=Expression(pattern), is_frame=True
+        )
+        for literal, pattern in (
+            ("child process calling self.run()", r"child process calling self\.run\(\)"),
+            ("Booting worker with pid", r"Booting worker with pid: \d+"),
+            ("Started child process [", r"Started child process \[\d+\]"),
+        )
+    ),
     Signature(
         name="traceback",
         literal="Traceback (most recent call last)",
-        pattern=re.compile(r"Traceback \(most recent call last\)"),
+        pattern=Expression(r"Traceback \(most recent call last\)"),
         is_frame=True,
     ),
     # BlockingIOError: [Errno 11] Resource temporarily unavailable; also of a pipe, a lock, sendfile()
     Signature(
         name="python_errno_11",
         literal="[Errno ",
-        pattern=re.compile(r"(?:BlockingIOError|OSError|IOError): \[Errno 11\]"),
+        pattern=Expression(r"(?:BlockingIOError|OSError|IOError): \[Errno 11\]"),
         errno=11,
         causes=(*TASKS, "not_a_limit"),
         causes_in_frame={"fork_frame": TASKS},
@@ -296,7 +307,7 @@ TASK_SIGNATURES: tuple[Signature, ...] = (
     Signature(
         name="libgit2_thread",
         literal="unable to create thread",
-        pattern=re.compile(r"unable to create thread"),
+        pattern=Expression(r"unable to create thread"),
         errno=11,
         causes=TASK_OR_MEMORY,
     ),
@@ -304,7 +315,7 @@ TASK_SIGNATURES: tuple[Signature, ...] = (
     Signature(
         name="glibc_mutex",
         literal="Fatal glibc error: pthread_mutex_lock.c",
-        pattern=re.compile(r"Fatal glibc error: pthread_mutex_lock\.c"),
+        pattern=Expression(r"Fatal glibc error: pthread_mutex_lock\.c"),
         signal="SIGABRT",
         causes=(*TASK_OR_MEMORY, "not_a_limit"),
         is_secondary=True,
@@ -313,21 +324,21 @@ TASK_SIGNATURES: tuple[Signature, ...] = (
     Signature(
         name="clone_no_pid",
         literal="clone(2) failure",
-        pattern=re.compile(r"clone\(2\) failure; (?P<errno>28)\b"),
+        pattern=Expression(r"clone\(2\) failure; (?P<errno>28)\b"),
         causes=("pid_max",),
         speaks_for=("pid_max",),
     ),
     Signature(
         name="clone_failure",
         literal="clone(2) failure",
-        pattern=re.compile(r"clone\(2\) failure; (?P<errno>\d+)"),
+        pattern=Expression(r"clone\(2\) failure; (?P<errno>\d+)"),
         causes=TASKS,
     ),
     # libgcc_s.so.1 must be installed for pthread_exit to work: dlopen() had no descriptor or map left
     Signature(
         name="libgcc_s",
         literal="libgcc_s.so.1 must be installed",
-        pattern=re.compile(
+        pattern=Expression(
             r"libgcc_s\.so\.1 must be installed for pthread_(?:exit|cancel) to work"
         ),
         signal="SIGABRT",
@@ -338,16 +349,16 @@ TASK_SIGNATURES: tuple[Signature, ...] = (
     Signature(
         name="too_many_open_files",
         literal="Too many open files",
-        pattern=re.compile(r"Too many open files"),
+        pattern=Expression(r"Too many open files"),
         errno=24,
         causes=("open_files",),
         speaks_for=("open_files",),
-        look_alikes=(re.compile(r"\[Errno 23\]|in system"),),
+        look_alikes=(Expression(r"\[Errno 23\]|in system"),),
     ),
     Signature(
         name="python_errno_24",
         literal="[Errno ",
-        pattern=re.compile(r"\[Errno 24\]"),
+        pattern=Expression(r"\[Errno 24\]"),
         errno=24,
         causes=("open_files",),
         speaks_for=("open_files",),
@@ -356,7 +367,7 @@ TASK_SIGNATURES: tuple[Signature, ...] = (
     Signature(
         name="torch_ancdata",
         literal="items of ancdata",
-        pattern=re.compile(r"received 0 items of ancdata"),
+        pattern=Expression(r"received 0 items of ancdata"),
         errno=24,
         causes=("open_files",),
         speaks_for=("open_files",),
@@ -364,7 +375,7 @@ TASK_SIGNATURES: tuple[Signature, ...] = (
     Signature(
         name="tensorflow_events_file",
         literal="Could not open events file",
-        pattern=re.compile(
+        pattern=Expression(
             r"Could not open events file.*(?:Resource exhausted|RESOURCE_EXHAUSTED)?"
         ),
         causes=("open_files", "not_a_limit"),

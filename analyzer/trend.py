@@ -9,8 +9,9 @@ laps counts once, with the median over the stages that both reached: stages of o
 so they are one witness, not many, and a lap that was cut short is compared where it got to. The
 interval is Kendall's by ranks (Gilbert 1987, section 16.4.2) at 95 %.
 
-A long series is first cut into at most 60 blocks of laps, each stage's median for each: time and
-memory are bounded by the number of values, and a single spike is gone.
+A long series is first cut into at most 60 blocks of laps, each stage's median for each, and of many
+stages 100 are taken: there are some thousands of pairs at most, time and memory are linear in the number
+of values, and a single spike is gone.
 """
 
 from __future__ import annotations
@@ -146,20 +147,30 @@ class Trend:
 
 
 def _blocks(stages: Sequence[Mapping[float, float]]) -> list[Mapping[float, float]]:
-    """Cut many laps into blocks of one width; a block stands at the middle of its laps."""
+    """Cut many laps into blocks of one width; a block stands at the middle of its laps.
+
+    Where no stage reaches from one block into another, each stage is cut into two of its own.
+    """
     laps = sorted({lap for values in stages for lap in values})
     if len(laps) <= MOST_LAPS:
         return list(stages)
-    width = math.ceil(len(laps) / MOST_LAPS)
-    block_of = {lap: number // width for number, lap in enumerate(laps)}
-    middle = [median(laps[at : at + width]) for at in range(0, len(laps), width)]
-    blocked: list[Mapping[float, float]] = []
-    for values in stages:
-        blocks: dict[float, list[float]] = {}
-        for lap, value in values.items():
-            blocks.setdefault(middle[block_of[lap]], []).append(value)
-        blocked.append({lap: median(found) for lap, found in blocks.items()})
-    return blocked
+    blocked = [_blocked(values, laps, math.ceil(len(laps) / MOST_LAPS)) for values in stages]
+    spanning = [values for values in blocked if len(values) > 1]
+    return spanning or [
+        _blocked(values, sorted(values), math.ceil(len(values) / 2)) for values in stages
+    ]
+
+
+def _blocked(
+    values: Mapping[float, float], laps: Sequence[float], width: int
+) -> Mapping[float, float]:
+    """Return the median of ``values`` in each block of so many of the ascending ``laps``."""
+    blocks = (laps[at : at + width] for at in range(0, len(laps), width))
+    return {
+        median(block): median(found)
+        for block in blocks
+        if (found := [values[lap] for lap in block if lap in values])
+    }
 
 
 def _misfit(points: Mapping[float, float]) -> float:

@@ -6,23 +6,17 @@ what a broken archive is worth: all that could be unpacked, and one sentence on 
 
 from __future__ import annotations
 
-import bz2
-import gzip
 import io
-import lzma
 import sys
-import zlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Buffer, Callable  # type: ignore[attr-defined,unused-ignore]
+    from collections.abc import Buffer  # type: ignore[attr-defined,unused-ignore]
     from typing import BinaryIO
 
-if sys.version_info >= (3, 14):  # pragma: no cover - one of the two
-    from compression import zstd
-else:
-    from backports import zstd
+ZSTD = "compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,17 +25,21 @@ class Packing:
 
     name: str
     magic: bytes
-    open: Callable[..., Any]
+    module: str
+    """Loaded where a log is packed so: four of them take longer than Python itself."""
+    opener: str
+    error: str | None = None
+    """The module's own, beside EOFError, OSError and zlib.error."""
 
 
 PACKINGS = (
-    Packing("gzip", b"\x1f\x8b", gzip.open),
-    Packing("bzip2", b"BZh", bz2.BZ2File),
-    Packing("xz", b"\xfd7zXZ\x00", lzma.LZMAFile),
-    Packing("zstd", b"\x28\xb5\x2f\xfd", zstd.ZstdFile),
+    Packing("gzip", b"\x1f\x8b", "gzip", "open"),
+    Packing("bzip2", b"BZh", "bz2", "BZ2File"),
+    Packing("xz", b"\xfd7zXZ\x00", "lzma", "LZMAFile", "LZMAError"),
+    Packing("zstd", b"\x28\xb5\x2f\xfd", ZSTD, "ZstdFile", "ZstdError"),
     # A file may also begin with a skippable frame: RFC 8878, section 3.1.2.
     *(
-        Packing("zstd", bytes([0x50 + number]) + b"\x2a\x4d\x18", zstd.ZstdFile)
+        Packing("zstd", bytes([0x50 + number]) + b"\x2a\x4d\x18", ZSTD, "ZstdFile", "ZstdError")
         for number in range(16)
     ),
 )
@@ -53,7 +51,10 @@ class Unpacked(io.RawIOBase):
 
     def __init__(self, stream: BinaryIO, packing: Packing) -> None:
         self.broken: str | None = None
-        self._inner = packing.open(stream)
+        module = import_module(packing.module)
+        self._inner = getattr(module, packing.opener)(stream)
+        own = () if packing.error is None else (getattr(module, packing.error),)
+        self._errors = (EOFError, import_module("zlib").error, *own)
         self._name = packing.name
 
     def readable(self) -> bool:
@@ -70,7 +71,7 @@ class Unpacked(io.RawIOBase):
             if error.errno is not None:  # the disk's own, not the unpacker's
                 raise
             return self._break(error)
-        except (EOFError, zlib.error, lzma.LZMAError, zstd.ZstdError) as error:
+        except self._errors as error:
             return self._break(error)
         view[: len(content)] = content
         return len(content)

@@ -10,16 +10,8 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
 if TYPE_CHECKING:
-    from rich.console import RenderableType
-
-
-class _Output(Console):
-    def on_broken_pipe(self) -> None:
-        """Go on silently, where rich would end the program."""
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    from rich.console import Console, RenderableType
 
 
 def put(content: RenderableType) -> None:
@@ -29,7 +21,25 @@ def put(content: RenderableType) -> None:
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
-    _Output(highlight=False).print(content, soft_wrap=isinstance(content, str), markup=False)
+    try:
+        if isinstance(content, str):
+            print(content, flush=True)
+        else:
+            _console().print(content, markup=False)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _console() -> Console:
+    """Return what lays tables out; loading it costs more than most answers."""
+    from rich.console import Console  # noqa: PLC0415 - see above
+
+    class Output(Console):
+        def on_broken_pipe(self) -> None:
+            """Go on silently, where rich would end the program."""
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+    return Output(highlight=False)
 
 
 def encoding() -> str:
@@ -39,4 +49,4 @@ def encoding() -> str:
 
 def columns() -> int:
     """How wide standard output is."""
-    return _Output().width
+    return _console().width

@@ -162,7 +162,8 @@ def test_the_disk_is_full(small_disk: Path) -> None:
     assert outcome.code == 0, outcome
     assert "ALIVE" in outcome.out
     assert outcome.err.count("journal failed") == 1
-    assert readings(small_disk)[-1].label == "room again"
+    labels = [reading.label for reading in readings(small_disk)]
+    assert "room again" in labels[-3:]  # the timer may have read since
 
 
 def test_the_journal_is_deleted_under_it(tmp_path: Path) -> None:

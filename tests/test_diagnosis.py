@@ -99,7 +99,7 @@ def test_the_rebuilt_incident_is_told_honestly() -> None:
         in notes
     )
     assert "at 'Fold 3/3 after Stage 1 fit', a stage before 'after Stage 2 fit'" in notes
-    assert "memory maps rise by 730 a fold; resident memory rise by 550 MB a fold" in notes
+    assert "memory maps rise by 730 a fold; resident memory rises by 550 MB a fold" in notes
     steps = [step.command for step in found.remedies]
     assert "foldwatch train --isolation process" in steps
     assert any("between the labels" in step.text for step in found.remedies)
@@ -208,6 +208,37 @@ def test_fork_refused_as_well_means_tasks(tmp_path: Path) -> None:
     for cause in ("max_map_count", "address_space", "cgroup_memory", "host_memory"):
         assert standing(found, cause) == "ruled out"
     assert standing(found, "pids_cgroup") == "possible"
+
+
+STARTED = (
+    "[INFO/Process-2] child process calling self.run()\n",
+    "[2026-01-14 03:12:44 +0000] [7] [INFO] Booting worker with pid: 9\n",
+    "INFO:     Started child process [9]\n",
+)
+
+
+def test_a_process_that_starts_beside_no_refused_thread_says_nothing(tmp_path: Path) -> None:
+    """Before the refusal, or without one, or where another fork was refused."""
+    refused = "-bash: fork: retry: No child processes\n"
+    for text in (STARTED[0] + THREAD, THREAD + STARTED[0] + refused):
+        (found,) = logs(tmp_path, START + text).findings
+        assert standing(found, "pids_cgroup") == "possible"
+        assert standing(found, "max_map_count") in {"possible", "ruled out"}
+        assert not any("fork works" in note for note in found.notes)
+    assert logs(tmp_path, START + "".join(STARTED)).verdict == "ok"
+
+
+@pytest.mark.parametrize("started", STARTED)
+def test_a_thread_that_fails_where_fork_works_means_memory_or_maps(
+    started: str, tmp_path: Path
+) -> None:
+    """What counts tasks would refuse both."""
+    (found,) = logs(tmp_path, START + THREAD + started).findings
+    for cause in ("max_map_count", "address_space", "cgroup_memory", "host_memory"):
+        assert standing(found, cause) == "likely"
+    for cause in ("pids_cgroup", "nproc", "threads_max", "pid_max"):
+        assert standing(found, cause) == "possible"
+    assert any("fork works" in note for note in found.notes)
 
 
 def test_memory_that_cannot_be_given_back_speaks_for_the_map_count(tmp_path: Path) -> None:

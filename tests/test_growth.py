@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import time
-from typing import TYPE_CHECKING, Any
+import tracemalloc
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from hypothesis import given
@@ -59,14 +59,29 @@ def test_wrong_verdicts_are_rare(name: str) -> None:
         assert kind.rate(seeds, limit=limit) <= MAY_BE.get(name, SELDOM) + 0.02
 
 
-def test_a_long_series_costs_little() -> None:
-    """5,000 epochs of 200 fits, in under two seconds: blocks bound the pairs."""
-    values = {epoch: 100.0 + 5 * epoch for epoch in range(1, 5001)}
-    began = time.process_time()
-    growth = judge({f"fit {n}": values for n in range(200)}, floor=0.5, axis=EPOCHS)
-    assert time.process_time() - began < 2
+def test_a_long_series_is_judged_in_bounded_memory() -> None:
+    """10,000 folds at 200 stages: no more pairs than of 60 laps, and memory for a copy of the series."""
+    values = {fold: 100.0 + 5 * fold for fold in range(1, 10_001)}
+    stages = {f"stage {n}": values for n in range(200)}
+    assert len(Trend({name: cast("Any", values) for name in stages})._pairs) <= 60 * 59 / 2
+    tracemalloc.start()
+    growth = judge(stages, floor=0.5, axis=EPOCHS)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 200 * 10_000 * 64
     assert growth.per_fold == pytest.approx(5)
     assert (growth.verdict, growth.unit) == ("growing", "epoch")
+
+
+@pytest.mark.parametrize("laps_of_a_stage", [3, 4, 5])
+def test_many_stages_of_a_few_folds_each_are_judged(laps_of_a_stage: int) -> None:
+    """No stage reaches from one block of folds into another, and each rises by 5 a fold."""
+    stages = {
+        f"stage {n}": {n * laps_of_a_stage + lap: 100.0 + 5 * lap for lap in range(laps_of_a_stage)}
+        for n in range(60)
+    }
+    growth = judge(stages, floor=0.5)
+    assert growth.per_fold == pytest.approx(5)
 
 
 def test_a_leak_that_was_mended_half_way_is_judged_by_its_later_half() -> None:
@@ -162,6 +177,18 @@ def test_any_series_has_a_verdict(one: list[float], two: list[float], limit: int
         assert growth.per_fold_low is not None
         assert growth.per_fold_high is not None
         assert growth.per_fold_low <= growth.per_fold_high
+
+
+@given(
+    st.dictionaries(
+        st.integers(0, 500).map(str),
+        st.dictionaries(st.integers(0, 400), st.floats(0, 1e6), max_size=9),
+        max_size=80,
+    )
+)
+def test_stages_that_few_folds_reached_have_a_verdict(stages: dict[str, dict[int, float]]) -> None:
+    """No exception, whatever stages are missing in which folds."""
+    assert judge(stages, floor=0.5).reason
 
 
 def test_the_slope_is_sen_s() -> None:

@@ -33,8 +33,14 @@ import ctypes, mmap, os, resource, subprocess, sys, threading, time, traceback
 import telemetry
 telemetry.checkpoint("Fold 1/1 START")
 """
-SEEN = "time.sleep(1.6)\n"
-"""Long enough for the runner to have looked once."""
+SEEN = """
+journal = os.path.join(os.environ["FOLDWATCH_RUN_DIR"], "fold-1", "journal.jsonl")
+def looks():
+    with open(journal) as file: return file.read().count('"kind":"sample"')
+until = looks() + 2
+while looks() < until: time.sleep(0.1)
+"""
+"""The runner has looked once since, whole: the look before the second was."""
 
 
 def die(tmp_path: Path, code: str, *, join: str = "") -> tuple[Finding, Finding]:
