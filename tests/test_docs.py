@@ -37,10 +37,15 @@ PAGES = [
     "README.md",
     *sorted(os.path.relpath(path, ROOT) for path in glob.glob(f"{DOCS}/**/*.md", recursive=True)),
 ]
-BY_SPHINX = re.compile(r"\{[\w-]+\}")
+BY_SPHINX = re.compile(r"\{[\w-]+\}.*")
 """Directives, which the build runs."""
 PORTS = ("9464", "9090", "9093", "3000")
 """Ports that the pages name; a test takes free ones instead."""
+IN_A_TEST = {
+    "python train.py 20": "python train.py 2",  # what a reader watches for three minutes
+    "foldwatch serve runs": "foldwatch serve runs --port 0",  # the default port may be taken
+}
+"""What is run instead of what a page says."""
 TOOLS = {"promtool": "prometheus", "prometheus": "prometheus", "lnav": "lnav", "curl": "curl"}
 """Debian's package by the command that a page runs beside foldwatch's."""
 GIVEN = {
