@@ -15,7 +15,7 @@ import typer.main
 from sphinx.util.docutils import SphinxDirective
 
 import foldwatch
-from analyzer.cli import FOUND
+from analyzer.command import FOUND
 from telemetry.errors import FoldwatchError
 from telemetry.exporter import BASE_LABELS, METRICS
 
