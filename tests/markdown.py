@@ -13,7 +13,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -123,22 +122,20 @@ class Shell:
         raise AssertionError(f"{command}\nended the shell, or took too long:\n{''.join(printed)}")
 
     def close(self) -> None:
-        """End the shell and what it left running in the background."""
-        self._signal(signal.SIGTERM)
-        self._process.wait()
-        deadline = time.monotonic() + 10
-        while self._signal(0) and time.monotonic() < deadline:
-            time.sleep(0.05)
-        self._signal(signal.SIGKILL)
-        for pipe in (self._process.stdin, self._process.stdout):
-            with contextlib.suppress(OSError):
-                assert pipe is not None
-                pipe.close()
-
-    def _signal(self, number: int) -> bool:
-        """Send to all of the shell's group; whether there was any."""
+        """End what the page left running in the background, then the shell."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        with contextlib.suppress(BrokenPipeError):  # a shell that took too long is gone
+            self._process.stdin.write(b"kill $(jobs -p) 2>/dev/null; wait; exit\n")
+            self._process.stdin.close()
         try:
+            self._process.wait(timeout=15)
+        finally:
+            self._signal(signal.SIGKILL)
+            self._process.wait()
+            self._process.stdout.close()
+
+    def _signal(self, number: int) -> None:
+        """Send to all of the shell's group that is left."""
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, number)
-        except ProcessLookupError:
-            return False
-        return True
