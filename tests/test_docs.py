@@ -42,7 +42,7 @@ BY_SPHINX = re.compile(r"\{[\w-]+\}.*")
 PORTS = ("9464", "9090", "9093", "3000")
 """Ports that the pages name; a test takes free ones instead."""
 IN_A_TEST = {
-    "python train.py 20": "python train.py 3",  # what a reader watches for three minutes
+    "python train.py 20": "python train.py 3",  # what a reader watches for minutes
     "foldwatch serve runs": "foldwatch serve runs --port 0",  # the default port may be taken
 }
 """What is run instead of what a page says."""
