@@ -70,18 +70,43 @@ def text_of(page: str) -> str:
 @pytest.mark.parametrize("page", PAGES)
 def test_every_block_runs_as_it_stands(page: str, tmp_path: Path) -> None:
     """In one shell and one folder, in the page's order, printing what the page shows."""
-    steps = list(blocks(text_of(page)))
     for name, source in GIVEN.get(page, {}).items():
         shutil.copy(source, tmp_path / name)
+    play(text_of(page), tmp_path)
+
+
+LIES = {
+    "a command that fails": "```console\n$ foldwatch analyze no-such.log\n```",
+    "an output that is not printed": "```console\n$ echo yes\nno\n```",
+    "an exit code that is another": "```console\n$ foldwatch limits --nosuch\n...\n$ echo $?\n3\n```",
+    "code that raises": "```python\nimport telemetry\ntelemetry.no_such\n```",
+    "code that does not compile, also where it is not run": (
+        "<!-- not run: needs a GPU -->\n```python\nfor\n```"
+    ),
+    "a file that does not parse": "```{code-block} yaml\n:caption: a.yaml\n\na: [\n```",
+    "an indented command that fails": "Text.\n\n    foldwatch analyze no-such.log\n",
+    "a console block without a command": "```console\nfoldwatch limits\n```",
+    "a block in a language that nothing checks": "```ruby\nputs 1\n```",
+}
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_a_page_that_lies_is_caught(lie: str, tmp_path: Path) -> None:
+    """Each way in which a page can be wrong fails, and says where."""
+    with pytest.raises(AssertionError, match=r"line [1-4]: "):
+        play(LIES[lie], tmp_path)
+
+
+def play(markdown: str, folder: Path) -> None:
+    """Check every block of a page; raises AssertionError with the line of the first wrong one."""
     ports = {port: str(free_port()) for port in PORTS}
-    home = tmp_path / "home"
-    (home / ".config").mkdir(parents=True)
-    with closing(Shell(str(tmp_path), HOME=str(home))) as shell:
-        for number, block in enumerate(steps):
+    (folder / "home/.config").mkdir(parents=True)
+    with closing(Shell(str(folder), HOME=str(folder / "home"))) as shell:
+        for number, block in enumerate(blocks(markdown)):
             try:
-                check(block, in_a_test(block.text, ports), shell, tmp_path, number)
-            except AssertionError as error:
-                raise AssertionError(f"{page}, line {block.line}: {error}") from error
+                check(block, in_a_test(block.text, ports), shell, folder, number)
+            except Exception as error:
+                raise AssertionError(f"line {block.line}: {error}") from error
 
 
 def in_a_test(text: str, ports: dict[str, str]) -> str:
