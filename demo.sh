@@ -19,7 +19,7 @@ PYTHON
 }
 
 while kill -0 "$training" 2>/dev/null; do
-    url=$(sed -n 's/^metrics at //p' "$run.stderr")
+    url=$(sed -n 's/^metrics at \([^ ,]*\).*/\1/p' "$run.stderr")
     if [ -n "$url" ] && metrics=$(scrape "$url" 2>/dev/null); then
         printf 'GET %s\n%s\n\n' "$url" "$metrics"
     fi

@@ -17,7 +17,11 @@ INTERRUPTED = 130
 COMMANDS = {
     "train": (
         "trainer.cli",
-        "Cross-validate the reference pipeline in TensorFlow, each fold in a fresh process.",
+        "Cross-validate a model, by default the reference pipeline, each fold in a fresh process.",
+    ),
+    "run": (
+        "trainer.cli",
+        "Run any command once for each fold, in a fresh process, watched from outside.",
     ),
     "analyze": (
         "analyzer.cli",
@@ -27,7 +31,15 @@ COMMANDS = {
         "analyzer.cli",
         "Write old logs and journals as OpenMetrics: promtool tsdb create-blocks-from openmetrics.",
     ),
+    "serve": (
+        "analyzer.serve_cli",
+        "Follow every run below DIR; serve Prometheus metrics and a live page.",
+    ),
     "limits": ("telemetry.cli", "Show every ceiling, where it was read, and which one binds."),
+    "grafana": (
+        "telemetry.cli",
+        "Write the Grafana dashboards, Prometheus rules and configurations, and a docker-compose.yml.",
+    ),
 }
 """Module and summary by command; a test holds the summaries against the commands' own."""
 FLAGS = {"--json", "--exit-zero"}

@@ -164,9 +164,18 @@ def _judge_group(processes: list[Process]) -> list[Finding]:
     return [_finding(process, lanes[process.rank], symptom) for process in processes]
 
 
-def _finding(process: Process, lane: _Lane, symptom: str | None) -> Finding:
+def judge_growth(process: Process, of_run: Iterable[Process]) -> dict[str, Growth]:
+    """Judge every resource of ``process``, one of the processes ``of_run``."""
+    return _growth(process, _Lane(of_run))
+
+
+def _growth(process: Process, lane: _Lane) -> dict[str, Growth]:
     judged = lane.growth(process)
-    growth = {name: _with_levels(judged[name], process, name) for name in RESOURCES}
+    return {name: _with_levels(judged[name], process, name) for name in RESOURCES}
+
+
+def _finding(process: Process, lane: _Lane, symptom: str | None) -> Finding:
+    growth = _growth(process, lane)
     epochs = {
         name: _with_levels(found, process, name)
         for name in RESOURCES
@@ -207,7 +216,7 @@ def _quiet_seconds(process: Process) -> float | None:
         return None
 
 
-def _judge_isolated(processes: list[Process], resource: str) -> Growth:
+def _judge_isolated(processes: Sequence[Process], resource: str) -> Growth:
     series: dict[str, dict[int, float]] = defaultdict(dict)
     for process in processes:
         for stage, values in process.series(resource).items():

@@ -7,7 +7,6 @@ way of its own to it where there are few.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import sys
 from typing import TYPE_CHECKING
@@ -80,7 +79,7 @@ def _progress(paths: Sequence[str]) -> Iterator[Callable[[int], None] | None]:
 
 
 def _compared(analysis: Analysis, other: str, patterns: Sequence[UserPattern]) -> Comparison:
-    from analyzer.before_after import compare  # noqa: PLC0415 - see `export_command`
+    from analyzer.before_after import compare  # noqa: PLC0415 - loaded where it is wanted
 
     return compare(analyze([other], patterns=patterns), analysis)
 
@@ -89,29 +88,29 @@ def _write_files(
     analysis: Analysis, comparison: Comparison | None, *, html: str | None, plot: str | None
 ) -> None:
     if plot is not None:
-        from analyzer import figures  # noqa: PLC0415 - see `export_command`
+        from analyzer import figures  # noqa: PLC0415 - loaded where it is wanted
 
         figures.save(figures.plot(analysis), plot)
     if html is not None:
-        from analyzer import html_report  # noqa: PLC0415 - see `export_command`
+        from analyzer import html_report  # noqa: PLC0415 - loaded where it is wanted
 
         html_report.save(html_report.as_html(analysis, comparison), html)
 
 
 def _print_json(analysis: Analysis, comparison: Comparison | None) -> None:
-    from analyzer import json_report  # noqa: PLC0415 - see `export_command`
-    from telemetry.terminal import put  # noqa: PLC0415 - see `export_command`
+    from analyzer import json_report  # noqa: PLC0415 - loaded where it is wanted
+    from telemetry.terminal import put_json  # noqa: PLC0415 - loaded where it is wanted
 
     content = json_report.as_json(analysis)
     if comparison is not None:
         content["compared_with"] = json_report.comparison_json(comparison)
-    put(json.dumps(content, indent=2))
+    put_json(content)
 
 
 def _print_text(analysis: Analysis, comparison: Comparison | None) -> None:
-    from analyzer import report  # noqa: PLC0415 - see `export_command`
-    from analyzer.comparison_report import comparison_text  # noqa: PLC0415 - see `export_command`
-    from telemetry.terminal import columns, encoding, put  # noqa: PLC0415 - see `export_command`
+    from analyzer import report  # noqa: PLC0415 - loaded where it is wanted
+    from analyzer.comparison_report import comparison_text  # noqa: PLC0415 - loaded where it is wanted
+    from telemetry.terminal import columns, encoding, put  # noqa: PLC0415 - loaded where it is wanted
 
     width = columns()
     middle = [] if comparison is None else list(comparison_text(comparison, width=width))

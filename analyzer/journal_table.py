@@ -29,7 +29,12 @@ def read_journal(path: str, *, group: str | None = None) -> Table:
     """Read a journal. Raises InputError where it is empty, or holds not one record."""
     follower = JournalFollower(path)
     records = follower.finish()
-    source = Source(path=path, lines=follower.lines, skipped=follower.skipped)
+    source = Source(
+        path=path,
+        lines=follower.lines,
+        skipped=follower.skipped,
+        more_skipped=follower.more_skipped,
+    )
     if not records:
         raise InputError(f"{path}: no record of a journal in it")
     processes: dict[tuple[int, int | None], Process] = {}

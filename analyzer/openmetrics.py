@@ -143,7 +143,7 @@ def _add_journal(export: Export, path: str, run: str) -> None:
             folds[record.pid] = "" if record.fold is None else str(record.fold)
             labels = (run, host, folds[record.pid], "")
             _add_reading(export, latest[key], record, labels, stages)
-    export.skipped += len(follower.skipped)
+    export.skipped += len(follower.skipped) + follower.more_skipped
 
 
 def _records(follower: JournalFollower) -> list[Record]:

@@ -7,7 +7,7 @@ standard library and starts nothing; the types, and ``telemetry.keras``, are loa
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from telemetry.training import checkpoint, fold, stage, start
+from telemetry.training import checkpoint, event, fold, stage, start
 
 if TYPE_CHECKING:
     from telemetry.comparison import Difference, difference
@@ -22,6 +22,7 @@ __all__ = [
     "Usage",
     "checkpoint",
     "difference",
+    "event",
     "fold",
     "stage",
     "start",

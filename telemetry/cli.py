@@ -1,8 +1,7 @@
-"""The commands ``foldwatch limits`` (and, in time, ``serve``): arguments in, text out."""
+"""The commands ``foldwatch limits`` and ``foldwatch grafana``: arguments in, text out."""
 
 from __future__ import annotations
 
-import json
 import os
 from typing import Annotated
 
@@ -12,8 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from telemetry.ceilings import Ceiling, binding, read_ceilings, warnings
+from telemetry.grafana_files import write_grafana_files
 from telemetry.reading import Limit, LimitState
-from telemetry.terminal import columns, put
+from telemetry.terminal import columns, put, put_json
 from telemetry.thread_log import clean_label
 
 app = typer.Typer()
@@ -40,7 +40,7 @@ def limits(
             "ceilings": [ceiling.as_json() for ceiling in ceilings],
             "warnings": bites,
         }
-        put(json.dumps(content, indent=2))
+        put_json(content)
         return
     is_wide = columns() >= TABLE_COLUMNS
     put(_table(ceilings, tightest) if is_wide else "\n".join(map(_line, ceilings)))
@@ -51,6 +51,15 @@ def limits(
     for bite in bites:
         put(clean_label(f"warning: {bite}"))
     put(Text(_binding_line(tightest), style="bold"))
+
+
+@app.command()
+def grafana(
+    output: Annotated[str, typer.Option(metavar="DIR", help="A new folder.")] = "foldwatch-grafana",
+) -> None:
+    """Write the Grafana dashboards, Prometheus rules and configurations, and a docker-compose.yml."""
+    for path in write_grafana_files(output):
+        put(os.path.join(output, path))
 
 
 def _table(ceilings: tuple[Ceiling, ...], tightest: Ceiling | None) -> Table:

@@ -11,8 +11,9 @@ import math
 import threading
 import time
 from dataclasses import dataclass
+from functools import cache
 from importlib import metadata
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 from telemetry.reading import USED_BY_CEILING, Limit, LimitState
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from prometheus_client.registry import CollectorRegistry
 
     from telemetry.reading import Reading
+    from telemetry.snapshot import RunKey
 
 BASE_LABELS = ("run", "host", "fold", "rank")
 
@@ -53,6 +55,9 @@ METRICS: dict[str, MetricKind] = {
     ),
     "foldwatch_cgroup_pids": MetricKind("gauge", "PIDs in the pids cgroup that binds."),
     "foldwatch_cgroup_memory_bytes": MetricKind("gauge", "Memory of the memory cgroup that binds."),
+    "foldwatch_cgroup_memory_reclaimable_bytes": MetricKind(
+        "gauge", "Memory of that cgroup that the kernel takes back at need: page cache."
+    ),
     "foldwatch_ceiling_usage": MetricKind("gauge", "What is used of a ceiling.", ("ceiling",)),
     "foldwatch_ceiling_limit": MetricKind(
         "gauge", "A ceiling's limit; +Inf when unlimited, absent when unknown.", ("ceiling",)
@@ -82,6 +87,12 @@ METRICS: dict[str, MetricKind] = {
     ),
     "foldwatch_fold_state": MetricKind("gauge", "1 for the present state of a fold.", ("state",)),
     "foldwatch_folds": MetricKind("gauge", "Folds planned."),
+    "foldwatch_growth_per_fold": MetricKind(
+        "gauge", "Growth of a resource per fold, in its own unit, as judged so far.", ("resource",)
+    ),
+    "foldwatch_folds_to_limit": MetricKind(
+        "gauge", "Folds until a resource meets its limit at its growth so far.", ("resource",)
+    ),
     "foldwatch_fold_exit_code": MetricKind(
         "gauge", "Exit code of an ended fold, 128 + N for signal N."
     ),
@@ -114,6 +125,7 @@ _LATEST = {
     "foldwatch_tree_threads": "tree_threads",
     "foldwatch_tree_resident_memory_bytes": "tree_rss_bytes",
     "foldwatch_cgroup_memory_bytes": "cgroup_memory_bytes",
+    "foldwatch_cgroup_memory_reclaimable_bytes": "cgroup_memory_reclaimable_bytes",
     "foldwatch_pids_limit_hits_total": "pids_limit_hits",
     "foldwatch_oom_kills_total": "oom_kills",
 }
@@ -128,8 +140,7 @@ _GPU = {
 """Field of a GpuUsage by metric."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(NamedTuple):
     """One value of one series; ``labels`` in the order of BASE_LABELS and the metric's own."""
 
     name: str
@@ -139,17 +150,38 @@ class Sample:
 
 def samples(snapshot: Snapshot, *, now: float) -> Iterator[Sample]:
     """Give every value that ``snapshot`` holds; an absent value gives no sample."""
+    yield from run_samples(snapshot)
+    for part in snapshot.parts:
+        yield from part_samples(part, snapshot.key, is_live=part.is_live(now))
+
+
+def run_samples(snapshot: Snapshot) -> Iterator[Sample]:
+    """Give the values of the run itself."""
     run = (snapshot.run, snapshot.host, "", snapshot.rank)
-    yield Sample("foldwatch_build_info", (*run, metadata.version("foldwatch")), 1)
+    yield Sample("foldwatch_build_info", (*run, _version()), 1)
     yield Sample("foldwatch_run_info", run, 1)
     if snapshot.folds is not None:
         yield Sample("foldwatch_folds", run, snapshot.folds)
-    for part in snapshot.parts:
-        fold = "" if part.fold is None else str(part.fold)
-        base = (snapshot.run, snapshot.host, fold, snapshot.rank)
-        yield from _result_samples(part, base)
-        if part.is_live(now):
-            yield from _live_samples(part, base)
+    for growth in snapshot.growth:
+        if growth.per_fold is not None:
+            yield Sample("foldwatch_growth_per_fold", (*run, growth.resource), growth.per_fold)
+        if growth.folds_to_limit is not None:
+            yield Sample("foldwatch_folds_to_limit", (*run, growth.resource), growth.folds_to_limit)
+
+
+def part_samples(part: FoldSnapshot, key: RunKey, *, is_live: bool) -> Iterator[Sample]:
+    """Give the values of one fold of the run ``key``; the live ones where ``is_live``."""
+    fold = "" if part.fold is None else str(part.fold)
+    base = (key.run, key.host, fold, key.rank)
+    yield from _result_samples(part, base)
+    if is_live:
+        yield from _live_samples(part, base)
+
+
+@cache
+def _version() -> str:
+    """Return foldwatch's version; to look it up takes as long as all the rest of a small scrape."""
+    return metadata.version("foldwatch")
 
 
 def _result_samples(part: FoldSnapshot, base: tuple[str, ...]) -> Iterator[Sample]:

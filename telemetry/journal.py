@@ -13,18 +13,31 @@ must not know what a record is for.
 
 from __future__ import annotations
 
+import errno
 import json
+import math
 import os
+import time
 from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from telemetry.reading import GpuUsage, LimitState, Reading
+from telemetry.reading import USED_BY_CEILING, GpuUsage, LimitState, Reading
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from io import FileIO
+
+    from telemetry.reading import Limit
 
 SCHEMA = 1
 FILE_NAME = "journal.jsonl"
+MEBIBYTE = 2**20
+CHUNK_BYTES = 256 * 2**10
+HEAD_BYTES = 256
+"""Of a header or a reading: its time and its process are in them."""
+LONGEST_LINE = 4 * MEBIBYTE
+"""A header with the longest argument list that the kernel takes fits in half of it."""
+SKIPPED_KEPT = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +55,8 @@ class Header:
     """The thread caps that were set: OMP_NUM_THREADS and the like."""
     ceilings: tuple[Mapping[str, Any], ...]
     """Every ceiling as `foldwatch limits --json` prints it."""
+    rank: str = ""
+    """Which of the run's processes it is, where the launcher says so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +79,8 @@ def encode(record: Record) -> bytes:
     elif isinstance(record, Header):
         content = {"kind": "header", "schema": SCHEMA} | asdict(record)
     else:
-        content = {"kind": "event", **record.facts} | {
+        content = {**record.facts} | {
+            "kind": "event",
             "time": record.time,
             "pid": record.pid,
             "name": record.name,
@@ -101,6 +117,7 @@ _READING_FIELDS = tuple(
     part.name for part in fields(Reading) if part.name not in {"limits", "errors", "gpus", *_COUNTS}
 )
 _HEADER_FIELDS = tuple(part.name for part in fields(Header))
+_GPU_NUMBERS = tuple(part.name for part in fields(GpuUsage) if part.name != "gpu")
 _WHOLE_NUMBERS = frozenset(_READING_FIELDS) - {
     *("time", "label", "stage", "cgroup", "cpu_seconds", "is_exempt_from_nproc")
 }
@@ -131,10 +148,10 @@ def _record(content: dict[str, Any]) -> Record:
     if kind == "header":
         if content.get("schema") != SCHEMA:
             raise ValueError(f"schema {content.get('schema')!r}, this version reads {SCHEMA}")
-        return Header(**{name: content[name] for name in _HEADER_FIELDS})
+        return Header(**{name: content[name] for name in _HEADER_FIELDS if name in content})
     if kind == "event":
-        time, pid, name = content.pop("time"), content.pop("pid"), content.pop("name")
-        return Event(time=float(time), pid=int(pid), name=str(name), facts=content)
+        when, pid, name = content.pop("time"), content.pop("pid"), content.pop("name")
+        return Event(time=float(when), pid=int(pid), name=str(name), facts=content)
     raise ValueError(f"unknown kind {kind!r}")
 
 
@@ -145,18 +162,20 @@ def _reading(content: dict[str, Any]) -> Reading:
     for name in {"label", "stage", "cgroup"} & known.keys():
         known[name] = str(known[name])
     for name in {"time", "cpu_seconds"} & content.keys():
-        known[name] = float(content[name])
+        known[name] = _finite(name, float(content[name]))
     for name in _COUNTS:
         if name in content:
             known[name] = _counts(content[name])
     if "gpus" in content:
-        known["gpus"] = tuple(GpuUsage(**gpu) for gpu in content["gpus"])
-    limits = {
-        str(name): _check_count(name, limit) if type(limit) is int else LimitState(limit)
-        for name, limit in content.get("limits", {}).items()
-    }
+        known["gpus"] = tuple(map(_gpu, content["gpus"]))
+    limits = {name: _limit(name, limit) for name, limit in content.get("limits", {}).items()}
+    known["limits"] = {name: limits[name] for name in USED_BY_CEILING if name in limits}
     errors = {str(source): str(why) for source, why in content.get("errors", {}).items()}
-    return Reading(**known, limits=limits, errors=errors)
+    return Reading(**known, errors=errors)
+
+
+def _limit(name: str, limit: object) -> Limit:
+    return _check_count(name, limit) if type(limit) is int else LimitState(limit)
 
 
 def _check_count(name: str, value: object) -> int:
@@ -168,9 +187,29 @@ def _check_count(name: str, value: object) -> int:
 
 def _counts(content: dict[str, Any]) -> dict[str, float]:
     for name, value in content.items():
-        if type(value) not in {int, float}:
-            raise ValueError(f"{name!r:.40} is not a number: {value!r:.40}")
+        _check_number(name, value)
     return content
+
+
+def _check_number(name: str, value: object) -> None:
+    if type(value) is float:
+        _finite(name, value)
+    elif type(value) is not int or abs(value) > 2**64:
+        raise ValueError(f"{name!r:.40} is not a number: {value!r:.40}")
+
+
+def _finite(name: str, value: float) -> float:
+    """Return ``value``, unless its text was of a number too large for one."""
+    if not math.isfinite(value):
+        raise ValueError(f"{name!r:.40} is not finite")
+    return value
+
+
+def _gpu(content: dict[str, Any]) -> GpuUsage:
+    known = {name: content[name] for name in _GPU_NUMBERS if content.get(name) is not None}
+    for name, value in known.items():
+        _check_number(name, value)
+    return GpuUsage(gpu=str(content["gpu"]), **known)
 
 
 def _present(content: dict[str, Any]) -> dict[str, Any]:
@@ -236,49 +275,110 @@ class SkippedLine:
 
 
 class JournalFollower:
-    """Reads a journal that is being written, as ``tail -f`` does.
+    """Reads a journal that is being written, as ``tail -F`` does.
 
-    Invariant: only whole lines are taken; a last line without its newline waits for the next poll.
-    ``skipped`` holds every whole line that could not be decoded.
+    Invariants: only whole lines are taken, a last line without its newline waits for the next poll;
+    and what is held is bounded whatever the file holds: LONGEST_LINE of a line, SKIPPED_KEPT reasons.
+    A file that was deleted, cut, or replaced by another one is read anew from its start, and
+    ``restarts`` counts it.
     """
 
     def __init__(self, path: str) -> None:
         self.path = path
         self.lines = 0
         self.skipped: list[SkippedLine] = []
-        self._offset = 0
+        """Whole lines that could not be decoded; the first SKIPPED_KEPT of them."""
+        self.more_skipped = 0
+        self.restarts = 0
+        self._begin()
 
-    def poll(self) -> list[Record]:
+    def _begin(self) -> None:
+        self.lines = self.more_skipped = self._offset = 0
+        self.skipped = []
+        self._head = self._rest = b""
+        self._is_overlong = False
+        self._seen: tuple[int, int] | None = None
+        """Size and time of change of a file that was read to its end."""
+
+    def poll(self, *, until: float = math.inf) -> list[Record]:
         """Return the records that came since the last poll; none while the file is missing.
 
+        Nothing more is begun at ``until``, of time.monotonic; the next poll goes on from there.
         Raises OSError where the file is there and cannot be read.
         """
         try:
-            with open(self.path, "rb") as file:
-                file.seek(self._offset)
-                content = file.read()
+            found = os.stat(self.path)
+            if (found.st_size, found.st_mtime_ns) == self._seen:
+                return []
+            with open(self.path, "rb", buffering=0) as file:
+                records = self._read(file, until)
         except FileNotFoundError:
+            if self._offset:
+                self._restart()
             return []
-        end = content.rfind(b"\n") + 1
-        self._offset += end
-        return self._decode(content[:end])
+        is_whole = self._offset == found.st_size
+        self._seen = (found.st_size, found.st_mtime_ns) if is_whole else None
+        return records
 
     def finish(self) -> list[Record]:
         """Read to the end: what is there without a newline was torn by a crash or a full disk."""
         records = self.poll()
-        with open(self.path, "rb") as file:
-            file.seek(self._offset)
-            rest = file.read()
-        return records + self._decode(rest) if rest else records
+        if not os.path.exists(self.path):
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), self.path)
+        rest, self._rest = self._rest, b""
+        if rest or self._is_overlong:
+            records += self._decode(rest)
+        return records
+
+    def _read(self, file: FileIO, until: float) -> list[Record]:
+        if not self._is_same(file):
+            self._restart()
+        records: list[Record] = []
+        file.seek(self._offset)
+        while time.monotonic() < until and (chunk := file.read(CHUNK_BYTES)):
+            if len(self._head) < HEAD_BYTES:
+                self._head += chunk[: HEAD_BYTES - len(self._head)]
+            self._offset += len(chunk)
+            records += self._take(chunk)
+        return records
+
+    def _is_same(self, file: FileIO) -> bool:
+        """Whether the file is the one read so far: as long at least, and with the same first bytes.
+
+        Not by its inode: file systems give a deleted file's number to the next new one.
+        """
+        if os.fstat(file.fileno()).st_size < self._offset:
+            return False
+        return os.pread(file.fileno(), len(self._head), 0) == self._head
+
+    def _restart(self) -> None:
+        self._begin()
+        self.restarts += 1
+
+    def _take(self, chunk: bytes) -> list[Record]:
+        whole, newline, rest = chunk.rpartition(b"\n")
+        records = self._decode(self._rest + whole) if newline else []
+        self._rest = rest if newline else self._rest + rest
+        if len(self._rest) > LONGEST_LINE:
+            self._rest, self._is_overlong = b"", True
+        return records
 
     def _decode(self, content: bytes) -> list[Record]:
         records = []
-        for line in content.removesuffix(b"\n").split(b"\n") if content else ():
+        for line in content.split(b"\n"):
             self.lines += 1
-            if not line.strip(b"\0 \t"):
-                continue
-            try:
-                records.append(decode(line))
-            except ValueError as error:
-                self.skipped.append(SkippedLine(self.lines, str(error)))
+            if self._is_overlong:
+                self._is_overlong = False
+                self._skip(f"longer than {LONGEST_LINE // MEBIBYTE} MiB")
+            elif line.strip(b"\0 \t"):
+                try:
+                    records.append(decode(line))
+                except ValueError as error:
+                    self._skip(str(error))
         return records
+
+    def _skip(self, reason: str) -> None:
+        if len(self.skipped) < SKIPPED_KEPT:
+            self.skipped.append(SkippedLine(self.lines, reason[:200]))
+        else:
+            self.more_skipped += 1

@@ -184,8 +184,16 @@ class ProcessFiles:
         Map by map where the text was mostly paths at the last look, and until there are a quarter
         more of them; else by the lines of the text. ``[vsyscall]`` is listed there last, where there
         is one, and is no mapping of the process. A process that is gone has an empty file:
-        ProcessLookupError, not 0.
+        ProcessLookupError, not 0. So has one that became another program (exec) since the file was
+        opened: it is opened anew once.
         """
+        try:
+            return self._count_maps()
+        except ProcessLookupError:
+            self._maps.close()
+            return self._count_maps()
+
+    def _count_maps(self) -> int:
         if self._most_by_query:
             count = self._map_query.count(self._maps.hold(), most=self._most_by_query)
             if count:

@@ -17,6 +17,7 @@ from telemetry.cgroup import Controller, ControllerUsage
 from telemetry.gpu import Gpus, load_nvml
 from telemetry.kernel_calls import Buffer
 from telemetry.maps import read_maps_by_kind
+from telemetry.memory_stat import MemoryStat
 from telemetry.pace import Pace
 from telemetry.pressure import PressureFiles
 from telemetry.procfs import ProcessFiles, ProcessStatus
@@ -53,11 +54,13 @@ class Reader:
         self._files = ProcessFiles(root=root, pid=self.pid)
         self._pids = Controller("pids", root=root, pid=self.pid)
         self._memory = Controller("memory", root=root, pid=self.pid)
+        self._memory_stat = MemoryStat(root=root, pid=self.pid)
         self._pressure = PressureFiles(root=root, pid=self.pid)
         nvml = load_nvml() if root == "/" else None
         self._gpus = None if nvml is None else Gpus(nvml, pid=self.pid)
         self._is_own = root == "/" and self.pid == os.getpid()
-        self._paces = {name: Pace() for name in ("maps", "tasks", "user_tasks", "gpu")}
+        paced = ("maps", "tasks", "user_tasks", "gpu", "memory_stat")
+        self._paces = {name: Pace() for name in paced}
         self._errors: dict[str, str] = {}
         self._buffer = Buffer(BUFFER_BYTES)
 
@@ -91,7 +94,7 @@ class Reader:
 
     def close(self) -> None:
         """Give every descriptor back."""
-        for files in (self._files, self._pids, self._memory, self._pressure):
+        for files in (self._files, self._pids, self._memory, self._memory_stat, self._pressure):
             files.close()
 
     def read(self, *, in_full: bool = True, with_map_kinds: bool = False) -> Reading:
@@ -130,6 +133,11 @@ class Reader:
             cgroup=pids.own_folder,
             cgroup_pids_peak=pids.peak,
             cgroup_memory_peak_bytes=memory.peak,
+            cgroup_memory_reclaimable_bytes=self._paced(
+                "memory_stat",
+                in_full=in_full,
+                read=lambda: self._memory_stat.reclaimable_bytes(memory.folder),
+            ),
             user_tasks=self._user_tasks(uid, is_exempt=is_exempt),
             uid=uid,
             is_exempt_from_nproc=is_exempt,

@@ -116,6 +116,8 @@ class Reading:
     """pids.peak of that cgroup: the highest ``cgroup_pids`` since the cgroup was made."""
     cgroup_memory_peak_bytes: int | None = None
     """memory.peak (v2) or memory.max_usage_in_bytes (v1) of the memory cgroup that binds."""
+    cgroup_memory_reclaimable_bytes: int | None = None
+    """What of ``cgroup_memory_bytes`` the kernel takes back before it kills: see memory_stat."""
     user_tasks: int | None = None
     """Tasks of the process's real user that can be seen: what RLIMIT_NPROC counts, or fewer.
 
@@ -180,6 +182,7 @@ PACED = {
     "user_tasks": "user_tasks",
     "gpus": "gpu",
     "gpu_memory_used_bytes": "gpu",
+    "cgroup_memory_reclaimable_bytes": "memory_stat",
 }
 """Source by field of a reading, where a sample between labels may leave it out to save its cost."""
 

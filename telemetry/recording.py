@@ -91,6 +91,7 @@ def _header() -> Header:
         versions={"python": platform.python_version(), "kernel": platform.release()},
         environment={name: os.environ[name] for name in THREAD_CAPS if name in os.environ},
         ceilings=tuple(ceiling.as_json() for ceiling in read_ceilings()),
+        rank=os.environ.get("RANK", ""),
     )
 
 

@@ -15,12 +15,13 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, TextIO, TypeAlias
 
+from telemetry.journal import Event
 from telemetry.reader import Reader
 from telemetry.reading import PEAKS, Reading, latest_known
 from telemetry.thread_log import Label, format_line, parse_label, thread_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from telemetry.journal import JournalWriter, Record
 
@@ -107,6 +108,10 @@ class Sampler:
             reading = self._take(None)
             self.record(reading)
             return reading
+
+    def event(self, name: str, facts: Mapping[str, object]) -> None:
+        """Append an event of this process to the journal, if there is one."""
+        self.record(Event(time=time.time(), pid=os.getpid(), name=name, facts=facts))
 
     def record(self, record: Record) -> None:
         """Append ``record`` to the journal, if there is one and it is this process's own."""

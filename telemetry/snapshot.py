@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 import socket
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+from telemetry.journal import Event
 from telemetry.reading import Reading, latest_known
 from telemetry.sampler import STAGES_KEPT
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from telemetry.sampler import Sampler
 
 FOLD_STATES = ("waiting", "running", "finished", "failed", "skipped")
+SOURCES_KEPT = 50
+"""More than there are; a journal may name any."""
 LINGER_SECONDS = 60.0
 """How long the live series of an ended fold are still shown, so that a last scrape sees its end."""
 
@@ -44,17 +47,36 @@ class FoldSnapshot:
 
     def with_record(self, record: Record) -> FoldSnapshot:
         """Return this snapshot as it is after ``record``."""
+        if isinstance(record, Event):
+            return self._with_last_words(record)
         if not isinstance(record, Reading):
             return self
         losses = dict(self.losses)
         for source in record.errors:
-            losses[source] = losses.get(source, 0) + 1
+            if source in losses or len(losses) < SOURCES_KEPT:
+                losses[source] = losses.get(source, 0) + 1
         checkpoints = self.checkpoints
         stage = record.stage
         if stage is not None and (stage in checkpoints or len(checkpoints) < STAGES_KEPT):
             checkpoints = {**checkpoints, stage: record}
         latest = latest_known(self.latest, record)
         return replace(self, latest=latest, checkpoints=checkpoints, losses=losses)
+
+    def _with_last_words(self, event: Event) -> FoldSnapshot:
+        """Take the counters as the end of the process left them: the limit that killed it was hit
+        after its last reading.
+        """
+        latest, facts = self.latest, event.facts
+        if event.name != "exited" or latest is None or latest.pid != event.pid:
+            return self
+        if facts.get("cgroup") != latest.cgroup:
+            return self
+        counters = {
+            name: facts[name]
+            for name in ("pids_limit_hits", "oom_kills")
+            if type(facts.get(name)) is int
+        }
+        return replace(self, latest=replace(latest, **counters))
 
     def with_records(self, records: Iterable[Record]) -> FoldSnapshot:
         """Return this snapshot as it is after all of ``records``, in their order."""
@@ -81,6 +103,14 @@ class GrowthSnapshot:
     folds_to_limit: float | None = None
 
 
+class RunKey(NamedTuple):
+    """A run on one host, of one rank."""
+
+    run: str
+    host: str
+    rank: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
     """A run: its name, its host, and its folds."""
@@ -92,6 +122,11 @@ class Snapshot:
     parts: tuple[FoldSnapshot, ...] = ()
     growth: tuple[GrowthSnapshot, ...] = ()
     """By resource; empty where nobody judges, or there is too little to judge."""
+
+    @property
+    def key(self) -> RunKey:
+        """What tells it from the other snapshots of a daemon."""
+        return RunKey(self.run, self.host, self.rank)
 
 
 def process_snapshot(sampler: Sampler) -> Snapshot:

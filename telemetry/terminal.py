@@ -5,12 +5,17 @@ Owns the rule that a closed pipe ends neither a command's work nor its exit code
 
 from __future__ import annotations
 
+import contextlib
 import io
+import json
 import os
 import sys
+from itertools import islice
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from rich.console import Console, RenderableType
 
 
@@ -21,11 +26,26 @@ def put(content: RenderableType) -> None:
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
-    try:
+    with _whoever_reads():
         if isinstance(content, str):
             print(content, flush=True)
         else:
             _console().print(content, markup=False)
+
+
+def put_json(content: object) -> None:
+    """Print ``content`` as JSON, some pieces at a time: whole it would take five times its own memory."""
+    with _whoever_reads():
+        pieces = json.JSONEncoder(indent=2).iterencode(content)
+        while some := "".join(islice(pieces, 10_000)):
+            sys.stdout.write(some)
+        print(flush=True)
+
+
+@contextlib.contextmanager
+def _whoever_reads() -> Iterator[None]:
+    try:
+        yield
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 

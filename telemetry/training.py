@@ -1,4 +1,4 @@
-"""What a training script calls: `start`, `checkpoint`, `fold`.
+"""What a training script calls: `start`, `checkpoint`, `event`, `fold`.
 
 Owns the one sampler of this process and what the environment says of it. Nothing here raises into
 the training, whatever fails.
@@ -59,6 +59,11 @@ def checkpoint(label: str, *, prefix: bool = True, with_map_kinds: bool = False)
     where `start` was not called. Never raises.
     """
     return _started().checkpoint(label, prefix=prefix, with_map_kinds=with_map_kinds)
+
+
+def event(name: str, **facts: object) -> None:
+    """Append an event with its facts (JSON values) to the journal, where there is one. Never raises."""
+    _started().event(name, facts)
 
 
 def fold(number: int, *, of: int) -> AbstractContextManager[None]:

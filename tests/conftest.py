@@ -17,11 +17,18 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from playwright.sync_api import Browser
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
 LOGS = os.path.join(HERE, "logs")
 INCIDENT = os.path.join(LOGS, "incident_reconstructed.log")
 RELEASED = os.path.join(LOGS, "tf_released_models_5_folds.log")
+CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
+QUIET = (
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
+    *("--disable-background-networking", "--disable-component-update"),
+)
 RETAINED = os.path.join(LOGS, "tf_retained_models_5_folds.log")
 
 
@@ -127,10 +134,56 @@ def pids_cgroup() -> Iterator[RealCgroup]:
         os.rmdir(path)
 
 
+@pytest.fixture
+def memory_cgroup() -> Iterator[str]:
+    """Give a fresh real memory cgroup, removed afterwards."""
+    need(os.geteuid() == 0, "root, to make a cgroup")
+    top = next(
+        (top for top in ("/sys/fs/cgroup/memory", "/sys/fs/cgroup") if _has_memory(top)), None
+    )
+    need(top, "a memory controller to make a cgroup in")
+    folder = os.path.join(top or "", f"foldwatch-test-{uuid.uuid4().hex[:8]}")
+    os.mkdir(folder)
+    yield folder
+    os.rmdir(folder)
+
+
+def _has_memory(top: str) -> bool:
+    probe = os.path.join(top, f"foldwatch-probe-{uuid.uuid4().hex[:8]}")
+    try:
+        os.mkdir(probe)
+    except OSError:
+        return False
+    try:
+        return os.path.exists(os.path.join(probe, "memory.stat"))
+    finally:
+        os.rmdir(probe)
+
+
 @pytest.fixture(scope="session")
 def promtool() -> str:
     """Give the path of promtool, from Debian's package prometheus."""
     path = shutil.which("promtool")
     need(path, "promtool (Debian's package prometheus)")
+    assert path is not None
+    return path
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Give a real Chromium."""
+    need(os.path.exists(CHROMIUM), "chromium (Debian's package chromium)")
+    playwright = pytest.importorskip("playwright.sync_api")
+    with playwright.sync_playwright() as driver:
+        started = driver.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="session")
+def prometheus() -> str:
+    """Give the path of Prometheus, from Debian's package prometheus."""
+    path = shutil.which("prometheus")
+    need(path, "prometheus (Debian's package prometheus)")
     assert path is not None
     return path

@@ -17,7 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from telemetry.exporter import METRICS, registry, samples, serve
 from telemetry.reading import GpuUsage, LimitState, Reading
-from telemetry.snapshot import LINGER_SECONDS, FoldSnapshot, Snapshot
+from telemetry.snapshot import LINGER_SECONDS, FoldSnapshot, GrowthSnapshot, Snapshot
 from tests.conftest import ROOT
 
 HOSTILE = 'a"} 1\nfoldwatch_threads 666\n\\'
@@ -43,6 +43,7 @@ def reading(label: str | None = None, **numbers: int) -> Reading:
         descendants=2,
         tree_threads=40,
         tree_rss_bytes=2**31,
+        cgroup_memory_reclaimable_bytes=3,
         pools={"tf_Compute": 8},
         gpus=(
             GpuUsage(
@@ -67,7 +68,10 @@ def full() -> Snapshot:
         [reading("START", cgroup_memory_bytes=5), reading(HOSTILE, cgroup_memory_bytes=5)]
     )
     ended = FoldSnapshot(fold=2, state="failed", exit_code=134, seconds=9.5, ended_at=0.0)
-    return snapshot(part, ended)
+    growth = GrowthSnapshot(
+        resource="maps", verdict="growing", reason="", per_fold=730.0, folds_to_limit=9.5
+    )
+    return replace(snapshot(part, ended), growth=(growth,))
 
 
 def values(taken: Snapshot, *, now: float = 0.0) -> dict[str, float]:

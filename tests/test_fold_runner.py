@@ -4,40 +4,46 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from analyzer import analyze
 from telemetry.journal import Event, JournalFollower
 from telemetry.reading import Reading
-from tests.conftest import ROOT, ends_within
+from tests.conftest import ROOT, ends_within, need
 from trainer.fold_runner import FoldRunner
 from trainer.folds import RunConfig, RunDirectory, plan
+from trainer.work import RunOptions, Work
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator
     from pathlib import Path
 
     from telemetry.snapshot import Snapshot
     from trainer.fold_result import Summary
 
+FOLDWATCH_RUN = (sys.executable, "-m", "foldwatch", "run")
 CONFIG = RunConfig(folds=3, epochs=1, device_mode="cpu")
 WORKER = """
-import os, signal, sys, time, telemetry
+import os, signal, subprocess, sys, time, telemetry
 from trainer.fold_result import FoldResult
 from trainer.folds import RunDirectory
-directory, folds = RunDirectory(sys.argv[1]), [int(fold) for fold in sys.argv[2:]]
+from trainer.orders import Orders
+orders, directory = Orders(), RunDirectory(sys.argv[1])
 config = directory.config()
 telemetry.checkpoint("before TF import")
-for number in folds:
+telemetry.checkpoint("after TF import")
+for number in orders.folds():
     with telemetry.fold(number, of=config.folds):
         telemetry.checkpoint("START")
         if number in {troubled}:
             {trouble}
+        telemetry.checkpoint("after Stage 2 fit")
         FoldResult(
             fold=number, folds=config.folds, config_digest=config.digest(),
             metrics={{"accuracy": 0.9 + number / 100}}, seconds=0.1,
@@ -46,24 +52,44 @@ for number in folds:
 """
 
 
+def stand_in(trouble: str = "pass", troubled: tuple[int, ...] = (2,)) -> Work:
+    """Give a worker without TensorFlow that has a trouble in some folds."""
+    code = WORKER.format(trouble=trouble, troubled=troubled)
+    return Work(
+        command=lambda place, _fold: [sys.executable, "-c", code, place.path], takes_orders=True
+    )
+
+
 def run(
     tmp_path: Path,
     trouble: str = "pass",
     *,
     troubled: tuple[int, ...] = (2,),
-    is_isolated: bool = True,
     resume_mode: str = "fresh",
+    only: int | None = None,
+    config: RunConfig = CONFIG,
+    said: list[str] | None = None,
+    seen: list[Snapshot] | None = None,
+    **options: Any,
 ) -> tuple[FoldRunner, RunDirectory, Summary]:
     directory = RunDirectory(str(tmp_path / "run"))
     directory.create()
+    runner = FoldRunner(
+        directory,
+        config,
+        plan(directory, config, only=only, resume_mode=resume_mode),
+        work=stand_in(trouble, troubled),
+        options=RunOptions(**options),
+        say=lambda text: said.append(text) if said is not None else None,
+        on_change=lambda snapshot: seen.append(snapshot) if seen is not None else None,
+    )
+    return runner, directory, runner.run()
 
-    def command(place: RunDirectory, folds: Sequence[int]) -> list[str]:
-        code = WORKER.format(trouble=trouble, troubled=troubled)
-        return [sys.executable, "-c", code, place.path, *map(str, folds)]
 
-    todo = plan(directory, CONFIG, only=None, resume_mode=resume_mode)
-    runner = FoldRunner(directory, CONFIG, todo, command=command)
-    return runner, directory, runner.run(is_isolated=is_isolated)
+def failure_of(directory: RunDirectory, fold: int) -> dict[str, Any]:
+    with open(os.path.join(directory.fold(fold), "failure.json"), encoding="utf-8") as file:
+        content: dict[str, Any] = json.load(file)
+    return content
 
 
 @pytest.fixture(autouse=True)
@@ -98,7 +124,12 @@ def test_every_fold_has_a_process_of_its_own(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("trouble", "code", "signal_name", "reason"),
     [
-        ("raise ValueError('no such label')", 1, None, "ValueError: no such label"),
+        (
+            "raise ValueError('no such label')",
+            1,
+            None,
+            "exited with 1; last line: ValueError: no such label",
+        ),
         ("sys.exit(0)", 0, None, "exited with 0 and left no result.json"),
         ("os.kill(os.getpid(), signal.SIGKILL)", 137, "SIGKILL", "ended by SIGKILL; last line: "),
         ("os.abort()", 134, "SIGABRT", "ended by SIGABRT"),
@@ -112,8 +143,7 @@ def test_however_a_fold_dies_the_others_run_and_the_mean_says_so(
     """The failure is typed, and no mean is over a missing fold in silence."""
     runner, directory, summary = run(tmp_path, trouble)
     assert (runner.failed, summary.missing) == ([2], [2])
-    with open(os.path.join(directory.fold(2), "failure.json"), encoding="utf-8") as file:
-        failure = json.load(file)
+    failure = failure_of(directory, 2)
     assert (failure["exit_code"], failure["signal"]) == (code, signal_name)
     assert failure["reason"].startswith(reason)
     states = [part.state for part in runner.snapshot.parts]
@@ -143,7 +173,7 @@ def test_two_folds_killed_half_way_are_resumed_and_the_finished_one_is_not_repea
 
 def test_one_process_for_all_folds(tmp_path: Path) -> None:
     """--isolation none: one journal with every fold in it."""
-    runner, directory, summary = run(tmp_path, is_isolated=False)
+    runner, directory, summary = run(tmp_path, isolation="none")
     assert summary.missing == []
     assert [part.state for part in runner.snapshot.parts] == ["finished"] * 3
     (finding,) = analyze([directory.path]).findings
@@ -153,10 +183,9 @@ def test_one_process_for_all_folds(tmp_path: Path) -> None:
 
 def test_one_process_that_dies_takes_the_later_folds_with_it(tmp_path: Path) -> None:
     """Each failure says whether its fold was reached."""
-    runner, directory, summary = run(tmp_path, "os.abort()", is_isolated=False)
+    runner, directory, summary = run(tmp_path, "os.abort()", isolation="none")
     assert (runner.failed, summary.missing) == ([2, 3], [2, 3])
-    with open(os.path.join(directory.fold(3), "failure.json"), encoding="utf-8") as file:
-        assert json.load(file)["reason"] == "not reached: fold 2 ended the process"
+    assert failure_of(directory, 3)["reason"] == "not reached: fold 2 ended the process"
 
 
 def test_what_a_fold_leaves_running_dies_with_it(tmp_path: Path) -> None:
@@ -178,17 +207,7 @@ def test_what_a_fold_leaves_running_dies_with_it(tmp_path: Path) -> None:
 def test_the_process_is_sampled_from_outside(tmp_path: Path) -> None:
     """Samples between its labels, of the same process, without a thread in it."""
     seen: list[Snapshot] = []
-    directory = RunDirectory(str(tmp_path / "run"))
-    directory.create()
-    code = WORKER.format(trouble="time.sleep(2.5)", troubled=(2,))
-    runner = FoldRunner(
-        directory,
-        CONFIG,
-        plan(directory, CONFIG, only=2, resume_mode="fresh"),
-        command=lambda place, folds: [sys.executable, "-c", code, place.path, *map(str, folds)],
-        on_change=seen.append,
-    )
-    runner.run(is_isolated=True)
+    _, directory, _ = run(tmp_path, "time.sleep(2.5)", only=2, seen=seen)
     records = JournalFollower(os.path.join(directory.fold(2), "journal.jsonl")).finish()
     readings = [record for record in records if isinstance(record, Reading)]
     assert sum(reading.label is None for reading in readings) >= 2
@@ -198,25 +217,15 @@ def test_the_process_is_sampled_from_outside(tmp_path: Path) -> None:
     assert running[-1].checkpoints["START"].fold == 2
 
 
-TRAIN_SLOWLY = """
-import sys, foldwatch, trainer.fold_runner as fold_runner, trainer.cli
-code = 'import time; print("here", flush=True); time.sleep(60)'
-runner = fold_runner.FoldRunner
-def launch(*arguments, **more):
-    return runner(*arguments, command=lambda *_: [sys.executable, '-c', code], **more)
-trainer.cli.FoldRunner = launch
-sys.exit(foldwatch.main(['train', '--output', sys.argv[1]]))
-"""
-
-
 @pytest.mark.parametrize("number", [2, 15])
 def test_ctrl_c_and_sigterm_end_the_fold_and_leave_a_run_to_resume(
     tmp_path: Path, number: int
 ) -> None:
     """Exit 130, no process left, a summary that says nothing is finished."""
     place = tmp_path / "run"
+    code = 'import time; print("here", flush=True); time.sleep(60)'
     process = subprocess.Popen(
-        [sys.executable, "-c", TRAIN_SLOWLY, str(place)],
+        [*FOLDWATCH_RUN, "--folds", "3", "--output", str(place), "--", sys.executable, "-c", code],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -232,9 +241,168 @@ def test_ctrl_c_and_sigterm_end_the_fold_and_leave_a_run_to_resume(
     assert err.decode().splitlines()[-1] == "foldwatch: interrupted"
     assert b"Traceback" not in err
     assert json.loads((place / "fold-1" / "failure.json").read_text())["reason"] == "interrupted"
-    assert analyze([str(place)]).verdict == "no samples"
+    assert analyze([str(place)]).verdict in {"no samples", "ok"}
     records = JournalFollower(str(journal)).finish()
     assert isinstance(records[-1], Event)
     assert records[-1].facts["signal"] == "SIGTERM"
     assert not os.path.exists(f"/proc/{records[-1].pid}")
     assert json.loads((place / "summary.json").read_text())["folds_missing"] == [1, 2, 3]
+
+
+def test_a_failed_fold_is_tried_again_and_its_first_attempt_is_kept(tmp_path: Path) -> None:
+    """--retries 1: the second attempt finishes, the first one's files are set aside."""
+    mark = tmp_path / "tried"
+    trouble = f"if not os.path.exists({str(mark)!r}): open({str(mark)!r}, 'w'); os.abort()"
+    said: list[str] = []
+    runner, directory, summary = run(tmp_path, trouble, retries=1, said=said)
+    assert (runner.failures, summary.missing) == ({}, [])
+    kept = os.path.join(directory.path, "previous-1", "fold-2", "failure.json")
+    with open(kept, encoding="utf-8") as file:
+        assert json.load(file)["signal"] == "SIGABRT"
+    assert any("fold 2: attempt 2 of 2, after ended by SIGABRT" in line for line in said)
+
+
+def test_retries_end(tmp_path: Path) -> None:
+    """A fold that always fails is tried retries + 1 times."""
+    count = tmp_path / "count"
+    trouble = f"open({str(count)!r}, 'a').write('x'); sys.exit(3)"
+    runner, directory, _ = run(tmp_path, trouble, retries=2)
+    assert runner.failed == [2]
+    assert count.read_text() == "xxx"
+    assert failure_of(directory, 2)["exit_code"] == 3
+
+
+def test_stop_on_failure_starts_no_further_fold(tmp_path: Path) -> None:
+    """Folds behind it stay waiting; they did not fail."""
+    runner, _, summary = run(tmp_path, "os.abort()", stops_on_failure=True)
+    assert [part.state for part in runner.snapshot.parts] == ["finished", "failed", "waiting"]
+    assert summary.missing == [2, 3]
+
+
+def test_a_fold_that_hangs_is_ended_with_what_it_started(tmp_path: Path) -> None:
+    """--timeout, for a process that ignores SIGTERM."""
+    trouble = "signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)"
+    runner, directory, summary = run(tmp_path, trouble, timeout_seconds=0.7)
+    assert (runner.failed, summary.missing) == ([2], [2])
+    failure = failure_of(directory, 2)
+    assert (failure["outcome"], failure["signal"]) == ("timeout", "SIGKILL")
+    assert failure["reason"] == "timeout: it ran for more than 0.7 s"
+
+
+def test_folds_run_side_by_side(tmp_path: Path) -> None:
+    """--parallel 3: all three are at the same place at the same time."""
+    for fold in (1, 2, 3):
+        (tmp_path / f"{fold}").mkdir()
+    meet = (
+        f"os.rmdir({str(tmp_path)!r} + '/' + str(number)); "
+        f"[time.sleep(0.02) for _ in range(500) if len(os.listdir({str(tmp_path)!r})) > 1]"
+    )
+    _, _, summary = run(tmp_path, meet, troubled=(1, 2, 3), parallel=3, timeout_seconds=8)
+    assert summary.missing == []
+
+
+def test_the_next_worker_is_loaded_before_the_fold_ends(tmp_path: Path) -> None:
+    """It has nothing to do until the fold before it is gone, and writes to its own fold's journal."""
+    run(tmp_path, "pass", troubled=())
+    _, directory, _ = run(
+        tmp_path,
+        "telemetry.checkpoint('after Stage 2 fit'); time.sleep(2.5)",
+        troubled=(1, 2, 3),
+        seen=[],
+    )
+    stages: dict[int, dict[str, float]] = {}
+    pids = {}
+    for fold in (1, 2, 3):
+        records = JournalFollower(os.path.join(directory.fold(fold), "journal.jsonl")).finish()
+        readings = [r for r in records if isinstance(r, Reading)]
+        stages[fold] = {r.stage: r.time for r in readings if r.stage}
+        stages[fold]["exited"] = records[-1].time if isinstance(records[-1], Event) else 0.0
+        (pids[fold],) = {r.pid for r in readings}
+    assert len(set(pids.values())) == 3
+    for fold in (2, 3):
+        assert stages[fold]["after TF import"] < stages[fold - 1]["AFTER CLEANUP"]
+        assert stages[fold]["START"] > stages[fold - 1]["exited"] - 0.1
+
+
+LEAK = (
+    "kept = globals().setdefault('kept', []); kept += [os.open('/dev/null', 0) for _ in range(80)]"
+)
+
+
+@pytest.fixture
+def few_files() -> Iterator[int]:
+    """Lower the limit of open files for what is started meanwhile; give the limit."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (300, before[1]))
+    yield 300
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+SIX = RunConfig(folds=6, epochs=1, device_mode="cpu")
+
+
+def test_a_leak_that_would_hit_the_limit_in_fold_4_is_met_by_recycling(
+    tmp_path: Path, few_files: int
+) -> None:
+    """--isolation auto: two folds a process, for the third one's forecast is over 80 % of 300."""
+    del few_files
+    said: list[str] = []
+    leak = {"troubled": (1, 2, 3, 4, 5, 6), "config": SIX}
+    runner, _, _ = run(tmp_path / "a", LEAK, isolation="none", **leak)  # type: ignore[arg-type] # of several types
+    assert runner.failed == [4, 5, 6]
+    runner, directory, summary = run(tmp_path / "b", LEAK, isolation="auto", said=said, **leak)  # type: ignore[arg-type] # see above
+    assert (runner.failed, summary.missing) == ([], [])
+    assert [line.split(":")[0] for line in said] == ["fold 3", "fold 5"]
+    assert "open_files: forecast peak" in said[0]
+    assert "80% of the limit is 240" in said[0]
+    (first, second, third) = (f.process.folds for f in analyze([directory.path]).findings)
+    assert (first, second, third) == ([1, 2], [3, 4], [5, 6])
+
+
+def test_without_growth_auto_keeps_one_process(tmp_path: Path, few_files: int) -> None:
+    """No false alarm: all six folds in it, and nothing is said."""
+    del few_files
+    said: list[str] = []
+    _, directory, summary = run(tmp_path, isolation="auto", config=SIX, said=said)
+    assert (summary.missing, said) == ([], [])
+    (finding,) = analyze([directory.path]).findings
+    assert finding.process.folds == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_daemon_that_left_its_session_dies_with_the_fold(tmp_path: Path) -> None:
+    """Double fork and setsid: its parent is gone, its group is another one."""
+    mark = tmp_path / "daemon"
+    trouble = (
+        f"pid = os.fork() or (os.setsid(), os.fork() and os._exit(0), open({str(mark)!r}, 'w')"
+        ".write(str(os.getpid())), time.sleep(60)); os.waitpid(pid, 0); "
+        f"[time.sleep(0.05) for _ in range(100) if not os.path.exists({str(mark)!r})]; "
+        "time.sleep(0.2)"
+    )
+    _, _, summary = run(tmp_path, trouble)
+    assert summary.missing == []
+    assert ends_within(2, int(mark.read_text()))
+
+
+def test_a_full_disk_fails_the_fold_in_one_line_and_the_rest_is_resumed(tmp_path: Path) -> None:
+    """A tmpfs of 200 kB: what there is stays whole, and with room again auto finishes."""
+    need(os.geteuid() == 0, "root, to mount a tmpfs")
+    small = tmp_path / "small"
+    small.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", small], check=True)
+    try:
+        command = [*FOLDWATCH_RUN, "--folds", "3", "--output", str(small / "run"), "--"]
+        fill = "import sys; sys.stdout.write('x' * (9 if {fold} == 1 else 10 ** 6))"
+        command += [sys.executable, "-c", fill]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, check=False, timeout=60)
+        assert done.returncode in {1, 2}
+        assert b"Traceback (most recent call last)" not in done.stderr.replace(b"fold 2 | ", b"")
+        assert b"No space left on device" in done.stderr
+        first = (small / "run" / "fold-1" / "result.json").read_text()
+        subprocess.run(["mount", "-o", "remount,size=20m", small], check=True)
+        command[command.index("--") : command.index("--")] = ["--resume-mode", "auto"]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, check=False, timeout=60)
+        assert done.returncode == 0, done.stderr
+        assert (small / "run" / "fold-1" / "result.json").read_text() == first
+        assert json.loads((small / "run" / "summary.json").read_text())["is_complete"]
+    finally:
+        subprocess.run(["umount", small], check=True)

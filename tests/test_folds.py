@@ -183,3 +183,13 @@ def test_caps_are_defaults_and_must_come_first() -> None:
     with pytest.raises(FoldwatchError, match="numpy is loaded already; set OMP_NUM_THREADS"):
         cap_threads({}, loaded={"numpy": None})
     cap_threads(dict(THREAD_CAPS), loaded={"numpy": None})
+
+
+def test_a_cap_never_raises_a_pool() -> None:
+    """On one core each pool has one thread, as it would have without the cap."""
+    code = (
+        "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))});"
+        "from trainer.environment import THREAD_CAPS; print(*THREAD_CAPS.values())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=True)
+    assert done.stdout.split() == [b"1"] * 3

@@ -83,7 +83,10 @@ def test_no_reading_is_an_empty_frame(tmp_path: Path) -> None:
         ("import analyzer", ("analyzer.analysis", "pandas", "matplotlib", "rich", "typer")),
         (
             f"import foldwatch; foldwatch.main(['analyze', {INCIDENT!r}, '--json'])",
-            ("pandas", "numpy", "matplotlib", "jinja2", "analyzer.report", "analyzer.figures"),
+            (
+                *("pandas", "numpy", "matplotlib", "jinja2", "analyzer.report", "analyzer.figures"),
+                *("typer", "rich", "bz2", "lzma", "backports.zstd"),
+            ),
         ),
     ],
 )

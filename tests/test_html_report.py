@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -13,31 +12,15 @@ import pytest
 from analyzer import analyze, compare
 from analyzer.html_report import as_html, save
 from telemetry.errors import InputError
-from tests.conftest import INCIDENT, RELEASED, RETAINED, Outcome, need
+from tests.conftest import INCIDENT, RELEASED, RETAINED, Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from playwright.sync_api import Browser, Page
 
-CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
-QUIET = (
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
-    *("--disable-background-networking", "--disable-component-update"),
-)
 HOSTILE_LINE = "[THREADS] Fold {}/3 {}: proc={}, cgroup=9/7680, maps=60000/65530, rss=6MB\n"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Give a real Chromium."""
-    need(os.path.exists(CHROMIUM), "chromium (Debian's package chromium)")
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as driver:
-        started = driver.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
-        yield started
-        started.close()
 
 
 @dataclass

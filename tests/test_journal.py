@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import tracemalloc
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,7 @@ from telemetry.reading import USED_BY_CEILING, GpuUsage, LimitState, Reading
 from tests.conftest import ROOT
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 NUMBERS = [part.name for part in fields(Reading) if part.type == "int | None"]
@@ -208,3 +210,157 @@ def test_two_writers_tear_no_record(tmp_path: Path) -> None:
     follower = JournalFollower(path)
     assert len(follower.finish()) == 900
     assert follower.skipped == []
+
+
+def labels(records: list[Header | Reading | Event]) -> list[str | None]:
+    return [record.label for record in records if isinstance(record, Reading)]
+
+
+def lines(*names: str, start: float = 0.0) -> bytes:
+    return b"".join(
+        encode(Reading(time=start + number, pid=1, label=name, stage=name))
+        for number, name in enumerate(names)
+    )
+
+
+def replaced(path: Path, content: bytes) -> None:
+    """Put a new file there; where the old one is deleted first, it often has the same inode."""
+    path.unlink()
+    path.write_bytes(content)
+
+
+def cut(path: Path, content: bytes) -> None:
+    """Truncate and write, as logrotate's copytruncate does."""
+    with path.open("r+b") as file:
+        file.truncate(0)
+        file.write(content)
+
+
+@pytest.mark.parametrize("anew", [replaced, cut])
+@pytest.mark.parametrize("names", [("c",), ("c", "d", "e", "f")])
+def test_a_journal_that_begins_anew_is_read_from_its_start(
+    tmp_path: Path, anew: Callable[[Path, bytes], None], names: tuple[str, ...]
+) -> None:
+    """Whether it is shorter than what was read or longer, and whatever its inode."""
+    path = tmp_path / "journal.jsonl"
+    path.write_bytes(lines("a", "b"))
+    follower = JournalFollower(str(path))
+    assert labels(follower.poll()) == ["a", "b"]
+    anew(path, lines(*names, start=50.0))
+    assert labels(follower.poll()) == list(names)
+    assert follower.restarts == 1
+
+
+def test_a_journal_that_is_gone_for_a_while_is_read_anew(tmp_path: Path) -> None:
+    """As a run's is that is set aside for the next one; moving the same file back counts as anew."""
+    path = tmp_path / "journal.jsonl"
+    path.write_bytes(lines("a"))
+    follower = JournalFollower(str(path))
+    assert labels(follower.poll()) == ["a"]
+    path.rename(tmp_path / "aside")
+    assert follower.poll() == []
+    path.write_bytes(lines("b"))
+    assert labels(follower.poll()) == ["b"]
+    path.unlink()
+    assert follower.poll() == []
+    (tmp_path / "aside").rename(path)
+    assert labels(follower.poll()) == ["a"]
+    path.rename(tmp_path / "aside")
+    assert follower.poll() == []
+    (tmp_path / "aside").rename(path)
+    assert labels(follower.poll()) == ["a"]
+
+
+def test_a_journal_that_only_grows_is_never_read_twice(tmp_path: Path) -> None:
+    """Also where it is shorter than the bytes that a file is known by."""
+    path = tmp_path / "journal.jsonl"
+    follower = JournalFollower(str(path))
+    found = []
+    content = lines(*"abcdefgh")
+    for end in range(1, len(content) + 1, 7):
+        path.write_bytes(content[:end])
+        found += follower.poll()
+    path.write_bytes(content)
+    while records := follower.poll():
+        found += records
+    assert labels(found) == list("abcdefgh")
+    assert follower.restarts == 0
+    assert follower.skipped == []
+
+
+def test_reading_stops_when_its_time_is_over(tmp_path: Path) -> None:
+    """The rest comes with the next polls, in order and whole."""
+    path = tmp_path / "journal.jsonl"
+    names = [f"step {n}" for n in range(20_000)]
+    path.write_bytes(lines(*names))
+    follower = JournalFollower(str(path))
+    assert follower.poll(until=time.monotonic()) == []
+    first = follower.poll(until=time.monotonic() + 0.001)
+    assert 0 < len(first) < 20_000
+    assert labels(first + follower.poll()) == names
+
+
+@pytest.mark.parametrize(("filler", "times"), [(b"x", 2**26), (b"\0", 2**26), (b"{}\n", 50_000)])
+def test_rubbish_costs_bounded_memory(tmp_path: Path, filler: bytes, times: int) -> None:
+    """One endless line, a hole, or many short ones; what follows is read, all of it is counted."""
+    path = tmp_path / "journal.jsonl"
+    path.write_bytes(filler * times + b"\n" + lines("after"))
+    follower = JournalFollower(str(path))
+    tracemalloc.start()
+    assert labels(follower.poll()) == ["after"]
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 24 * 2**20
+    assert len(follower.skipped) + follower.more_skipped == (times if filler == b"{}\n" else 1)
+    assert len(follower.skipped) <= 1000
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        '"time":1e999',
+        '"time":1,"cpu_seconds":1e999',
+        '"time":1,"pools":{"a":1e999}',
+        '"time":1,"pools":{"a":[]}',
+        '"time":1,"gpus":[{"gpu":"0","used_bytes":"many"}]',
+        '"time":1,"gpus":[{"used_bytes":1}]',
+        '"time":1,"gpus":[{"gpu":"0","utilization_ratio":1e999}]',
+        '"time":1,"threads":' + "9" * 400,
+    ],
+)
+def test_a_number_that_no_kernel_says_is_refused(content: str) -> None:
+    """It would break whoever shows it: JSON has no infinity, and a chart no list."""
+    with pytest.raises(ValueError, match=r"\w"):
+        decode(f'{{"kind":"sample","pid":1,{content}}}'.encode())
+
+
+def test_a_header_of_an_earlier_version_has_no_rank() -> None:
+    """And is read all the same."""
+    header = Header(
+        time=1.0,
+        pid=2,
+        start_ticks=3,
+        host="h",
+        boot_id=None,
+        argv=(),
+        versions={},
+        environment={},
+        ceilings=(),
+    )
+    line = encode(header).replace(b',"rank":""', b"")
+    assert b"rank" not in line
+    decoded = decode(line)
+    assert isinstance(decoded, Header)
+    assert decoded.rank == ""
+
+
+def test_a_journal_that_is_cut_in_its_middle_is_read_anew(tmp_path: Path) -> None:
+    """What is left of it begins as before; what is written then must not be taken for its end."""
+    path = tmp_path / "journal.jsonl"
+    first = lines("a" * 400)
+    path.write_bytes(first + lines("b", "c", "d"))
+    follower = JournalFollower(str(path))
+    follower.poll()
+    path.write_bytes(first)
+    assert labels(follower.poll()) == ["a" * 400]
+    assert follower.restarts == 1

@@ -19,6 +19,7 @@ from analyzer import analyze
 from tests.conftest import ROOT, RealCgroup, need
 from trainer.fold_runner import FoldRunner
 from trainer.folds import RunConfig, RunDirectory, plan
+from trainer.work import Work
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,8 +50,7 @@ def die(tmp_path: Path, code: str, *, join: str = "") -> tuple[Finding, Finding]
     directory.create()
     command = [sys.executable, "-c", HEAD.format(join=join) + code]
     todo = plan(directory, CONFIG, only=None, resume_mode="fresh")
-    runner = FoldRunner(directory, CONFIG, todo, command=lambda *_: command)
-    runner.run(is_isolated=True)
+    FoldRunner(directory, CONFIG, todo, work=Work(command=lambda *_: command)).run()
     log = tmp_path / "alone.log"
     shutil.copy(os.path.join(directory.fold(1), "output.log"), log)
     (alone,), (run,) = analyze([str(log)]).findings, analyze([directory.path]).findings

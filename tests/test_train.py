@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import re
@@ -15,6 +16,7 @@ from analyzer import analyze
 from telemetry.journal import Header, JournalFollower
 from telemetry.reading import Reading
 from tests.conftest import ROOT, ends_within
+from trainer.environment import THREAD_CAPS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,8 +34,15 @@ STAGES = [
     "end of prepare_cached_datasets",
     "after prepare_cached_datasets",
     "after model creation",
+    "after pretrain fit",
+    "after pretrain cleanup",
+    "after compile+distribute",
     "after Stage 1 fit",
+    "after Stage 2 fit",
     "after all training",
+    "before gating network",
+    "before gating fit",
+    "after gating fit",
     "AFTER CLEANUP",
 ]
 
@@ -74,6 +83,11 @@ def test_a_run_that_is_killed_in_fold_2_is_resumed(
     ]
     assert [reading.stage for reading in readings] == STAGES
     assert (readings[1].maps or 0) > 1000
+    with open(os.path.join(place, "modality_results_run_2.csv"), encoding="utf-8") as file:
+        rows = {row["modality"]: row for row in csv.DictReader(file)}
+    assert list(rows) == ["image", "edges", "table", "combined", "forest", "gated"]
+    assert {row["run"] for row in rows.values()} == {"2"}
+    assert all(float(row["accuracy"]) > 0.7 for row in rows.values())
     analysis = analyze([place])
     assert analysis.verdict == "ok"
     maps = analysis.findings[0].growth["maps"]
@@ -92,6 +106,8 @@ def test_all_folds_in_one_process_show_growth_or_its_absence(tmp_path: Path) -> 
             "none",
             "--epochs",
             "1",
+            "--device-mode",
+            "single",
             "--output",
             place,
         ],
@@ -106,6 +122,5 @@ def test_all_folds_in_one_process_show_growth_or_its_absence(tmp_path: Path) -> 
     assert finding.process.folds == [1, 2, 3]
     records = JournalFollower(os.path.join(place, "journal.jsonl")).finish()
     header = next(record for record in records if isinstance(record, Header))
-    caps = {"OMP_NUM_THREADS": "2", "TF_NUM_INTEROP_THREADS": "3", "TF_NUM_INTRAOP_THREADS": "4"}
-    assert header.environment == caps
+    assert header.environment == dict(THREAD_CAPS) | {"TF_NUM_INTEROP_THREADS": "3"}
     assert finding.growth["threads"].verdict not in {"growing", "critical"}

@@ -1,65 +1,57 @@
-"""The command ``foldwatch train``: arguments in, one run out."""
+"""The commands ``foldwatch train`` and ``foldwatch run``: arguments in, one run out."""
 
 from __future__ import annotations
 
-import enum
-import os
-import signal
-import socket
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from telemetry import exporter
-from telemetry.errors import FoldsFailedError, InputError
-from telemetry.snapshot import Snapshot
-from telemetry.terminal import put
-from trainer.fold_runner import FoldRunner
-from trainer.folds import RunConfig, RunDirectory, plan
-from trainer.progress import Progress, result_table
-
-if TYPE_CHECKING:
-    from types import FrameType
-
-    from telemetry.snapshot import FoldSnapshot
+from telemetry.alert_options import (  # noqa: TC001 - typer reads the annotations
+    AlertCommand,
+    AlertmanagerUrl,
+    AlertWebhook,
+)
+from telemetry.errors import InputError
+from trainer.environment import THREAD_CAPS
+from trainer.fold_cgroup import CgroupLimits, parse_size
+from trainer.folds import REMEDIES, CommandConfig, RunConfig
+from trainer.live_output import CheckpointPattern
+from trainer.model_function import REFERENCE, check_name
+from trainer.options import (
+    CgroupPids,
+    DeviceMode,
+    Isolation,
+    Memory,
+    Only,
+    Output,
+    Parallel,
+    Port,
+    Resume,
+    ResumeMode,
+    Retries,
+    StopOnFailure,
+    Timeout,
+)
+from trainer.run import Order, carry_out
+from trainer.run_command import check_command, command_work
+from trainer.work import TRAINING, RunOptions, Work, worker_command
 
 app = typer.Typer()
 
 
-class ResumeMode(enum.StrEnum):
-    """What happens to folds that are finished."""
-
-    fresh = "fresh"
-    auto = "auto"
-
-
-class DeviceMode(enum.StrEnum):
-    """Which devices the strategy mirrors over."""
-
-    cpu = "cpu"
-    single = "single"
-    multi = "multi"
-
-
-class Isolation(enum.StrEnum):
-    """How folds are spread over processes."""
-
-    process = "process"
-    none = "none"
-
-
 @app.command()
 def train(  # noqa: PLR0913, PLR0917 - typer makes an option of each argument
-    folds: Annotated[int, typer.Option(help="Folds of the cross-validation, 2 or more.")] = 3,
-    fold: Annotated[int | None, typer.Option(help="Run this fold only.")] = None,
-    resume_mode: Annotated[
-        ResumeMode,
-        typer.Option(
-            "--resume-mode",
-            "--resume_mode",
-            help="auto skips finished folds; fresh runs all again.",
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL",
+            help="package.module:function, what trains a fold; by default the reference pipeline.",
+            show_default=False,
         ),
-    ] = ResumeMode.fresh,
+    ] = REFERENCE,
+    folds: Annotated[int, typer.Option(help="Folds of the cross-validation, 2 or more.")] = 3,
+    fold: Only = None,
+    resume_mode: Resume = ResumeMode.fresh,
     device_mode: Annotated[
         DeviceMode,
         typer.Option(
@@ -67,76 +59,133 @@ def train(  # noqa: PLR0913, PLR0917 - typer makes an option of each argument
         ),
     ] = DeviceMode.multi,
     isolation: Annotated[
-        Isolation, typer.Option(help="process: one per fold; none: one for all, so growth shows.")
+        Isolation,
+        typer.Option(
+            help="process: one per fold; none: one for all, so growth shows;"
+            " auto: one for as long as the forecast says that the next fold fits."
+        ),
     ] = Isolation.process,
-    epochs: Annotated[int, typer.Option(help="Epochs of each fold.")] = 3,
-    output: Annotated[
-        str, typer.Option(metavar="DIR", help="The run directory.")
-    ] = "foldwatch-run",
-    port: Annotated[
-        int | None, typer.Option(min=0, max=65535, help="Serve /metrics on 127.0.0.1 meanwhile.")
-    ] = None,
+    epochs: Annotated[int, typer.Option(help="Epochs of each stage of a fold.")] = 3,
+    without: Annotated[
+        str, typer.Option(metavar="NAMES", help=f"Switch off, to see: {','.join(REMEDIES)}.")
+    ] = "",
+    timeout: Timeout = None,
+    retries: Retries = 0,
+    parallel: Parallel = 1,
+    stop_on_failure: StopOnFailure = False,
+    cgroup_pids: CgroupPids = None,
+    memory: Memory = None,
+    output: Output = "foldwatch-run",
+    port: Port = None,
+    alert_command: AlertCommand = None,
+    alert_webhook: AlertWebhook = None,
+    alertmanager: AlertmanagerUrl = None,
 ) -> None:
-    """Cross-validate the reference pipeline in TensorFlow, each fold in a fresh process."""
+    """Cross-validate a model, by default the reference pipeline, each fold in a fresh process."""
     if folds < 2:
         raise InputError(f"--folds {folds}: cross-validation needs 2 folds or more")
-    if fold is not None and not 1 <= fold <= folds:
-        raise InputError(f"--fold {fold}: there are folds 1 to {folds}")
     if epochs < 1:
         raise InputError(f"--epochs {epochs}: at least 1")
-    config = RunConfig(folds=folds, epochs=epochs, device_mode=device_mode.value)
-    directory = RunDirectory(os.path.normpath(output))
-    directory.create()
-    with directory.locked(), Progress() as progress:
-        signal.signal(signal.SIGTERM, _interrupt)
-        latest = [Snapshot(run=directory.name, host=socket.gethostname(), folds=folds)]
-        if port is not None:  # before anything is moved aside: a port in use must change nothing
-            _serve(latest, port, progress)
-        todo = plan(directory, config, only=fold, resume_mode=resume_mode.value)
-        for remark in todo.remarks:
-            progress.say(remark)
-
-        def show(snapshot: Snapshot) -> None:
-            latest[0] = snapshot
-            progress.show(snapshot)
-
-        def tell(part: FoldSnapshot) -> None:
-            progress.say(_end_line(part, folds, directory))
-
-        runner = FoldRunner(directory, config, todo, on_change=show, on_end=tell)
-        summary = runner.run(is_isolated=isolation is Isolation.process)
-    put(result_table(summary))
-    put(f"results: {os.path.join(directory.path, 'summary.json')}")
-    if summary.missing:
-        missing = ", ".join(map(str, summary.missing))
-        put(f"means are over {len(summary.results)} of {folds} folds; without fold {missing}")
-    if runner.failed:
-        raise FoldsFailedError(_failure_line(runner.failed, directory))
-
-
-def _serve(latest: list[Snapshot], port: int, progress: Progress) -> None:
-    try:
-        bound = exporter.serve(lambda: latest[0], port=port)
-    except OSError as error:
-        raise InputError(f"--port {port}: {error.strerror}") from error
-    progress.say(f"metrics at http://127.0.0.1:{bound}/metrics")
+    check_name(model)
+    config = RunConfig(
+        folds=folds,
+        epochs=epochs,
+        device_mode=device_mode.value,
+        model=model,
+        without=_switched_off(without),
+    )
+    if "isolation" in config.without:
+        isolation = Isolation.none
+    if parallel > 1 and isolation is not Isolation.process:
+        raise InputError(f"--parallel {parallel}: only with --isolation process")
+    order = Order(
+        output=output,
+        only=fold,
+        resume_mode=resume_mode.value,
+        port=port,
+        options=RunOptions(
+            isolation=isolation.value,
+            parallel=parallel,
+            retries=retries,
+            timeout_seconds=timeout,
+            stops_on_failure=stop_on_failure,
+            limits=_limits(cgroup_pids, memory),
+        ),
+        alerts=_alerts(alert_command, alert_webhook, alertmanager),
+    )
+    caps = {} if "caps" in config.without else THREAD_CAPS
+    work = Work(command=worker_command, takes_orders=TRAINING.takes_orders, caps=caps)
+    carry_out(config, work, order)
 
 
-def _end_line(part: FoldSnapshot, folds: int, directory: RunDirectory) -> str:
-    if part.state != "finished" or part.fold is None:
-        return f"fold {part.fold}/{folds} failed, exit code {part.exit_code}"
-    result = directory.result(part.fold)
-    metrics = result.metrics if result else {}
-    words = ", ".join(f"{name} {value:.4f}" for name, value in metrics.items())
-    return f"fold {part.fold}/{folds} finished in {part.seconds or 0:.1f} s: {words}"
+@app.command(context_settings={"allow_interspersed_args": False}, options_metavar="[OPTIONS] --")
+def run(  # noqa: PLR0913, PLR0917 - typer makes an option of each argument
+    command: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="COMMAND...",
+            help="The command of one fold; {fold} and {folds} are filled in.",
+            show_default=False,
+        ),
+    ],
+    folds: Annotated[int, typer.Option(min=1, help="How many times, as folds 1 to N.")] = 1,
+    fold: Only = None,
+    resume_mode: Resume = ResumeMode.fresh,
+    checkpoint_pattern: Annotated[
+        str | None,
+        typer.Option(
+            metavar="REGEX",
+            help="Read at each line of output that matches; named groups make the label.",
+        ),
+    ] = None,
+    timeout: Timeout = None,
+    retries: Retries = 0,
+    parallel: Parallel = 1,
+    stop_on_failure: StopOnFailure = False,
+    cgroup_pids: CgroupPids = None,
+    memory: Memory = None,
+    output: Output = "foldwatch-run",
+    port: Port = None,
+    alert_command: AlertCommand = None,
+    alert_webhook: AlertWebhook = None,
+    alertmanager: AlertmanagerUrl = None,
+) -> None:
+    """Run any command once for each fold, in a fresh process, watched from outside."""
+    config = CommandConfig(folds=folds, command=tuple(command))
+    check_command(config)
+    order = Order(
+        output=output,
+        only=fold,
+        resume_mode=resume_mode.value,
+        port=port,
+        options=RunOptions(
+            parallel=parallel,
+            retries=retries,
+            timeout_seconds=timeout,
+            stops_on_failure=stop_on_failure,
+            limits=_limits(cgroup_pids, memory),
+            pattern=CheckpointPattern(checkpoint_pattern) if checkpoint_pattern else None,
+            shows_output=True,
+        ),
+        alerts=_alerts(alert_command, alert_webhook, alertmanager),
+    )
+    carry_out(config, command_work(config), order)
 
 
-def _failure_line(failed: list[int], directory: RunDirectory) -> str:
-    names = ", ".join(map(str, failed))
-    path = os.path.join(directory.fold(failed[0]), "failure.json")
-    return f"fold {names} failed; see {path}, and: foldwatch analyze {directory.path}"
+def _limits(pids: int | None, memory: str | None) -> CgroupLimits:
+    size = None if memory is None else parse_size(memory)
+    return CgroupLimits(pids=pids, memory_bytes=size)
 
 
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    """SIGTERM ends a run as Ctrl-C does: the fold's processes first."""
-    raise KeyboardInterrupt
+def _alerts(
+    command: str | None, webhook: str | None, alertmanager: str | None
+) -> dict[str, str | None]:
+    return {"command": command, "webhook": webhook, "alertmanager": alertmanager}
+
+
+def _switched_off(names: str) -> tuple[str, ...]:
+    """Read ``caps,bounds``; the order says nothing, so it is REMEDIES'."""
+    wanted = {name.strip() for name in names.split(",")} - {""}
+    if unknown := wanted - set(REMEDIES):
+        raise InputError(f"--without {', '.join(sorted(unknown))}: there are {', '.join(REMEDIES)}")
+    return tuple(name for name in REMEDIES if name in wanted)

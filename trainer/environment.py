@@ -6,6 +6,7 @@ cap that comes later does nothing: that is an error here, not a silence.
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -14,12 +15,16 @@ from telemetry.errors import FoldwatchError
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping, MutableMapping
 
+_CORES = len(os.sched_getaffinity(0))
 THREAD_CAPS: Mapping[str, str] = {
-    "OMP_NUM_THREADS": "2",
-    "TF_NUM_INTEROP_THREADS": "2",
-    "TF_NUM_INTRAOP_THREADS": "4",
+    "OMP_NUM_THREADS": str(min(2, _CORES)),
+    "TF_NUM_INTEROP_THREADS": str(min(2, _CORES)),
+    "TF_NUM_INTRAOP_THREADS": str(min(4, _CORES)),
 }
-"""What ended the incident's thread growth, as defaults: a variable that is set already stays."""
+"""What ended the incident's thread growth, as defaults: a variable that is set already stays.
+
+Without them a pool has a thread per core; on fewer cores than that a cap must not raise it.
+"""
 
 READS_CAPS_AT_IMPORT = ("tensorflow", "numpy", "sklearn")
 

@@ -1,6 +1,6 @@
 """A fold's result and a run's summary: whole or absent, never in between.
 
-Owns result.json, failure.json, summary.json and summary.csv.
+Owns result.json, summary.json and summary.csv, and how any of a run's files is written.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 RESULT = "result.json"
-FAILURE = "failure.json"
+METRICS = "metrics.json"
+"""What a command of `foldwatch run` may leave in its fold's directory: an object of numbers."""
 SCHEMA = 1
 
 
@@ -40,7 +41,12 @@ def write_whole(path: str, text: str) -> None:
         if isinstance(error, OSError):  # a failed write does not say of which file
             raise OSError(error.errno, error.strerror, path) from error
         raise
-    folder = os.open(os.path.dirname(path) or ".", os.O_RDONLY | os.O_DIRECTORY)
+    sync_folder(os.path.dirname(path) or ".")
+
+
+def sync_folder(path: str) -> None:
+    """Make the names in a folder outlive a power loss. Raises OSError."""
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(folder)
     finally:
@@ -54,12 +60,15 @@ class FoldResult:
     fold: int
     folds: int
     config_digest: str
+    data_digest: str = ""
+    """Of the data and its split; empty where the runner cannot know of any."""
     metrics: Mapping[str, float]
     seconds: float
 
     def write(self, directory: str) -> None:
         """Write result.json into the fold's directory. Raises OSError."""
         os.makedirs(directory, exist_ok=True)
+        sync_folder(os.path.dirname(os.path.abspath(directory)))  # it may have been made just now
         content = {"schema": SCHEMA} | asdict(self)
         write_whole(os.path.join(directory, RESULT), json.dumps(content, indent=2) + "\n")
 
@@ -76,30 +85,12 @@ def read_result(path: str) -> FoldResult | None:
             fold=int(content.pop("fold")),
             folds=int(content.pop("folds")),
             config_digest=str(content.pop("config_digest")),
+            data_digest=str(content.pop("data_digest", "")),
             metrics=metrics,
             seconds=float(content.pop("seconds")),
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FoldFailure:
-    """How a fold ended that left no result."""
-
-    fold: int
-    exit_code: int
-    """As the shell says it: 128 + N for signal N."""
-    signal: str | None
-    reason: str
-    """The last line that it wrote, or what is known instead."""
-    seconds: float
-
-    def write(self, directory: str) -> None:
-        """Write failure.json into the fold's directory. Raises OSError."""
-        os.makedirs(directory, exist_ok=True)
-        content = {"schema": SCHEMA} | asdict(self)
-        write_whole(os.path.join(directory, FAILURE), json.dumps(content, indent=2) + "\n")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,309 +1,379 @@
-"""Runs folds in processes of their own, watches them from outside, and knows how each ended.
+"""Runs the folds of a plan: which one when, in which process, and what becomes of each.
 
-Owns the life of a fold's process: launch, sampling of it, its end, and what is kept of it. The
-runner trusts only the exit status and the result file. It must not know what a fold trains.
+Owns the schedule. A fold is finished by its whole result and by nothing else: the runner trusts only
+that and the exit status. It must not know what a fold trains, nor how a process is launched, watched
+or ended.
 """
 
 from __future__ import annotations
 
 import os
-import signal
+import selectors
 import socket
-import subprocess
 import sys
 import time
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections import deque
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from analyzer.log_text import strip_escapes
-from telemetry.journal import FILE_NAME, Event, JournalFollower, JournalWriter
-from telemetry.reader import Reader
+from telemetry.journal import Event
 from telemetry.reading import Reading
 from telemetry.snapshot import FoldSnapshot, Snapshot
-from telemetry.thread_log import clean_label
-from trainer.environment import THREAD_CAPS
-from trainer.fold_result import RESULT, FoldFailure, Summary, summarize
+from trainer.fold_failure import FoldFailure, explain, not_run
+from trainer.fold_launcher import FoldLauncher
+from trainer.fold_result import Summary, summarize
+from trainer.forecast import no_room_to_go_on
+from trainer.interruptions import Interruptions
+from trainer.launch import Ending
+from trainer.room import Room
+from trainer.supervisor import adopts_orphans, kill_descendants
+from trainer.work import TRAINING, RunOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-    from io import BufferedWriter
+    from collections.abc import Callable, Sequence
 
     from telemetry.journal import Record
-    from trainer.folds import Plan, RunConfig, RunDirectory
+    from trainer.fold_process import FoldProcess
+    from trainer.fold_result import FoldResult
+    from trainer.folds import Config, Plan, RunDirectory
+    from trainer.work import Work
 
-SAMPLE_SECONDS = 1.0
-GRACE_SECONDS = 5.0
-"""Between the polite signal and the other one, when a run is interrupted."""
-OUTPUT = "output.log"
-
-
-@dataclass(frozen=True, slots=True)
-class Ending:
-    """How a process ended."""
-
-    exit_code: int
-    """As the shell says it: 128 + N for signal N."""
-    signal: str | None
-    by_runner: bool
-    """Whether the runner ended it, as it does when it is interrupted itself."""
-
-    @classmethod
-    def of(cls, status: int, *, by_runner: bool) -> Ending:
-        """Translate Popen's return code, negative for a signal."""
-        if status >= 0:
-            return cls(status, None, by_runner=by_runner)
-        return cls(128 - status, _signal_name(-status), by_runner=by_runner)
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:  # a real-time signal between the two that have names
-        return f"SIGRTMIN+{number - signal.SIGRTMIN}"
-
-
-@contextmanager
-def uninterrupted() -> Iterator[None]:
-    """Hold Ctrl-C and SIGTERM back until a few moments' work is whole; they come right after it."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def worker_command(directory: RunDirectory, folds: Sequence[int]) -> list[str]:
-    """Return the command that trains ``folds`` of the reference run."""
-    # -P: a package of the user's own called trainer, in the current folder, is not ours.
-    return [sys.executable, "-P", "-m", "trainer.fold_worker", directory.path, *map(str, folds)]
-
-
-class FoldProcess:
-    """One launched process: a session of its own, its output in a file, its journal beside it.
-
-    Invariant: after `end` neither it nor anything left in its process group lives.
-    """
-
-    def __init__(
-        self, directory: RunDirectory, folds: Sequence[int], *, place: str, command: Sequence[str]
-    ) -> None:
-        """Launch ``command`` for ``folds`` with its files in ``place``. Raises OSError."""
-        os.makedirs(place, exist_ok=True)
-        self.folds = tuple(folds)
-        self.journal_path = os.path.join(place, FILE_NAME)
-        self.output_path = os.path.join(place, OUTPUT)
-        self.began = time.time()
-        with open(self.output_path, "ab") as output:
-            self._process = self._launch(command, directory, output)
-        self.pid = self._process.pid
-        self._reader = Reader(pid=self.pid)
-        self._journal = JournalWriter(self.journal_path)
-
-    def _launch(
-        self, command: Sequence[str], directory: RunDirectory, output: BufferedWriter
-    ) -> subprocess.Popen[bytes]:
-        environment = dict(THREAD_CAPS) | os.environ
-        environment |= {
-            "FOLDWATCH_RUN_DIR": directory.path,
-            "FOLDWATCH_RUN": directory.name,
-            "FOLDWATCH_SUPERVISED": "1",
-            "FOLDWATCH_RUNNER_PID": str(os.getpid()),
-            "PYTHONUNBUFFERED": "1",
-        }
-        # One fold: its files are in fold-K/. All folds in one process: in the run's directory.
-        if os.path.dirname(self.output_path) != directory.path:
-            environment["FOLDWATCH_FOLD"] = str(self.folds[0])
-        return subprocess.Popen(
-            command,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-
-    def wait(self, seconds: float) -> bool:
-        """Wait up to ``seconds`` for the end; whether it came."""
-        try:
-            self._process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            return False
-        return True
-
-    def sample(self) -> None:
-        """Read the process from outside and append it to the journal; a process that is gone gives none."""
-        reading = self._reader.read(in_full=False)
-        if reading.rss_bytes is not None:
-            self._write(reading)
-
-    def end(self) -> Ending:
-        """End what is left of its process group, and return how the process itself ended."""
-        by_runner = self._process.poll() is None
-        for number, grace in ((signal.SIGTERM, GRACE_SECONDS), (signal.SIGKILL, None)):
-            if self._process.poll() is None:
-                self._signal_group(number)
-                try:
-                    self._process.wait(grace)
-                except subprocess.TimeoutExpired:
-                    continue
-        self._signal_group(signal.SIGKILL)
-        ending = Ending.of(self._process.wait(), by_runner=by_runner)
-        facts = {"exit_code": ending.exit_code, **self._reader.last_words()}
-        if ending.signal is not None:
-            facts |= {"signal": ending.signal}
-        if by_runner:
-            facts |= {"by_runner": True}
-        self._write(Event(time=time.time(), pid=self.pid, name="exited", facts=facts))
-        self._reader.close()
-        self._journal.close()
-        return ending
-
-    def _signal_group(self, number: int) -> None:
-        try:
-            os.killpg(self.pid, number)
-        except (ProcessLookupError, PermissionError):
-            return  # nothing is left of it, or only what is not ours
-
-    def _write(self, record: Record) -> None:
-        try:
-            self._journal.write(record)
-        except OSError as error:
-            print(f"foldwatch: {self.journal_path}: {error}", file=sys.stderr)
-
-    def last_words(self) -> str:
-        """Return the last line that the process wrote, cleaned for a terminal; empty for none."""
-        with open(self.output_path, "rb") as file:
-            file.seek(max(0, os.path.getsize(self.output_path) - 8192))
-            text = strip_escapes(file.read().decode("utf-8", "replace"))
-        lines = [clean_label(line) for line in text.replace("\r", "\n").split("\n")]
-        return next((line for line in reversed(lines) if line), "")
+TICK_SECONDS = 1.0
+OUTPUT_TICK_SECONDS = 0.05
+"""Where output is shown or read at: how late a line may be."""
+ROOM_SECONDS = 30.0
+"""How long a fold waits for headroom while nothing of ours is running; then it is refused."""
+LAST_STAGES = frozenset({"after Stage 2 fit"})
+LEAD_SECONDS = 10.0
+"""Before a fold's end, by the length of the one before it: time enough to import TensorFlow."""
 
 
 class FoldRunner:
-    """Runs the folds of a plan one after another and keeps ``snapshot`` up to date."""
+    """Runs the folds of a plan and keeps ``snapshot`` up to date.
 
-    def __init__(  # noqa: PLR0913 - two of them are what to run, three are hooks with defaults
+    Invariant: when `run` returns or raises, no process of it lives, and every fold that was begun has
+    a whole result or a failure.json.
+    """
+
+    def __init__(  # noqa: PLR0913 - what to run, how, and hooks with defaults
         self,
         directory: RunDirectory,
-        config: RunConfig,
+        config: Config,
         plan: Plan,
         *,
-        command: Callable[[RunDirectory, Sequence[int]], Sequence[str]] = worker_command,
+        work: Work = TRAINING,
+        options: RunOptions | None = None,
         on_change: Callable[[Snapshot], None] = lambda _: None,
         on_end: Callable[[FoldSnapshot], None] = lambda _: None,
+        on_line: Callable[[int, str], None] = lambda _fold, _line: None,
+        say: Callable[[str], None] = lambda _: None,
     ) -> None:
+        self.failures: dict[int, FoldFailure] = {}
+        """Of this run, by fold."""
         self._directory = directory
         self._config = config
-        self._plan = plan
-        self._command = command
-        self._on_change = on_change
-        self._on_end = on_end
+        self._work = work
+        self._options = options or RunOptions()
+        self._on_change, self._on_end, self._on_line, self._say = on_change, on_end, on_line, say
+        self._data_digest = plan.data_digest
+        self._queue = deque(plan.to_run)
+        self._processes: list[FoldProcess] = []
+        self._attempts: dict[int, int] = {}
+        self._is_stopped = False
+        self._waits_since: float | None = None
+        self._typical_seconds: float | None = None
+        self._prestarted: set[int] = set()
+        self._said: set[str] = set()
+        self._launcher = FoldLauncher(directory, config, work, self._options, say=say)
         self._parts = {
             fold: FoldSnapshot(fold=fold, state="skipped" if fold in plan.skipped else "waiting")
             for fold in range(1, config.folds + 1)
         }
         self._publish()
 
-    def run(self, *, is_isolated: bool) -> Summary:
-        """Run every fold of the plan; write failures and the summary. Raises OSError."""
-        self._directory.write_config(self._config)
-        self.summary().write(self._directory.path)  # what is there now, should this run be killed
-        try:
-            if is_isolated:
-                for fold in self._plan.to_run:
-                    self._run_process([fold], place=self._directory.fold(fold))
-            elif self._plan.to_run:
-                self._run_process(self._plan.to_run, place=self._directory.path)
-        finally:
-            with uninterrupted():
-                summary = self.summary()
-                summary.write(self._directory.path)
-        return summary
-
-    def summary(self) -> Summary:
-        """Put together what is finished, skipped folds included."""
-        folds = range(1, self._config.folds + 1)
-        results = [self._directory.result(fold) for fold in folds]
-        digest = self._config.digest()
-        return summarize(
-            self._config.folds,
-            [result for result in results if result and result.config_digest == digest],
-        )
-
     @property
     def failed(self) -> list[int]:
         """Folds of this run that left no result."""
         return [fold for fold, part in self._parts.items() if part.state == "failed"]
 
-    def _run_process(self, folds: Sequence[int], *, place: str) -> None:
-        command = self._command(self._directory, folds)
-        process = FoldProcess(self._directory, folds, place=place, command=command)
-        follower = JournalFollower(process.journal_path)
-        self._change(folds[0], state="running")
-        try:
-            while not process.wait(SAMPLE_SECONDS):
-                process.sample()
-                self._follow(follower, folds)
-        finally:
-            with uninterrupted():
-                ending = process.end()
-                self._follow(follower, folds)
-                self._conclude(process, ending)
+    def run(self) -> Summary:
+        """Run every fold of the plan; write failures and the summary.
 
-    def _follow(self, follower: JournalFollower, folds: Sequence[int]) -> None:
-        for record in follower.poll():
-            running = self._running(folds)
-            named = record.fold if isinstance(record, Reading) else None
-            if named is not None and named in folds and named != running:
-                self._end_fold(running, exit_code=None)
-                running = named
-                self._change(running, state="running")
-            self._parts[running] = self._parts[running].with_record(record)
+        Raises OSError where run.json or the summary cannot be written, and KeyboardInterrupt, with
+        all of that done, where somebody asked the run to end.
+        """
+        self._directory.write_config(self._config)
+        self.summary().write(self._directory.path)  # what is there now, should this run be killed
+        with Interruptions() as interruptions:
+            self._room = Room()
+            try:
+                while self._processes or (self._queue and not self._is_stopped):
+                    self._step(interruptions)
+            finally:
+                self._end_all()
+                self._room.close()
+                self._launcher.close()
+                summary = self.summary()
+                summary.write(self._directory.path)
+            if interruptions.count:
+                raise KeyboardInterrupt
+        return summary
+
+    def summary(self) -> Summary:
+        """Put together what is finished, skipped folds included."""
+        results = self._directory.results(self._config, data_digest=self._data_digest)
+        return summarize(self._config.folds, results)
+
+    def _step(self, interruptions: Interruptions) -> None:
+        if count := interruptions.rested():
+            self._is_stopped = True
+            for process in self._processes:
+                process.end("interrupted", at_once=count > 1)
+        if not self._is_stopped:
+            self._start_folds()
+        if self._is_stopped or not self._queue:
+            for process in self._processes:
+                if process.fold is None and not process.is_dismissed:
+                    process.dismiss()
+        self._wait(interruptions)
+        for process in list(self._processes):
+            self._look_at(process)
+
+    def _wait(self, interruptions: Interruptions) -> None:
+        """Wait until something happens, or it is time to look."""
+        with selectors.DefaultSelector() as selector:
+            selector.register(interruptions.wakes, selectors.EVENT_READ)
+            for process in self._processes:
+                for connection in process.sockets():
+                    selector.register(connection, selectors.EVENT_READ)
+            watches = self._options.shows_output or self._options.pattern
+            selector.select(OUTPUT_TICK_SECONDS if watches else TICK_SECONDS)
+
+    # Starting
+
+    def _start_folds(self) -> None:
+        """Give the next folds to processes, as long as there is a place and room."""
+        while self._queue:
+            if sum(p.fold is not None for p in self._processes) >= self._options.parallel:
+                break
+            process = self._process_for(self._queue[0])
+            if process is None:
+                break
+            fold = self._queue.popleft()
+            self._attempts[fold] = self._attempts.get(fold, 0) + 1
+            process.give(fold)
+            self._change(fold, state="running")
+        self._prestart()
+
+    def _process_for(self, fold: int) -> FoldProcess | None:
+        """Return the process that ``fold`` is to run in; None where it must wait, or was refused."""
+        for process in self._processes:
+            if process.fold is None and not process.is_dismissed:
+                if process.reserved_for == fold:
+                    return process
+                if not self._options.is_isolated:
+                    return process if self._goes_on(process, fold) else None
+        if not self._options.is_isolated and self._processes:
+            return None  # the one that is recycled must be gone
+        return self._launch(fold) if self._has_room(fold) else None
+
+    def _goes_on(self, process: FoldProcess, fold: int) -> bool:
+        """Whether the process takes this fold too; else it is recycled, and that is told."""
+        if self._options.isolation == "none" or not process.peaks:
+            return True
+        shortage = no_room_to_go_on(list(process.peaks.values()), process.limits)
+        if shortage is None:
+            return True
+        words = f"fold {fold}: in a fresh process; in the one before, {shortage}"
+        self._say(words)
+        facts = {"fold": fold, "why": str(shortage)}
+        process.write(Event(time=time.time(), pid=process.pid, name="recycled", facts=facts))
+        process.dismiss()
+        return False
+
+    def _has_room(self, fold: int) -> bool:
+        """Whether a fresh process for ``fold`` fits; waits while it may come to, else refuses."""
+        shortage = self._room.for_a_fold()
+        if shortage is None:
+            self._waits_since = None
+            return True
+        self._waits_since = self._waits_since or time.monotonic()
+        self._say_once(f"room for {fold}", f"fold {fold}: waits for room; {shortage}")
+        is_over = time.monotonic() - self._waits_since > ROOM_SECONDS
+        if is_over and not self._processes:
+            self._queue.popleft()
+            self._fail(fold, not_run(fold, "refused", f"refused, it would not fit: {shortage}"))
+        return False
+
+    def _launch(self, fold: int) -> FoldProcess | None:
+        """Launch a process for ``fold``; None where that fails, which is the fold's failure."""
+        try:
+            process = self._launcher.launch(fold)
+        except OSError as error:
+            self._queue.remove(fold)
+            self._fail(fold, not_run(fold, "not started", f"cannot be started: {error}"))
+            return None
+        self._processes.append(process)
+        return process
+
+    def _prestart(self) -> None:
+        """Load the next worker while a fold is in its last stage, where it fits beside it."""
+        if not (self._options.is_isolated and self._work.takes_orders and self._queue):
+            return
+        fold = self._queue[0]
+        if fold in self._prestarted or not any(self._is_late(p) for p in self._processes):
+            return
+        self._prestarted.add(fold)  # once, whatever becomes of it
+        if self._room.for_one_that_waits() is None:
+            self._launch(fold)
+
+    def _is_late(self, process: FoldProcess) -> bool:
+        if process.fold is None:
+            return False
+        stages = self._parts[process.fold].checkpoints.keys()
+        expected = self._typical_seconds
+        seconds = time.time() - process.fold_began
+        return bool(LAST_STAGES & stages) or (
+            expected is not None and seconds > expected - LEAD_SECONDS
+        )
+
+    # Watching
+
+    def _look_at(self, process: FoldProcess) -> None:
+        ending = process.poll()
+        if process.fold is not None:
+            self._show(process, process.lines())
+            timeout = self._options.timeout_seconds
+            if timeout is not None and time.time() - process.fold_began > timeout:
+                process.end(f"timeout: it ran for more than {timeout:g} s")
+        done = process.folds_done()
+        if process.sample() or done or ending is not None:
+            self._take(process, process.records())
+        if ending is not None:
+            self._conclude(process, ending)
+        elif process.fold in done:
+            self._finish_in_place(process)
+
+    def _finish_in_place(self, process: FoldProcess) -> None:
+        """Go on after a fold that its process has survived."""
+        if self._options.is_isolated:
+            process.dismiss()  # the fold ends with it
+            return
+        fold, process.fold = process.fold, None
+        if fold is not None:
+            self._settle(process, fold, None)
+
+    def _show(self, process: FoldProcess, lines: list[str]) -> None:
+        if self._options.shows_output and process.fold is not None:
+            for line in lines:
+                self._on_line(process.fold, line)
+
+    def _take(self, process: FoldProcess, records: Sequence[Record]) -> None:
+        for record in records:
+            fold = process.fold or process.reserved_for
+            if isinstance(record, Reading):
+                self._room.note_checkpoint(record)
+                if not self._options.is_isolated and record.fold in self._parts:
+                    fold = record.fold
+            if fold is not None:
+                self._parts[fold] = self._parts[fold].with_record(record)
         self._publish()
 
-    def _running(self, folds: Sequence[int]) -> int:
-        return next((fold for fold in folds if self._parts[fold].state == "running"), folds[0])
-
-    def _end_fold(self, fold: int, *, exit_code: int | None, is_told: bool = True) -> None:
-        result = self._directory.result(fold)
-        self._change(
-            fold,
-            state="failed" if result is None else "finished",
-            exit_code=0 if result is not None and exit_code is None else exit_code,
-            seconds=None if result is None else result.seconds,
-            ended_at=time.time(),
-        )
-        if is_told:
-            self._on_end(self._parts[fold])
+    # Ending
 
     def _conclude(self, process: FoldProcess, ending: Ending) -> None:
-        running = self._running(process.folds)
-        if self._parts[running].state == "running":
-            self._end_fold(running, exit_code=ending.exit_code, is_told=not ending.by_runner)
-        for fold in process.folds:
-            if self._directory.result(fold) is not None:
-                continue
-            words = process.last_words() or "it wrote nothing"
-            reason = f"ended by {ending.signal}; last line: {words}" if ending.signal else words
-            if ending.exit_code == 0:
-                reason = f"exited with 0 and left no {RESULT}"
-            if ending.by_runner:
-                reason = "interrupted"
-            elif fold != running:
-                reason = f"not reached: fold {running} ended the process"
-            failure = FoldFailure(
-                fold=fold,
-                exit_code=ending.exit_code,
-                signal=ending.signal,
-                reason=reason,
-                seconds=time.time() - process.began,
+        """Take note of the end of a process, and of the fold that it ran."""
+        self._processes.remove(process)
+        self._show(process, process.last_lines())
+        process.close(ending)
+        if process.launched.is_lost and adopts_orphans():
+            kill_descendants({other.launched.supervisor_pid for other in self._processes})
+        self._take(process, process.records())
+        if process.fold is not None:
+            self._settle(process, process.fold, ending)
+
+    def _settle(self, process: FoldProcess, fold: int, ending: Ending | None) -> None:
+        """Decide by its result whether a fold is finished; retry or note the failure of one that is not."""
+        seconds = time.time() - process.fold_began
+        if self._work.result and ending and ending.exit_code == 0 and process.why_ended is None:
+            self._write(self._work.result(self._directory.fold(fold), fold, seconds))
+        result = self._directory.result(fold)
+        if result is not None:
+            self._typical_seconds = seconds
+            self._room.note_fold(next(iter(process.peaks.values()), {}))
+            self._change(
+                fold,
+                state="finished",
+                exit_code=0 if ending is None else ending.exit_code,
+                seconds=result.seconds,
+                ended_at=time.time(),
             )
-            try:
-                failure.write(self._directory.fold(fold))
-            except OSError as error:  # a full disk must not keep the other folds from running
-                print(f"foldwatch: fold {fold}: {error}", file=sys.stderr)
-            self._change(fold, state="failed", exit_code=ending.exit_code)
+            self._on_end(self._parts[fold])
+            return
+        failure = explain(
+            fold,
+            ending or Ending(0, None),
+            place=process.place,
+            pid=process.pid,
+            why_ended=process.why_ended,
+            seconds=seconds,
+        )
+        is_final = self._attempts[fold] > self._options.retries or self._is_stopped
+        self._fail(fold, failure) if is_final else self._retry(fold, failure)
+
+    def _retry(self, fold: int, failure: FoldFailure) -> None:
+        """Put what a fold left aside and queue it again."""
+        self._write(failure)
+        aside = self._directory.set_aside([f"fold-{fold}"])
+        number, of = self._attempts[fold] + 1, self._options.retries + 1
+        self._say(f"fold {fold}: attempt {number} of {of}, after {failure.root_cause} ({aside})")
+        self._parts[fold] = FoldSnapshot(fold=fold, state="waiting")
+        self._queue.appendleft(fold)
+
+    def _fail(self, fold: int, failure: FoldFailure) -> None:
+        self.failures[fold] = failure
+        self._write(failure)
+        self._change(
+            fold,
+            state="failed",
+            exit_code=failure.exit_code,
+            seconds=failure.seconds,
+            ended_at=time.time(),
+        )
+        if failure.outcome != "interrupted":
+            self._on_end(self._parts[fold])
+        if self._options.stops_on_failure:
+            self._is_stopped = True
+        if self._options.isolation == "none":
+            while self._queue:  # without isolation a fold takes those behind it along
+                later = self._queue.popleft()
+                words = f"not reached: fold {fold} ended the process"
+                self.failures[later] = not_run(later, "not reached", words)
+                self._write(self.failures[later])
+                self._change(later, state="failed", exit_code=failure.exit_code)
+
+    def _write(self, outcome: FoldResult | FoldFailure) -> None:
+        try:
+            outcome.write(self._directory.fold(outcome.fold))
+        except OSError as error:  # a full disk must not keep the other folds from running
+            print(f"foldwatch: fold {outcome.fold}: {error}", file=sys.stderr)
+
+    def _end_all(self) -> None:
+        """End what an error has left running."""
+        for process in self._processes:
+            process.end("interrupted", at_once=True)
+        while self._processes:
+            for process in list(self._processes):
+                if (ending := process.poll()) is not None:
+                    self._conclude(process, ending)
+            time.sleep(0.01)
+
+    # Telling
+
+    def _say_once(self, about: str, text: str) -> None:
+        if about not in self._said:
+            self._said.add(about)
+            self._say(text)
 
     def _change(self, fold: int, **changes: object) -> None:
         self._parts[fold] = replace(self._parts[fold], **changes)  # type: ignore[arg-type] # names are the fields'

@@ -1,14 +1,13 @@
-"""The process that trains: ``python -m trainer.fold_worker RUN_DIR FOLD [FOLD ...]``.
+"""The process that trains: ``python -m trainer.fold_worker RUN_DIR``, folds by its standard input.
 
 Owns the order that cannot change: caps, telemetry, TensorFlow, folds. It is the only module that
-loads TensorFlow, and the runner learns of it only by its exit status and the result files.
+loads TensorFlow, and the runner learns of it only by its exit status and the result files. Loaded
+ahead of its turn it waits for its first order, with no device touched.
 """
 
 from __future__ import annotations
 
-import ctypes
 import os
-import signal
 import sys
 import time
 
@@ -16,48 +15,31 @@ import telemetry
 from trainer.environment import cap_threads
 from trainer.fold_result import FoldResult
 from trainer.folds import RunDirectory
-
-PR_SET_PDEATHSIG = 1
-"""include/uapi/linux/prctl.h"""
+from trainer.orders import Orders
+from trainer.training import Training
 
 
 def main(arguments: list[str]) -> int:
-    """Train the folds named; a fold's exception ends the process with its traceback, exit code 1."""
-    _die_with_parent()
+    """Train the folds ordered; a fold's exception ends the process with its traceback, exit code 1."""
+    orders = Orders()
     directory = RunDirectory(arguments[0])
     config = directory.config()
-    cap_threads(os.environ)
+    if "caps" not in config.without:
+        cap_threads(os.environ)
     telemetry.start()
-    telemetry.checkpoint("before TF import")
-    from trainer.reference.data import load  # noqa: PLC0415 - after the caps, by design
-    from trainer.reference.devices import make_strategy  # noqa: PLC0415
-    from trainer.reference.fold_training import train_fold  # noqa: PLC0415
-
-    telemetry.checkpoint("after TF import")
-    strategy = make_strategy(config.device_mode)
-    telemetry.checkpoint("after strategy creation")
-    digits = load()
-    for fold in map(int, arguments[1:]):
+    training = Training(config)
+    for fold in orders.folds():
         began = time.monotonic()
-        metrics = train_fold(digits, strategy, config, fold=fold)
+        metrics = training.train(fold, directory.fold(fold))
         FoldResult(
             fold=fold,
             folds=config.folds,
             config_digest=config.digest(),
+            data_digest=training.data_digest(),
             metrics=metrics,
             seconds=time.monotonic() - began,
         ).write(directory.fold(fold))
     return 0
-
-
-def _die_with_parent() -> None:
-    """Ask the kernel for SIGKILL when the runner dies, so that none of its work goes on unseen."""
-    runner = os.environ.get("FOLDWATCH_RUNNER_PID")
-    if runner is None:
-        return
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != int(runner):
-        os.kill(os.getpid(), signal.SIGKILL)  # it died before the kernel was asked
 
 
 if __name__ == "__main__":

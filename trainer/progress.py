@@ -51,6 +51,11 @@ class Progress:
         with suppress(OSError, ValueError):  # nobody reads it any more; the training goes on
             self._console.print(escape(clean_label(text)), soft_wrap=True)
 
+    def output(self, fold: int, line: str) -> None:
+        """Print one line that a fold's process wrote; it is clean already, and keeps its blanks."""
+        with suppress(OSError, ValueError):
+            self._console.print(f"fold {fold} | {line}", markup=False, soft_wrap=True)
+
     def show(self, snapshot: Snapshot) -> None:
         """Renew the live line."""
         running = next((part for part in snapshot.parts if part.state == "running"), None)

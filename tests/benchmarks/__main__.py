@@ -7,6 +7,7 @@ over is marked and makes the exit code 1.
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import asdict, dataclass
@@ -14,6 +15,12 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+
+LEAST_LEAD = {
+    "fast": {"engine": 1.0, "prometheus": 0.0},  # faster than Prometheus looks
+    "medium": {"engine": 60.0, "prometheus": 60.0},
+    "slow": {"engine": 600.0, "prometheus": 600.0},
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +88,98 @@ def figures() -> list[Figure]:
         )
     )
     found.append(Figure("unreadable journals", kills["unreadable"], "", 0))
-    return found + reading_figures()
+    for tally in run("kills_of_runs"):
+        at = f"at {tally['kills']} kill -9 of the {tally['victim']}"
+        for what, words in RUN_KILLS.items():
+            found.append(Figure(f"{words} {at}", tally[what], "", 0))
+    return (
+        found
+        + isolation_figures()
+        + remedy_figures()
+        + reading_figures()
+        + alert_figures()
+        + daemon_figures()
+    )
+
+
+def remedy_figures() -> list[Figure]:
+    """Measure what each remedy is worth, and print its own table."""
+    *runs, imports = run("remedies")
+    Console(width=110, highlight=False).print(remedy_table(runs, imports))
+    cleaned, kept = (
+        next(run["per_fold"] for run in runs if run["without"] == names)
+        for names in (["isolation"], ["isolation", "cleanup"])
+    )
+    capped, uncapped = imports["capped"][1], imports["uncapped_on_64"][1]
+    return [
+        Figure(
+            "rss per fold in one process, with clean-up over without",
+            cleaned["rss_bytes"] / kept["rss_bytes"],
+            "x",
+            0.25,
+        ),
+        Figure(
+            "threads of 64 cores' libraries in use, caps over none", capped / uncapped, "x", 0.2
+        ),
+    ]
+
+
+def remedy_table(runs: list[dict[str, Any]], imports: dict[str, Any]) -> Table:
+    """Put the folds of each run side by side: what was there after each fold's end."""
+    table = Table("without", "after each fold's end", "a fold", "verdict", box=None)
+    for one in runs:
+        for name, unit in (("threads", 1), ("maps", 1), ("rss_bytes", 2**20)):
+            what = ", ".join(one["without"]) or "(nothing)"
+            values = " ".join(f"{value / unit:,.0f}" for value in one["at_end"][name])
+            slope = one["per_fold"][name]
+            table.add_row(
+                what if name == "threads" else "",
+                f"{'rss MB' if unit > 1 else name} {values}",
+                "" if slope is None else f"{slope / unit:+.1f}",
+                one["verdicts"][name],
+            )
+    for mode, counts in imports.items():
+        if mode != "cores":
+            words = f"threads {counts[0]} after the imports, {counts[1]} in use"
+            table.add_row(
+                f"(imports on {imports['cores']} cores, {mode.replace('_', ' ')})", words, "", ""
+            )
+    return table
+
+
+RUN_KILLS = {
+    "orphans": "processes alive 2 s later",
+    "repeated": "finished folds repeated",
+    "lost": "results lost or torn",
+    "other_aggregates": "aggregates unlike the undisturbed run's",
+}
+
+
+def isolation_figures() -> list[Figure]:
+    """Measure what a fresh process for each fold costs, and that each one starts alike."""
+    found = []
+    for point in run("isolation"):
+        what = f"folds of {point['fold_seconds']:.0f} s"
+        # A short fold has less to share the start of a process with: its figure is for comparison.
+        bound = 1.10 if point["fold_seconds"] >= 60 else 9.0
+        found.append(Figure(f"isolated over one process, {what}", point["ratio"], "x", bound))
+        for name in ("maps", "rss"):
+            spread = point[f"{name}_spread"] * 100
+            found.append(Figure(f"{name} at START between {what}", spread, "%", 2.0))
+    return found
+
+
+def daemon_figures() -> list[Figure]:
+    """Measure what the daemon costs whoever scrapes it."""
+    found = []
+    for point in run("daemon_cost"):
+        of = point["of"]
+        found += [
+            Figure(f"scrape, p99, {of}", point["scrape_p99_ms"], "ms", 10),
+            Figure(f"one collection, p95, {of}", point["collection_p95_ms"], "ms", 50),
+            Figure(f"failed of 200 scrapes at once, {of}", point["failed_of_200_at_once"], "", 0),
+        ]
+    return found
 
 
 def reading_figures() -> list[Figure]:
@@ -104,6 +202,20 @@ def reading_figures() -> list[Figure]:
     (million,) = run("a_million_logs")
     what = f"of {million['logs']:,} generated logs broke the parser"
     found.append(Figure(what, million["failed"], "", 0))
+    return found
+
+
+def alert_figures() -> list[Figure]:
+    """Measure how long before a limit is hit somebody is told, by each way of alerting."""
+    if os.geteuid():  # it needs a cgroup of its own
+        return []
+    found = []
+    for leak in run("lead_times"):
+        minutes = leak["fills_in_seconds"] / 60
+        for way, least in LEAST_LEAD[leak["leak"]].items():
+            what = f"told before the limit, a leak of {minutes:g} min, {way}"
+            lead = leak[way]["lead_seconds"] or 0.0
+            found.append(Figure(what, lead, "s", least, is_floor=True))
     return found
 
 

@@ -1,0 +1,37 @@
+"""The dashboards, rules and configurations that foldwatch brings along, written where somebody asks.
+
+Owns where they are: inside this package when it is installed, beside it in the repository. It must
+not know what is in them.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+
+from telemetry.errors import InputError
+
+_HERE = os.path.dirname(os.path.abspath(__file__))
+_PLACES = (os.path.join(_HERE, "grafana"), os.path.join(os.path.dirname(_HERE), "grafana"))
+
+
+def write_grafana_files(folder: str) -> list[str]:
+    """Write every file below ``folder``, which must be new or empty; return their paths inside it.
+
+    All of them or none: they are written beside it first. Raises InputError for a folder in use.
+    """
+    source = next(place for place in _PLACES if os.path.isdir(place))
+    target = os.path.abspath(folder)
+    if os.path.exists(target) and (not os.path.isdir(target) or os.listdir(target)):
+        raise InputError(f"--output {folder}: it is there and not empty; name a new folder")
+    os.makedirs(os.path.dirname(target), exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=os.path.dirname(target), prefix=".foldwatch-") as aside:
+        whole = os.path.join(aside, "grafana")
+        shutil.copytree(source, whole, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
+        os.replace(whole, target)
+    return sorted(
+        os.path.relpath(os.path.join(path, name), target)
+        for path, _, names in os.walk(target)
+        for name in names
+    )

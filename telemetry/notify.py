@@ -1,0 +1,310 @@
+"""Tells people of alerts: standard error, a command, a webhook, Alertmanager's v2 API.
+
+Owns the thread that sends, its queue, and each way's format and failures. Nothing here blocks the
+caller or raises into it: what cannot be sent is counted and said once. It must not judge.
+
+Labels come from training scripts: they reach a command by its environment and standard input, never
+as words of a command line, and a webhook as JSON. An address may hold a secret and is never printed.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import os
+import queue
+import subprocess
+import threading
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from http.client import HTTPException
+from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import unquote, urlsplit
+
+from telemetry.errors import InputError
+from telemetry.thread_log import clean_label
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from telemetry.alert import Alert
+
+QUEUE_LENGTH = 200
+HTTP_SECONDS = 5.0
+COMMAND_SECONDS = 30.0
+ATTEMPTS = 3
+REPEAT_SECONDS = 60.0
+"""How often Alertmanager is told again: it lets go of what nobody repeats for five minutes."""
+SHORTEST_EPISODE_SECONDS = 60.0
+"""Alertmanager never tells of what ends before its group_wait is over."""
+
+
+class Sink(Protocol):
+    """One way to tell; `send` raises OSError or ValueError with a reason for people."""
+
+    name: str
+
+    def send(self, alert: Alert, /) -> None:
+        """Tell of a beginning or an end."""
+
+    def repeat(self) -> None:
+        """Called about every REPEAT_SECONDS."""
+
+
+@dataclass(slots=True)
+class Lines:
+    """One line each, through ``say``."""
+
+    say: Callable[[str], None]
+    name: str = "lines"
+
+    def send(self, alert: Alert) -> None:
+        """Say it; the text is cleaned for a terminal."""
+        place = " ".join(f"{name}={text}" for name, text in alert.labels.items() if text)
+        word = "resolved" if alert.ended is not None else alert.severity
+        self.say(clean_label(f"foldwatch alert: {word}: {alert.summary} [{alert.name} {place}]"))
+
+    def repeat(self) -> None:
+        """Said once is enough."""
+
+
+@dataclass(slots=True)
+class Command:
+    """A program that gets the alert as JSON on its standard input and in FOLDWATCH_ALERT_*."""
+
+    arguments: Sequence[str]
+    name: str = "command"
+
+    def send(self, alert: Alert) -> None:
+        """Run it and wait; a failure is its exit code. Raises OSError."""
+        environment = {
+            "FOLDWATCH_ALERT_STATUS": _status(alert),
+            "FOLDWATCH_ALERT_NAME": alert.name,
+            "FOLDWATCH_ALERT_SEVERITY": alert.severity,
+            "FOLDWATCH_ALERT_SUMMARY": alert.summary.replace("\0", ""),
+        }
+        try:
+            done = subprocess.run(
+                self.arguments,
+                input=json.dumps(webhook_content(alert)).encode(),
+                env=os.environ | environment,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                timeout=COMMAND_SECONDS,
+                check=False,
+                start_new_session=True,  # Ctrl-C ends the run; its last notice is still told
+            )
+        except subprocess.TimeoutExpired as error:
+            raise TimeoutError(f"killed after {COMMAND_SECONDS:.0f} s") from error
+        if done.returncode:
+            raise OSError(f"exit code {done.returncode}")
+
+    def repeat(self) -> None:
+        """It was told."""
+
+
+class Webhook:
+    """An address that takes Alertmanager's webhook format, version 4."""
+
+    name = "webhook"
+
+    def __init__(self, url: str, *, option: str = "--alert-webhook") -> None:
+        """Raises InputError where ``url`` is no http or https address."""
+        self._url = _checked(url, option)
+
+    def send(self, alert: Alert) -> None:
+        """POST it. Raises OSError."""
+        _post(self._url, webhook_content(alert))
+
+    def repeat(self) -> None:
+        """It was told."""
+
+
+class Alertmanager:
+    """Alertmanager's v2 API; the labels are those of grafana/rules, so both ways make one alert."""
+
+    name = "alertmanager"
+
+    def __init__(self, url: str, *, clock: Callable[[], float] = time.time) -> None:
+        """Raises InputError where ``url`` is no http or https address."""
+        self._url = _checked(url, "--alertmanager").rstrip("/") + "/api/v2/alerts"
+        self._clock = clock
+        self._active: dict[tuple[object, ...], Alert] = {}
+
+    def send(self, alert: Alert) -> None:
+        """POST it, and go on repeating it until it ends. Raises OSError."""
+        key = (alert.name, *sorted(alert.labels.items()))
+        if alert.ended is None:
+            self._active[key] = alert
+        else:
+            self._active.pop(key, None)
+        _post(self._url, [self._content(alert)])
+
+    def repeat(self) -> None:
+        """POST all that is active. Raises OSError."""
+        if self._active:
+            _post(self._url, [self._content(alert) for alert in self._active.values()])
+
+    def _content(self, alert: Alert) -> dict[str, Any]:
+        content = _content(alert)
+        ends = self._clock() + 5 * REPEAT_SECONDS
+        if alert.ended is not None:
+            ends = max(alert.ended, alert.began + SHORTEST_EPISODE_SECONDS)
+        return {
+            "labels": content["labels"],
+            "annotations": content["annotations"],
+            "startsAt": content["startsAt"],
+            "endsAt": _rfc3339(ends),
+        }
+
+
+class Notifier:
+    """Hands alerts to the sinks from one thread, which starts with this object.
+
+    Invariant: calling it returns at once. ``dropped`` and ``failed`` count what nobody was told.
+    """
+
+    def __init__(self, sinks: Sequence[Sink], *, say: Callable[[str], None]) -> None:
+        """Take the sinks, and where a failure of one is said once."""
+        self.dropped = 0
+        self.failed: dict[str, int] = {}
+        self._sinks = sinks
+        self._say = say
+        self._queue: queue.Queue[Alert | None] = queue.Queue(QUEUE_LENGTH)
+        self._thread = threading.Thread(target=self._run, name="foldwatch-alerts", daemon=True)
+        try:
+            self._thread.start()
+        except RuntimeError as error:  # no thread to be had: the run goes on without notices
+            say(f"foldwatch: nobody will be told of alerts: {error}")
+
+    def __call__(self, alert: Alert) -> None:
+        """Queue ``alert``; where the queue is full it is dropped and counted."""
+        try:
+            self._queue.put_nowait(alert)
+        except queue.Full:
+            self.dropped += 1
+
+    def close(self, *, deadline_seconds: float = 5.0) -> None:
+        """Wait for what is queued, but no longer than that; say what was not told."""
+        ends = time.monotonic() + deadline_seconds
+        with contextlib.suppress(queue.Full):
+            self._queue.put(None, timeout=deadline_seconds)
+        if self._thread.is_alive():
+            self._thread.join(max(0.0, ends - time.monotonic()))
+        untold = self.dropped + (self._queue.qsize() if self._thread.is_alive() else 0)
+        if untold:
+            self._say(f"foldwatch: {untold} alerts could not be told in time")
+
+    def _run(self) -> None:
+        repeat_at, has_said_so = time.monotonic() + REPEAT_SECONDS, False
+        while True:
+            try:
+                alert = self._queue.get(timeout=max(0.0, repeat_at - time.monotonic()))
+            except queue.Empty:
+                repeat_at = time.monotonic() + REPEAT_SECONDS
+                for sink in self._sinks:
+                    self._attempt(sink, sink.repeat)
+                continue
+            if alert is None:
+                return
+            if self.dropped and not has_said_so:
+                has_said_so = True
+                self._say("foldwatch: alerts come faster than they can be sent; some were dropped")
+            for sink in self._sinks:
+                self._attempt(sink, lambda sink=sink, alert=alert: sink.send(alert))  # type: ignore[misc] # mypy has no type for a lambda's defaults
+
+    def _attempt(self, sink: Sink, send: Callable[[], None]) -> None:
+        try:
+            send()
+        except (OSError, ValueError, HTTPException, RuntimeError, MemoryError) as error:
+            self.failed[sink.name] = self.failed.get(sink.name, 0) + 1
+            if self.failed[sink.name] == 1:
+                words = "later failures are counted only"
+                self._say(f"foldwatch: alert not sent by {sink.name}: {error}; {words}")
+
+
+def webhook_content(alert: Alert) -> dict[str, Any]:
+    """Return ``alert`` in Alertmanager's webhook format, as a group of its own."""
+    content = _content(alert)
+    return {
+        "version": "4",
+        "groupKey": f"{alert.name}:{sorted(alert.labels.items())}",
+        "truncatedAlerts": 0,
+        "status": _status(alert),
+        "receiver": "foldwatch",
+        "groupLabels": {"alertname": alert.name},
+        "commonLabels": content["labels"],
+        "commonAnnotations": content["annotations"],
+        "externalURL": "",
+        "alerts": [content],
+    }
+
+
+def _content(alert: Alert) -> dict[str, Any]:
+    labels = {"alertname": alert.name, "severity": alert.severity, **alert.labels}
+    return {
+        "status": _status(alert),
+        # An empty label is no label to Prometheus and Alertmanager.
+        "labels": {name: text for name, text in labels.items() if text},
+        "annotations": {"summary": alert.summary, "description": alert.description},
+        "startsAt": _rfc3339(alert.began),
+        # Go's zero time is what Alertmanager sends for "not ended".
+        "endsAt": "0001-01-01T00:00:00Z" if alert.ended is None else _rfc3339(alert.ended),
+        "generatorURL": "",
+    }
+
+
+def _status(alert: Alert) -> str:
+    return "firing" if alert.ended is None else "resolved"
+
+
+def _rfc3339(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
+
+
+def _checked(url: str, option: str) -> str:
+    try:
+        parts = urlsplit(url)
+        is_usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:  # a port that is no number, a broken IPv6 address
+        is_usable = False
+    if not is_usable:
+        raise InputError(f"{option}: an address that begins with http:// or https:// is needed")
+    return url
+
+
+def _post(url: str, content: object) -> None:
+    """POST JSON, up to ATTEMPTS times where the other side may recover. Raises OSError."""
+    parts = urlsplit(url)
+    headers = {"Content-Type": "application/json", "User-Agent": "foldwatch"}
+    if parts.username is not None:
+        pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+        headers["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
+        url = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    request = urllib.request.Request(url, data=json.dumps(content).encode(), headers=headers)  # noqa: S310 - the scheme was checked
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            with _OPENER.open(request, timeout=HTTP_SECONDS):
+                return
+        except urllib.error.HTTPError as error:
+            code = error.code
+            error.close()
+            if attempt == ATTEMPTS or code < 500:
+                raise OSError(f"{parts.hostname} answered {code}") from None
+        except OSError as error:
+            if attempt == ATTEMPTS:
+                reason = getattr(error, "reason", error)
+                raise OSError(f"{parts.hostname}: {reason}") from None
+        time.sleep(0.2 * 2**attempt)
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *_: object) -> None:
+        """A redirected POST would arrive as a GET without its content."""
+
+
+_OPENER = urllib.request.build_opener(_NoRedirect)

@@ -1,0 +1,208 @@
+// The page: asks for the state every two seconds and shows it. Text from outside is only ever set as text.
+
+import { drawPools, drawResource, forget } from "./charts.js";
+import { amount, clock, duration, forecast, isBytes, level, NAMES, percent, perFold } from "./words.js";
+
+const EVERY = 2000;
+const OLD_SECONDS = 30;
+const ORDER = ["pids_cgroup", "threads", "max_map_count", "cgroup_memory", "rss_bytes", "gpu_memory", "open_files", "nproc", "threads_max", "pid_max", "address_space"];
+const $ = (id) => document.getElementById(id);
+const keyOf = (run) => JSON.stringify([run.run, run.host, run.rank]);
+let chosen = new URLSearchParams(location.search);
+let shownKey = null;
+
+function make(tag, className, text) {
+  const element = document.createElement(tag);
+  if (className) element.className = className;
+  if (text !== undefined) element.textContent = text;
+  return element;
+}
+
+const titleOf = (run) => `${run.run} (${[run.host, run.rank && `rank ${run.rank}`].filter(Boolean).join(", ")})`;
+
+function showRuns(state) {
+  const select = $("runs");
+  $("runs-label").hidden = state.runs.length < 2;
+  $("run-name").hidden = state.runs.length !== 1;
+  if (state.runs.length === 1) $("run-name").textContent = titleOf(state.runs[0]);
+  if (document.activeElement === select) return; // a list that is open must not change under the hand
+  select.replaceChildren(
+    ...state.runs.map((run) => {
+      const full = run.binding?.ratio == null ? "" : ` · ${percent(run.binding.ratio)}`;
+      const option = make("option", "", `${titleOf(run)}${run.is_live ? full : " · ended"}`);
+      option.value = keyOf(run);
+      option.selected = state.run !== null && keyOf(run) === keyOf(state.run);
+      return option;
+    }),
+  );
+}
+
+function showStatus(state) {
+  const status = $("status");
+  const run = state.run;
+  if (run === null || run.last_time === null) {
+    status.className = "status";
+    status.textContent = "waiting for a first reading";
+    return;
+  }
+  const age = state.now - run.last_time;
+  const isOld = age > OLD_SECONDS;
+  status.className = `status ${run.is_live ? (isOld ? "old" : "live") : ""}`;
+  const word = run.is_live ? (isOld ? "silent, last read" : "live, read") : "ended, last read";
+  status.textContent = `${word} ${duration(age)} ago`;
+}
+
+function showAlerts(alerts) {
+  const list = alerts.map((alert) => {
+    const element = make("div", `alert ${alert.severity === "critical" ? "critical" : "warning"}`);
+    element.append(make("strong", "", alert.summary), make("span", "", alert.description));
+    return element;
+  });
+  const before = $("alerts").textContent;
+  if (before !== list.map((element) => element.textContent).join("")) $("alerts").replaceChildren(...list);
+}
+
+function showBinding(run) {
+  const { binding } = run;
+  const card = $("binding");
+  card.classList.remove("near", "full");
+  if (level(binding?.ratio)) card.classList.add(level(binding.ratio));
+  $("binding-name").textContent = binding ? (NAMES[binding.ceiling] ?? binding.ceiling) : "none is known with its limit";
+  $("binding-ratio").textContent = binding ? percent(binding.ratio) : "–";
+  card.querySelector(".meter span").style.width = `${Math.min(100, (binding?.ratio ?? 0) * 100)}%`;
+  $("binding-count").textContent = binding
+    ? `${amount(binding.ceiling, binding.current)} of ${amount(binding.ceiling, binding.limit)}, ${amount(binding.ceiling, binding.limit - binding.current)} left`
+    : "";
+  const growth = run.growth.find(({ resource }) => binding && resource === binding.column);
+  $("forecast").textContent = growth?.folds_to_limit == null ? "" : `At this rate full in ${forecast(growth.folds_to_limit)}`;
+  const { pids_limit_hits: hits, oom_kills: kills } = run.hits;
+  $("hits").textContent = [hits ? `${hits} forks refused at the limit` : "", kills ? `${kills} processes killed for memory` : ""].filter(Boolean).join("; ");
+  document.title = `${binding ? `${percent(binding.ratio)} · ` : ""}${run.run} · foldwatch`;
+}
+
+function showFolds(run, now) {
+  $("folds").replaceChildren(
+    ...run.parts.map((part) => {
+      const item = make("li");
+      const name = part.fold === null ? "before" : `Fold ${part.fold}`;
+      let what = part.state === "running" || part.state === null ? (part.stage ?? "") : "";
+      if (part.seconds !== null) what = duration(part.seconds);
+      else if (part.ended_at !== null && part.began_at !== null) what = duration(part.ended_at - part.began_at);
+      else if (part.began_at !== null) what = `${what} · ${duration(now - part.began_at)}`;
+      if (part.exit_code) what = `exit code ${part.exit_code} · ${what}`;
+      const text = make("span", "what", what);
+      text.title = what;
+      item.append(make("span", "", name), make("span", `chip ${part.state ?? ""}`, part.state ?? "recorded"), text);
+      return item;
+    }),
+  );
+}
+
+function showVerdict(run) {
+  const items = run.growth.map((growth) => {
+    const item = make("li");
+    const rate = growth.per_fold === null ? "" : ` ${perFold(growth.resource, growth.per_fold)}`;
+    const name = make("span", "", NAMES[growth.resource] ?? growth.resource);
+    name.append(make("small", "", rate));
+    item.append(name, make("span", `chip ${growth.verdict}`, growth.verdict), make("span", "reason", growth.reason));
+    return item;
+  });
+  if (!items.length) items.push(make("li", "", "Nothing to judge yet: growth shows from fold to fold."));
+  $("verdict").replaceChildren(...items);
+}
+
+// The binding one first, then in an order that never changes: a chart must not jump about.
+function resourcesOf(run) {
+  const hasCurve = (column) => run.curves.some((curve) => curve[column]);
+  const ceilings = run.ceilings
+    .map((ceiling) => ({ ...ceiling, name: ceiling.ceiling, limit: typeof ceiling.limit === "number" ? ceiling.limit : null }))
+    .filter((ceiling) => ceiling.limit !== null || !isBytes(ceiling.name));
+  const own = ["threads", "rss_bytes"].map((name) => ({ name, column: name, current: run[name], limit: null, ratio: null }));
+  const rank = ({ name }) => (name === run.binding?.ceiling ? -1 : ORDER.indexOf(name));
+  return [...ceilings, ...own].filter(({ column }) => hasCurve(column)).sort((one, other) => rank(one) - rank(other)).slice(0, 9);
+}
+
+function showCharts(run) {
+  const resources = resourcesOf(run);
+  const wanted = new Set(resources.map(({ name }) => `chart-${name}`));
+  for (const figure of [...$("charts").children]) if (!wanted.has(figure.id)) figure.remove();
+  resources.forEach((resource, place) => {
+    const figure = drawResource($("charts"), run, resource);
+    if ($("charts").children[place] !== figure) $("charts").insertBefore(figure, $("charts").children[place]);
+  });
+  drawPools($("pools"), run.pools);
+}
+
+function showCeilings(run) {
+  $("ceilings").replaceChildren(
+    ...run.ceilings.map((ceiling) => {
+      const row = make("tr", ceiling.ceiling === run.binding?.ceiling ? "binds" : "");
+      row.append(
+        make("td", "", NAMES[ceiling.ceiling] ?? ceiling.ceiling),
+        make("td", "", amount(ceiling.ceiling, ceiling.current)),
+        make("td", "", amount(ceiling.ceiling, ceiling.limit)),
+        make("td", "", percent(ceiling.ratio)),
+      );
+      return row;
+    }),
+  );
+}
+
+function showCheckpoints(run) {
+  $("checkpoints-count").textContent = `(${run.checkpoints.length})`;
+  if (!$("checkpoints-box").open) return;
+  $("checkpoints").replaceChildren(
+    ...[...run.checkpoints].reverse().map(({ time, fold, stage }) => {
+      const row = make("tr");
+      row.append(make("td", "", clock(time)), make("td", "", fold ?? ""), make("td", "", stage));
+      return row;
+    }),
+  );
+}
+
+function show(state) {
+  showRuns(state);
+  showStatus(state);
+  showAlerts(state.alerts);
+  $("version").textContent = `foldwatch ${state.version}`;
+  const { run } = state;
+  $("run").hidden = run === null;
+  $("empty").hidden = run !== null;
+  if (run === null) return;
+  if (shownKey !== keyOf(run)) {
+    shownKey = keyOf(run);
+    $("charts").replaceChildren();
+    forget();
+  }
+  showBinding(run);
+  showFolds(run, state.now);
+  showVerdict(run);
+  showCeilings(run);
+  showCheckpoints(run);
+  if (window.Plotly) showCharts(run);
+}
+
+async function renew() {
+  try {
+    const answer = await fetch(`api/state?${chosen}`, { cache: "no-store" });
+    if (!answer.ok) throw new Error(`the daemon answered ${answer.status}`);
+    show(await answer.json());
+  } catch (error) {
+    $("status").className = "status lost";
+    $("status").textContent = error instanceof TypeError ? "the daemon does not answer" : error.message;
+  }
+}
+
+$("runs").addEventListener("change", (event) => {
+  const [run, host, rank] = JSON.parse(event.target.value);
+  chosen = new URLSearchParams({ run, host, rank });
+  history.replaceState(null, "", `?${chosen}`);
+  event.target.blur();
+  renew();
+});
+$("checkpoints-box").addEventListener("toggle", renew);
+
+for (;;) {
+  if (!document.hidden) await renew();
+  await new Promise((resolve) => setTimeout(resolve, EVERY));
+}

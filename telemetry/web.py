@@ -1,0 +1,186 @@
+"""The server: one thread that answers for a board, over HTTP or HTTPS, whoever asks however slowly.
+
+Owns the socket, uvicorn's settings, and the bounds on what a client may cost: a request's head of
+HEAD_BYTES within HEAD_SECONDS, an answer taken within ANSWER_SECONDS, no body. It must not know what
+is answered.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+from typing import TYPE_CHECKING
+
+import h11
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from telemetry.access import is_loopback
+from telemetry.board import Board
+from telemetry.errors import InputError
+from telemetry.listening import Listening, at
+from telemetry.web_app import application
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable, Sequence
+
+    from telemetry.alert import Alert
+    from telemetry.snapshot import Snapshot
+
+logger = logging.getLogger("foldwatch")
+
+HEAD_BYTES = 16 * 1024
+HEAD_SECONDS = 5.0
+ANSWER_SECONDS = 30.0
+MOST_CONNECTIONS = 900
+"""Under the 1,024 descriptors that a process may have by default; more are told to come again."""
+REFRESH_SECONDS = 1.0
+
+
+class _Protocol(H11Protocol):
+    """uvicorn's own, with a deadline for every phase: it has one between requests only."""
+
+    _deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn's
+        super().connection_made(transport)
+        self._allow(HEAD_SECONDS)
+
+    def data_received(self, data: bytes) -> None:
+        is_new = not self._is_answering()
+        super().data_received(data)
+        if self._is_answering():
+            if is_new:
+                self._allow(ANSWER_SECONDS)
+        elif self._deadline is None and not self.transport.is_closing():
+            self._allow(HEAD_SECONDS)
+
+    def on_response_complete(self) -> None:
+        has_body_left = self.conn.their_state is h11.SEND_BODY
+        super().on_response_complete()
+        if has_body_left:
+            self.transport.close()
+        is_busy = self._is_answering() or self.transport.get_write_buffer_size() > 0
+        self._allow(ANSWER_SECONDS if is_busy else None)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._allow(None)
+        super().connection_lost(exc)
+
+    def _is_answering(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def _allow(self, seconds: float | None) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+        self._deadline = None
+        if seconds is not None:
+            self._deadline = self.loop.call_later(seconds, self.transport.abort)
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's own, which does something every REFRESH_SECONDS in the thread that answers."""
+
+    def __init__(self, config: uvicorn.Config, refresh: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._refresh = refresh
+        self._is_failing = False
+
+    async def on_tick(self, counter: int) -> bool:
+        """Come by ten times a second, as uvicorn does."""
+        if counter % int(10 * REFRESH_SECONDS) == 0:
+            try:
+                self._refresh()
+                self._is_failing = False
+            except Exception:
+                if not self._is_failing:
+                    logger.exception("foldwatch: what is shown could not be renewed")
+                self._is_failing = True
+        return await super().on_tick(counter)
+
+
+class WebServer:
+    """A listening socket and, once started, the thread that answers on it."""
+
+    def __init__(
+        self,
+        board: Board,
+        listening: Listening,
+        *,
+        refresh: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Bind; ``refresh`` is called every second. Raises OSError where the address cannot be had, InputError for a bad certificate."""
+        family = socket.AF_INET6 if ":" in listening.address else socket.AF_INET
+        app = application(
+            board, access=listening.access, is_loopback=is_loopback(listening.address)
+        )
+        config = uvicorn.Config(
+            app,
+            http=_Protocol,
+            ws="none",
+            loop="asyncio",
+            lifespan="off",
+            log_config=None,
+            log_level="error",
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            limit_concurrency=MOST_CONNECTIONS,
+            h11_max_incomplete_event_size=HEAD_BYTES,
+            timeout_graceful_shutdown=3,
+            ssl_certfile=listening.certificate,
+            ssl_keyfile=listening.key,
+        )
+        try:
+            config.load()
+        except OSError as error:  # ssl.SSLError is one
+            what = f"{listening.certificate}, {listening.key}"
+            raise InputError(f"{what}: not a certificate and its key: {error}") from error
+        self._socket = socket.create_server(
+            (listening.address, listening.port), family=family, backlog=512
+        )
+        self.port: int = self._socket.getsockname()[1]
+        self.url = f"{listening.scheme}://{at(listening.address, self.port)}/"
+        self._server = _Server(config, refresh)
+        self._thread = threading.Thread(target=self._run, name="foldwatch-http", daemon=True)
+
+    def start(self) -> None:
+        """Answer from now on. Raises RuntimeError where no thread can be had."""
+        try:
+            self._thread.start()
+        except RuntimeError:
+            self._socket.close()
+            raise
+
+    def _run(self) -> None:
+        self._server.run(sockets=[self._socket])
+
+    def stop(self) -> None:
+        """Finish the answers that are under way, and end."""
+        self._server.should_exit = True
+        self._thread.join(timeout=5)
+
+
+def serve_in_thread(
+    snapshots: Callable[[], Sequence[Snapshot]],
+    alerts: Callable[[], Sequence[Alert]] = tuple,
+    *,
+    port: int,
+    address: str = "127.0.0.1",
+) -> int:
+    """Serve metrics and the page from inside a process, and return the port (a free one for 0).
+
+    One thread does it all, so that nothing has to be started later, at a limit. Raises OSError where
+    the address cannot be bound.
+    """
+    board = Board(alerts=alerts)
+    board.publish(snapshots())
+    server = WebServer(
+        board,
+        Listening(address=address, port=port),
+        refresh=lambda: board.publish(snapshots()),
+    )
+    server.start()
+    return server.port

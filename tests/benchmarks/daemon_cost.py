@@ -1,0 +1,188 @@
+"""The daemon beside 33 processes of 41 threads each, and over a directory of 1,000 journals.
+
+The processes are real: each records itself, named pools and all, while the daemon, a process of its
+own, is scraped. A collection is timed by itself, on the journals that they have written.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+PROCESSES = 33
+THREADS = 41
+JOURNALS = 1000
+SCRAPES = 1500
+AT_ONCE = 200
+RECORDED = """
+import sys, threading, time, telemetry
+stop = threading.Event()
+def wait(number):
+    open("/proc/thread-self/comm", "w").write(f"{'abcdefgh'[number % 8]}_pool/{number}")
+    stop.wait()
+for number in range(int(sys.argv[2]) - 2):
+    threading.Thread(target=wait, args=(number,), daemon=True).start()
+telemetry.start(run_dir=sys.argv[1], interval=1.0, lines=open("/dev/null", "w"))
+for fold in range(1, 4):
+    with telemetry.fold(fold, of=3):
+        for stage in ("START", "after model creation", "after fit", "AFTER CLEANUP"):
+            telemetry.checkpoint(stage)
+print("ready", flush=True)
+stop.wait()
+"""
+
+
+def start_processes(top: str) -> list[subprocess.Popen[bytes]]:
+    """Start the processes that record themselves, and wait until all do."""
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", RECORDED, f"{top}/run-{number}", str(THREADS)],
+            stdout=subprocess.PIPE,
+        )
+        for number in range(PROCESSES)
+    ]
+    for process in processes:
+        assert process.stdout is not None
+        process.stdout.readline()
+    return processes
+
+
+def start_daemon(top: str) -> tuple[subprocess.Popen[str], int]:
+    """Start ``foldwatch serve`` and return it with its port."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "foldwatch", "serve", top, "--port", "0"],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    port = int(process.stderr.readline().strip().rstrip("/").rpartition(":")[2])
+    return process, port
+
+
+def scrape(port: int) -> int:
+    """Ask for the metrics as Prometheus does, and return how many bytes came."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    connection.request("GET", "/metrics", headers={"Accept": "application/openmetrics-text"})
+    answer = connection.getresponse()
+    body = answer.read()
+    connection.close()
+    if answer.status != 200 or not body.endswith(b"# EOF\n"):
+        raise OSError(f"status {answer.status}")
+    return len(body)
+
+
+def scrape_seconds(port: int) -> list[float]:
+    """Time scrapes one after another, for long enough to meet every phase of collecting."""
+    taken = []
+    for _ in range(SCRAPES):
+        began = time.perf_counter()
+        scrape(port)
+        taken.append(time.perf_counter() - began)
+        time.sleep(0.003)
+    return taken
+
+
+def failures_at_once(port: int) -> int:
+    """Scrape many times at once and return how many failed."""
+    start = threading.Barrier(AT_ONCE)
+
+    def one(_: int) -> bool:
+        start.wait()
+        try:
+            return scrape(port) == 0
+        except OSError:
+            return True
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return sum(pool.map(one, range(AT_ONCE)))
+
+
+def collection_seconds(top: str, rounds: int) -> list[float]:
+    """Time rounds of collecting and rendering while the journals grow; the first ones catch up."""
+    from analyzer.live import judge_run
+    from telemetry.board import Board
+    from telemetry.daemon import Daemon
+
+    board = Board()
+    daemon = Daemon(
+        top, judge=judge_run, on_publish=lambda found: board.publish(found, daemon.histories())
+    )
+    taken = []
+    for _ in range(rounds):
+        began = time.perf_counter()
+        daemon.collect()
+        taken.append(time.perf_counter() - began)
+        time.sleep(max(0.0, 0.5 - taken[-1]))
+    return taken[rounds // 2 :]
+
+
+def write_old_journals(top: str, source: str) -> None:
+    """Copy one journal a thousand times, as of days ago, as a directory of past runs has them."""
+    with open(source, encoding="utf-8") as file:
+        text = file.read()
+    text = re.sub(r'"time":([0-9.]+)', lambda at: f'"time":{float(at[1]) - 2 * 86400}', text)
+    for number in range(JOURNALS):
+        folder = f"{top}/{number % 10}/old-{number}"
+        os.makedirs(folder)
+        with open(f"{folder}/journal.jsonl", "w", encoding="utf-8") as file:
+            file.write(text)
+
+
+def percentile(taken: Sequence[float], share: float) -> float:
+    """Return the value that ``share`` of all are under."""
+    return sorted(taken)[int(share * (len(taken) - 1))]
+
+
+def measured(top: str) -> dict[str, float]:
+    """Measure a daemon over ``top``."""
+    collections = collection_seconds(top, 40)
+    daemon, port = start_daemon(top)
+    time.sleep(15)
+    try:
+        taken = scrape_seconds(port)
+        return {
+            "scrape_p99_ms": 1000 * percentile(taken, 0.99),
+            "scrape_p50_ms": 1000 * statistics.median(taken),
+            "collection_p95_ms": 1000 * percentile(collections, 0.95),
+            "collection_p50_ms": 1000 * statistics.median(collections),
+            "failed_of_200_at_once": failures_at_once(port),
+            "kilobytes": scrape(port) / 1000,
+        }
+    finally:
+        daemon.terminate()
+        daemon.wait()
+
+
+def main() -> None:
+    """Print one JSON object a line: for the processes, and for the old journals."""
+    with tempfile.TemporaryDirectory() as top:
+        processes = start_processes(top)
+        try:
+            print(
+                json.dumps({"of": f"{PROCESSES} processes of {THREADS} threads", **measured(top)}),
+                flush=True,
+            )
+        finally:
+            for process in processes:
+                process.kill()
+                process.communicate()
+        with tempfile.TemporaryDirectory() as many:
+            write_old_journals(many, f"{top}/run-0/journal.jsonl")
+            print(json.dumps({"of": f"{JOURNALS:,} journals", **measured(many)}), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,67 @@
+"""Whether the next fold fits: false alarms first."""
+
+from __future__ import annotations
+
+import pytest
+
+from telemetry.reading import LimitState, Reading
+from trainer.forecast import next_peak, no_room_to_begin, no_room_to_go_on
+
+
+@pytest.mark.parametrize(
+    ("peaks", "expected"),
+    [
+        ([100], 100),
+        ([100, 100, 100], 100),
+        ([100, 300, 300, 300], 300),  # warm-up alone
+        ([100, 300, 305, 299, 302], 305),  # and the noise after it
+        ([100, 90], 100),
+        ([300, 100, 300, 100], 300),  # a saw-tooth
+        ([100, 150], 200),  # one step: it may be warm-up, and it may go on
+        ([100, 180, 260, 340], 420),
+        ([100, 200, 210, 225, 240], 255),  # the steps after warm-up
+    ],
+)
+def test_the_next_peak(peaks: list[int], expected: float) -> None:
+    """The highest so far, and a step more only where there is growth."""
+    assert next_peak(peaks) == pytest.approx(expected, abs=4 if len(peaks) == 5 else 0)
+
+
+def test_no_limit_is_no_reason_to_recycle() -> None:
+    """Unlimited, unreadable, or not measured."""
+    peaks = [{"maps": 60_000}, {"maps": 65_000}]
+    assert no_room_to_go_on(peaks, {}) is None
+    assert no_room_to_go_on(peaks, {"max_map_count": LimitState.UNLIMITED}) is None
+    assert no_room_to_go_on(peaks, {"open_files": 10}) is None
+    assert no_room_to_go_on([], {"max_map_count": 1}) is None
+
+
+def test_one_fold_more_only_under_80_percent_of_every_ceiling() -> None:
+    """At 80 % exactly it still goes on; the tightest ceiling is named with its numbers."""
+    peaks = [{"maps": 600, "open_fds": 50}, {"maps": 700, "open_fds": 50}]
+    assert no_room_to_go_on(peaks, {"max_map_count": 1000, "open_files": 1000}) is None
+    shortage = no_room_to_go_on(peaks, {"max_map_count": 999, "open_files": 51})
+    assert shortage is not None
+    assert str(shortage) == "open_files: forecast peak 50, 80% of the limit is 41"
+    shortage = no_room_to_go_on([{"rss_bytes": 900 * 2**20}], {"cgroup_memory": 2**30})
+    assert str(shortage) == "cgroup_memory: forecast peak 900 MB, 80% of the limit is 819 MB"
+
+
+def test_a_fresh_process_must_fit_into_the_headroom() -> None:
+    """Of the tasks and of the memory; what does not bind, or was never measured, refuses nothing."""
+    runner = Reading(
+        time=0.0,
+        pid=1,
+        cgroup_pids=90,
+        user_tasks=100,
+        is_exempt_from_nproc=True,
+        limits={"pids_cgroup": 100, "nproc": 100},
+    )
+    assert no_room_to_begin({}, runner, free_memory_bytes=0) is None
+    assert no_room_to_begin({"tree_threads": 10}, runner, free_memory_bytes=None) is None
+    shortage = no_room_to_begin({"tree_threads": 11}, runner, free_memory_bytes=None)
+    assert str(shortage) == "pids_cgroup: forecast peak 11, headroom 10"
+    need = {"rss_bytes": 2**30}
+    assert no_room_to_begin(need, runner, free_memory_bytes=2**30) is None
+    shortage = no_room_to_begin(need, runner, free_memory_bytes=2**29)
+    assert str(shortage) == "memory: forecast peak 1,024 MB, free 512 MB"

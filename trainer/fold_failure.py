@@ -1,0 +1,135 @@
+"""How a fold ended that left no result: typed, with the analyzer's diagnosis.
+
+Owns failure.json. The analyzer reads the journal and the output as it would afterwards; the counters
+that make a cause certain were read at the death, and stand in the journal's last record.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from analyzer.analysis import analyze
+from analyzer.log_text import strip_escapes
+from telemetry.thread_log import clean_label
+from trainer.fold_result import SCHEMA, write_whole
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from analyzer.analysis import Finding
+    from analyzer.diagnosis import Cause
+    from trainer.launch import Ending
+
+FAILURE = "failure.json"
+TAIL_LINES = 20
+TAIL_BYTES = 16384
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoldFailure:
+    """What is known of the end of a fold without a result."""
+
+    fold: int
+    outcome: str
+    """exit code, signal, no result, timeout, interrupted, not reached, refused or not started."""
+    exit_code: int | None
+    """As the shell says it: 128 + N for signal N. None where no process was started."""
+    signal: str | None
+    reason: str
+    """What happened, in one line."""
+    root_cause: str
+    """Why, as far as the evidence goes, in one line."""
+    causes: tuple[Cause, ...] = ()
+    signature: str | None = None
+    """The analyzer's name of the message that the crash left."""
+    stderr_tail: tuple[str, ...] = ()
+    """The last lines of its output."""
+    processes_left: int = 0
+    """Processes that SIGKILL did not end within the time that was given to it."""
+    seconds: float
+
+    def write(self, directory: str) -> None:
+        """Write failure.json into the fold's directory. Raises OSError."""
+        os.makedirs(directory, exist_ok=True)
+        content = {"schema": SCHEMA} | asdict(self)
+        write_whole(os.path.join(directory, FAILURE), json.dumps(content, indent=2) + "\n")
+
+
+def not_run(fold: int, outcome: str, reason: str) -> FoldFailure:
+    """Return the failure of a fold that no process was started for, or that none came to."""
+    return FoldFailure(
+        fold=fold,
+        outcome=outcome,
+        exit_code=None,
+        signal=None,
+        reason=reason,
+        root_cause=reason,
+        seconds=0.0,
+    )
+
+
+def explain(  # noqa: PLR0913 - what is known of an end, each a word of its own
+    fold: int, ending: Ending, *, place: str, pid: int, why_ended: str | None, seconds: float
+) -> FoldFailure:
+    """Put together what the process left in ``place``; ``why_ended`` is why the runner ended it."""
+    tail = output_tail(os.path.join(place, "output.log"))
+    last_line = tail[-1] if tail else "it wrote nothing"
+    if why_ended is not None:
+        outcome, reason = why_ended.split(":", 1)[0], why_ended
+    elif ending.signal is not None:
+        outcome, reason = "signal", f"ended by {ending.signal}; last line: {last_line}"
+    elif ending.exit_code == 0:
+        outcome, reason = "no result", "exited with 0 and left no result.json"
+    else:
+        outcome, reason = "exit code", f"exited with {ending.exit_code}; last line: {last_line}"
+    finding = None if outcome == "interrupted" else _diagnosis(place, pid)
+    causes = () if finding is None else finding.causes
+    crash = None if finding is None else finding.process.crash
+    return FoldFailure(
+        fold=fold,
+        outcome=outcome,
+        exit_code=ending.exit_code,
+        signal=ending.signal,
+        reason=reason,
+        root_cause=_root_cause(causes, reason, last_line),
+        causes=causes,
+        signature=None if crash is None else crash.signature,
+        stderr_tail=tuple(tail),
+        processes_left=ending.left,
+        seconds=seconds,
+    )
+
+
+def _root_cause(causes: Sequence[Cause], reason: str, last_line: str) -> str:
+    """Name what the evidence speaks for; where it speaks for nothing, say what was last written."""
+    named = [cause for cause in causes if cause.standing in {"certain", "likely"}]
+    if not named or named[0].cause == "not_a_limit":
+        return reason
+    words = "; ".join(
+        f"{cause.cause} ({cause.standing}): {', '.join(cause.evidence[:1])}" for cause in named[:2]
+    )
+    return f"{words}; last line: {last_line}"
+
+
+def _diagnosis(place: str, pid: int) -> Finding | None:
+    try:
+        findings = analyze([place]).findings
+    except Exception:  # noqa: BLE001 - a failure is recorded whatever there is to read, or is not
+        return None
+    own = [finding for finding in findings if finding.process.pid == pid]
+    return next((finding for finding in (*own, *findings) if finding.process.crash), None)
+
+
+def output_tail(path: str) -> list[str]:
+    """Return the last lines that a process wrote, cleaned for a terminal; empty for none."""
+    try:
+        with open(path, "rb") as file:
+            file.seek(max(0, os.path.getsize(path) - TAIL_BYTES))
+            text = strip_escapes(file.read().decode("utf-8", "replace"))
+    except OSError:
+        return []
+    lines = [clean_label(line) for line in text.replace("\r", "\n").split("\n")]
+    return [line for line in lines if line][-TAIL_LINES:]

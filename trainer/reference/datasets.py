@@ -1,0 +1,77 @@
+"""From the digits to a fold's cached datasets: the forest's votes, the maps, the cache.
+
+Owns data preparation and the labels inside it. It must not know the network.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import tensorflow as tf
+from sklearn.ensemble import RandomForestClassifier
+
+from trainer.pipeline import PARALLELISM
+
+if TYPE_CHECKING:
+    from trainer.fold import Fold
+    from trainer.reference.data import Digits, Floats, Integers
+
+BATCH = 64
+FOREST_TREES = 100
+FOREST_JOBS = 2
+"""Not -1: that is a thread for every core of the machine, whatever this process may use."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One side of a split: a dataset of batches in the rows' order, and what belongs to the rows."""
+
+    data: tf.data.Dataset
+    labels: Integers
+    forest_votes: Floats
+
+
+def prepare_cached_datasets(fold: Fold, digits: Digits) -> tuple[Part, Part]:
+    """Return the training and the test part; the forest's votes are among their features.
+
+    Training rows get out-of-bag votes: those of trees that have not seen the row.
+    """
+    train, test = fold.split(digits.labels)
+    fold.checkpoint(f"before RF fit (n_jobs={FOREST_JOBS})", prefix=False)
+    forest = RandomForestClassifier(
+        FOREST_TREES, n_jobs=FOREST_JOBS, oob_score=True, random_state=fold.seed
+    ).fit(digits.tables[train], digits.labels[train])
+    fold.checkpoint(f"after RF fit (n_jobs={FOREST_JOBS})", prefix=False)
+    parts = (
+        _part(fold, digits, train, forest.oob_decision_function_),
+        _part(fold, digits, test, forest.predict_proba(digits.tables[test])),
+    )
+    fold.hold(forest=forest, train_data=parts[0].data, test_data=parts[1].data)
+    fold.checkpoint("end of prepare_cached_datasets", prefix=False)
+    return parts
+
+
+def _part(fold: Fold, digits: Digits, rows: Integers, votes: Floats) -> Part:
+    inputs = {
+        "image": digits.images[rows],
+        "edges": digits.edges[rows],
+        "table": np.concatenate([digits.tables[rows], votes], axis=1).astype(np.float32),
+    }
+    parallelism = tf.data.AUTOTUNE if "bounds" in fold.without else PARALLELISM
+    data = (
+        tf.data.Dataset.from_tensor_slices((inputs, digits.labels[rows]))
+        .batch(BATCH)
+        .map(_with_blurred_edges, num_parallel_calls=parallelism)
+        .cache()
+    )
+    return Part(data, digits.labels[rows], votes)
+
+
+def _with_blurred_edges(
+    inputs: dict[str, tf.Tensor], labels: tf.Tensor
+) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
+    """Smooth the gradient over its neighbours: work that the cache saves every later epoch."""
+    edges = tf.nn.avg_pool2d(inputs["edges"], 2, 1, "SAME")
+    return inputs | {"edges": edges}, labels
