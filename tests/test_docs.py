@@ -57,6 +57,7 @@ GIVEN = {
     },
     "docs/how-to/ci.md": {"train.log": INCIDENT, "last-release.log": RELEASED},
     "docs/how-to/pytorch.md": {"torch.py": os.path.join(HERE, "stand_in_torch.py")},
+    "docs/how-to/slurm.md": {"train.py": os.path.join(HERE, "stand_in_train.py")},
     "docs/why-eagain.md": {"train.log": INCIDENT},
 }
 """Files that a page takes for granted: the reader's own."""
