@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint check bench format lock clean
+.PHONY: help setup demo test docs links lint check bench format lock clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -26,6 +26,13 @@ demo: $(STAMP)  ## three real folds, live metrics, and the verdicts
 test: $(STAMP)  ## every test, with the coverage gate
 	$(BIN)/python -m pytest --cov
 
+docs: $(STAMP)  ## the documentation, in docs/_build/html
+	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going docs docs/_build/html
+	@echo docs/_build/html/index.html
+
+links: $(STAMP)  ## whether the documentation's links to other sites are alive (needs the network)
+	$(BIN)/sphinx-build --quiet --builder linkcheck docs docs/_build/links
+
 lint: $(STAMP)  ## format, lint, spelling, types, layering
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -43,8 +50,8 @@ format: $(STAMP)  ## rewrite in the house format
 	$(BIN)/ruff check --fix .
 
 lock:  ## renew requirements.lock (needs uv)
-	uv pip compile pyproject.toml --extra all --extra dev --universal --python-version 3.11 \
+	uv pip compile pyproject.toml --extra all --extra docs --extra dev --universal --python-version 3.11 \
 	    --generate-hashes --no-header --no-annotate --no-emit-index-url --output-file requirements.lock
 
 clean:  ## what make built
-	rm -rf $(VENV) demo-run build dist *.egg-info
+	rm -rf $(VENV) demo-run docs/_build build dist *.egg-info
