@@ -25,7 +25,6 @@ from trainer.reproduce import SCENARIOS, Enforcement, Reproduced, enforce
 from trainer.reproduce_report import Outcome, missing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 
@@ -53,13 +52,13 @@ def start(scenario: str, place: Path) -> subprocess.Popen[str]:
 
 
 @pytest.fixture(scope="module")
-def pids(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+def pids(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """Run the scenario once."""
     need(os.geteuid() == 0, "root, to make a cgroup")
     place = tmp_path_factory.mktemp("reproduce")
     with start("pids", place) as process:
         out, err = process.communicate(timeout=900)
-    yield Run(process.returncode, out, err, process.pid, place)
+    return Run(process.returncode, out, err, process.pid, place)
 
 
 @pytest.fixture

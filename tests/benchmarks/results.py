@@ -20,6 +20,14 @@ PAGE = os.path.join(ROOT, "docs", "results.md")
 README = os.path.join(ROOT, "README.md")
 BEGIN, END = "<!-- results: made by `make results` -->\n", "<!-- end of results -->\n"
 BENCH = "bench.json"
+MADE = (
+    "Made by `make results` from what was measured; a test holds this page and the README's table"
+    " against `docs/results.json`."
+)
+TWICE = (
+    "Each scenario trains the reference run's folds twice: in one process until a real limit ends"
+    " it, then each fold in a process of its own."
+)
 
 
 def main() -> int:
@@ -86,15 +94,12 @@ def page(results: dict[str, Any]) -> str:
     limits = {run["scenario"]: run["limit"] for run in runs}
     blocks = [
         "# Results",
-        "Made by `make results` from what was measured; a test holds this page and the README's table"
-        " against `docs/results.json`.",
+        MADE,
         "## The crash, in miniature",
-        "Each scenario trains the reference run's folds twice: in one process until a real limit ends"
-        " it, then each fold in a process of its own.",
+        TWICE,
         table(results).rstrip(),
         "\n".join(f"- {name}: {limit}" for name, limit in limits.items()),
-        f"Both together took {seconds[0]:.0f} to {seconds[-1]:.0f} s; processes and cgroups left"
-        f" behind: {left}.",
+        f"A run of both: {seconds[0]:.0f} to {seconds[-1]:.0f} s. Processes and cgroups left: {left}.",
         _machine(runs[0]["machine"]),
     ]
     if "bench" in results:
