@@ -12,7 +12,7 @@ import sys
 from collections import defaultdict
 from typing import Any
 
-from tests.benchmarks.reproduce import RECORD
+from tests.benchmarks.reproduce import RECORD, SCENARIOS
 from tests.conftest import ROOT
 
 RESULTS = os.path.join(ROOT, "docs", "results.json")
@@ -65,7 +65,7 @@ def table(results: dict[str, Any]) -> str:
     by_scenario: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for run in results["reproduced"]:
         by_scenario[run["scenario"]].append(run)
-    lines += [_row(name, runs) for name, runs in by_scenario.items()]
+    lines += [_row(name, by_scenario[name]) for name in SCENARIOS if name in by_scenario]
     return "\n".join(lines) + "\n"
 
 
