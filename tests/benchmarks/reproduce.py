@@ -21,8 +21,8 @@ RECORD = "reproduced.json"
 def main(names: list[str]) -> int:
     """Run them; 1 where one of them lacked something or left something behind."""
     found = []
-    for name in names or SCENARIOS:
-        for _ in range(TIMES):
+    for _ in range(TIMES):
+        for name in names or SCENARIOS:
             found.append(measure(name))
             print(json.dumps(found[-1]), flush=True)
             with open(RECORD, "w", encoding="utf-8") as file:
