@@ -21,6 +21,7 @@ from telemetry.alert import Alert
 from telemetry.errors import InputError
 from tests.benchmarks.reproduce import left
 from tests.conftest import RELEASED, ROOT, need
+from trainer.options import ReproduceScenario
 from trainer.reproduce import SCENARIOS, Enforcement, Reproduced, enforce
 from trainer.reproduce_report import Outcome, missing
 
@@ -120,17 +121,18 @@ def test_nothing_is_left(pids: Run) -> None:
 
 
 def test_an_interruption_leaves_nothing_either(tmp_path: Path) -> None:
-    """Ctrl-C while the one process trains: exit code 130, and both are gone."""
+    """Ctrl-C while the one process is there: exit code 130, and it and its cgroup are gone."""
     need(os.geteuid() == 0, "root, to make a cgroup")
     with start("memory", tmp_path) as process:
-        output = tmp_path / "one-process" / "output.log"
         deadline = time.monotonic() + 60
-        while not output.exists() and time.monotonic() < deadline:
+        while time.monotonic() < deadline:
+            there = left(process.pid, str(tmp_path))
+            if any("/cgroup/" in words for words in there) and "process" in " ".join(there):
+                break
             time.sleep(0.05)
-        cgroups = [path for path in left(process.pid, str(tmp_path)) if "/" in path]
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=60)
-    assert cgroups, err
+    assert time.monotonic() < deadline, (there, err)
     assert process.returncode == 130
     assert err.endswith("foldwatch: interrupted\n")
     assert left(process.pid, str(tmp_path)) == []
@@ -164,6 +166,11 @@ def test_where_no_limit_binds_it_says_so(tmp_path: Path) -> None:
     else:
         found = enforce(SCENARIOS["pids"], say=lambda _: None, root=str(tmp_path))
         assert found.ceiling == "nproc"
+
+
+def test_the_command_knows_every_scenario() -> None:
+    """As many as there are."""
+    assert set(ReproduceScenario) == SCENARIOS.keys()
 
 
 def test_what_did_not_come_about_is_named() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import enum
 import os
 from typing import Annotated
 
@@ -14,6 +13,7 @@ from telemetry.alert_options import (  # noqa: TC001 - typer reads the annotatio
     AlertWebhook,
 )
 from telemetry.errors import FoldsFailedError, InputError
+from trainer import reproduce_report
 from trainer.environment import THREAD_CAPS
 from trainer.fold_cgroup import CgroupLimits, parse_size
 from trainer.folds import REMEDIES, CommandConfig, RunConfig
@@ -28,6 +28,7 @@ from trainer.options import (
     Output,
     Parallel,
     Port,
+    ReproduceScenario,
     Resume,
     ResumeMode,
     Retries,
@@ -35,20 +36,12 @@ from trainer.options import (
     Timeout,
 )
 from trainer.progress import Progress
+from trainer.reproduce import run_twice
 from trainer.run import Order, carry_out
 from trainer.run_command import check_command, command_work
 from trainer.work import TRAINING, RunOptions, Work, worker_command
 
 app = typer.Typer()
-
-
-class ReproduceScenario(enum.StrEnum):
-    """What ends the one process."""
-
-    pids = "pids"
-    maps = "maps"
-    memory = "memory"
-    incident = "incident"
 
 
 @app.command()
@@ -192,17 +185,13 @@ def reproduce(
     output: Output = "foldwatch-reproduce",
 ) -> None:
     """See the crash happen in miniature, the alert before it, and the same folds finish isolated."""
-    # They load matplotlib and pandas: more than the other commands should wait for.
-    from trainer import reproduce as runs  # noqa: PLC0415 - see above
-    from trainer import reproduce_report as report  # noqa: PLC0415 - see above
-
     place = os.path.normpath(output)
     with Progress() as progress:
-        found = runs.reproduce(scenario.value, place, progress)
-    outcome = report.Outcome.of(found)
-    report.write(found, outcome, place)
-    report.show(found, outcome, place)
-    if lacks := report.missing(found, outcome):
+        found = run_twice(scenario.value, place, progress)
+    outcome = reproduce_report.Outcome.of(found)
+    reproduce_report.write(found, outcome, place)
+    reproduce_report.show(found, outcome, place)
+    if lacks := reproduce_report.missing(found, outcome):
         raise FoldsFailedError(f"reproduce {scenario.value}: {'; '.join(lacks)}")
 
 

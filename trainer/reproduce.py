@@ -114,7 +114,7 @@ class Reproduced:
     seconds: float
 
 
-def reproduce(name: str, place: str, progress: Progress) -> Reproduced:
+def run_twice(name: str, place: str, progress: Progress) -> Reproduced:
     """Run ``name`` of SCENARIOS twice below the folder ``place``.
 
     Raises InputError where no limit can be set, and KeyboardInterrupt. Whatever it raises, no process
@@ -122,6 +122,8 @@ def reproduce(name: str, place: str, progress: Progress) -> Reproduced:
     """
     began = time.monotonic()
     take_charge()
+    for folder in (ONE_PROCESS, ISOLATED):
+        RunDirectory(os.path.join(place, folder)).create()
     enforcement = enforce(SCENARIOS[name], say=progress.say)
     progress.say(f"{name}: each fold leaves {SCENARIOS[name].leaks} behind, {enforcement.words}")
     told: list[Alert] = []
@@ -156,7 +158,6 @@ def _run(  # noqa: PLR0913, PLR0917 - what to run, how, and who watches
 ) -> tuple[str, int | None, tuple[int, ...]]:
     """Run the folds; return the run directory, the exit code of the first failure, what finished."""
     directory = RunDirectory(os.path.join(place, ONE_PROCESS if isolation == "none" else ISOLATED))
-    directory.create()
     config = RunConfig(
         folds=FOLDS, epochs=1, device_mode="cpu", model=f"trainer.reproduce_leaks:{name}"
     )

@@ -207,8 +207,9 @@ def before_and_after(found: Reproduced, outcome: Outcome, place: str) -> Figure:
                     outcome.alert.began - began, color=figures.WARN, ls="--", label="alert"
                 )
     panel.axhline(1, color=figures.MUTED, lw=1)
-    panel.set(xlabel="seconds", ylabel=f"{ceiling}, part of the limit", ylim=(0, 1.08))
+    panel.set(xlabel="seconds", ylabel=f"{ceiling}, % of the limit", ylim=(0, 1.08))
     panel.set_title(f"foldwatch reproduce {found.scenario}", loc="left", color=figures.INK)
+    panel.yaxis.set_major_formatter("{x:.0%}")
     panel.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
     return figure
 

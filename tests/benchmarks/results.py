@@ -24,6 +24,7 @@ MADE = (
     "Made by `make results` from what was measured; a test holds this page and the README's table"
     " against `docs/results.json`."
 )
+NOT_MEASURED = "Not measured: speed against process-exporter."
 TWICE = (
     "Each scenario trains the reference run's folds twice: in one process until a real limit ends"
     " it, then each fold in a process of its own."
@@ -108,7 +109,7 @@ def page(results: dict[str, Any]) -> str:
             _bench(results["bench"]["figures"]),
             _machine(results["bench"]["machine"]),
         ]
-    return "\n\n".join(blocks) + "\n"
+    return "\n\n".join([*blocks, NOT_MEASURED]) + "\n"
 
 
 def _machine(facts: dict[str, Any]) -> str:
