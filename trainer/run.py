@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from telemetry.snapshot import FoldSnapshot
     from trainer.fold_failure import FoldFailure
     from trainer.fold_result import Summary
-    from trainer.folds import Config
+    from trainer.folds import Config, Plan
     from trainer.work import RunOptions, Work
 
 
@@ -68,16 +68,7 @@ def carry_out(config: Config, work: Work, order: Order) -> None:
         latest = [Snapshot(run=directory.name, host=socket.gethostname(), folds=config.folds)]
         if order.port is not None:  # before anything moves: a port in use must change nothing
             _serve(latest, alerts, order.port, progress)
-        todo = plan(
-            directory,
-            config,
-            only=order.only,
-            resume_mode=order.resume_mode,
-            data_digest=_data_digest(directory, config, order),
-        )
-        for remark in todo.remarks:
-            progress.say(remark)
-
+        todo = _plan(directory, config, order, progress)
         growth = growth_so_far(directory.path)
 
         def show(snapshot: Snapshot) -> None:
@@ -100,6 +91,20 @@ def carry_out(config: Config, work: Work, order: Order) -> None:
     _report(summary, directory)
     if runner.failures:
         raise FoldsFailedError(_failure_line(runner.failures, directory))
+
+
+def _plan(directory: RunDirectory, config: Config, order: Order, progress: Progress) -> Plan:
+    """Decide what to run and say why."""
+    todo = plan(
+        directory,
+        config,
+        only=order.only,
+        resume_mode=order.resume_mode,
+        data_digest=_data_digest(directory, config, order),
+    )
+    for remark in todo.remarks:
+        progress.say(remark)
+    return todo
 
 
 def _data_digest(directory: RunDirectory, config: Config, order: Order) -> str | None:
