@@ -113,9 +113,11 @@ def failures_at_once(port: int) -> int:
 def collection_seconds(top: str, rounds: int) -> list[float]:
     """Time rounds of collecting and rendering while the journals grow; the first ones catch up."""
     from analyzer.live import judge_run
+    from analyzer.serve_cli import SWITCH_SECONDS
     from telemetry.board import Board
     from telemetry.daemon import Daemon
 
+    sys.setswitchinterval(SWITCH_SECONDS)
     board = Board()
     daemon = Daemon(
         top, judge=judge_run, on_publish=lambda found: board.publish(found, daemon.histories())
