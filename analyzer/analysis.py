@@ -10,11 +10,12 @@ import os
 import time
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from analyzer.attribution import LeftBehind, left_behind
 from analyzer.diagnosis import Cause, diagnose, notes
-from analyzer.endings import Endings, settle, stopped
+from analyzer.endings import Endings, Stop, settle, stopped
 from analyzer.epochs import judge_epochs
 from analyzer.growth import FLOORS, RESOURCES, Growth, judge, judge_isolated
 from analyzer.remedies import Remedy, remedies, without_repeats
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from analyzer.user_pattern import UserPattern
 
 NOT_RECORDED = Growth(verdict="inconclusive", reason="not recorded")
+NO_FOLD = "no label names a fold (Fold 1/3 ...; in --pattern (?P<fold>...), or (?P<epoch>...))"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +47,8 @@ class Finding:
     epochs: Mapping[str, Growth] = field(default_factory=dict)
     """Growth from epoch to epoch by resource; empty where no label names an epoch. Its ``per_fold``
     and ``folds_to_limit`` are per epoch."""
-    stopped: str | None = None
-    """That the record ends in the middle of a fold and nothing says why; None where it does not."""
+    stopped: Stop | None = None
+    """That the record ends before the run is through and nothing says why; None where it does not."""
     symptom_of: str | None = None
     """The failure of another process of the run that this one's signs follow from."""
     notes: tuple[str, ...] = ()
@@ -76,6 +78,15 @@ class Analysis:
                 return verdict
         has_labels = any(finding.process.samples for finding in self.findings)
         return "ok" if has_labels else "no samples"
+
+    @property
+    def is_alarming(self) -> bool:
+        """Whether a resource grows, or a process crashed and a limit may be why."""
+        return self.verdict in {"critical", "growing"} or any(
+            cause.cause != "not_a_limit" and cause.standing != "ruled out"
+            for finding in self.findings
+            for cause in finding.causes
+        )
 
     @property
     def root_cause(self) -> Finding | None:
@@ -114,69 +125,89 @@ class Analysis:
 
 
 def analyze(
-    paths: Iterable[str],
+    paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
     *,
     patterns: Sequence[UserPattern] = (),
     tell: Callable[[int], None] | None = None,
 ) -> Analysis:
-    """Read logs, journals, directories or "-" and judge them. Raises InputError.
+    """Read a path or several (logs, journals, directories, or "-") and judge them. Raises InputError.
 
     ``patterns`` also take readings from lines that are not ``[THREADS]`` lines; ``tell`` is told now
     and then how many bytes of logs are read.
     """
     sources: list[Source] = []
     processes: list[Process] = []
-    for table in read_inputs(find_inputs(paths), patterns=patterns, tell=tell):
+    several = [paths] if isinstance(paths, (str, os.PathLike)) else paths
+    for table in read_inputs(
+        find_inputs([os.fspath(path) for path in several]), patterns=patterns, tell=tell
+    ):
         sources += table.sources
         processes += table.processes
     groups: dict[str, list[Process]] = defaultdict(list)
+    furthest: dict[str | None, int] = defaultdict(int)
     for process in processes:
-        settle(process)
         groups[process.group].append(process)
+        furthest[process.rank] = max(furthest[process.rank], *process.folds, 0)
     return Analysis(
         tuple(sources),
-        tuple(finding for group in groups.values() for finding in _judge_group(group)),
+        tuple(finding for group in groups.values() for finding in _judge_group(group, furthest)),
     )
 
 
 class _Lane:
     """The processes of one rank of a run, one after another: what they say together, found once."""
 
-    def __init__(self, processes: Iterable[Process]) -> None:
+    def __init__(self, processes: Sequence[Process], *, furthest: int) -> None:
+        self._followed = {id(a) for a, b in pairwise(processes) if _follows(b, a)}
+        for process in processes:
+            settle(process, is_followed=self.is_followed(process))
         with_folds = [process for process in processes if process.folds]
-        self.endings = Endings(with_folds)
-        self.isolated: Mapping[str, Growth] | None = None
-        """Growth over the processes, where each of several folds had one of its own."""
-        if len(with_folds) > 1 and all(len(process.folds) == 1 for process in with_folds):
-            self.isolated = {name: _judge_isolated(with_folds, name) for name in RESOURCES}
+        self.endings = Endings(with_folds, furthest=furthest)
+        self.isolated = _judge_processes(with_folds)
 
-    def growth(self, process: Process) -> Mapping[str, Growth]:
-        if self.isolated is not None and process.folds:
-            return self.isolated
-        return {name: _judge(process, name) for name in RESOURCES}
+    def is_followed(self, process: Process) -> bool:
+        """Whether another process began where it ended."""
+        return id(process) in self._followed
 
 
-def _judge_group(processes: list[Process]) -> list[Finding]:
+def _follows(later: Process, earlier: Process) -> bool:
+    if not (later.samples and earlier.samples):
+        return False
+    ended, began = earlier.samples[-1].time, later.samples[0].time
+    if ended is None or began is None:
+        return later.source == earlier.source
+    return ended <= began
+
+
+def _judge_group(processes: list[Process], furthest: Mapping[str | None, int]) -> list[Finding]:
     by_rank: dict[str | None, list[Process]] = defaultdict(list)
     for process in processes:
         by_rank[process.rank].append(process)
-    lanes = {rank: _Lane(found) for rank, found in by_rank.items()}
+    lanes = {rank: _Lane(found, furthest=furthest[rank]) for rank, found in by_rank.items()}
     symptom = _symptom(processes)
     return [_finding(process, lanes[process.rank], symptom) for process in processes]
 
 
 def judge_growth(process: Process, of_run: Iterable[Process]) -> dict[str, Growth]:
     """Judge every resource of ``process``, one of the processes ``of_run``."""
-    return _growth(process, _Lane(of_run))
+    return _growth(process, _judge_processes([one for one in of_run if one.folds]))
 
 
-def _growth(process: Process, lane: _Lane) -> dict[str, Growth]:
-    judged = lane.growth(process)
-    return {name: _with_levels(judged[name], process, name) for name in RESOURCES}
+def _judge_processes(with_folds: Sequence[Process]) -> Mapping[str, Growth] | None:
+    """Judge growth over the processes; None but where each of several folds had one of its own."""
+    if len(with_folds) > 1 and all(len(process.folds) == 1 for process in with_folds):
+        return {name: _judge_isolated(with_folds, name) for name in RESOURCES}
+    return None
+
+
+def _growth(process: Process, isolated: Mapping[str, Growth] | None) -> dict[str, Growth]:
+    if isolated is None or not process.folds:
+        isolated = {name: _judge(process, name) for name in RESOURCES}
+    return {name: _with_levels(isolated[name], process, name) for name in RESOURCES}
 
 
 def _finding(process: Process, lane: _Lane, symptom: str | None) -> Finding:
-    growth = _growth(process, lane)
+    growth = _growth(process, lane.isolated)
     epochs = {
         name: _with_levels(found, process, name)
         for name in RESOURCES
@@ -190,7 +221,12 @@ def _finding(process: Process, lane: _Lane, symptom: str | None) -> Finding:
         tuple(left_behind(process)),
         lane.isolated is not None,
         epochs=epochs,
-        stopped=stopped(process, quiet_seconds=_quiet_seconds(process), others=lane.endings),
+        stopped=stopped(
+            process,
+            quiet_seconds=_quiet_seconds(process),
+            others=lane.endings,
+            is_followed=lane.is_followed(process),
+        ),
         symptom_of=symptom if process.crash is not None and process.crash.is_secondary else None,
         notes=notes(process, growth, causes),
         remedies=remedies(growth, epochs, causes),
@@ -230,13 +266,16 @@ def _judge(process: Process, resource: str) -> Growth:
     if not series and not process.peaks.get(resource):
         return NOT_RECORDED
     limit = process.limit(resource)
-    return judge(
+    growth = judge(
         series,
         floor=FLOORS[resource],
         level_at_end=process.peaks.get(resource),
         limit=limit if isinstance(limit, int) else None,
         folds_planned=process.folds_planned,
     )
+    if growth.verdict == "inconclusive" and not process.folds:
+        return replace(growth, reason=NO_FOLD)
+    return growth
 
 
 def _with_levels(growth: Growth, process: Process, resource: str) -> Growth:

@@ -57,7 +57,7 @@ def analyze_command(  # noqa: PLR0913 - one argument for each option
         skipped = sum(source.skipped_count for source in analysis.sources)
         found = f"{skipped} could not be read" if skipped else "no [THREADS] line was found"
         print(f"foldwatch: {found}, so growth cannot be judged", file=sys.stderr)
-    if analysis.verdict in {"crashed", "critical", "growing"} and not exit_zero:
+    if analysis.is_alarming and not exit_zero:
         return FOUND
     return 0
 

@@ -2,9 +2,10 @@
 
 Owns the weighing; `evidence` owns the numbers. It must not read anything.
 
-    certain    the evidence names the limit: a kernel line about this process, a counter that rose, or a
-               use at the limit itself in a reading at the failure (within AT_FAILURE_SECONDS of the
-               end that a runner saw). Never from a message alone, nor from a reading in a log alone
+    certain    the evidence names the limit: a kernel line about this process, a counter that rose since
+               the last label that the training went on from, or a use at the limit itself in a
+               reading at the failure (within AT_FAILURE_SECONDS of the end that a runner saw). Never
+               from a message alone, nor from a reading in a log alone
     likely     the text speaks for it, or 90 % of the limit were used, or would be at the peak forecast
     possible   the sign can have it and nothing speaks for or against it
     ruled out  the evidence excludes it: no such limit, root is exempt, no counter rose up to a reading

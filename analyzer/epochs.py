@@ -2,8 +2,8 @@
 
 Owns which labels name an epoch and which epochs belong to one fit. `growth` judges them.
 
-A label names epoch E where it says ``epoch E``, with or without how many are planned: ``Fold 2/3
-epoch 5``, ``after Epoch 5/720``, ``epoch=5``. A fit is a run of rising epochs under one label in one
+A label names epoch E where it says ``epoch E`` or ``ep E``, with or without how many are planned:
+``Fold 2/3 epoch 5``, ``after Epoch [5/720]``, ``epoch=5``, ``epoch_5``. A fit is a run of rising epochs under one label in one
 fold; where the number falls or stays, another fit begins, with a level of its own.
 """
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from analyzer.log_table import Process
 
 _EPOCH = re.compile(
-    r"\bepoch(?:[ =:#]{1,2}|)(?P<epoch>\d{1,9})(?: ?(?:/|of) ?(?P<planned>\d{1,9}))?\b",
+    r"\bep(?:och)?[ _=:#\[-]{0,3}(?P<epoch>\d{1,9})(?: ?(?:/|of) ?(?P<planned>\d{1,9}))?\b",
     re.IGNORECASE,
 )
 _NOT_GROWING = ("stable", "warm-up")
@@ -43,6 +43,19 @@ def epoch_series(process: Process, resource: str) -> dict[str, dict[int, float]]
             begun[kind] += 1
         fits.setdefault(f"{kind} {begun[kind]}", {})[epoch] = value
     return fits
+
+
+def planned_epoch(process: Process) -> str | None:
+    """Return the epoch of the last label, as ``37 of 100``, where more are planned; else None.
+
+    They count from 0 or from 1.
+    """
+    last = _EPOCH.search(process.samples.label(-1).stage)
+    if last is None or last["planned"] is None:
+        return None
+    begun = min(int(match["epoch"]) for _, match in _epochs(process))
+    is_left = int(last["epoch"]) + (begun == 0) < int(last["planned"])
+    return f"{last['epoch']} of {last['planned']}" if is_left else None
 
 
 def judge_epochs(process: Process, resource: str, *, by_fold: Growth) -> Growth | None:

@@ -65,26 +65,30 @@ class Word:
 
 
 def kernel_words(cause: str, process: Process) -> Iterator[Word]:
-    """Give the kernel's own lines; one about another process or cgroup proves less."""
-    for sign in process.signs.values():
+    """Give the kernel's own lines; one that may be of another process or cgroup proves less.
+
+    So does one that the process survived: a cgroup's first refusal is the only one that is logged.
+    """
+    for sign in (*process.signs.values(), *process.survived.values()):
         if not sign.names_its_cause or cause not in sign.causes:
             continue
-        where = f"line {sign.line}: " if sign.line else ""
-        other = _is_of_another(sign, process)
-        yield Word(
-            "likely" if other else "certain", f"the kernel says so{other}: {where}{sign.text}"
-        )
+        is_own, went_on = process.is_named_by(sign), sign.signature in process.survived
+        standing = "likely" if is_own or not went_on else "possible"
+        if is_own and not went_on:
+            standing = "certain"
+        words = f"the kernel says so{'' if is_own else _of_whom(sign, process)}"
+        words += ", and the process went on" if went_on else ""
+        yield Word(standing, f"{words}: {f'line {sign.line}: ' if sign.line else ''}{sign.text}")
 
 
-def _is_of_another(sign: Crash, process: Process) -> str:
+def _of_whom(sign: Crash, process: Process) -> str:
     pid, cgroup = sign.details.get("pid"), sign.details.get("cgroup")
-    if process.pid is not None and pid is not None and int(pid) != process.pid:
-        return f" of process {pid}, and this one is {process.pid} here"
-    own = process.last_reading.cgroup if process.last_reading else None
-    if own is not None and cgroup is not None and sign.causes == ("pids_cgroup",):
-        is_own = own.endswith(cgroup.rstrip("/")) or f"{own}/".find(f"{cgroup}/") >= 0
-        return "" if is_own else f" of cgroup {cgroup}, and this process is in {own}"
-    return ""
+    if pid is not None:
+        own = "which" if process.pid is None else f"and this one is {process.pid}"
+        return f" of process {pid}, {own}" + (" may be another" if process.pid is None else " here")
+    if process.last_reading is None or cgroup is None:
+        return ", not of which process"
+    return f" of cgroup {cgroup}, and this process is in {process.last_reading.cgroup}"
 
 
 def counter_words(cause: str, process: Process) -> Iterator[Word]:
@@ -100,10 +104,44 @@ def counter_words(cause: str, process: Process) -> Iterator[Word]:
     before, after, is_after_death = _counts(name, process)
     if before is None or after is None:
         return
-    if after > before:
+    passed = _outlived(name, process)
+    if passed is not None and before < after <= (getattr(passed, name) or 0):
+        yield _early_rise(
+            process, passed, f"{name} rose from {before} to {after}", is_after_death=is_after_death
+        )
+    elif after > before:
         yield from _rise(cause, process, f"{name} rose from {before} to {after} during the run")
     elif is_after_death and (name == "pids_limit_hits" or _was_killed(process)):
         yield Word("ruled out", f"{name} stayed at {after}, read after the death at every level")
+
+
+def _outlived(name: str, process: Process) -> Reading | None:
+    """Return the reading by which a counter was last another, of those that the process went on from.
+
+    One that is labelled: training went on. The last ones may be of the failure itself.
+    """
+    facts = process.exit.facts if process.exit is not None else {}
+    cgroup = None if process.last_reading is None else process.last_reading.cgroup
+    if name in facts:
+        cgroup = facts.get("cgroup", cgroup)
+    readings = [
+        reading
+        for reading in process.counted.get(cgroup, ())
+        if reading.time <= _end_time(process) - AT_FAILURE_SECONDS
+    ]
+    return readings[-1] if readings else None
+
+
+def _end_time(process: Process) -> float:
+    if process.exit is not None:
+        return process.exit.time
+    return process.last_reading.time if process.last_reading else 0.0
+
+
+def _early_rise(process: Process, passed: Reading, words: str, *, is_after_death: bool) -> Word:
+    seconds = _end_time(process) - passed.time
+    words += f" by {passed.label!r}, {seconds:,.0f} s before the end, and the process went on"
+    return Word("possible" if is_after_death else "likely", words)
 
 
 def _rise(cause: str, process: Process, words: str) -> Iterator[Word]:

@@ -28,6 +28,8 @@ Few folds. No order of few values is rare enough, so their steps must also be al
     4 and 5 folds all steps rise, and after warm-up none is under 1/n of the largest of n
     6 or more     the interval alone
 
+Of a saw-tooth that has not fallen yet nobody can tell; from 8 folds on one of up to 6 is told.
+
 A rise levels off where its later half rises less than two thirds as fast as the earlier half, and a
 curve that approaches a level fits it far better than a straight line (`Trend.levels_off`). Of 12 folds
 or more the later half is then judged by itself, as it is what will go on.

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from analyzer import figures
 from analyzer import quantities as say
 from analyzer.growth import RESOURCES
-from analyzer.parts import headline, names, parts_of, root_cause
+from analyzer.parts import headline, is_open, names, parts_of, root_cause
 from telemetry.comparison import named
 from telemetry.errors import InputError
 from telemetry.whole_file import whole_file
@@ -90,6 +90,7 @@ def as_html(analysis: Analysis, comparison: Comparison | None = None) -> str:
         name=names(parts) or "nothing read",
         headline=headline(analysis, parts),
         root_cause=root_cause(analysis, parts),
+        is_open=is_open(analysis, parts),
         cards=_cards(parts),
         parts=shown,
         parts_left_out=len(parts) - len(shown),

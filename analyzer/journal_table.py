@@ -23,6 +23,7 @@ CEILING_OF: Mapping[str, str] = {
     "rss_bytes": "cgroup_memory",
 }
 """The ceiling that limits a resource; the threads of one process have none of their own."""
+COUNTERS = ("pids_limit_hits", "oom_kills")
 
 
 def read_journal(path: str, *, group: str | None = None) -> Table:
@@ -58,6 +59,8 @@ def read_journal(path: str, *, group: str | None = None) -> Table:
 
 def _add_reading(process: Process, reading: Reading, number: int) -> None:
     process.first_readings.setdefault(reading.cgroup, reading)
+    if reading.label is not None:
+        _note_counters(process, reading)
     process.last_reading = latest_known(process.last_reading, reading)
     for ceiling in USED_BY_CEILING:
         ratio = reading.usage(ceiling).ratio
@@ -84,6 +87,12 @@ def _add_reading(process: Process, reading: Reading, number: int) -> None:
             pools=reading.pools,
         )
     )
+
+
+def _note_counters(process: Process, reading: Reading) -> None:
+    known = process.counted.setdefault(reading.cgroup, [])
+    if not known or any(getattr(known[-1], n) != getattr(reading, n) for n in COUNTERS):
+        known.append(reading)
 
 
 def _is_crash(event: Event) -> bool:

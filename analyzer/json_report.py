@@ -27,6 +27,7 @@ def as_json(analysis: Analysis) -> dict[str, Any]:
 def _source_json(source: Source) -> dict[str, Any]:
     return {
         "path": source.path,
+        "earlier": list(source.earlier),
         "lines": source.lines,
         "samples": source.samples,
         "skipped": [{"line": line.line, "reason": line.reason} for line in source.skipped],
@@ -54,7 +55,8 @@ def _finding_json(finding: Finding) -> dict[str, Any]:
             for cause in finding.causes
         ],
         "symptom_of": finding.symptom_of,
-        "stopped": finding.stopped,
+        "survived": [_crash_json(sign) for sign in process.survived.values()],
+        "stopped": None if finding.stopped is None else finding.stopped.words,
         "notes": list(finding.notes),
         "remedies": [
             {"target": remedy.target, "text": remedy.text, "command": remedy.command}

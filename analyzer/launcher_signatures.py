@@ -54,7 +54,7 @@ LAUNCHER_SIGNATURES: tuple[Signature, ...] = (
     Signature(
         name="kubernetes_oom_killed",
         literal="Killed",
-        pattern=Expression(r"\bOOMKilled\b"),
+        pattern=Expression(r"\bOOMKilled\b(?![\w./-])"),
         signal="SIGKILL",
         causes=MEMORY,
         speaks_for=("cgroup_memory",),
@@ -68,6 +68,7 @@ LAUNCHER_SIGNATURES: tuple[Signature, ...] = (
         signal="SIGKILL",
         causes=("host_memory",),
         speaks_for=("host_memory",),
+        at_any_level=True,
     ),
     Signature(
         name="kubernetes_eviction_pids",
@@ -75,6 +76,7 @@ LAUNCHER_SIGNATURES: tuple[Signature, ...] = (
         pattern=Expression(r"The node was low on resource: pids"),
         signal="SIGKILL",
         causes=("pid_max", "threads_max"),
+        at_any_level=True,
     ),
     Signature(
         name="kubernetes_eviction",
@@ -83,6 +85,7 @@ LAUNCHER_SIGNATURES: tuple[Signature, ...] = (
         signal="SIGKILL",
         causes=("not_a_limit",),
         speaks_for=("not_a_limit",),
+        at_any_level=True,
     ),
     # The exit codes of the workers are {SIGKILL(-9)}
     Signature(
@@ -119,7 +122,7 @@ LAUNCHER_SIGNATURES: tuple[Signature, ...] = (
     ),
     Signature(
         name="elastic_signal_9",
-        literal="Signal 9 (SIGKILL)",
+        literal="SIGKILL",
         pattern=Expression(r"Signal 9 \(SIGKILL\) received by PID (?P<pid>\d+)"),
         signal="SIGKILL",
         causes=KILLED,
@@ -141,6 +144,7 @@ LAUNCHER_SIGNATURES: tuple[Signature, ...] = (
         causes=("not_a_limit",),
         speaks_for=("not_a_limit",),
         is_secondary=True,
+        at_any_level=True,
     ),
     # Watchdog caught collective operation timeout: WorkNCCL(SeqNum=42, OpType=ALLREDUCE, ...) ran for 1800011 milliseconds
     # A rank died or hangs: look for the earliest error of any rank.
@@ -161,10 +165,11 @@ LAUNCHER_SIGNATURES: tuple[Signature, ...] = (
         is_secondary=True,
     ),
     # subprocess.CalledProcessError: Command '[...]' died with <Signals.SIGKILL: 9>.
+    # torch.multiprocessing.spawn.ProcessExitedException: process 0 terminated with signal SIGKILL
     Signature(
         name="python_child_killed",
-        literal="Signals.SIGKILL",
-        pattern=Expression(r"<Signals\.SIGKILL: 9>"),
+        literal="SIGKILL",
+        pattern=Expression(r"<Signals\.SIGKILL: 9>|\bterminated with signal SIGKILL\b"),
         signal="SIGKILL",
         causes=KILLED,
         is_secondary=True,
@@ -178,18 +183,29 @@ LAUNCHER_SIGNATURES: tuple[Signature, ...] = (
         causes=KILLED,
         is_secondary=True,
     ),
-    # Exit Code:    137        command terminated with exit code 137
+    # Exit Code:    137        command terminated with exit code 137       make: *** [Makefile:3: train] Error 137
+    # worker 3: exit code -9        ['python', 'train.py'] returned -9
     *(
         Signature(
             name="exit_137",
             literal=literal,
             pattern=Expression(
-                r"\bexit(?:ed)?(?: with)?[ _](?:code|status):?\s+137\b", ignore_case=True
+                r"\bexit(?:ed)?(?: with)?[ _](?:code|status):?\s+(?:137|-9)\b(?!\s*\w)"
+                r"|\breturned -9\b|^\s*make.*\bError 137\b",
+                ignore_case=True,
             ),
             signal="SIGKILL",
             causes=KILLED,
             is_secondary=True,
         )
-        for literal in ("code 137", "status 137", "Exit Code:")
+        for literal in (
+            "code 137",
+            "status 137",
+            "Exit Code:",
+            "Error 137",
+            "code -9",
+            "status -9",
+            "returned -9",
+        )
     ),
 )

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from analyzer.analysis import judge_growth
+from analyzer.analysis import NOT_RECORDED, judge_growth
 from analyzer.journal_table import read_journal
 from telemetry.daemon import Daemon
 from telemetry.errors import InputError
@@ -41,6 +41,7 @@ def judge_run(journals: Sequence[str]) -> tuple[GrowthSnapshot, ...]:
             folds_to_limit=growth.folds_to_limit,
         )
         for resource, growth in judge_growth(present, with_folds).items()
+        if growth.reason != NOT_RECORDED.reason
     )
 
 

@@ -10,14 +10,22 @@ from __future__ import annotations
 import re
 from array import array
 from dataclasses import dataclass, field
-from operator import itemgetter
 from typing import TYPE_CHECKING
 
+from analyzer.folded_lines import AROUND_BYTES, BROKEN, Around, around, broken_crash
 from analyzer.log_text import Blocks, redraws
 from analyzer.needles import needles_for
 from analyzer.samples import ABSENT, COLUMNS, LARGEST
-from analyzer.signatures import LITERALS, find_crash
-from analyzer.unwrapping import DOCKER_START, Joiner, unwrap
+from analyzer.signatures import LITERALS, find_signs
+from analyzer.unwrapping import (
+    DOCKER_START,
+    PIECE_NEEDLES,
+    Joiner,
+    Unwrapped,
+    docker_pieces,
+    is_of_runtime,
+    unwrap,
+)
 from telemetry.journal import SkippedLine
 from telemetry.reading import LimitState
 from telemetry.thread_log import MARKER, MEBIBYTE, parse_line
@@ -28,20 +36,18 @@ if TYPE_CHECKING:
 
     from analyzer.log_text import Block
     from analyzer.signatures import Crash
-    from analyzer.user_pattern import Match, UserPattern
+    from analyzer.user_pattern import Found, PatternSearch, UserPattern
     from telemetry.reading import Limit
     from telemetry.thread_log import Label, ThreadLine
 
 _MARKER = MARKER.encode()
-WRAPPED = "Check failed: ret == 0"
-"""Begins a message of 80 characters or more, which a narrow terminal broke into two lines or three."""
-_WRAPPED_BYTES = 400
 SKIPPED_KEPT = 10_000
 """Refused lines that are listed; the rest is counted."""
 SIGN_BYTES = 2**12
 """On each side of a hit, looked at for a crash: a message is shorter, a line may not be."""
-NEEDLES = (_MARKER, *(literal.encode() for literal in LITERALS), WRAPPED.encode())
+NEEDLES = (_MARKER, *map(str.encode, (*LITERALS, BROKEN)), *PIECE_NEEDLES)
 
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 # What `format_line` writes, alone on its line: no second marker, no escape, nothing behind it.
 _AS_WRITTEN = re.compile(
     rb"\[THREADS\] ([^\[\r\n\b\x1b]*): proc=(\d{1,15}), cgroup=(\d{1,15})/(\d{1,15}|max), "
@@ -68,6 +74,7 @@ class Sign:
     row: int
     writer: str | None
     crash: Crash
+    time: float | None = None
 
 
 @dataclass(slots=True)
@@ -80,12 +87,20 @@ class Part:
     columns: dict[str, array[int]] = field(
         default_factory=lambda: {name: array("q") for name in COLUMNS}
     )
+    times: array[float] = field(default_factory=lambda: array("d"))
+    """One for each reading that has one."""
     signs: list[Sign] = field(default_factory=list)
     skipped: list[SkippedLine] = field(default_factory=list)
     more_skipped: int = 0
     lines: int = 0
     size_bytes: int = 0
     has_nul: bool = False
+    is_utf_16: bool = False
+
+    @property
+    def is_dated(self) -> bool:
+        """Whether every reading has a time; else those that have one are worth nothing."""
+        return len(self.times) == len(self.line_of)
 
     def skip(self, line: int, reason: str) -> None:
         """Count a refused line."""
@@ -98,32 +113,31 @@ class Part:
 def read_part(
     stream: BinaryIO,
     *,
-    start: bytes,
     limit_bytes: int | None = None,
     patterns: Sequence[UserPattern] = (),
     advance: Callable[[int], None] | None = None,
 ) -> Part:
     """Read ``stream``, or ``limit_bytes`` of it.
 
-    ``start`` is the beginning of the file; ``advance`` is told how many bytes were read. Raises OSError.
+    ``advance`` is told how many bytes were read. Raises OSError.
     """
-    return _Reading(Joiner(start), patterns).read(stream, limit_bytes, advance)
+    return _Reading(patterns).read(stream, limit_bytes, advance)
 
 
 class _Reading:
     """A part in the making."""
 
-    def __init__(self, joiner: Joiner, patterns: Sequence[UserPattern]) -> None:
+    def __init__(self, patterns: Sequence[UserPattern]) -> None:
         self._part = Part()
-        self._joiner = joiner
-        self._patterns = patterns
-        self._matches: list[tuple[int, Match | str]] = []
+        self._joiner = Joiner()
+        self._patterns = _search(patterns)
+        self._matches: list[Found] = []
         """Of the block that is read, the last first; they take their turn among the hits."""
-        self._needles = needles_for((*NEEDLES, *joiner.needles))
+        self._needles = needles_for(NEEDLES)
         self._known: dict[object, int] = {}
         self._written: dict[tuple[bytes, ...], int] = {}
-        self._open_signs: dict[str | None, set[str]] = {}
-        """By writer, the signatures of its signs since its last reading; each counts once."""
+        self._open_signs: set[tuple[str | None, str]] = set()
+        """Writers and signatures of the signs since the last reading; each counts once."""
         self._plain: list[tuple[bytes, ...]] = []
         self._plain_at: list[int] = []
 
@@ -136,28 +150,29 @@ class _Reading:
         for block in blocks:
             with memoryview(block.content) as view:
                 hits = self._needles.starts(view[: block.size])
+            if not block.lines_before and not block.head:
+                part.is_utf_16 = block.content.startswith(_UTF_16)
             if not (part.has_nul or part.line_of):
                 part.has_nul = block.content.find(b"\0", 0, block.size) >= 0
-            if self._patterns:
-                self._find_matches(block)
-            if self._joiner.is_cri or self._joiner.is_docker:
-                self._take_pieces(block, hits)
-            else:
-                self._take_hits(block, hits)
+            if self._patterns is not None:
+                self._matches = self._patterns.found(block)[::-1]
+            if pieces := [*docker_pieces(block.content, block.cut)]:
+                hits = sorted({*hits, *pieces})
+            self._take_hits(block, hits)
             self._flush(block)
             self._take_matches(block, block.cut)
             if advance is not None:
                 advance(blocks.size_bytes - read_before)
                 read_before = blocks.size_bytes
-        for text in self._joiner.rest():
-            self._take_text(text, blocks.lines, is_whole=False)
+        for line in self._joiner.rest():
+            self._take_text(line, blocks.lines, is_whole=False)
         part.lines, part.size_bytes = blocks.lines, blocks.size_bytes
         return part
 
     def _take_hits(self, block: Block, hits: Iterable[int]) -> None:
         content, size = block.content, block.size
         match = _AS_WRITTEN.match
-        line_start = floor = 0
+        floor = line_start = self._take_joined(block, 0) if self._joiner.is_waiting else 0
         for at in hits:
             if at < floor:
                 continue
@@ -175,6 +190,9 @@ class _Reading:
                 self._plain.append(found.groups())
                 self._plain_at.append(at)
                 floor = found.end()
+                continue
+            if is_of_runtime(content, line_start) and not (line_start == 0 and block.head):
+                floor = line_start = self._take_joined(block, line_start)
                 continue
             floor = self._take_segment(block, line_start, max(floor, line_start), at, size)
 
@@ -194,85 +212,65 @@ class _Reading:
             start, end = line_start, line_end
         text = bytes(content[start:end]).decode("utf-8", "replace")
         prefix = "" if start == line_start else head.decode("utf-8", "replace")
-        below = self._below(block, line_start, line_end) if WRAPPED in text else ""
+        near: Around = ((), ())
+        if not (prefix or MARKER in text):
+            if line_end + AROUND_BYTES > size and not block.is_last and line_start:
+                block.cut = min(block.cut, line_start)  # again with what follows it
+            near = around(block, line_start, line_end)
         is_whole = not block.is_last or end < size
         number = block.line_number(at)
-        self._take_text(text, number, prefix=prefix, below=below, is_whole=is_whole)
+        self._take_text(Unwrapped(text), number, prefix=prefix, near=near, is_whole=is_whole)
         return end
 
-    def _below(self, block: Block, line_start: int, line_end: int) -> str:
-        """Return the two lines below, as the rest of a message that was broken into three."""
-        if line_end + _WRAPPED_BYTES > block.size and not block.is_last and line_start:
-            block.cut = min(block.cut, line_start)
-            return ""
-        below = bytes(block.content[line_end + 1 : min(line_end + _WRAPPED_BYTES, block.size)])
-        lines = below.decode("utf-8", "replace").split("\n")[:2]
-        return "\n".join(unwrap(line.rstrip("\r")).text for line in lines)
+    def _take_joined(self, block: Block, start: int) -> int:
+        """Read the line at ``start`` that a runtime wrote, and on while one waits for its end.
 
-    def _take_pieces(self, block: Block, hits: Sequence[int]) -> None:
-        """Read what a container runtime wrote: whole lines, and those whose pieces it cut."""
-        for start, end in self._wrapped_lines(block, hits):
-            self._take_matches(block, start)
-            line = bytes(block.content[start:end])
-            text = self._joiner.take(line)
-            if text is not None:
-                is_whole = not block.is_last or end < block.size
-                self._take_text(text, block.line_number(start), is_whole=is_whole)
-
-    def _wrapped_lines(self, block: Block, hits: Sequence[int]) -> Iterator[tuple[int, int]]:
-        """Give the lines with a hit, every piece, and all lines while one waits for its end."""
-        at = index = 0
-        content = block.content
-        hits = sorted({*hits, *self._docker_pieces(block)})
-        while at < block.cut:
-            if self._joiner.is_waiting:
-                start = at
-            else:
-                while index < len(hits) and hits[index] < at:
-                    index += 1
-                if index == len(hits) or hits[index] >= block.cut:
-                    return
-                start = max(content.rfind(b"\n", at, hits[index]) + 1, at)
-            end = content.find(b"\n", start, block.size)
+        Returns where the next line begins.
+        """
+        self._flush(block)
+        while start < block.cut:
+            end = block.content.find(b"\n", start, block.size)
             end = block.cut if end < 0 else end
-            yield start, end
-            at = end + 1
-
-    def _docker_pieces(self, block: Block) -> Iterator[int]:
-        """Give the start of each line that is a piece: docker does not mark them but by their length."""
-        if self._joiner.is_docker:
-            for match in _LONG_LINE.finditer(block.content, 0, block.cut):
-                if self._joiner.is_piece(match.group()):
-                    yield match.start()
-
-    def _find_matches(self, block: Block) -> None:
-        found = [match for pattern in self._patterns for match in pattern.matches(block)]
-        self._matches = sorted(found, key=itemgetter(0), reverse=True)
+            self._take_matches(block, start)
+            number, is_whole = block.line_number(start), not block.is_last or end < block.size
+            for line in self._joiner.take(bytes(block.content[start:end])):
+                self._take_text(line, number, is_whole=is_whole)
+            start = end + 1
+            if not self._joiner.is_waiting:
+                break
+        return start
 
     def _take_matches(self, block: Block, before: int) -> None:
         """Take the matches of the user's patterns that begin ``before`` an offset."""
         if self._matches:
             self._flush(block)
-        while self._matches and self._matches[-1][0] < before:
-            at, match = self._matches.pop()
-            line = block.line_number(at)
+        while self._matches and self._matches[-1].at < before:
+            found = self._matches.pop()
+            line, match = block.line_number(found.at), found.match
             if isinstance(match, str):
                 self._part.skip(line, match)
                 continue
-            start = block.content.rfind(b"\n", 0, at) + 1
-            writer = unwrap(block.head_of(start).decode("utf-8", "replace")).writer
             unseen = LimitState.INVISIBLE
-            heading = Heading(writer, match.text, unseen, unseen, match.label)
-            self._add_row(heading, line, map(match.values.get, COLUMNS))
+            heading = Heading(found.writer, match.text, unseen, unseen, match.label)
+            self._add_row(heading, line, map(match.values.get, COLUMNS), found.time)
 
     def _take_text(
-        self, text: str, line: int, *, prefix: str = "", below: str = "", is_whole: bool = True
+        self,
+        raw: Unwrapped,
+        line: int,
+        *,
+        prefix: str = "",
+        near: Around = ((), ()),
+        is_whole: bool = True,
     ) -> None:
-        """Read a line; ``prefix`` is its start where ``text`` is a later redraw of it."""
-        unwrapped = unwrap(text)
-        writer = unwrap(prefix).writer if prefix else unwrapped.writer
+        """Read a line; ``prefix`` is its start where ``raw`` is a later redraw of it.
+
+        ``near`` are the lines above and below it, for a message that was broken into several.
+        """
+        text, unwrapped = raw.text, unwrap(raw.text, stamp=raw.stamp)
+        origin = unwrap(prefix) if prefix else unwrapped
         marked = unwrapped.text.count(MARKER)
-        if marked < text.count(MARKER) and not self._joiner.is_docker:
+        if marked < text.count(MARKER) and not text.startswith(DOCKER_START):
             self._part.skip(line, "the marker is inside an escape sequence")
         drawn = redraws(unwrapped.text)
         is_refused = not marked
@@ -283,9 +281,9 @@ class _Reading:
                     if parsed is None:
                         is_refused = True
                     else:
-                        self._add_line(parsed, line, writer)
+                        self._add_line(parsed, line, origin)
         if is_refused:
-            self._take_sign(unwrapped.text, below, line, writer)
+            self._take_sign(unwrapped.text, near, line, origin)
 
     def _parse_all(self, text: str, line: int, *, is_whole: bool) -> Iterator[ThreadLine | None]:
         """Parse each of the lines that two writers may have put into one; None for a refused one."""
@@ -303,39 +301,39 @@ class _Reading:
             else:
                 yield parsed
 
-    def _take_sign(self, text: str, below: str, line: int, writer: str | None) -> None:
-        crashes = (find_crash(near, line=line) for near in _near_hits(text))
-        crash = next((crash for crash in crashes if crash is not None), None)
-        if crash is None and below and find_crash(below, line=line) is None:
-            wrapped = text.rstrip("\r") + "\n" + below
-            joined = (wrapped.replace("\n", between) for between in ("", " "))
-            crash = next((crash for text in joined if (crash := find_crash(text, line=line))), None)
-        if crash is None:
-            return
-        known = self._open_signs.setdefault(writer, set())
-        if crash.signature not in known:
-            known.add(crash.signature)
-            self._part.signs.append(Sign(len(self._part.line_of), writer, crash))
+    def _take_sign(self, text: str, near: Around, line: int, origin: Unwrapped) -> None:
+        signs = [sign for piece in _near_hits(text) for sign in find_signs(piece, line=line)]
+        if not signs and (broken := broken_crash(text.rstrip("\r"), near, line=line)):
+            signs = [broken]
+        for sign in signs:
+            if (origin.writer, sign.signature) not in self._open_signs:
+                self._open_signs.add((origin.writer, sign.signature))
+                row = len(self._part.line_of)
+                self._part.signs.append(Sign(row, origin.writer, sign, origin.time))
 
-    def _add_line(self, parsed: ThreadLine, line: int, writer: str | None) -> None:
+    def _add_line(self, parsed: ThreadLine, line: int, origin: Unwrapped) -> None:
         maps = parsed.maps
         heading = Heading(
-            writer,
+            origin.writer,
             parsed.label,
             parsed.cgroup.limit,
             LimitState.INVISIBLE if maps is None else maps.limit,
         )
         current = None if maps is None else maps.current
         values = [parsed.threads, parsed.cgroup.current, current, parsed.rss_bytes]
-        self._add_row(heading, line, values)
+        self._add_row(heading, line, values, origin.time)
 
-    def _add_row(self, heading: Heading, line: int, values: Iterable[int | None]) -> None:
+    def _add_row(
+        self, heading: Heading, line: int, values: Iterable[int | None], time: float | None
+    ) -> None:
         part = self._part
         part.heading_of.append(self._heading(heading))
         part.line_of.append(line)
+        if time is not None:
+            part.times.append(time)
         for name, value in zip(COLUMNS, values, strict=True):
             part.columns[name].append(ABSENT if value is None else value)
-        self._open_signs.pop(heading.writer, None)
+        self._open_signs.clear()
 
     def _heading(self, heading: Heading) -> int:
         number = self._known.get(heading)
@@ -365,10 +363,15 @@ class _Reading:
         part.line_of.extend(map(block.line_number, self._plain_at))
         self._plain.clear()
         self._plain_at.clear()
-        self._open_signs.pop(None, None)
+        self._open_signs.clear()
 
 
-_LONG_LINE = re.compile(rb"[^\n]{16384,}")
+def _search(patterns: Sequence[UserPattern]) -> PatternSearch | None:
+    if not patterns:
+        return None
+    from analyzer.user_pattern import PatternSearch  # noqa: PLC0415 - most logs need none
+
+    return PatternSearch(patterns)
 
 
 def _limit(word: bytes) -> Limit:

@@ -1,119 +1,34 @@
 """From the parts of a log to processes and their labelled samples.
 
-Owns what one process's table is and where one process ends and the next begins. It must not judge.
+Owns where one process ends and the next begins. It must not judge.
 """
 
 from __future__ import annotations
 
 import io
+import math
+import re
 from array import array
 from bisect import bisect_right
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
+from itertools import pairwise, repeat
 from typing import TYPE_CHECKING, BinaryIO
 
-from analyzer.samples import ABSENT, COLUMNS, Head, Sample, Samples
-from analyzer.signatures import Crash, in_its_frame
+from analyzer.process import Process
+from analyzer.samples import ABSENT, COLUMNS, Head, Sample
 from analyzer.stretches import read_open
+from analyzer.writers import without_counts
 from telemetry.errors import InputError
 from telemetry.thread_log import parse_label
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Mapping, Sequence
+    from collections.abc import Container, Sequence
 
     from analyzer.log_part import Heading, Part
-    from telemetry.journal import Event, SkippedLine
-    from telemetry.reading import Limit, Reading
+    from telemetry.journal import SkippedLine
     from telemetry.thread_log import Label
 
 __all__ = ["Process", "Sample", "Source", "Table", "read_log", "table_of"]
-
-
-@dataclass(slots=True, kw_only=True)
-class Process:
-    """One process lifetime in one source, in the order of its samples."""
-
-    source: str
-    group: str
-    """What it belongs to: the run directory, or the source itself."""
-    pid: int | None = None
-    rank: str | None = None
-    """Which of several it is, where their lines are in one log: a pod, a rank, an actor."""
-    samples: Samples = field(default_factory=Samples)
-    peaks: dict[str, int] = field(default_factory=dict)
-    """The highest value of each resource, labelled or between labels."""
-    signs: dict[str, Crash] = field(default_factory=dict)
-    """The first sign of each signature, in their order: the root cause is the earliest."""
-    survived: dict[str, Crash] = field(default_factory=dict)
-    """Signs after which the process went on: handled, so not what ended it."""
-    frames: dict[str, int] = field(default_factory=dict)
-    """The last line of each frame of a traceback that tells what the error below it means."""
-    first_readings: dict[str | None, Reading] = field(default_factory=dict)
-    """The journal's first reading of it in each cgroup, for counters compare only within one."""
-    last_reading: Reading | None = None
-    """The journal's last reading of it, what a sample left out filled in; None for a text log."""
-    fullest: dict[str, Reading] = field(default_factory=dict)
-    """By ceiling, the reading that was nearest to its limit."""
-    exit: Event | None = None
-    """How it ended, as its runner saw it; None where nobody did."""
-
-    @property
-    def folds(self) -> list[int]:
-        """The folds that its labels name."""
-        return sorted({label.fold for label in self.samples.labels() if label.fold is not None})
-
-    @property
-    def folds_planned(self) -> int | None:
-        """N of the last ``Fold K/N`` that is new."""
-        return next(
-            (label.folds for label in reversed([*self.samples.labels()]) if label.folds), None
-        )
-
-    @property
-    def crash(self) -> Crash | None:
-        """The root cause: the earliest sign that does not follow from another, else the earliest."""
-        primary = (sign for sign in self.signs.values() if not sign.is_secondary)
-        return next(primary, next(iter(self.signs.values()), None))
-
-    def note_sign(self, crash: Crash) -> None:
-        """Take a sign of a crash that comes after the samples so far."""
-        if crash.is_frame:
-            self.frames[crash.signature] = crash.line or 0
-        elif sign := in_its_frame(crash, self.frames):
-            last_label = self.samples[-1].label.text if self.samples else None
-            self.signs.setdefault(sign.signature, replace(sign, last_label=last_label))
-
-    def take_signs(self, other: Process) -> None:
-        """Take what the same process's log says of its end; it comes before what the runner saw."""
-        self.signs = {**other.signs, **self.signs}
-        self.survived = {**other.survived, **self.survived}
-
-    def limit(self, resource: str) -> Limit:
-        """Return the last known limit of ``resource``."""
-        return self.samples.limit(resource)
-
-    def series(self, resource: str) -> dict[str, dict[int, float]]:
-        """Return, by stage, the last value of ``resource`` in each fold."""
-        return self.samples.series(resource)
-
-    def add(self, sample: Sample) -> None:
-        """Take a labelled sample; what looked like a crash before it was none."""
-        self.outlive_signs()
-        self.samples.append(sample)
-        self.note_peaks(sample.values)
-
-    def outlive_signs(self) -> None:
-        """Take it that the process went on: what looked like a crash was none."""
-        if self.signs:
-            proven = {name: sign for name, sign in self.signs.items() if sign.names_its_cause}
-            self.survived |= {n: sign for n, sign in self.signs.items() if n not in proven}
-            self.signs = proven
-
-    def note_peaks(self, values: Mapping[str, int | None]) -> None:
-        """Take values that may be a new peak."""
-        for name, value in values.items():
-            if value is not None and value > self.peaks.get(name, -1):
-                self.peaks[name] = value
 
 
 @dataclass(slots=True, kw_only=True)
@@ -121,6 +36,8 @@ class Source:
     """One file as it was read."""
 
     path: str
+    earlier: tuple[str, ...] = ()
+    """What was rotated away of it, the oldest first: lines count from there on."""
     lines: int = 0
     samples: int = 0
     skipped: list[SkippedLine] = field(default_factory=list)
@@ -153,7 +70,7 @@ def table_of(path: str, parts: Sequence[Part], *, group: str | None = None) -> T
     """Put the parts of one log together. Raises InputError as `read_log` does."""
     source = Source(path=path)
     assembly = Assembly(source=path, group=group or path)
-    for part in parts:
+    for part in without_counts(parts):
         assembly.take(part, lines_before=source.lines)
         source.skipped += [
             replace(skipped, line=skipped.line + source.lines) for skipped in part.skipped
@@ -165,8 +82,21 @@ def table_of(path: str, parts: Sequence[Part], *, group: str | None = None) -> T
         why = source.skipped[0].reason if source.skipped else "the file is empty"
         raise InputError(f"{path}: {why}")
     if any(part.has_nul for part in parts) and not (assembly.processes or source.skipped):
+        if parts[0].is_utf_16:
+            raise InputError(f"{path}: UTF-16; make it UTF-8 first: iconv -f UTF-16 -t UTF-8")
         raise InputError(f"{path}: a binary file, not a log")
-    return Table([source], assembly.finish())
+    return Table([source], assembly.finish(lines=source.lines))
+
+
+_PID = re.compile(r"(?:\[|\bpid=)(\d{1,9})\b")
+"""In the name of a writer: ``python[12]``, ``train pid=12``."""
+_RANK = re.compile(r"(?:^|/)(?:default|rank|\d+,)(\d{1,9})$")
+"""At the end of one: ``default0``, ``1,0``, ``train-0/main/rank0``."""
+
+
+def _number(name: re.Pattern[str], writer: str | None) -> int | None:
+    match = name.search(writer or "")
+    return None if match is None else int(match[1])
 
 
 FALL_OF_AN_END = 0.8
@@ -181,7 +111,10 @@ class Assembly:
         self._source = source
         self._group = group
         self._lives: dict[str | None, _Life] = {}
-        self._latest: str | None = None
+        self._mute: dict[str | None, _Life] = {}
+        """By writer, those without a reading so far: only signs are known of them."""
+        self._by_number: dict[int, _Life] = {}
+        self._latest: _Life | None = None
 
     def take(self, part: Part, *, lines_before: int) -> None:
         """Take a part of the log, which follows those before it."""
@@ -191,40 +124,78 @@ class Assembly:
             self._take_rows(part, row, sign.row, lines_before, layout)
             row = sign.row
             line = None if sign.crash.line is None else sign.crash.line + lines_before
-            self._whose(sign.writer).process.note_sign(replace(sign.crash, line=line))
+            process = self._whose(sign.writer).process
+            since = process.samples.seconds_since(sign.time)
+            crash = replace(sign.crash, line=line, seconds_after_last_sample=since)
+            process.note_sign(crash)
         self._take_rows(part, row, len(part.line_of), lines_before, layout)
 
-    def finish(self) -> list[Process]:
-        """Return the processes, in the order in which they began."""
+    def finish(self, *, lines: int) -> list[Process]:
+        """Return the processes of a log of so many lines, in the order in which they began."""
         for process in self.processes:
+            process.log_lines = lines
             peaks = {name: process.samples.peak(name) for name in COLUMNS}
             process.note_peaks(peaks)
         return self.processes
 
     def _whose(self, writer: str | None) -> _Life:
-        """Return the life that a line of ``writer`` belongs to; one without a writer, to the latest."""
-        if writer is None and self._lives:
-            return self._lives.get(None) or self._lives[self._latest]
-        return self._lives.get(writer) or self._begin(writer)
+        """Return the life that a sign of ``writer`` belongs to."""
+        if (life := self._lives.get(writer)) is not None:
+            return life
+        if (life := self._known_as(writer)) is not None:
+            return life
+        if writer not in self._mute:
+            self._mute[writer] = self._new_life(writer)
+        return self._mute[writer]
+
+    def _known_as(self, writer: str | None) -> _Life | None:
+        """Return the life with readings that one without is: the launcher's error has other prefixes.
+
+        What nobody signed is the latest one's. PyTorch puts ``[rank0]:`` in front of a traceback, also
+        of a process whose lines have no prefix, or another one, or one more in front of it.
+        """
+        if writer is None:
+            return self._latest
+        outer = writer.rpartition("/")[0]
+        number = _number(_RANK, writer)
+        if outer in self._lives:
+            return self._lives[outer]
+        if number is not None and number in self._by_number:
+            return self._by_number[number]
+        return self._lives[None] if self._lives.keys() == {None} else None
+
+    def _new_life(self, writer: str | None) -> _Life:
+        pid = _number(_PID, writer)
+        process = Process(source=self._source, group=self._group, rank=writer, pid=pid)
+        self.processes.append(process)
+        return _Life(process)
 
     def _begin(self, writer: str | None) -> _Life:
-        process = Process(source=self._source, group=self._group, rank=writer)
-        self.processes.append(process)
-        life = self._lives[writer] = _Life(process)
-        self._latest = writer
+        """Begin a process with readings; what looked like a crash of it before them was none."""
+        mute = self._mute.pop(writer) if writer in self._mute else None
+        life = self._lives[writer] = mute or self._new_life(writer)
+        if (number := _number(_RANK, writer)) is not None:
+            self._by_number[number] = life
+        self._latest = life
+        for name in [name for name in self._mute if self._known_as(name) is life]:
+            before = self._mute.pop(name).process
+            life.process.survived |= before.signs
+            self.processes = [process for process in self.processes if process is not before]
         return life
 
     def _take_rows(
         self, part: Part, start: int, end: int, lines_before: int, layout: _Layout
     ) -> None:
         while start < end:
-            writer = self._latest = part.headings[part.heading_of[start]].writer
+            writer = part.headings[part.heading_of[start]].writer
             stop = min(end, layout.borders[bisect_right(layout.borders, start)])
-            life = self._lives.get(writer) or self._begin(writer)
-            life.process.outlive_signs()
-            start = life.extend(part, range(start, stop), lines_before, layout.suspects)
-            if start < stop:
+            life = self._latest = self._lives.get(writer) or self._begin(writer)
+            done = life.extend(part, range(start, stop), lines_before, layout.suspects)
+            if done > start:
+                life.process.outlive_signs()
+            if done < stop:
                 self._begin(writer)
+            start = done
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,6 +272,8 @@ class _Life:
         samples, taken = self._samples, slice(rows.start, rows.stop)
         samples.head_of.extend(heads)
         samples.lines.extend(line + lines_before for line in part.line_of[taken])
+        times = part.times[taken] if part.is_dated else repeat(math.nan, len(rows))
+        samples.times.extend(times)
         for name in COLUMNS:
             samples.columns[name].extend(part.columns[name][taken])
 
@@ -315,19 +288,27 @@ class _Life:
 
         A restart repeats a label, or names a fold before the last one, and its counts are again
         near the first. A training repeats labels too, every epoch, and its counts wander: where
-        the fold does not go back, only a fall by a fifth is the end of a process.
+        the fold does not go back, only a fall by a fifth is the end of a process. A label of no fold
+        that is new is of another process where libraries are not loaded that were from the start.
         """
         if self._last is None:
             return False
         label = heading.label or parse_label(heading.text)
         goes_back = label.fold is not None and label.fold < self._highest_fold
         first = self._first_rows.get(heading.text)
+        if first is None and label.fold is None:
+            return self._is_unloaded(values)
         if first is None:
             return goes_back and self._has_fallen(values, 0, 1.0)
         began = self._samples.heads[self._samples.head_of[first]].label
         if label.fold is None and began.fold is not None:
             return False
         return self._has_fallen(values, first, 1.0 if goes_back else FALL_OF_AN_END)
+
+    def _is_unloaded(self, values: Sequence[int]) -> bool:
+        """Whether maps are half of those of its first reading or less: its libraries are not there."""
+        first, now = self._samples.columns["maps"][0], values[COLUMNS.index("maps")]
+        return ABSENT not in (first, now) and now <= first / 2
 
     def _has_fallen(self, values: Sequence[int], first: int, share: float) -> bool:
         """Whether maps (else rss, else threads) are near the ``first`` row's, and under the last."""

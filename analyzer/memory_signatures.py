@@ -8,9 +8,6 @@ from __future__ import annotations
 
 from analyzer.signature import ENOMEM, KILLED, MEMORY, Expression, Signature
 
-WARNING = Expression(r"\bWARN(?:ING)?\b", ignore_case=True)
-"""A program that logs an error as a warning goes on."""
-
 MEMORY_SIGNATURES: tuple[Signature, ...] = (
     # oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset=/,mems_allowed=0,oom_memcg=/job,task_memcg=/job/a,task=python,pid=42,uid=0
     Signature(
@@ -98,6 +95,7 @@ MEMORY_SIGNATURES: tuple[Signature, ...] = (
         errno=12,
         causes=("locked_memory", "not_a_limit"),
         speaks_for=("locked_memory",),
+        at_any_level=True,
     ),
     #     return mmap.mmap(-1, size)
     Signature(
@@ -139,7 +137,7 @@ MEMORY_SIGNATURES: tuple[Signature, ...] = (
     Signature(
         name="cpp_bad_alloc",
         literal="std::bad_alloc",
-        pattern=Expression(r"std::bad_alloc"),
+        pattern=Expression(r"(?:instance of '|(?<![\"']))std::bad_alloc"),
         signal="SIGABRT",
         causes=ENOMEM,
     ),
@@ -147,9 +145,11 @@ MEMORY_SIGNATURES: tuple[Signature, ...] = (
     Signature(
         name="python_memory_error",
         literal="MemoryError",
-        pattern=Expression(r"(?:^|[\s.])_?(?:Array)?MemoryError(?:: .*|\s*$)"),
+        pattern=Expression(
+            r"(?:^|[]:|>] |\\n|[\r.])\s*_?(?:Array)?MemoryError(?:: .*|[\"'\\].*|\s*$)"
+        ),
         causes=ENOMEM,
-        look_alikes=(Expression(r"\b(?:raise|except)\b"), WARNING),
+        look_alikes=(Expression(r"\b(?:raise|except)\b"),),
     ),
     # NCCL WARN Call to posix_fallocate failed : No space left on device
     Signature(
@@ -159,6 +159,7 @@ MEMORY_SIGNATURES: tuple[Signature, ...] = (
         errno=28,
         causes=("shared_memory",),
         speaks_for=("shared_memory",),
+        at_any_level=True,
     ),
     # Error: failed to extend /dev/shm/nccl-8dFz4k to 33030532 bytes, error: No space left on device (28)
     Signature(
@@ -170,6 +171,7 @@ MEMORY_SIGNATURES: tuple[Signature, ...] = (
         errno=28,
         causes=("shared_memory",),
         speaks_for=("shared_memory",),
+        at_any_level=True,
     ),
     Signature(
         name="nccl_segment",
@@ -178,6 +180,7 @@ MEMORY_SIGNATURES: tuple[Signature, ...] = (
         errno=28,
         causes=("shared_memory",),
         speaks_for=("shared_memory",),
+        at_any_level=True,
     ),
     # OSError: [Errno 28] No space left on device: '/data/checkpoint'
     # The disk; without a path also a semaphore of multiprocessing, which lies in /dev/shm.
@@ -234,7 +237,6 @@ MEMORY_SIGNATURES: tuple[Signature, ...] = (
         pattern=Expression(r"OOM when allocating tensor.*(?:allocator GPU_\d+_bfc|device:GPU:\d+)"),
         causes=("gpu_memory",),
         speaks_for=("gpu_memory",),
-        look_alikes=(WARNING,),
     ),
     Signature(
         name="tensorflow_host_oom",
@@ -252,6 +254,7 @@ MEMORY_SIGNATURES: tuple[Signature, ...] = (
         causes=("gpu_memory", *MEMORY),
         is_secondary=True,
         look_alikes=(Expression(r"not a failure"),),
+        at_any_level=True,
     ),
     # failed to alloc 2147483648 bytes on host: CUDA_ERROR_OUT_OF_MEMORY: out of memory
     # could not allocate pinned host memory of size: 2147483648          (each retry asks for 90 %)
@@ -262,12 +265,14 @@ MEMORY_SIGNATURES: tuple[Signature, ...] = (
             r"failed to alloc (?P<bytes>\d+) bytes on host: CUDA_ERROR_OUT_OF_MEMORY"
         ),
         causes=("locked_memory", *MEMORY, "not_a_limit"),
+        at_any_level=True,
     ),
     Signature(
         name="pinned_host_memory",
         literal="pinned host memory",
         pattern=Expression(r"could not allocate pinned host memory of size: (?P<bytes>\d+)"),
         causes=("locked_memory", *MEMORY, "not_a_limit"),
+        at_any_level=True,
     ),
     # torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 79.1 GiB
     Signature(
@@ -276,7 +281,6 @@ MEMORY_SIGNATURES: tuple[Signature, ...] = (
         pattern=Expression(r"CUDA out of memory\. Tried to allocate"),
         causes=("gpu_memory",),
         speaks_for=("gpu_memory",),
-        look_alikes=(WARNING,),
     ),
     # RESOURCE_EXHAUSTED: Out of memory while trying to allocate 6291456 bytes
     Signature(
@@ -287,7 +291,6 @@ MEMORY_SIGNATURES: tuple[Signature, ...] = (
         ),
         causes=("gpu_memory", *MEMORY),
         speaks_for=("gpu_memory",),
-        look_alikes=(WARNING,),
     ),
     Signature(
         name="jax_allocation",

@@ -1,8 +1,9 @@
 """Logs and journals as OpenMetrics with their times, for ``promtool tsdb create-blocks-from``.
 
 Owns the text format (OpenMetrics 1.0: families whole and sorted, one value per series and
-millisecond, ``# EOF``). The names are those of `telemetry.exporter`. A text log has no times: they are
-made from a start and a step that the user names, never guessed.
+millisecond, ``# EOF``). The names are those of `telemetry.exporter`. A text log has no
+times, unless what wraps it has: they are made from a start and a step that the user names, never
+guessed.
 """
 
 from __future__ import annotations

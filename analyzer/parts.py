@@ -10,6 +10,7 @@ import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from analyzer.growth import FLOORS
 from analyzer.quantities import CAUSES, change, safe, short_name, to_limit
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from analyzer.analysis import Analysis, Finding
     from analyzer.diagnosis import Cause
+    from analyzer.endings import Stop
     from analyzer.growth import Growth
     from analyzer.log_table import Sample
 
@@ -203,10 +205,43 @@ def headline(analysis: Analysis, parts: Sequence[Part]) -> str:
         )
         left = to_limit(soonest[0], step=soonest[1]) if soonest else ""
         return f"{verdict.upper()}: {grown}" + (f"; {left}" if left else "")
-    undecided = all(g.verdict == "inconclusive" for part in parts for g in part.growth.values())
-    if undecided:
+    return _headline_of_a_calm_run(parts)
+
+
+def _headline_of_a_calm_run(parts: Sequence[Part]) -> str:
+    stop, rising = _stop(parts), _open_rises(parts)
+    if stop is not None:
+        words = f"STOPPED {stop.where}{', or still running' if stop.may_go_on else ''}: no word why"
+        return f"{words}; {rising}" if rising else words
+    if rising:
+        return f"OK so far: {rising}"
+    if all(g.verdict == "inconclusive" for part in parts for g in part.growth.values()):
         return "OK, as far as can be told: too few folds to judge growth"
     return f"OK: nothing grows in a way that endangers the run ({_how_much(parts)})"
+
+
+def is_open(analysis: Analysis, parts: Sequence[Part]) -> bool:
+    """Whether nothing alarming was found and yet not all is well: it stopped, or something may grow."""
+    return analysis.verdict == "ok" and bool(_stop(parts) or _open_rises(parts))
+
+
+def _stop(parts: Sequence[Part]) -> Stop | None:
+    """Return the first stop of a process that no other followed."""
+    ends = [part.findings[-1].stopped for part in parts]
+    return next((stop for stop in ends if stop is not None), None)
+
+
+def _open_rises(parts: Sequence[Part]) -> str:
+    """Say what rises over folds that are too few to tell; empty where nothing does."""
+    for part in parts:
+        rises = [
+            f"{short_name(name)} {change(name, found.per_fold)}"
+            for name, found in part.growth.items()
+            if found.verdict == "inconclusive" and (found.per_fold or 0) > FLOORS[name]
+        ]
+        if rises:
+            return f"{', '.join(rises)} a fold may be growth; one more fold tells"
+    return ""
 
 
 def _where(part: Part) -> str:
@@ -236,7 +271,9 @@ def root_cause(analysis: Analysis, parts: Sequence[Part]) -> str:
     if grown:
         keeper = "folds" if rises(worst).endswith("fold") else "epochs"
         return f"root cause: {keeper} keep {grown}"
-    return "root cause: none to look for"
+    if _stop(parts) is not None:
+        return "root cause: not known; the record stops, and nothing says why"
+    return f"root cause: none to look for{' yet' if _open_rises(parts) else ''}"
 
 
 def _crash_cause(causes: Sequence[Cause], grown: str) -> str:

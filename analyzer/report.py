@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from analyzer import quantities as say
-from analyzer.parts import SEVERITY, headline, parts_of, root_cause
+from analyzer.parts import SEVERITY, headline, is_open, parts_of, root_cause
 from analyzer.sparkline import ASCII, BLOCKS, sparkline
 from telemetry.comparison import named
 
@@ -66,7 +66,10 @@ def as_text(
     blocks = BLOCKS if _can_write(encoding) else ASCII
     parts = parts_of(analysis)
     shown: list[RenderableType] = [
-        Text(headline(analysis, parts), style=COLOURS[analysis.verdict]),
+        Text(
+            headline(analysis, parts),
+            style="bold yellow" if is_open(analysis, parts) else COLOURS[analysis.verdict],
+        ),
         *_sources(analysis.sources),
     ]
     told = parts
@@ -105,6 +108,9 @@ def _sources(sources: Sequence[Source]) -> Iterator[RenderableType]:
         shown = broken[:SOURCES_SHOWN]
     for source in shown:
         path = say.safe(source.path, longest=say.LONGEST_LINE)
+        if source.earlier:
+            count = len(source.earlier)
+            path += f" and {count} rotated file{'' if count == 1 else 's'} before it"
         yield Text(f"{path}: {source.lines:,} lines, {source.samples:,} samples")
         for skipped in source.skipped[:SKIPPED_SHOWN]:
             yield _indented(f"line {skipped.line} skipped: {say.safe(skipped.reason)}")
@@ -230,7 +236,7 @@ def _end(finding: Finding) -> Iterator[RenderableType]:
         words = f"line {sign.line} looks like a crash, but the process went on: "
         yield _indented(words + sign.signature)
     if finding.stopped is not None:
-        words = say.safe(finding.stopped, longest=999)
+        words = say.safe(finding.stopped.words, longest=999)
         yield _indented(Text.assemble(("stopped: ", "yellow"), words))
     crash = process.crash
     if crash is not None:

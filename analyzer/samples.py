@@ -6,6 +6,7 @@ come from.
 
 from __future__ import annotations
 
+import math
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -56,7 +57,8 @@ class Samples(Sequence[Sample]):
         """By row, its place in ``heads``."""
         self.lines = array("q")
         self.columns = {name: array("q") for name in COLUMNS}
-        self._times: dict[int, float] = {}
+        self.times = array("d")
+        """NaN for a reading without one."""
         self._pools: dict[int, Mapping[str, int]] = {}
 
     def __len__(self) -> int:
@@ -73,7 +75,7 @@ class Samples(Sequence[Sample]):
         head = self.heads[self.head_of[row]]
         return Sample(
             line=self.lines[row],
-            time=self._times.get(row),
+            time=None if math.isnan(self.times[row]) else self.times[row],
             label=head.label,
             values={name: self.value(name, row) for name in COLUMNS},
             limits=head.limits,
@@ -93,10 +95,15 @@ class Samples(Sequence[Sample]):
         self.lines.append(sample.line)
         for name, value in zip(COLUMNS, values, strict=True):
             self.columns[name].append(ABSENT if value is None else min(value, LARGEST))
-        if sample.time is not None:
-            self._times[row] = sample.time
+        self.times.append(math.nan if sample.time is None else sample.time)
         if sample.pools is not None:
             self._pools[row] = sample.pools
+
+    def seconds_since(self, time: float | None) -> float | None:
+        """Return how long before ``time`` the last reading was made; None where that is not known."""
+        if time is None or not self.times or math.isnan(self.times[-1]):
+            return None
+        return time - self.times[-1]
 
     def value(self, resource: str, row: int) -> int | None:
         """Return one value; rows may count from the end."""

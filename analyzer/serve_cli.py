@@ -102,9 +102,12 @@ def serve(  # noqa: PLR0913, PLR0917 - typer makes an option of each argument
         except OSError as error:
             why = (error.strerror or str(error)).lower()
             raise InputError(f"{address}:{port}: {why}") from error
-        if file_sd is not None:
-            _write(file_sd, targets(listening, port=server.port), "--file-sd")
-        _run(directory, board, server, Textfile(textfile), alerts)
+        try:
+            if file_sd is not None:
+                _write(file_sd, targets(listening, port=server.port), "--file-sd")
+            _run(directory, board, server, Textfile(textfile), alerts)
+        finally:
+            server.stop()
 
 
 def _check_name(path: str | None, option: str, ending: str) -> None:
@@ -165,7 +168,6 @@ def _run(
         print(f"serving {server.url}", file=sys.stderr, flush=True)
         daemon.run(stop)
     finally:
-        server.stop()
         textfile.remove()
 
 

@@ -1,7 +1,7 @@
 """What one signature is, and every cause that a signature can have.
 
-Owns the types. The tables are beside it: `task_signatures`, `memory_signatures` and
-`launcher_signatures`; `signatures` puts them together.
+Owns the types. The tables are beside it: `task_signatures`, `fork_signatures`,
+`memory_signatures` and `launcher_signatures`; `signatures` puts them together.
 """
 
 from __future__ import annotations
@@ -62,6 +62,10 @@ class Expression:
         return _compiled(self.text, self.flags).search(text)
 
 
+NOTICE = Expression(r"\b(?i:warn(?:ing)?|info|debug)\b|(?:^|: )[WI] \S+\.cc:\d+\]|\b[WID]\d{4} ")
+"""What stands before a text that a program logs and goes on; the short forms are TensorFlow's."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signature:
     """One text that a crash leaves in a log."""
@@ -83,6 +87,8 @@ class Signature:
     """Whether it follows from an earlier failure, of this process or another, wherever there is one."""
     look_alikes: tuple[Expression, ...] = ()
     """A line that holds one of these is no crash: a notice, or an error that was handled."""
+    at_any_level: bool = False
+    """Whether it is a crash behind WARNING or INFO too: its writer knows no better level."""
     is_frame: bool = False
     """No sign of an end by itself: where in the code the error below it arose, or what still worked."""
     causes_in_frame: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -91,3 +97,12 @@ class Signature:
     """Whether the line is no crash where a traceback stands above it without one of those frames."""
     is_benign_at_end: bool = False
     """Whether it means nothing once the last fold is through: workers are killed as a run ends."""
+
+    def is_look_alike(self, text: str, at: int) -> bool:
+        """Whether ``text``, which matches at ``at``, is a notice or what else is no crash."""
+        if any(look_alike.search(text) for look_alike in self.look_alikes):
+            return True
+        if self.at_any_level or self.names_its_cause or self.is_frame:
+            return False
+        drawn = max(text.rfind("\r", 0, at), text.rfind("\b", 0, at)) + 1
+        return NOTICE.search(text[drawn:at]) is not None

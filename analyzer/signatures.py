@@ -10,12 +10,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from analyzer.fork_signatures import FORK_SIGNATURES
 from analyzer.launcher_signatures import LAUNCHER_SIGNATURES
 from analyzer.memory_signatures import MEMORY_SIGNATURES
 from analyzer.signature import CAUSES, KILLED, TASK_OR_MEMORY, Signature
 from analyzer.task_signatures import TASK_SIGNATURES
 
 if TYPE_CHECKING:
+    import re
     from collections.abc import Mapping
 
 __all__ = [
@@ -27,10 +29,17 @@ __all__ = [
     "Crash",
     "Signature",
     "find_crash",
+    "find_signs",
     "in_its_frame",
+    "is_in_traceback",
 ]
 
-SIGNATURES: tuple[Signature, ...] = (*TASK_SIGNATURES, *MEMORY_SIGNATURES, *LAUNCHER_SIGNATURES)
+SIGNATURES: tuple[Signature, ...] = (
+    *TASK_SIGNATURES,
+    *FORK_SIGNATURES,
+    *MEMORY_SIGNATURES,
+    *LAUNCHER_SIGNATURES,
+)
 LITERALS = tuple(dict.fromkeys(signature.literal for signature in SIGNATURES))
 """What to search a log for; a line with none of them holds no sign."""
 BY_NAME: Mapping[str, Signature] = {signature.name: signature for signature in SIGNATURES}
@@ -72,31 +81,46 @@ class Crash:
     """What else the text says: soft and hard limit, cgroup, pid, bytes, threads."""
 
 
-def find_crash(text: str, *, line: int) -> Crash | None:
-    """Return the sign that ``text`` holds, if any; a frame of a traceback is one, marked as such."""
+def find_signs(text: str, *, line: int) -> list[Crash]:
+    """Return the frames of a traceback that ``text`` holds, and last the sign of a crash, if any.
+
+    A traceback stands in one line where a collector made JSON of it.
+    """
+    found = []
     for signature in SIGNATURES:
         if signature.literal not in text or not (match := signature.pattern.search(text)):
             continue
-        if any(look_alike.search(text) for look_alike in signature.look_alikes):
-            return None
-        details = {name: value for name, value in match.groupdict().items() if value is not None}
-        errno, thread = details.pop("errno", None), details.pop("thread", None)
-        return Crash(
-            signature=signature.name,
-            line=line,
-            text=text.strip(),
-            thread=thread,
-            errno=signature.errno if errno is None else int(errno),
-            signal=signature.signal,
-            causes=signature.causes,
-            speaks_for=signature.speaks_for,
-            names_its_cause=signature.names_its_cause,
-            is_secondary=signature.is_secondary,
-            is_frame=signature.is_frame,
-            is_benign_at_end=signature.is_benign_at_end,
-            details=details,
-        )
-    return None
+        if signature.is_look_alike(text, match.start()):
+            continue
+        found.append(_crash(signature, match, line))
+        if not signature.is_frame:
+            break
+    return found
+
+
+def find_crash(text: str, *, line: int) -> Crash | None:
+    """Return the sign of a crash that ``text`` holds, if any."""
+    return next((sign for sign in find_signs(text, line=line) if not sign.is_frame), None)
+
+
+def _crash(signature: Signature, match: re.Match[str], line: int) -> Crash:
+    details = {name: value for name, value in match.groupdict().items() if value is not None}
+    errno, thread = details.pop("errno", None), details.pop("thread", None)
+    return Crash(
+        signature=signature.name,
+        line=line,
+        text=match.string.strip(),
+        thread=thread,
+        errno=signature.errno if errno is None else int(errno),
+        signal=signature.signal,
+        causes=signature.causes,
+        speaks_for=signature.speaks_for,
+        names_its_cause=signature.names_its_cause,
+        is_secondary=signature.is_secondary,
+        is_frame=signature.is_frame,
+        is_benign_at_end=signature.is_benign_at_end,
+        details=details,
+    )
 
 
 def in_its_frame(crash: Crash, frames: Mapping[str, int]) -> Crash | None:
@@ -109,9 +133,15 @@ def in_its_frame(crash: Crash, frames: Mapping[str, int]) -> Crash | None:
     if signature is None or crash.line is None or not (signature.causes_in_frame):
         return crash
     begun = frames.get("traceback", 0)
-    is_in_traceback = begun > 0 and crash.line - begun <= FRAME_LINES
+    is_below = is_in_traceback(crash, frames)
     for name, causes in signature.causes_in_frame.items():
         at = frames.get(name, 0)
-        if at > 0 and crash.line - at <= FRAME_LINES and at >= (begun if is_in_traceback else 0):
+        if at > 0 and crash.line - at <= FRAME_LINES and at >= (begun if is_below else 0):
             return replace(crash, causes=causes)
-    return None if signature.needs_frame and is_in_traceback else crash
+    return None if signature.needs_frame and is_below else crash
+
+
+def is_in_traceback(crash: Crash, frames: Mapping[str, int]) -> bool:
+    """Whether a traceback begins in the lines above ``crash``."""
+    begun = frames.get("traceback", 0)
+    return crash.line is not None and begun > 0 and 0 <= crash.line - begun <= FRAME_LINES

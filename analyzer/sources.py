@@ -9,7 +9,8 @@ import os
 import re
 import stat
 import sys
-from dataclasses import dataclass
+from collections import defaultdict
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from analyzer.journal_table import read_journal
@@ -28,9 +29,12 @@ RUN_FILE = "run.json"
 OUTPUT_LOG = "output.log"
 _SET_ASIDE = re.compile(r"previous-\d+")
 _LOG_NAME = re.compile(
-    r".*\.(?:log|txt|out|err)(?:[.-]\d{1,14})?(?:\.(?:gz|bz2|xz|zst))?", re.DOTALL
+    r"(?P<log>.*\.(?:log|txt|out|err))(?:[.-](?P<mark>\d{1,14}(?:-\d{6})?))?(?:\.(?:gz|bz2|xz|zst))?",
+    re.DOTALL | re.IGNORECASE,
 )
-"""Also what logrotate makes of one: ``a.log.1``, ``a.log-20261124.gz``."""
+"""Also what logrotate and the kubelet make of one: ``a.log.1``, ``0.log.20261124-120000.gz``."""
+_DATE_DIGITS = 8
+"""Of a mark, at least; a shorter one counts rotations."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +44,39 @@ class Input:
     group: str
     journal: str | None = None
     log: str | None = None
+    earlier: tuple[str, ...] = ()
+    """What was rotated away of the log, the oldest first."""
     is_named: bool = True
     """Whether the user named this very file; one found in a directory may be empty or broken."""
 
 
 def find_inputs(paths: Iterable[str]) -> list[Input]:
     """Find what to read. Raises InputError for a path with nothing to read."""
-    return [found for path in paths for found in _inputs(path)]
+    return _with_rotated([found for path in paths for found in _inputs(path)])
+
+
+def _with_rotated(inputs: Iterable[Input]) -> list[Input]:
+    """Put what was rotated away in front of the log that it is the beginning of, where that is there."""
+    lone = {found.log: found for found in inputs if found.log and not found.journal}
+    earlier: dict[str, list[tuple[tuple[bool, int], str]]] = defaultdict(list)
+    for path in lone:
+        name = _LOG_NAME.fullmatch(path)
+        if name and name["mark"] and name["log"] in lone:
+            earlier[name["log"]].append((_age(name["mark"]), path))
+    rotated = {path for paths in earlier.values() for _, path in paths}
+    return [
+        replace(found, earlier=tuple(path for _, path in sorted(earlier[found.log])))
+        if found.log in earlier and not found.journal
+        else found
+        for found in inputs
+        if found.log not in rotated or found.journal
+    ]
+
+
+def _age(mark: str) -> tuple[bool, int]:
+    """Return what sorts marks from the oldest on: counts fall, dates rise."""
+    digits = mark.replace("-", "")
+    return (True, int(digits)) if len(digits) >= _DATE_DIGITS else (False, -int(digits))
 
 
 def _inputs(path: str) -> list[Input]:
@@ -109,7 +139,8 @@ def read_inputs(
     One that a directory brought along and that cannot be read is a source with its reason. ``tell``
     is told now and then how many bytes of logs are read.
     """
-    logs = _read_logs([found.log for found in inputs if found.log is not None], patterns, tell)
+    wanted = [path for found in inputs for path in (*found.earlier, found.log) if path is not None]
+    logs = _read_logs(wanted, patterns, tell)
     tables, refused = [], []
     for found in inputs:
         try:
@@ -155,27 +186,30 @@ def _table(found: Input, logs: Mapping[str, Sequence[Part | Unread]]) -> Table:
     Beside a journal the log only says how it ended: its ``[THREADS]`` lines are the same readings.
     """
     if found.journal is None:
-        return _log_table(found.log or STANDARD_INPUT, found.group, logs)
+        return _log_table(found, logs)
     try:
         table = read_journal(found.journal, group=found.group)
         is_told = found.log is not None and os.path.getsize(found.log) > 0
     except OSError as error:
         raise InputError(f"{error.filename or found.group}: {error.strerror}") from error
     if is_told and found.log is not None:
-        told = _log_table(found.log, found.group, logs)
+        told = _log_table(found, logs)
         table.sources.extend(told.sources)
         for process in table.processes[-1:]:
-            for other in told.processes:
+            for other in {other.rank: other for other in told.processes}.values():
                 process.take_signs(other)
     return table
 
 
-def _log_table(path: str, group: str, logs: Mapping[str, Sequence[Part | Unread]]) -> Table:
+def _log_table(found: Input, logs: Mapping[str, Sequence[Part | Unread]]) -> Table:
+    path = found.log or STANDARD_INPUT
     parts = []
-    for part in logs[path]:
+    for part in (part for each in (*found.earlier, path) for part in logs[each]):
         if isinstance(part, Unread):
             where = part.error.filename or path
             raise InputError(f"{where}: {part.error.strerror}") from part.error
         parts.append(part)
     name = "<standard input>" if path == STANDARD_INPUT else path
-    return table_of(name, parts, group=group)
+    table = table_of(name, parts, group=found.group)
+    table.sources[0].earlier = found.earlier
+    return table

@@ -22,9 +22,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from analyzer.log_part import Part, read_part
-from analyzer.log_text import HEAD_BYTES
-from analyzer.unpacking import Unpacked, is_packed, open_log
-from analyzer.unwrapping import Joiner
+from analyzer.unpacking import MAGIC_BYTES, Unpacked, is_packed, open_log
+from analyzer.unwrapping import is_of_runtime
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -62,16 +61,17 @@ def stretches(path: str, *, workers: int) -> list[Stretch]:
         return [Stretch(path)]
     with open(path, "rb") as file:
         size = os.fstat(file.fileno()).st_size
-        start = file.read(HEAD_BYTES)
-        joiner = Joiner(start)
+        start = file.read(MAGIC_BYTES)
         count = min(workers, size // STRETCH_BYTES)
-        if count < 2 or is_packed(start) or joiner.is_cri or joiner.is_docker:
+        if count < 2 or is_packed(start):
             return [Stretch(path, size_bytes=None)]
         cuts = [0]
         for number in range(1, count):
             at = size * number // count
             file.seek(at)
-            if newline := file.read(_LINE_BYTES).find(b"\n") + 1:
+            content = file.read(_LINE_BYTES)
+            newline = content.find(b"\n") + 1
+            if newline and not is_of_runtime(content, newline):
                 cuts.append(at + newline)
     ends = [*cuts[1:], None]
     return [
@@ -224,9 +224,7 @@ def _read(
             if stretch.offset:
                 file.seek(stretch.offset)
                 limit = stretch.size_bytes
-                return read_part(
-                    file, start=b"", limit_bytes=limit, patterns=patterns, advance=advance
-                )
+                return read_part(file, limit_bytes=limit, patterns=patterns, advance=advance)
             return read_open(
                 file, limit_bytes=stretch.size_bytes, patterns=patterns, advance=advance
             )
@@ -243,10 +241,7 @@ def read_open(
 ) -> Part:
     """Read an open log from its first byte, unpacking it where it is packed. Raises OSError."""
     unpacked = open_log(stream)
-    start = b"" if isinstance(unpacked, Unpacked) else stream.peek(HEAD_BYTES)
-    part = read_part(
-        unpacked, start=start, limit_bytes=limit_bytes, patterns=patterns, advance=advance
-    )
+    part = read_part(unpacked, limit_bytes=limit_bytes, patterns=patterns, advance=advance)
     if isinstance(unpacked, Unpacked) and unpacked.broken is not None:
         part.skip(part.lines + 1, unpacked.broken)
     return part

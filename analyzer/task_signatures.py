@@ -1,4 +1,4 @@
-"""Signatures of threads, processes and descriptors that were refused: EAGAIN, EMFILE, ENOSPC.
+"""Signatures of threads and descriptors that were refused: EAGAIN, EMFILE, ENOSPC.
 
 Owns this part of the table; the example above each is a line as it is seen in logs. The first that
 matches counts, so the special ones stand before the general ones.
@@ -16,11 +16,12 @@ TASK_SIGNATURES: tuple[Signature, ...] = (
         literal="pthread_create",
         pattern=Expression(
             r"(?:Check failed: ret == 0 \((?P<errno>\d+) vs\. 0\) ?)?"
-            r"Thread (?:(?P<thread>\S+) )?creation via pthread_create\(\) failed"
+            r"Thread (?:(?P<thread>[^\n]{1,64}?) )?creation via pthread_create\(\) failed"
         ),
         errno=11,
         signal="SIGABRT",
         causes=TASK_OR_MEMORY,
+        at_any_level=True,
     ),
     # F0000 threadpool_pthread_impl.cc:51] Check failed: res == 0 (11 vs. 0) pthread_create failed
     Signature(
@@ -45,15 +46,22 @@ TASK_SIGNATURES: tuple[Signature, ...] = (
     ),
     # OpenBLAS blas_thread_init: pthread_create failed for thread 40 of 64: Resource temporarily unavailable
     # OpenBLAS blas_thread_init: pthread_create: 资源暂时不可用                    (before 0.3.4)
-    Signature(
-        name="openblas_pthread_create",
-        literal="pthread_create",
-        pattern=Expression(
-            r"blas_thread_init: pthread_create"
-            r"(?: failed for thread (?P<thread>\d+) of (?P<threads_wanted>\d+))?: "
-        ),
-        errno=11,
-        causes=TASK_OR_MEMORY,
+    # In a language that is not known it may be EPERM as well.
+    *(
+        Signature(
+            name="openblas_pthread_create",
+            literal="pthread_create",
+            pattern=Expression(
+                r"blas_thread_init: pthread_create"
+                r"(?: failed for thread (?P<thread>\d+) of (?P<threads_wanted>\d+))?: " + words
+            ),
+            errno=errno,
+            causes=causes,
+        )
+        for words, errno, causes in (
+            ("(?:Resource temporarily unavailable|资源暂时不可用)", 11, TASK_OR_MEMORY),
+            ("", None, (*TASK_OR_MEMORY, "not_a_limit")),
+        )
     ),
     # OpenBLAS blas_thread_init: RLIMIT_NPROC 4096 current, 2067053 max
     # Before or after the line above; printed whether or not that limit is the one.
@@ -123,6 +131,7 @@ TASK_SIGNATURES: tuple[Signature, ...] = (
         ),
         errno=11,
         causes=TASK_OR_MEMORY,
+        at_any_level=True,
     ),
     # nginx: [alert] pthread_create() failed (11: Resource temporarily unavailable)
     Signature(
@@ -131,10 +140,19 @@ TASK_SIGNATURES: tuple[Signature, ...] = (
         pattern=Expression(r"pthread_create\(\) failed \((?P<errno>\d+): "),
         causes=TASK_OR_MEMORY,
     ),
+    # java.lang.OutOfMemoryError: Map failed
+    Signature(
+        name="jvm_map_failed",
+        literal="OutOfMemoryError: ",
+        pattern=Expression(r"OutOfMemoryError: Map failed"),
+        errno=12,
+        causes=ENOMEM,
+        speaks_for=("max_map_count",),
+    ),
     # java.lang.OutOfMemoryError: unable to create native thread: possibly out of memory or process/resource limits reached
     Signature(
         name="jvm_native_thread",
-        literal="OutOfMemoryError: unable to create",
+        literal="OutOfMemoryError: ",
         pattern=Expression(r"OutOfMemoryError: unable to create (?:new )?native thread"),
         errno=11,
         causes=TASK_OR_MEMORY,
@@ -148,6 +166,7 @@ TASK_SIGNATURES: tuple[Signature, ...] = (
         errno=12,
         causes=ENOMEM,
         speaks_for=("max_map_count",),
+        at_any_level=True,
     ),
     # CPython never says the errno.
     Signature(
@@ -220,6 +239,14 @@ TASK_SIGNATURES: tuple[Signature, ...] = (
         errno=11,
         causes=TASK_OR_MEMORY,
     ),
+    # called `Result::unwrap()` on an `Err` value: Os { code: 11, kind: WouldBlock, message: "Resource temporarily unavailable" }
+    # Of a thread, or of a socket that is not ready.
+    Signature(
+        name="rust_would_block",
+        literal="kind: WouldBlock",
+        pattern=Expression(r"\bOs \{ code: (?P<errno>\d+), kind: WouldBlock"),
+        causes=(*TASK_OR_MEMORY, "not_a_limit"),
+    ),
     # runtime: failed to create new OS thread (have 1025 already; errno=11)
     Signature(
         name="go_os_thread",
@@ -244,64 +271,6 @@ TASK_SIGNATURES: tuple[Signature, ...] = (
         errno=11,
         causes=("pids_cgroup",),
         names_its_cause=True,
-    ),
-    # -bash: fork: retry: Resource temporarily unavailable; "No child processes" is the same event
-    Signature(
-        name="shell_fork",
-        literal="fork",
-        pattern=Expression(r"\bfork: (?:retry: |Resource temporarily unavailable)"),
-        errno=11,
-        causes=TASKS,
-    ),
-    # [alert] 1#1: fork() failed while spawning "worker process" (11: Resource temporarily unavailable)
-    Signature(
-        name="nginx_fork",
-        literal="fork",
-        pattern=Expression(r"\bfork\(\) failed while spawning"),
-        errno=11,
-        causes=TASKS,
-    ),
-    #     self.pid = os.fork()      self.pid = _fork_exec(      self.pid = _posixsubprocess.fork_exec(
-    #   File "/usr/lib/python3.11/subprocess.py", line 1955, in _execute_child
-    *(
-        Signature(
-            name="fork_frame",
-            literal=literal,
-            pattern=Expression(
-                r"\bos\.fork\(\)|\b_?fork_exec\(|popen_fork\.py|\bin _execute_child\b"
-            ),
-            is_frame=True,
-        )
-        for literal in ("fork", "in _execute_child")
-    ),
-    # [INFO/Process-2] child process calling self.run()   multiprocessing/process.py, with its log on
-    # [2026-01-14 03:12:44 +0000] [7] [INFO] Booting worker with pid: 9   gunicorn
-    # INFO:     Started child process [9]   uvicorn
-    *(
-        Signature(
-            name="process_started", literal=literal, pattern=Expression(pattern), is_frame=True
-        )
-        for literal, pattern in (
-            ("child process calling self.run()", r"child process calling self\.run\(\)"),
-            ("Booting worker with pid", r"Booting worker with pid: \d+"),
-            ("Started child process [", r"Started child process \[\d+\]"),
-        )
-    ),
-    Signature(
-        name="traceback",
-        literal="Traceback (most recent call last)",
-        pattern=Expression(r"Traceback \(most recent call last\)"),
-        is_frame=True,
-    ),
-    # BlockingIOError: [Errno 11] Resource temporarily unavailable; also of a pipe, a lock, sendfile()
-    Signature(
-        name="python_errno_11",
-        literal="[Errno ",
-        pattern=Expression(r"(?:BlockingIOError|OSError|IOError): \[Errno 11\]"),
-        errno=11,
-        causes=(*TASKS, "not_a_limit"),
-        causes_in_frame={"fork_frame": TASKS},
-        needs_frame=True,
     ),
     # fatal: unable to create thread: Resource temporarily unavailable
     Signature(
@@ -343,6 +312,7 @@ TASK_SIGNATURES: tuple[Signature, ...] = (
         ),
         signal="SIGABRT",
         causes=("open_files", *ENOMEM, "not_a_limit"),
+        speaks_for=("open_files",),
     ),
     # OSError: [Errno 24] Too many open files: '/data/a.npy'
     # tensorflow.python.framework.errors_impl.ResourceExhaustedError: /data/a.tfrecord; Too many open files
@@ -376,8 +346,9 @@ TASK_SIGNATURES: tuple[Signature, ...] = (
         name="tensorflow_events_file",
         literal="Could not open events file",
         pattern=Expression(
-            r"Could not open events file.*(?:Resource exhausted|RESOURCE_EXHAUSTED)?"
+            r"Could not open events file.*(?:Resource exhausted|RESOURCE_EXHAUSTED)"
         ),
         causes=("open_files", "not_a_limit"),
+        at_any_level=True,
     ),
 )

@@ -12,13 +12,16 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
+from analyzer.samples import LARGEST
+from analyzer.unwrapping import WRAPPED_START, Joiner, Unwrapped, unwrap
 from telemetry.errors import InputError
-from telemetry.thread_log import Label, parse_label
+from telemetry.thread_log import MARKER, Label, parse_label
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from analyzer.log_text import Block
 
@@ -35,6 +38,7 @@ _UNIT = re.compile(r"[ \t]?(?:(?P<letter>[kmgt])(?:i?b)?|b(?:ytes?)?)(?![a-z])",
 _NUMBER = re.compile(
     r"\s*(?P<number>\d{1,3}(?:(?P<sep>[,_' ])\d{3})(?:(?P=sep)\d{3})*|\d{1,19})(?P<part>\.\d{1,19})?"
 )
+_MARKER = MARKER.encode()
 _LINE_ENDS = bytes.maketrans(b"\r\b", b"\n\n")
 """A redraw is a line of its own to a pattern, which never looks past a line."""
 DEFAULT_UNIT = "MB"
@@ -49,6 +53,16 @@ class Match:
     text: str
     label: Label | None
     values: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A match in a block, whose line begins or goes on at offset ``at``; a str is a refusal."""
+
+    at: int
+    match: Match | str
+    writer: str | None = None
+    time: float | None = None
 
 
 class UserPattern:
@@ -68,7 +82,9 @@ class UserPattern:
         try:
             self._compiled = re2.compile(f"(?m){expression}".encode(), options)
         except re2.error as error:
-            why = str(error.args[0]).removesuffix(f": (?m){expression}") if error.args else "broken"
+            why = error.args[0] if error.args else b"broken"
+            why = why.decode("utf-8", "replace") if isinstance(why, bytes) else str(why)
+            why = why.replace(f"(?m){expression}", expression)
             raise InputError(f"--pattern {expression!r}: {why}") from error
         names = {name.decode(): number for name, number in self._compiled.groupindex.items()}
         if unknown := sorted(set(names) - set(_RESOURCES) - set(_PLACES)):
@@ -84,9 +100,8 @@ class UserPattern:
         self._unit = parse_unit(unit)
         self._groups = names
 
-    def matches(self, block: Block) -> Iterator[tuple[int, Match | str]]:
-        """Give offset and content of each match in ``block``; a str says why one is refused."""
-        content = bytes(block.content[: block.cut]).translate(_LINE_ENDS)
+    def matches(self, content: bytes) -> Iterator[tuple[int, Match | str]]:
+        """Give offset and content of each match in ``content``; a str says why one is refused."""
         for match in self._compiled.finditer(content):
             try:
                 found: Match | str = self._read(match, content)
@@ -117,9 +132,70 @@ class UserPattern:
         size, end = parse_number(text)
         said = groups.get("rss_unit") or text[end:].strip()
         if said:
-            return round(size * parse_unit(said))
+            return _counted(size * parse_unit(said))
         match = _UNIT.match(behind)
-        return round(size * (self._unit if match is None else _size(match)))
+        return _counted(size * (self._unit if match is None else _size(match)))
+
+
+class PatternSearch:
+    """Applies patterns to a log block by block: to its bytes, or where a line may be wrapped, to its text.
+
+    A line with the marker is left to the grammar of ``[THREADS]``.
+    """
+
+    def __init__(self, patterns: Sequence[UserPattern]) -> None:
+        import re2  # noqa: PLC0415 - see UserPattern
+
+        self._patterns = patterns
+        self._joiner = Joiner()
+        self._wrapped = re2.compile(f"(?m)\x1b|^{WRAPPED_START}".encode())
+
+    def found(self, block: Block) -> list[Found]:
+        """Return the matches in ``block``, in their order."""
+        content = bytes(block.content[: block.cut])
+        if self._joiner.is_waiting or block.head or self._wrapped.search(content):
+            return [found for line in self._lines(content, block) for found in line]
+        return [Found(at, match) for at, match in self._in(content)]
+
+    def _lines(self, content: bytes, block: Block) -> Iterator[Iterator[Found]]:
+        start = 0
+        while start < len(content):
+            end = content.find(b"\n", start)
+            end = len(content) if end < 0 else end
+            if start == 0 and block.head:
+                head = unwrap(block.head.decode("utf-8", "replace"))
+                text = content[start:end].decode("utf-8", "replace")
+                yield self._in_line(start, Unwrapped(text, head.writer, head.stamp))
+            else:
+                for line in self._joiner.take(content[start:end]):
+                    yield self._in_line(start, unwrap(line.text, stamp=line.stamp), line.text)
+            start = end + 1
+
+    def _in_line(self, at: int, line: Unwrapped, raw: str = "") -> Iterator[Found]:
+        """Give the matches in a line; in what it was before it was unwrapped where there are none.
+
+        What looks like the rank of a launcher may be what the pattern asks for.
+        """
+        for text in (line.text, raw if line.writer else ""):
+            if found := self._in(text.encode()):
+                yield from (Found(at, match, line.writer, line.time) for _, match in found)
+                return
+
+    def _in(self, content: bytes) -> list[tuple[int, Match | str]]:
+        """Return the matches of all patterns, in their order."""
+        drawn = content.translate(_LINE_ENDS)
+        found = [
+            (at, match)
+            for pattern in self._patterns
+            for at, match in pattern.matches(drawn)
+            if _MARKER not in _line_at(drawn, at)
+        ]
+        return sorted(found, key=itemgetter(0))
+
+
+def _line_at(content: bytes, at: int) -> bytes:
+    end = content.find(b"\n", at)
+    return content[content.rfind(b"\n", 0, at) + 1 : len(content) if end < 0 else end]
 
 
 def parse_unit(text: str) -> int:
@@ -147,7 +223,13 @@ def _whole(text: str) -> int:
     number, end = parse_number(text)
     if text[end:].strip() or number != int(number):
         raise ValueError(f"not a whole number: {text[:40]!r}")
-    return int(number)
+    return _counted(number)
+
+
+def _counted(number: float) -> int:
+    if number > LARGEST:
+        raise ValueError("a number that no kernel says")
+    return round(number)
 
 
 def _with_label(groups: Mapping[str, str], values: Mapping[str, int]) -> Match:

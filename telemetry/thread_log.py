@@ -142,6 +142,10 @@ def parse_line(text: str) -> ThreadLine:
     if match is None:
         raise ValueError(_why_not(text))
     extra = dict(pair.split("=", 1) for pair in match["extra"].split(", ")[1:])
+    if match["rss"] is None and "rss" in extra and text.count("rss=") == 1:
+        raise ValueError(
+            f"rss={extra['rss'][:20]} has no unit; there are kB, MB, GB, KiB, MiB, GiB"
+        )
     for key in _KNOWN:
         if key in extra:
             raise ValueError(f"{key}= is cut, twice there or out of order")

@@ -12,7 +12,6 @@ import socket
 import threading
 from typing import TYPE_CHECKING
 
-import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -58,10 +57,7 @@ class _Protocol(H11Protocol):
             self._allow(HEAD_SECONDS)
 
     def on_response_complete(self) -> None:
-        has_body_left = self.conn.their_state is h11.SEND_BODY
         super().on_response_complete()
-        if has_body_left:
-            self.transport.close()
         is_busy = self._is_answering() or self.transport.get_write_buffer_size() > 0
         self._allow(ANSWER_SECONDS if is_busy else None)
 
@@ -111,7 +107,10 @@ class WebServer:
         *,
         refresh: Callable[[], None] = lambda: None,
     ) -> None:
-        """Bind; ``refresh`` is called every second. Raises OSError where the address cannot be had, InputError for a bad certificate."""
+        """Bind; ``refresh`` is called every second, once it answers.
+
+        Raises OSError where the address cannot be had, InputError for a bad certificate.
+        """
         family = socket.AF_INET6 if ":" in listening.address else socket.AF_INET
         app = application(
             board, access=listening.access, is_loopback=is_loopback(listening.address)
@@ -158,9 +157,11 @@ class WebServer:
         self._server.run(sockets=[self._socket])
 
     def stop(self) -> None:
-        """Finish the answers that are under way, and end."""
+        """Finish the answers that are under way, and end; also where nothing was started."""
         self._server.should_exit = True
-        self._thread.join(timeout=5)
+        if self._thread.is_alive():
+            self._thread.join(timeout=5)
+        self._socket.close()
 
 
 def serve_in_thread(

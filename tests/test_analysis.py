@@ -189,12 +189,12 @@ def test_a_process_that_a_signal_ended_without_a_word(tmp_path: Path) -> None:
     assert {cause.standing for cause in finding.causes} == {"possible"}
 
 
-def test_a_kernel_line_is_certain(tmp_path: Path) -> None:
-    """It names the cgroup that refused."""
+def test_a_kernel_line_of_an_unknown_cgroup_is_likely(tmp_path: Path) -> None:
+    """It names the cgroup that refused; whose that is, a log alone does not say."""
     log = tmp_path / "dmesg.log"
     log.write_text("[12.3] cgroup: fork rejected by pids controller in /docker/ab\n")
     finding = only(analyze([str(log)]))
-    assert [(c.cause, c.standing) for c in finding.causes] == [("pids_cgroup", "certain")]
+    assert [(c.cause, c.standing) for c in finding.causes] == [("pids_cgroup", "likely")]
 
 
 def test_a_use_near_the_limit_is_likely_and_no_more(tmp_path: Path) -> None:
@@ -220,6 +220,7 @@ def test_a_directory_of_logs_and_several_paths() -> None:
     [
         ("missing.log", None, "no such file or directory"),
         ("empty.log", b"", "the file is empty"),
+        ("utf-16.log", "[THREADS] a".encode("utf-16"), "UTF-16; make it UTF-8 first: iconv -f"),
         ("binary.log", b"\x7fELF\x00\x01" * 999, "a binary file, not a log"),
         ("journal.jsonl", b"", "no record of a journal"),
         ("journal.jsonl", b"\0" * 99, "no record of a journal"),
@@ -306,9 +307,7 @@ def test_a_message_after_which_the_process_went_on_is_no_crash(tmp_path: Path) -
     line = "[THREADS] Fold {}/3 START: proc=8, cgroup=9/7680, maps=1851/65530, rss=620MB\n"
     log = tmp_path / "a.log"
     log.write_text(
-        line.format(1)
-        + "WARNING RuntimeError: can't start new thread - falling back\n"
-        + line.format(2)
+        line.format(1) + "RuntimeError: can't start new thread - falling back\n" + line.format(2)
     )
     finding = only(analyze([str(log)]))
     assert finding.process.crash is None
@@ -397,3 +396,12 @@ def test_isolated_folds_of_real_size_in_one_log_never_grow() -> None:
                     f" rss={round(rss * chance.gauss(1, 0.02))}MB\n"
                 )
         assert [process.folds for process in processes(text)] == [[1], [2], [3], [4], [5]]
+
+
+def test_a_path_is_taken_as_it_is_given(tmp_path: Path) -> None:
+    """Alone or among others, a str or a Path: never letter by letter."""
+    path = tmp_path / "a.log"
+    path.write_text("[THREADS] a: proc=8, cgroup=9/7680, maps=9/65530, rss=1MB\n")
+    for paths in (str(path), path, [path], [str(path)], iter([path])):
+        (source,) = analyze(paths).sources
+        assert (source.path, source.samples) == (str(path), 1)

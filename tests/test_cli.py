@@ -55,7 +55,14 @@ def test_the_incident_as_json(foldwatch: Foldwatch) -> None:
     content = json.loads(outcome.out)
     assert (content["schema"], content["verdict"]) == (1, "crashed")
     assert content["sources"] == [
-        {"path": INCIDENT, "lines": 63, "samples": 45, "skipped": [], "more_skipped": 0}
+        {
+            "path": INCIDENT,
+            "earlier": [],
+            "lines": 63,
+            "samples": 45,
+            "skipped": [],
+            "more_skipped": 0,
+        }
     ]
     (process,) = content["processes"]
     assert (process["pid"], process["folds"], process["folds_planned"]) == (None, [1, 2, 3], 3)

@@ -11,6 +11,7 @@ import pytest
 
 from analyzer import analyze
 from analyzer.diagnosis import STANDINGS
+from analyzer.parts import headline, parts_of, root_cause
 from analyzer.signatures import CAUSES
 from telemetry.journal import Event, JournalWriter
 from telemetry.reading import Limit, LimitState, Reading
@@ -164,6 +165,26 @@ def test_limits_that_are_none_or_do_not_bind_are_ruled_out(tmp_path: Path) -> No
     assert standing(found, "threads_max") == "possible"
 
 
+def test_a_counter_that_rose_hours_ago_is_no_proof(tmp_path: Path) -> None:
+    """The training went on, as a label shows; so it is what rose since that counts."""
+    early = (
+        reading(0, "START", pids_limit_hits=0, oom_kills=0),
+        reading(100, "warm", pids_limit_hits=3, oom_kills=1),
+    )
+    flat = reading(4999, pids_limit_hits=3, oom_kills=1)
+    found = run(tmp_path, *early, flat, end(5000))
+    assert standing(found, "pids_cgroup") == "likely"
+    assert "rose from 0 to 3 by 'Fold 1/1 warm', 4,900 s before the end" in evidence(
+        found, "pids_cgroup"
+    )
+    killed = end(5000, exit_code=137, signal="SIGKILL")
+    assert standing(run(tmp_path, *early, flat, killed, log=""), "cgroup_memory") == "likely"
+    risen = replace(flat, pids_limit_hits=4)
+    assert standing(run(tmp_path, *early, risen, end(5000)), "pids_cgroup") == "certain"
+    at_failure = reading(4999, "failed", pids_limit_hits=4)
+    assert standing(run(tmp_path, *early, at_failure, end(5000)), "pids_cgroup") == "certain"
+
+
 def test_a_use_at_the_limit_is_certain_only_at_the_failure(tmp_path: Path) -> None:
     """Seconds before the end that a runner saw; a minute before it is likely, and no more."""
     full = reading(4.0, "full", maps=65530)
@@ -190,6 +211,53 @@ def test_a_kernel_line_of_another_process_is_likely_and_no_more(tmp_path: Path) 
     for name, expected in (("job", "certain"), ("else", "likely")):
         found = run(tmp_path, reading(1, "START"), end(), log=line.format(name) + THREAD)
         assert standing(found, "pids_cgroup") == expected
+
+
+KERNEL = (
+    "Memory cgroup out of memory: Killed process 999 (nginx) total-vm:1kB\n",
+    "Out of memory: Killed process 999 (nginx)\n",
+    "cgroup: fork rejected by pids controller in /system.slice/cron.service\n",
+)
+
+
+@pytest.mark.parametrize("line", KERNEL)
+@pytest.mark.parametrize("prefix", ["", "Nov 24 08:15:30 host python[12]: "])
+def test_a_kernel_line_of_another_process_is_no_crash(
+    tmp_path: Path, line: str, prefix: str
+) -> None:
+    """In the middle of a run, after its last fold, or of one that exits with 0."""
+    kernel = f"Nov 24 08:15:30 host kernel: [12.345678] {line}" if prefix else line
+    rows = [START, START.replace("START", "AFTER CLEANUP")]
+    rows = [prefix + row for row in rows]
+    analysis = logs(tmp_path, rows[0] + kernel + rows[1], "".join(rows) + kernel)
+    assert [found.process.crash for found in analysis.findings] == [None, None]
+    assert not analysis.is_alarming
+    found = run(tmp_path, reading(1, "START"), end(exit_code=0), log=line)
+    assert found.process.crash is None
+
+
+@pytest.mark.parametrize("line", KERNEL)
+def test_a_kernel_line_is_certain_where_it_names_the_process(tmp_path: Path, line: str) -> None:
+    """By the PID in front of its lines; one that nobody knows is likely, and never the root."""
+    start = f"Nov 24 08:15:30 host python[12]: {START}"
+    kernel = f"Nov 24 08:15:31 host kernel: [12.345678] {line}"
+    own = kernel.replace("999", "12")
+    texts = (start + own, start + kernel + THREAD, START + line + THREAD)
+    first, *others = logs(tmp_path, *texts).findings
+    has_pid = "999" in line
+    assert first.process.pid == 12
+    assert first.causes[0].standing == ("certain" if has_pid else "likely")
+    for found in others:
+        assert {cause.standing for cause in found.causes} == {"likely", "possible"}
+        assert found.process.crash is not None
+        assert found.process.crash.signature == "python_new_thread"
+
+
+def test_a_refusal_that_was_survived_still_speaks(tmp_path: Path) -> None:
+    """The kernel logs a cgroup's first refusal only; the one that kills is not logged."""
+    line = "cgroup: fork rejected by pids controller in /job\n"
+    log = line + START.replace("START", "after fit") + THREAD
+    assert standing(run(tmp_path, reading(1, "START"), end(), log=log), "pids_cgroup") == "likely"
 
 
 def test_openblas_prints_a_limit_that_does_not_bind(tmp_path: Path) -> None:
@@ -291,6 +359,50 @@ def test_what_is_written_by_a_process_that_exits_with_0_is_no_crash(tmp_path: Pa
     assert list(found.process.survived) == ["python_new_thread"]
 
 
+MENTIONS = (
+    "retrying after torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2 GiB; 16 -> 8",
+    "Tip: if you see 'Too many open files', raise ulimit -n",
+    "Received 15 death signal, shutting down workers",
+    "hint: RuntimeError: can't start new thread means a limit on tasks",
+)
+
+
+@pytest.mark.parametrize("mention", MENTIONS)
+def test_a_mention_below_the_last_fold_is_no_crash(tmp_path: Path, mention: str) -> None:
+    """The log goes on. A traceback, a log that ends there, a message of an abort and a fold are one."""
+    closing = START + START.replace("START", "AFTER CLEANUP")
+    calm = logs(tmp_path, f"{closing}{mention}\nmean accuracy 0.93\ndone.\n")
+    assert calm.findings[0].process.crash is None
+    assert not calm.is_alarming
+    traceback = "Traceback (most recent call last):\n"
+    abort = "F env.cc:74] Check failed: ret == 0 (11 vs. 0)Thread tf_ creation via pthread_create() failed.\n"
+    for text in (
+        f"{closing}{traceback}{mention}\ndone.\n",
+        f"{closing}{mention}\n",
+        f"{closing}{abort}Aborted (core dumped)\n",
+        f"{START}{mention}\ndone.\n",
+    ):
+        assert logs(tmp_path, text).findings[0].process.crash is not None
+
+
+def test_only_what_may_be_a_limit_is_alarming(tmp_path: Path) -> None:
+    """A scheduler's time limit ended the run, and no resource did."""
+    line = (
+        "slurmstepd: error: *** STEP 7.0 ON node1 CANCELLED AT 2026-01-14 DUE TO TIME LIMIT ***\n"
+    )
+    analysis = logs(tmp_path, START + line)
+    assert analysis.verdict == "crashed"
+    assert not analysis.is_alarming
+    assert logs(tmp_path, START + line + THREAD).is_alarming
+
+
+def test_libgcc_s_means_a_want_of_descriptors_first(tmp_path: Path) -> None:
+    """It could not be opened; a want of maps is possible as well."""
+    line = "libgcc_s.so.1 must be installed for pthread_exit to work\n"
+    (found,) = logs(tmp_path, START + line).findings
+    assert (found.causes[0].cause, found.causes[0].standing) == ("open_files", "likely")
+
+
 def test_workers_killed_as_the_run_ends_are_no_crash(tmp_path: Path) -> None:
     """After the last fold; in the middle of one they are."""
     killed = "RuntimeError: DataLoader worker (pid 42) is killed by signal: Killed.\n"
@@ -314,13 +426,13 @@ def test_a_log_that_simply_stops_is_said_to_have_stopped(tmp_path: Path, cut: in
     analysis = logs(tmp_path, "".join(lines[:cut]))
     (found,) = analysis.findings
     assert found.stopped is not None
-    assert "in the middle of fold 2 of 3" in found.stopped
-    assert "it still runs, or it was ended without a word" in found.stopped
+    assert "in the middle of fold 2 of 3" in found.stopped.words
+    assert "it still runs, or it was ended without a word" in found.stopped.words
     assert analysis.verdict == "ok"
     os.utime(tmp_path / "0.log", (0, time.time() - 7300))
     (found,) = analyze([str(tmp_path / "0.log")]).findings
     assert found.stopped is not None
-    assert "nothing was written for 2 hours, so it hangs or was ended" in found.stopped
+    assert "nothing was written for 2 hours, so it hangs or was ended" in found.stopped.words
 
 
 def test_what_is_through_or_between_folds_has_not_stopped(tmp_path: Path) -> None:
@@ -328,11 +440,57 @@ def test_what_is_through_or_between_folds_has_not_stopped(tmp_path: Path) -> Non
     one = START.replace("START", "after model creation")
     closing = START.replace("START", "AFTER CLEANUP")
     no_fold = START.replace("Fold 1/1 START", "step")
-    for text in (TWO, START + closing, one, no_fold, START + THREAD):
+    through = TWO + "".join(
+        START.replace("Fold 1/1 START", f"Fold 3/3 {stage}") for stage in ("START", "after fit")
+    )
+    from_0 = through.replace("Fold 1/", "Fold 0/").replace("Fold 2/", "Fold 1/")
+    from_0 = from_0.replace("Fold 3/", "Fold 2/")
+    epochs = "".join(START.replace("START", f"epoch {n}/3") for n in (0, 1, 2))
+    for text in (through, from_0, epochs, START + closing, one, no_fold, START + THREAD):
         (found,) = logs(tmp_path, text).findings
         assert found.stopped is None, text
     assert run(tmp_path, reading(1, "START"), end(exit_code=0), log="").stopped is None
     assert [found.stopped for found in analyze([RELEASED]).findings] == [None]
+
+
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        (START.replace("1/1 START", "1/3 AFTER CLEANUP"), "after fold 1 of 3"),
+        (TWO[: TWO.index("[THREADS] Fold 1/3 after fit")], "in the middle of fold 1 of 3"),
+        (TWO, "after fold 2 of 3"),
+        (TWO + TWO[: TWO.index("[THREADS] Fold 1/3 after fit")].replace("1/3", "3/3"), "3 of 3"),
+        ("".join(START.replace("START", f"epoch {n}/9") for n in (1, 2)), "epoch 2 of 9 in fold 1"),
+        (START.replace("Fold 1/1 START", "Epoch 37/100"), "at epoch 37 of 100"),
+        (START.replace("Fold 1/1 START", "before fit"), "at 'before fit'"),
+    ],
+)
+def test_a_record_that_ends_before_all_that_was_planned_has_stopped(
+    tmp_path: Path, text: str, where: str
+) -> None:
+    """Inside the first fold, between two, in the last one, at an epoch; said on top, and last."""
+    analysis = logs(tmp_path, text)
+    (found,) = analysis.findings
+    assert found.stopped is not None
+    assert where in found.stopped.where
+    assert found.stopped.may_go_on
+    assert analysis.verdict == "ok"
+    assert not analysis.is_alarming
+    parts = parts_of(analysis)
+    assert headline(analysis, parts).startswith(f"STOPPED {found.stopped.where}, or still running")
+    assert root_cause(analysis, parts).startswith("root cause: not known; the record stops")
+
+
+def test_folds_that_other_logs_go_on_with_have_not_stopped(tmp_path: Path) -> None:
+    """A log for each fold; the last of them is missing, so that one alone ends too early."""
+    folds = [
+        "".join(START.replace("1/1 START", f"{fold}/4 {s}") for s in ("START", "AFTER CLEANUP"))
+        for fold in (1, 2, 3)
+    ]
+    stops = [found.stopped for found in logs(tmp_path, *folds).findings]
+    assert stops[:2] == [None, None]
+    assert stops[2] is not None
+    assert stops[2].where == "after fold 3 of 4"
 
 
 def test_a_process_of_a_run_that_stops_is_compared_with_the_others(tmp_path: Path) -> None:

@@ -32,7 +32,18 @@ def finding(tmp_path: Path, content: str) -> Finding:
 
 @pytest.mark.parametrize(
     "label",
-    ["epoch {}", "Epoch {}/720", "after epoch={} (val)", "Fold 1/1 epoch {} of 720", "epoch{}"],
+    [
+        "epoch {}",
+        "Epoch {}/720",
+        "Epoch [{}/720]",
+        "after epoch={} (val)",
+        "Fold 1/1 epoch {} of 720",
+        "epoch{}",
+        "epoch_{}",
+        "epoch-{} val",
+        "ep {}",
+        "Epoch: [{}]",
+    ],
 )
 def test_labels_that_carry_epochs(label: str) -> None:
     """With or without a fold and the number planned."""
@@ -41,7 +52,9 @@ def test_labels_that_carry_epochs(label: str) -> None:
     assert list(epoch_series(process, "threads").values()) == [{1: 101, 2: 102, 3: 103}]
 
 
-@pytest.mark.parametrize("label", ["3 epochs", "epochs", "epoch", "microepoch 3", "epoch five"])
+@pytest.mark.parametrize(
+    "label", ["3 epochs", "epochs", "epoch", "microepoch 3", "epoch five", "step 3", "deep 3", "ep"]
+)
 def test_labels_that_do_not(label: str) -> None:
     """An epoch without a number is a stage like any other."""
     (process,) = read_log("x", io.BytesIO(text((label, 1)).encode())).processes

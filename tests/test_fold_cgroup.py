@@ -66,6 +66,7 @@ def test_a_cgroup_too_small_for_fold_2_is_its_certain_cause(
     assert process.returncode == 1, err
     with open(os.path.join(place, "fold-2", "failure.json"), encoding="utf-8") as file:
         failure = json.load(file)
+    assert failure["outcome"] == ("out of memory" if cause == "cgroup_memory" else "exception")
     first = failure["causes"][0]
     assert (first["cause"], first["standing"]) == (cause, "certain")
     assert first["evidence"][0].startswith(evidence)

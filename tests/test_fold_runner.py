@@ -16,6 +16,7 @@ from analyzer import analyze
 from telemetry.journal import Event, JournalFollower
 from telemetry.reading import Reading
 from tests.conftest import ROOT, ends_within, need
+from trainer import fold_process
 from trainer.fold_runner import FoldRunner
 from trainer.folds import RunConfig, RunDirectory, plan
 from trainer.work import RunOptions, Work
@@ -122,33 +123,38 @@ def test_every_fold_has_a_process_of_its_own(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("trouble", "code", "signal_name", "reason"),
+    ("trouble", "ending", "reason"),
     [
         (
             "raise ValueError('no such label')",
-            1,
-            None,
+            ("exception", 1, None),
             "exited with 1; last line: ValueError: no such label",
         ),
-        ("sys.exit(0)", 0, None, "exited with 0 and left no result.json"),
-        ("os.kill(os.getpid(), signal.SIGKILL)", 137, "SIGKILL", "ended by SIGKILL; last line: "),
-        ("os.abort()", 134, "SIGABRT", "ended by SIGABRT"),
-        ("os.kill(os.getpid(), signal.SIGSEGV)", 139, "SIGSEGV", "ended by SIGSEGV"),
-        ("os.kill(os.getpid(), 40)", 168, "SIGRTMIN+6", "ended by SIGRTMIN+6"),
+        ("sys.exit(5)", ("exit code", 5, None), "exited with 5; last line: (THREADS) Fold 2/3"),
+        ("sys.exit(0)", ("no result", 0, None), "exited with 0 and left no result.json"),
+        (
+            "os.kill(os.getpid(), signal.SIGKILL)",
+            ("signal", 137, "SIGKILL"),
+            "ended by SIGKILL; last line: ",
+        ),
+        ("os.abort()", ("signal", 134, "SIGABRT"), "ended by SIGABRT"),
+        ("os.kill(os.getpid(), signal.SIGSEGV)", ("signal", 139, "SIGSEGV"), "ended by SIGSEGV"),
+        ("os.kill(os.getpid(), 40)", ("signal", 168, "SIGRTMIN+6"), "ended by SIGRTMIN+6"),
     ],
 )
 def test_however_a_fold_dies_the_others_run_and_the_mean_says_so(
-    tmp_path: Path, trouble: str, code: int, signal_name: str | None, reason: str
+    tmp_path: Path, trouble: str, ending: tuple[str, int, str | None], reason: str
 ) -> None:
     """The failure is typed, and no mean is over a missing fold in silence."""
     runner, directory, summary = run(tmp_path, trouble)
     assert (runner.failed, summary.missing) == ([2], [2])
     failure = failure_of(directory, 2)
-    assert (failure["exit_code"], failure["signal"]) == (code, signal_name)
+    assert (failure["outcome"], failure["exit_code"], failure["signal"]) == ending
     assert failure["reason"].startswith(reason)
+    assert failure["stderr_tail"][0].startswith("[THREADS] before TF import")
     states = [part.state for part in runner.snapshot.parts]
     assert states == ["finished", "failed", "finished"]
-    assert [part.exit_code for part in runner.snapshot.parts] == [0, code, 0]
+    assert [part.exit_code for part in runner.snapshot.parts] == [0, ending[1], 0]
     assert len(summary.results) == 2
 
 
@@ -262,6 +268,20 @@ def test_a_failed_fold_is_tried_again_and_its_first_attempt_is_kept(tmp_path: Pa
     assert any("fold 2: attempt 2 of 2, after ended by SIGABRT" in line for line in said)
 
 
+def test_who_watches_cannot_end_the_run(tmp_path: Path) -> None:
+    """A hook that raises is told of once; the folds go on."""
+
+    class Broken(list[Any]):
+        def append(self, thing: Any) -> None:
+            if thing.parts[0].state == "running":
+                raise ValueError("no such page")
+
+    said: list[str] = []
+    _, _, summary = run(tmp_path, said=said, seen=Broken())
+    assert summary.missing == []
+    assert said == ["watching failed: ValueError: no such page"]
+
+
 def test_retries_end(tmp_path: Path) -> None:
     """A fold that always fails is tried retries + 1 times."""
     count = tmp_path / "count"
@@ -279,14 +299,17 @@ def test_stop_on_failure_starts_no_further_fold(tmp_path: Path) -> None:
     assert summary.missing == [2, 3]
 
 
-def test_a_fold_that_hangs_is_ended_with_what_it_started(tmp_path: Path) -> None:
+def test_a_fold_that_hangs_is_ended_with_what_it_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """--timeout, for a process that ignores SIGTERM."""
-    trouble = "signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)"
-    runner, directory, summary = run(tmp_path, trouble, timeout_seconds=0.7)
+    monkeypatch.setattr(fold_process, "GRACE_SECONDS", 0.5)
+    trouble = "signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)"
+    runner, directory, summary = run(tmp_path, trouble, timeout_seconds=6)
     assert (runner.failed, summary.missing) == ([2], [2])
     failure = failure_of(directory, 2)
     assert (failure["outcome"], failure["signal"]) == ("timeout", "SIGKILL")
-    assert failure["reason"] == "timeout: it ran for more than 0.7 s"
+    assert failure["reason"] == "timeout: it ran for more than 6 s"
 
 
 def test_folds_run_side_by_side(tmp_path: Path) -> None:
@@ -297,7 +320,7 @@ def test_folds_run_side_by_side(tmp_path: Path) -> None:
         f"os.rmdir({str(tmp_path)!r} + '/' + str(number)); "
         f"[time.sleep(0.02) for _ in range(500) if len(os.listdir({str(tmp_path)!r})) > 1]"
     )
-    _, _, summary = run(tmp_path, meet, troubled=(1, 2, 3), parallel=3, timeout_seconds=8)
+    _, _, summary = run(tmp_path, meet, troubled=(1, 2, 3), parallel=3, timeout_seconds=30)
     assert summary.missing == []
 
 

@@ -49,7 +49,7 @@ def test_nothing_is_said_where_nothing_can_be(tmp_path: Path) -> None:
 
 def test_a_healthy_run_is_stable_and_a_leak_grows(tmp_path: Path) -> None:
     """With its rate, in threads a fold."""
-    assert verdicts(write_folds(tmp_path / "a", 1, 2, 3, 4, step=0))["threads"] == "stable"
+    assert verdicts(write_folds(tmp_path / "a", 1, 2, 3, 4, step=0)) == {"threads": "stable"}
     (threads, *_) = judge_run([write_folds(tmp_path / "b", 1, 2, 3, 4, step=10)])
     assert (threads.resource, threads.verdict, threads.per_fold) == ("threads", "growing", 30.0)
 

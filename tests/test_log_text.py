@@ -30,7 +30,7 @@ LINE = "[THREADS] Fold 1/3 START: proc=8, cgroup=9/7680, maps=1851/65530, rss=62
 def lines_found(content: bytes) -> list[tuple[int, str]]:
     """What is taken or refused, by line."""
     (source,) = read_log("x", io.BytesIO(content)).sources
-    part = read_part(io.BytesIO(content), start=content[:99])
+    part = read_part(io.BytesIO(content))
     taken = [(line, "taken") for line in part.line_of]
     assert len(taken) == source.samples
     return sorted(taken + [(skipped.line, "refused") for skipped in source.skipped])
@@ -115,7 +115,7 @@ def test_a_line_taken_by_its_bytes_says_what_the_grammar_says(
 def test_a_line_behind_a_progress_bar_is_found_alone() -> None:
     """The bar ends in a carriage return, or in backspaces; the last line has no end."""
     content = f"Epoch 1\n 1/23 [>..]\r23/23 [==]\b\b\b{LINE}\r\nmore\n{LINE}"
-    part = read_part(io.BytesIO(content.encode()), start=b"")
+    part = read_part(io.BytesIO(content.encode()))
     assert (list(part.line_of), part.lines) == ([2, 4], 4)
 
 
@@ -148,7 +148,7 @@ def test_a_line_without_an_end_costs_bounded_memory(part: bytes) -> None:
     """3 MB, six blocks, without a newline: bars, zeros, markers, a trap for backtracking."""
     tracemalloc.start()
     stream = cast("BinaryIO", Endless(part, 3))
-    found = read_part(stream, start=part[:99])
+    found = read_part(stream)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 12 * 2**20, peak
@@ -161,7 +161,7 @@ def test_a_line_without_an_end_costs_bounded_memory(part: bytes) -> None:
 def test_a_line_longer_than_a_block_is_not_counted_twice() -> None:
     """What stands where a block is cut is read once, whole."""
     content = (LINE + " ").encode() * 20_000
-    found = read_part(io.BytesIO(content), start=b"")
+    found = read_part(io.BytesIO(content))
     assert len(content) > 2 * log_text.BLOCK_BYTES
     assert (len(found.line_of), len(found.skipped)) == (20_000, 0)
 
@@ -176,7 +176,7 @@ def test_line_numbers_count_newlines_where_lines_are_short_and_long() -> None:
             lines.append(LINE)
         else:
             lines.append("x" * numbers.choice([0, 3, 9, 2000 if number > 40_000 else 30]))
-    part = read_part(io.BytesIO("\n".join(lines).encode()), start=b"")
+    part = read_part(io.BytesIO("\n".join(lines).encode()))
     assert (list(part.line_of), part.lines) == (marked, 60_000)
     assert sum(1 for _ in Blocks(io.BytesIO("\n".join(lines).encode()))) > 10
 
@@ -223,21 +223,47 @@ def test_no_literal_is_missed_however_many_there_are(literals: list[bytes]) -> N
     assert len(few) <= max(AT_ONCE, len(literals))
 
 
-def test_a_message_that_a_narrow_terminal_broke_is_read() -> None:
-    """TensorFlow's, after 40 and 80 columns; and the line below it is its own."""
-    message = (
-        "F env.cc:74] Check failed: ret == 0 (11 vs. 0)Thread tf_Compute creation via "
-        "pthread_create() failed."
-    )
-    for width in (60, 70, 80):
-        broken = f"{message[:width]}\n{message[width:]}"
-        (process,) = read_log("x", io.BytesIO(f"a\n{broken}\n{LINE[:0]}".encode())).processes
-        assert process.crash is not None
-        assert (process.crash.line, process.crash.thread) == (2, "tf_Compute")
+TENSORFLOW = (
+    "2026-01-14 03:12:44.918273: F tensorflow/tsl/platform/default/env.cc:74] Check failed: "
+    "ret == 0 (11 vs. 0)Thread tf_Compute creation via pthread_create() failed."
+)
+BROKEN = {
+    TENSORFLOW: "tensorflow_pthread_create",
+    "OpenBLAS blas_thread_init: pthread_create failed for thread 40 of 64: Resource temporarily "
+    "unavailable": "openblas_pthread_create",
+    "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total "
+    "capacity of 79.1 GiB": "torch_cuda_oom",
+    "RuntimeError: DataLoader worker (pid 42) is killed by signal: Bus error. It is possible that "
+    "dataloader's workers are out of shared memory.": "dataloader_bus_error",
+}
+
+
+@pytest.mark.parametrize("width", [40, 60, 72, 80])
+@pytest.mark.parametrize("message", BROKEN)
+def test_a_message_that_a_narrow_terminal_broke_is_read(message: str, width: int) -> None:
+    """As one sign, of the same kind, whichever literal was broken; also where a block ends in it."""
+    lines = [message[at : at + width] for at in range(0, len(message), width)]
+    text = "\n".join(["a" * 9, *lines, "b" * 9]) + "\n"
+    cut = log_text.BLOCK_BYTES - width // 2
+    for before in (0, cut) if message == TENSORFLOW and width > 60 else (0,):
+        content = (b"x" * 99 + b"\n") * (before // 100) + text.encode()
+        (process,) = read_log("x", io.BytesIO(content)).processes
+        assert list(process.signs) == [BROKEN[message]]
+
+
+def test_lines_that_are_no_broken_message_stay_apart() -> None:
+    """A line with a sign of its own, and lines that one was not broken into."""
     text = f"Check failed: ret == 0\nRuntimeError: can't start new thread\n{LINE}\n"
     (process,) = read_log("x", io.BytesIO(text.encode())).processes
     assert [sign.line for sign in process.survived.values()] == [2]
     assert len(process.samples) == 1
+    apart = "x" * 50 + " DataLoader worker is killed by signal"
+    for text in (
+        f"{apart}\n\n: Bus error\n",
+        f"{apart} a\n{apart}\n: Bus error",
+        f"{apart}\n{'y' * 99} us error",
+    ):
+        assert read_log("x", io.BytesIO(text.encode())).processes == []
 
 
 def log_of(numbers: random.Random) -> bytes:
@@ -270,9 +296,9 @@ def log_of(numbers: random.Random) -> bytes:
 
 def check_any_log(content: bytes) -> None:
     """No exception but for nothing to read, and each line with a marker is in a count."""
-    part = read_part(io.BytesIO(content), start=content[:512])
+    part = read_part(io.BytesIO(content))
     counted = {*part.line_of, *(skipped.line for skipped in part.skipped)}
-    if content.startswith(b'{"log":"') or b" stdout " in content:
+    if b'{"log":"' in content or b" stdout " in content:
         return  # the pieces of a line are counted at its end
     for number, line in enumerate(content.split(b"\n"), start=1):
         assert number in counted or MARKER.encode() not in line, content

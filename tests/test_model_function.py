@@ -161,6 +161,25 @@ def test_the_documented_model_trains(tmp_path: Path, foldwatch: Callable[..., Ou
     assert [end.facts["survivors"] for end in ends] == [[], []]
 
 
+def test_a_report_that_cannot_be_written_costs_no_fold() -> None:
+    """Standard output on a full disk, and a type with an escape sequence for a name."""
+    code = (
+        "import sys; from trainer.devices import Devices; from trainer.fold import Fold\n"
+        "fold = Fold(number=1, folds=2, epochs=1, seed=1, split_seed=1, folder='',"
+        " devices=Devices('cpu'))\n"
+        "thing = type('a\\x1b[31m\\nb', (), {})()\n"
+        "fold.hold(thing=thing)\n"
+        "print(len(fold.clean_up().survivors), file=sys.stderr)\n"
+    )
+    command = [sys.executable, "-c", code]
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(command, cwd=ROOT, stdout=full, stderr=subprocess.PIPE, check=False)
+    assert done.stderr.startswith(b"1\n"), done.stderr
+    printed = subprocess.run(command, cwd=ROOT, capture_output=True, check=True).stdout
+    assert printed.startswith(b"clean-up of fold 1/2: threads ")
+    assert (printed.count(b"\n"), b"\x1b" in printed) == (1, False)
+
+
 @pytest.mark.parametrize(("without", "count"), [("", 3), ("caps,isolation", 0)])
 def test_caps_are_set_before_the_model_s_module_loads(
     tmp_path: Path, foldwatch: Callable[..., Outcome], without: str, count: int

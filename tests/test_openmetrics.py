@@ -156,6 +156,15 @@ def test_a_text_log_has_no_times_and_none_are_guessed(
     assert (times[0], times[-1], len(times)) == (BEGAN, BEGAN + 44 * 30, 45)
 
 
+def test_the_times_of_a_runtime_are_those_of_the_readings(tmp_path: Path) -> None:
+    """What a container's log is wrapped in dates it."""
+    line = "[THREADS] Fold 1/1 START: proc=8, cgroup=9/7680, maps=9/65530, rss=1MB"
+    (tmp_path / "a.log").write_text(f"2026-01-14T01:00:02.500Z stdout F {line}\n")
+    export = collect([str(tmp_path)], step=60)
+    assert export.made_times == 0
+    assert "} 8 1768352402.500\n" in "".join(export.lines())
+
+
 def test_no_two_values_of_one_millisecond(tmp_path: Path) -> None:
     """The later one stays, and the other is counted; time that went back is put in order."""
     path = tmp_path / "journal.jsonl"

@@ -162,7 +162,7 @@ def test_hostile_text_is_inert(browser: Browser) -> None:
             stage=HOSTILE + str(number),
             rss_bytes=2**30,
             maps=9,
-            pools={HOSTILE: 5, "constructor": 3, "__proto__": 2},
+            pools={HOSTILE: 5, "<b>x</b>": 3, "constructor": 3, "__proto__": 2},
         )
         for number in range(3, 0, -1)
     )
@@ -183,6 +183,7 @@ def test_hostile_text_is_inert(browser: Browser) -> None:
     assert "<img src=x" in page.inner_text("#alerts")
     assert "<img src=x" in page.inner_text("#checkpoints")
     assert "<img src=x" in page.inner_text("#pools")
+    assert "<b>x</b>" in page.inner_text("#pools")
     page.close()
     server.stop()
 

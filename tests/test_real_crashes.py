@@ -173,7 +173,7 @@ def test_the_memory_cgroup_kills_without_a_word(tmp_path: Path, memory_cgroup: s
     assert alone.process.crash is None
     assert alone.causes == ()
     assert alone.stopped is not None
-    assert "SIGKILL leaves none: an OOM kill" in alone.stopped
+    assert "SIGKILL leaves none: an OOM kill" in alone.stopped.words
     assert run.stopped is None
     assert run.causes[0].cause == "cgroup_memory"
     assert run.causes[0].standing == "certain"

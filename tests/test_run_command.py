@@ -159,7 +159,7 @@ def test_resume_is_by_the_command_line(foldwatch: Foldwatch, tmp_path: Path) -> 
         (("--memory", "lots", "--", "true"), "'lots': not a size; write 512M or 8G"),
         (("--checkpoint-pattern", "(", "--", "true"), "--checkpoint-pattern '(': missing ): ("),
         (("--folds", "0", "--", "true"), "Invalid value for '--folds'"),
-        ((), "Missing argument 'COMMAND...'"),
+        ((), "Missing argument 'COMMAND"),
     ],
 )
 def test_bad_usage_is_one_line_and_exit_2(

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from foldwatch import main
 from telemetry.journal import JournalWriter
-from tests.conftest import ROOT, Outcome
+from tests.conftest import ROOT
 from tests.test_daemon import header, reading
 
 if TYPE_CHECKING:
@@ -150,11 +151,10 @@ def test_alerts_are_told_and_shown(tmp_path: Path) -> None:
         (["--file-sd", "{tmp}/no/where.json"], "No such file or directory"),
         (["--port", "{busy}"], "address already in use"),
         (["--address", "192.0.2.1", "--allow-anonymous"], "cannot assign requested address"),
-        (["--address", "no.such.name.invalid", "--allow-anonymous"], "no.such.name.invalid"),
     ],
 )
 def test_what_cannot_be_is_one_line_and_exit_2(
-    tmp_path: Path, foldwatch: Callable[..., Outcome], options: list[str], says: str
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str], says: str
 ) -> None:
     """What, where, what to do; nothing is served."""
     (tmp_path / "empty").touch()
@@ -163,17 +163,33 @@ def test_what_cannot_be_is_one_line_and_exit_2(
         filled = [option.format(tmp=tmp_path, busy=port) for option in options]
         if "--port" not in filled:
             filled += ["--port", "0"]
-        outcome = foldwatch("serve", str(tmp_path), *filled)
-    assert outcome.code == 2
-    assert says in outcome.err
-    assert outcome.err.count("\n") == 1
+        code = main(["serve", str(tmp_path), *filled])
+    said = capsys.readouterr().err
+    assert code == 2
+    assert says in said
+    assert said.count("\n") == 1
 
 
-def test_a_directory_that_is_none_is_refused(foldwatch: Callable[..., Outcome]) -> None:
+def test_a_directory_that_is_none_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     """With the name that was given."""
-    outcome = foldwatch("serve", "/no/such/place")
-    assert (outcome.code, outcome.err.count("\n")) == (2, 1)
-    assert "/no/such/place: not a directory" in outcome.err
+    assert main(["serve", "/no/such/place"]) == 2
+    assert capsys.readouterr().err.startswith("foldwatch: /no/such/place: not a directory")
+
+
+def test_without_its_packages_it_says_what_to_install() -> None:
+    """In one line."""
+    code = (
+        "import sys; sys.modules['starlette'] = None; import foldwatch; sys.exit(foldwatch.main())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "serve", "."],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "pip install 'foldwatch[serve]'" in done.stderr
 
 
 def test_other_addresses_are_served_with_a_secret_from_a_file_or_the_environment(

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 
 import pytest
 
+from analyzer.log_part import NEEDLES
 from analyzer.log_table import Process, read_log
+from analyzer.needles import AT_ONCE, fewest
 from analyzer.signatures import CAUSES, LITERALS, SIGNATURES, find_crash
 from tests.conftest import HERE
 
@@ -73,7 +75,7 @@ def test_the_table_is_whole() -> None:
         assert set(signature.speaks_for) <= set(signature.causes)
         assert signature.is_frame or signature.causes
         assert not signature.names_its_cause or len(signature.causes) == 1
-    assert len(LITERALS) <= 64
+    assert len(fewest(NEEDLES)) <= AT_ONCE
     assert all(len(literal) >= 4 for literal in LITERALS)
 
 
@@ -130,6 +132,23 @@ def test_enomem_tells_by_its_frame() -> None:
     crash = process(text.replace("os.fork()", "x.call()")).crash
     assert crash is not None
     assert "locked_memory" in crash.causes
+
+
+def test_a_traceback_in_one_line_tells_by_its_frame() -> None:
+    """As a collector writes it: the frame, and the error behind it."""
+    text = FORKING.format(error="BlockingIOError: [Errno 11] Resource temporarily unavailable")
+    reading, glued = text.split("\n", 1)
+    crash = process(f"{reading}\n{glued!r}\n").crash
+    assert crash is not None
+    assert set(crash.causes) == TASKS
+    assert process(f"{reading}\n{glued.replace('os.fork()', 'fd.read(4)')!r}\n").crash is None
+
+
+def test_a_level_is_that_of_what_stands_behind_it() -> None:
+    """Not of what a bar drew before it in the same line."""
+    bar = "INFO 12/100 [==>.]\r"
+    assert process(bar + "RuntimeError: can't start new thread\n").crash is not None
+    assert find_crash(bar + "WARN RuntimeError: can't start new thread", line=1) is None
 
 
 def test_the_root_is_the_earliest_that_follows_from_no_other() -> None:

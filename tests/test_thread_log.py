@@ -167,3 +167,10 @@ def test_a_label_without_a_fold_belongs_to_the_fold_named_last() -> None:
     assert before == Label("before TF import", None, None, "before TF import")
     assert start == Label("Fold 2/3 START", 2, 3, "START")
     assert inside == Label("before gating fit", 2, 3, "before gating fit")
+
+
+@pytest.mark.parametrize("rss", ["1200", "1200Mb", "1200 "])
+def test_a_size_without_a_unit_is_refused_with_what_is_missing(rss: str) -> None:
+    """It could be bytes or pages."""
+    with pytest.raises(ValueError, match=r"rss=1200.* has no unit"):
+        parse_line(f"[THREADS] a: proc=8, cgroup=9/7680, maps=9/65530, rss={rss}")

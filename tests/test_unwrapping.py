@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import random
@@ -35,6 +36,12 @@ WRAPPERS: dict[str, Callable[[str], str]] = {
     "kubectl": lambda line: f"[pod/train-0/main] {line}",
     "compose": lambda line: f"\x1b[36mweb-1  | \x1b[0m{line}",
     "syslog": lambda line: f"Nov 24 08:15:30 node-3 python[12]: {line}",
+    "short-precise": lambda line: f"Nov 24 08:15:30.123456 node-3 python[12]: {line}",
+    "short-full": lambda line: f"Tue 2026-11-24 08:15:30 UTC node-3 python[12]: {line}",
+    "RFC 5424": lambda line: f'<13>1 {STAMP} node-3 python 12 - [a@1 b="c"] {line}',
+    "srun": lambda line: f" 0: {line}",
+    "MPICH": lambda line: f"[0] {line}",
+    "torchrun, a role": lambda line: f"[trainer0]:{line}",
     "journalctl": lambda line: f"2026-11-24T08:15:30+0000 node-3 python[12]: {line}",
     "dmesg": lambda line: f"[12345.678901] {line}",
     "dmesg -T": lambda line: f"[Tue Nov 24 08:15:30 2026] {line}",
@@ -167,7 +174,11 @@ def test_a_line_of_the_kernel_belongs_to_the_process_before_it() -> None:
         (" 50%|███   | 1/2", " 50%|███   | 1/2", None),
         ("[E321 02:07:08.4 file:3] x", "[E321 02:07:08.4 file:3] x", None),
         ("(x) y", "(x) y", None),
-        ("[1] x", "[1] x", None),
+        ("17 | x", "17 | x", None),
+        ("1763971200.123 | x", "1763971200.123 | x", None),
+        ("20261124T081530 | x", "20261124T081530 | x", None),
+        ("[12/720] x", "[12/720] x", None),
+        ("12:00: x", "12:00: x", None),
         ('{"log":"torn', "torn", None),
         ('{"log":5}', '{"log":5}', None),
     ],
@@ -185,3 +196,91 @@ def test_a_loop_that_repeats_its_label_is_one_process_and_a_restart_is_another()
     assert len(read_log("x", io.BytesIO("\n".join(wandering).encode())).processes) == 1
     processes = read_log("x", io.BytesIO("\n".join(restarted).encode() + b"\n")).processes
     assert [len(process.samples) for process in processes] == [51, 1]
+
+
+TURNS = [
+    "{}: ",
+    "[{}] ",
+    "[trainer{}]:",
+    "Nov 24 08:15:30.123456 node-3 python[{}]: ",
+    "Tue 2026-11-24 08:15:30 UTC node-3 python[{}]: ",
+    f"<13>1 {STAMP} node-3 python {{}} - - ",
+]
+
+
+@pytest.mark.parametrize("prefix", TURNS)
+def test_ranks_that_take_turns_are_told_apart(prefix: str) -> None:
+    """However their launcher or their journal names them: the one that grows is found."""
+    lines = [
+        prefix.format(rank) + LINE.format(fold, 8, 1851 + 730 * rank * fold)
+        for fold in (1, 2, 3)
+        for rank in (0, 1)
+    ]
+    processes = read_log("x", io.BytesIO("\n".join(lines).encode() + b"\n")).processes
+    assert [process.folds for process in processes] == [[1, 2, 3], [1, 2, 3]]
+    if "python" in prefix:
+        assert [process.rank for process in processes] == ["python[0]", "python[1]"]
+    assert [process.peaks["maps"] for process in processes] == [1851, 1851 + 3 * 730]
+
+
+@pytest.mark.parametrize(
+    "prefix", ["{}: ", "[{}] ", "[epoch{}]: ", "step{} | ", "{} | ", "1.{} | "]
+)
+def test_what_counts_lines_is_no_rank(prefix: str) -> None:
+    """A number that rises from line to line would hide growth: each line a process of its own."""
+    lines = [prefix.format(fold) + LINE.format(fold, 8, 1851 + 730 * fold) for fold in (1, 2, 3)]
+    lines.insert(2, prefix.format(9) + "RuntimeError: can't start new thread")
+    (process,) = read_log("x", io.BytesIO("\n".join(lines).encode() + b"\n")).processes
+    assert (process.rank, process.folds) == (None, [1, 2, 3])
+    assert process.crash is None
+
+
+DATED = {
+    "docker": lambda line, stamp: docker(line).replace(STAMP, stamp),
+    "cri": lambda line, stamp: f"{stamp} stdout F {line}",
+    "journalctl": lambda line, stamp: f"{stamp.replace('Z', '+0000')} node-3 python[12]: {line}",
+    "stamp": lambda line, stamp: f"{stamp} {line}",
+    "stamp and rank": lambda line, stamp: f"{stamp} [rank0]: {line}",
+}  # type: dict[str, Callable[[str, str], str]]
+
+
+@pytest.mark.parametrize("wrapper", DATED)
+def test_the_times_of_the_wrapping_are_those_of_the_readings(wrapper: str) -> None:
+    """And say how long after the last one the crash came."""
+    stamps = [f"2026-11-24T08:15:{seconds:02}.250000Z" for seconds in (30, 31, 42)]
+    lines = [
+        LINE.format(1, 8, 1851),
+        LINE.format(2, 8, 1851),
+        "RuntimeError: can't start new thread",
+    ]
+    text = "\n".join(map(DATED[wrapper], lines, stamps)) + "\n"
+    (process,) = read_log("x", io.BytesIO(text.encode())).processes
+    assert [sample.time for sample in process.samples] == [1795508130.25, 1795508131.25]
+    assert process.crash is not None
+    assert process.crash.seconds_after_last_sample == 11
+
+
+@pytest.mark.parametrize(
+    "first", ["", "Nov 24 08:15:30 node-3 python[12]: ", "2026-11-24 08:15:30 "]
+)
+def test_a_time_is_never_guessed(first: str) -> None:
+    """Not where a year or a zone is missing, nor where one reading has none."""
+    text = f"{first}{LINE.format(1, 8, 1851)}\n{STAMP} {LINE.format(2, 8, 1851)}\n"
+    processes = read_log("x", io.BytesIO(text.encode())).processes
+    assert {sample.time for process in processes for sample in process.samples} == {None}
+
+
+@pytest.mark.parametrize("first", ["unable to retrieve container logs", 'ng","time":"x"}', "\n"])
+@pytest.mark.parametrize("name", ["docker", "cri"])
+def test_a_line_in_front_does_not_hide_a_runtime(name: str, first: str) -> None:
+    """Another program's or a half one: each line says for itself who wrote it, packed or not."""
+    line = LINE.format(1, 8, 1851)
+    pieces = f"{STAMP} stdout P {line[:20]}\n{STAMP} stdout F {line[20:]}"
+    if name == "docker":
+        begun = {"log": "=" * 16_364 + "\r" + line[:20], "stream": "stdout", "time": STAMP}
+        pieces = f"{json.dumps(begun, separators=(',', ':'))}\n{docker(line[20:])}"
+    text = f"{first}\n{WRAPPERS[name](line)}\n{pieces}\n{first}\n".encode()
+    for content in (text, gzip.compress(text)):
+        (process,) = read_log("x", io.BytesIO(content)).processes
+        assert len(process.samples) == 2
+        assert process.samples[1].line == text.count(b"\n") - first.count("\n") - 1

@@ -112,7 +112,7 @@ def test_separators_of_thousands_change_nothing(number: int) -> None:
 @pytest.mark.parametrize(
     ("expression", "message"),
     [
-        ("(", "missing )"),
+        ("(", "--pattern '(': missing ): (\n"),
         (r"(?P<rss>\d+)(?=x)", "invalid perl operator"),
         (r"(?P<heap>\d+)", "no such group: heap"),
         ("usage", "name one value at least"),
@@ -142,3 +142,62 @@ def test_ranks_of_a_pattern_are_told_apart(foldwatch: Callable[..., Outcome]) ->
         "analyze", "-", "--json", "--pattern", r"threads=(?P<threads>\d+)", stdin=text.encode()
     )
     assert [p["rank"] for p in json.loads(outcome.out)["processes"]] == ["rank0", "rank1"]
+
+
+STAMP = "2026-11-24T08:15:30.123456789Z"
+USED = "Current memory usage: {}.50 MB"
+WRAPPED: dict[str, Callable[[str], str]] = {
+    "plain": str,
+    "docker": lambda line: f'{{"log":"{line}\\n","stream":"stdout","time":"{STAMP}"}}',
+    "cri": lambda line: f"{STAMP} stdout F {line}",
+    "cri, in pieces": lambda line: f"{STAMP} stdout P {line[:17]}\n{STAMP} stdout F {line[17:]}",
+    "compose": lambda line: f"web-1  | {line}",
+    "journald": lambda line: f"Nov 24 08:15:30 node-3 python[12]: {line}",
+    "colours": lambda line: f"\x1b[32m{line[:9]}\x1b[0m{line[9:]}",
+    "redraws": lambda line: f"[rank0]: 1/2\r2/2\b\b{line}\r",
+}
+
+
+@pytest.mark.parametrize("wrapper", WRAPPED)
+def test_a_pattern_reads_a_wrapped_line_as_the_line(tmp_path: Path, wrapper: str) -> None:
+    """From its start to its end, and not where the marker says that it is another's."""
+    threads = "[THREADS] a: proc=8, cgroup=9/7680, maps=9/65530, rss=9000MB"
+    lines = [USED.format(1200 + 550 * step) for step in range(8)]
+    text = "\n".join(map(WRAPPED[wrapper], [*lines, threads])) + "\n"
+    (finding,) = read(
+        tmp_path / "a.log", text, r"^Current memory usage: (?P<rss>[\d.]+) MB$", r"rss=(?P<rss>\d+)"
+    ).findings
+    assert list(finding.process.samples.known("rss_bytes")) == [
+        *(round((1200.5 + 550 * step) * 2**20) for step in range(8)),
+        9000 * 2**20,
+    ]
+    assert [sample.line for sample in finding.process.samples][-1] == text.count("\n")
+
+
+def test_a_pattern_may_ask_for_what_looks_like_a_rank(tmp_path: Path) -> None:
+    """The line as it was written is read where the unwrapped one says nothing."""
+    text = "".join(f"[{epoch}] mem {epoch}00 MB\n" for epoch in range(1, 5))
+    (finding,) = read(tmp_path / "a.log", text, r"^\[(?P<epoch>\d)\] mem (?P<rss>\d+)").findings
+    assert [sample.label.text for sample in finding.process.samples] == [
+        f"epoch {epoch}" for epoch in range(1, 5)
+    ]
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["mem 9999999999999999 TB", "threads=9999999999999999999", "fold 9999999999999999999 mem 1"],
+)
+def test_a_number_that_no_kernel_says_is_refused(tmp_path: Path, line: str) -> None:
+    """It is counted, as it is in a [THREADS] line."""
+    expressions = r"(?:fold (?P<fold>\d+) )?mem (?P<rss>\d+)", r"threads=(?P<threads>\d+)"
+    (source,) = read(tmp_path / "a.log", f"x\n{line}\n", *expressions).sources
+    assert [(skipped.line, source.samples) for skipped in source.skipped] == [(2, 0)]
+
+
+def test_a_pattern_that_names_no_fold_is_told_what_to_name(tmp_path: Path) -> None:
+    """Readings that rise line by line are no growth per fold, but more folds would not tell either."""
+    text = "".join(f"mem {1200 + 550 * step} MB\n" for step in range(8))
+    analysis = read(tmp_path / "a.log", text, r"mem (?P<rss>\d+)")
+    growth = analysis.findings[0].growth["rss_bytes"]
+    assert (analysis.verdict, growth.verdict) == ("ok", "inconclusive")
+    assert "(?P<fold>...)" in growth.reason

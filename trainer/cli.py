@@ -123,7 +123,7 @@ def run(  # noqa: PLR0913, PLR0917 - typer makes an option of each argument
     command: Annotated[
         list[str],
         typer.Argument(
-            metavar="COMMAND...",
+            metavar="COMMAND",
             help="The command of one fold; {fold} and {folds} are filled in.",
             show_default=False,
         ),

@@ -33,10 +33,12 @@ must not know what is trained, nor load TensorFlow by itself. A whole model of o
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import telemetry
+from telemetry.thread_log import clean_label
 from trainer import pipeline
 from trainer.cleanup import clean_up, custom_gradients
 
@@ -118,6 +120,8 @@ class Fold:
             return None
         part = {name: self.held.pop(name) for name in names or tuple(self.held)}
         done = clean_up(part, gradients=None if names else self.gradients)
-        print(f"clean-up of fold {self.number}/{self.folds}: {done}", flush=True)
+        what = f"fold {self.number}/{self.folds}" + "".join(f", {name}" for name in names)
+        with suppress(OSError, UnicodeError):  # a full disk must not lose a fold that is trained
+            print(clean_label(f"clean-up of {what}: {done}"), flush=True)
         telemetry.event("cleanup", fold=self.number, **done.facts())
         return done

@@ -12,9 +12,10 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from analyzer.analysis import analyze
-from analyzer.log_text import strip_escapes
+from analyzer.signature import MEMORY
 from telemetry.thread_log import clean_label
 from trainer.fold_result import SCHEMA, write_whole
+from trainer.live_output import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 FAILURE = "failure.json"
 TAIL_LINES = 20
 TAIL_BYTES = 16384
+TRACEBACK = "Traceback (most recent call last):"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +36,8 @@ class FoldFailure:
 
     fold: int
     outcome: str
-    """exit code, signal, no result, timeout, interrupted, not reached, refused or not started."""
+    """exception, exit code, signal, out of memory (for certain), no result, timeout, interrupted, not
+    reached, refused or not started."""
     exit_code: int | None
     """As the shell says it: 128 + N for signal N. None where no process was started."""
     signal: str | None
@@ -75,8 +78,8 @@ def explain(  # noqa: PLR0913 - what is known of an end, each a word of its own
     fold: int, ending: Ending, *, place: str, pid: int, why_ended: str | None, seconds: float
 ) -> FoldFailure:
     """Put together what the process left in ``place``; ``why_ended`` is why the runner ended it."""
-    tail = output_tail(os.path.join(place, "output.log"))
-    last_line = tail[-1] if tail else "it wrote nothing"
+    lines = last_lines(os.path.join(place, "output.log"))
+    last_line = clean_label(lines[-1]) if lines else "it wrote nothing"
     if why_ended is not None:
         outcome, reason = why_ended.split(":", 1)[0], why_ended
     elif ending.signal is not None:
@@ -84,9 +87,12 @@ def explain(  # noqa: PLR0913 - what is known of an end, each a word of its own
     elif ending.exit_code == 0:
         outcome, reason = "no result", "exited with 0 and left no result.json"
     else:
-        outcome, reason = "exit code", f"exited with {ending.exit_code}; last line: {last_line}"
+        outcome = "exception" if TRACEBACK in lines else "exit code"
+        reason = f"exited with {ending.exit_code}; last line: {last_line}"
     finding = None if outcome == "interrupted" else _diagnosis(place, pid)
     causes = () if finding is None else finding.causes
+    if any(cause.standing == "certain" and cause.cause in MEMORY for cause in causes):
+        outcome = "out of memory"
     crash = None if finding is None else finding.process.crash
     return FoldFailure(
         fold=fold,
@@ -97,7 +103,7 @@ def explain(  # noqa: PLR0913 - what is known of an end, each a word of its own
         root_cause=_root_cause(causes, reason, last_line),
         causes=causes,
         signature=None if crash is None else crash.signature,
-        stderr_tail=tuple(tail),
+        stderr_tail=tuple(lines[-TAIL_LINES:]),
         processes_left=ending.left,
         seconds=seconds,
     )
@@ -123,13 +129,13 @@ def _diagnosis(place: str, pid: int) -> Finding | None:
     return next((finding for finding in (*own, *findings) if finding.process.crash), None)
 
 
-def output_tail(path: str) -> list[str]:
+def last_lines(path: str) -> list[str]:
     """Return the last lines that a process wrote, cleaned for a terminal; empty for none."""
     try:
         with open(path, "rb") as file:
             file.seek(max(0, os.path.getsize(path) - TAIL_BYTES))
-            text = strip_escapes(file.read().decode("utf-8", "replace"))
+            text = file.read().decode("utf-8", "replace")
     except OSError:
         return []
-    lines = [clean_label(line) for line in text.replace("\r", "\n").split("\n")]
-    return [line for line in lines if line][-TAIL_LINES:]
+    lines = [printable(line) for line in text.replace("\r", "\n").split("\n")]
+    return [line for line in lines if line]

@@ -387,4 +387,7 @@ class FoldRunner:
             folds=self._config.folds,
             parts=tuple(self._parts.values()),
         )
-        self._on_change(self.snapshot)
+        try:
+            self._on_change(self.snapshot)
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with who watches, folds go on
+            self._say_once("watching", f"watching failed: {type(error).__name__}: {error}")

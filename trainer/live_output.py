@@ -78,11 +78,12 @@ class LiveOutput:
         """Return what of ``lines`` a person is to see, cleaned for a terminal."""
         texts = []
         for line in lines:
+            text = printable(line.text)
             if line.is_redraw:
-                if time.monotonic() - self._redrawn_at < REDRAW_SECONDS:
+                if not text or time.monotonic() - self._redrawn_at < REDRAW_SECONDS:
                     continue
                 self._redrawn_at = time.monotonic()
-            texts.append(printable(line.text))
+            texts.append(text)
         return texts
 
 

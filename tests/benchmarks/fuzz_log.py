@@ -36,7 +36,7 @@ def one_input(content: bytes) -> None:
     lines = {skipped.line for skipped in source.skipped}
     lines |= {line for process in table.processes for line in process.samples.lines}
     packed = content.startswith((b"\x1f\x8b", b"BZh", b"\xfd7z", b"\x28\xb5"))
-    joined = content.startswith(b'{"log":"') or b" stdout " in content or b" stderr " in content
+    joined = b'{"log":"' in content or b" stdout " in content or b" stderr " in content
     if packed or joined:
         return
     for number, line in enumerate(content.split(b"\n"), start=1):

@@ -20,6 +20,7 @@ NEAR_LIMIT = {"fold": 5000, "epoch": 900}
 """By unit, a limit that the highest series nearly meet, so that a small slope counts as well."""
 ALARMS = {"growing", "critical"}
 Series: TypeAlias = Mapping[str, Mapping[int, float]]
+FEW_FOLDS = (3, 4, 5, 6, 8, 12)
 PROFILE = (1.0, 1.1, 1.35, 1.5, 1.3, 1.05)
 """A fold's stages over its start: pools come, work and go."""
 
@@ -56,10 +57,20 @@ def warm_up(chance: random.Random) -> Series:
 
 def saw_tooth(chance: random.Random) -> Series:
     """Teeth of two to five folds, from any place in one, over two teeth or more."""
-    period, phase = chance.randint(2, 5), chance.randint(0, 4)
-    folds, height = chance.randint(2 * period + 1, 4 * period + 1), chance.uniform(50, 500)
+    period = chance.randint(2, 5)
+    return teeth(chance, period, chance.randint(2 * period + 1, 4 * period + 1))
+
+
+def teeth(chance: random.Random, period: int, folds: int) -> Series:
+    """Teeth of ``period`` folds, from any place in one."""
+    phase, height = chance.randrange(period), chance.uniform(50, 500)
     levels = [1000 + height * ((lap + phase) % period) / period for lap in range(folds)]
     return laps(chance, [level * (1 + chance.gauss(0, 0.005)) for level in levels])
+
+
+def few_teeth(folds: int) -> Kind:
+    """Folds that may see one tooth only, or a part of it: there it is like a leak."""
+    return Kind(lambda chance: teeth(chance, chance.randint(3, 6), folds), grows=False)
 
 
 def spike(chance: random.Random) -> Series:
@@ -175,6 +186,7 @@ KINDS: Mapping[str, Kind] = {
     "30 folds of noise that a fold shares": noise(30),
     "warm-up, then flat": Kind(warm_up, grows=False),
     "saw-tooth": Kind(saw_tooth, grows=False),
+    **{f"{folds} folds of a saw-tooth of three or more": few_teeth(folds) for folds in FEW_FOLDS},
     "one spike": Kind(spike, grows=False),
     "a rise that levels off": Kind(levelling, grows=False),
     "epochs: flat with noise": epochs(_flat, grows=False),
@@ -194,6 +206,10 @@ KINDS: Mapping[str, Kind] = {
 
 
 MAY_BE: Mapping[str, float] = {
+    "3 folds of a saw-tooth of three or more": 0.32,
+    "4 folds of a saw-tooth of three or more": 0.22,
+    "5 folds of a saw-tooth of three or more": 0.11,
+    "6 folds of a saw-tooth of three or more": 0.12,
     "3 folds of noise that a fold shares": 0.025,
     "3 folds of both kinds of noise": 0.02,
     "3 folds of noise at one stage": 0.02,
