@@ -76,7 +76,8 @@ class Analysis:
         for verdict in ("critical", "growing"):
             if verdict in verdicts:
                 return verdict
-        return "ok" if any(source.samples for source in self.sources) else "no samples"
+        has_labels = any(finding.process.samples for finding in self.findings)
+        return "ok" if has_labels else "no samples"
 
     @property
     def is_alarming(self) -> bool:

@@ -184,7 +184,7 @@ def headline(analysis: Analysis, parts: Sequence[Part]) -> str:
     """Say in one line what a tired reader has to know."""
     verdict = analysis.verdict
     if verdict == "no samples":
-        return "NOTHING TO JUDGE: no reading was found"
+        return "NOTHING TO JUDGE: no reading with a label was found"
     worst = min(parts, key=lambda part: part.severity)
     grown = rises(worst)
     if verdict == "crashed":
@@ -263,7 +263,7 @@ def _how_much(parts: Sequence[Part]) -> str:
 def root_cause(analysis: Analysis, parts: Sequence[Part]) -> str:
     """Say in one line why: the limit where it is known, else what is known instead."""
     if analysis.verdict == "no samples":
-        return "root cause: cannot be told without a reading"
+        return "root cause: cannot be told without a labelled reading"
     worst = min(parts, key=lambda part: part.severity)
     grown = _rising(worst)
     if analysis.verdict == "crashed":

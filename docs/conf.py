@@ -43,4 +43,4 @@ autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
 python_use_unqualified_type_names = True
 
-linkcheck_ignore = [r"http://(localhost|127\.0\.0\.1)"]
+linkcheck_ignore = [r"http://(127\.0\.0\.1|address)\b"]

@@ -51,6 +51,8 @@ class FollowedRun:
         self.checkpoints = 0
         """How many labelled readings were taken: what growth is judged by."""
         self.snapshots: tuple[Snapshot, ...] = ()
+        self.is_live = True
+        """Whether a fold of it runs or waits, or ended within a minute."""
         self._forget()
 
     def _forget(self) -> None:
@@ -84,8 +86,12 @@ class FollowedRun:
     def collect(self, *, until: float, now: float, look: bool = True) -> None:
         """Take what the journals hold that is new; what is not read at ``until`` is left for later.
 
-        Result files are looked for where there was something new, or ``look`` says so.
+        Result files are looked for where there was something new, or ``look`` says so; of a run that
+        is over, its journals too.
         """
+        self.is_live = self._is_live(now)
+        if not (look or self.is_live):
+            return
         is_changed = False
         for follower in self._followers:
             try:
@@ -98,7 +104,7 @@ class FollowedRun:
             for record in records:
                 self._take(record, fold_of(follower.path))
             is_changed |= bool(records)
-        if is_changed or (look and self._may_settle(now)):
+        if is_changed or (look and self.is_live):
             self._settle(now)
             self._publish()
 
@@ -121,7 +127,7 @@ class FollowedRun:
             origin = next(iter(self._members), Origin(socket.gethostname(), ""))
         return self._members.setdefault(origin, _Member())
 
-    def _may_settle(self, now: float) -> bool:
+    def _is_live(self, now: float) -> bool:
         """Whether a fold runs, waits, or has ended so lately that its result file may yet come."""
         parts = (part for member in self._members.values() for part in member.parts.values())
         return not self._members or any(part.is_live(now) for part in parts)

@@ -22,8 +22,8 @@ logger = logging.getLogger("foldwatch")
 
 SHARE = 0.05
 """Of the time, at most, that one run is being judged."""
-SHARE_OF_ALL = 0.2
-"""Of the time, at most, that any run is being judged."""
+SHARE_OF_ALL = 0.02
+"""Of the time, at most, that any run is being judged: collecting is slower meanwhile."""
 SHORTEST_SECONDS = 5.0
 LARGEST_BYTES = 256 * 2**20
 """Of all journals of a run; more is left to ``foldwatch analyze``."""
@@ -58,7 +58,7 @@ class Judging:
         if now < self._pause_ends:
             return
         due = (run for run in runs if self._is_due(run, now))
-        run = min(due, key=lambda run: self._next.get(run.directory, 0.0), default=None)
+        run = min(due, key=self._turn, default=None)
         if run is not None:
             self._seen[run.directory] = run.checkpoints
             self._began = now
@@ -72,6 +72,10 @@ class Judging:
     def close(self) -> None:
         """Ask for nothing more."""
         self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _turn(self, run: FollowedRun) -> tuple[bool, float]:
+        """Return what orders the runs: those that are not over first, then by when they may be."""
+        return not run.is_live, self._next.get(run.directory, 0.0)
 
     def _is_due(self, run: FollowedRun, now: float) -> bool:
         return (

@@ -49,7 +49,11 @@ IN_A_TEST = {
 TOOLS = {"promtool": "prometheus", "prometheus": "prometheus", "lnav": "lnav", "curl": "curl"}
 """Debian's package by the command that a page runs beside foldwatch's."""
 GIVEN = {
-    "README.md": {"train.log": RELEASED, "run.log": INCIDENT},
+    "README.md": {
+        "train.log": RELEASED,
+        "run.log": INCIDENT,
+        "train.py": os.path.join(HERE, "stand_in_train.py"),
+    },
     "docs/how-to/old-log.md": {"train.log": INCIDENT},
     "docs/how-to/lnav.md": {
         "train.log": INCIDENT,

@@ -20,6 +20,8 @@ from tests.conftest import HERE, need
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from telemetry.reading import Usage
+
 HOSTS = os.path.join(HERE, "hosts")
 GOLDEN = os.path.join(HERE, "golden", "hosts")
 NAMES = sorted(entry.name for entry in os.scandir(HOSTS) if entry.is_dir())
@@ -58,14 +60,20 @@ def seen(name: str) -> dict[str, object]:
 
 
 def seen_in(root: str) -> dict[str, object]:
-    reader = Reader(root=root, pid=PID, clock=lambda: 0.0)
+    with contextlib.closing(Reader(root=root, pid=PID, clock=lambda: 0.0)) as reader:
+        reading = reader.read()
     ceilings = read_ceilings(root=root, pid=PID)
     tightest = binding(ceilings)
     return {
-        "reading": json.loads(encode(reader.read())),
+        "reading": json.loads(encode(reading)),
         "ceilings": [ceiling.as_json() for ceiling in ceilings],
         "binding": tightest.name if tightest else None,
     }
+
+
+def pids(root: str) -> Usage:
+    with contextlib.closing(Reader(root=root, pid=PID)) as reader:
+        return reader.read().usage("pids_cgroup")
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -89,14 +97,14 @@ def test_no_golden_file_is_stale() -> None:
 def test_the_tighter_parent_binds() -> None:
     """20 left at the parent beat 100 left at the leaf, though the leaf's limit is the smaller."""
     root = os.path.join(HOSTS, "6.8__v2__parent_is_tighter")
-    usage = Reader(root=root, pid=PID).read().usage("pids_cgroup")
+    usage = pids(root)
     assert (usage.current, usage.limit, usage.headroom) == (580, 600, 20)
 
 
 def test_a_lowered_limit_leaves_negative_headroom() -> None:
     """The kernel lets pids.current stand above pids.max."""
     root = os.path.join(HOSTS, "5.4__v1__docker_without_namespace")
-    assert Reader(root=root, pid=PID).read().usage("pids_cgroup").headroom == -4
+    assert pids(root).headroom == -4
 
 
 def test_a_missing_process_is_one_line() -> None:

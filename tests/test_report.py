@@ -262,3 +262,14 @@ def test_the_cause_is_taken_from_the_crash_that_is_no_symptom(
     assert outcome.out.splitlines()[-1].startswith("root cause: not proven, 8 remain")
     assert "it follows from: " in outcome.out
     assert "It follows from " in (tmp_path / "a.html").read_text()
+
+
+def test_readings_without_a_label_are_nothing_to_judge(
+    foldwatch: Foldwatch, tmp_path: Path
+) -> None:
+    """A command that foldwatch watched from outside, and that was over after one sample."""
+    JournalWriter(str(tmp_path / "journal.jsonl")).write(Reading(time=1, pid=1, threads=3))
+    outcome = foldwatch("analyze", str(tmp_path), "--html", str(tmp_path / "a.html"))
+    assert outcome.code == 0
+    assert outcome.out.startswith("NOTHING TO JUDGE: no reading with a label was found")
+    assert "Traceback" not in outcome.err

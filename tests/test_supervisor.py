@@ -149,7 +149,7 @@ def test_ctrl_c_twice_in_any_state(tmp_path: Path, after_seconds: float) -> None
     process.send_signal(signal.SIGINT)
     time.sleep(0.1)
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=4)
+    _, err = process.communicate(timeout=15)
     assert process.returncode in {130, -signal.SIGINT}, err
     assert b"Traceback (most recent" not in err or after_seconds == 0.0
     for pid in processes(tmp_path):

@@ -49,7 +49,7 @@ class FoldProcess:
         pattern: CheckpointPattern | None = None,
     ) -> None:
         """Launch it. Raises OSError."""
-        self._folds = folds
+        self._folds, self._pattern = folds, pattern
         self.place = os.path.dirname(launch.output_path)
         os.makedirs(self.place, exist_ok=True)
         self.reserved_for = reserved_for
@@ -70,7 +70,6 @@ class FoldProcess:
         self.launched = Launched(launch)
         self.pid = self.launched.pid
         self._output = LiveOutput(launch.output_path)
-        self._pattern = pattern
         self._last_label: str | None = None
         self._peaks_since_label: dict[str, int] = {}
         self._replies = Replies()

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from analyzer.analysis import Analysis
     from telemetry.alert import Alert
+    from trainer.fold_runner import FoldRunner
     from trainer.progress import Progress
 
 FOLDS = 3
@@ -122,10 +123,14 @@ def run_twice(name: str, place: str, progress: Progress) -> Reproduced:
     """
     began = time.monotonic()
     take_charge()
-    for folder in (ONE_PROCESS, ISOLATED):
-        RunDirectory(os.path.join(place, folder)).create()
+    first, second = (RunDirectory(os.path.join(place, run)) for run in (ONE_PROCESS, ISOLATED))
+    for directory in (first, second):
+        directory.create()
     enforcement = enforce(SCENARIOS[name], say=progress.say)
     progress.say(f"{name}: each fold leaves {SCENARIOS[name].leaks} behind, {enforcement.words}")
+    config = RunConfig(
+        folds=FOLDS, epochs=1, device_mode="cpu", model=f"trainer.reproduce_leaks:{name}"
+    )
     told: list[Alert] = []
     lines = Lines(progress.say)
 
@@ -134,33 +139,28 @@ def run_twice(name: str, place: str, progress: Progress) -> Reproduced:
             told.append(alert)
             lines.send(alert)
 
-    first, failed_with, _ = _run(name, place, "none", enforcement, progress, AlertEngine(tell))
-    second, _, finished = _run(name, place, "process", enforcement, progress, AlertEngine())
+    one_process = _run(first, config, "none", enforcement, progress, AlertEngine(tell))
+    isolated = _run(second, config, "process", enforcement, progress, AlertEngine())
     return Reproduced(
         scenario=name,
         enforcement=enforcement,
-        one_process=analyze([first]),
-        isolated=analyze([second]),
+        one_process=analyze([first.path]),
+        isolated=analyze([second.path]),
         alerts=tuple(told),
-        exit_code=failed_with,
-        finished=finished,
+        exit_code=next((failure.exit_code for failure in one_process.failures.values()), None),
+        finished=tuple(result.fold for result in isolated.summary().results),
         seconds=time.monotonic() - began,
     )
 
 
 def _run(  # noqa: PLR0913, PLR0917 - what to run, how, and who watches
-    name: str,
-    place: str,
+    directory: RunDirectory,
+    config: RunConfig,
     isolation: str,
     enforcement: Enforcement,
     progress: Progress,
     alerts: AlertEngine,
-) -> tuple[str, int | None, tuple[int, ...]]:
-    """Run the folds; return the run directory, the exit code of the first failure, what finished."""
-    directory = RunDirectory(os.path.join(place, ONE_PROCESS if isolation == "none" else ISOLATED))
-    config = RunConfig(
-        folds=FOLDS, epochs=1, device_mode="cpu", model=f"trainer.reproduce_leaks:{name}"
-    )
+) -> FoldRunner:
     progress.say(f"{directory.name}: {FOLDS} folds")
     with directory.locked() as lock:
         runner = run_folds(
@@ -174,9 +174,7 @@ def _run(  # noqa: PLR0913, PLR0917 - what to run, how, and who watches
             latest=[Snapshot(run=directory.name, host=socket.gethostname(), folds=FOLDS)],
         )
     alerts.close(time.time())
-    failure = next(iter(runner.failures.values()), None)
-    finished = tuple(result.fold for result in runner.summary().results)
-    return directory.path, None if failure is None else failure.exit_code, finished
+    return runner
 
 
 def enforce(scenario: Scenario, *, say: Callable[[str], None], root: str = "/") -> Enforcement:

@@ -67,16 +67,7 @@ def carry_out(config: Config, work: Work, order: Order) -> None:
         latest = [Snapshot(run=directory.name, host=socket.gethostname(), folds=config.folds)]
         if order.port is not None:  # before anything moves: a port in use must change nothing
             _serve(latest, alerts, order.port, progress)
-        todo = plan(
-            directory,
-            config,
-            only=order.only,
-            resume_mode=order.resume_mode,
-            data_digest=_data_digest(directory, config, order),
-        )
-        for remark in todo.remarks:
-            progress.say(remark)
-
+        todo = _plan(directory, config, order, progress)
         runner = run_folds(
             directory,
             config,
@@ -134,6 +125,20 @@ def run_folds(  # noqa: PLR0913 - what to run, how, and who watches
     )
     runner.run()
     return runner
+
+
+def _plan(directory: RunDirectory, config: Config, order: Order, progress: Progress) -> Plan:
+    """Decide what to run and say why."""
+    todo = plan(
+        directory,
+        config,
+        only=order.only,
+        resume_mode=order.resume_mode,
+        data_digest=_data_digest(directory, config, order),
+    )
+    for remark in todo.remarks:
+        progress.say(remark)
+    return todo
 
 
 def _data_digest(directory: RunDirectory, config: Config, order: Order) -> str | None:

@@ -20,7 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 PROCESSES = 33
 THREADS = 41
@@ -72,8 +72,8 @@ def start_daemon(top: str) -> tuple[subprocess.Popen[str], int]:
     return process, port
 
 
-def scrape(port: int) -> int:
-    """Ask for the metrics as Prometheus does, and return how many bytes came."""
+def scrape(port: int) -> tuple[int, int]:
+    """Ask for the metrics as Prometheus does, and return how many bytes and lines came."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     connection.request("GET", "/metrics", headers={"Accept": "application/openmetrics-text"})
     answer = connection.getresponse()
@@ -81,7 +81,7 @@ def scrape(port: int) -> int:
     connection.close()
     if answer.status != 200 or not body.endswith(b"# EOF\n"):
         raise OSError(f"status {answer.status}")
-    return len(body)
+    return len(body), body.count(b"\n")
 
 
 def scrape_seconds(port: int) -> list[float]:
@@ -102,7 +102,7 @@ def failures_at_once(port: int) -> int:
     def one(_: int) -> bool:
         start.wait()
         try:
-            return scrape(port) == 0
+            return scrape(port)[0] == 0
         except OSError:
             return True
 
@@ -111,22 +111,32 @@ def failures_at_once(port: int) -> int:
 
 
 def collection_seconds(top: str, rounds: int) -> list[float]:
-    """Time rounds of collecting and rendering while the journals grow; the first ones catch up."""
+    """Time rounds of collecting and rendering while the journals grow."""
     from analyzer.live import judge_run
+    from analyzer.serve_cli import SWITCH_SECONDS
     from telemetry.board import Board
-    from telemetry.daemon import Daemon
+    from telemetry.daemon import ROUND_SECONDS, Daemon
 
+    sys.setswitchinterval(SWITCH_SECONDS)
     board = Board()
     daemon = Daemon(
         top, judge=judge_run, on_publish=lambda found: board.publish(found, daemon.histories())
     )
+    taken = [ROUND_SECONDS]
+    while taken[-1] > ROUND_SECONDS / 2 or len(taken) < 10:  # what lies there already is read first
+        taken.append(timed(daemon.collect))
     taken = []
     for _ in range(rounds):
-        began = time.perf_counter()
-        daemon.collect()
-        taken.append(time.perf_counter() - began)
-        time.sleep(max(0.0, 0.5 - taken[-1]))
-    return taken[rounds // 2 :]
+        taken.append(timed(daemon.collect))
+        time.sleep(max(0.0, 1.0 - taken[-1]))
+    return taken
+
+
+def timed(work: Callable[[], object]) -> float:
+    """Return how many seconds ``work`` takes."""
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
 
 
 def write_old_journals(top: str, source: str) -> None:
@@ -148,9 +158,11 @@ def percentile(taken: Sequence[float], share: float) -> float:
 
 def measured(top: str) -> dict[str, float]:
     """Measure a daemon over ``top``."""
-    collections = collection_seconds(top, 40)
+    collections = collection_seconds(top, 20)
     daemon, port = start_daemon(top)
-    time.sleep(15)
+    lines = 0
+    while lines != (lines := scrape(port)[1]) or not lines:  # it is still reading what lies there
+        time.sleep(3)
     try:
         taken = scrape_seconds(port)
         return {
@@ -159,7 +171,7 @@ def measured(top: str) -> dict[str, float]:
             "collection_p95_ms": 1000 * percentile(collections, 0.95),
             "collection_p50_ms": 1000 * statistics.median(collections),
             "failed_of_200_at_once": failures_at_once(port),
-            "kilobytes": scrape(port) / 1000,
+            "kilobytes": scrape(port)[0] / 1000,
         }
     finally:
         daemon.terminate()
