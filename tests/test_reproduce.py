@@ -207,3 +207,7 @@ def test_what_did_not_come_about_is_named() -> None:
     complete = replace(found, finished=(1, 2, 3))
     assert missing(complete, late) == ["no alert came before the crash"]
     assert missing(complete, replace(late, lead_seconds=1.0)) == []
+    likely = replace(late, lead_seconds=1.0, standing="likely")
+    assert missing(complete, likely) == ["the cause is not certain"]
+    own = replace(complete, enforcement=Enforcement(ceiling="nproc", words=""))
+    assert missing(own, replace(likely, cause="nproc")) == []  # the kernel counts no hits of it
