@@ -355,10 +355,13 @@ LEAK = (
 @pytest.fixture
 def few_files() -> Iterator[int]:
     """Lower the limit of open files for what is started meanwhile; give the limit."""
+    need(len(os.listdir("/proc/self/fd")) < 200, "tests before it that close their files")
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (300, before[1]))
-    yield 300
-    resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    try:
+        yield 300
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 SIX = RunConfig(folds=6, epochs=1, device_mode="cpu")
