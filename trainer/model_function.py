@@ -11,6 +11,7 @@ import re
 import sys
 from importlib import import_module
 from importlib.machinery import PathFinder
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from telemetry.errors import InputError
@@ -66,3 +67,8 @@ def load_function(name: str) -> Callable[[Any], object]:
     if not callable(found):
         raise InputError(f"{name}: {split_name(name)[0]} has no function {split_name(name)[1]}")
     return found
+
+
+def missing_modules() -> list[str]:
+    """Return what the reference pipeline imports and is not installed; nothing of it is loaded."""
+    return [name for name in ("tensorflow", "sklearn") if find_spec(name) is None]
