@@ -126,6 +126,22 @@ def test_success_is_exit_0_and_metrics_are_the_commands_own(
     assert "means are over 2 of 3 folds; without fold 3" in outcome.out
 
 
+def test_nan_in_one_fold_is_told_and_the_run_can_be_resumed(
+    foldwatch: Foldwatch, tmp_path: Path
+) -> None:
+    """The folds are finished; the mean is over the numbers that there are."""
+    place = str(tmp_path / "run")
+    code = (
+        "import os, sys\n"
+        "value = 'NaN' if sys.argv[1] == '2' else '0.5'\n"
+        "open(os.environ['FOLDWATCH_METRICS'], 'w').write('{\"score\": %s}' % value)\n"
+    )
+    for mode in ("fresh", "auto"):
+        outcome = python(foldwatch, place, code, "--folds", "2", "--resume-mode", mode)
+        assert outcome.code == 0, outcome.err
+        assert "score: no finite number in fold 2, which its mean leaves out" in outcome.out
+
+
 @pytest.mark.parametrize("text", ["", "[1]", '{"a": "b"}', "{", "3"])
 def test_metrics_that_are_none(tmp_path: Path, text: str) -> None:
     """Broken metrics are no metrics, and do not make the fold a failure."""

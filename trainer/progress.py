@@ -89,6 +89,8 @@ def result_table(summary: Summary) -> RenderableType:
 
 
 def _with_deviation(aggregate: Aggregate) -> str:
+    if aggregate.mean is None:
+        return ""
     if aggregate.std is None:
         return f"{aggregate.mean:.4f}"
     return f"{aggregate.mean:.4f} ± {aggregate.std:.4f}"
