@@ -96,6 +96,26 @@ def test_the_digest_changes_with_data_folds_and_seed(
     assert len(others | {first}) == 5
 
 
+def test_a_source_that_is_edited_while_a_fold_trains_is_other_code(
+    tmp_path: Path, foldwatch: Callable[..., Outcome]
+) -> None:
+    """The result is of the source that was loaded, so a resumed run does not take it."""
+    source = tmp_path / "own_edited.py"
+    source.write_text(
+        "def train(fold):\n"
+        "    with open(__file__, 'a') as file: file.write('# edited\\n')\n"
+        "    return {'score': 1.0}\n"
+    )
+    options = ["--folds", "2", "--isolation", "none", "--output", str(tmp_path / "run")]
+    environment = {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
+    assert foldwatch("train", "own_edited:train", *options, **environment).code == 0
+    options += ["--resume-mode", "auto"]
+    again = foldwatch("train", "own_edited:train", *options, **environment)
+    assert again.code == 0, again.err
+    for fold in (1, 2):
+        assert f"fold {fold}: runs again, its result is of other data" in again.err
+
+
 def test_the_reference_data_s_digest_needs_no_tensorflow() -> None:
     """A probe of a second, not of five."""
     code = (
