@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import textwrap
+from importlib.util import spec_from_file_location
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,6 +25,7 @@ from trainer.model_function import REFERENCE, check_name, load_function, load_mo
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from importlib.machinery import ModuleSpec
     from pathlib import Path
 
     from tests.conftest import Outcome
@@ -62,6 +64,29 @@ def test_a_name_is_checked_without_importing(
         check_name("own_package.net:train")
     with pytest.raises(InputError, match="no module own_packages in "):
         load_module("own_packages.model:train")
+
+
+def test_a_package_that_only_a_finder_knows_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As an editable install is: on no path, and found in any folder."""
+    package = tmp_path / "elsewhere"
+    package.mkdir()
+    (package / "__init__.py").write_text("raise SystemError('imported')\n")
+    (package / "model.py").write_text("")
+
+    class Finder:
+        @staticmethod
+        def find_spec(name: str, *_: object) -> ModuleSpec | None:
+            return (
+                spec_from_file_location(name, package / "__init__.py") if name == "own_e" else None
+            )
+
+    monkeypatch.setattr(sys, "meta_path", [*sys.meta_path, Finder])
+    check_name("own_e:train")
+    check_name("own_e.model:train")
+    with pytest.raises(InputError, match=r"no module own_e\.net "):
+        check_name("own_e.net:train")
 
 
 def test_a_module_that_lacks_something_says_so(
