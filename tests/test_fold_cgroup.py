@@ -106,6 +106,22 @@ def test_a_cgroup_too_small_for_fold_2_is_its_certain_cause(
     assert leftovers(process.pid) == []
 
 
+@pytest.mark.parametrize("pids", [1, 2, 3, 4])
+def test_a_runner_that_is_at_the_limit_itself_says_so_and_leaves_no_cgroup(
+    tmp_path: Path, pids_cgroup: RealCgroup, pids: int
+) -> None:
+    """No thread for its verdict, no process for its supervisor, or none for the fold: one line each."""
+    pids_cgroup.limit(pids)
+    words = ["run", "--cgroup-pids", "9", "--output", str(tmp_path / "run"), "--", "true"]
+    outcome = pids_cgroup.run(f"import sys, foldwatch; sys.exit(foldwatch.main({words}))")
+    assert outcome.code == 1, outcome.err
+    assert "Traceback" not in outcome.err
+    last = outcome.err.splitlines()[-1]
+    assert "fold 1: cannot be started: " in last
+    assert "Resource temporarily unavailable" in last
+    assert next(os.walk(pids_cgroup.folder))[1] == []
+
+
 def test_a_killed_runner_leaves_no_cgroup_and_nothing_in_it(tmp_path: Path) -> None:
     """The supervisor empties and removes it, a daemon of the fold's included."""
     need(os.geteuid() == 0, "root, to make a cgroup")

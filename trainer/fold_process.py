@@ -67,7 +67,11 @@ class FoldProcess:
         self._follower = JournalFollower(os.path.join(self.place, FILE_NAME))
         self._follower.poll()  # of another process, or of a former run
         self._journal = JournalWriter(self._follower.path)
-        self.launched = Launched(launch)
+        try:
+            self.launched = Launched(launch)
+        except OSError:
+            self._journal.close()
+            raise
         self.pid = self.launched.pid
         self._output = LiveOutput(launch.output_path)
         self._last_label: str | None = None
