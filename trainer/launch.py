@@ -171,6 +171,7 @@ def environment_for_fold(
     *, caps: Mapping[str, str], run_dir: str, run: str, fold: int | None, folds: int
 ) -> dict[str, str]:
     """Return the environment of a fold's process; ``fold`` is None where it runs several."""
+    run_dir = os.path.abspath(run_dir)  # a script may change its folder first
     environment = dict(caps) | os.environ
     environment |= {
         "FOLDWATCH_RUN_DIR": run_dir,
