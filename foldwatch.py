@@ -67,6 +67,12 @@ def _run(arguments: list[str] | None) -> int:
     except OSError as error:  # a full disk, a file that went away: whatever no command translated
         where = f"{error.filename}: " if error.filename else ""
         return _fail(f"{where}{error.strerror or error}", code=2)
+    except MemoryError:
+        return _fail("no memory left to go on with; see `foldwatch limits`", code=2)
+    except RuntimeError as error:
+        if "can't start new thread" not in str(error):
+            raise
+        return _fail(f"{error}: a limit on tasks or memory; see `foldwatch limits`", code=2)
 
 
 def _is_plain(words: list[str]) -> bool:

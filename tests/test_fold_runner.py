@@ -210,6 +210,21 @@ def test_what_a_fold_leaves_running_dies_with_it(tmp_path: Path) -> None:
     assert ends_within(2, int(mark.read_text()))
 
 
+def test_a_thread_that_outlives_a_good_fold_is_told_once_and_is_no_crash(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process is killed by the runner, which says so on the screen and in the journal."""
+    monkeypatch.setattr(fold_process, "EXIT_SECONDS", 0.5)
+    said: list[str] = []
+    trouble = "import threading; threading.Thread(target=time.sleep, args=(60,)).start()"
+    runner, directory, summary = run(tmp_path, trouble, troubled=(1, 2, 3), said=said)
+    assert (runner.failed, summary.missing) == ([], [])
+    assert {part.exit_code for part in runner.snapshot.parts} == {0}
+    assert [text for text in said if "did not end" in text] == said
+    assert len(said) == 1
+    assert analyze([directory.path]).verdict == "ok"
+
+
 def test_the_process_is_sampled_from_outside(tmp_path: Path) -> None:
     """Samples between its labels, of the same process, without a thread in it."""
     seen: list[Snapshot] = []

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import textwrap
+from importlib.util import spec_from_file_location
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,6 +25,7 @@ from trainer.model_function import REFERENCE, check_name, load_function, load_mo
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from importlib.machinery import ModuleSpec
     from pathlib import Path
 
     from tests.conftest import Outcome
@@ -64,6 +66,29 @@ def test_a_name_is_checked_without_importing(
         load_module("own_packages.model:train")
 
 
+def test_a_package_that_only_a_finder_knows_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As an editable install is: on no path, and found in any folder."""
+    package = tmp_path / "elsewhere"
+    package.mkdir()
+    (package / "__init__.py").write_text("raise SystemError('imported')\n")
+    (package / "model.py").write_text("")
+
+    class Finder:
+        @staticmethod
+        def find_spec(name: str, *_: object) -> ModuleSpec | None:
+            return (
+                spec_from_file_location(name, package / "__init__.py") if name == "own_e" else None
+            )
+
+    monkeypatch.setattr(sys, "meta_path", [*sys.meta_path, Finder])
+    check_name("own_e:train")
+    check_name("own_e.model:train")
+    with pytest.raises(InputError, match=r"no module own_e\.net "):
+        check_name("own_e.net:train")
+
+
 def test_a_module_that_lacks_something_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -94,6 +119,26 @@ def test_the_digest_changes_with_data_folds_and_seed(
         data_digest("own_silent:train", folds=3, seed=7),
     }
     assert len(others | {first}) == 5
+
+
+def test_a_source_that_is_edited_while_a_fold_trains_is_other_code(
+    tmp_path: Path, foldwatch: Callable[..., Outcome]
+) -> None:
+    """The result is of the source that was loaded, so a resumed run does not take it."""
+    source = tmp_path / "own_edited.py"
+    source.write_text(
+        "def train(fold):\n"
+        "    with open(__file__, 'a') as file: file.write('# edited\\n')\n"
+        "    return {'score': 1.0}\n"
+    )
+    options = ["--folds", "2", "--isolation", "none", "--output", str(tmp_path / "run")]
+    environment = {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
+    assert foldwatch("train", "own_edited:train", *options, **environment).code == 0
+    options += ["--resume-mode", "auto"]
+    again = foldwatch("train", "own_edited:train", *options, **environment)
+    assert again.code == 0, again.err
+    for fold in (1, 2):
+        assert f"fold {fold}: runs again, its result is of other data" in again.err
 
 
 def test_the_reference_data_s_digest_needs_no_tensorflow() -> None:

@@ -162,6 +162,9 @@ def _report(summary: Summary, directory: RunDirectory) -> None:
         missing = ", ".join(map(str, summary.missing))
         finished = len(summary.results)
         put(f"means are over {finished} of {summary.folds} folds; without fold {missing}")
+    for name, folds in summary.not_finite().items():
+        without = ", ".join(map(str, folds))
+        put(f"{clean_label(name)}: no finite number in fold {without}, which its mean leaves out")
 
 
 def _failure_line(failures: Mapping[int, FoldFailure], directory: RunDirectory) -> str:

@@ -7,6 +7,7 @@ command gets SIGKILL from the kernel if the supervisor is killed itself. Message
 CONTROL, a line each:
 
     it says      pid N             the command's process is there, in its cgroups, and waits
+                 failed WHY        there is none; that is all that it says
                  ended CODE LEFT   how it ended (negative: a signal), and how many processes would
                                    not die; all others are gone
     it is told   start, terminate (SIGTERM to the command's group), kill (everything)
@@ -118,7 +119,11 @@ def main(arguments: Sequence[str]) -> int:
     cgroups = arguments[1].split("\n") if arguments[1] else []
     adopt_orphans()
     woken = _wake_on_signals()
-    command, gate = _fork(arguments[2:], cgroups, runner=control)
+    try:
+        command, gate = _fork(arguments[2:], cgroups, runner=control)
+    except OSError as error:  # no descriptor, no process or no memory left
+        _say(control, f"failed {error.strerror}")
+        return 1
     gate.recv(1)  # it is in its cgroups now, or has failed to join them and ends
     _say(control, f"pid {command}")
     is_runner_there = _serve(control, command, gate, woken)
