@@ -39,7 +39,8 @@ RULES: Mapping[str, Rule] = {
     # At 95 % there may be seconds left: no wait.
     "FoldwatchCeilingCritical": Rule("critical", keep_seconds=300),
     "FoldwatchCeilingWithinHour": Rule("warning", for_seconds=60, keep_seconds=300),
-    "FoldwatchCeilingWithinFolds": Rule("warning", for_seconds=60, keep_seconds=300),
+    # A verdict changes at labels only; folds may be of seconds.
+    "FoldwatchCeilingWithinFolds": Rule("warning", for_seconds=15, keep_seconds=300),
     "FoldwatchPidsLimitHit": Rule("critical"),
     "FoldwatchOomKill": Rule("critical"),
     "FoldwatchSamplesStale": Rule("warning", for_seconds=60),
@@ -160,7 +161,8 @@ class FoldWatch:
         if seconds < math.inf:
             words += f", and will be hit in {_duration(seconds)} at this rate"
         names = {
-            "FoldwatchCeilingNear": ratio > NEAR_RATIO,
+            # One alert for one state: where it is critical, a warning says nothing more.
+            "FoldwatchCeilingNear": NEAR_RATIO < ratio <= CRITICAL_RATIO,
             "FoldwatchCeilingCritical": ratio > CRITICAL_RATIO,
             "FoldwatchCeilingWithinHour": seconds < FORECAST_SECONDS,
         }
