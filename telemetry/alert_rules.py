@@ -14,6 +14,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from telemetry.alert import in_words
 from telemetry.forecast import Rise
 from telemetry.reading import USED_BY_CEILING
 
@@ -159,7 +160,7 @@ class FoldWatch:
         seconds = max(0.0, 1 - ratio) / rate if rate else math.inf
         words = f"{ceiling} is {ratio:.0%} full{_amounts(reading, ceiling)}"
         if seconds < math.inf:
-            words += f", and will be hit in {_duration(seconds)} at this rate"
+            words += f", and will be hit in {in_words(seconds)} at this rate"
         names = {
             # One alert for one state: where it is critical, a warning says nothing more.
             "FoldwatchCeilingNear": NEAR_RATIO < ratio <= CRITICAL_RATIO,
@@ -226,9 +227,3 @@ def _amounts(reading: Reading, ceiling: str) -> str:
     if USED_BY_CEILING[ceiling].endswith("_bytes"):
         return f" of {usage.limit / 2**20:,.0f} MB"
     return f" ({usage.current:,} of {usage.limit:,})"
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
