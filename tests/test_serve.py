@@ -149,6 +149,7 @@ def test_alerts_are_told_and_shown(tmp_path: Path) -> None:
         ),
         (["--textfile", "{tmp}/metrics"], "names that end in .prom"),
         (["--file-sd", "{tmp}/no/where.json"], "No such file or directory"),
+        (["--textfile", "{tmp}/no/where.prom"], "No such file or directory"),
         (["--port", "{busy}"], "address already in use"),
         (["--address", "192.0.2.1", "--allow-anonymous"], "cannot assign requested address"),
     ],

@@ -315,6 +315,7 @@ def test_slow_clients_are_given_up_and_delay_nobody(
 ) -> None:
     """Silence, half a head, a head a byte at a time, a second head, a body that never comes."""
     monkeypatch.setattr(web, "HEAD_SECONDS", 1.0)
+    monkeypatch.setattr(web, "KEEP_SECONDS", 1)
     port = serve()
     heads = [
         b"",
@@ -346,6 +347,22 @@ def test_slow_clients_are_given_up_and_delay_nobody(
     assert is_ended(dripping)
     stop.set()
     thread.join()
+
+
+def test_who_comes_with_a_request_finds_a_place_among_idle_connections(
+    serve: Callable[..., int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More than there is room for, each with half a head: the one that waits longest is ended."""
+    monkeypatch.setattr(web, "MOST_CONNECTIONS", 20)
+    monkeypatch.setattr(web, "HEAD_SECONDS", 60.0)
+    port = serve()
+    idle = [opened(port, b"GET / HTTP/1.1\r\n") for _ in range(50)]
+    assert [Answer(port, "/metrics").status for _ in range(3)] == [200] * 3
+    assert all(is_ended(client) for client in idle[:30])
+    idle[-1].settimeout(0.1)
+    assert not is_ended(idle[-1])
+    for client in idle:
+        client.close()
 
 
 def test_a_client_that_does_not_take_its_answer_is_given_up(
@@ -385,6 +402,7 @@ def test_a_request_that_is_too_much_is_refused(
 ) -> None:
     """Whatever it is, the connection ends and the next scrape is answered."""
     monkeypatch.setattr(web, "HEAD_SECONDS", 1.0)
+    monkeypatch.setattr(web, "KEEP_SECONDS", 1)
     port = serve()
     client = socket.create_connection(("127.0.0.1", port))
     client.settimeout(15)
