@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test docs links lint check bench format lock clean
+.PHONY: help setup demo test docs links lint check bench results format lock clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -44,6 +44,10 @@ check: lint test  ## all of both
 
 bench: $(STAMP)  ## what it costs, as ratios measured in one run; writes bench.json
 	$(BIN)/python -m tests.benchmarks
+
+results: $(STAMP)  ## docs/results.md and the README's table, measured anew; with bench.json where there is one
+	$(BIN)/python -m tests.benchmarks.reproduce
+	$(BIN)/python -m tests.benchmarks.results
 
 format: $(STAMP)  ## rewrite in the house format
 	$(BIN)/ruff format .

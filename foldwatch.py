@@ -23,6 +23,10 @@ COMMANDS = {
         "trainer.cli",
         "Run any command once for each fold, in a fresh process, watched from outside.",
     ),
+    "reproduce": (
+        "trainer.cli",
+        "See the crash happen in miniature, the alert before it, and the same folds finish isolated.",
+    ),
     "analyze": (
         "analyzer.cli",
         "Say what grows per fold, how many folds are left, and which limit ended the run.",

@@ -163,6 +163,8 @@ CONTROLLER_FILES: dict[tuple[str, int], ControllerFiles] = {
     ),
 }
 
+PF_EXITING = 0x4  # include/linux/sched.h
+
 
 @dataclass(frozen=True, slots=True)
 class ControllerUsage:
@@ -350,7 +352,7 @@ class Controller:
 
     def _resolve(self) -> None:
         membership = self._membership.read()
-        if membership == self._seen:
+        if membership == self._seen or (self._seen is not None and self._is_exiting()):
             return
         with open(os.path.join(self._process, "mountinfo"), "rb") as file:
             location = locate(self._name, membership, file.read())
@@ -370,6 +372,16 @@ class Controller:
         else:
             self._own_folder, self._is_real_root = None, False
         self._seen = membership
+
+    def _is_exiting(self) -> bool:
+        """Whether it is about to be gone: v1 shows it in the root then (cgroup.c, proc_cgroup_show)."""
+        try:
+            with open(os.path.join(self._process, "stat"), "rb") as file:
+                # 42 (a name) S 41 42 42 0 -1 4194304: the seventh behind the name are its flags.
+                flags = int(file.read().rpartition(b")")[2].split()[6])
+        except (OSError, ValueError, IndexError):
+            return False
+        return bool(flags & PF_EXITING)
 
     def _is_hierarchy_root(self, location: CgroupLocation) -> bool:
         """Whether the mount shows the true root: v1 keeps release_agent there alone, v2 has no

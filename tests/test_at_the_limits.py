@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from telemetry.cgroup import Controller
 from telemetry.journal import JournalFollower
 from telemetry.reading import Reading
 from tests.conftest import ROOT, Outcome, need
@@ -212,3 +214,27 @@ def test_a_process_of_its_memory_cgroup_is_killed(tmp_path: Path) -> None:
         assert "LIMIT 200\n" in outcome.out
     finally:
         os.rmdir(folder)
+
+
+def test_a_process_that_is_ending_is_where_it_was(memory_cgroup: str) -> None:
+    """On v1 it shows as one of the root cgroup, for as long as it gives its memory back."""
+    script = (
+        f"open({memory_cgroup!r} + '/cgroup.procs', 'w').write('0')\n"
+        "held = b'1' * (300 * 2**20)\nprint(flush=True)\ninput()\n"
+    )
+    command = [sys.executable, "-c", script]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        memory = Controller("memory", pid=process.pid)
+        memory.read()
+        process.kill()
+        with contextlib.suppress(OSError):  # at last the process has no mounts any more
+            while True:
+                memory.read()
+                if process.poll() is not None:
+                    break
+        words = memory.last_words()
+        memory.close()
+    assert words is not None
+    assert words.own_folder == memory_cgroup

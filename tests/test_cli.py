@@ -162,6 +162,9 @@ def test_a_plot_is_written(foldwatch: Foldwatch, tmp_path: Path, suffix: str) ->
         (["train", "--resume-mode", "x"], "--resume-mode"),
         (["train", "--output", "/proc/x"], "/proc/x: cannot be written"),
         (["train", "--output", "/dev/null/x"], "/dev/null/x: cannot be written"),
+        (["reproduce"], "Missing argument"),
+        (["reproduce", "nonsense"], "nonsense"),
+        (["reproduce", "maps", "--output", "/proc/x"], "/proc/x/one-process: cannot be written"),
         (["nonsense"], "nonsense"),
     ],
 )

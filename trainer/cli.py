@@ -1,7 +1,8 @@
-"""The commands ``foldwatch train`` and ``foldwatch run``: arguments in, one run out."""
+"""The commands ``foldwatch train``, ``run`` and ``reproduce``: arguments in, one run out."""
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 import typer
@@ -11,7 +12,8 @@ from telemetry.alert_options import (  # noqa: TC001 - typer reads the annotatio
     AlertmanagerUrl,
     AlertWebhook,
 )
-from telemetry.errors import InputError
+from telemetry.errors import FoldsFailedError, InputError
+from trainer import reproduce_report
 from trainer.environment import THREAD_CAPS
 from trainer.fold_cgroup import CgroupLimits, parse_size
 from trainer.folds import REMEDIES, CommandConfig, RunConfig
@@ -26,12 +28,15 @@ from trainer.options import (
     Output,
     Parallel,
     Port,
+    ReproduceScenario,
     Resume,
     ResumeMode,
     Retries,
     StopOnFailure,
     Timeout,
 )
+from trainer.progress import Progress
+from trainer.reproduce import run_twice
 from trainer.run import Order, carry_out
 from trainer.run_command import check_command, command_work
 from trainer.work import TRAINING, RunOptions, Work, worker_command
@@ -172,6 +177,24 @@ def run(  # noqa: PLR0913, PLR0917 - typer makes an option of each argument
         alerts=_alerts(alert_command, alert_webhook, alertmanager),
     )
     carry_out(config, command_work(config), order)
+
+
+@app.command()
+def reproduce(
+    scenario: Annotated[
+        ReproduceScenario, typer.Argument(help="Which limit it dies of.", show_default=False)
+    ],
+    output: Output = "foldwatch-reproduce",
+) -> None:
+    """See the crash happen in miniature, the alert before it, and the same folds finish isolated."""
+    place = os.path.normpath(output)
+    with Progress() as progress:
+        found = run_twice(scenario.value, place, progress)
+    outcome = reproduce_report.Outcome.of(found)
+    reproduce_report.write(found, outcome, place)
+    reproduce_report.show(found, outcome, place)
+    if lacks := reproduce_report.missing(found, outcome):
+        raise FoldsFailedError(f"reproduce {scenario.value}: {'; '.join(lacks)}")
 
 
 def _limits(pids: int | None, memory: str | None) -> CgroupLimits:

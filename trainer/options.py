@@ -1,4 +1,4 @@
-"""The options that both ``foldwatch train`` and ``foldwatch run`` have.
+"""The options that ``foldwatch train`` and ``foldwatch run`` share, and the choices of all commands here.
 
 Owns their names, their help and the bounds of their values.
 """
@@ -32,6 +32,15 @@ class Isolation(enum.StrEnum):
     process = "process"
     none = "none"
     auto = "auto"
+
+
+class ReproduceScenario(enum.StrEnum):
+    """What ends the one process."""
+
+    pids = "pids"
+    maps = "maps"
+    memory = "memory"
+    incident = "incident"
 
 
 Only: TypeAlias = Annotated[int | None, typer.Option("--fold", help="Run this fold only.")]

@@ -63,34 +63,68 @@ def carry_out(config: Config, work: Work, order: Order) -> None:
         Progress() as progress,
         alerting(**order.alerts, say=progress.say) as alerts,
     ):
-        signal.signal(signal.SIGTERM, _interrupt)
-        adopt_orphans()
+        take_charge()
         latest = [Snapshot(run=directory.name, host=socket.gethostname(), folds=config.folds)]
         if order.port is not None:  # before anything moves: a port in use must change nothing
             _serve(latest, alerts, order.port, progress)
         todo = _plan(directory, config, order, progress)
-        growth = growth_so_far(directory.path)
-
-        def show(snapshot: Snapshot) -> None:
-            latest[0] = replace(snapshot, growth=growth())
-            alerts.observe(latest, time.time())
-            progress.show(snapshot)
-
-        runner = FoldRunner(
+        runner = run_folds(
             directory,
             config,
             todo,
             work=work,
             options=replace(order.options, lock=lock),
-            on_change=show,
-            on_end=lambda part: progress.say(_end_line(part, directory, runner.failures)),
-            on_line=progress.output,
-            say=progress.say,
+            alerts=alerts,
+            progress=progress,
+            latest=latest,
         )
-        summary = runner.run()
+        summary = runner.summary()
     _report(summary, directory)
     if runner.failures:
         raise FoldsFailedError(_failure_line(runner.failures, directory))
+
+
+def take_charge() -> None:
+    """Let SIGTERM end the run as Ctrl-C does, and lose no process that a fold has left."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    adopt_orphans()
+
+
+def run_folds(  # noqa: PLR0913 - what to run, how, and who watches
+    directory: RunDirectory,
+    config: Config,
+    todo: Plan,
+    *,
+    work: Work,
+    options: RunOptions,
+    alerts: AlertEngine,
+    progress: Progress,
+    latest: list[Snapshot],
+) -> FoldRunner:
+    """Run the folds with ``alerts`` watching, and keep ``latest[0]`` up to date; return the runner.
+
+    Raises what `FoldRunner.run` raises; nothing of the run is alive then.
+    """
+    growth = growth_so_far(directory.path)
+
+    def show(snapshot: Snapshot) -> None:
+        latest[0] = replace(snapshot, growth=growth())
+        alerts.observe(latest, time.time())
+        progress.show(snapshot)
+
+    runner = FoldRunner(
+        directory,
+        config,
+        todo,
+        work=work,
+        options=options,
+        on_change=show,
+        on_end=lambda part: progress.say(_end_line(part, directory, runner.failures)),
+        on_line=progress.output,
+        say=progress.say,
+    )
+    runner.run()
+    return runner
 
 
 def _plan(directory: RunDirectory, config: Config, order: Order, progress: Progress) -> Plan:

@@ -16,6 +16,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from trainer.reproduce_report import machine
+
 LEAST_LEAD = {
     "fast": {"engine": 1.0, "prometheus": 0.0},  # faster than Prometheus looks
     "medium": {"engine": 60.0, "prometheus": 60.0},
@@ -230,7 +232,8 @@ def main() -> int:
         table.add_row(figure.what, value, bound, "" if figure.holds else "OVER")
     Console(width=110, highlight=False).print(table)
     with open("bench.json", "w", encoding="utf-8") as file:
-        json.dump([asdict(figure) | {"holds": figure.holds} for figure in found], file, indent=1)
+        measured = [asdict(figure) | {"holds": figure.holds} for figure in found]
+        json.dump({"machine": machine(), "figures": measured}, file, indent=1)
     return 0 if all(figure.holds for figure in found) else 1
 
 

@@ -1,0 +1,136 @@
+"""``make results``: the results page and the README's table, from what was measured and nothing else.
+
+Reads reproduced.json and, where there is one, bench.json; keeps both, with the machine, in
+docs/results.json, from which docs/results.md and the README's table are made. A test makes them again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections import defaultdict
+from typing import Any
+
+from tests.benchmarks.reproduce import RECORD, SCENARIOS
+from tests.conftest import ROOT
+
+RESULTS = os.path.join(ROOT, "docs", "results.json")
+PAGE = os.path.join(ROOT, "docs", "results.md")
+README = os.path.join(ROOT, "README.md")
+BEGIN, END = "<!-- results: made by `make results` -->\n", "<!-- end of results -->\n"
+BENCH = "bench.json"
+MADE = (
+    "Made by `make results` from what was measured; a test holds this page and the README's table"
+    " against `docs/results.json`."
+)
+NOT_MEASURED = "Not measured: speed against process-exporter."
+TWICE = (
+    "Each scenario trains the reference run's folds twice: in one process until a real limit ends"
+    " it, then each fold in a process of its own."
+)
+
+
+def main() -> int:
+    """Write all three; say what is missing."""
+    try:
+        with open(RECORD, encoding="utf-8") as file:
+            results = {"reproduced": json.load(file)}
+    except OSError as error:
+        print(f"{RECORD}: {error.strerror}; make results measures first", file=sys.stderr)
+        return 2
+    if os.path.exists(BENCH):
+        with open(BENCH, encoding="utf-8") as file:
+            results["bench"] = json.load(file)
+    _write(RESULTS, json.dumps(results, indent=1) + "\n")
+    _write(PAGE, page(results))
+    with open(README, encoding="utf-8") as file:
+        text = file.read()
+    _write(README, with_table(text, results))
+    return 0
+
+
+def with_table(readme: str, results: dict[str, Any]) -> str:
+    """Return the README with its table as ``results`` have it."""
+    before, _, rest = readme.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return f"{before}{BEGIN}\n{table(results)}\n{END}{after}"
+
+
+def table(results: dict[str, Any]) -> str:
+    """Return the reproductions as a Markdown table, a row for each scenario."""
+    lines = [
+        "| `foldwatch reproduce` | dies of | its last words | cause named | alert before | isolated |",
+        "|---|---|---|---|---|---|",
+    ]
+    by_scenario: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for run in results["reproduced"]:
+        by_scenario[run["scenario"]].append(run)
+    lines += [_row(name, by_scenario[name]) for name in SCENARIOS if name in by_scenario]
+    return "\n".join(lines) + "\n"
+
+
+def _row(name: str, runs: list[dict[str, Any]]) -> str:
+    of = len(runs)
+    crashes = sum(run["crash"]["fold"] is not None for run in runs)
+    certain = sum((run["cause"], run["standing"]) == (run["ceiling"], "certain") for run in runs)
+    leads = [run["alert"]["seconds_before_the_crash"] for run in runs if run["alert"]]
+    lead = (
+        f"{len(leads)} of {of}, {min(leads):.0f} to {max(leads):.0f} s" if leads else f"0 of {of}"
+    )
+    complete = sum(len(run["isolated"]["finished"]) == run["isolated"]["folds"] for run in runs)
+    message = runs[0]["crash"]["message"]
+    words = "none: SIGKILL" if message is None else f"`{message[message.find('Check failed') :]}`"
+    return (
+        f"| {name} | {runs[0]['ceiling']}, {crashes} of {of} | {words} | {certain} of {of} |"
+        f" {lead} | {complete} of {of} complete |"
+    )
+
+
+def page(results: dict[str, Any]) -> str:
+    """Return the results page."""
+    runs = results["reproduced"]
+    seconds = sorted(run["seconds"] for run in runs)
+    left = sum(len(run["left"]) for run in runs)
+    limits = {run["scenario"]: run["limit"] for run in runs}
+    blocks = [
+        "# Results",
+        MADE,
+        "## The crash, in miniature",
+        TWICE,
+        table(results).rstrip(),
+        "\n".join(f"- {name}: {limit}" for name, limit in limits.items()),
+        f"A run of both: {seconds[0]:.0f} to {seconds[-1]:.0f} s. Processes and cgroups left: {left}.",
+        _machine(runs[0]["machine"]),
+    ]
+    if "bench" in results:
+        blocks += [
+            "## What it costs",
+            _bench(results["bench"]["figures"]),
+            _machine(results["bench"]["machine"]),
+        ]
+    return "\n\n".join([*blocks, NOT_MEASURED]) + "\n"
+
+
+def _machine(facts: dict[str, Any]) -> str:
+    return f"Measured on: {', '.join(f'{name} {value}' for name, value in facts.items())}."
+
+
+def _bench(figures: list[dict[str, Any]]) -> str:
+    lines = ["| what | measured | may be |", "|---|---|---|"]
+    for figure in figures:
+        sign = "≥" if figure["is_floor"] else "≤"
+        unit = f" {figure['unit']}".rstrip()
+        lines.append(
+            f"| {figure['what']} | {figure['value']:.2f}{unit} | {sign} {figure['bound']:g}{unit} |"
+        )
+    return "\n".join(lines)
+
+
+def _write(path: str, text: str) -> None:
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,229 @@
+"""``foldwatch reproduce``: the crash in miniature, the alert before it, and the same folds isolated.
+
+Owns the scenarios, the limits that they run under and the order of the two runs. Limits are those of
+a real cgroup; where none can be made, what an ordinary user can set (man 2 setrlimit). It must not
+know how a fold leaks, nor how the outcome is shown.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from analyzer.analysis import analyze
+from telemetry.alerts import AlertEngine
+from telemetry.errors import InputError
+from telemetry.notify import Lines
+from telemetry.reader import Reader
+from telemetry.snapshot import Snapshot
+from trainer.fold_cgroup import CgroupLimits, FoldCgroups
+from trainer.folds import RunConfig, RunDirectory, plan
+from trainer.run import run_folds, take_charge
+from trainer.work import TRAINING, RunOptions, Work, worker_command
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from analyzer.analysis import Analysis
+    from telemetry.alert import Alert
+    from trainer.fold_runner import FoldRunner
+    from trainer.progress import Progress
+
+FOLDS = 3
+ONE_PROCESS, ISOLATED = "one-process", "isolated"
+"""Folders of the two runs."""
+USER_TASKS = 1000
+"""What RLIMIT_NPROC leaves beside the tasks that the user has already."""
+ADDRESS_SPACE_BYTES = 16 * 2**30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenario:
+    """One way to die."""
+
+    leaks: str
+    """What each fold leaves behind, in words."""
+    ceilings: tuple[str, ...]
+    """The ceiling that is met: in a cgroup, and where none can be made."""
+    limits: CgroupLimits
+    needs_limits: bool = True
+    """Whether it dies of them; else they are there as in the incident, and not met."""
+
+
+SCENARIOS: Mapping[str, Scenario] = {
+    "pids": Scenario(
+        leaks="iterators with the threads of their input pipelines",
+        ceilings=("pids_cgroup", "nproc"),
+        limits=CgroupLimits(pids=2000),
+    ),
+    "maps": Scenario(
+        leaks="memory maps",
+        ceilings=("max_map_count",),
+        limits=CgroupLimits(pids=7680),
+        needs_limits=False,
+    ),
+    "memory": Scenario(
+        leaks="memory",
+        ceilings=("cgroup_memory", "address_space"),
+        limits=CgroupLimits(memory_bytes=2 * 2**30),
+    ),
+    "incident": Scenario(
+        leaks="memory maps and memory, and not one thread",
+        ceilings=("max_map_count",),
+        limits=CgroupLimits(pids=7680),
+        needs_limits=False,
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enforcement:
+    """What limits the runs: a cgroup for each process, or options of ``prlimit``."""
+
+    ceiling: str
+    words: str
+    limits: CgroupLimits = field(default_factory=CgroupLimits)
+    prlimit: tuple[str, ...] = ()
+
+    def work(self) -> Work:
+        """Return what trains under it."""
+
+        def limited(directory: RunDirectory, fold: int) -> Sequence[str]:
+            return ["prlimit", *self.prlimit, *worker_command(directory, fold)]
+
+        command = limited if self.prlimit else worker_command
+        return Work(command=command, takes_orders=TRAINING.takes_orders)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reproduced:
+    """Both runs, analysed, and the alerts of the first."""
+
+    scenario: str
+    enforcement: Enforcement
+    one_process: Analysis
+    isolated: Analysis
+    alerts: tuple[Alert, ...]
+    """As each began."""
+    exit_code: int | None
+    """Of the one process, 128 + N for signal N."""
+    finished: tuple[int, ...]
+    """Folds of the isolated run."""
+    seconds: float
+
+
+def run_twice(name: str, place: str, progress: Progress) -> Reproduced:
+    """Run ``name`` of SCENARIOS twice below the folder ``place``.
+
+    Raises InputError where no limit can be set, and KeyboardInterrupt. Whatever it raises, no process
+    and no cgroup of it is left.
+    """
+    began = time.monotonic()
+    take_charge()
+    first, second = (RunDirectory(os.path.join(place, run)) for run in (ONE_PROCESS, ISOLATED))
+    for directory in (first, second):
+        directory.create()
+    enforcement = enforce(SCENARIOS[name], say=progress.say)
+    progress.say(f"{name}: each fold leaves {SCENARIOS[name].leaks} behind, {enforcement.words}")
+    config = RunConfig(
+        folds=FOLDS, epochs=1, device_mode="cpu", model=f"trainer.reproduce_leaks:{name}"
+    )
+    told: list[Alert] = []
+    lines = Lines(progress.say)
+
+    def tell(alert: Alert) -> None:
+        if alert.ended is None:
+            told.append(alert)
+            lines.send(alert)
+
+    one_process = _run(first, config, "none", enforcement, progress, AlertEngine(tell))
+    isolated = _run(second, config, "process", enforcement, progress, AlertEngine())
+    return Reproduced(
+        scenario=name,
+        enforcement=enforcement,
+        one_process=analyze([first.path]),
+        isolated=analyze([second.path]),
+        alerts=tuple(told),
+        exit_code=next((failure.exit_code for failure in one_process.failures.values()), None),
+        finished=tuple(result.fold for result in isolated.summary().results),
+        seconds=time.monotonic() - began,
+    )
+
+
+def _run(  # noqa: PLR0913, PLR0917 - what to run, how, and who watches
+    directory: RunDirectory,
+    config: RunConfig,
+    isolation: str,
+    enforcement: Enforcement,
+    progress: Progress,
+    alerts: AlertEngine,
+) -> FoldRunner:
+    progress.say(f"{directory.name}: {FOLDS} folds")
+    with directory.locked() as lock:
+        runner = run_folds(
+            directory,
+            config,
+            plan(directory, config, only=None, resume_mode="fresh"),
+            work=enforcement.work(),
+            options=RunOptions(isolation=isolation, limits=enforcement.limits, lock=lock),
+            alerts=alerts,
+            progress=progress,
+            latest=[Snapshot(run=directory.name, host=socket.gethostname(), folds=FOLDS)],
+        )
+    alerts.close(time.time())
+    return runner
+
+
+def enforce(scenario: Scenario, *, say: Callable[[str], None], root: str = "/") -> Enforcement:
+    """Find out what limits can be set here. Raises InputError where none can and one is needed."""
+    cgroups = FoldCgroups(scenario.limits, root=root)
+    try:
+        made = cgroups.make(f"foldwatch-{os.getpid()}-probe")
+        for folder in made:
+            os.rmdir(folder)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        return _without_cgroup(scenario, f"{where}{error.strerror}", say)
+    finally:
+        cgroups.close()
+    return Enforcement(
+        ceiling=scenario.ceilings[0],
+        words=f"in a cgroup for each process, {_words(scenario.limits)}",
+        limits=scenario.limits,
+    )
+
+
+def _words(limits: CgroupLimits) -> str:
+    size = limits.memory_bytes
+    return f"pids.max {limits.pids:,}" if size is None else f"memory {size >> 20:,} MB"
+
+
+def _without_cgroup(scenario: Scenario, why: str, say: Callable[[str], None]) -> Enforcement:
+    if not scenario.needs_limits:
+        return Enforcement(
+            ceiling=scenario.ceilings[0], words="without a cgroup, which it does not need"
+        )
+    say(f"no cgroup can be made here: {why}; a limit of the user's own instead")
+    if scenario.ceilings[-1] == "address_space":
+        return Enforcement(
+            ceiling="address_space",
+            words=f"under RLIMIT_AS {ADDRESS_SPACE_BYTES >> 20:,} MB",
+            prlimit=(f"--as={ADDRESS_SPACE_BYTES}",),
+        )
+    reader = Reader()
+    try:
+        reading = reader.read(in_full=True)
+    finally:
+        reader.close()
+    if reading.is_exempt_from_nproc or reading.user_tasks is None:
+        raise InputError(
+            f"no cgroup can be made here ({why}), and RLIMIT_NPROC does not bind root;"
+            " run it as an ordinary user, or where cgroups can be written"
+        )
+    tasks = reading.user_tasks + USER_TASKS
+    return Enforcement(
+        ceiling="nproc", words=f"under RLIMIT_NPROC {tasks:,}", prlimit=(f"--nproc={tasks}",)
+    )
