@@ -56,7 +56,9 @@ class Order:
 def carry_out(config: Config, work: Work, order: Order) -> None:
     """Run the folds. Raises InputError, and FoldsFailedError with the root cause."""
     if order.only is not None and not 1 <= order.only <= config.folds:
-        raise InputError(f"--fold {order.only}: there are folds 1 to {config.folds}")
+        raise InputError(
+            f"--fold {order.only}: there are folds 1 to {config.folds}, as --folds says"
+        )
     directory = RunDirectory(os.path.normpath(order.output))
     directory.create()
     with (
