@@ -130,6 +130,11 @@ def test_every_fold_has_a_process_of_its_own(tmp_path: Path) -> None:
             ("exception", 1, None),
             "exited with 1; last line: ValueError: no such label",
         ),
+        (
+            "raise ValueError('first\\nsecond')",
+            ("exception", 1, None),
+            "exited with 1; last line: ValueError: first ... second",
+        ),
         ("sys.exit(5)", ("exit code", 5, None), "exited with 5; last line: (THREADS) Fold 2/3"),
         ("sys.exit(0)", ("no result", 0, None), "exited with 0 and left no result.json"),
         (

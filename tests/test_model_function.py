@@ -7,17 +7,18 @@ import os
 import subprocess
 import sys
 import textwrap
+import time
 from importlib.util import spec_from_file_location
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
 from telemetry.errors import InputError
 from telemetry.journal import Event, JournalFollower
-from tests.conftest import ROOT
+from tests.conftest import ROOT, ends_within
 from trainer import fold as fold_module
-from trainer.data_digest import data_digest
+from trainer.data_digest import data_digest, printed_digest
 from trainer.devices import Devices
 from trainer.environment import THREAD_CAPS
 from trainer.fold import Fold
@@ -151,7 +152,40 @@ def test_the_reference_data_s_digest_needs_no_tensorflow() -> None:
     digest, is_loaded = done.stdout.split()
     assert (len(digest), is_loaded) == (16, b"False")
     command = [sys.executable, "-m", "trainer.data_digest", REFERENCE, "3", "7"]
-    assert subprocess.check_output(command, cwd=ROOT).split() == [digest]
+    output = subprocess.check_output([*command, str(os.getpid())], cwd=ROOT, text=True)
+    assert printed_digest(output) == digest.decode()
+
+
+def test_the_process_that_hashes_the_data_dies_with_the_runner(tmp_path: Path) -> None:
+    """However long it takes; what its module prints, at exit too, is not taken for the hash."""
+    (tmp_path / "own_slow.py").write_text(
+        "import atexit, os, time\n"
+        "def train(fold):\n    return {'score': 1}\n"
+        "def data_digest():\n"
+        "    atexit.register(print, 'bye')\n"
+        "    print('hashing', end='')\n"
+        "    if os.path.exists(mark := os.environ['MARK']):\n"
+        "        open(mark, 'w').write(str(os.getpid()))\n"
+        "        time.sleep(60)\n"
+        "    return 'same'\n"
+    )
+    mark = tmp_path / "mark"
+    command = [sys.executable, "-m", "foldwatch", "train", "own_slow:train", "--folds", "2"]
+    command += ["--isolation", "none", "--output", str(tmp_path / "run"), "--resume-mode", "auto"]
+    environment = {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}", "MARK": str(mark)}
+    options: dict[str, Any] = {"cwd": ROOT, "env": os.environ | environment}
+    for words in (b"fold 2 finished", b"reading the hash of the data of own_slow:train"):
+        done = subprocess.run(command, capture_output=True, check=True, **options)
+        assert words in done.stderr
+    assert b"fold 2: skipped" in done.stderr
+    mark.touch()
+    runner = subprocess.Popen(command, stderr=subprocess.DEVNULL, **options)
+    while not mark.read_text():
+        assert runner.poll() is None
+        time.sleep(0.02)
+    runner.kill()
+    runner.wait()
+    assert ends_within(5, int(mark.read_text()))
 
 
 def fold(number: int, folds: int = 3) -> Fold:

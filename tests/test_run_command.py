@@ -212,6 +212,9 @@ def test_resume_is_by_the_command_line(foldwatch: Foldwatch, tmp_path: Path) -> 
     ("options", "words"),
     [
         (("--", "no-such-program"), "run: no such program: no-such-program"),
+        (("--", f"{sys.executable} train.py"), "train.py'; write it without the quotes"),
+        (("--", os.path.join(ROOT, "README.md")), "README.md is not executable; chmod +x"),
+        (("--fold", "2", "--", "true"), "--fold 2: there are folds 1 to 1, as --folds says"),
         (("--fold", "3", "--folds", "2", "--", "true"), "--fold 3: there are folds 1 to 2"),
         (("--memory", "lots", "--", "true"), "'lots': not a size; write 512M or 8G"),
         (("--checkpoint-pattern", "(", "--", "true"), "--checkpoint-pattern '(': missing ): ("),

@@ -31,8 +31,16 @@ def fill_in(command: Sequence[str], *, fold: int, folds: int) -> list[str]:
 def check_command(config: CommandConfig) -> None:
     """See that the program is there. Raises InputError."""
     program = fill_in(config.command, fold=1, folds=config.folds)[0]
-    if shutil.which(program) is None:
-        raise InputError(f"run: no such program: {program}")
+    if shutil.which(program) is not None:
+        return
+    if os.path.isfile(program) and os.sep in program:
+        raise InputError(
+            f"run: {program} is not executable; chmod +x, or name what runs it: python {program}"
+        )
+    words = program.split()
+    if len(words) > 1 and len(config.command) == 1 and shutil.which(words[0]):
+        raise InputError(f"run: no such program: {program!r}; write it without the quotes")
+    raise InputError(f"run: no such program: {program}")
 
 
 def command_work(config: CommandConfig) -> Work:

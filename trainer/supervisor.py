@@ -45,6 +45,12 @@ def adopt_orphans() -> None:
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
 
 
+def die_with(parent: int) -> bool:
+    """Have the kernel send SIGKILL when the parent ends; whether ``parent`` is that still."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    return os.getppid() == parent
+
+
 def adopts_orphans() -> bool:
     """Whether this process does so."""
     answer = ctypes.c_int(0)
@@ -173,14 +179,14 @@ def _fork(
         runner.close()
         gate.close()
         os.setsid()
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        has_parent = die_with(supervisor)
         for number in (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE, signal.SIGXFSZ):
             signal.signal(number, signal.SIG_DFL)  # what is ignored stays so through exec
         for folder in cgroups:
             with open(os.path.join(folder, "cgroup.procs"), "w", encoding="ascii") as file:
                 file.write("0")
         theirs.send(b"r")
-        if os.getppid() == supervisor and theirs.recv(1):
+        if has_parent and theirs.recv(1):
             os.execvp(command[0], list(command))  # noqa: S606 - a command's arguments are its own
     except OSError as error:
         where = error.filename or command[0]
