@@ -104,7 +104,7 @@ def test_the_page_lives_while_a_real_run_does(browser: Browser, run: str, tmp_pa
     assert page.inner_text("#status").startswith("live")
     assert re.fullmatch(r"[\d.]+ %", page.inner_text("#binding-ratio"))
     assert page.locator("#charts figure").count() >= 4
-    assert page.locator("#pools .bars path").count() >= 3
+    until(lambda: page.locator("#pools .bars path").count() >= 3)
     assert page.locator("#ceilings tr.binds").count() == 1
     page.close()
 
