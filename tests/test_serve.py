@@ -212,7 +212,7 @@ def test_a_runner_without_those_packages_serves_its_metrics_all_the_same(tmp_pat
             assert "pip install 'foldwatch[serve]'" in line
             found = re.search(r"http://127\.0\.0\.1:\d+/metrics", line)
             assert found
-            assert 'foldwatch_fold_state{fold="1",' in fetch(found[0])
+            until(lambda: 'foldwatch_fold_state{fold="1",' in fetch(found[0]))
         finally:
             process.send_signal(signal.SIGTERM)
             process.stdout.read()

@@ -74,6 +74,17 @@ def serve() -> Iterator[Callable[..., int]]:
         server.stop()
 
 
+@pytest.fixture(scope="module")
+def served() -> Iterator[int]:
+    """Give the port of a server that several tests ask, none of which changes it."""
+    board = Board()
+    board.publish([full()])
+    server = WebServer(board, Listening(port=0))
+    server.start()
+    yield server.port
+    server.stop()
+
+
 def basic(user: str, password: str) -> str:
     return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
 
@@ -192,9 +203,9 @@ def test_the_page_and_its_assets_come_from_installed_packages(serve: Callable[..
         "/%ff%fe",
     ],
 )
-def test_a_trick_of_a_path_leads_nowhere(serve: Callable[..., int], path: str) -> None:
+def test_a_trick_of_a_path_leads_nowhere(served: int, path: str) -> None:
     """Only names of the list are looked for."""
-    answer = Answer(serve(), path)
+    answer = Answer(served, path)
     assert answer.status == 404
     assert b"root:" not in answer.body
 
@@ -416,9 +427,9 @@ def test_a_request_that_is_too_much_is_refused(
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "TRACE", "BREW"])
-def test_nothing_can_be_changed_from_outside(serve: Callable[..., int], method: str) -> None:
+def test_nothing_can_be_changed_from_outside(served: int, method: str) -> None:
     """Reading is all there is."""
-    assert Answer(serve(), "/api/state", method=method).status == 405
+    assert Answer(served, "/api/state", method=method).status == 405
 
 
 def test_two_hundred_scrapes_at_once_all_succeed(serve: Callable[..., int]) -> None:
