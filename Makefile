@@ -24,7 +24,7 @@ demo: $(STAMP)  ## three real folds, live metrics, and the verdicts
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh ./demo.sh
 
 test: $(STAMP)  ## every test, with the coverage gate
-	$(BIN)/python -m pytest --cov
+	$(BIN)/python -m pytest --cov --numprocesses auto --dist loadfile
 
 docs: $(STAMP)  ## the documentation, in docs/_build/html
 	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going docs docs/_build/html

@@ -56,8 +56,20 @@ def main(arguments: list[str] | None = None) -> int:
         return _run(arguments)
     except KeyboardInterrupt:  # also while the commands are being loaded
         return _fail("interrupted", code=INTERRUPTED)
+    except Exception as error:
+        if not _is_interruption(error):
+            raise
+        return _fail("interrupted", code=INTERRUPTED)
     finally:
         _flush()
+
+
+def _is_interruption(error: BaseException) -> bool:
+    """Whether it came of Ctrl-C, which a library that was being loaded made another error of."""
+    seen: BaseException | None = error
+    while seen is not None and not isinstance(seen, KeyboardInterrupt):
+        seen = seen.__cause__ or seen.__context__
+    return seen is not None
 
 
 def _run(arguments: list[str] | None) -> int:
@@ -71,6 +83,12 @@ def _run(arguments: list[str] | None) -> int:
     except OSError as error:  # a full disk, a file that went away: whatever no command translated
         where = f"{error.filename}: " if error.filename else ""
         return _fail(f"{where}{error.strerror or error}", code=2)
+    except MemoryError:
+        return _fail("no memory left to go on with; see `foldwatch limits`", code=2)
+    except RuntimeError as error:
+        if "can't start new thread" not in str(error):
+            raise
+        return _fail(f"{error}: a limit on tasks or memory; see `foldwatch limits`", code=2)
 
 
 def _is_plain(words: list[str]) -> bool:

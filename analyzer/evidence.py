@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from analyzer.signature import TASKS
+from analyzer.signature import MEMORY, TASKS
 from telemetry.reading import USED_BY_CEILING, LimitState, Usage
 from telemetry.thread_log import MEBIBYTE
 
@@ -115,6 +115,18 @@ def counter_words(cause: str, process: Process) -> Iterator[Word]:
         yield Word("ruled out", f"{name} stayed at {after}, read after the death at every level")
 
 
+def refused_to_the_end(process: Process) -> tuple[str, ...]:
+    """Return the causes of a counter that rose after the last label that training went on from."""
+    causes: list[str] = []
+    for counted, name in _COUNTED.items():
+        before, after, _ = _counts(name, process)
+        passed = _outlived(name, process)
+        floor = max(before or 0, (getattr(passed, name) if passed else None) or 0)
+        if before is not None and after is not None and after > floor:
+            causes += MEMORY if counted in MEMORY else (counted,)
+    return tuple(causes)
+
+
 def _outlived(name: str, process: Process) -> Reading | None:
     """Return the reading by which a counter was last another, of those that the process went on from.
 
@@ -170,7 +182,10 @@ def _counts(name: str, process: Process) -> tuple[int | None, int | None, bool]:
     before, after = facts.get(f"{name}_before"), facts.get(name)
     first = process.first_readings.get(facts.get("cgroup"))
     if name == "pids_limit_hits" and first is not None and first.pids_limit_hits is not None:
-        before = first.pids_limit_hits  # it saw the cgroup earlier than the runner did
+        # Whoever saw the cgroup earlier: the process itself, or the runner, before it let it run.
+        before = (
+            min(first.pids_limit_hits, before) if isinstance(before, int) else first.pids_limit_hits
+        )
     if isinstance(before, int) and isinstance(after, int):
         return before, after, facts.get(_SEES_EVERY_LEVEL[name]) is True
     last = process.last_reading

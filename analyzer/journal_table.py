@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from analyzer.evidence import refused_to_the_end
 from analyzer.log_table import Process, Sample, Source, Table
 from analyzer.signatures import CAUSES_OF_SIGNAL, Crash
 from telemetry.errors import InputError
@@ -44,7 +45,7 @@ def read_journal(path: str, *, group: str | None = None) -> Table:
         key = None
         if isinstance(record, Reading):
             key = (record.pid, record.start_ticks)
-        elif isinstance(record, Event) and _is_crash(record) and record.pid not in latest:
+        elif isinstance(record, Event) and _may_be_crash(record) and record.pid not in latest:
             key = (record.pid, None)
         if key is not None and key not in processes:
             process = Process(source=path, group=group or path, pid=key[0])
@@ -95,26 +96,42 @@ def _note_counters(process: Process, reading: Reading) -> None:
         known.append(reading)
 
 
-def _is_crash(event: Event) -> bool:
-    """Whether a process was ended by a signal; one that its runner ended itself did not crash."""
-    signal = event.facts.get("signal")
-    return event.name == "exited" and isinstance(signal, str) and not event.facts.get("by_runner")
+def _may_be_crash(event: Event) -> bool:
+    """Whether a process ended in trouble by itself: one that its runner ended did not crash."""
+    return (
+        event.name == "exited"
+        and event.facts.get("exit_code") != 0
+        and not event.facts.get("by_runner")
+    )
 
 
 def _note_exit(process: Process, event: Event) -> None:
-    """Take the runner's word of how a process ended."""
+    """Take the runner's word of how a process ended: by a signal, or with a limit that refused it."""
     process.exit = event
-    if not _is_crash(event):
+    if not _may_be_crash(event):
         return
-    signal, last = event.facts["signal"], process.last_reading
-    process.note_sign(
-        Crash(
-            signature="ended_by_signal",
-            line=None,
-            text=f"the process was ended by {signal}",
-            signal=signal,
-            seconds_after_last_sample=None if last is None else event.time - last.time,
-            causes=CAUSES_OF_SIGNAL.get(signal, ("not_a_limit",)),
-            is_secondary=signal != "SIGKILL",  # what a message explains; none explains SIGKILL
+    signal, last = event.facts.get("signal"), process.last_reading
+    seconds = None if last is None else event.time - last.time
+    if isinstance(signal, str):
+        process.note_sign(
+            Crash(
+                signature="ended_by_signal",
+                line=None,
+                text=f"the process was ended by {signal}",
+                signal=signal,
+                seconds_after_last_sample=seconds,
+                causes=CAUSES_OF_SIGNAL.get(signal, ("not_a_limit",)),
+                is_secondary=signal != "SIGKILL",  # what a message explains; none explains SIGKILL
+            )
         )
-    )
+    elif causes := refused_to_the_end(process):
+        code = event.facts.get("exit_code")
+        process.note_sign(
+            Crash(
+                signature="ended_at_a_limit",
+                line=None,
+                text=f"the process exited with {code}, and the kernel had counted a refusal or a kill",
+                seconds_after_last_sample=seconds,
+                causes=causes,
+            )
+        )

@@ -49,9 +49,12 @@ def growth_so_far(directory: str) -> Callable[[], tuple[GrowthSnapshot, ...]]:
     """Return what gives the verdict so far on the run in ``directory``, for one thread to call.
 
     For a runner, which knows all but that. It never raises: a verdict is not worth a run. What judges
-    has its thread from now on.
+    has its thread from now on; where there can be none, there is no verdict.
     """
-    daemon = Daemon(directory, judge=judge_run)
+    try:
+        daemon = Daemon(directory, judge=judge_run)
+    except (RuntimeError, MemoryError):  # can't start new thread: the runner is at a limit itself
+        return tuple
 
     def growth() -> tuple[GrowthSnapshot, ...]:
         try:

@@ -105,6 +105,8 @@ def serve(  # noqa: PLR0913, PLR0917 - typer makes an option of each argument
         try:
             if file_sd is not None:
                 _write(file_sd, targets(listening, port=server.port), "--file-sd")
+            if textfile is not None:
+                _write(textfile, board.exposition.text(is_open_metrics=False), "--textfile")
             _run(directory, board, server, Textfile(textfile), alerts)
         finally:
             server.stop()

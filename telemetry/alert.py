@@ -1,6 +1,6 @@
 """`Alert`: one condition of a run that somebody should know of, and for how long it has held.
 
-Owns the value alone. It must not know what raises an alert, or where it is sent.
+Owns the value, and how a duration is said. It must not know what raises an alert, or where it is sent.
 """
 
 from __future__ import annotations
@@ -30,3 +30,10 @@ class Alert:
     """Seconds since the epoch."""
     ended: float | None = None
     """None while it holds."""
+
+
+def in_words(seconds: float) -> str:
+    """Say how long that is, for people."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

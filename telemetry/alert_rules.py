@@ -14,6 +14,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from telemetry.alert import in_words
 from telemetry.forecast import Rise
 from telemetry.reading import USED_BY_CEILING
 
@@ -39,7 +40,8 @@ RULES: Mapping[str, Rule] = {
     # At 95 % there may be seconds left: no wait.
     "FoldwatchCeilingCritical": Rule("critical", keep_seconds=300),
     "FoldwatchCeilingWithinHour": Rule("warning", for_seconds=60, keep_seconds=300),
-    "FoldwatchCeilingWithinFolds": Rule("warning", for_seconds=60, keep_seconds=300),
+    # A verdict changes at labels only; folds may be of seconds.
+    "FoldwatchCeilingWithinFolds": Rule("warning", for_seconds=15, keep_seconds=300),
     "FoldwatchPidsLimitHit": Rule("critical"),
     "FoldwatchOomKill": Rule("critical"),
     "FoldwatchSamplesStale": Rule("warning", for_seconds=60),
@@ -158,9 +160,10 @@ class FoldWatch:
         seconds = max(0.0, 1 - ratio) / rate if rate else math.inf
         words = f"{ceiling} is {ratio:.0%} full{_amounts(reading, ceiling)}"
         if seconds < math.inf:
-            words += f", and will be hit in {_duration(seconds)} at this rate"
+            words += f", and will be hit in {in_words(seconds)} at this rate"
         names = {
-            "FoldwatchCeilingNear": ratio > NEAR_RATIO,
+            # One alert for one state: where it is critical, a warning says nothing more.
+            "FoldwatchCeilingNear": NEAR_RATIO < ratio <= CRITICAL_RATIO,
             "FoldwatchCeilingCritical": ratio > CRITICAL_RATIO,
             "FoldwatchCeilingWithinHour": seconds < FORECAST_SECONDS,
         }
@@ -224,9 +227,3 @@ def _amounts(reading: Reading, ceiling: str) -> str:
     if USED_BY_CEILING[ceiling].endswith("_bytes"):
         return f" of {usage.limit / 2**20:,.0f} MB"
     return f" ({usage.current:,} of {usage.limit:,})"
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

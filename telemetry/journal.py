@@ -22,6 +22,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from telemetry.reading import USED_BY_CEILING, GpuUsage, LimitState, Reading
+from telemetry.regular_file import open_regular
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -304,13 +305,13 @@ class JournalFollower:
         """Return the records that came since the last poll; none while the file is missing.
 
         Nothing more is begun at ``until``, of time.monotonic; the next poll goes on from there.
-        Raises OSError where the file is there and cannot be read.
+        Raises OSError where the file is there and cannot be read, or is no regular one.
         """
         try:
             found = os.stat(self.path)
             if (found.st_size, found.st_mtime_ns) == self._seen:
                 return []
-            with open(self.path, "rb", buffering=0) as file:
+            with open_regular(self.path) as file:
                 records = self._read(file, until)
         except FileNotFoundError:
             if self._offset:

@@ -14,6 +14,7 @@ import contextlib
 import json
 import os
 import queue
+import signal
 import subprocess
 import threading
 import time
@@ -25,6 +26,7 @@ from http.client import HTTPException
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import unquote, urlsplit
 
+from telemetry.alert import in_words
 from telemetry.errors import InputError
 from telemetry.thread_log import clean_label
 
@@ -54,6 +56,9 @@ class Sink(Protocol):
     def repeat(self) -> None:
         """Called about every REPEAT_SECONDS."""
 
+    def stop(self) -> None:
+        """Called from another thread where `send` takes too long: leave nothing running."""
+
 
 @dataclass(slots=True)
 class Lines:
@@ -65,11 +70,16 @@ class Lines:
     def send(self, alert: Alert) -> None:
         """Say it; the text is cleaned for a terminal."""
         place = " ".join(f"{name}={text}" for name, text in alert.labels.items() if text)
-        word = "resolved" if alert.ended is not None else alert.severity
-        self.say(clean_label(f"foldwatch alert: {word}: {alert.summary} [{alert.name} {place}]"))
+        words = f"{alert.severity}: {alert.summary}"
+        if alert.ended is not None:
+            words = f"resolved after {in_words(alert.ended - alert.began)}; it was: {alert.summary}"
+        self.say(clean_label(f"foldwatch alert: {words} [{alert.name} {place}]"))
 
     def repeat(self) -> None:
         """Said once is enough."""
+
+    def stop(self) -> None:
+        """There is nothing to wait for."""
 
 
 @dataclass(slots=True)
@@ -78,6 +88,8 @@ class Command:
 
     arguments: Sequence[str]
     name: str = "command"
+    process: subprocess.Popen[bytes] | None = None
+    is_over: bool = False
 
     def send(self, alert: Alert) -> None:
         """Run it and wait; a failure is its exit code. Raises OSError."""
@@ -87,24 +99,38 @@ class Command:
             "FOLDWATCH_ALERT_SEVERITY": alert.severity,
             "FOLDWATCH_ALERT_SUMMARY": alert.summary.replace("\0", ""),
         }
-        try:
-            done = subprocess.run(
-                self.arguments,
-                input=json.dumps(webhook_content(alert)).encode(),
-                env=os.environ | environment,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                timeout=COMMAND_SECONDS,
-                check=False,
-                start_new_session=True,  # Ctrl-C ends the run; its last notice is still told
-            )
-        except subprocess.TimeoutExpired as error:
-            raise TimeoutError(f"killed after {COMMAND_SECONDS:.0f} s") from error
-        if done.returncode:
-            raise OSError(f"exit code {done.returncode}")
+        if self.is_over:
+            raise OSError("not run any more")
+        with subprocess.Popen(
+            self.arguments,
+            stdin=subprocess.PIPE,
+            env=os.environ | environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,  # Ctrl-C ends the run; its last notice is still told
+        ) as self.process:
+            try:
+                content = json.dumps(webhook_content(alert)).encode()
+                self.process.communicate(content, timeout=COMMAND_SECONDS)
+            except subprocess.TimeoutExpired as error:
+                raise TimeoutError(f"killed after {COMMAND_SECONDS:.0f} s") from error
+            finally:
+                self._kill()
+        if self.process.returncode:
+            raise OSError(f"exit code {self.process.returncode}")
 
     def repeat(self) -> None:
         """It was told."""
+
+    def stop(self) -> None:
+        """End the one that runs, with what it started."""
+        self.is_over = True
+        self._kill()
+
+    def _kill(self) -> None:
+        if self.process is not None and self.process.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
 
 
 class Webhook:
@@ -122,6 +148,9 @@ class Webhook:
 
     def repeat(self) -> None:
         """It was told."""
+
+    def stop(self) -> None:
+        """A request ends with its thread."""
 
 
 class Alertmanager:
@@ -148,6 +177,9 @@ class Alertmanager:
         """POST all that is active. Raises OSError."""
         if self._active:
             _post(self._url, [self._content(alert) for alert in self._active.values()])
+
+    def stop(self) -> None:
+        """A request ends with its thread."""
 
     def _content(self, alert: Alert) -> dict[str, Any]:
         content = _content(alert)
@@ -189,12 +221,15 @@ class Notifier:
             self.dropped += 1
 
     def close(self, *, deadline_seconds: float = 5.0) -> None:
-        """Wait for what is queued, but no longer than that; say what was not told."""
+        """Wait for what is queued, but no longer than that; end and say what was not told."""
         ends = time.monotonic() + deadline_seconds
         with contextlib.suppress(queue.Full):
             self._queue.put(None, timeout=deadline_seconds)
         if self._thread.is_alive():
             self._thread.join(max(0.0, ends - time.monotonic()))
+        if self._thread.is_alive():
+            for sink in self._sinks:
+                sink.stop()
         untold = self.dropped + (self._queue.qsize() if self._thread.is_alive() else 0)
         if untold:
             self._say(f"foldwatch: {untold} alerts could not be told in time")

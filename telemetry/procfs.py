@@ -189,9 +189,12 @@ class ProcessFiles:
         """
         try:
             return self._count_maps()
-        except ProcessLookupError:
+        except ProcessLookupError as gone:
             self._maps.close()
-            return self._count_maps()
+            try:
+                return self._count_maps()
+            except FileNotFoundError:
+                raise gone from None
 
     def _count_maps(self) -> int:
         if self._most_by_query:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from telemetry.journal import FILE_NAME
+from telemetry.regular_file import open_regular
 
 RUN = "run.json"
 RESULT = "result.json"
@@ -108,7 +109,7 @@ def outcome(run: str, fold: int) -> Outcome | None:
 
 def _read(path: str) -> dict[str, Any] | None:
     try:
-        with open(path, "rb") as file:
+        with open_regular(path) as file:
             content = json.loads(file.read(LARGEST_BYTES))
     except (OSError, ValueError, RecursionError):
         return None

@@ -13,6 +13,7 @@ import threading
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from itertools import islice
 from typing import TYPE_CHECKING, TextIO, TypeAlias
 
 from telemetry.journal import Event
@@ -34,7 +35,20 @@ SHORTEST_SECONDS = 0.001
 logger = logging.getLogger("foldwatch")
 
 STAGES_KEPT = 200
-"""How many stages keep their last reading for the metrics; further ones are not exported."""
+"""How many stages keep their last reading for the metrics: a label per step must not flood them."""
+
+
+def with_stage(
+    checkpoints: Mapping[str, Reading], stage: str, reading: Reading
+) -> dict[str, Reading]:
+    """Return the last readings by stage, oldest first, with ``reading`` among them.
+
+    Beyond STAGES_KEPT the oldest goes, but for the first: a fold's begin is read from it.
+    """
+    kept = {name: one for name, one in checkpoints.items() if name != stage} | {stage: reading}
+    if len(kept) > STAGES_KEPT:
+        del kept[next(islice(kept, 1, None))]
+    return kept
 
 
 def _as_text(label: object) -> str:
@@ -97,8 +111,7 @@ class Sampler:
             reading = self._take(label, with_map_kinds=with_map_kinds)
             self._peaks = {}
             self.record(reading)
-            if label.stage in self.checkpoints or len(self.checkpoints) < STAGES_KEPT:
-                self.checkpoints[label.stage] = reading
+            self.checkpoints = with_stage(self.checkpoints, label.stage, reading)
             self.attempt("line", lambda: self._write_line(reading))
             return reading
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from telemetry.journal import Event
 from telemetry.reading import Reading, latest_known
-from telemetry.sampler import STAGES_KEPT
+from telemetry.sampler import with_stage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -56,9 +56,8 @@ class FoldSnapshot:
             if source in losses or len(losses) < SOURCES_KEPT:
                 losses[source] = losses.get(source, 0) + 1
         checkpoints = self.checkpoints
-        stage = record.stage
-        if stage is not None and (stage in checkpoints or len(checkpoints) < STAGES_KEPT):
-            checkpoints = {**checkpoints, stage: record}
+        if record.stage is not None:
+            checkpoints = with_stage(checkpoints, record.stage, record)
         latest = latest_known(self.latest, record)
         return replace(self, latest=latest, checkpoints=checkpoints, losses=losses)
 

@@ -32,25 +32,35 @@ logger = logging.getLogger("foldwatch")
 
 HEAD_BYTES = 16 * 1024
 HEAD_SECONDS = 5.0
+KEEP_SECONDS = 5
+"""How long an answered connection may stay without another request."""
 ANSWER_SECONDS = 30.0
 MOST_CONNECTIONS = 900
-"""Under the 1,024 descriptors that a process may have by default; more are told to come again."""
+"""Under the 1,024 descriptors that a process may have by default; of more, the idlest makes room."""
 REFRESH_SECONDS = 1.0
 
 
 class _Protocol(H11Protocol):
-    """uvicorn's own, with a deadline for every phase: it has one between requests only."""
+    """uvicorn's own, with a deadline for every phase: it has one between requests only.
+
+    Invariant: no more than MOST_CONNECTIONS, and who comes with a request finds a place.
+    """
 
     _deadline: asyncio.TimerHandle | None = None
+    idle_since = 0.0
+    """When it came, or was answered last, in the loop's time."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn's
+        if len(self.connections) >= MOST_CONNECTIONS:
+            self._make_room()
+        self.idle_since = self.loop.time()
         super().connection_made(transport)
         self._allow(HEAD_SECONDS)
 
     def data_received(self, data: bytes) -> None:
-        is_new = not self._is_answering()
+        is_new = not self.is_answering()
         super().data_received(data)
-        if self._is_answering():
+        if self.is_answering():
             if is_new:
                 self._allow(ANSWER_SECONDS)
         elif self._deadline is None and not self.transport.is_closing():
@@ -58,15 +68,24 @@ class _Protocol(H11Protocol):
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        is_busy = self._is_answering() or self.transport.get_write_buffer_size() > 0
+        self.idle_since = self.loop.time()
+        is_busy = self.is_answering() or self.transport.get_write_buffer_size() > 0
         self._allow(ANSWER_SECONDS if is_busy else None)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._allow(None)
         super().connection_lost(exc)
 
-    def _is_answering(self) -> bool:
+    def is_answering(self) -> bool:
+        """Whether a whole head came and its answer is not yet given."""
         return self.cycle is not None and not self.cycle.response_complete
+
+    def _make_room(self) -> None:
+        """End the connection that has been without a whole head for longest, else the oldest."""
+        ours = (one for one in self.connections if isinstance(one, _Protocol))
+        idlest = min(ours, key=lambda one: (one.is_answering(), one.idle_since))
+        self.connections.discard(idlest)
+        idlest.transport.abort()
 
     def _allow(self, seconds: float | None) -> None:
         if self._deadline is not None:
@@ -126,8 +145,8 @@ class WebServer:
             access_log=False,
             proxy_headers=False,
             server_header=False,
-            limit_concurrency=MOST_CONNECTIONS,
             h11_max_incomplete_event_size=HEAD_BYTES,
+            timeout_keep_alive=KEEP_SECONDS,
             timeout_graceful_shutdown=3,
             ssl_certfile=listening.certificate,
             ssl_keyfile=listening.key,

@@ -77,7 +77,10 @@ def test_thresholds_are_the_engine_s() -> None:
         name: [float(number) for number in re.findall(r"[<>] (\d[\d.]*)", expression)]
         for name, expression in expressions.items()
     }
-    assert numbers["FoldwatchCeilingNear"] == [alert_rules.NEAR_RATIO]
+    assert numbers["FoldwatchCeilingNear"] == [
+        alert_rules.NEAR_RATIO,
+        alert_rules.CRITICAL_RATIO,
+    ]
     assert numbers["FoldwatchCeilingCritical"] == [alert_rules.CRITICAL_RATIO]
     assert numbers["FoldwatchCeilingWithinHour"] == [
         alert_rules.FORECAST_SECONDS,

@@ -113,8 +113,8 @@ def test_what_does_not_bind_is_silent() -> None:
     values["is_exempt_from_nproc"] = False
     _, told = follow([shown(reading(START + n * 5, limits=limits, **values)) for n in range(30)])
     assert {(alert.labels["ceiling"], alert.severity) for alert in told} == {
-        *(("nproc", severity) for severity in ("warning", "critical")),
-        *(("cgroup_memory", severity) for severity in ("warning", "critical")),
+        ("nproc", "critical"),
+        ("cgroup_memory", "critical"),
     }
 
 
@@ -137,7 +137,7 @@ def test_page_cache_that_fills_up_is_not_forecast() -> None:
 
 
 def test_each_threshold_is_one_episode_with_its_words() -> None:
-    """Near after its wait, critical at once; both end once, after five minutes under them."""
+    """Near after its wait, critical at once; each ends once, after five minutes without it."""
     levels = [700.0] * 12 + [850.0] * 24 + [960.0, 700.0] * 30 + [700.0] * 70
     engine, told = follow(pids(levels))
     assert [(alert.name, alert.ended is None) for alert in told] == [
@@ -157,8 +157,15 @@ def test_each_threshold_is_one_episode_with_its_words() -> None:
         "fold": "1",
         "ceiling": "pids_cgroup",
     }
-    assert told[2].ended == START + (12 + 24 + 58) * 5 + 300
+    assert told[2].ended == START + (12 + 23) * 5 + 300
+    assert told[3].ended == START + (12 + 24 + 58) * 5 + 300
     assert active(engine) == []
+
+
+def test_what_is_critical_from_the_start_is_not_called_near_afterwards() -> None:
+    """A fast leak: the warning would come behind what is graver, and say less."""
+    _, told = follow(pids([700.0, 900.0, *[970.0] * 60]))
+    assert [alert.name for alert in told] == ["FoldwatchCeilingCritical"]
 
 
 def test_a_leak_is_forecast_from_half_of_the_limit_on() -> None:
@@ -178,7 +185,7 @@ def test_growth_that_ends_before_the_folds_do_is_silent_and_the_other_is_told() 
     calm = replace(shown(reading(START, maps=50)), growth=(growth,))
     assert follow([calm] * 20)[1] == []
     urgent = replace(calm, growth=(replace(growth, folds_to_limit=1.4),))
-    engine, told = follow([urgent] * 20)
+    engine, told = follow([urgent] * 4)  # 15 seconds: folds may be short
     (alert,) = told
     assert alert.name == "FoldwatchCeilingWithinFolds"
     assert alert.summary.startswith("maps will meet its limit in 1.4 folds")
@@ -231,11 +238,11 @@ def test_the_end_of_a_fold_ends_what_it_had() -> None:
     """At once: its process is gone."""
     full = shown(reading(START, cgroup_pids=990))
     engine, told = follow([full] * 10)
-    assert len(active(engine)) == 2
+    assert active(engine) == ["FoldwatchCeilingCritical"]
     over = replace(full, parts=(replace(full.parts[0], state="failed", ended_at=START + 50),))
     engine.observe([over], START + 50)
     assert active(engine) == []
-    assert [alert.ended for alert in told[2:]] == [START + 50] * 2
+    assert [alert.ended for alert in told[1:]] == [START + 50]
 
 
 def test_a_run_that_is_gone_and_an_engine_that_is_closed_leave_nothing_active() -> None:
@@ -248,7 +255,7 @@ def test_a_run_that_is_gone_and_an_engine_that_is_closed_leave_nothing_active() 
         else:
             engine.observe([], START + 60)
         assert active(engine) == []
-        assert [alert.ended is None for alert in told] == [True, True, False, False]
+        assert [alert.ended is None for alert in told] == [True, False]
 
 
 def test_runs_do_not_share_an_episode() -> None:
@@ -272,6 +279,4 @@ def test_numbers_from_a_broken_journal_harm_nothing() -> None:
         maps=-(2**64),
     )
     _, told = follow([shown(broken)] * 100)
-    assert {alert.name for alert in told} == {
-        *("FoldwatchSamplesStale", "FoldwatchCeilingCritical", "FoldwatchCeilingNear")
-    }
+    assert {alert.name for alert in told} == {"FoldwatchSamplesStale", "FoldwatchCeilingCritical"}

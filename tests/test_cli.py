@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 import typer.main
 
+import foldwatch
 from foldwatch import COMMANDS
 from tests.conftest import INCIDENT, RELEASED, RETAINED, ROOT, Outcome
 
@@ -248,3 +249,19 @@ def test_help_is_quick_to_reach(foldwatch: Foldwatch) -> None:
     assert outcome.code == 0
     for command in ("train", "analyze", "limits"):
         assert command in outcome.out
+
+
+def test_ctrl_c_that_a_library_made_another_error_of_is_an_interruption(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As Python's own class creation does of one in __set_name__; any other error stays one."""
+
+    def raising(cause: BaseException) -> None:
+        raise RuntimeError("Error calling __set_name__") from cause
+
+    monkeypatch.setattr(foldwatch, "_run", lambda _: raising(KeyboardInterrupt()))
+    assert foldwatch.main([]) == 130
+    assert capsys.readouterr().err == "foldwatch: interrupted\n"
+    monkeypatch.setattr(foldwatch, "_run", lambda _: raising(ValueError()))
+    with pytest.raises(RuntimeError, match="__set_name__"):
+        foldwatch.main([])

@@ -227,6 +227,22 @@ def test_what_cannot_be_read_costs_itself_only(tmp_path: Path) -> None:
     assert states(found["good"]) == ["running"]
 
 
+def test_a_pipe_in_a_file_s_place_is_not_waited_for(tmp_path: Path) -> None:
+    """Nobody writes to it: as a journal, as run.json, as a result."""
+    write(tmp_path / "good", reading(1))
+    (tmp_path / "good" / "fold-1").mkdir()
+    os.mkfifo(tmp_path / "good" / "run.json")
+    os.mkfifo(tmp_path / "good" / "fold-1" / "result.json")
+    (tmp_path / "bad").mkdir()
+    os.mkfifo(tmp_path / "bad" / "journal.jsonl")
+    one = daemon(tmp_path)
+    collecting = threading.Thread(target=one.collect, daemon=True)
+    collecting.start()
+    collecting.join(10)
+    assert not collecting.is_alive()
+    assert [states(snapshot) for snapshot in one.snapshots] == [["running"]]
+
+
 def test_a_hostile_journal_is_kept_within_bounds(tmp_path: Path) -> None:
     """Folds, stages, pools, hosts and texts without end."""
     long = "x" * 100_000

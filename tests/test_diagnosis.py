@@ -120,6 +120,24 @@ def test_a_counter_that_stayed_rules_out_and_one_that_is_half_seen_does_not(tmp_
     assert standing(found, "pids_cgroup") == "possible"
 
 
+def test_an_exit_code_is_a_crash_where_a_counter_rose_that_nothing_outlived(tmp_path: Path) -> None:
+    """Without a word in the log; a refusal long before a label, or none, is no crash, nor is exit 0."""
+    rose: dict[str, Any] = {
+        "cgroup": "/sys/fs/cgroup/job",
+        "pids_limit_hits_before": 0,
+        "pids_limit_hits": 50,
+    }
+    late = reading(4, pids_limit_hits=40)
+    found = run(tmp_path, reading(1, "START", pids_limit_hits=0), late, end(**rose), log="")
+    assert standing(found, "pids_cgroup") == "certain"
+    found = run(tmp_path, late, end(**rose), log="")
+    assert "pids_limit_hits rose from 0 to 50" in evidence(found, "pids_cgroup")
+    early = reading(2, "START", pids_limit_hits=50)
+    for last in (end(60.0, **rose), end(), end(**rose | {"exit_code": 0})):
+        found = run(tmp_path, early if last.time > 5 else late, last, log="")
+        assert (found.process.crash, found.causes) == (None, ())
+
+
 def test_a_counter_of_a_cgroup_that_was_never_seen_before_proves_nothing(tmp_path: Path) -> None:
     """It may have stood there before."""
     facts: dict[str, Any] = {

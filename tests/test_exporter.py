@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 import os
 import re
@@ -15,9 +16,19 @@ import pytest
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from telemetry.board import Board
 from telemetry.exporter import METRICS, registry, samples, serve
+from telemetry.page_state import state
+from telemetry.reader import Reader
 from telemetry.reading import GpuUsage, LimitState, Reading
-from telemetry.snapshot import LINGER_SECONDS, FoldSnapshot, GrowthSnapshot, Snapshot
+from telemetry.sampler import Sampler
+from telemetry.snapshot import (
+    LINGER_SECONDS,
+    FoldSnapshot,
+    GrowthSnapshot,
+    Snapshot,
+    process_snapshot,
+)
 from tests.conftest import ROOT
 
 HOSTILE = 'a"} 1\nfoldwatch_threads 666\n\\'
@@ -152,6 +163,29 @@ def test_stages_are_bounded() -> None:
         s for s in samples(snapshot(part), now=0.0) if s.name == "foldwatch_checkpoint_threads"
     ]
     assert len(stages) == 200
+
+
+def test_a_fold_of_many_stages_shows_its_present_one() -> None:
+    """After 200 of them too; when it began, and its threads at first, are still known."""
+    board = Board()
+    steps = (
+        replace(reading(f"step {n}"), time=float(n), pools={"tf_Compute": 8 + n})
+        for n in range(500)
+    )
+    board.publish([snapshot(FoldSnapshot(fold=1).with_records(steps))])
+    run = state(board, None)["run"]
+    assert (run["parts"][0]["stage"], run["parts"][0]["began_at"]) == ("step 499", 0.0)
+    assert run["pools"] == [{"pool": "tf_Compute", "threads": 507, "at_first": 8}]
+
+
+def test_a_process_of_many_stages_exports_its_present_one() -> None:
+    """As it is served from inside the process; a stage that comes again is not the oldest."""
+    sampler = Sampler(reader=Reader(), lines=io.StringIO())
+    for number in range(250):
+        sampler.checkpoint("often")
+        sampler.checkpoint(f"step {number}")
+    stages = list(process_snapshot(sampler).parts[0].checkpoints)
+    assert (len(stages), stages[-2:]) == (200, ["often", "step 249"])
 
 
 def test_failures_of_a_source_are_counted() -> None:

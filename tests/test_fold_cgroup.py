@@ -39,13 +39,41 @@ def leftovers(pid: int) -> list[str]:
     ]
 
 
+GIVES_UP = """
+import sys, threading, time
+try:
+    for _ in range(40 if sys.argv[1] == "2" else 3):
+        threading.Thread(target=time.sleep, args=(0.5,)).start()
+except RuntimeError:
+    sys.exit("giving up")
+"""
+CHILD_KILLED = """
+import subprocess, sys
+code = "x = b'x' * %d" % (400_000_000 if sys.argv[1] == "2" else 1_000_000)
+sys.exit(1 if subprocess.run([sys.executable, "-c", code]).returncode else 0)
+"""
+FORKS = """
+import os, sys, time
+try:
+    for _ in range(40 if sys.argv[1] == "2" else 3):
+        if not os.fork():
+            time.sleep(0.5)
+            os._exit(0)
+except OSError:
+    os._exit(9)
+"""
+
+
 @pytest.mark.parametrize(
     ("too_small", "cause", "evidence"),
     [
         ((("--cgroup-pids", "20"), THREADS), "pids_cgroup", "pids_limit_hits rose from 0 to "),
         ((("--memory", "100M"), MEMORY), "cgroup_memory", "oom_kills rose from 0 to "),
+        ((("--cgroup-pids", "20"), GIVES_UP), "pids_cgroup", "pids_limit_hits rose from 0 to "),
+        ((("--memory", "100M"), CHILD_KILLED), "cgroup_memory", "oom_kills rose from 0 to "),
+        ((("--cgroup-pids", "20"), FORKS), "pids_cgroup", "pids_limit_hits rose from 0 to "),
     ],
-    ids=["pids", "memory"],
+    ids=["pids", "memory", "pids, handled", "memory, a child's", "pids, without a word"],
 )
 def test_a_cgroup_too_small_for_fold_2_is_its_certain_cause(
     tmp_path: Path,
@@ -66,7 +94,8 @@ def test_a_cgroup_too_small_for_fold_2_is_its_certain_cause(
     assert process.returncode == 1, err
     with open(os.path.join(place, "fold-2", "failure.json"), encoding="utf-8") as file:
         failure = json.load(file)
-    assert failure["outcome"] == ("out of memory" if cause == "cgroup_memory" else "exception")
+    outcome = "exception" if code is THREADS else "exit code"
+    assert failure["outcome"] == ("out of memory" if cause == "cgroup_memory" else outcome)
     first = failure["causes"][0]
     assert (first["cause"], first["standing"]) == (cause, "certain")
     assert first["evidence"][0].startswith(evidence)
@@ -75,6 +104,22 @@ def test_a_cgroup_too_small_for_fold_2_is_its_certain_cause(
     with open(os.path.join(place, "summary.json"), encoding="utf-8") as file:
         assert json.load(file)["folds_finished"] == [1, 3]
     assert leftovers(process.pid) == []
+
+
+@pytest.mark.parametrize("pids", [1, 2, 3, 4])
+def test_a_runner_that_is_at_the_limit_itself_says_so_and_leaves_no_cgroup(
+    tmp_path: Path, pids_cgroup: RealCgroup, pids: int
+) -> None:
+    """No thread for its verdict, no process for its supervisor, or none for the fold: one line each."""
+    pids_cgroup.limit(pids)
+    words = ["run", "--cgroup-pids", "9", "--output", str(tmp_path / "run"), "--", "true"]
+    outcome = pids_cgroup.run(f"import sys, foldwatch; sys.exit(foldwatch.main({words}))")
+    assert outcome.code == 1, outcome.err
+    assert "Traceback" not in outcome.err
+    last = outcome.err.splitlines()[-1]
+    assert "fold 1: cannot be started: " in last
+    assert "Resource temporarily unavailable" in last
+    assert next(os.walk(pids_cgroup.folder))[1] == []
 
 
 def test_a_killed_runner_leaves_no_cgroup_and_nothing_in_it(tmp_path: Path) -> None:

@@ -130,6 +130,11 @@ def test_every_fold_has_a_process_of_its_own(tmp_path: Path) -> None:
             ("exception", 1, None),
             "exited with 1; last line: ValueError: no such label",
         ),
+        (
+            "raise ValueError('first\\nsecond')",
+            ("exception", 1, None),
+            "exited with 1; last line: ValueError: first ... second",
+        ),
         ("sys.exit(5)", ("exit code", 5, None), "exited with 5; last line: (THREADS) Fold 2/3"),
         ("sys.exit(0)", ("no result", 0, None), "exited with 0 and left no result.json"),
         (
@@ -208,6 +213,21 @@ def test_what_a_fold_leaves_running_dies_with_it(tmp_path: Path) -> None:
     _, _, summary = run(tmp_path, trouble + "time.sleep(0.2)")
     assert summary.missing == []
     assert ends_within(2, int(mark.read_text()))
+
+
+def test_a_thread_that_outlives_a_good_fold_is_told_once_and_is_no_crash(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process is killed by the runner, which says so on the screen and in the journal."""
+    monkeypatch.setattr(fold_process, "EXIT_SECONDS", 0.5)
+    said: list[str] = []
+    trouble = "import threading; threading.Thread(target=time.sleep, args=(60,)).start()"
+    runner, directory, summary = run(tmp_path, trouble, troubled=(1, 2, 3), said=said)
+    assert (runner.failed, summary.missing) == ([], [])
+    assert {part.exit_code for part in runner.snapshot.parts} == {0}
+    assert [text for text in said if "did not end" in text] == said
+    assert len(said) == 1
+    assert analyze([directory.path]).verdict == "ok"
 
 
 def test_the_process_is_sampled_from_outside(tmp_path: Path) -> None:
@@ -355,10 +375,13 @@ LEAK = (
 @pytest.fixture
 def few_files() -> Iterator[int]:
     """Lower the limit of open files for what is started meanwhile; give the limit."""
+    need(len(os.listdir("/proc/self/fd")) < 200, "tests before it that close their files")
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (300, before[1]))
-    yield 300
-    resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    try:
+        yield 300
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 SIX = RunConfig(folds=6, epochs=1, device_mode="cpu")

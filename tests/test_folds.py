@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import io
 import json
+import math
 import os
 import resource
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from rich.console import Console
 
 from telemetry.errors import FoldwatchError, InputError
 from tests.conftest import ROOT
 from trainer.environment import THREAD_CAPS, cap_threads
-from trainer.fold_result import FoldResult, read_result, summarize, write_whole
+from trainer.fold_result import Aggregate, FoldResult, read_result, summarize, write_whole
 from trainer.folds import RunConfig, RunDirectory, plan
+from trainer.progress import result_table
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -153,6 +158,38 @@ def test_aggregates_say_what_they_cover(directory: RunDirectory) -> None:
     with open(os.path.join(directory.path, "summary.csv"), encoding="utf-8") as file:
         assert file.read() == "fold,accuracy,seconds\n1,0.91,1.5\n3,0.93,1.5\n"
     assert summarize(3, [finish(directory, 1)]).aggregates()["accuracy"].std is None
+
+
+def test_a_metric_that_one_fold_lacks_leaves_its_cell_empty(directory: RunDirectory) -> None:
+    """The others stay in their columns, and the mean says of how many it is."""
+    without = replace(finish(directory, 2), metrics={"loss": 0.25})
+    both = replace(finish(directory, 1), metrics={"a[b]": 0.5, "loss": 0.75})
+    text = io.StringIO()
+    Console(file=text, width=80).print(result_table(summarize(2, [both, without])))
+    head, _, _, second, _, foot = text.getvalue().splitlines()[1:7]
+    assert head.split() == ["fold", "a[b]", "loss", "seconds"]
+    assert second.split() == ["2", "0.2500", "1.5"]
+    assert second.index("0.2500") > head.index("a[b]") + 4
+    assert "0.5000 (1 of 2)" in foot
+
+
+def test_a_metric_that_is_no_finite_number_costs_no_mean(directory: RunDirectory) -> None:
+    """NaN and infinity are null in the files, in no mean, and told; results with them are whole."""
+    for fold, value in ((1, 0.5), (2, math.nan), (3, math.inf)):
+        replace(finish(directory, fold), metrics={"loss": value, "nan": math.nan}).write(
+            directory.fold(fold)
+        )
+    summary = summarize(3, directory.results(CONFIG, data_digest=None))
+    summary.write(directory.path)
+    for name in ("fold-2/result.json", "fold-3/result.json", "summary.json"):
+        with open(os.path.join(directory.path, name), encoding="utf-8") as file:
+            json.load(file, parse_constant=pytest.fail)
+    assert summary.missing == []
+    assert summary.aggregates() == {
+        "loss": Aggregate(0.5, None, 1),
+        "nan": Aggregate(None, None, 0),
+    }
+    assert summary.not_finite() == {"loss": [2, 3], "nan": [1, 2, 3]}
 
 
 def test_two_runners_on_one_directory_are_refused(directory: RunDirectory) -> None:

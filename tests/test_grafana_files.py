@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
-import subprocess
-import sys
-import zipfile
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from telemetry.alert_rules import RULES
 from tests.alert_stack import GRAFANA
-from tests.conftest import ROOT
 from tests.test_dashboards import NAMES, board
 
 if TYPE_CHECKING:
@@ -103,34 +98,3 @@ def test_the_command_writes_every_file_once(
     assert outcome.err.endswith("it is there and not empty; name a new folder\n")
     assert (place / "alertmanager.yml").read_text() == "mine"
     assert os.listdir(tmp_path / "there") == ["grafana"]
-
-
-def test_the_wheel_holds_every_file_and_finds_it(tmp_path: Path) -> None:
-    """Built from a copy, unpacked, and asked in a process that sees nothing else of foldwatch."""
-    source = tmp_path / "source"
-    ignored = shutil.ignore_patterns("__pycache__", "tests", ".*", "build", "*.egg-info", "*-run")
-    shutil.copytree(ROOT, source, ignore=ignored)
-    build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-index"]
-    build += [
-        "--no-build-isolation",
-        "--disable-pip-version-check",
-        "-w",
-        str(tmp_path),
-        str(source),
-    ]
-    subprocess.run(build, check=True, capture_output=True)
-    (wheel,) = tmp_path.glob("*.whl")
-    with zipfile.ZipFile(wheel) as packed:
-        packed.extractall(tmp_path / "installed")
-    shutil.rmtree(source)
-    code = (
-        "import sys; sys.path = [sys.argv[1], *(p for p in sys.path if p)];"
-        "from telemetry import grafana_files as g; assert g.__file__.startswith(sys.argv[1]);"
-        "g.write_grafana_files(sys.argv[2])"
-    )
-    subprocess.run(
-        [sys.executable, "-P", "-c", code, str(tmp_path / "installed"), str(tmp_path / "written")],
-        check=True,
-        cwd=tmp_path,
-    )
-    assert files(str(tmp_path / "written")) == files(GRAFANA)

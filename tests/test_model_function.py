@@ -7,16 +7,18 @@ import os
 import subprocess
 import sys
 import textwrap
-from typing import TYPE_CHECKING
+import time
+from importlib.util import spec_from_file_location
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
 from telemetry.errors import InputError
 from telemetry.journal import Event, JournalFollower
-from tests.conftest import ROOT
+from tests.conftest import ROOT, ends_within
 from trainer import fold as fold_module
-from trainer.data_digest import data_digest
+from trainer.data_digest import data_digest, printed_digest
 from trainer.devices import Devices
 from trainer.environment import THREAD_CAPS
 from trainer.fold import Fold
@@ -24,6 +26,7 @@ from trainer.model_function import REFERENCE, check_name, load_function, load_mo
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from importlib.machinery import ModuleSpec
     from pathlib import Path
 
     from tests.conftest import Outcome
@@ -64,6 +67,29 @@ def test_a_name_is_checked_without_importing(
         load_module("own_packages.model:train")
 
 
+def test_a_package_that_only_a_finder_knows_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As an editable install is: on no path, and found in any folder."""
+    package = tmp_path / "elsewhere"
+    package.mkdir()
+    (package / "__init__.py").write_text("raise SystemError('imported')\n")
+    (package / "model.py").write_text("")
+
+    class Finder:
+        @staticmethod
+        def find_spec(name: str, *_: object) -> ModuleSpec | None:
+            return (
+                spec_from_file_location(name, package / "__init__.py") if name == "own_e" else None
+            )
+
+    monkeypatch.setattr(sys, "meta_path", [*sys.meta_path, Finder])
+    check_name("own_e:train")
+    check_name("own_e.model:train")
+    with pytest.raises(InputError, match=r"no module own_e\.net "):
+        check_name("own_e.net:train")
+
+
 def test_a_module_that_lacks_something_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -96,6 +122,26 @@ def test_the_digest_changes_with_data_folds_and_seed(
     assert len(others | {first}) == 5
 
 
+def test_a_source_that_is_edited_while_a_fold_trains_is_other_code(
+    tmp_path: Path, foldwatch: Callable[..., Outcome]
+) -> None:
+    """The result is of the source that was loaded, so a resumed run does not take it."""
+    source = tmp_path / "own_edited.py"
+    source.write_text(
+        "def train(fold):\n"
+        "    with open(__file__, 'a') as file: file.write('# edited\\n')\n"
+        "    return {'score': 1.0}\n"
+    )
+    options = ["--folds", "2", "--isolation", "none", "--output", str(tmp_path / "run")]
+    environment = {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
+    assert foldwatch("train", "own_edited:train", *options, **environment).code == 0
+    options += ["--resume-mode", "auto"]
+    again = foldwatch("train", "own_edited:train", *options, **environment)
+    assert again.code == 0, again.err
+    for fold in (1, 2):
+        assert f"fold {fold}: runs again, its result is of other data" in again.err
+
+
 def test_the_reference_data_s_digest_needs_no_tensorflow() -> None:
     """A probe of a second, not of five."""
     code = (
@@ -106,7 +152,40 @@ def test_the_reference_data_s_digest_needs_no_tensorflow() -> None:
     digest, is_loaded = done.stdout.split()
     assert (len(digest), is_loaded) == (16, b"False")
     command = [sys.executable, "-m", "trainer.data_digest", REFERENCE, "3", "7"]
-    assert subprocess.check_output(command, cwd=ROOT).split() == [digest]
+    output = subprocess.check_output([*command, str(os.getpid())], cwd=ROOT, text=True)
+    assert printed_digest(output) == digest.decode()
+
+
+def test_the_process_that_hashes_the_data_dies_with_the_runner(tmp_path: Path) -> None:
+    """However long it takes; what its module prints, at exit too, is not taken for the hash."""
+    (tmp_path / "own_slow.py").write_text(
+        "import atexit, os, time\n"
+        "def train(fold):\n    return {'score': 1}\n"
+        "def data_digest():\n"
+        "    atexit.register(print, 'bye')\n"
+        "    print('hashing', end='')\n"
+        "    if os.path.exists(mark := os.environ['MARK']):\n"
+        "        open(mark, 'w').write(str(os.getpid()))\n"
+        "        time.sleep(60)\n"
+        "    return 'same'\n"
+    )
+    mark = tmp_path / "mark"
+    command = [sys.executable, "-m", "foldwatch", "train", "own_slow:train", "--folds", "2"]
+    command += ["--isolation", "none", "--output", str(tmp_path / "run"), "--resume-mode", "auto"]
+    environment = {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}", "MARK": str(mark)}
+    options: dict[str, Any] = {"cwd": ROOT, "env": os.environ | environment}
+    for words in (b"fold 2 finished", b"reading the hash of the data of own_slow:train"):
+        done = subprocess.run(command, capture_output=True, check=True, **options)
+        assert words in done.stderr
+    assert b"fold 2: skipped" in done.stderr
+    mark.touch()
+    runner = subprocess.Popen(command, stderr=subprocess.DEVNULL, **options)
+    while not mark.read_text():
+        assert runner.poll() is None
+        time.sleep(0.02)
+    runner.kill()
+    runner.wait()
+    assert ends_within(5, int(mark.read_text()))
 
 
 def fold(number: int, folds: int = 3) -> Fold:

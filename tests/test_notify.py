@@ -21,6 +21,7 @@ from telemetry.notify import QUEUE_LENGTH, Alertmanager, Command, Lines, Notifie
 from telemetry.reading import Reading
 from telemetry.snapshot import FoldSnapshot, Snapshot
 from tests.alert_stack import receiver, stack
+from tests.conftest import ends_within
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,7 +55,7 @@ def test_a_line_is_one_line_and_harmless() -> None:
     lines: list[str] = []
     told(Lines(lines.append), alerts=(ALERT, replace(ALERT, ended=NOW + 5)))
     assert lines[0].startswith("foldwatch alert: warning: pids_cgroup is 85% full (850 of 1,000) [")
-    assert lines[1].startswith("foldwatch alert: resolved: ")
+    assert lines[1].startswith("foldwatch alert: resolved after 5 s; it was: pids_cgroup is 85% ")
     assert all("\n" not in line and "\x1b" not in line for line in lines)
 
 
@@ -80,6 +81,24 @@ def test_a_command_that_fails_is_counted_and_said_once() -> None:
     assert notifier.failed == {"command": 6}
     assert len(said) == 1
     assert "exit code 1" in said[0]
+
+
+def test_a_command_that_hangs_ends_with_foldwatch(tmp_path: Path) -> None:
+    """With what it started; what is queued behind it is not begun any more."""
+    place = tmp_path / "pids"
+    command = Command(["sh", "-c", f"echo $$ >>{place}; sleep 98 & echo $! >>{place}; wait"])
+    notifier = Notifier([command], say=lambda _: None)
+    notifier(ALERT)
+    notifier(ALERT)
+    deadline = time.monotonic() + 10
+    while not place.exists() or len(place.read_text().split()) < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    notifier.close(deadline_seconds=0.1)
+    pids = [int(pid) for pid in place.read_text().split()]
+    assert [ends_within(10, pid) for pid in pids] == [True, True]
+    time.sleep(0.2)
+    assert len(place.read_text().split()) == 2
 
 
 def test_a_webhook_gets_alertmanager_s_format() -> None:
@@ -155,6 +174,9 @@ class Stuck:
         self.go.wait(30)
 
     def repeat(self) -> None:
+        pass
+
+    def stop(self) -> None:
         pass
 
 

@@ -14,6 +14,7 @@ from analyzer import analyze
 from telemetry.errors import InputError
 from telemetry.journal import JournalFollower
 from telemetry.reading import Reading
+from tests.conftest import ROOT
 from trainer.live_output import CheckpointPattern, LiveOutput, printable
 from trainer.run_command import fill_in, read_metrics
 
@@ -126,12 +127,68 @@ def test_success_is_exit_0_and_metrics_are_the_commands_own(
     assert "means are over 2 of 3 folds; without fold 3" in outcome.out
 
 
-@pytest.mark.parametrize("text", ["", "[1]", '{"a": "b"}', "{", "3"])
-def test_metrics_that_are_none(tmp_path: Path, text: str) -> None:
-    """Broken metrics are no metrics, and do not make the fold a failure."""
+def test_nan_in_one_fold_is_told_and_the_run_can_be_resumed(
+    foldwatch: Foldwatch, tmp_path: Path
+) -> None:
+    """The folds are finished; the mean is over the numbers that there are."""
+    place = str(tmp_path / "run")
+    code = (
+        "import os, sys\n"
+        "value = 'NaN' if sys.argv[1] == '2' else '0.5'\n"
+        "open(os.environ['FOLDWATCH_METRICS'], 'w').write('{\"score\": %s}' % value)\n"
+    )
+    for mode in ("fresh", "auto"):
+        outcome = python(foldwatch, place, code, "--folds", "2", "--resume-mode", mode)
+        assert outcome.code == 0, outcome.err
+        assert "score: no finite number in fold 2, which its mean leaves out" in outcome.out
+
+
+@pytest.mark.parametrize(
+    ("text", "metrics", "said"),
+    [
+        ("", {}, "cannot be read: Expecting value"),
+        ("{", {}, "cannot be read: "),
+        ("[1]", {}, "not an object of numbers, ignored"),
+        ("3", {}, "not an object of numbers, ignored"),
+        ('{"a": "b"}', {}, "not numbers, ignored: a"),
+        ('{"a": 1, "b\\u001b": null, "c": "d", "e": 2.5}', {"a": 1, "e": 2.5}, "ignored: b , c"),
+        (f'{{"a": 1, "b": 1{"0" * 400}}}', {"a": 1}, "not numbers, ignored: b"),
+    ],
+)
+def test_metrics_that_are_none_are_told_and_the_numbers_beside_them_kept(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    text: str,
+    metrics: dict[str, float],
+    said: str,
+) -> None:
+    """They do not make the fold a failure; no file at all is nothing to tell."""
     (tmp_path / "metrics.json").write_text(text)
-    assert read_metrics(str(tmp_path / "metrics.json")) == {}
+    assert read_metrics(str(tmp_path / "metrics.json")) == metrics
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"foldwatch: {tmp_path / 'metrics.json'}: ")
+    assert said in line
     assert read_metrics(str(tmp_path / "absent.json")) == {}
+    assert not capsys.readouterr().err
+
+
+def test_a_script_that_changes_its_folder_still_finds_the_run(
+    foldwatch: Foldwatch, tmp_path: Path
+) -> None:
+    """Where --output is a relative path, as the default is."""
+    place = os.path.relpath(tmp_path / "run", ROOT)
+    code = (
+        "import os, telemetry\n"
+        "os.chdir('/')\n"
+        "telemetry.start()\n"
+        "telemetry.checkpoint('here')\n"
+        "open(os.environ['FOLDWATCH_METRICS'], 'w').write('{\"score\": 2}')\n"
+    )
+    outcome = python(foldwatch, place, f"import sys; sys.path.insert(0, {ROOT!r})\n{code}")
+    assert outcome.code == 0, outcome.err
+    assert "score 2.0000" in outcome.err
+    journal = JournalFollower(str(tmp_path / "run" / "fold-1" / "journal.jsonl"))
+    assert "here" in {r.label for r in journal.finish() if isinstance(r, Reading)}
 
 
 def test_resume_is_by_the_command_line(foldwatch: Foldwatch, tmp_path: Path) -> None:
@@ -155,6 +212,9 @@ def test_resume_is_by_the_command_line(foldwatch: Foldwatch, tmp_path: Path) -> 
     ("options", "words"),
     [
         (("--", "no-such-program"), "run: no such program: no-such-program"),
+        (("--", f"{sys.executable} train.py"), "train.py'; write it without the quotes"),
+        (("--", os.path.join(ROOT, "README.md")), "README.md is not executable; chmod +x"),
+        (("--fold", "2", "--", "true"), "--fold 2: there are folds 1 to 1, as --folds says"),
         (("--fold", "3", "--folds", "2", "--", "true"), "--fold 3: there are folds 1 to 2"),
         (("--memory", "lots", "--", "true"), "'lots': not a size; write 512M or 8G"),
         (("--checkpoint-pattern", "(", "--", "true"), "--checkpoint-pattern '(': missing ): ("),

@@ -149,6 +149,7 @@ def test_alerts_are_told_and_shown(tmp_path: Path) -> None:
         ),
         (["--textfile", "{tmp}/metrics"], "names that end in .prom"),
         (["--file-sd", "{tmp}/no/where.json"], "No such file or directory"),
+        (["--textfile", "{tmp}/no/where.prom"], "No such file or directory"),
         (["--port", "{busy}"], "address already in use"),
         (["--address", "192.0.2.1", "--allow-anonymous"], "cannot assign requested address"),
     ],
@@ -190,6 +191,31 @@ def test_without_its_packages_it_says_what_to_install() -> None:
     )
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert "pip install 'foldwatch[serve]'" in done.stderr
+
+
+def test_a_runner_without_those_packages_serves_its_metrics_all_the_same(tmp_path: Path) -> None:
+    """And says what a page would need."""
+    code = (
+        "import sys; sys.modules['starlette'] = None; import foldwatch; sys.exit(foldwatch.main())"
+    )
+    options = ["--folds", "1", "--port", "0", "--output", str(tmp_path / "run")]
+    with subprocess.Popen(
+        [sys.executable, "-c", code, "run", *options, "--", "sleep", "60"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        try:
+            line = next(line for line in process.stdout if "metrics at" in line)
+            assert "pip install 'foldwatch[serve]'" in line
+            found = re.search(r"http://127\.0\.0\.1:\d+/metrics", line)
+            assert found
+            until(lambda: 'foldwatch_fold_state{fold="1",' in fetch(found[0]))
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.stdout.read()
 
 
 def test_other_addresses_are_served_with_a_secret_from_a_file_or_the_environment(

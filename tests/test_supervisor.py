@@ -141,17 +141,23 @@ STUBBORN = FOLD.replace("0.15", "60").replace(
 )
 
 
-@pytest.mark.parametrize("after_seconds", [0.0, 0.2, 0.5, 0.8, 1.2])
-def test_ctrl_c_twice_in_any_state(tmp_path: Path, after_seconds: float) -> None:
-    """From the first import to a fold that ignores SIGTERM: 130 or the signal, and none left."""
+@pytest.mark.parametrize("after_seconds", [0.0, 0.1, 0.3, 0.6, 1.2])
+def test_ctrl_c_twice_in_any_state(
+    tmp_path: Path, after_seconds: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From its first file to a fold that ignores SIGTERM: 130 or the signal, and none left."""
+    # What measures coverage has a traceback of its own where a signal meets its end.
+    for name in [name for name in os.environ if name.startswith("COV")]:
+        monkeypatch.delenv(name)
     process = start(tmp_path, code=STUBBORN)
+    wait_for(tmp_path / "run" / ".lock", 0, process)
     time.sleep(after_seconds)
     process.send_signal(signal.SIGINT)
     time.sleep(0.1)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=15)
     assert process.returncode in {130, -signal.SIGINT}, err
-    assert b"Traceback (most recent" not in err or after_seconds == 0.0
+    assert b"Traceback (most recent" not in err
     for pid in processes(tmp_path):
         assert ends_within(2, pid)
     process = start(tmp_path, "--resume-mode", "auto")

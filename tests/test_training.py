@@ -245,7 +245,7 @@ def test_each_stage_keeps_the_fold_that_reached_it() -> None:
         "parts = process_snapshot(training._sampler).parts\n"
         "print({part.fold: sorted(part.checkpoints) for part in parts})\n"
     )
-    assert outcome.out.splitlines()[-1] == "{2: ['START'], 1: ['after fit']}"
+    assert outcome.out.splitlines()[-1] == "{1: ['after fit'], 2: ['START']}"
 
 
 def test_keras_epochs_are_checkpoints() -> None:

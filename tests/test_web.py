@@ -74,6 +74,17 @@ def serve() -> Iterator[Callable[..., int]]:
         server.stop()
 
 
+@pytest.fixture(scope="module")
+def served() -> Iterator[int]:
+    """Give the port of a server that several tests ask, none of which changes it."""
+    board = Board()
+    board.publish([full()])
+    server = WebServer(board, Listening(port=0))
+    server.start()
+    yield server.port
+    server.stop()
+
+
 def basic(user: str, password: str) -> str:
     return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
 
@@ -192,9 +203,9 @@ def test_the_page_and_its_assets_come_from_installed_packages(serve: Callable[..
         "/%ff%fe",
     ],
 )
-def test_a_trick_of_a_path_leads_nowhere(serve: Callable[..., int], path: str) -> None:
+def test_a_trick_of_a_path_leads_nowhere(served: int, path: str) -> None:
     """Only names of the list are looked for."""
-    answer = Answer(serve(), path)
+    answer = Answer(served, path)
     assert answer.status == 404
     assert b"root:" not in answer.body
 
@@ -315,6 +326,7 @@ def test_slow_clients_are_given_up_and_delay_nobody(
 ) -> None:
     """Silence, half a head, a head a byte at a time, a second head, a body that never comes."""
     monkeypatch.setattr(web, "HEAD_SECONDS", 1.0)
+    monkeypatch.setattr(web, "KEEP_SECONDS", 1)
     port = serve()
     heads = [
         b"",
@@ -346,6 +358,22 @@ def test_slow_clients_are_given_up_and_delay_nobody(
     assert is_ended(dripping)
     stop.set()
     thread.join()
+
+
+def test_who_comes_with_a_request_finds_a_place_among_idle_connections(
+    serve: Callable[..., int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More than there is room for, each with half a head: the one that waits longest is ended."""
+    monkeypatch.setattr(web, "MOST_CONNECTIONS", 20)
+    monkeypatch.setattr(web, "HEAD_SECONDS", 60.0)
+    port = serve()
+    idle = [opened(port, b"GET / HTTP/1.1\r\n") for _ in range(50)]
+    assert [Answer(port, "/metrics").status for _ in range(3)] == [200] * 3
+    assert all(is_ended(client) for client in idle[:30])
+    idle[-1].settimeout(0.1)
+    assert not is_ended(idle[-1])
+    for client in idle:
+        client.close()
 
 
 def test_a_client_that_does_not_take_its_answer_is_given_up(
@@ -385,6 +413,7 @@ def test_a_request_that_is_too_much_is_refused(
 ) -> None:
     """Whatever it is, the connection ends and the next scrape is answered."""
     monkeypatch.setattr(web, "HEAD_SECONDS", 1.0)
+    monkeypatch.setattr(web, "KEEP_SECONDS", 1)
     port = serve()
     client = socket.create_connection(("127.0.0.1", port))
     client.settimeout(15)
@@ -398,9 +427,9 @@ def test_a_request_that_is_too_much_is_refused(
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "TRACE", "BREW"])
-def test_nothing_can_be_changed_from_outside(serve: Callable[..., int], method: str) -> None:
+def test_nothing_can_be_changed_from_outside(served: int, method: str) -> None:
     """Reading is all there is."""
-    assert Answer(serve(), "/api/state", method=method).status == 405
+    assert Answer(served, "/api/state", method=method).status == 405
 
 
 def test_two_hundred_scrapes_at_once_all_succeed(serve: Callable[..., int]) -> None:

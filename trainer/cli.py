@@ -18,7 +18,7 @@ from trainer.environment import THREAD_CAPS
 from trainer.fold_cgroup import CgroupLimits, parse_size
 from trainer.folds import REMEDIES, CommandConfig, RunConfig
 from trainer.live_output import CheckpointPattern
-from trainer.model_function import REFERENCE, check_name
+from trainer.model_function import REFERENCE, check_name, missing_modules
 from trainer.options import (
     CgroupPids,
     DeviceMode,
@@ -92,6 +92,8 @@ def train(  # noqa: PLR0913, PLR0917 - typer makes an option of each argument
     if epochs < 1:
         raise InputError(f"--epochs {epochs}: at least 1")
     check_name(model)
+    if model == REFERENCE and (missing := missing_modules()):
+        raise InputError(f"{', '.join(missing)} is missing: pip install 'foldwatch[train]'")
     config = RunConfig(
         folds=folds,
         epochs=epochs,

@@ -1,6 +1,7 @@
 """What the data and the split of a run are, as one hash: results of different data are not averaged.
 
-``python -m trainer.data_digest MODEL FOLDS SEED`` prints it. Owns what goes into it: what the
+``python -m trainer.data_digest MODEL FOLDS SEED PARENT`` prints it, and lives no longer than PARENT, its
+parent's process id. Owns what goes into it: what the
 model's module says of its data (a function ``data_digest() -> str`` beside the one that trains; where
 it has none, the source of the function's module stands for it), and what decides the split. For the reference run it
 takes no TensorFlow.
@@ -10,10 +11,14 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import re
 import sys
 from importlib.metadata import PackageNotFoundError, version
 
 from trainer.model_function import load_function, load_module
+from trainer.supervisor import die_with
+
+_PRINTED = re.compile(r"^data digest ([0-9a-f]{16})$", re.MULTILINE)
 
 
 def data_digest(model: str, *, folds: int, seed: int) -> str:
@@ -42,5 +47,19 @@ def _version(package: str) -> str:
         return "none"
 
 
+def printed_digest(output: str) -> str | None:
+    """Return the hash in what such a process printed; whatever the model's module prints besides."""
+    found = _PRINTED.findall(output)
+    return str(found[-1]) if found else None
+
+
+def main(model: str, folds: str, seed: str, parent: str) -> int:
+    """Print the hash on a line of its own, at once: a hook at exit may print as well."""
+    if die_with(int(parent)):
+        digest = data_digest(model, folds=int(folds), seed=int(seed))
+        print(f"\ndata digest {digest}", flush=True)
+    return 0
+
+
 if __name__ == "__main__":
-    print(data_digest(sys.argv[1], folds=int(sys.argv[2]), seed=int(sys.argv[3])))
+    sys.exit(main(*sys.argv[1:]))

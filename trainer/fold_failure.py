@@ -79,7 +79,7 @@ def explain(  # noqa: PLR0913 - what is known of an end, each a word of its own
 ) -> FoldFailure:
     """Put together what the process left in ``place``; ``why_ended`` is why the runner ended it."""
     lines = last_lines(os.path.join(place, "output.log"))
-    last_line = clean_label(lines[-1]) if lines else "it wrote nothing"
+    last_line = clean_label(_last_words(lines)) if lines else "it wrote nothing"
     if why_ended is not None:
         outcome, reason = why_ended.split(":", 1)[0], why_ended
     elif ending.signal is not None:
@@ -127,6 +127,13 @@ def _diagnosis(place: str, pid: int) -> Finding | None:
         return None
     own = [finding for finding in findings if finding.process.pid == pid]
     return next((finding for finding in (*own, *findings) if finding.process.crash), None)
+
+
+def _last_words(lines: Sequence[str]) -> str:
+    """Return the last line; with that of the exception before it where its message has several."""
+    begun = max((at for at, line in enumerate(lines) if line == TRACEBACK), default=len(lines))
+    raised = next((line for line in lines[begun + 1 :] if not line.startswith(" ")), lines[-1])
+    return lines[-1] if raised == lines[-1] else f"{raised} ... {lines[-1]}"
 
 
 def last_lines(path: str) -> list[str]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from trainer.fold_cgroup import FoldCgroups
 from trainer.fold_process import FoldProcess
 from trainer.launch import Launch, environment_for_fold
+from trainer.supervisor import remove
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,12 +63,16 @@ class FoldLauncher:
             cgroups=self._make_cgroups(fold),
             keep_open=() if self._options.lock is None else (self._options.lock,),
         )
-        return FoldProcess(
-            launch,
-            folds=self._folds,
-            reserved_for=fold if is_isolated else None,
-            pattern=self._options.pattern,
-        )
+        try:
+            return FoldProcess(
+                launch,
+                folds=self._folds,
+                reserved_for=fold if is_isolated else None,
+                pattern=self._options.pattern,
+            )
+        except BaseException:  # there is no supervisor that would remove them
+            remove(launch.cgroups)
+            raise
 
     def close(self) -> None:
         """Leave the cgroups as they were found."""

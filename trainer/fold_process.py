@@ -32,8 +32,9 @@ if TYPE_CHECKING:
 SAMPLE_SECONDS = 1.0
 GRACE_SECONDS = 5.0
 """Between the polite signal and the other one."""
-EXIT_SECONDS = 30.0
-"""For a process that has nothing more to do, and does not end."""
+EXIT_SECONDS = 10.0
+"""For a process that has nothing more to do: what it runs at its exit may take its time."""
+LINGERED = f"it had nothing more to do and did not end within {EXIT_SECONDS:g} s"
 _KEPT = frozenset({*GROWS_TOWARDS.values(), "tree_threads"})
 
 
@@ -64,10 +65,16 @@ class FoldProcess:
         self.limits: Mapping[str, Limit] = {}
         self.is_dismissed = False
         """Whether it was told that there is nothing more to do."""
+        self.has_lingered = False
+        """Whether it did not end for all that, and was killed."""
         self._follower = JournalFollower(os.path.join(self.place, FILE_NAME))
         self._follower.poll()  # of another process, or of a former run
         self._journal = JournalWriter(self._follower.path)
-        self.launched = Launched(launch)
+        try:
+            self.launched = Launched(launch)
+        except OSError:
+            self._journal.close()
+            raise
         self.pid = self.launched.pid
         self._output = LiveOutput(launch.output_path)
         self._last_label: str | None = None
@@ -121,6 +128,7 @@ class FoldProcess:
     def poll(self) -> Ending | None:
         """Return how it ended, or None while it lives; kills it where its grace is over."""
         if self._kill_at is not None and time.monotonic() > self._kill_at:
+            self.has_lingered = self.why_ended is None
             self.launched.kill()
             self._kill_at = None
         return self.launched.poll()
@@ -165,8 +173,8 @@ class FoldProcess:
         facts = {"exit_code": ending.exit_code, **self._reader.last_words()}
         if ending.signal is not None:
             facts |= {"signal": ending.signal}
-        if self.why_ended is not None:
-            facts |= {"by_runner": True, "why": self.why_ended}
+        if why := self.why_ended or (LINGERED if self.has_lingered else None):
+            facts |= {"by_runner": True, "why": why}
         pid = self.pid if self._child is None else self._child.pid  # whose readings there are
         self.write(Event(time=time.time(), pid=pid, name="exited", facts=facts))
         self.launched.close()

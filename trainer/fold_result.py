@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import os
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -63,13 +64,15 @@ class FoldResult:
     data_digest: str = ""
     """Of the data and its split; empty where the runner cannot know of any."""
     metrics: Mapping[str, float]
+    """One that is no finite number stands as null in the file: JSON has no word for it."""
     seconds: float
 
     def write(self, directory: str) -> None:
         """Write result.json into the fold's directory. Raises OSError."""
         os.makedirs(directory, exist_ok=True)
         sync_folder(os.path.dirname(os.path.abspath(directory)))  # it may have been made just now
-        content = {"schema": SCHEMA} | asdict(self)
+        metrics = {name: _finite(value) for name, value in self.metrics.items()}
+        content = {"schema": SCHEMA} | asdict(self) | {"metrics": metrics}
         write_whole(os.path.join(directory, RESULT), json.dumps(content, indent=2) + "\n")
 
 
@@ -80,7 +83,10 @@ def read_result(path: str) -> FoldResult | None:
             content = json.load(file)
         if content.pop("schema") != SCHEMA:
             return None
-        metrics = {str(name): float(value) for name, value in content.pop("metrics").items()}
+        metrics = {
+            str(name): math.nan if value is None else float(value)
+            for name, value in content.pop("metrics").items()
+        }
         return FoldResult(
             fold=int(content.pop("fold")),
             folds=int(content.pop("folds")),
@@ -89,17 +95,24 @@ def read_result(path: str) -> FoldResult | None:
             metrics=metrics,
             seconds=float(content.pop("seconds")),
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError):
         return None
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
 
 
 @dataclass(frozen=True, slots=True)
 class Aggregate:
-    """Mean and sample standard deviation of a metric over the folds that have it."""
+    """Mean and sample standard deviation of a metric over the folds that have a finite one."""
 
-    mean: float
+    mean: float | None
+    """None where no fold has one."""
     std: float | None
     """None for a single fold: one value has no spread."""
+    folds: int
+    """How many folds it is over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,15 +129,23 @@ class Summary:
         return [fold for fold in range(1, self.folds + 1) if fold not in there]
 
     def aggregates(self) -> dict[str, Aggregate]:
-        """Return each metric's aggregate over the finished folds."""
+        """Return each metric's aggregate over the finished folds; NaN and infinity are in none."""
         values: dict[str, list[float]] = {}
         for result in self.results:
             for name, value in result.metrics.items():
-                values.setdefault(name, []).append(value)
-        return {
-            name: Aggregate(mean(found), stdev(found) if len(found) > 1 else None)
-            for name, found in values.items()
-        }
+                found = values.setdefault(name, [])
+                if math.isfinite(value):
+                    found.append(value)
+        return {name: _aggregate(found) for name, found in values.items()}
+
+    def not_finite(self) -> dict[str, list[int]]:
+        """Return, by metric, the folds where it is NaN or infinite."""
+        folds: dict[str, list[int]] = {}
+        for result in self.results:
+            for name, value in result.metrics.items():
+                if not math.isfinite(value):
+                    folds.setdefault(name, []).append(result.fold)
+        return folds
 
     def write(self, directory: str) -> None:
         """Write summary.json and summary.csv. Raises OSError."""
@@ -138,6 +159,14 @@ class Summary:
         }
         write_whole(os.path.join(directory, "summary.json"), json.dumps(content, indent=2) + "\n")
         write_whole(os.path.join(directory, "summary.csv"), _csv(self.results))
+
+
+def _aggregate(values: Sequence[float]) -> Aggregate:
+    return Aggregate(
+        mean(values) if values else None,
+        stdev(values) if len(values) > 1 else None,
+        len(values),
+    )
 
 
 def summarize(folds: int, results: Sequence[FoldResult | None]) -> Summary:

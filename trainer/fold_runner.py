@@ -21,6 +21,7 @@ from telemetry.reading import Reading
 from telemetry.snapshot import FoldSnapshot, Snapshot
 from trainer.fold_failure import FoldFailure, explain, not_run
 from trainer.fold_launcher import FoldLauncher
+from trainer.fold_process import LINGERED
 from trainer.fold_result import Summary, summarize
 from trainer.forecast import no_room_to_go_on
 from trainer.interruptions import Interruptions
@@ -283,6 +284,9 @@ class FoldRunner:
 
     def _conclude(self, process: FoldProcess, ending: Ending) -> None:
         """Take note of the end of a process, and of the fold that it ran."""
+        if process.has_lingered:
+            words = f"a fold's process was killed: {LINGERED}"
+            self._say_once("lingers", f"{words}; a thread that is no daemon keeps one alive")
         self._processes.remove(process)
         self._show(process, process.last_lines())
         process.close(ending)
@@ -304,7 +308,7 @@ class FoldRunner:
             self._change(
                 fold,
                 state="finished",
-                exit_code=0 if ending is None else ending.exit_code,
+                exit_code=0 if ending is None or process.has_lingered else ending.exit_code,
                 seconds=result.seconds,
                 ended_at=time.time(),
             )

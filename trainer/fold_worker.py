@@ -35,7 +35,7 @@ def main(arguments: list[str]) -> int:
             fold=fold,
             folds=config.folds,
             config_digest=config.digest(),
-            data_digest=training.data_digest(),
+            data_digest=training.data_digest,
             metrics=metrics,
             seconds=time.monotonic() - began,
         ).write(directory.fold(fold))

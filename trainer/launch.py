@@ -78,18 +78,24 @@ class Launched:
         if launch.takes_orders:
             self.orders, orders_theirs = socket.socketpair()
         arguments = [str(theirs.fileno()), "\n".join(launch.cgroups), *launch.command]
-        with theirs, open(launch.output_path, "ab") as output:
-            self._supervisor = subprocess.Popen(
-                [sys.executable, "-I", "-S", supervisor.__file__, *arguments],
-                env=launch.environment,
-                stdin=subprocess.DEVNULL if orders_theirs is None else orders_theirs.fileno(),
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                pass_fds=(theirs.fileno(), *launch.keep_open),
-                start_new_session=True,
-            )
-        if orders_theirs is not None:
-            orders_theirs.close()
+        try:
+            with theirs, open(launch.output_path, "ab") as output:
+                self._supervisor = subprocess.Popen(
+                    [sys.executable, "-I", "-S", supervisor.__file__, *arguments],
+                    env=launch.environment,
+                    stdin=subprocess.DEVNULL if orders_theirs is None else orders_theirs.fileno(),
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    pass_fds=(theirs.fileno(), *launch.keep_open),
+                    start_new_session=True,
+                )
+        except BaseException:
+            self.no_more_orders()
+            self.control.close()
+            raise
+        finally:
+            if orders_theirs is not None:
+                orders_theirs.close()
         self.supervisor_pid = self._supervisor.pid
         self.is_lost = False
         """Whether its supervisor was killed: the process is, too, but not what it has started."""
@@ -97,7 +103,8 @@ class Launched:
         words = self._next_words(wait=True)
         if words[:1] != [b"pid"]:
             self.close()
-            raise OSError(f"{launch.command[0]}: its supervisor ended before it began")
+            why = b" ".join(words[1:]).decode() or f"exit code {self._supervisor.returncode}"
+            raise OSError(f"{launch.command[0]}: its supervisor could not start it: {why}")
         self.pid = int(words[1])
 
     def start(self) -> None:
@@ -164,6 +171,7 @@ def environment_for_fold(
     *, caps: Mapping[str, str], run_dir: str, run: str, fold: int | None, folds: int
 ) -> dict[str, str]:
     """Return the environment of a fold's process; ``fold`` is None where it runs several."""
+    run_dir = os.path.abspath(run_dir)  # a script may change its folder first
     environment = dict(caps) | os.environ
     environment |= {
         "FOLDWATCH_RUN_DIR": run_dir,

@@ -11,12 +11,14 @@ import re
 import sys
 from importlib import import_module
 from importlib.machinery import PathFinder
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from telemetry.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from importlib.machinery import ModuleSpec
     from types import ModuleType
 
 REFERENCE = "trainer.reference:train"
@@ -34,16 +36,25 @@ def split_name(name: str) -> tuple[str, str]:
 def check_name(name: str) -> None:
     """See that the module is there, without importing it. Raises InputError."""
     module, _ = split_name(name)
-    path: list[str] | None = [*sys.path, os.getcwd()]
     parts = module.split(".")
+    spec = _top_package(parts[0])
     for end in range(1, len(parts) + 1):
         part = ".".join(parts[:end])
-        spec = PathFinder.find_spec(part, path)
+        if end > 1 and spec is not None:
+            spec = PathFinder.find_spec(part, list(spec.submodule_search_locations or ()))
         if spec is None:
             raise InputError(
                 f"{name}: no module {part} in {os.getcwd()} or among what is installed"
             )
-        path = spec.submodule_search_locations and list(spec.submodule_search_locations)
+
+
+def _top_package(name: str) -> ModuleSpec | None:
+    """Find it by whatever finds modules here: an editable install is on no path, but has a finder."""
+    try:
+        found = find_spec(name)
+    except ValueError:  # it is loaded and does not say where from: __main__
+        found = None
+    return found or PathFinder.find_spec(name, [os.getcwd()])
 
 
 def load_module(name: str) -> ModuleType:
@@ -66,3 +77,8 @@ def load_function(name: str) -> Callable[[Any], object]:
     if not callable(found):
         raise InputError(f"{name}: {split_name(name)[0]} has no function {split_name(name)[1]}")
     return found
+
+
+def missing_modules() -> list[str]:
+    """Return what the reference pipeline imports and is not installed; nothing of it is loaded."""
+    return [name for name in ("tensorflow", "sklearn") if find_spec(name) is None]

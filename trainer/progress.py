@@ -80,15 +80,21 @@ def result_table(summary: Summary) -> RenderableType:
     aggregates = summary.aggregates()
     table.add_column("fold", footer=f"mean of {len(summary.results)} of {summary.folds}")
     for name, aggregate in aggregates.items():
-        table.add_column(name, justify="right", footer=_with_deviation(aggregate))
+        footer = _with_deviation(aggregate)
+        if aggregate.folds < len(summary.results):
+            footer += f" ({aggregate.folds} of {summary.folds})"
+        table.add_column(escape(clean_label(name)), justify="right", footer=footer)
     table.add_column("seconds", justify="right")
     for result in summary.results:
-        values = [f"{result.metrics[name]:.4f}" for name in aggregates if name in result.metrics]
+        metrics = result.metrics
+        values = [f"{metrics[name]:.4f}" if name in metrics else "" for name in aggregates]
         table.add_row(str(result.fold), *values, f"{result.seconds:.1f}")
     return table
 
 
 def _with_deviation(aggregate: Aggregate) -> str:
+    if aggregate.mean is None:
+        return "none"
     if aggregate.std is None:
         return f"{aggregate.mean:.4f}"
     return f"{aggregate.mean:.4f} ± {aggregate.std:.4f}"

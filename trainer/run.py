@@ -22,6 +22,7 @@ from telemetry.errors import FoldsFailedError, InputError
 from telemetry.snapshot import Snapshot
 from telemetry.terminal import put
 from telemetry.thread_log import clean_label
+from trainer.data_digest import printed_digest
 from trainer.fold_runner import FoldRunner
 from trainer.folds import RunConfig, RunDirectory, plan
 from trainer.progress import Progress, result_table
@@ -55,7 +56,9 @@ class Order:
 def carry_out(config: Config, work: Work, order: Order) -> None:
     """Run the folds. Raises InputError, and FoldsFailedError with the root cause."""
     if order.only is not None and not 1 <= order.only <= config.folds:
-        raise InputError(f"--fold {order.only}: there are folds 1 to {config.folds}")
+        raise InputError(
+            f"--fold {order.only}: there are folds 1 to {config.folds}, as --folds says"
+        )
     directory = RunDirectory(os.path.normpath(order.output))
     directory.create()
     with (
@@ -134,14 +137,16 @@ def _plan(directory: RunDirectory, config: Config, order: Order, progress: Progr
         config,
         only=order.only,
         resume_mode=order.resume_mode,
-        data_digest=_data_digest(directory, config, order),
+        data_digest=_data_digest(directory, config, order, progress),
     )
     for remark in todo.remarks:
         progress.say(remark)
     return todo
 
 
-def _data_digest(directory: RunDirectory, config: Config, order: Order) -> str | None:
+def _data_digest(
+    directory: RunDirectory, config: Config, order: Order, progress: Progress
+) -> str | None:
     """Ask a process of its own for the hash of the data, where earlier results may be used.
 
     It loads the model's module, which is not for the runner to load.
@@ -150,16 +155,18 @@ def _data_digest(directory: RunDirectory, config: Config, order: Order) -> str |
         return None
     if not any(directory.result(fold) for fold in range(1, config.folds + 1)):
         return None
-    arguments = [config.model, str(config.folds), str(config.seed)]
+    progress.say(f"reading the hash of the data of {config.model}")
+    arguments = [config.model, str(config.folds), str(config.seed), str(os.getpid())]
     done = subprocess.run(
         [sys.executable, "-P", "-m", "trainer.data_digest", *arguments],
         capture_output=True,
         check=False,
     )
-    if done.returncode:
+    digest = printed_digest(done.stdout.decode("utf-8", "replace"))
+    if done.returncode or digest is None:
         lines = done.stderr.decode("utf-8", "replace").splitlines() or ["it said nothing"]
         raise InputError(f"{config.model}: its data cannot be read: {clean_label(lines[-1])}")
-    return done.stdout.decode().split()[-1]
+    return digest
 
 
 def _serve(latest: list[Snapshot], alerts: AlertEngine, port: int, progress: Progress) -> None:
@@ -196,6 +203,9 @@ def _report(summary: Summary, directory: RunDirectory) -> None:
         missing = ", ".join(map(str, summary.missing))
         finished = len(summary.results)
         put(f"means are over {finished} of {summary.folds} folds; without fold {missing}")
+    for name, folds in summary.not_finite().items():
+        without = ", ".join(map(str, folds))
+        put(f"{clean_label(name)}: no finite number in fold {without}, which its mean leaves out")
 
 
 def _failure_line(failures: Mapping[int, FoldFailure], directory: RunDirectory) -> str:

@@ -7,6 +7,7 @@ command gets SIGKILL from the kernel if the supervisor is killed itself. Message
 CONTROL, a line each:
 
     it says      pid N             the command's process is there, in its cgroups, and waits
+                 failed WHY        there is none; that is all that it says
                  ended CODE LEFT   how it ended (negative: a signal), and how many processes would
                                    not die; all others are gone
     it is told   start, terminate (SIGTERM to the command's group), kill (everything)
@@ -42,6 +43,12 @@ KILL_SECONDS = 5.0
 def adopt_orphans() -> None:
     """Become the parent of every descendant whose own parent ends."""
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
+
+
+def die_with(parent: int) -> bool:
+    """Have the kernel send SIGKILL when the parent ends; whether ``parent`` is that still."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    return os.getppid() == parent
 
 
 def adopts_orphans() -> bool:
@@ -118,7 +125,11 @@ def main(arguments: Sequence[str]) -> int:
     cgroups = arguments[1].split("\n") if arguments[1] else []
     adopt_orphans()
     woken = _wake_on_signals()
-    command, gate = _fork(arguments[2:], cgroups, runner=control)
+    try:
+        command, gate = _fork(arguments[2:], cgroups, runner=control)
+    except OSError as error:  # no descriptor, no process or no memory left
+        _say(control, f"failed {error.strerror}")
+        return 1
     gate.recv(1)  # it is in its cgroups now, or has failed to join them and ends
     _say(control, f"pid {command}")
     is_runner_there = _serve(control, command, gate, woken)
@@ -168,14 +179,14 @@ def _fork(
         runner.close()
         gate.close()
         os.setsid()
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        has_parent = die_with(supervisor)
         for number in (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE, signal.SIGXFSZ):
             signal.signal(number, signal.SIG_DFL)  # what is ignored stays so through exec
         for folder in cgroups:
             with open(os.path.join(folder, "cgroup.procs"), "w", encoding="ascii") as file:
                 file.write("0")
         theirs.send(b"r")
-        if os.getppid() == supervisor and theirs.recv(1):
+        if has_parent and theirs.recv(1):
             os.execvp(command[0], list(command))  # noqa: S606 - a command's arguments are its own
     except OSError as error:
         where = error.filename or command[0]

@@ -28,18 +28,19 @@ class Training:
     """The model of a run, loaded. Invariant: until the first `train` no device is touched."""
 
     def __init__(self, config: RunConfig) -> None:
-        """Import the model's module, and TensorFlow if it uses that. Raises InputError."""
+        """Import the model's module, and TensorFlow if it uses that.
+
+        Raises InputError, and whatever the module raises: before any fold, which would be lost.
+        """
         telemetry.checkpoint("before TF import")
         self._function = load_function(config.model)
         telemetry.checkpoint("after TF import")
+        self.data_digest = data_digest(config.model, folds=config.folds, seed=config.seed)
+        """Of the data and its split. Taken now: a source that is edited later is not what runs."""
         self._config = config
         self._devices = Devices(config.device_mode)
         self._kept: list[dict[str, object]] = []
         """What folds leave where clean-up is switched off, as a script's own lists keep it."""
-
-    def data_digest(self) -> str:
-        """Return the hash of the data and its split; touches no device."""
-        return data_digest(self._config.model, folds=self._config.folds, seed=self._config.seed)
 
     def train(self, number: int, folder: str) -> dict[str, float]:
         """Train fold ``number`` with its files in ``folder``; return its metrics.

@@ -157,7 +157,7 @@ export function drawResource(parent, run, resource) {
 }
 
 export function drawPools(element, pools) {
-  element.style.height = `${Math.max(90, pools.length * 27 + 50)}px`;
+  element.style.height = `${pools.length * 27 + 12}px`;
   const shown = [...pools].reverse();
   const names = shown.map(({ pool }) => plain(pool.length > 24 ? `${pool.slice(0, 23)}…` : pool));
   // By number, not by name: two pools may be cut to the same name.
@@ -169,8 +169,6 @@ export function drawPools(element, pools) {
     Plotly.react(element, [now, { ...first, width: 0.3 }], {
       ...frame(colour),
       barmode: "overlay",
-      showlegend: true,
-      legend: { orientation: "h", x: 0, y: -0.02, yanchor: "top", font: { color: colour("soft") } },
       margin: { l: 8, r: 70, t: 4, b: 8 },
       xaxis: { visible: false, fixedrange: true, rangemode: "tozero" },
       yaxis: { automargin: true, fixedrange: true, ticklabelstandoff: 8, tickmode: "array", tickvals: shown.map((_, number) => number), ticktext: names },
