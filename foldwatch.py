@@ -111,7 +111,7 @@ def _run_typer(words: list[str]) -> int:
     try:
         code = int(_app()(args=words, prog_name="foldwatch", standalone_mode=False) or 0)
     except typer.TyperException as error:  # a wrong option or argument, in typer's own words
-        return _fail(error.format_message(), code=2)
+        return _fail(" ".join(error.format_message().split()), code=2)
     except typer.Abort:
         code = INTERRUPTED
     return _fail("interrupted", code=code) if code == INTERRUPTED else code

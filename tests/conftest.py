@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -34,6 +35,10 @@ RETAINED = os.path.join(LOGS, "tf_retained_models_5_folds.log")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="write tests/golden anew")
+
+
+# A job in the background is started with SIGINT ignored, and so would be all that the tests press Ctrl-C on.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def need(condition: object, what: str) -> None:
