@@ -19,19 +19,29 @@ _PLACES = (os.path.join(_HERE, "grafana"), os.path.join(os.path.dirname(_HERE), 
 def write_grafana_files(folder: str) -> list[str]:
     """Write every file below ``folder``, which must be new or empty; return their paths inside it.
 
-    All of them or none: they are written beside it first. Raises InputError for a folder in use.
+    All of them or none: they are written beside it first. Raises InputError for a folder in use or a
+    full disk.
     """
     source = next(place for place in _PLACES if os.path.isdir(place))
     target = os.path.abspath(folder)
     if os.path.exists(target) and (not os.path.isdir(target) or os.listdir(target)):
         raise InputError(f"--output {folder}: it is there and not empty; name a new folder")
-    os.makedirs(os.path.dirname(target), exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=os.path.dirname(target), prefix=".foldwatch-") as aside:
-        whole = os.path.join(aside, "grafana")
-        shutil.copytree(source, whole, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
-        os.replace(whole, target)
+    try:
+        _copy(source, target)
+    except shutil.Error as error:  # of each file that could not be copied: one is enough to say
+        _, _, why = error.args[0][0]
+        raise InputError(f"--output {folder}: cannot be written: {why.split(':')[0]}") from error
     return sorted(
         os.path.relpath(os.path.join(path, name), target)
         for path, _, names in os.walk(target)
         for name in names
     )
+
+
+def _copy(source: str, target: str) -> None:
+    above = os.path.dirname(target)
+    os.makedirs(above, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=above, prefix=".foldwatch-") as aside:
+        whole = os.path.join(aside, "grafana")
+        shutil.copytree(source, whole, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
+        os.replace(whole, target)

@@ -17,6 +17,7 @@ import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from playwright.sync_api import Browser
 
@@ -192,3 +193,16 @@ def prometheus() -> str:
     need(path, "prometheus (Debian's package prometheus)")
     assert path is not None
     return path
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A tmpfs of 64 KiB."""
+    need(os.geteuid() == 0, "root, to mount a tmpfs")
+    place = tmp_path / "disk"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(place)]
+    done = subprocess.run(mount, capture_output=True, check=False)
+    need(done.returncode == 0, "leave to mount a tmpfs")
+    yield place
+    subprocess.run(["umount", "-l", str(place)], check=True)

@@ -9,15 +9,12 @@ import sys
 import uuid
 from typing import TYPE_CHECKING
 
-import pytest
-
 from telemetry.cgroup import Controller
 from telemetry.journal import JournalFollower
 from telemetry.reading import Reading
 from tests.conftest import ROOT, Outcome, need
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 HEAD = """
@@ -135,19 +132,6 @@ def test_every_descriptor_is_used(tmp_path: Path) -> None:
     assert last.rss_bytes
     assert last.errors == {"tasks": "EMFILE"}
     assert outcome.err.count("training goes on") == 1
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A tmpfs of 64 KiB."""
-    need(os.geteuid() == 0, "root, to mount a tmpfs")
-    place = tmp_path / "disk"
-    place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(place)]
-    done = subprocess.run(mount, capture_output=True, check=False)
-    need(done.returncode == 0, "leave to mount a tmpfs")
-    yield place
-    subprocess.run(["umount", "-l", str(place)], check=True)
 
 
 def test_the_disk_is_full(small_disk: Path) -> None:

@@ -139,6 +139,7 @@ def test_a_plot_is_written(foldwatch: Foldwatch, tmp_path: Path, suffix: str) ->
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["run", "--output", INCIDENT, "--", "true"], "a file; name a directory for the run"),
         (["analyze", "/nowhere/x.log"], "/nowhere/x.log: no such file or directory"),
         (["analyze", RELEASED, "--plot", "/nowhere/x.png"], "/nowhere: no such directory"),
         (["analyze", RELEASED, "--plot", "/proc/x.png"], "/proc"),

@@ -98,3 +98,12 @@ def test_the_command_writes_every_file_once(
     assert outcome.err.endswith("it is there and not empty; name a new folder\n")
     assert (place / "alertmanager.yml").read_text() == "mine"
     assert os.listdir(tmp_path / "there") == ["grafana"]
+
+
+def test_a_full_disk_is_one_line(foldwatch: Callable[..., Outcome], small_disk: Path) -> None:
+    """And none of the files is left on it."""
+    outcome = foldwatch("grafana", "--output", str(small_disk / "grafana"))
+    assert outcome.code == 2
+    assert outcome.err.count("\n") == 1
+    assert "No space left on device" in outcome.err
+    assert os.listdir(small_disk) == []

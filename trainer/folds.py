@@ -120,6 +120,8 @@ class RunDirectory:
             os.makedirs(self.path, exist_ok=True)
             with open(os.path.join(self.path, LOCK), "ab"):
                 pass
+        except FileExistsError as error:
+            raise InputError(f"{self.path}: a file; name a directory for the run") from error
         except OSError as error:
             raise InputError(f"{self.path}: cannot be written: {error.strerror}") from error
 

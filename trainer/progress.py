@@ -70,7 +70,9 @@ class Progress:
             words.append(escape(clean_label(stage or "")))
         if part.latest is not None and part.latest.rss_bytes is not None:
             rss = part.latest.rss_bytes / MEBIBYTE
-            words.append(f"{part.latest.threads} threads, {part.latest.maps} maps, {rss:,.0f} MB")
+            counts = {"threads": part.latest.threads, "maps": part.latest.maps}
+            known = [f"{count} {name}" for name, count in counts.items() if count is not None]
+            words.append(", ".join([*known, f"{rss:,.0f} MB"]))
         return "  ".join(words)
 
 
