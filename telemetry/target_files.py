@@ -13,6 +13,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from telemetry.listening import at
+from telemetry.whole_file import whole_file
 
 if TYPE_CHECKING:
     from telemetry.listening import Listening
@@ -21,19 +22,9 @@ logger = logging.getLogger("foldwatch")
 
 
 def replace_file(path: str, content: bytes) -> None:
-    """Put ``content`` at ``path``. Raises OSError, and leaves nothing half-written.
-
-    Not synced: after a power loss the next round writes it anew.
-    """
-    aside = f"{path}.{os.getpid()}.part"
-    try:
-        with open(aside, "wb") as file:
-            file.write(content)
-        os.replace(aside, path)
-    except OSError as error:
-        with suppress(OSError):
-            os.unlink(aside)
-        raise OSError(error.errno, error.strerror, path) from error
+    """Put ``content`` at ``path``, whole; after a power loss the next round writes it. Raises OSError."""
+    with whole_file(path) as aside, open(aside, "wb") as file:
+        file.write(content)
 
 
 def targets(listening: Listening, *, port: int) -> bytes:

@@ -18,7 +18,7 @@ def whole_file(path: str) -> Iterator[str]:
     """Give a path to write to; at the end it becomes ``path``, or after an exception nothing does.
 
     What is no file (a pipe, /dev/stdout) is written to as it is: a rename would put a file in its
-    place. A link stays one. Raises OSError.
+    place. A link stays one. Not synced: that is the caller's. Raises OSError, which names ``path``.
     """
     if os.path.exists(path) and not os.path.isfile(path):
         yield path
@@ -28,7 +28,9 @@ def whole_file(path: str) -> Iterator[str]:
     try:
         yield aside
         os.replace(aside, target)
-    except BaseException:  # Ctrl-C as well
+    except BaseException as error:  # Ctrl-C as well
         with suppress(OSError):
             os.unlink(aside)
+        if isinstance(error, OSError):  # a failed write does not say of which file
+            raise OSError(error.errno, error.strerror, path) from error
         raise

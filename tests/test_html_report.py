@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 import pytest
@@ -12,37 +11,23 @@ import pytest
 from analyzer import analyze, compare
 from analyzer.html_report import as_html, save
 from telemetry.errors import InputError
+from tests.browsing import Seen, watched
 from tests.conftest import INCIDENT, RELEASED, RETAINED, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser
 
 HOSTILE_LINE = "[THREADS] Fold {}/3 {}: proc={}, cgroup=9/7680, maps=60000/65530, rss=6MB\n"
-
-
-@dataclass
-class Seen:
-    """What a page did while it was open."""
-
-    page: Page
-    requests: list[str] = field(default_factory=list)
-    said: list[str] = field(default_factory=list)
 
 
 def opened(
     browser: Browser, path: str, *, width: int, scheme: Literal["light", "dark"] = "light"
 ) -> Seen:
-    page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
-    seen = Seen(page)
-    page.on("request", lambda request: seen.requests.append(request.url))
-    page.on("console", lambda message: seen.said.append(message.text))
-    page.on("pageerror", lambda error: seen.said.append(str(error)))
-    page.on("dialog", lambda dialog: seen.said.append(dialog.message))
-    page.goto(f"file://{path}")
-    page.wait_for_load_state("networkidle")
+    seen = watched(browser, f"file://{path}", width=width, scheme=scheme)
+    seen.page.wait_for_load_state("networkidle")
     return seen
 
 

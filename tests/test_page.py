@@ -7,7 +7,6 @@ import re
 import subprocess
 import sys
 import time
-from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
@@ -19,6 +18,7 @@ from telemetry.journal import JournalWriter
 from telemetry.listening import Listening
 from telemetry.snapshot import FoldSnapshot, Snapshot
 from telemetry.web import WebServer
+from tests.browsing import Seen, watched
 from tests.conftest import ROOT
 from tests.test_daemon import header, reading
 from tests.test_serve import serving, until
@@ -32,26 +32,11 @@ if TYPE_CHECKING:
 HOSTILE = "<img src=x onerror=alert(1)><b>bold</b> %{y} $x^2$ &lt; \u202e\x07"
 
 
-@dataclass
-class Seen:
-    """What a page did while it was open."""
-
-    page: Page
-    requests: list[str] = field(default_factory=list)
-    said: list[str] = field(default_factory=list)
-
-
 def opened(
     browser: Browser, url: str, *, width: int = 1440, scheme: Literal["light", "dark"] = "light"
 ) -> Seen:
-    page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
-    seen = Seen(page)
-    page.on("request", lambda request: seen.requests.append(request.url))
-    page.on("console", lambda message: seen.said.append(message.text))
-    page.on("pageerror", lambda error: seen.said.append(str(error)))
-    page.on("dialog", lambda dialog: seen.said.append(dialog.message))
-    page.goto(url)
-    page.wait_for_selector("#charts .plot .main-svg", timeout=20_000)
+    seen = watched(browser, url, width=width, scheme=scheme)
+    seen.page.wait_for_selector("#charts .plot .main-svg", timeout=20_000)
     return seen
 
 

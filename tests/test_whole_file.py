@@ -37,6 +37,13 @@ def test_what_fails_leaves_what_was_there(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["result"]
 
 
+def test_a_failed_write_names_the_file(tmp_path: Path) -> None:
+    """The one that was asked for, not the one beside it."""
+    with pytest.raises(FileNotFoundError) as raised:
+        write(tmp_path / "gone" / "file", "text")
+    assert raised.value.filename == str(tmp_path / "gone" / "file")
+
+
 def test_a_link_stays_a_link(tmp_path: Path) -> None:
     """The file it points to is replaced."""
     (tmp_path / "link").symlink_to("file")

@@ -10,10 +10,11 @@ import io
 import json
 import math
 import os
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from statistics import mean, stdev
 from typing import TYPE_CHECKING, Any
+
+from telemetry.whole_file import whole_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,19 +30,10 @@ def write_whole(path: str, text: str) -> None:
 
     Raises OSError; nothing half-written is left under ``path``.
     """
-    aside = f"{path}.{os.getpid()}.part"
-    try:
-        with open(aside, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(aside, path)
-    except BaseException as error:  # Ctrl-C as well
-        with suppress(OSError):
-            os.unlink(aside)
-        if isinstance(error, OSError):  # a failed write does not say of which file
-            raise OSError(error.errno, error.strerror, path) from error
-        raise
+    with whole_file(path) as aside, open(aside, "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
     sync_folder(os.path.dirname(path) or ".")
 
 
