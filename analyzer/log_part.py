@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from telemetry.thread_log import Label, ThreadLine
 
 _MARKER = MARKER.encode()
+_NEWLINE = ord("\n")
 SKIPPED_KEPT = 10_000
 """Refused lines that are listed; the rest is counted."""
 SIGN_BYTES = 2**12
@@ -48,11 +49,14 @@ SIGN_BYTES = 2**12
 NEEDLES = (_MARKER, *map(str.encode, (*LITERALS, BROKEN)), *PIECE_NEEDLES)
 
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
-# What `format_line` writes, alone on its line: no second marker, no escape, nothing behind it.
-_AS_WRITTEN = re.compile(
-    rb"\[THREADS\] ([^\[\r\n\b\x1b]*): proc=(\d{1,15}), cgroup=(\d{1,15})/(\d{1,15}|max), "
+# What `format_line` writes, alone on its line: no second marker, no escape, nothing behind it. First
+# as it mostly is: a label without a colon is not gone back in for its end.
+_COUNTS = (
+    rb": proc=(\d{1,15}), cgroup=(\d{1,15})/(\d{1,15}|max), "
     rb"maps=(\d{1,15})/(\d{1,15}|max), rss=(\d{1,12})MB(?=\r?\n)"
 )
+_AS_WRITTEN = re.compile(rb"\[THREADS\] ([^\[\r\n\b\x1b:]*)" + _COUNTS)
+_WITH_COLON = re.compile(rb"\[THREADS\] ([^\[\r\n\b\x1b]*)" + _COUNTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +175,7 @@ class _Reading:
 
     def _take_hits(self, block: Block, hits: Iterable[int]) -> None:
         content, size = block.content, block.size
-        match = _AS_WRITTEN.match
+        match, match_with_colon = _AS_WRITTEN.match, _WITH_COLON.match
         floor = line_start = self._take_joined(block, 0) if self._joiner.is_waiting else 0
         for at in hits:
             if at < floor:
@@ -180,12 +184,14 @@ class _Reading:
                 break
             if self._matches:
                 self._take_matches(block, at)
-            if newline := content.rfind(b"\n", floor, at) + 1:
+            if at and content[at - 1] == _NEWLINE:
+                line_start = at
+            elif newline := content.rfind(b"\n", floor, at) + 1:
                 line_start = newline
             if (
                 line_start == at
                 and not (at == 0 and block.head)
-                and (found := match(content, at, size))
+                and (found := match(content, at, size) or match_with_colon(content, at, size))
             ):
                 self._plain.append(found.groups())
                 self._plain_at.append(at)
@@ -352,15 +358,14 @@ class _Reading:
         columns["cgroup_pids"].extend(map(int, pids))
         columns["maps"].extend(map(int, maps))
         columns["rss_bytes"].extend([int(size) * MEBIBYTE for size in rss])
-        known = self._written
-        for key in zip(label, pids_limit, maps_limit, strict=True):
-            number = known.get(key)
-            if number is None:
+        keys = [*zip(label, pids_limit, maps_limit, strict=True)]
+        for key in dict.fromkeys(keys):
+            if key not in self._written:
                 text = key[0].decode("utf-8", "replace").strip()
                 heading = Heading(None, text, _limit(key[1]), _limit(key[2]))
-                number = known[key] = self._heading(heading)
-            part.heading_of.append(number)
-        part.line_of.extend(map(block.line_number, self._plain_at))
+                self._written[key] = self._heading(heading)
+        part.heading_of.extend(map(self._written.__getitem__, keys))
+        part.line_of.extend(block.line_numbers(self._plain_at))
         self._plain.clear()
         self._plain_at.clear()
         self._open_signs.clear()

@@ -11,7 +11,8 @@ import re
 from array import array
 from bisect import bisect_right
 from dataclasses import dataclass, field, replace
-from itertools import pairwise, repeat
+from itertools import compress, count, repeat
+from operator import gt, ne
 from typing import TYPE_CHECKING, BinaryIO
 
 from analyzer.process import Process
@@ -22,7 +23,7 @@ from telemetry.errors import InputError
 from telemetry.thread_log import parse_label
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Sequence
+    from collections.abc import Collection, Container, Iterator, Sequence
 
     from analyzer.log_part import Heading, Part
     from telemetry.journal import SkippedLine
@@ -190,7 +191,7 @@ class Assembly:
             writer = part.headings[part.heading_of[start]].writer
             stop = min(end, layout.borders[bisect_right(layout.borders, start)])
             life = self._latest = self._lives.get(writer) or self._begin(writer)
-            done = life.extend(part, range(start, stop), lines_before, layout.suspects)
+            done = life.extend(part, range(start, stop), lines_before, layout)
             if done > start:
                 life.process.outlive_signs()
             if done < stop:
@@ -206,27 +207,39 @@ class _Layout:
     """The rows that another writer begins with, and the end."""
     suspects: Container[int]
     """The rows that a new process may begin with; they are looked at one by one."""
+    changes: Sequence[int]
+    """The rows at which the heading changes, and the suspects: between them all rows are alike."""
 
     @classmethod
     def of(cls, part: Part) -> _Layout:
-        rows = len(part.line_of)
+        headings = part.heading_of
+        rows = len(headings)
+        turns = [*compress(count(1), map(ne, headings, headings[1:]))]
         if len({heading.writer for heading in part.headings}) < 2:
-            return cls([rows], _falls(part))
-        writers = [part.headings[number].writer for number in part.heading_of]
-        borders = [row for row in range(1, rows) if writers[row] != writers[row - 1]]
-        return cls([*borders, rows], range(rows))
+            falls = _falls(part)
+            return cls([rows], falls, sorted({*turns, *falls}))
+        writers = [heading.writer for heading in part.headings]
+        borders = [row for row in turns if writers[headings[row]] != writers[headings[row - 1]]]
+        return cls([*borders, rows], range(rows), range(rows))
+
+    def runs(self, rows: range) -> Iterator[range]:
+        """Cut ``rows``, which are not empty, at the changes."""
+        start = rows.start
+        for number in range(bisect_right(self.changes, start), len(self.changes)):
+            if (change := self.changes[number]) >= rows.stop:
+                break
+            yield range(start, change)
+            start = change
+        yield range(start, rows.stop)
 
 
-def _falls(part: Part) -> Container[int]:
+def _falls(part: Part) -> Collection[int]:
     """Return the rows with less maps than the row before, as a new process has; all if not recorded."""
     maps = part.columns["maps"]
     if ABSENT in maps:
         return range(len(maps))
-    return {
-        row
-        for row, (before, now) in enumerate(pairwise(maps), start=1)
-        if now < FALL_OF_AN_END * before
-    } | {0}
+    left = map(FALL_OF_AN_END.__mul__, maps)
+    return {0, *compress(count(1), map(gt, left, maps[1:]))}
 
 
 class _Life:
@@ -243,16 +256,17 @@ class _Life:
         self._last: Label | None = None
         self._highest_fold = 0
 
-    def extend(self, part: Part, rows: range, lines_before: int, suspects: Container[int]) -> int:
+    def extend(self, part: Part, rows: range, lines_before: int, layout: _Layout) -> int:
         """Take rows; return the end of them, or the first that is of another process."""
         if part is not self._part:
             self._heads, self._part = {}, part
         done, heads, known = rows.start, array("q"), self._samples.heads
         fold = self._last.fold if self._last else None
-        for row in rows:
+        for run in layout.runs(rows):
+            row = run.start
             number = part.heading_of[row]
             head = self._heads.get((number, fold))
-            if head is None or row in suspects or known[head].label.fold != fold:
+            if head is None or row in layout.suspects or known[head].label.fold != fold:
                 self._add(part, range(done, row), heads, lines_before)
                 done, heads = row, array("q")
                 heading = part.headings[number]
@@ -264,14 +278,15 @@ class _Life:
                 fold = self._last.fold
                 self._highest_fold = max(self._highest_fold, fold or 0)
                 self._first_rows.setdefault(heading.text, len(self._samples))
-            heads.append(head)
+            heads.extend(repeat(head, len(run)))
         self._add(part, range(done, rows.stop), heads, lines_before)
         return rows.stop
 
     def _add(self, part: Part, rows: range, heads: array[int], lines_before: int) -> None:
         samples, taken = self._samples, slice(rows.start, rows.stop)
         samples.head_of.extend(heads)
-        samples.lines.extend(line + lines_before for line in part.line_of[taken])
+        lines = part.line_of[taken]
+        samples.lines.extend(map(lines_before.__add__, lines) if lines_before else lines)
         times = part.times[taken] if part.is_dated else repeat(math.nan, len(rows))
         samples.times.extend(times)
         for name in COLUMNS:

@@ -60,6 +60,8 @@ class Samples(Sequence[Sample]):
         self.times = array("d")
         """NaN for a reading without one."""
         self._pools: dict[int, Mapping[str, int]] = {}
+        self._last_of_each: tuple[int, Sequence[int]] = (0, ())
+        """Of so many rows, the last one of each head."""
 
     def __len__(self) -> int:
         return len(self.lines)
@@ -117,7 +119,8 @@ class Samples(Sequence[Sample]):
 
     def peak(self, resource: str) -> int | None:
         """Return the highest value of ``resource``."""
-        return max(self.known(resource), default=None)
+        highest = max(self.columns.get(resource, ()), default=ABSENT)
+        return None if highest == ABSENT else highest
 
     def labels(self) -> Iterator[Label]:
         """Give every label that occurs, the last new one last; those of many rows once."""
@@ -163,7 +166,11 @@ class Samples(Sequence[Sample]):
                 found.setdefault(label.stage, {})[label.fold] = column[row]
         return found
 
-    def _last_rows(self, rows: Sequence[int]) -> list[int]:
+    def _last_rows(self, rows: Sequence[int]) -> Sequence[int]:
         """Return the last one of ``rows`` of each head, ascending."""
-        heads = self.head_of if len(rows) == len(self) else [self.head_of[row] for row in rows]
-        return sorted(dict(zip(heads, rows, strict=True)).values())
+        if len(rows) < len(self):
+            return sorted({self.head_of[row]: row for row in rows}.values())
+        if self._last_of_each[0] != len(self):
+            found = dict(zip(self.head_of, rows, strict=True))
+            self._last_of_each = (len(self), sorted(found.values()))
+        return self._last_of_each[1]

@@ -140,8 +140,12 @@ def is_of_runtime(content: bytes | bytearray, start: int = 0) -> bool:
 def docker_pieces(content: bytes | bytearray, end: int) -> Iterator[int]:
     """Give the start of each line before ``end`` that may be a piece: only its length marks one.
 
-    Steps from one to the next: no other line is looked at.
+    Steps from one to the next: no other line is looked at. All lines of Docker's are its own, so
+    where the first whole one and the last are not, none is.
     """
+    first, last = content.find(b"\n", 0, end) + 1, content.rfind(b"\n", 0, max(0, end - 1)) + 1
+    if not any(content.startswith(_DOCKER, start) for start in (0, first, last)):
+        return
     at = PIECE_BYTES - 1
     done = 0
     while at < end:
