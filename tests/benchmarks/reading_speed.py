@@ -1,13 +1,13 @@
 """``foldwatch analyze --json`` beside ``grep -cF '[THREADS]'`` on the same cached logs.
 
 They take turns, start-up included; the ratio is of the medians. The logs are made before, and deleted.
+What grep takes depends on the bars (training_log.py); what foldwatch takes, hardly.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import resource
 import shutil
 import statistics
 import subprocess
@@ -19,6 +19,7 @@ ROUNDS = 5
 SIZES = (2**28, 2**30, 2**32)
 """A quarter, one and four GiB; the last where the disk has room and the memory can cache it."""
 ROOM = 2.5
+NO_OUTPUT = (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)
 
 
 COMPILED = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
@@ -40,12 +41,13 @@ def median_seconds(paths: list[str]) -> tuple[float, float]:
     return statistics.median(g for g, _ in taken), statistics.median(a for _, a in taken)
 
 
-def make(place: str, size: int) -> str:
+def make(place: str, size: int, keras: int) -> str:
     """Write a log of ``size`` bytes; bigger ones are the smallest over and over."""
-    path = os.path.join(place, f"{size}.log")
-    smallest = os.path.join(place, f"{SIZES[0]}.log")
+    path = os.path.join(place, f"{keras}-{size}.log")
+    smallest = os.path.join(place, f"{keras}-{SIZES[0]}.log")
     if size == SIZES[0]:
-        command = [sys.executable, "-m", "tests.benchmarks.training_log", path, str(size)]
+        words = [path, str(size), str(keras)]
+        command = [sys.executable, "-m", "tests.benchmarks.training_log", *words]
         subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
     else:
         with open(path, "wb") as file, open(smallest, "rb") as source:
@@ -55,30 +57,41 @@ def make(place: str, size: int) -> str:
     return path
 
 
+def compare_sizes(place: str, keras: int) -> str:
+    """Print a line for each size; return the smallest log."""
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    room = min(shutil.disk_usage(place).free, memory) / ROOM
+    smallest = make(place, SIZES[0], keras)
+    for size in (size for size in SIZES if size <= room):
+        path = smallest if size == SIZES[0] else make(place, size, keras)
+        grep, analyze = median_seconds([path])
+        point = {"bars_of_keras": keras, "bytes": size, "grep": grep, "analyze": analyze}
+        print(json.dumps(point), flush=True)
+        if path != smallest:
+            os.unlink(path)
+    return smallest
+
+
+def use_of(arguments: list[str]) -> tuple[float, float]:
+    """Run a command; return how many cores it kept busy, and the megabytes of its biggest process."""
+    began = time.perf_counter()
+    pid = os.posix_spawn(arguments[0], arguments, COMPILED, file_actions=[NO_OUTPUT])
+    _, _, used = os.wait4(pid, 0)
+    wall = time.perf_counter() - began
+    return (used.ru_utime + used.ru_stime) / wall, used.ru_maxrss / 1024
+
+
 def main() -> None:
     """Print one JSON object a line, for each size and for several files."""
     with tempfile.TemporaryDirectory() as place:
-        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-        room = min(shutil.disk_usage(place).free, memory) / ROOM
-        for size in (size for size in SIZES if size <= room):
-            path = make(place, size)
-            grep, analyze = median_seconds([path])
-            point = {"bytes": size, "grep": grep, "analyze": analyze}
-            print(json.dumps(point), flush=True)
-            if size > SIZES[0]:
-                os.unlink(path)
-        four = [make(place, SIZES[0])] + [os.path.join(place, f"{n}.log") for n in range(3)]
-        for path in four[1:]:
+        smallest = [compare_sizes(place, keras) for keras in (2, 3)]
+        four = [*smallest, *(os.path.join(place, f"{n}.log") for n in range(2))]
+        for path in four[2:]:
             shutil.copyfile(four[0], path)
-        began = time.perf_counter()
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        seconds([sys.executable, "-m", "foldwatch", "analyze", "--json", *four])
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        wall = time.perf_counter() - began
-        cpu = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
-        # Each process is at most as big as the biggest, and there is one for each core.
-        peak = after.ru_maxrss * min(2, os.cpu_count() or 1) / 1024
-        print(json.dumps({"files": 4, "cores_busy": cpu / wall, "megabytes": peak}), flush=True)
+        busy, peak = use_of([sys.executable, "-m", "foldwatch", "analyze", "--json", *four])
+        # One process for each core, each at most as big as the biggest.
+        megabytes = peak * min(len(four), os.cpu_count() or 1)
+        print(json.dumps({"files": len(four), "cores_busy": busy, "megabytes": megabytes}))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,11 @@
 """A training log of any size for the reading benchmarks: what Keras really draws, and checkpoints.
 
-Keras's own progress bar draws a pool of epochs; the log strings them together in random order, with
-one ``[THREADS]`` line behind each hundred of its redraws, numbers varying. Made in a process of its
-own, so that TensorFlow is in none that is measured.
+A progress bar draws a pool of epochs, Keras 3's own one or as Keras 2 drew it; the log strings them
+together in random order, with one ``[THREADS]`` line behind each hundred of its redraws, numbers
+varying. Made in a process of its own, so that TensorFlow is in none that is measured.
+
+The two bars are as far apart as can be for a search of one literal: each bar of Keras 2 ends in the
+bracket that ``[THREADS]`` ends in, no bar of Keras 3 has one.
 """
 
 from __future__ import annotations
@@ -26,23 +29,40 @@ STAGES = (
 FOLDS = 5
 
 
-def drawn_epochs(numbers: random.Random) -> list[bytes]:
-    """Return the epochs' headings and bars, as Keras writes them into a file."""
-    from keras.utils import Progbar
-
+def drawn_epochs(numbers: random.Random, keras: int) -> list[bytes]:
+    """Return the epochs' headings and bars, as this major version of Keras writes them into a file."""
+    draw = {2: _draw_as_keras_2, 3: _draw_with_keras_3}[keras]
     epochs = []
     for epoch in range(EPOCHS):
-        steps = numbers.randint(20, 30)
-        drawn = io.StringIO()
-        with contextlib.redirect_stdout(drawn):
-            print(f"Epoch {epoch + 1}/{EPOCHS}")
-            bar = Progbar(steps, interval=0)
-            for step in range(1, steps + 1):
-                loss = 2.3 / step + numbers.random() / 10
-                bar.update(step, [("accuracy", 1 - loss / 3), ("loss", loss)], finalize=False)
-            bar.update(steps, [("val_loss", numbers.random())], finalize=True)
-        epochs.append(drawn.getvalue().encode())
+        losses = [2.3 / step + numbers.random() / 10 for step in range(1, numbers.randint(21, 31))]
+        drawn = draw(losses, numbers.random())
+        epochs.append(f"Epoch {epoch + 1}/{EPOCHS}\n{drawn}".encode())
     return epochs
+
+
+def _draw_with_keras_3(losses: list[float], val_loss: float) -> str:
+    from keras.utils import Progbar
+
+    drawn = io.StringIO()
+    with contextlib.redirect_stdout(drawn):
+        bar = Progbar(len(losses), interval=0)
+        for step, loss in enumerate(losses, start=1):
+            bar.update(step, [("accuracy", 1 - loss / 3), ("loss", loss)], finalize=False)
+        bar.update(len(losses), [("val_loss", val_loss)], finalize=True)
+    return drawn.getvalue()
+
+
+def _draw_as_keras_2(losses: list[float], val_loss: float) -> str:
+    """Draw what ``Progbar`` of keras/utils/generic_utils.py, Keras 2.15, draws."""
+    drawn, width, of = "", 0, len(losses)
+    for step, loss in enumerate(losses, start=1):
+        done = 30 * step // of
+        arrow = "=" * (done - 1) + (">" if step < of else "=") if done else ""
+        bar = f"{step:{len(str(of))}d}/{of} [{arrow}{'.' * (30 - done)}]"
+        bar += f" - ETA: {of - step}s - loss: {loss:.4f} - accuracy: {1 - loss / 3:.4f}"
+        drawn += "\b" * width + "\r" + bar
+        width = len(bar)
+    return f"{drawn} - val_loss: {val_loss:.4f}\n"
 
 
 def thread_line(share: float, numbers: random.Random) -> bytes:
@@ -56,10 +76,10 @@ def thread_line(share: float, numbers: random.Random) -> bytes:
     ).encode()
 
 
-def write(path: str, size_bytes: int) -> None:
+def write(path: str, size_bytes: int, keras: int = 3) -> None:
     """Write a log of ``size_bytes`` or a little more."""
     numbers = random.Random(20)
-    epochs = drawn_epochs(numbers)
+    epochs = drawn_epochs(numbers, keras)
     redraws = {epoch: epoch.count(b"\r") for epoch in epochs}
     redrawn = written = 0
     with open(path, "wb") as file:
@@ -75,4 +95,4 @@ def write(path: str, size_bytes: int) -> None:
 
 
 if __name__ == "__main__":
-    write(sys.argv[1], int(sys.argv[2]))
+    write(sys.argv[1], *map(int, sys.argv[2:]))
