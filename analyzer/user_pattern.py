@@ -34,10 +34,14 @@ _RESOURCES = {
 _PLACES = ("fold", "folds", "epoch", "label", "rss_unit")
 _LETTERS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 _UNIT = re.compile(r"[ \t]?(?:(?P<letter>[kmgt])(?:i?b)?|b(?:ytes?)?)(?![a-z])", re.IGNORECASE)
-# Digits, or groups of three with one kind of separator between them.
+# Digits, or groups of three with one kind of separator between them. A comma before one or two digits
+# is a decimal one, for it separates no group of three.
 _NUMBER = re.compile(
-    r"\s*(?P<number>\d{1,3}(?:(?P<sep>[,_' ])\d{3})(?:(?P=sep)\d{3})*|\d{1,19})(?P<part>\.\d{1,19})?"
+    r"\s*(?P<number>\d{1,3}(?:(?P<sep>[,_' ])\d{3})(?:(?P=sep)\d{3})*|\d{1,19})"
+    r"(?P<part>\.\d{1,19}|,\d{1,2}(?!\d))?"
 )
+_GOES_ON = {*"0123456789,._'"}
+"""What a number that ends before it is no number."""
 _MARKER = MARKER.encode()
 _LINE_ENDS = bytes.maketrans(b"\r\b", b"\n\n")
 """A redraw is a line of its own to a pattern, which never looks past a line."""
@@ -213,10 +217,10 @@ def _size(match: re.Match[str]) -> int:
 def parse_number(text: str) -> tuple[float, int]:
     """Return the number that ``text`` begins with, and where it ends. Raises ValueError."""
     match = _NUMBER.match(text)
-    if match is None or text[match.end() : match.end() + 1] in {*"0123456789,._'"}:
+    separator, part = ("", "") if match is None else (match["sep"] or "_", match["part"] or "")
+    if match is None or part.startswith(separator) or text[match.end() :][:1] in _GOES_ON:
         raise ValueError(f"not a number: {text[:40]!r}")
-    digits = match["number"].replace(match["sep"] or ",", "")
-    return float(digits + (match["part"] or "")), match.end()
+    return float(match["number"].replace(separator, "") + part.replace(",", ".")), match.end()
 
 
 def _whole(text: str) -> int:

@@ -11,7 +11,6 @@ import os
 import re
 import shlex
 import shutil
-import socket
 import subprocess
 import sys
 from contextlib import closing
@@ -27,6 +26,7 @@ from telemetry.exporter import METRICS
 from telemetry.thread_log import MARKER, parse_line
 from tests.conftest import HERE, INCIDENT, RELEASED, ROOT, need
 from tests.markdown import Block, Shell, blocks, code_spans, commands
+from tests.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -202,12 +202,6 @@ PARSERS: dict[str, Callable[[str], object]] = {
     "bash": parse_bash,
     "dockerfile": parse_dockerfile,
 }
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 @pytest.mark.parametrize("page", PAGES)

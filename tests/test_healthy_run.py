@@ -6,8 +6,9 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-from tests.alert_stack import free_port, receiver, stack
+from tests.alert_stack import receiver, stack
 from tests.conftest import ROOT
+from tests.ports import free_port
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -45,11 +45,18 @@ def start(scenario: str, place: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "foldwatch", "reproduce", scenario, "--output", str(place)],
         cwd=ROOT,
-        env=os.environ | {"COLUMNS": "100"},
+        env=os.environ | {"COLUMNS": "100", "TMPDIR": temporary_of(place)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
+
+
+def temporary_of(place: Path) -> str:
+    """Return a folder for the temporary files of a run in ``place``."""
+    folder = place.with_name(f"{place.name}-temporary")
+    folder.mkdir(exist_ok=True)
+    return str(folder)
 
 
 @pytest.fixture(scope="module")
@@ -116,8 +123,8 @@ def test_it_is_told_and_drawn(pids: Run) -> None:
 
 
 def test_nothing_is_left(pids: Run) -> None:
-    """No process and no cgroup."""
-    assert left(pids.pid, str(pids.place)) == []
+    """No process, no cgroup, and no file of TensorFlow's."""
+    assert left(pids.pid, str(pids.place), temporary_of(pids.place)) == []
 
 
 def test_an_interruption_leaves_nothing_either(tmp_path: Path) -> None:
@@ -126,7 +133,7 @@ def test_an_interruption_leaves_nothing_either(tmp_path: Path) -> None:
     with start("memory", tmp_path) as process:
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
-            there = left(process.pid, str(tmp_path))
+            there = left(process.pid, str(tmp_path), temporary_of(tmp_path))
             if any("/cgroup/" in words for words in there) and "process" in " ".join(there):
                 break
             time.sleep(0.05)
@@ -135,7 +142,7 @@ def test_an_interruption_leaves_nothing_either(tmp_path: Path) -> None:
     assert time.monotonic() < deadline, (there, err)
     assert process.returncode == 130
     assert err.endswith("foldwatch: interrupted\n")
-    assert left(process.pid, str(tmp_path)) == []
+    assert left(process.pid, str(tmp_path), temporary_of(tmp_path)) == []
 
 
 def test_without_cgroups_a_limit_of_the_user_s_own_binds(tmp_path: Path) -> None:

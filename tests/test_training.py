@@ -16,6 +16,7 @@ from telemetry.journal import Header, JournalFollower
 from telemetry.reading import Reading
 from telemetry.thread_log import parse_line
 from tests.conftest import ROOT, Outcome, RealCgroup, ends_within, need
+from tests.ports import free_port
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -331,15 +332,6 @@ def test_metrics_are_served_from_inside_the_process(tmp_path: Path) -> None:
     process.communicate()
     assert re.search(r'foldwatch_checkpoint_threads\{fold="1",.*stage="START"\} [1-9]', text)
     assert re.search(r'foldwatch_threads\{fold="1",host="[^"]+",rank="",run="[^"]+"\} [1-9]', text)
-
-
-def free_port() -> int:
-    """Give a port that nobody uses now."""
-    import socket
-
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 CHECKPOINT = "import telemetry\ntelemetry.checkpoint('a')\n"

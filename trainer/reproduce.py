@@ -7,8 +7,10 @@ know how a fold leaks, nor how the outcome is shown.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
+import tempfile
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -25,7 +27,7 @@ from trainer.run import run_folds, take_charge
 from trainer.work import TRAINING, RunOptions, Work, worker_command
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from analyzer.analysis import Analysis
     from telemetry.alert import Alert
@@ -119,8 +121,27 @@ def run_twice(name: str, place: str, progress: Progress) -> Reproduced:
     """Run ``name`` of SCENARIOS twice below the folder ``place``.
 
     Raises InputError where no limit can be set, and KeyboardInterrupt. Whatever it raises, no process
-    and no cgroup of it is left.
+    and no cgroup of it is left, and no file elsewhere.
     """
+    with _temporary_files():
+        return _run_twice(name, place, progress)
+
+
+@contextlib.contextmanager
+def _temporary_files() -> Iterator[None]:
+    """Give the workers a place for theirs that goes with them: TensorFlow's stay where it aborts."""
+    before = os.environ.get("TMPDIR")
+    with tempfile.TemporaryDirectory(prefix="foldwatch-", ignore_cleanup_errors=True) as place:
+        os.environ["TMPDIR"] = place
+        try:
+            yield
+        finally:
+            del os.environ["TMPDIR"]
+            if before is not None:
+                os.environ["TMPDIR"] = before
+
+
+def _run_twice(name: str, place: str, progress: Progress) -> Reproduced:
     began = time.monotonic()
     take_charge()
     first, second = (RunDirectory(os.path.join(place, run)) for run in (ONE_PROCESS, ISOLATED))

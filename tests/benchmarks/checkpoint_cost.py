@@ -1,7 +1,7 @@
-"""``checkpoint()`` beside bare reads of the same kernel files, and beside psutil.
+"""``checkpoint()`` beside bare reads of the same kernel files, psutil, and process-exporter.
 
 checkpoint() and the bare reads alternate in one process with TensorFlow loaded, so that a change of
-the machine's speed meets them alike; psutil, which is slower by far, follows. Ratios of medians.
+the machine's speed meets them alike; the others, which are slower by far, follow. Ratios of medians.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ import tempfile
 import threading
 import time
 from typing import TYPE_CHECKING
+
+from tests.benchmarks.process_exporter import PROGRAM, scraped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -87,6 +89,17 @@ def by_psutil() -> None:
             file.read()
 
 
+def by_process_exporter() -> dict[str, float]:
+    """Return what a scrape takes that reads this process, as it comes and without smaps."""
+    if PROGRAM is None:
+        return {}
+    found: dict[str, float] = {}
+    for name, smaps in (("process_exporter", True), ("process_exporter_without_smaps", False)):
+        with scraped("checkpoint_cost", smaps=smaps) as scrape:
+            found |= median_seconds({name: scrape}, 8)
+    return found
+
+
 @contextlib.contextmanager
 def busy_thread() -> Iterator[None]:
     """Let another Python thread compute meanwhile, as a data loader of threads does."""
@@ -151,6 +164,7 @@ def main() -> None:
             }
             seconds = median_seconds(functions, ROUNDS)
             seconds |= median_seconds({"psutil": by_psutil}, 8)
+            seconds |= by_process_exporter()
             with busy_thread():
                 beside = {"beside_a_busy_thread": functions["checkpoint"]}
                 seconds |= median_seconds(beside, ROUNDS // 4)

@@ -1,6 +1,6 @@
 """``make results``: the results page and the README's table, from what was measured and nothing else.
 
-Reads reproduced.json and, where there is one, bench.json; keeps both, with the machine, in
+Reads reproduced.json with its pictures and, where there is one, bench.json; keeps both, with the machine, in
 docs/results.json, from which docs/results.md and the README's table are made. A test makes them again.
 """
 
@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 from collections import defaultdict
 from typing import Any
 
-from tests.benchmarks.reproduce import RECORD, SCENARIOS
+from telemetry.thread_log import MEBIBYTE
+from tests.benchmarks.reproduce import RECORD, SCENARIOS, picture
 from tests.conftest import ROOT
 
 RESULTS = os.path.join(ROOT, "docs", "results.json")
@@ -24,7 +26,10 @@ MADE = (
     "Made by `make results` from what was measured; a test holds this page and the README's table"
     " against `docs/results.json`."
 )
-NOT_MEASURED = "Not measured: speed against process-exporter."
+REMEDIES = (
+    "The reference run with remedies switched off (`foldwatch train --without`): what is there at the"
+    " end of its first and of its last fold."
+)
 TWICE = (
     "Each scenario trains the reference run's folds twice: in one process until a real limit ends"
     " it, then each fold in a process of its own."
@@ -39,6 +44,8 @@ def main() -> int:
     except OSError as error:
         print(f"{RECORD}: {error.strerror}; make results measures first", file=sys.stderr)
         return 2
+    for name in {run["scenario"] for run in results["reproduced"]}:
+        shutil.copyfile(picture(name), os.path.join(ROOT, "docs", picture(name)))
     if os.path.exists(BENCH):
         with open(BENCH, encoding="utf-8") as file:
             results["bench"] = json.load(file)
@@ -100,30 +107,55 @@ def page(results: dict[str, Any]) -> str:
         TWICE,
         table(results).rstrip(),
         "\n".join(f"- {name}: {limit}" for name, limit in limits.items()),
+        *(f"![{name}: before and after]({picture(name)})" for name in limits),
         f"A run of both: {seconds[0]:.0f} to {seconds[-1]:.0f} s. Processes and cgroups left: {left}.",
         _machine(runs[0]["machine"]),
     ]
     if "bench" in results:
+        bench = results["bench"]
         blocks += [
-            "## What it costs",
-            _bench(results["bench"]["figures"]),
-            _machine(results["bench"]["machine"]),
+            "## The remedies, one by one",
+            REMEDIES,
+            _remedies(**bench["remedies"]),
+            "## What it costs, and how often it is wrong",
+            _machine(bench["machine"]),
         ]
-    return "\n\n".join([*blocks, NOT_MEASURED]) + "\n"
+        for topic, figures in bench["topics"].items():
+            blocks += [f"### {topic}", _bench(figures)]
+    return "\n\n".join(blocks) + "\n"
 
 
 def _machine(facts: dict[str, Any]) -> str:
     return f"Measured on: {', '.join(f'{name} {value}' for name, value in facts.items())}."
 
 
+def _remedies(runs: list[dict[str, Any]], imports: dict[str, Any]) -> str:
+    lines = [
+        "| without | threads | maps | RSS, MB | RSS a fold, MB | verdict on RSS |",
+        "|---|---|---|---|---|---|",
+    ]
+    for run in runs:
+        first_to_last = [
+            f"{values[0] / unit:,.0f} to {values[-1] / unit:,.0f}"
+            for name, unit in (("threads", 1), ("maps", 1), ("rss_bytes", MEBIBYTE))
+            for values in [run["at_end"][name]]
+        ]
+        slope, verdict = run["per_fold"]["rss_bytes"], run["verdicts"]["rss_bytes"]
+        words = "" if slope is None else f"{slope / MEBIBYTE:+.1f}"
+        cells = [", ".join(run["without"]) or "nothing", *first_to_last, words, verdict]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + (
+        "\n\nThreads of one process with NumPy, scikit-learn and TensorFlow in use:"
+        f" {imports['capped'][1]} with the caps, {imports['uncapped'][1]} without on"
+        f" {imports['cores']} cores, {imports['uncapped_on_64'][1]} as the libraries take on 64 cores."
+    )
+
+
 def _bench(figures: list[dict[str, Any]]) -> str:
     lines = ["| what | measured | may be |", "|---|---|---|"]
     for figure in figures:
-        sign = "≥" if figure["is_floor"] else "≤"
-        unit = f" {figure['unit']}".rstrip()
-        lines.append(
-            f"| {figure['what']} | {figure['value']:.2f}{unit} | {sign} {figure['bound']:g}{unit} |"
-        )
+        value = f"{figure['value']:.2f} {figure['unit']}".rstrip()
+        lines.append(f"| {figure['what']} | {value} | {figure['may_be']} |")
     return "\n".join(lines)
 
 
