@@ -22,10 +22,15 @@ OUTCOME_COLOURS = {"better": "bold green", "worse": "bold red", "same": "green"}
 TABLE_COLUMNS = 78
 
 
-def comparison_text(comparison: Comparison, *, width: int) -> Iterator[RenderableType]:
-    """Give what a terminal of ``width`` columns shows: per resource before, after and the outcome."""
+def comparison_text(
+    comparison: Comparison, *, width: int, with_sources: bool = True
+) -> Iterator[RenderableType]:
+    """Give what a terminal of ``width`` columns shows: per resource before, after and the outcome.
+
+    The sources are those of before: the report above it has named the others.
+    """
     yield Text(f"\nbefore and after: {comparison.sentence}", style="bold")
-    for source in comparison.before.sources:
+    for source in comparison.before.sources if with_sources else ():
         path = say.safe(source.path, longest=say.LONGEST_LINE)
         yield Text(f"before: {path}: {source.lines:,} lines, {source.samples:,} samples")
     if width >= TABLE_COLUMNS:

@@ -166,7 +166,7 @@ def test_a_plot_is_written(foldwatch: Foldwatch, tmp_path: Path, suffix: str) ->
         (["train", "--output", "/dev/null/x"], "/dev/null/x: cannot be written"),
         (["reproduce"], "Missing argument"),
         (["reproduce", "nonsense"], "nonsense"),
-        (["reproduce", "maps", "--output", "/proc/x"], "/proc/x/one-process: cannot be written"),
+        (["reproduce", "maps", "--output", "/proc/x"], "/proc/x: cannot be written"),
         (["nonsense"], "nonsense"),
     ],
 )

@@ -115,9 +115,10 @@ def test_it_is_told_and_drawn(pids: Run) -> None:
     for words in ("crash      fold 3/3, SIGABRT: ", "alert      ", "isolated   3 of 3 folds"):
         assert words in pids.out
     assert "cause      pids_cgroup (certain)" in pids.out
+    assert "at most    pids_cgroup: 9" in pids.out
     names = {path.name for path in pids.place.iterdir()}
     pictures = {"before-and-after.png", "crash.png"}
-    assert names == {"isolated", "one-process", "reproduce.json"} | pictures
+    assert names == {".lock", "isolated", "one-process", "reproduce.json"} | pictures
     for name in pictures:
         assert (pids.place / name).read_bytes().startswith(b"\x89PNG")
 
@@ -128,8 +129,13 @@ def test_nothing_is_left(pids: Run) -> None:
 
 
 def test_an_interruption_leaves_nothing_either(tmp_path: Path) -> None:
-    """Ctrl-C while the one process is there: exit code 130, and it and its cgroup are gone."""
+    """Ctrl-C while the one process is there: exit code 130, and it and its cgroup are gone.
+
+    What an earlier run has written there is set aside, so that none of it stands for this one, and
+    another is refused meanwhile.
+    """
     need(os.geteuid() == 0, "root, to make a cgroup")
+    (tmp_path / "reproduce.json").write_text("earlier")
     with start("memory", tmp_path) as process:
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
@@ -137,12 +143,18 @@ def test_an_interruption_leaves_nothing_either(tmp_path: Path) -> None:
             if any("/cgroup/" in words for words in there) and "process" in " ".join(there):
                 break
             time.sleep(0.05)
+        with start("maps", tmp_path) as other:
+            _, refusal = other.communicate(timeout=60)
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=60)
+    assert (other.returncode, refusal.count("\n")) == (2, 1)
+    assert "another run is writing here" in refusal
     assert time.monotonic() < deadline, (there, err)
     assert process.returncode == 130
     assert err.endswith("foldwatch: interrupted\n")
     assert left(process.pid, str(tmp_path), temporary_of(tmp_path)) == []
+    assert {path.name for path in tmp_path.iterdir()} == {".lock", "one-process", "previous-1"}
+    assert (tmp_path / "previous-1" / "reproduce.json").read_text() == "earlier"
 
 
 def test_without_cgroups_a_limit_of_the_user_s_own_binds(tmp_path: Path) -> None:
@@ -163,6 +175,15 @@ def test_a_scenario_of_a_limit_that_is_there_needs_no_cgroup(tmp_path: Path) -> 
     """vm.max_map_count binds everybody."""
     found = enforce(SCENARIOS["maps"], say=pytest.fail, root=str(tmp_path))
     assert (found.ceiling, found.prlimit, bool(found.limits)) == ("max_map_count", (), False)
+
+
+def test_a_limit_that_would_take_all_memory_is_refused(tmp_path: Path) -> None:
+    """Some distributions set max_map_count as high as it goes."""
+    limit = tmp_path / "proc/sys/vm/max_map_count"
+    limit.parent.mkdir(parents=True)
+    limit.write_text("2147483642\n")
+    with pytest.raises(InputError, match=r"2,147,483,642 here, too many to leak: .* 679 GB"):
+        enforce(SCENARIOS["incident"], say=pytest.fail, root=str(tmp_path))
 
 
 def test_where_no_limit_binds_it_says_so(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from telemetry.errors import FoldsFailedError, InputError
 from trainer import reproduce_report
 from trainer.environment import THREAD_CAPS
 from trainer.fold_cgroup import CgroupLimits, parse_size
-from trainer.folds import REMEDIES, CommandConfig, RunConfig
+from trainer.folds import REMEDIES, CommandConfig, RunConfig, RunDirectory
 from trainer.live_output import CheckpointPattern
 from trainer.model_function import REFERENCE, check_name, missing_modules
 from trainer.options import (
@@ -36,7 +36,7 @@ from trainer.options import (
     Timeout,
 )
 from trainer.progress import Progress
-from trainer.reproduce import run_twice
+from trainer.reproduce import RUNS, run_twice
 from trainer.run import Order, carry_out
 from trainer.run_command import check_command, command_work
 from trainer.work import TRAINING, RunOptions, Work, worker_command
@@ -182,17 +182,32 @@ def run(  # noqa: PLR0913, PLR0917 - typer makes an option of each argument
 @app.command()
 def reproduce(
     scenario: Annotated[
-        ReproduceScenario, typer.Argument(help="Which limit it dies of.", show_default=False)
+        ReproduceScenario,
+        typer.Argument(
+            metavar="SCENARIO",
+            help=f"Which limit it dies of: {', '.join(ReproduceScenario)}.",
+            show_default=False,
+        ),
     ],
-    output: Output = "foldwatch-reproduce",
+    output: Annotated[
+        str, typer.Option(metavar="DIR", help="For both runs, reproduce.json and two pictures.")
+    ] = "foldwatch-reproduce",
 ) -> None:
     """See the crash happen in miniature, the alert before it, and the same folds finish isolated."""
-    place = os.path.normpath(output)
-    with Progress() as progress:
-        found = run_twice(scenario.value, place, progress)
-    outcome = reproduce_report.Outcome.of(found)
-    reproduce_report.write(found, outcome, place)
-    reproduce_report.show(found, outcome, place)
+    if missing := missing_modules("matplotlib"):
+        extras = "foldwatch[train,analyze]"
+        raise InputError(f"{', '.join(missing)} is missing: pip install '{extras}'")
+    directory = RunDirectory(os.path.normpath(output))
+    directory.create()
+    with directory.locked():
+        with Progress() as progress:
+            aside = directory.set_aside([*RUNS, *reproduce_report.FILES])
+            if aside is not None:
+                progress.say(f"earlier results are now in {aside}")
+            found = run_twice(scenario.value, directory.path, progress)
+        outcome = reproduce_report.Outcome.of(found)
+        reproduce_report.write(found, outcome, directory.path)
+        reproduce_report.show(found, outcome, directory.path)
     if lacks := reproduce_report.missing(found, outcome):
         raise FoldsFailedError(f"reproduce {scenario.value}: {'; '.join(lacks)}")
 

@@ -79,6 +79,6 @@ def load_function(name: str) -> Callable[[Any], object]:
     return found
 
 
-def missing_modules() -> list[str]:
-    """Return what the reference pipeline imports and is not installed; nothing of it is loaded."""
-    return [name for name in ("tensorflow", "sklearn") if find_spec(name) is None]
+def missing_modules(*more: str) -> list[str]:
+    """Return what of the reference pipeline's imports, and ``more``, is not installed; loads none."""
+    return [name for name in ("tensorflow", "sklearn", *more) if find_spec(name) is None]

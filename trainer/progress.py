@@ -25,11 +25,18 @@ if TYPE_CHECKING:
     from trainer.fold_result import Aggregate, Summary
 
 
+class _Console(Console):
+    """Goes on where nobody reads any more; rich's own ends the program there."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+
+
 class Progress:
     """Shows a running fold's stage and numbers; outside a terminal only what has ended."""
 
     def __init__(self) -> None:
-        self._console = Console(stderr=True, highlight=False)
+        self._console = _Console(stderr=True, highlight=False)
         self._status = self._console.status("starting")
         self._began = time.monotonic()
 

@@ -23,7 +23,7 @@ from telemetry.reading import Reading
 from telemetry.terminal import columns, put
 from telemetry.thread_log import clean_label
 from trainer.fold_result import write_whole
-from trainer.reproduce import FOLDS, ISOLATED, ONE_PROCESS
+from trainer.reproduce import FOLDS, ISOLATED, ONE_PROCESS, RUNS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 RECORD = "reproduce.json"
 PICTURE, CRASH_PICTURE = "before-and-after.png", "crash.png"
+FILES = (RECORD, PICTURE, CRASH_PICTURE)
 UNCOUNTED = ("nproc", "address_space")
 """Ceilings whose hits the kernel does not count: likely is what can be said of them."""
 PACKAGES = ("foldwatch", "tensorflow", "keras", "numpy", "scikit-learn")
@@ -51,6 +52,8 @@ class Outcome:
     """What it wrote: none where the kernel killed it."""
     signal: str | None
     last_label: str | None
+    end: float | None
+    """When it ended, in seconds since the epoch."""
     alert: Alert | None
     """The first of the ceiling that was met."""
     lead_seconds: float | None
@@ -74,6 +77,7 @@ class Outcome:
             message=None if crash is None or not crash.line else clean_label(crash.text),
             signal=None if crash is None else crash.signal,
             last_label=None if crash is None else crash.last_label,
+            end=None if end is None else end.time,
             alert=alert,
             lead_seconds=None if alert is None or end is None else end.time - alert.began,
             cause=None if cause is None else cause.cause,
@@ -100,7 +104,9 @@ def show(found: Reproduced, outcome: Outcome, place: str) -> None:
     """Print the outcome and the table of before and after to standard output."""
     for line in _lines(found, outcome):
         put(line)
-    for part in comparison_text(compare(found.one_process, found.isolated), width=columns()):
+    put(_fullness(found, place))
+    comparison = compare(found.one_process, found.isolated)
+    for part in comparison_text(comparison, width=columns(), with_sources=False):
         put(part)
     put(f"\npictures: {os.path.join(place, PICTURE)}, {os.path.join(place, CRASH_PICTURE)}")
 
@@ -122,7 +128,25 @@ def _lines(found: Reproduced, outcome: Outcome) -> Iterator[str]:
     yield f"isolated   {len(found.finished)} of {FOLDS} folds finished"
 
 
-def record(found: Reproduced, outcome: Outcome) -> dict[str, Any]:
+def _fullness(found: Reproduced, place: str) -> str:
+    words = {ONE_PROCESS: "in one process", ISOLATED: "isolated"}
+    told = [
+        f"{'not seen' if peak is None else f'{peak:.0%}'} {words[run]}"
+        for run, peak in peaks(found, place).items()
+    ]
+    return f"at most    {found.enforcement.ceiling}: {', '.join(told)}, as sampled"
+
+
+def peaks(found: Reproduced, place: str) -> dict[str, float | None]:
+    """Return, by run, the most of the ceiling that a reading saw in use: 1 is all of it."""
+    found_of = {run: _lanes(os.path.join(place, run), found.enforcement.ceiling) for run in RUNS}
+    return {
+        run: max((ratio for lane in lanes for _, ratio in lane), default=None)
+        for run, (_, lanes) in found_of.items()
+    }
+
+
+def record(found: Reproduced, outcome: Outcome, place: str) -> dict[str, Any]:
     """Return what reproduce.json holds; absent values are null."""
     alert = outcome.alert
     return {
@@ -148,6 +172,7 @@ def record(found: Reproduced, outcome: Outcome) -> dict[str, Any]:
         "standing": outcome.standing,
         "evidence": list(outcome.evidence),
         "isolated": {"folds": FOLDS, "finished": list(found.finished)},
+        "used_at_most": peaks(found, place),
         "before_and_after": comparison_json(compare(found.one_process, found.isolated)),
         "missing": missing(found, outcome),
         "seconds": found.seconds,
@@ -176,7 +201,7 @@ def _version(package: str) -> str | None:
 
 def write(found: Reproduced, outcome: Outcome, place: str) -> None:
     """Write reproduce.json and both pictures into ``place``. Raises InputError, and OSError."""
-    text = json.dumps(record(found, outcome), indent=2) + "\n"
+    text = json.dumps(record(found, outcome, place), indent=2) + "\n"
     write_whole(os.path.join(place, RECORD), text)
     figures.save(before_and_after(found, outcome, place), os.path.join(place, PICTURE))
     figures.save(figures.plot(found.one_process), os.path.join(place, CRASH_PICTURE))
@@ -200,8 +225,10 @@ def before_and_after(found: Reproduced, outcome: Outcome, place: str) -> Figure:
                 [t - began for t, _ in lane], [r for _, r in lane], color=colour, label=label
             )
         if folder == ONE_PROCESS and lanes:
-            at, ratio = lanes[-1][-1]
-            panel.plot(at - began, ratio, "x", color=colour, ms=11, mew=3, label="crash")
+            last, crash = lanes[-1][-1], _crash(outcome, ceiling, lanes[-1][-1])
+            times, ratios = [last[0] - began, crash[0] - began], [last[1], crash[1]]
+            panel.plot(times, ratios, color=colour)
+            panel.plot(times[1], ratios[1], "x", color=colour, ms=11, mew=3, label="crash")
             if outcome.alert is not None:
                 panel.axvline(
                     outcome.alert.began - began, color=figures.WARN, ls="--", label="alert"
@@ -212,6 +239,12 @@ def before_and_after(found: Reproduced, outcome: Outcome, place: str) -> Figure:
     panel.yaxis.set_major_formatter("{x:.0%}")
     panel.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
     return figure
+
+
+def _crash(outcome: Outcome, ceiling: str, last: tuple[float, float]) -> tuple[float, float]:
+    """Return when the process ended and how full the ceiling was: all of it where that is proven."""
+    is_proven = (outcome.cause, outcome.standing) == (ceiling, "certain")
+    return outcome.end or last[0], max(1.0, last[1]) if is_proven else last[1]
 
 
 def _lanes(place: str, ceiling: str) -> tuple[float, list[list[tuple[float, float]]]]:

@@ -10,7 +10,7 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from rich.console import Console
@@ -18,8 +18,8 @@ from rich.table import Table
 
 from trainer.reproduce_report import machine
 
-LEAST_LEAD = {
-    "fast": {"engine": 1.0, "prometheus": 0.0},  # faster than Prometheus looks
+LEAST_LEAD: dict[str, dict[str, float | None]] = {
+    "fast": {"engine": 1.0, "prometheus": None},  # faster than Prometheus looks
     "medium": {"engine": 60.0, "prometheus": 60.0},
     "slow": {"engine": 600.0, "prometheus": 600.0},
 }
@@ -34,7 +34,8 @@ class Figure:
     """One line of the table."""
 
     what: str
-    value: float
+    value: float | None
+    """None where what was waited for did not happen."""
     unit: str
     bound: float | None
     """None for a figure that is there for comparison."""
@@ -46,7 +47,14 @@ class Figure:
         """Whether the bound is kept."""
         if self.bound is None:
             return True
+        if self.value is None:
+            return False
         return self.value >= self.bound if self.is_floor else self.value <= self.bound
+
+    @property
+    def measured(self) -> str:
+        """Return the value in words."""
+        return "never" if self.value is None else f"{self.value:.2f} {self.unit}".strip()
 
     @property
     def may_be(self) -> str:
@@ -72,7 +80,7 @@ def recording_figures() -> list[Figure]:
     """Measure what a recorded training pays."""
     found = []
     for point in run("checkpoint_cost"):
-        at = f"at {point['maps']:,} maps, TensorFlow loaded"
+        at = f"with {point['maps']:,} maps"
         bare = point["checkpoint"] / point["bare"]
         faster = point["psutil"] / point["checkpoint"]
         found.append(Figure(f"checkpoint() over bare reads {at}", bare, "x", 1.3))
@@ -232,9 +240,9 @@ def alert_figures() -> list[Figure]:
     for leak in run("lead_times"):
         minutes = leak["fills_in_seconds"] / 60
         for way, least in LEAST_LEAD[leak["leak"]].items():
-            what = f"told before the limit, a leak of {minutes:g} min, {way}"
-            lead = leak[way]["lead_seconds"] or 0.0
-            found.append(Figure(what, lead, "s", least, is_floor=True))
+            who = {"engine": "foldwatch", "prometheus": "Prometheus"}[way]
+            what = f"told before the limit, a leak that fills it in {minutes:g} min, by {who}"
+            found.append(Figure(what, leak[way]["lead_seconds"], "s", least, is_floor=True))
     return found
 
 
@@ -252,7 +260,7 @@ TOPICS = {
 def main() -> int:
     """Print the tables, write bench.json."""
     *runs, imports = run("remedies")
-    topics = {"Remedies": remedy_figures(runs, imports)}
+    topics: dict[str, list[Figure]] = {"Remedies": remedy_figures(runs, imports)}
     topics |= {name: measure() for name, measure in TOPICS.items()}
     console = Console(width=110, highlight=False)
     console.print(remedy_table(runs, imports))
@@ -260,7 +268,10 @@ def main() -> int:
         console.print(figure_table(name, found))
     with open("bench.json", "w", encoding="utf-8") as file:
         measured = {
-            name: [asdict(figure) | {"may_be": figure.may_be} for figure in found]
+            name: [
+                {"what": figure.what, "measured": figure.measured, "may_be": figure.may_be}
+                for figure in found
+            ]
             for name, found in topics.items()
         }
         remedies = {"runs": runs, "imports": imports}
@@ -272,8 +283,7 @@ def figure_table(name: str, found: list[Figure]) -> Table:
     """Put the figures below each other, each beside its bound."""
     table = Table(name, "measured", "may be", "", box=None)
     for figure in found:
-        value = f"{figure.value:.2f} {figure.unit}".strip()
-        table.add_row(figure.what, value, figure.may_be, "" if figure.holds else "OVER")
+        table.add_row(figure.what, figure.measured, figure.may_be, "" if figure.holds else "OVER")
     return table
 
 

@@ -1,7 +1,7 @@
-"""``make results``: the results page and the README's table, from what was measured and nothing else.
+"""``make results``: the results page and the README's tables, from what was measured and nothing else.
 
-Reads reproduced.json with its pictures and, where there is one, bench.json; keeps both, with the machine, in
-docs/results.json, from which docs/results.md and the README's table are made. A test makes them again.
+Reads reproduced.json with its pictures, and bench.json; keeps both, with the machine, in
+docs/results.json, from which docs/results.md and the README's tables are made. A test makes them again.
 """
 
 from __future__ import annotations
@@ -22,13 +22,18 @@ PAGE = os.path.join(ROOT, "docs", "results.md")
 README = os.path.join(ROOT, "README.md")
 BEGIN, END = "<!-- results: made by `make results` -->\n", "<!-- end of results -->\n"
 BENCH = "bench.json"
+README_TOPICS = ("Recording", "Reading logs", "Isolation", "Alerts")
+SEPARATOR = "\n\n"
 MADE = (
-    "Made by `make results` from what was measured; a test holds this page and the README's table"
+    "Made by `make results` from what was measured; a test holds this page and the README's tables"
     " against `docs/results.json`."
 )
 REMEDIES = (
     "The reference run with remedies switched off (`foldwatch train --without`): what is there at the"
     " end of its first and of its last fold."
+)
+SECONDS = (
+    "A run of both: {:.0f} to {:.0f} s. Processes, cgroups and temporary files left behind: {}."
 )
 TWICE = (
     "Each scenario trains the reference run's folds twice: in one process until a real limit ends"
@@ -38,30 +43,38 @@ TWICE = (
 
 def main() -> int:
     """Write all three; say what is missing."""
-    try:
-        with open(RECORD, encoding="utf-8") as file:
-            results = {"reproduced": json.load(file)}
-    except OSError as error:
-        print(f"{RECORD}: {error.strerror}; make results measures first", file=sys.stderr)
-        return 2
+    results = {}
+    for name, path in (("reproduced", RECORD), ("bench", BENCH)):
+        try:
+            with open(path, encoding="utf-8") as file:
+                results[name] = json.load(file)
+        except OSError as error:
+            print(f"{path}: {error.strerror}; make results measures first", file=sys.stderr)
+            return 2
     for name in {run["scenario"] for run in results["reproduced"]}:
         shutil.copyfile(picture(name), os.path.join(ROOT, "docs", picture(name)))
-    if os.path.exists(BENCH):
-        with open(BENCH, encoding="utf-8") as file:
-            results["bench"] = json.load(file)
     _write(RESULTS, json.dumps(results, indent=1) + "\n")
     _write(PAGE, page(results))
     with open(README, encoding="utf-8") as file:
         text = file.read()
-    _write(README, with_table(text, results))
+    _write(README, with_tables(text, results))
     return 0
 
 
-def with_table(readme: str, results: dict[str, Any]) -> str:
-    """Return the README with its table as ``results`` have it."""
+def with_tables(readme: str, results: dict[str, Any]) -> str:
+    """Return the README with its tables as ``results`` have them."""
     before, _, rest = readme.partition(BEGIN)
     _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n{table(results)}\n{END}{after}"
+    bench = results["bench"]
+    blocks = [
+        table(results).rstrip(),
+        REMEDIES,
+        _remedies(**bench["remedies"]),
+        "What it costs, as ratios measured in one run:",
+        _bench([figure for topic in README_TOPICS for figure in bench["topics"][topic]]),
+        _machine(bench["machine"]),
+    ]
+    return f"{before}{BEGIN}\n{SEPARATOR.join(blocks)}\n\n{END}{after}"
 
 
 def table(results: dict[str, Any]) -> str:
@@ -108,21 +121,20 @@ def page(results: dict[str, Any]) -> str:
         table(results).rstrip(),
         "\n".join(f"- {name}: {limit}" for name, limit in limits.items()),
         *(f"![{name}: before and after]({picture(name)})" for name in limits),
-        f"A run of both: {seconds[0]:.0f} to {seconds[-1]:.0f} s. Processes and cgroups left: {left}.",
+        SECONDS.format(seconds[0], seconds[-1], left),
         _machine(runs[0]["machine"]),
     ]
-    if "bench" in results:
-        bench = results["bench"]
-        blocks += [
-            "## The remedies, one by one",
-            REMEDIES,
-            _remedies(**bench["remedies"]),
-            "## What it costs, and how often it is wrong",
-            _machine(bench["machine"]),
-        ]
-        for topic, figures in bench["topics"].items():
-            blocks += [f"### {topic}", _bench(figures)]
-    return "\n\n".join(blocks) + "\n"
+    bench = results["bench"]
+    blocks += [
+        "## The remedies, one by one",
+        REMEDIES,
+        _remedies(**bench["remedies"]),
+        "## What it costs, and how often it is wrong",
+        _machine(bench["machine"]),
+    ]
+    for topic, figures in bench["topics"].items():
+        blocks += [f"### {topic}", _bench(figures)]
+    return SEPARATOR.join(blocks) + "\n"
 
 
 def _machine(facts: dict[str, Any]) -> str:
@@ -153,10 +165,7 @@ def _remedies(runs: list[dict[str, Any]], imports: dict[str, Any]) -> str:
 
 def _bench(figures: list[dict[str, Any]]) -> str:
     lines = ["| what | measured | may be |", "|---|---|---|"]
-    for figure in figures:
-        value = f"{figure['value']:.2f} {figure['unit']}".rstrip()
-        lines.append(f"| {figure['what']} | {value} | {figure['may_be']} |")
-    return "\n".join(lines)
+    return "\n".join([*lines, *("| {what} | {measured} | {may_be} |".format(**f) for f in figures)])
 
 
 def _write(path: str, text: str) -> None:
