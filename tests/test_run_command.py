@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 import time
 from typing import TYPE_CHECKING
@@ -306,3 +307,23 @@ def test_output_faster_than_it_can_be_shown_holds_nobody_up(
     assert os.path.getsize(os.path.join(place, "fold-1", "output.log")) == 100 * 500_000 + 8
     assert "fold 1 | the end" in outcome.err
     assert len(outcome.err) < 20_000_000
+
+
+def test_a_reader_that_goes_away_ends_no_run(tmp_path: Path) -> None:
+    """As ``foldwatch run ... 2>&1 | head -1`` has it: all folds are run, and it is no failure."""
+    command = [sys.executable, "-m", "foldwatch", "run", "--folds", "3", "--output", str(tmp_path)]
+    with subprocess.Popen(
+        [*command, "--", "sh", "-c", "echo a; sleep 0.3; echo b"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"fold 1 | a\n"
+        process.stdout.close()
+        try:
+            assert process.wait(60) == 0
+        finally:
+            process.kill()
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert summary["folds_finished"] == [1, 2, 3]
