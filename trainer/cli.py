@@ -92,8 +92,8 @@ def train(  # noqa: PLR0913, PLR0917 - typer makes an option of each argument
     if epochs < 1:
         raise InputError(f"--epochs {epochs}: at least 1")
     check_name(model)
-    if model == REFERENCE and (missing := missing_modules()):
-        raise InputError(f"{', '.join(missing)} is missing: pip install 'foldwatch[train]'")
+    if model == REFERENCE:
+        _check_installed()
     config = RunConfig(
         folds=folds,
         epochs=epochs,
@@ -194,9 +194,7 @@ def reproduce(
     ] = "foldwatch-reproduce",
 ) -> None:
     """See the crash happen in miniature, the alert before it, and the same folds finish isolated."""
-    if missing := missing_modules("matplotlib"):
-        extras = "foldwatch[train,analyze]"
-        raise InputError(f"{', '.join(missing)} is missing: pip install '{extras}'")
+    _check_installed("matplotlib")
     directory = RunDirectory(os.path.normpath(output))
     directory.create()
     with directory.locked():
@@ -210,6 +208,11 @@ def reproduce(
         reproduce_report.show(found, outcome, directory.path)
     if lacks := reproduce_report.missing(found, outcome):
         raise FoldsFailedError(f"reproduce {scenario.value}: {'; '.join(lacks)}")
+
+
+def _check_installed(*more: str) -> None:
+    if missing := missing_modules(*more):
+        raise InputError(f"{', '.join(missing)} is missing: pip install 'foldwatch[train]'")
 
 
 def _limits(pids: int | None, memory: str | None) -> CgroupLimits:
