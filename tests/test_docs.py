@@ -56,8 +56,8 @@ GIVEN = {
     },
     "docs/how-to/old-log.md": {"train.log": INCIDENT},
     "docs/how-to/lnav.md": {
-        "train.log": INCIDENT,
         "foldwatch.lnav.json": f"{DOCS}/foldwatch.lnav.json",
+        "foldwatch.lnav": f"{DOCS}/foldwatch.lnav",
     },
     "docs/how-to/ci.md": {"train.log": INCIDENT, "last-release.log": RELEASED},
     "docs/how-to/pytorch.md": {"torch.py": os.path.join(HERE, "stand_in_torch.py")},
