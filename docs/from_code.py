@@ -1,6 +1,6 @@
 """A Sphinx extension: the reference pages that are made from the code when the pages are built.
 
-Owns the directives ``commands``, ``metrics`` and ``exit-codes``, and the way from this project's
+Owns the directives ``commands``, ``metrics``, ``exit-codes`` and ``scenarios``, and the way from this project's
 docstrings, where an indented block is an example, to reStructuredText. It must hold no fact of its own.
 """
 
@@ -18,6 +18,7 @@ import foldwatch
 from analyzer.command import FOUND
 from telemetry.errors import FoldwatchError
 from telemetry.exporter import BASE_LABELS, METRICS
+from trainer.reproduce import SCENARIOS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,6 +80,22 @@ class ExitCodes(_Generated):
         yield from _table(["code", "error", "when"], sorted(rows, key=lambda row: int(row[0])))
 
 
+class Scenarios(_Generated):
+    """Every scenario of ``foldwatch reproduce``, and the ceiling that it dies of."""
+
+    def markdown(self) -> Iterator[str]:
+        rows = [
+            [f"`{name}`", scenario.leaks, *map("`{}`".format, _first_and_last(scenario.ceilings))]
+            for name, scenario in SCENARIOS.items()
+        ]
+        header = ["scenario", "a fold leaves behind", "dies of", "where no cgroup can be made"]
+        yield from _table(header, rows)
+
+
+def _first_and_last(names: tuple[str, ...]) -> tuple[str, str]:
+    return names[0], names[-1]
+
+
 def _table(header: list[str], rows: list[list[Any]]) -> Iterator[str]:
     yield from (_row(header), _row(["---"] * len(header)), *map(_row, rows), "")
 
@@ -117,5 +134,6 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("commands", Commands)
     app.add_directive("metrics", Metrics)
     app.add_directive("exit-codes", ExitCodes)
+    app.add_directive("scenarios", Scenarios)
     app.connect("autodoc-process-docstring", _rewrite)
     return {"parallel_read_safe": True}
