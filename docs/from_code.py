@@ -21,7 +21,7 @@ from telemetry.exporter import BASE_LABELS, METRICS
 from trainer.reproduce import SCENARIOS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from docutils.nodes import Node
     from sphinx.application import Sphinx
@@ -52,16 +52,17 @@ class Commands(_Generated):
 
 
 class Metrics(_Generated):
-    """Every metric of the exporter's table."""
+    """Every metric of the exporter's table, as a list: the names are too long for a table's column."""
 
     def markdown(self) -> Iterator[str]:
-        base = ", ".join(f"`{label}`" for label in BASE_LABELS)
-        yield from (f"Every series has the labels {base}.", "")
-        rows = [
-            [f"`{name}`", kind.type, ", ".join(f"`{label}`" for label in kind.labels), kind.help]
-            for name, kind in METRICS.items()
-        ]
-        yield from _table(["metric", "type", "more labels", "what it says"], rows)
+        yield from (f"Every series has the labels {_names(BASE_LABELS)}.", "")
+        for name, kind in METRICS.items():
+            labels = f" with {_names(kind.labels)}" if kind.labels else ""
+            yield from (f"`{name}`, {kind.type}{labels}", f": {kind.help}", "")
+
+
+def _names(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
 
 
 class ExitCodes(_Generated):

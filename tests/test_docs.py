@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from playwright.sync_api import Browser
+
 DOCS = os.path.join(ROOT, "docs")
 PAGES = [
     "README.md",
@@ -283,6 +285,17 @@ def test_the_reference_is_made_from_the_code(site: Path) -> None:
         assert scenario.leaks in guide
 
 
+def test_the_reference_fits_a_narrow_page(site: Path, browser: Browser) -> None:
+    """500 pixels wide nothing is off the screen, no table's last column either."""
+    wide = "[...document.querySelectorAll('.table-wrapper')].filter(w => w.scrollWidth > w.clientWidth)"
+    page = browser.new_page(viewport={"width": 500, "height": 900})
+    for path in sorted((site / "reference").glob("*.html")):
+        page.goto(path.as_uri())
+        assert page.evaluate(f"{wide}.length") == 0, path.stem
+        assert page.evaluate("document.documentElement.scrollWidth") <= 500, path.stem
+    page.close()
+
+
 def first_column(page: str, heading: str) -> set[str]:
     """Return the code in the first column of the tables of a page, from ``heading`` on."""
     rows = re.findall(r"^\| (`.*?) \|", text_of(page).partition(heading)[2], re.MULTILINE)
@@ -340,3 +353,21 @@ def test_completion_is_installed_and_completes(tmp_path: Path) -> None:
         line = "COMP_WORDS=(foldwatch reproduce m); COMP_CWORD=2; _foldwatch_completion foldwatch"
         code, said = shell.run(f'. ~/.bashrc; {line}; echo "${{COMPREPLY[*]}}"')
     assert said.split() == ["maps", "memory"]
+
+
+def test_the_callback_has_types_for_others(tmp_path: Path) -> None:
+    """Imported by name, as the reference says; Keras, which has none, costs its own attributes only."""
+    (tmp_path / "own.py").write_text(
+        "from telemetry.keras import Checkpoints\n"
+        'reveal_type(Checkpoints(every=1))\nCheckpoints(every="x")\n'
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", "--strict", "--follow-imports=silent", "own.py"],
+        cwd=tmp_path,
+        env=os.environ | {"MYPYPATH": ROOT},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert 'Revealed type is "telemetry.keras.Checkpoints"' in done.stdout
+    assert 'own.py:3: error: Argument "every"' in done.stdout
