@@ -23,6 +23,8 @@ release = metadata.version("foldwatch")
 html_title = f"foldwatch {release}"
 html_theme = "furo"
 html_show_copyright = False
+html_static_path = ["_static"]
+html_css_files = ["narrow.css"]
 
 extensions = [
     "myst_parser",

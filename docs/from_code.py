@@ -1,6 +1,6 @@
 """A Sphinx extension: the reference pages that are made from the code when the pages are built.
 
-Owns the directives ``commands``, ``metrics`` and ``exit-codes``, and the way from this project's
+Owns the directives ``commands``, ``metrics``, ``exit-codes`` and ``scenarios``, and the way from this project's
 docstrings, where an indented block is an example, to reStructuredText. It must hold no fact of its own.
 """
 
@@ -18,9 +18,10 @@ import foldwatch
 from analyzer.command import FOUND
 from telemetry.errors import FoldwatchError
 from telemetry.exporter import BASE_LABELS, METRICS
+from trainer.reproduce import SCENARIOS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from docutils.nodes import Node
     from sphinx.application import Sphinx
@@ -51,16 +52,17 @@ class Commands(_Generated):
 
 
 class Metrics(_Generated):
-    """Every metric of the exporter's table."""
+    """Every metric of the exporter's table, as a list: the names are too long for a table's column."""
 
     def markdown(self) -> Iterator[str]:
-        base = ", ".join(f"`{label}`" for label in BASE_LABELS)
-        yield from (f"Every series has the labels {base}.", "")
-        rows = [
-            [f"`{name}`", kind.type, ", ".join(f"`{label}`" for label in kind.labels), kind.help]
-            for name, kind in METRICS.items()
-        ]
-        yield from _table(["metric", "type", "more labels", "what it says"], rows)
+        yield from (f"Every series has the labels {_names(BASE_LABELS)}.", "")
+        for name, kind in METRICS.items():
+            labels = f" with {_names(kind.labels)}" if kind.labels else ""
+            yield from (f"`{name}`, {kind.type}{labels}", f": {kind.help}", "")
+
+
+def _names(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
 
 
 class ExitCodes(_Generated):
@@ -77,6 +79,22 @@ class ExitCodes(_Generated):
             for error in FoldwatchError.__subclasses__()
         ]
         yield from _table(["code", "error", "when"], sorted(rows, key=lambda row: int(row[0])))
+
+
+class Scenarios(_Generated):
+    """Every scenario of ``foldwatch reproduce``, and the ceiling that it dies of."""
+
+    def markdown(self) -> Iterator[str]:
+        rows = [
+            [f"`{name}`", scenario.leaks, *map("`{}`".format, _first_and_last(scenario.ceilings))]
+            for name, scenario in SCENARIOS.items()
+        ]
+        header = ["scenario", "a fold leaves behind", "dies of", "where no cgroup can be made"]
+        yield from _table(header, rows)
+
+
+def _first_and_last(names: tuple[str, ...]) -> tuple[str, str]:
+    return names[0], names[-1]
 
 
 def _table(header: list[str], rows: list[list[Any]]) -> Iterator[str]:
@@ -117,5 +135,6 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("commands", Commands)
     app.add_directive("metrics", Metrics)
     app.add_directive("exit-codes", ExitCodes)
+    app.add_directive("scenarios", Scenarios)
     app.connect("autodoc-process-docstring", _rewrite)
     return {"parallel_read_safe": True}

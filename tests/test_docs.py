@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 from contextlib import closing
+from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -22,15 +23,23 @@ import typer.main
 import yaml
 
 import foldwatch
+import telemetry
+from analyzer import analyze
+from telemetry.alert import Alert
 from telemetry.exporter import METRICS
 from telemetry.thread_log import MARKER, parse_line
 from tests.conftest import HERE, INCIDENT, RELEASED, ROOT, need
 from tests.markdown import Block, Shell, blocks, code_spans, commands
 from tests.ports import free_port
+from trainer.environment import THREAD_CAPS
+from trainer.reproduce import SCENARIOS, Enforcement, Reproduced
+from trainer.reproduce_report import Outcome, record
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from playwright.sync_api import Browser
 
 DOCS = os.path.join(ROOT, "docs")
 PAGES = [
@@ -56,8 +65,8 @@ GIVEN = {
     },
     "docs/how-to/old-log.md": {"train.log": INCIDENT},
     "docs/how-to/lnav.md": {
-        "train.log": INCIDENT,
         "foldwatch.lnav.json": f"{DOCS}/foldwatch.lnav.json",
+        "foldwatch.lnav": f"{DOCS}/foldwatch.lnav",
     },
     "docs/how-to/ci.md": {"train.log": INCIDENT, "last-release.log": RELEASED},
     "docs/how-to/pytorch.md": {"torch.py": os.path.join(HERE, "stand_in_torch.py")},
@@ -267,5 +276,98 @@ def test_the_reference_is_made_from_the_code(site: Path) -> None:
         for option in options_of(name):
             assert option in pages["command-line"]
     assert "130" in pages["exit-codes"]
-    assert "telemetry.checkpoint" in pages["telemetry"]
+    for name in telemetry.__all__:
+        assert f'id="telemetry.{name}"' in pages["telemetry"]
     assert "analyzer.analyze" in pages["analyzer"]
+    guide = (site / "how-to/reproduce.html").read_text()
+    for name, scenario in SCENARIOS.items():
+        assert f">{name}</span>" in guide
+        assert scenario.leaks in guide
+
+
+def test_the_reference_fits_a_narrow_page(site: Path, browser: Browser) -> None:
+    """500 pixels wide nothing is off the screen, no table's last column either."""
+    wide = "[...document.querySelectorAll('.table-wrapper')].filter(w => w.scrollWidth > w.clientWidth)"
+    page = browser.new_page(viewport={"width": 500, "height": 900})
+    for path in sorted((site / "reference").glob("*.html")):
+        page.goto(path.as_uri())
+        assert page.evaluate(f"{wide}.length") == 0, path.stem
+        assert page.evaluate("document.documentElement.scrollWidth") <= 500, path.stem
+    page.close()
+
+
+def first_column(page: str, heading: str) -> set[str]:
+    """Return the code in the first column of the tables of a page, from ``heading`` on."""
+    rows = re.findall(r"^\| (`.*?) \|", text_of(page).partition(heading)[2], re.MULTILINE)
+    return {code for row in rows for code in re.findall(r"`([^`]+)`", row)}
+
+
+def test_every_key_of_reproduce_json_is_told(tmp_path: Path) -> None:
+    """And no other: what is an object there is told by its keys."""
+    analysis = analyze([INCIDENT])
+    alert = Alert(name="A", severity="critical", labels={}, summary="", description="", began=1.0)
+    found = Reproduced(
+        scenario="maps",
+        enforcement=Enforcement(ceiling="max_map_count", words=""),
+        one_process=analysis,
+        isolated=analysis,
+        alerts=(alert,),
+        exit_code=134,
+        finished=(1,),
+        seconds=1.0,
+    )
+    outcome = replace(Outcome.of(found), alert=alert)
+    keys = {
+        f"{key}.{inner}" if isinstance(value, dict) and key != "machine" else key
+        for key, value in record(found, outcome, str(tmp_path)).items()
+        for inner in (value if isinstance(value, dict) else [""])
+    }
+    assert first_column("docs/reference/run-directory.md", "## `reproduce.json`") == keys
+
+
+def test_every_environment_variable_is_told() -> None:
+    """All that stand in the code and in the compose file, and no other of foldwatch's."""
+    paths = [f"{ROOT}/grafana/docker-compose.yml"]
+    for package in ("telemetry", "analyzer", "trainer"):
+        paths += glob.glob(f"{ROOT}/{package}/**/*.py", recursive=True)
+    named: set[str] = set()
+    for path in paths:
+        with open(path, encoding="utf-8") as file:
+            named |= set(
+                re.findall(r"(?<![\w_])(?:FOLDWATCH|GRAFANA)_[A-Z_]*[A-Z]\b(?!\*)", file.read())
+            )
+    told = first_column("docs/reference/environment.md", "## Read\n")
+    assert {name for name in told if name.startswith(("FOLDWATCH_", "GRAFANA_"))} == named
+    text = text_of("docs/reference/environment.md")
+    assert all(f"`{name}`" in text for name in THREAD_CAPS)
+
+
+def test_completion_is_installed_and_completes(tmp_path: Path) -> None:
+    """In a real bash, with a home of its own; --show-completion prints what is installed."""
+    with closing(Shell(str(tmp_path), HOME=str(tmp_path))) as shell:
+        code, said = shell.run("foldwatch --install-completion")
+        assert (code, "bash completion installed" in said) == (0, True)
+        assert (tmp_path / ".bashrc").read_text().strip().endswith("foldwatch.sh'")
+        script = (tmp_path / ".bash_completions/foldwatch.sh").read_text()
+        assert shell.run("foldwatch --show-completion")[1].strip() == script.strip()
+        line = "COMP_WORDS=(foldwatch reproduce m); COMP_CWORD=2; _foldwatch_completion foldwatch"
+        code, said = shell.run(f'. ~/.bashrc; {line}; echo "${{COMPREPLY[*]}}"')
+    assert said.split() == ["maps", "memory"]
+
+
+def test_the_callback_has_types_for_others(tmp_path: Path) -> None:
+    """Imported by name, as the reference says; Keras, which has none, costs its own attributes only."""
+    (tmp_path / "own.py").write_text(
+        "from telemetry.keras import Checkpoints\n"
+        'reveal_type(Checkpoints(every=1))\nCheckpoints(every="x")\n'
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", "--strict", "--follow-imports=silent", "own.py"],
+        cwd=tmp_path,
+        env=os.environ | {"MYPYPATH": ROOT},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert 'Revealed type is "telemetry.keras.Checkpoints"' in done.stdout
+    assert 'own.py:3: error: Argument "every"' in done.stdout
