@@ -5,11 +5,12 @@ standard library and starts nothing; the types, and ``telemetry.keras``, are loa
 """
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from telemetry.training import checkpoint, event, fold, stage, start
 
 if TYPE_CHECKING:
+    from telemetry import keras as keras
     from telemetry.comparison import Difference, difference
     from telemetry.reading import GpuUsage, Limit, LimitState, Reading, Usage
 
@@ -38,10 +39,11 @@ _MODULE_OF = {
     "Usage": "telemetry.reading",
 }
 
+if not TYPE_CHECKING:  # else every name would be there, and Any
 
-def __getattr__(name: str) -> Any:
-    if name == "keras":
-        return import_module("telemetry.keras")
-    if name in _MODULE_OF:
-        return getattr(import_module(_MODULE_OF[name]), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    def __getattr__(name: str) -> object:
+        if name == "keras":
+            return import_module("telemetry.keras")
+        if name in _MODULE_OF:
+            return getattr(import_module(_MODULE_OF[name]), name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -356,10 +356,11 @@ def test_completion_is_installed_and_completes(tmp_path: Path) -> None:
 
 
 def test_the_callback_has_types_for_others(tmp_path: Path) -> None:
-    """Imported by name, as the reference says; Keras, which has none, costs its own attributes only."""
+    """As an attribute of `telemetry`; Keras, which has none, costs its own attributes only."""
     (tmp_path / "own.py").write_text(
-        "from telemetry.keras import Checkpoints\n"
-        'reveal_type(Checkpoints(every=1))\nCheckpoints(every="x")\n'
+        "import telemetry\n"
+        "reveal_type(telemetry.keras.Checkpoints(every=1))\n"
+        'telemetry.keras.Checkpoints(every="x")\n'
     )
     done = subprocess.run(
         [sys.executable, "-m", "mypy", "--strict", "--follow-imports=silent", "own.py"],
