@@ -149,6 +149,17 @@ _CAUSES: Mapping[str, tuple[tuple[str, str | None], ...]] = {
         ("lift RLIMIT_AS: threads reserve 8 MB of it each for their stacks", "ulimit -v unlimited"),
         _CAP_THREADS,
     ),
+    "data_size": (
+        (
+            (
+                "lift RLIMIT_DATA, of which each thread's stack takes its 8 MB whole: LimitDATA= of the"
+                " systemd unit, data in /etc/security/limits.conf"
+            ),
+            "ulimit -d unlimited",
+        ),
+        ("see in the running process that it took", "grep 'Max data size' /proc/PID/limits"),
+        _CAP_THREADS,
+    ),
     "open_files": (
         (
             "raise the limit of descriptors: docker run --ulimit nofile=N, LimitNOFILE= of the unit",

@@ -33,6 +33,7 @@ def reading(at: float, stage: str | None = None, **more: Any) -> Reading:
         "cgroup_memory": 200 * 2**20,
         "nproc": 4096,
         "address_space": LimitState.UNLIMITED,
+        "data_size": LimitState.UNLIMITED,
         "threads_max": 30000,
     } | more.pop("limits", {})
     known: dict[str, Any] = {
@@ -89,7 +90,7 @@ def evidence(found: Finding, cause: str) -> str:
 def test_the_rebuilt_incident_is_told_honestly() -> None:
     """No ceiling was near, the reading is a stage old, two resources grow, none is certain."""
     (found,) = analyze([INCIDENT]).findings
-    assert [cause.standing for cause in found.causes] == ["possible"] * 8
+    assert [cause.standing for cause in found.causes] == ["possible"] * 9
     assert found.causes[0].cause == "max_map_count"
     assert "memory maps rise by 730 a fold; about 4,050 of 65,530 were to come" in evidence(
         found, "max_map_count"
@@ -181,6 +182,30 @@ def test_limits_that_are_none_or_do_not_bind_are_ruled_out(tmp_path: Path) -> No
     assert "root, or a capability" in evidence(found, "nproc")
     assert standing(found, "nproc") == standing(found, "address_space") == "ruled out"
     assert standing(found, "threads_max") == "possible"
+
+
+def test_an_old_journal_without_the_data_size_rules_nothing_out(tmp_path: Path) -> None:
+    """It was not read then; where it was read and there is none, it is no cause."""
+    known = reading(1, "START")
+    old = replace(known, limits={k: v for k, v in known.limits.items() if k != "data_size"})
+    for first, expected in ((old, "possible"), (known, "ruled out")):
+        found = run(tmp_path, first, end())
+        assert standing(found, "data_size") == expected
+
+
+def test_the_kernel_names_the_data_size(tmp_path: Path) -> None:
+    """Of which process it says with its number."""
+    words = "exceed data ulimit 123000. Update limits or use boot option ignore_rlimit_data."
+    line = "[8.7] mmap: python ({}): VmData 123456 " + words + "\n"
+    for pid, expected in ((7, "certain"), (8, "likely")):
+        found = run(
+            tmp_path,
+            reading(1, "START", limits={"data_size": 123000}),
+            end(),
+            log=line.format(pid) + THREAD,
+        )
+        assert standing(found, "data_size") == expected
+        assert "the kernel says so" in evidence(found, "data_size")
 
 
 def test_a_counter_that_rose_hours_ago_is_no_proof(tmp_path: Path) -> None:
@@ -291,7 +316,7 @@ def test_openblas_prints_a_limit_that_does_not_bind(tmp_path: Path) -> None:
 def test_fork_refused_as_well_means_tasks(tmp_path: Path) -> None:
     """A want of memory or maps gives fork ENOMEM."""
     (found,) = logs(tmp_path, START + THREAD + "-bash: fork: retry: No child processes\n").findings
-    for cause in ("max_map_count", "address_space", "cgroup_memory", "host_memory"):
+    for cause in ("max_map_count", "address_space", "data_size", "cgroup_memory", "host_memory"):
         assert standing(found, cause) == "ruled out"
     assert standing(found, "pids_cgroup") == "possible"
 
@@ -320,7 +345,7 @@ def test_a_thread_that_fails_where_fork_works_means_memory_or_maps(
 ) -> None:
     """What counts tasks would refuse both."""
     (found,) = logs(tmp_path, START + THREAD + started).findings
-    for cause in ("max_map_count", "address_space", "cgroup_memory", "host_memory"):
+    for cause in ("max_map_count", "address_space", "data_size", "cgroup_memory", "host_memory"):
         assert standing(found, cause) == "likely"
     for cause in ("pids_cgroup", "nproc", "threads_max", "pid_max"):
         assert standing(found, cause) == "possible"
