@@ -107,6 +107,60 @@ def test_the_rebuilt_incident_is_told_honestly() -> None:
     assert any("between the labels" in step.text for step in found.remedies)
 
 
+def growing(label: str = "", *, crash: str = "") -> str:
+    """Five folds in one process whose memory maps and memory rise, with ``label`` and ``crash``."""
+    line = "[THREADS] Fold {}/5 START{}: proc=8, cgroup=20/7680, maps={}/65530, rss={}MB\n"
+    folds = "".join(line.format(n, label, 900 + 4000 * n, 500 + 300 * n) for n in range(1, 6))
+    return folds + crash
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        growing(" after TF import"),
+        growing(" in tf.distribute"),
+        growing(
+            crash="Check failed: ret == 0 (11 vs. 0)Thread x creation via pthread_create() failed.\n"
+        ),
+        growing(crash="ResourceExhaustedError: OOM when allocating tensor with shape[64,512]\n"),
+    ],
+)
+def test_remedies_of_tensorflow_where_the_record_names_it(text: str, tmp_path: Path) -> None:
+    """In a label, or in what ended it."""
+    (found,) = logs(tmp_path, text).findings
+    commands = [step.command for step in found.remedies]
+    assert "foldwatch train --isolation process" in commands
+    assert any("tf.data" in step.text for step in found.remedies)
+
+
+def test_thread_pools_name_tensorflow(tmp_path: Path) -> None:
+    """A journal has them."""
+    for pools, command in (
+        ({"python": 2, "tf_Compute": 8}, "foldwatch train --isolation process"),
+        ({"python": 2, "pt_main_thread": 8}, "foldwatch run --folds N -- COMMAND {fold}"),
+    ):
+        readings = [
+            replace(reading(n, "START", maps=900 + 4000 * n, pools=pools), fold=n, folds=5)
+            for n in range(1, 6)
+        ]
+        found = run(tmp_path, *readings, log="")
+        assert found.remedies[0].command == command
+
+
+def test_remedies_for_a_script_without_tensorflow(tmp_path: Path) -> None:
+    """What runs any script in folds, and not a word of TensorFlow."""
+    crash = "OSError: [Errno 12] Cannot allocate memory\n"
+    for text in (growing(), growing(crash=crash), growing(" after tfidf", crash=crash + THREAD)):
+        (found,) = logs(tmp_path, text).findings
+        commands = [step.command for step in found.remedies]
+        assert "foldwatch run --folds N -- COMMAND {fold}" in commands
+        for step in found.remedies:
+            words = f"{step.text} {step.command}"
+            assert not any(
+                word in words for word in ("foldwatch train", "tf.data", "TF_", "Tensor")
+            )
+
+
 def test_a_counter_that_stayed_rules_out_and_one_that_is_half_seen_does_not(tmp_path: Path) -> None:
     """Read after the death, with every ancestor visible."""
     seen: dict[str, Any] = {
@@ -559,14 +613,17 @@ def test_a_process_of_a_run_that_stops_is_compared_with_the_others(tmp_path: Pat
     assert third.stopped is None
 
 
-def test_every_cause_has_a_remedy_and_no_step_comes_twice(tmp_path: Path) -> None:
+@pytest.mark.parametrize("has_tensorflow", [True, False])
+def test_every_cause_has_a_remedy_and_no_step_comes_twice(
+    tmp_path: Path, *, has_tensorflow: bool
+) -> None:
     """Two or three steps each, all but for what is no limit."""
     from analyzer.diagnosis import Cause
     from analyzer.remedies import MOST, remedies
 
     for cause in CAUSES:
         for name in STANDINGS:
-            steps = remedies({}, {}, [Cause(cause, name, ())])
+            steps = remedies({}, {}, [Cause(cause, name, ())], has_tensorflow=has_tensorflow)
             assert len(steps) == len({step.text for step in steps}) <= MOST + 1
             if name in {"certain", "likely"} and cause != "not_a_limit":
                 assert any(step.target == cause for step in steps)
