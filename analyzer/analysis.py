@@ -185,7 +185,11 @@ def _judge_group(processes: list[Process], furthest: Mapping[str | None, int]) -
         by_rank[process.rank].append(process)
     lanes = {rank: _Lane(found, furthest=furthest[rank]) for rank, found in by_rank.items()}
     symptom = _symptom(processes)
-    return [_finding(process, lanes[process.rank], symptom) for process in processes]
+    has_tensorflow = any(process.shows_tensorflow for process in processes)
+    return [
+        _finding(process, lanes[process.rank], symptom, has_tensorflow=has_tensorflow)
+        for process in processes
+    ]
 
 
 def judge_growth(process: Process, of_run: Iterable[Process]) -> dict[str, Growth]:
@@ -206,7 +210,9 @@ def _growth(process: Process, isolated: Mapping[str, Growth] | None) -> dict[str
     return {name: _with_levels(isolated[name], process, name) for name in RESOURCES}
 
 
-def _finding(process: Process, lane: _Lane, symptom: str | None) -> Finding:
+def _finding(
+    process: Process, lane: _Lane, symptom: str | None, *, has_tensorflow: bool
+) -> Finding:
     growth = _growth(process, lane.isolated)
     epochs = {
         name: _with_levels(found, process, name)
@@ -229,7 +235,7 @@ def _finding(process: Process, lane: _Lane, symptom: str | None) -> Finding:
         ),
         symptom_of=symptom if process.crash is not None and process.crash.is_secondary else None,
         notes=notes(process, growth, causes),
-        remedies=remedies(growth, epochs, causes),
+        remedies=remedies(growth, epochs, causes, has_tensorflow=has_tensorflow),
     )
 
 

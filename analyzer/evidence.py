@@ -35,6 +35,7 @@ RESOURCE_OF: Mapping[str, str] = {
     "cgroup_memory": "rss_bytes",
     "host_memory": "rss_bytes",
     "address_space": "rss_bytes",
+    "data_size": "rss_bytes",
 }
 """The resource whose growth brings a cause nearer."""
 _IN_A_LOG = {"pids_cgroup": "cgroup_pids", "max_map_count": "maps", "cgroup_memory": "rss_bytes"}
@@ -53,7 +54,9 @@ _SEES_EVERY_LEVEL = {
 _CONSUMED = frozenset({"max_map_count", "nproc", "pids_cgroup", "open_files"})
 """Ceilings that a use at the limit proves; memory does not: page cache fills a cgroup's as a rule."""
 _REFUSED_FORK = frozenset({"python_errno_11", "shell_fork", "nginx_fork"})
-_NOT_FOR_FORK = frozenset({"max_map_count", "address_space", "cgroup_memory", "host_memory"})
+_NOT_FOR_FORK = frozenset(
+    {"max_map_count", "address_space", "data_size", "cgroup_memory", "host_memory"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,7 +264,7 @@ def limit_words(cause: str, process: Process) -> Iterator[Word]:
         return
     facts = process.exit.facts if process.exit is not None else {}
     level = _SEES_EVERY_LEVEL.get(_COUNTED.get(cause, ""), "")
-    is_sure = cause in {"nproc", "address_space"} or facts.get(level) is True
+    is_sure = cause in {"nproc", "address_space", "data_size"} or facts.get(level) is True
     if is_sure:
         yield Word("ruled out", "this process has no such limit")
     else:

@@ -48,6 +48,19 @@ MEMORY_SIGNATURES: tuple[Signature, ...] = (
         causes=("host_memory",),
         names_its_cause=True,
     ),
+    # mmap: python (42): VmData 123456 exceed data ulimit 123000. Update limits or use boot option ignore_rlimit_data.
+    # Once until the next boot, with the number of the thread that asked; with that option on, the
+    # line ends at "limits" and nothing was refused (mm/mmap.c, may_expand_vm).
+    Signature(
+        name="kernel_data_limit",
+        literal="exceed data ulimit",
+        pattern=Expression(
+            r"\((?P<pid>\d+)\): VmData \d+ exceed data ulimit \d+\. Update limits or "
+        ),
+        errno=12,
+        causes=("data_size",),
+        names_its_cause=True,
+    ),
     # unable to mmap 64 bytes from file </torch_4242_17>: Cannot allocate memory (12)
     # So little is refused for the number of maps, not for the size.
     Signature(
@@ -242,7 +255,7 @@ MEMORY_SIGNATURES: tuple[Signature, ...] = (
         name="tensorflow_host_oom",
         literal="OOM when allocating tensor",
         pattern=Expression(r"OOM when allocating tensor"),
-        causes=(*MEMORY, "address_space"),
+        causes=(*MEMORY, "address_space", "data_size"),
     ),
     # W bfc_allocator.cc: Allocator (GPU_0_bfc) ran out of memory trying to allocate 2.00GiB (rounded to 2147483648) requested by op
     Signature(

@@ -5,6 +5,7 @@ Owns which of its signs is the root, and which it survived. It must not know whe
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
     from telemetry.journal import Event
     from telemetry.reading import Limit, Reading
+
+_TENSORFLOW = re.compile(r"\btf\b|\btf[._]|tensorflow|MirroredStrategy", re.IGNORECASE)
+"""What names TensorFlow in a label, in a sign of a crash, or as a thread pool."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -71,6 +75,17 @@ class Process:
         primary = [sign for sign in self.signs.values() if not sign.is_secondary]
         own = (sign for sign in primary if not sign.names_its_cause or self.is_named_by(sign))
         return next(own, next(iter(primary or self.signs.values()), None))
+
+    @property
+    def shows_tensorflow(self) -> bool:
+        """Whether its thread pools, its signs of a crash or its labels name TensorFlow."""
+        signs = (*self.signs.values(), *self.survived.values())
+        pools = (self.last_reading.pools if self.last_reading else None) or {}
+        return (
+            any(map(_TENSORFLOW.search, pools))
+            or any(_TENSORFLOW.search(f"{sign.signature} {sign.text}") for sign in signs)
+            or any(_TENSORFLOW.search(label.text) for label in self.samples.labels())
+        )
 
     def note_sign(self, crash: Crash) -> None:
         """Take a sign of a crash that comes after the samples so far."""

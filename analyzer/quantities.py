@@ -30,6 +30,7 @@ CAUSES: Mapping[str, str] = {
     "cgroup_memory": "the memory cgroup's limit",
     "host_memory": "the host's memory",
     "address_space": "the limit on address space (RLIMIT_AS, ulimit -v)",
+    "data_size": "the limit on private writable memory (RLIMIT_DATA, ulimit -d)",
     "open_files": "the limit on open files (RLIMIT_NOFILE, ulimit -n)",
     "shared_memory": "the size of /dev/shm",
     "locked_memory": "the limit on locked memory (RLIMIT_MEMLOCK, ulimit -l)",

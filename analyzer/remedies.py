@@ -8,7 +8,7 @@ where something leaks (smcpp#50, tensorflow#37160).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -30,6 +30,8 @@ class Remedy:
     text: str
     command: str | None = None
 
+
+Step: TypeAlias = tuple[str, str | None]
 
 _ISOLATE = (
     "run each fold in a process of its own: what a fold leaves behind ends with it",
@@ -62,20 +64,26 @@ _SAMPLE = (
     "foldwatch run -- python train.py",
 )
 
-_GROWTH: Mapping[str, tuple[tuple[str, str | None], ...]] = {
+_FEED = (
+    (
+        "feed tf.data instead of NumPy arrays and keep no dataset.cache() in memory across folds;"
+        " K.clear_session() alone did not help on TensorFlow 2.11 to 2.13"
+    ),
+    None,
+)
+_GROW_GPU_MEMORY = (
+    "let TensorFlow take memory as it needs it, and nothing else use the GPU",
+    "TF_FORCE_GPU_ALLOW_GROWTH=true",
+)
+
+_GROWTH: Mapping[str, tuple[Step, ...]] = {
     "threads": (_ISOLATE, _ISOLATE_ANY, _BOUND_DATA),
     "cgroup_pids": (_ISOLATE, _CAP_THREADS, _BOUND_DATA),
     "maps": (_ISOLATE, _ISOLATE_ANY, _SAMPLE),
     "rss_bytes": (
         _ISOLATE,
         _ISOLATE_ANY,
-        (
-            (
-                "feed tf.data instead of NumPy arrays and keep no dataset.cache() in memory across folds;"
-                " K.clear_session() alone did not help on TensorFlow 2.11 to 2.13"
-            ),
-            None,
-        ),
+        _FEED,
     ),
 }
 _WITHIN_A_FIT = (
@@ -86,7 +94,7 @@ _WITHIN_A_FIT = (
     None,
 )
 
-_CAUSES: Mapping[str, tuple[tuple[str, str | None], ...]] = {
+_CAUSES: Mapping[str, tuple[Step, ...]] = {
     "pids_cgroup": (
         _CAP_THREADS,
         (
@@ -149,6 +157,17 @@ _CAUSES: Mapping[str, tuple[tuple[str, str | None], ...]] = {
         ("lift RLIMIT_AS: threads reserve 8 MB of it each for their stacks", "ulimit -v unlimited"),
         _CAP_THREADS,
     ),
+    "data_size": (
+        (
+            (
+                "lift RLIMIT_DATA, of which each thread's stack takes its 8 MB whole: LimitDATA= of the"
+                " systemd unit, data in /etc/security/limits.conf"
+            ),
+            "ulimit -d unlimited",
+        ),
+        ("see in the running process that it took", "grep 'Max data size' /proc/PID/limits"),
+        _CAP_THREADS,
+    ),
     "open_files": (
         (
             "raise the limit of descriptors: docker run --ulimit nofile=N, LimitNOFILE= of the unit",
@@ -174,34 +193,56 @@ _CAUSES: Mapping[str, tuple[tuple[str, str | None], ...]] = {
     ),
     "gpu_memory": (
         ("make the batch smaller, or accumulate gradients", None),
-        (
-            "let TensorFlow take memory as it needs it, and nothing else use the GPU",
-            "TF_FORCE_GPU_ALLOW_GROWTH=true",
-        ),
+        _GROW_GPU_MEMORY,
     ),
 }
 
+_WITHOUT_TENSORFLOW: Mapping[Step, Step | None] = {
+    _ISOLATE: (_ISOLATE[0], "foldwatch run --folds N -- COMMAND {fold}"),
+    _ISOLATE_ANY: None,
+    _CAP_THREADS: (
+        "cap the thread pools before NumPy or OpenBLAS is imported: pools are sized by cores",
+        "OMP_NUM_THREADS=4 OPENBLAS_NUM_THREADS=4",
+    ),
+    _BOUND_DATA: None,
+    _REUSE: (
+        "create one model per process and reuse it; end every iterator and executor where it was begun",
+        None,
+    ),
+    _FEED: None,
+    _GROW_GPU_MEMORY: None,
+}
+"""What stands for a step that is of TensorFlow where nothing says that it is used; None for no step."""
+
 
 def remedies(
-    growth: Mapping[str, Growth], epochs: Mapping[str, Growth], causes: Iterable[Cause]
+    growth: Mapping[str, Growth],
+    epochs: Mapping[str, Growth],
+    causes: Iterable[Cause],
+    *,
+    has_tensorflow: bool,
 ) -> tuple[Remedy, ...]:
     """Return the steps for what grows and for each cause that is certain or likely, no step twice."""
-    found = [
-        Remedy(name, *step)
+    found: list[tuple[str, Step]] = [
+        (name, step)
         for name, judged in growth.items()
         if judged.verdict in _BAD
         for step in _GROWTH[name][:MOST]
     ]
     for name, judged in epochs.items():
         if judged.verdict in _BAD:
-            found += [Remedy(name, *step) for step in (_WITHIN_A_FIT, _REUSE, _BOUND_DATA)]
+            found += [(name, step) for step in (_WITHIN_A_FIT, _REUSE, _BOUND_DATA)]
     causes = list(causes)
     for cause in causes:
         if cause.standing in {"certain", "likely"}:
-            found += [Remedy(cause.cause, *step) for step in _CAUSES.get(cause.cause, ())[:MOST]]
+            found += [(cause.cause, step) for step in _CAUSES.get(cause.cause, ())[:MOST]]
     if causes and not any(cause.standing == "certain" for cause in causes):
-        found.append(Remedy(causes[0].cause, *_SAMPLE))
-    return without_repeats(found)
+        found.append((causes[0].cause, _SAMPLE))
+    fitting = (
+        (target, step if has_tensorflow else _WITHOUT_TENSORFLOW.get(step, step))
+        for target, step in found
+    )
+    return without_repeats(Remedy(target, *step) for target, step in fitting if step is not None)
 
 
 def without_repeats(found: Iterable[Remedy]) -> tuple[Remedy, ...]:

@@ -23,6 +23,7 @@ CAUSES = (
     "cgroup_memory",
     "host_memory",
     "address_space",
+    "data_size",
     "open_files",
     "shared_memory",
     "locked_memory",
@@ -34,9 +35,9 @@ CAUSES = (
 TASKS = ("pids_cgroup", "nproc", "threads_max", "pid_max")
 """What makes clone() give EAGAIN, for threads and for processes alike (kernel/fork.c)."""
 MEMORY = ("cgroup_memory", "host_memory")
-ENOMEM = ("max_map_count", "address_space", "host_memory", "cgroup_memory")
+ENOMEM = ("max_map_count", "address_space", "data_size", "host_memory", "cgroup_memory")
 """What makes mmap() give ENOMEM."""
-TASK_OR_MEMORY = (*TASKS, "max_map_count", "address_space", *MEMORY)
+TASK_OR_MEMORY = (*TASKS, "max_map_count", "address_space", "data_size", *MEMORY)
 """What makes pthread_create() give EAGAIN: clone() refuses a task, or the stack's mmap gets ENOMEM,
 which glibc turns into EAGAIN (nptl/allocatestack.c)."""
 KILLED = (*MEMORY, "not_a_limit")

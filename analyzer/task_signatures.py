@@ -178,7 +178,7 @@ TASK_SIGNATURES: tuple[Signature, ...] = (
     #   what():  thread: Resource temporarily unavailable [system:11]
     Signature(
         name="ray_thread",
-        literal="system:11",
+        literal="system:",
         pattern=Expression(r"thread: .*\[system:11\]"),
         errno=11,
         signal="SIGABRT",
@@ -186,7 +186,7 @@ TASK_SIGNATURES: tuple[Signature, ...] = (
     ),
     Signature(
         name="ray_open_files",
-        literal="system:24",
+        literal="system:",
         pattern=Expression(r"\[?system:24\b"),
         errno=24,
         causes=("open_files",),

@@ -75,6 +75,7 @@ ADVICE: Mapping[str, str] = {
     ),
     "cgroup_memory": _MEMORY,
     "address_space": _MEMORY,
+    "data_size": _MEMORY,
     "open_files": "Close what each epoch opens, or raise the soft limit with ulimit -n.",
 }
 """What to do, by ceiling: the ceilings that alert."""

@@ -2,7 +2,8 @@
 
 Owns the list of ceilings, their scope, which of them binds, and what about them will bite. It must
 not know how they are shown. Rules: kernel/fork.c copy_process (RLIMIT_NPROC, threads-max),
-kernel/cgroup/pids.c, mm/mmap.c (vm.max_map_count), man 2 getrlimit.
+kernel/cgroup/pids.c, mm/mmap.c (vm.max_map_count; may_expand_vm for RLIMIT_AS and RLIMIT_DATA), man 2
+getrlimit.
 """
 
 from __future__ import annotations
@@ -114,6 +115,7 @@ def read_ceilings(*, root: str = "/", pid: int | None = None) -> tuple[Ceiling, 
         ),
         *_cgroup("cgroup_memory", "memory", reading, root=root),
         _resource_limit("address_space", reading, counted_by="status"),
+        _resource_limit("data_size", reading, counted_by="status"),
         _resource_limit("open_files", reading, counted_by="fd"),
         *_gpus(reading),
     )

@@ -19,7 +19,7 @@ from telemetry.thread_log import clean_label
 app = typer.Typer()
 TABLE_COLUMNS = 66
 """A narrower terminal gets lines: a table would cut its numbers off."""
-_BYTES = frozenset({"cgroup_memory", "address_space", "gpu_memory"})
+_BYTES = frozenset({"cgroup_memory", "address_space", "data_size", "gpu_memory"})
 
 
 @app.command()

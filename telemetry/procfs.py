@@ -22,6 +22,7 @@ class ProcessStatus:
     threads: int | None
     rss_bytes: int | None
     virtual_bytes: int | None
+    data_bytes: int | None
     parent_pid: int | None
     real_uid: int | None
     effective_capabilities: int | None
@@ -32,17 +33,20 @@ class ProcessStatus:
 # Uid:	1000	1000	1000	1000
 # VmSize:	  123456 kB
 # VmRSS:	   54321 kB        (the kernel's kB are 1024 bytes; a zombie or kernel thread has no Vm lines)
+# VmData:	   43210 kB
 # Threads:	36
 # CapEff:	000001ffffffffff
 def parse_status(text: bytes) -> ProcessStatus:
     """Parse /proc/PID/status. Raises ValueError where a number is not one."""
     rss, virtual = _status_value(text, b"VmRSS"), _status_value(text, b"VmSize")
     threads, uid = _status_value(text, b"Threads"), _status_value(text, b"Uid")
+    data = _status_value(text, b"VmData")
     capabilities, parent = _status_value(text, b"CapEff"), _status_value(text, b"PPid")
     return ProcessStatus(
         threads=None if threads is None else int(threads),
         rss_bytes=None if rss is None else int(rss) * 1024,
         virtual_bytes=None if virtual is None else int(virtual) * 1024,
+        data_bytes=None if data is None else int(data) * 1024,
         parent_pid=None if parent is None else int(parent),
         real_uid=None if uid is None else int(uid),
         effective_capabilities=None if capabilities is None else int(capabilities, 16),
@@ -94,8 +98,12 @@ def is_initial_user_namespace(uid_map: bytes) -> bool:
 
 # Max processes             96365                96365                processes
 # Max address space         unlimited            unlimited            bytes
+# Max data size             unlimited            unlimited            bytes
 def parse_soft_limits(text: bytes) -> dict[str, Limit]:
-    """Return the soft limits in /proc/PID/limits that are ceilings, by the ceiling's name."""
+    """Return the soft limits in /proc/PID/limits that are ceilings, by the ceiling's name.
+
+    Of the data size the hard one where the soft one is 0: then the kernel goes by that (mm/mmap.c).
+    """
     return {ceiling: _soft_limit(text, name) for ceiling, name in _RESOURCE_LIMITS.items()}
 
 
@@ -103,6 +111,7 @@ _RESOURCE_LIMITS = {
     "nproc": b"Max processes ",
     "open_files": b"Max open files ",
     "address_space": b"Max address space ",
+    "data_size": b"Max data size ",
 }
 
 
@@ -110,7 +119,9 @@ def _soft_limit(text: bytes, name: bytes) -> Limit:
     start = text.find(name)
     if start < 0:
         return LimitState.INVISIBLE
-    word = text[start + len(name) : text.find(b"\n", start)].split()[0]
+    soft, hard = text[start + len(name) : text.find(b"\n", start)].split()[:2]
+    is_hard = soft == b"0" and name == _RESOURCE_LIMITS["data_size"]  # may_expand_vm, for Valgrind
+    word = hard if is_hard else soft
     return LimitState.UNLIMITED if word == b"unlimited" else int(word)
 
 

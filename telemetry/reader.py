@@ -36,7 +36,7 @@ CAP_SYS_RESOURCE = 24
 _NOTHING = ControllerUsage(
     Usage(None, LimitState.UNREADABLE), None, None, None, None, has_hidden_ancestors=False
 )
-_NO_STATUS = ProcessStatus(None, None, None, None, None, None)
+_NO_STATUS = ProcessStatus(None, None, None, None, None, None, None)
 
 
 class Reader:
@@ -126,6 +126,7 @@ class Reader:
             threads=status.threads,
             rss_bytes=status.rss_bytes,
             virtual_bytes=status.virtual_bytes,
+            data_bytes=status.data_bytes,
             maps=self._paced("maps", in_full=in_full, read=files.maps),
             open_fds=self._try("fd", files.open_fds),
             cgroup_pids=pids.usage.current,
@@ -170,7 +171,7 @@ class Reader:
             "pid_max": self._limit("pid_max", files.pid_max),
         }
         soft = self._try("limits", files.soft_limits)
-        for ceiling in ("nproc", "open_files", "address_space"):
+        for ceiling in ("nproc", "open_files", "address_space", "data_size"):
             limits[ceiling] = LimitState.UNREADABLE if soft is None else soft[ceiling]
         if gpu is not None:
             total = gpu.total_bytes

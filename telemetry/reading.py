@@ -58,6 +58,7 @@ USED_BY_CEILING: Mapping[str, str] = {
     "gpu_memory": "gpu_memory_used_bytes",
     "open_files": "open_fds",
     "address_space": "virtual_bytes",
+    "data_size": "data_bytes",
     "threads_max": "host_tasks",
     "pid_max": "host_tasks",
 }
@@ -104,6 +105,8 @@ class Reading:
     threads: int | None = None
     rss_bytes: int | None = None
     virtual_bytes: int | None = None
+    data_bytes: int | None = None
+    """VmData: what it maps privately and may write, stacks of threads included, touched or not."""
     maps: int | None = None
     """Entries of /proc/PID/maps that count against vm.max_map_count (``[vsyscall]`` does not)."""
     open_fds: int | None = None

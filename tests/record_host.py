@@ -163,7 +163,17 @@ def _mask_stat(text: str) -> str:
 
 def _mask_status(text: str) -> str:
     """Keep what is read, and the first line that a reader has to get past."""
-    kept = ("Name:", "State:", "PPid:", "Uid:", "VmSize:", "VmRSS:", "Threads:", "CapEff:")
+    kept = (
+        "Name:",
+        "State:",
+        "PPid:",
+        "Uid:",
+        "VmSize:",
+        "VmRSS:",
+        "VmData:",
+        "Threads:",
+        "CapEff:",
+    )
     return "".join(line for line in text.splitlines(keepends=True) if line.startswith(kept))
 
 

@@ -112,6 +112,31 @@ def test_every_task_of_a_user_is_used(tmp_path: Path) -> None:
     assert not last.pids_limit_hits
 
 
+def test_private_writable_memory_is_used(tmp_path: Path) -> None:
+    """RLIMIT_DATA, by the stacks of threads: they are mapped whole and hardly touched."""
+    outcome = run(
+        "with open('/proc/self/status') as file:\n"
+        "    used = next(int(line.split()[1]) for line in file if line.startswith('VmData')) * 1024\n"
+        "limit = used + 100 * 2**20\n"
+        "resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))\n"
+        "stop, started = threading.Event(), 0\n"
+        "try:\n"
+        "    while True: threading.Thread(target=stop.wait, daemon=True).start(); started += 1\n"
+        "except RuntimeError: print('NO THREAD after', started, flush=True)\n"
+        "report('full')\n",
+        tmp_path,
+    )
+    assert outcome.code == 0, outcome
+    assert "NO THREAD after 1" in outcome.out  # 8 MB each, and a little that malloc takes
+    assert "BINDING data_size" in outcome.out
+    assert "ALIVE" in outcome.out
+    last = readings(tmp_path)[-1]
+    assert isinstance(last.limits["data_size"], int)
+    assert last.data_bytes is not None
+    assert 0 <= last.limits["data_size"] - last.data_bytes < 16 * 2**20
+    assert last.errors == {}
+
+
 def test_every_descriptor_is_used(tmp_path: Path) -> None:
     """What is held open is read; what would have to be opened says EMFILE."""
     outcome = run(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import struct
 import subprocess
@@ -242,6 +243,27 @@ def test_limits_for_people(foldwatch: Foldwatch) -> None:
         assert name in outcome.out
     assert "/proc/sys/vm/max_map_count" in outcome.out
     assert " binds: " in outcome.out.splitlines()[-1]
+
+
+def test_limits_of_a_process_at_its_data_size(foldwatch: Foldwatch) -> None:
+    """A row of its own, in MB, which binds."""
+    code = (
+        "import resource\n"
+        "with open('/proc/self/status') as file:\n"
+        "    used = next(int(line.split()[1]) for line in file if line.startswith('VmData')) * 1024\n"
+        "resource.setrlimit(resource.RLIMIT_DATA, (used + 2**20, used + 2**20))\n"
+        "print('full', flush=True); input()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as full:
+        assert full.stdout is not None
+        assert full.stdout.readline() == "full\n"
+        outcome = foldwatch("limits", "--pid", str(full.pid), COLUMNS="100")
+        full.communicate("\n")
+    assert re.search(r"data_size ◀ binds +\d+ MB +\d+ MB +\d+ MB", outcome.out), outcome
+    assert f"data_size: this process, /proc/{full.pid}/limits" in outcome.out
+    assert outcome.out.splitlines()[-1].startswith("data_size binds: ")
 
 
 def test_help_is_quick_to_reach(foldwatch: Foldwatch) -> None:

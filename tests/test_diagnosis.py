@@ -33,6 +33,7 @@ def reading(at: float, stage: str | None = None, **more: Any) -> Reading:
         "cgroup_memory": 200 * 2**20,
         "nproc": 4096,
         "address_space": LimitState.UNLIMITED,
+        "data_size": LimitState.UNLIMITED,
         "threads_max": 30000,
     } | more.pop("limits", {})
     known: dict[str, Any] = {
@@ -89,7 +90,7 @@ def evidence(found: Finding, cause: str) -> str:
 def test_the_rebuilt_incident_is_told_honestly() -> None:
     """No ceiling was near, the reading is a stage old, two resources grow, none is certain."""
     (found,) = analyze([INCIDENT]).findings
-    assert [cause.standing for cause in found.causes] == ["possible"] * 8
+    assert [cause.standing for cause in found.causes] == ["possible"] * 9
     assert found.causes[0].cause == "max_map_count"
     assert "memory maps rise by 730 a fold; about 4,050 of 65,530 were to come" in evidence(
         found, "max_map_count"
@@ -104,6 +105,60 @@ def test_the_rebuilt_incident_is_told_honestly() -> None:
     steps = [step.command for step in found.remedies]
     assert "foldwatch train --isolation process" in steps
     assert any("between the labels" in step.text for step in found.remedies)
+
+
+def growing(label: str = "", *, crash: str = "") -> str:
+    """Five folds in one process whose memory maps and memory rise, with ``label`` and ``crash``."""
+    line = "[THREADS] Fold {}/5 START{}: proc=8, cgroup=20/7680, maps={}/65530, rss={}MB\n"
+    folds = "".join(line.format(n, label, 900 + 4000 * n, 500 + 300 * n) for n in range(1, 6))
+    return folds + crash
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        growing(" after TF import"),
+        growing(" in tf.distribute"),
+        growing(
+            crash="Check failed: ret == 0 (11 vs. 0)Thread x creation via pthread_create() failed.\n"
+        ),
+        growing(crash="ResourceExhaustedError: OOM when allocating tensor with shape[64,512]\n"),
+    ],
+)
+def test_remedies_of_tensorflow_where_the_record_names_it(text: str, tmp_path: Path) -> None:
+    """In a label, or in what ended it."""
+    (found,) = logs(tmp_path, text).findings
+    commands = [step.command for step in found.remedies]
+    assert "foldwatch train --isolation process" in commands
+    assert any("tf.data" in step.text for step in found.remedies)
+
+
+def test_thread_pools_name_tensorflow(tmp_path: Path) -> None:
+    """A journal has them."""
+    for pools, command in (
+        ({"python": 2, "tf_Compute": 8}, "foldwatch train --isolation process"),
+        ({"python": 2, "pt_main_thread": 8}, "foldwatch run --folds N -- COMMAND {fold}"),
+    ):
+        readings = [
+            replace(reading(n, "START", maps=900 + 4000 * n, pools=pools), fold=n, folds=5)
+            for n in range(1, 6)
+        ]
+        found = run(tmp_path, *readings, log="")
+        assert found.remedies[0].command == command
+
+
+def test_remedies_for_a_script_without_tensorflow(tmp_path: Path) -> None:
+    """What runs any script in folds, and not a word of TensorFlow."""
+    crash = "OSError: [Errno 12] Cannot allocate memory\n"
+    for text in (growing(), growing(crash=crash), growing(" after tfidf", crash=crash + THREAD)):
+        (found,) = logs(tmp_path, text).findings
+        commands = [step.command for step in found.remedies]
+        assert "foldwatch run --folds N -- COMMAND {fold}" in commands
+        for step in found.remedies:
+            words = f"{step.text} {step.command}"
+            assert not any(
+                word in words for word in ("foldwatch train", "tf.data", "TF_", "Tensor")
+            )
 
 
 def test_a_counter_that_stayed_rules_out_and_one_that_is_half_seen_does_not(tmp_path: Path) -> None:
@@ -181,6 +236,30 @@ def test_limits_that_are_none_or_do_not_bind_are_ruled_out(tmp_path: Path) -> No
     assert "root, or a capability" in evidence(found, "nproc")
     assert standing(found, "nproc") == standing(found, "address_space") == "ruled out"
     assert standing(found, "threads_max") == "possible"
+
+
+def test_an_old_journal_without_the_data_size_rules_nothing_out(tmp_path: Path) -> None:
+    """It was not read then; where it was read and there is none, it is no cause."""
+    known = reading(1, "START")
+    old = replace(known, limits={k: v for k, v in known.limits.items() if k != "data_size"})
+    for first, expected in ((old, "possible"), (known, "ruled out")):
+        found = run(tmp_path, first, end())
+        assert standing(found, "data_size") == expected
+
+
+def test_the_kernel_names_the_data_size(tmp_path: Path) -> None:
+    """Of which process it says with its number."""
+    words = "exceed data ulimit 123000. Update limits or use boot option ignore_rlimit_data."
+    line = "[8.7] mmap: python ({}): VmData 123456 " + words + "\n"
+    for pid, expected in ((7, "certain"), (8, "likely")):
+        found = run(
+            tmp_path,
+            reading(1, "START", limits={"data_size": 123000}),
+            end(),
+            log=line.format(pid) + THREAD,
+        )
+        assert standing(found, "data_size") == expected
+        assert "the kernel says so" in evidence(found, "data_size")
 
 
 def test_a_counter_that_rose_hours_ago_is_no_proof(tmp_path: Path) -> None:
@@ -291,7 +370,7 @@ def test_openblas_prints_a_limit_that_does_not_bind(tmp_path: Path) -> None:
 def test_fork_refused_as_well_means_tasks(tmp_path: Path) -> None:
     """A want of memory or maps gives fork ENOMEM."""
     (found,) = logs(tmp_path, START + THREAD + "-bash: fork: retry: No child processes\n").findings
-    for cause in ("max_map_count", "address_space", "cgroup_memory", "host_memory"):
+    for cause in ("max_map_count", "address_space", "data_size", "cgroup_memory", "host_memory"):
         assert standing(found, cause) == "ruled out"
     assert standing(found, "pids_cgroup") == "possible"
 
@@ -320,7 +399,7 @@ def test_a_thread_that_fails_where_fork_works_means_memory_or_maps(
 ) -> None:
     """What counts tasks would refuse both."""
     (found,) = logs(tmp_path, START + THREAD + started).findings
-    for cause in ("max_map_count", "address_space", "cgroup_memory", "host_memory"):
+    for cause in ("max_map_count", "address_space", "data_size", "cgroup_memory", "host_memory"):
         assert standing(found, cause) == "likely"
     for cause in ("pids_cgroup", "nproc", "threads_max", "pid_max"):
         assert standing(found, cause) == "possible"
@@ -534,14 +613,17 @@ def test_a_process_of_a_run_that_stops_is_compared_with_the_others(tmp_path: Pat
     assert third.stopped is None
 
 
-def test_every_cause_has_a_remedy_and_no_step_comes_twice(tmp_path: Path) -> None:
+@pytest.mark.parametrize("has_tensorflow", [True, False])
+def test_every_cause_has_a_remedy_and_no_step_comes_twice(
+    tmp_path: Path, *, has_tensorflow: bool
+) -> None:
     """Two or three steps each, all but for what is no limit."""
     from analyzer.diagnosis import Cause
     from analyzer.remedies import MOST, remedies
 
     for cause in CAUSES:
         for name in STANDINGS:
-            steps = remedies({}, {}, [Cause(cause, name, ())])
+            steps = remedies({}, {}, [Cause(cause, name, ())], has_tensorflow=has_tensorflow)
             assert len(steps) == len({step.text for step in steps}) <= MOST + 1
             if name in {"certain", "likely"} and cause != "not_a_limit":
                 assert any(step.target == cause for step in steps)

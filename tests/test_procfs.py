@@ -30,7 +30,8 @@ def test_a_name_cannot_pretend_to_be_a_field() -> None:
 def test_a_zombie_has_no_memory_and_that_is_not_zero() -> None:
     """No Vm lines at all."""
     status = parse_status(b"Name:\tx\nState:\tZ (zombie)\nThreads:\t1\n")
-    assert (status.rss_bytes, status.virtual_bytes, status.threads) == (None, None, 1)
+    assert (status.rss_bytes, status.virtual_bytes, status.data_bytes) == (None, None, None)
+    assert status.threads == 1
 
 
 def test_soft_limits_and_tasks() -> None:
@@ -40,9 +41,29 @@ def test_soft_limits_and_tasks() -> None:
     assert parse_soft_limits(text) == {
         "nproc": 96365,
         "address_space": LimitState.UNLIMITED,
+        "data_size": LimitState.INVISIBLE,
         "open_files": LimitState.INVISIBLE,
     }
     assert parse_host_tasks(b"0.2 0.1 0.1 1/80 123\n") == 80
+
+
+@pytest.mark.parametrize(
+    ("soft", "hard", "limit"),
+    [
+        (b"123000832", b"unlimited", 123000832),
+        (b"unlimited", b"unlimited", LimitState.UNLIMITED),
+        (b"0", b"unlimited", LimitState.UNLIMITED),
+        (b"0", b"4096", 4096),
+        (b"0", b"0", 0),
+    ],
+)
+def test_a_data_size_of_0_stands_for_the_hard_limit(
+    soft: bytes, hard: bytes, limit: int | LimitState
+) -> None:
+    """As mm/mmap.c has it; no other limit does that."""
+    text = b"Max data size             %b   %b  bytes\n" % (soft, hard)
+    assert parse_soft_limits(text)["data_size"] == limit
+    assert parse_soft_limits(b"Max open files            0   64  files\n")["open_files"] == 0
 
 
 def test_the_real_process_is_counted_right() -> None:

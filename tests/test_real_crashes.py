@@ -144,6 +144,32 @@ def test_every_task_of_a_user_is_used(tmp_path: Path) -> None:
     assert standings(run)["max_map_count"] == "ruled out"
 
 
+def test_the_data_size_is_used(tmp_path: Path) -> None:
+    """RLIMIT_DATA, which the stacks of threads count against whole; the kernel names it once a boot."""
+    alone, run = die(
+        tmp_path,
+        "with open('/proc/self/status') as file:\n"
+        "    used = next(int(line.split()[1]) for line in file if line.startswith('VmData')) * 1024\n"
+        "resource.setrlimit(resource.RLIMIT_DATA, [used + 400 * 2**20] * 2)\n"
+        "stop = threading.Event()\n"
+        "try:\n"
+        "    while True: threading.Thread(target=stop.wait, daemon=True).start()\n"
+        "except RuntimeError: telemetry.checkpoint('full')\n"
+        "threading.Thread(target=print).start()\n",
+    )
+    assert alone.process.crash is not None
+    assert alone.process.crash.signature == "python_new_thread"
+    assert standings(alone)["data_size"] == "possible"
+    assert (run.causes[0].cause, run.causes[0].standing) == ("data_size", "likely")
+    assert run.causes[0].evidence[0].startswith("nearly full at its peak: ")
+    assert [name for name, word in standings(run).items() if word == "likely"] == ["data_size"]
+    assert standings(run)["address_space"] == "ruled out"
+    steps = [step for step in run.remedies if step.target == "data_size"]
+    assert steps[0].command == "ulimit -d unlimited"
+    assert "LimitDATA=" in steps[0].text
+    assert steps[1].command == "grep 'Max data size' /proc/PID/limits"
+
+
 @pytest.fixture
 def memory_cgroup() -> Iterator[str]:
     """A cgroup of 200 MB."""

@@ -57,10 +57,10 @@ def test_the_verdict_comes_first_and_the_root_cause_last(
 
 
 def test_the_incident_s_root_cause_is_not_made_up(foldwatch: Foldwatch) -> None:
-    """Eight limits give that message and none was near; what grows is said."""
+    """Nine limits give that message and none was near; what grows is said."""
     lines = foldwatch("analyze", INCIDENT, COLUMNS="80").out.splitlines()
     assert lines[0] == "CRASHED in fold 3 of 3; maps +730, rss +550 MB a fold"
-    assert lines[-1] == "root cause: not proven, 8 remain; growing: maps, rss"
+    assert lines[-1] == "root cause: not proven, 9 remain; growing: maps, rss"
 
 
 def test_a_certain_cause_is_the_last_line(foldwatch: Foldwatch, tmp_path: Path) -> None:
@@ -241,7 +241,7 @@ def test_a_crash_is_told_before_growth_elsewhere(foldwatch: Foldwatch, tmp_path:
     (tmp_path / "b.log").write_text(log_of_rank(0) + "RuntimeError: can't start new thread\n")
     outcome = foldwatch("analyze", str(tmp_path), COLUMNS="80")
     assert outcome.out.startswith("CRASHED in fold 5 of 5; no resource is seen to grow")
-    assert outcome.out.splitlines()[-1] == "root cause: not proven, 8 remain"
+    assert outcome.out.splitlines()[-1] == "root cause: not proven, 9 remain"
 
 
 def test_the_cause_is_taken_from_the_crash_that_is_no_symptom(
@@ -259,7 +259,7 @@ def test_the_cause_is_taken_from_the_crash_that_is_no_symptom(
         writer.close()
         (folder / "output.log").write_text(said)
     outcome = foldwatch("analyze", str(tmp_path), "--html", str(tmp_path / "a.html"), COLUMNS="80")
-    assert outcome.out.splitlines()[-1].startswith("root cause: not proven, 8 remain")
+    assert outcome.out.splitlines()[-1].startswith("root cause: not proven, 9 remain")
     assert "it follows from: " in outcome.out
     assert "It follows from " in (tmp_path / "a.html").read_text()
 

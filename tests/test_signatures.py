@@ -15,9 +15,9 @@ from analyzer.signatures import CAUSES, LITERALS, SIGNATURES, find_crash
 from tests.conftest import HERE
 
 TASKS = {"pids_cgroup", "nproc", "threads_max", "pid_max"}
-STACKS = TASKS | {"max_map_count", "address_space", "cgroup_memory", "host_memory"}
+STACKS = TASKS | {"max_map_count", "address_space", "data_size", "cgroup_memory", "host_memory"}
 KILLED = {"cgroup_memory", "host_memory", "not_a_limit"}
-ENOMEM = {"max_map_count", "address_space", "host_memory", "cgroup_memory"}
+ENOMEM = {"max_map_count", "address_space", "data_size", "host_memory", "cgroup_memory"}
 
 NAMED = {"threads": STACKS, "tasks": TASKS, "enomem": ENOMEM, "killed": KILLED}
 

@@ -38,6 +38,7 @@ GROWS_TOWARDS: Mapping[str, str] = {
     "nproc": "user_tasks",
     "open_files": "open_fds",
     "address_space": "virtual_bytes",
+    "data_size": "data_bytes",
     "gpu_memory": "gpu_memory_used_bytes",
 }
 """By ceiling, what of a process brings it nearer. A cgroup's memory holds page cache, which is given
@@ -58,7 +59,7 @@ class Shortage:
 
     def __str__(self) -> str:
         """Say it in one clause, with its numbers."""
-        is_size = "memory" in self.ceiling or self.ceiling == "address_space"
+        is_size = "memory" in self.ceiling or self.ceiling in {"address_space", "data_size"}
         needed, available = (
             f"{value / MEBIBYTE:,.0f} MB" if is_size else f"{value:,.0f}"
             for value in (self.needed, self.available)

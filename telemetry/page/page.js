@@ -5,7 +5,7 @@ import { amount, clock, duration, forecast, isBytes, level, NAMES, percent, perF
 
 const EVERY = 2000;
 const OLD_SECONDS = 30;
-const ORDER = ["pids_cgroup", "threads", "max_map_count", "cgroup_memory", "rss_bytes", "gpu_memory", "open_files", "nproc", "threads_max", "pid_max", "address_space"];
+const ORDER = ["pids_cgroup", "threads", "max_map_count", "cgroup_memory", "rss_bytes", "gpu_memory", "open_files", "nproc", "threads_max", "pid_max", "address_space", "data_size"];
 const $ = (id) => document.getElementById(id);
 const keyOf = (run) => JSON.stringify([run.run, run.host, run.rank]);
 let chosen = new URLSearchParams(location.search);

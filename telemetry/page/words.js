@@ -8,6 +8,7 @@ export const NAMES = {
   gpu_memory: "GPU memory",
   open_files: "Open files",
   address_space: "Address space",
+  data_size: "Private writable memory",
   threads_max: "Tasks of the host",
   pid_max: "PID numbers of the host",
   threads: "Threads of the process",
@@ -16,7 +17,7 @@ export const NAMES = {
   maps: "Memory maps",
 };
 
-const BYTES = new Set(["cgroup_memory", "gpu_memory", "address_space", "rss_bytes"]);
+const BYTES = new Set(["cgroup_memory", "gpu_memory", "address_space", "data_size", "rss_bytes"]);
 const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 const short = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
 
