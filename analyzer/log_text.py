@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from ahocorasick_rs import BytesAhoCorasick
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from typing import BinaryIO
 
 BLOCK_BYTES = 2**19
@@ -74,13 +74,6 @@ class Block:
         self.counted += self.content.count(b"\n", self.counted_to, at)
         self.counted_to = at
         return self.lines_before + self.counted + 1
-
-    def line_numbers(self, places: Iterable[int]) -> Iterable[int]:
-        """Return the number of each line that holds one of ``places``, which rise."""
-        if self.newlines is None:
-            return map(self.line_number, places)
-        newlines, first = self.newlines, self.lines_before + 1
-        return [first + bisect_left(newlines, (0, at, at)) for at in places]
 
     def head_of(self, line_start: int) -> bytes:
         """Return the beginning of the line that starts at ``line_start`` or goes on there."""

@@ -21,13 +21,14 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from analyzer.log_part import Part, read_part
+from analyzer.part_reader import read_part
 from analyzer.unpacking import MAGIC_BYTES, Unpacked, is_packed, open_log
 from analyzer.unwrapping import is_of_runtime
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from analyzer.log_part import Part
     from analyzer.user_pattern import UserPattern
 
 STANDARD_INPUT = "-"

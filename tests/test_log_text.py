@@ -12,10 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analyzer import log_text
-from analyzer.log_part import SKIPPED_KEPT, read_part
+from analyzer.log_part import SKIPPED_KEPT
 from analyzer.log_table import read_log
 from analyzer.log_text import Blocks, redraws, strip_escapes
 from analyzer.needles import AT_ONCE, Needles, fewest
+from analyzer.part_reader import read_part
 from analyzer.signatures import SIGNATURES
 from telemetry.reading import LimitState, Usage
 from telemetry.thread_log import MARKER, ThreadLine, format_line, parse_line

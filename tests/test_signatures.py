@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from analyzer.log_part import NEEDLES
 from analyzer.log_table import Process, read_log
 from analyzer.needles import AT_ONCE, fewest
+from analyzer.part_reader import NEEDLES
 from analyzer.signatures import CAUSES, LITERALS, SIGNATURES, find_crash
 from tests.conftest import HERE
 

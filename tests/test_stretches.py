@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from analyzer import analyze, stretches
-from analyzer.log_part import Part, read_part
+from analyzer.log_part import Part
+from analyzer.part_reader import read_part
 from analyzer.stretches import Stretch, Unread, read_stretches
 from tests.conftest import INCIDENT, RETAINED
 
