@@ -69,11 +69,11 @@ def _progress(paths: Sequence[str]) -> Iterator[Callable[[int], None] | None]:
     if total < PROGRESS_BYTES or not sys.stderr.isatty():
         yield None
         return
-    from rich.console import Console  # noqa: PLC0415 - only a big log on a terminal needs it
-    from rich.progress import Progress  # noqa: PLC0415 - see above
+    from rich.progress import Progress  # noqa: PLC0415 - only a big log on a terminal needs it
 
-    console = Console(stderr=True)
-    with Progress(console=console, auto_refresh=False, transient=True) as progress:
+    from telemetry.terminal import console  # noqa: PLC0415 - see above
+
+    with Progress(console=console(stderr=True), auto_refresh=False, transient=True) as progress:
         task = progress.add_task("reading", total=total)
         yield lambda done: progress.update(task, completed=done, refresh=True)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from analyzer.signature import MEMORY, TASKS
-from telemetry.reading import USED_BY_CEILING, LimitState, Usage
+from telemetry.reading import LimitState, Usage, is_in_bytes
 from telemetry.thread_log import MEBIBYTE
 
 if TYPE_CHECKING:
@@ -286,7 +286,7 @@ def usage_word(cause: str, process: Process) -> Word | None:
     usage = peak_usage(cause, process)
     if usage is None or usage.ratio is None or usage.current is None:
         return None
-    number = _size if USED_BY_CEILING[cause].endswith("_bytes") else "{:,}".format
+    number = _size if is_in_bytes(cause) else "{:,}".format
     numbers = f"{number(usage.current)} of {number(usage.limit)} ({usage.ratio:.0%})"
     seconds = _seconds_before_end(cause, process)
     if seconds is not None and cause in _CONSUMED and _is_full(cause, process.fullest[cause]):
@@ -351,7 +351,7 @@ def nearness(process: Process, causes: Sequence[str]) -> list[str]:
         return ["no ceiling of these was recorded"]
     words = []
     for cause, usage in known.items():
-        number = _size if USED_BY_CEILING[cause].endswith("_bytes") else "{:,}".format
+        number = _size if is_in_bytes(cause) else "{:,}".format
         words.append(f"{cause} {number(usage.current or 0)} of {number(usage.limit)}")
     if any((usage.ratio or 0) >= NEARLY_FULL for usage in known.values()):
         return [f"of the recorded ceilings: {', '.join(words)}"]

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from telemetry.alert import in_words
 from telemetry.forecast import Rise
-from telemetry.reading import USED_BY_CEILING
+from telemetry.reading import is_in_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -225,6 +225,6 @@ def _amounts(reading: Reading, ceiling: str) -> str:
     usage = reading.usage(ceiling)
     if not isinstance(usage.limit, int) or usage.current is None:
         return ""
-    if USED_BY_CEILING[ceiling].endswith("_bytes"):
+    if is_in_bytes(ceiling):
         return f" of {usage.limit / 2**20:,.0f} MB"
     return f" ({usage.current:,} of {usage.limit:,})"

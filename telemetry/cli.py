@@ -12,14 +12,13 @@ from rich.text import Text
 
 from telemetry.ceilings import Ceiling, binding, read_ceilings, warnings
 from telemetry.grafana_files import write_grafana_files
-from telemetry.reading import Limit, LimitState
+from telemetry.reading import Limit, LimitState, is_in_bytes
 from telemetry.terminal import columns, put, put_json
 from telemetry.thread_log import clean_label
 
 app = typer.Typer()
 TABLE_COLUMNS = 66
 """A narrower terminal gets lines: a table would cut its numbers off."""
-_BYTES = frozenset({"cgroup_memory", "address_space", "data_size", "gpu_memory"})
 
 
 @app.command()
@@ -69,7 +68,7 @@ def _table(ceilings: tuple[Ceiling, ...], tightest: Ceiling | None) -> Table:
         table.add_column(name, justify="right", no_wrap=True)
     for ceiling in ceilings:
         usage, ratio = ceiling.usage, ceiling.usage.ratio
-        is_bytes = ceiling.name in _BYTES
+        is_bytes = is_in_bytes(ceiling.name)
         table.add_row(
             f"{ceiling.name} ◀ binds" if ceiling is tightest else ceiling.name,
             _number(usage.current, is_bytes=is_bytes),
@@ -82,7 +81,7 @@ def _table(ceilings: tuple[Ceiling, ...], tightest: Ceiling | None) -> Table:
 
 
 def _line(ceiling: Ceiling) -> str:
-    is_bytes = ceiling.name in _BYTES
+    is_bytes = is_in_bytes(ceiling.name)
     used = _number(ceiling.usage.current, is_bytes=is_bytes)
     return f"{ceiling.name}: {used} of {_limit(ceiling.usage.limit, is_bytes=is_bytes)}"
 
@@ -90,7 +89,7 @@ def _line(ceiling: Ceiling) -> str:
 def _binding_line(ceiling: Ceiling | None) -> str:
     if ceiling is None:
         return "No ceiling is known with both its usage and its limit."
-    is_bytes = ceiling.name in _BYTES
+    is_bytes = is_in_bytes(ceiling.name)
     headroom = _number(ceiling.usage.headroom, is_bytes=is_bytes)
     return (
         f"{ceiling.name} binds: {headroom} left of {_limit(ceiling.usage.limit, is_bytes=is_bytes)}"

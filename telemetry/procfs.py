@@ -104,10 +104,10 @@ def parse_soft_limits(text: bytes) -> dict[str, Limit]:
 
     Of the data size the hard one where the soft one is 0: then the kernel goes by that (mm/mmap.c).
     """
-    return {ceiling: _soft_limit(text, name) for ceiling, name in _RESOURCE_LIMITS.items()}
+    return {ceiling: _soft_limit(text, name) for ceiling, name in RESOURCE_LIMITS.items()}
 
 
-_RESOURCE_LIMITS = {
+RESOURCE_LIMITS = {
     "nproc": b"Max processes ",
     "open_files": b"Max open files ",
     "address_space": b"Max address space ",
@@ -120,7 +120,7 @@ def _soft_limit(text: bytes, name: bytes) -> Limit:
     if start < 0:
         return LimitState.INVISIBLE
     soft, hard = text[start + len(name) : text.find(b"\n", start)].split()[:2]
-    is_hard = soft == b"0" and name == _RESOURCE_LIMITS["data_size"]  # may_expand_vm, for Valgrind
+    is_hard = soft == b"0" and name == RESOURCE_LIMITS["data_size"]  # may_expand_vm, for Valgrind
     word = hard if is_hard else soft
     return LimitState.UNLIMITED if word == b"unlimited" else int(word)
 

@@ -20,7 +20,7 @@ from telemetry.maps import read_maps_by_kind
 from telemetry.memory_stat import MemoryStat
 from telemetry.pace import Pace
 from telemetry.pressure import PressureFiles
-from telemetry.procfs import ProcessFiles, ProcessStatus
+from telemetry.procfs import RESOURCE_LIMITS, ProcessFiles, ProcessStatus
 from telemetry.reading import GpuUsage, Limit, LimitState, Reading, Usage
 from telemetry.tasks import BUFFER_BYTES, read_tasks, tasks_of_user
 
@@ -171,7 +171,7 @@ class Reader:
             "pid_max": self._limit("pid_max", files.pid_max),
         }
         soft = self._try("limits", files.soft_limits)
-        for ceiling in ("nproc", "open_files", "address_space", "data_size"):
+        for ceiling in RESOURCE_LIMITS:
             limits[ceiling] = LimitState.UNREADABLE if soft is None else soft[ceiling]
         if gpu is not None:
             total = gpu.total_bytes

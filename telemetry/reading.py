@@ -65,6 +65,11 @@ USED_BY_CEILING: Mapping[str, str] = {
 """For each ceiling that a reading can carry, the field of `Reading` that counts against it."""
 
 
+def is_in_bytes(ceiling: str) -> bool:
+    """Whether a ceiling is counted in bytes; else it is in tasks, maps or descriptors."""
+    return USED_BY_CEILING.get(ceiling, "").endswith("_bytes")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GpuUsage:
     """One GPU, or one MIG instance of one; a field is None where the driver does not say it."""

@@ -30,7 +30,7 @@ def put(content: RenderableType) -> None:
         if isinstance(content, str):
             print(content, flush=True)
         else:
-            _console().print(content, markup=False)
+            console().print(content, markup=False)
 
 
 def put_json(content: object) -> None:
@@ -48,18 +48,22 @@ def _whoever_reads() -> Iterator[None]:
         yield
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        error.filename = error.filename or "standard output"
+        raise
 
 
-def _console() -> Console:
+def console(*, stderr: bool = False) -> Console:
     """Return what lays tables out; loading it costs more than most answers."""
     from rich.console import Console  # noqa: PLC0415 - see above
 
     class Output(Console):
         def on_broken_pipe(self) -> None:
             """Go on silently, where rich would end the program."""
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            stream = sys.stderr if stderr else sys.stdout
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
-    return Output(highlight=False)
+    return Output(stderr=stderr, highlight=False)
 
 
 def encoding() -> str:
@@ -69,4 +73,4 @@ def encoding() -> str:
 
 def columns() -> int:
     """How wide standard output is."""
-    return _console().width
+    return console().width

@@ -316,10 +316,10 @@ def test_every_key_of_reproduce_json_is_told(tmp_path: Path) -> None:
         finished=(1,),
         seconds=1.0,
     )
-    outcome = replace(Outcome.of(found), alert=alert)
+    outcome = replace(Outcome.of(found, str(tmp_path)), alert=alert)
     keys = {
         f"{key}.{inner}" if isinstance(value, dict) and key != "machine" else key
-        for key, value in record(found, outcome, str(tmp_path)).items()
+        for key, value in record(found, outcome).items()
         for inner in (value if isinstance(value, dict) else [""])
     }
     assert first_column("docs/reference/run-directory.md", "## `reproduce.json`") == keys

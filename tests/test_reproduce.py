@@ -205,7 +205,7 @@ def test_the_command_knows_every_scenario() -> None:
     assert set(ReproduceScenario) == SCENARIOS.keys()
 
 
-def test_what_did_not_come_about_is_named() -> None:
+def test_what_did_not_come_about_is_named(tmp_path: Path) -> None:
     """A crash that did not happen is no reproduction, nor is an alert that came after it."""
     enforcement = Enforcement(ceiling="pids_cgroup", words="")
     healthy = analyze([RELEASED])
@@ -219,7 +219,7 @@ def test_what_did_not_come_about_is_named() -> None:
         finished=(1, 2),
         seconds=1.0,
     )
-    outcome = Outcome.of(found)
+    outcome = Outcome.of(found, str(tmp_path))
     assert missing(found, outcome) == [
         "the one process did not crash",
         "the cause is not told to be pids_cgroup",

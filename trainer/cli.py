@@ -203,7 +203,7 @@ def reproduce(
             if aside is not None:
                 progress.say(f"earlier results are now in {aside}")
             found = run_twice(scenario.value, directory.path, progress)
-        outcome = reproduce_report.Outcome.of(found)
+        outcome = reproduce_report.Outcome.of(found, directory.path)
         reproduce_report.write(found, outcome, directory.path)
         reproduce_report.show(found, outcome, directory.path)
     if lacks := reproduce_report.missing(found, outcome):

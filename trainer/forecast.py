@@ -21,6 +21,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from analyzer.growth import FLOORS, judge
+from telemetry.reading import is_in_bytes
 from telemetry.thread_log import MEBIBYTE
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ class Shortage:
 
     def __str__(self) -> str:
         """Say it in one clause, with its numbers."""
-        is_size = "memory" in self.ceiling or self.ceiling in {"address_space", "data_size"}
+        is_size = is_in_bytes(self.ceiling)
         needed, available = (
             f"{value / MEBIBYTE:,.0f} MB" if is_size else f"{value:,.0f}"
             for value in (self.needed, self.available)

@@ -10,10 +10,10 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
 from rich import box
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from telemetry.terminal import console
 from telemetry.thread_log import MEBIBYTE, clean_label
 
 if TYPE_CHECKING:
@@ -25,18 +25,11 @@ if TYPE_CHECKING:
     from trainer.fold_result import Aggregate, Summary
 
 
-class _Console(Console):
-    """Goes on where nobody reads any more; rich's own ends the program there."""
-
-    def on_broken_pipe(self) -> None:
-        self.quiet = True
-
-
 class Progress:
     """Shows a running fold's stage and numbers; outside a terminal only what has ended."""
 
     def __init__(self) -> None:
-        self._console = _Console(stderr=True, highlight=False)
+        self._console = console(stderr=True)
         self._status = self._console.status("starting")
         self._began = time.monotonic()
 

@@ -26,7 +26,7 @@ from trainer.fold_result import write_whole
 from trainer.reproduce import FOLDS, ISOLATED, ONE_PROCESS, RUNS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -61,10 +61,12 @@ class Outcome:
     cause: str | None
     standing: str | None
     evidence: tuple[str, ...]
+    used_at_most: Mapping[str, float | None]
+    """By run, the most of the ceiling that a reading saw in use: 1 is all of it."""
 
     @classmethod
-    def of(cls, found: Reproduced) -> Outcome:
-        """Take them from the analysis of the one process and the alerts of its run."""
+    def of(cls, found: Reproduced, place: str) -> Outcome:
+        """Take them from the analysis of the one process, the alerts of its run, and the journals."""
         finding = found.one_process.root_cause
         process = None if finding is None else finding.process
         crash = None if process is None else process.crash
@@ -83,6 +85,7 @@ class Outcome:
             cause=None if cause is None else cause.cause,
             standing=None if cause is None else cause.standing,
             evidence=() if cause is None else cause.evidence,
+            used_at_most={run: _peak(os.path.join(place, run), ceiling) for run in RUNS},
         )
 
 
@@ -104,7 +107,6 @@ def show(found: Reproduced, outcome: Outcome, place: str) -> None:
     """Print the outcome and the table of before and after to standard output."""
     for line in _lines(found, outcome):
         put(line)
-    put(_fullness(found, place))
     comparison = compare(found.one_process, found.isolated)
     for part in comparison_text(comparison, width=columns(), with_sources=False):
         put(part)
@@ -123,30 +125,19 @@ def _lines(found: Reproduced, outcome: Outcome) -> Iterator[str]:
     else:
         alert = outcome.alert
         yield f"alert      {outcome.lead_seconds:.1f} s before: {alert.name}, {alert.summary}"
+    told = [
+        f"{'not seen' if peak is None else f'{peak:.0%}'} {words}"
+        for words, peak in zip(
+            ("in one process", "isolated"), outcome.used_at_most.values(), strict=True
+        )
+    ]
     evidence = "; ".join(outcome.evidence[:1])
     yield f"cause      {outcome.cause} ({outcome.standing}): {evidence}"
     yield f"isolated   {len(found.finished)} of {FOLDS} folds finished"
+    yield f"at most    {found.enforcement.ceiling}: {', '.join(told)}, as sampled"
 
 
-def _fullness(found: Reproduced, place: str) -> str:
-    words = {ONE_PROCESS: "in one process", ISOLATED: "isolated"}
-    told = [
-        f"{'not seen' if peak is None else f'{peak:.0%}'} {words[run]}"
-        for run, peak in peaks(found, place).items()
-    ]
-    return f"at most    {found.enforcement.ceiling}: {', '.join(told)}, as sampled"
-
-
-def peaks(found: Reproduced, place: str) -> dict[str, float | None]:
-    """Return, by run, the most of the ceiling that a reading saw in use: 1 is all of it."""
-    found_of = {run: _lanes(os.path.join(place, run), found.enforcement.ceiling) for run in RUNS}
-    return {
-        run: max((ratio for lane in lanes for _, ratio in lane), default=None)
-        for run, (_, lanes) in found_of.items()
-    }
-
-
-def record(found: Reproduced, outcome: Outcome, place: str) -> dict[str, Any]:
+def record(found: Reproduced, outcome: Outcome) -> dict[str, Any]:
     """Return what reproduce.json holds; absent values are null."""
     alert = outcome.alert
     return {
@@ -172,7 +163,7 @@ def record(found: Reproduced, outcome: Outcome, place: str) -> dict[str, Any]:
         "standing": outcome.standing,
         "evidence": list(outcome.evidence),
         "isolated": {"folds": FOLDS, "finished": list(found.finished)},
-        "used_at_most": peaks(found, place),
+        "used_at_most": outcome.used_at_most,
         "before_and_after": comparison_json(compare(found.one_process, found.isolated)),
         "missing": missing(found, outcome),
         "seconds": found.seconds,
@@ -201,7 +192,7 @@ def _version(package: str) -> str | None:
 
 def write(found: Reproduced, outcome: Outcome, place: str) -> None:
     """Write reproduce.json and both pictures into ``place``. Raises InputError, and OSError."""
-    text = json.dumps(record(found, outcome, place), indent=2) + "\n"
+    text = json.dumps(record(found, outcome), indent=2) + "\n"
     write_whole(os.path.join(place, RECORD), text)
     figures.save(before_and_after(found, outcome, place), os.path.join(place, PICTURE))
     figures.save(figures.plot(found.one_process), os.path.join(place, CRASH_PICTURE))
@@ -245,6 +236,11 @@ def _crash(outcome: Outcome, ceiling: str, last: tuple[float, float]) -> tuple[f
     """Return when the process ended and how full the ceiling was: all of it where that is proven."""
     is_proven = (outcome.cause, outcome.standing) == (ceiling, "certain")
     return outcome.end or last[0], max(1.0, last[1]) if is_proven else last[1]
+
+
+def _peak(place: str, ceiling: str) -> float | None:
+    _, lanes = _lanes(place, ceiling)
+    return max((ratio for lane in lanes for _, ratio in lane), default=None)
 
 
 def _lanes(place: str, ceiling: str) -> tuple[float, list[list[tuple[float, float]]]]:

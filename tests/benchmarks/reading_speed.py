@@ -1,7 +1,7 @@
 """``foldwatch analyze --json`` beside ``grep -cF '[THREADS]'`` on the same cached logs.
 
 They take turns, start-up included; the ratio is of the medians. The logs are made before, and deleted.
-What grep takes depends on the bars (training_log.py); what foldwatch takes, hardly.
+What grep takes depends on the bars (training_log.py) by a factor of three or four.
 """
 
 from __future__ import annotations
