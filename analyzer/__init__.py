@@ -8,17 +8,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from analyzer.analysis import Analysis, Finding, analyze
-    from analyzer.before_after import Comparison, compare
+    from analyzer.api import Analysis, analyze
+    from analyzer.comparison import Comparison, compare
+    from analyzer.result import Finding
 
 __all__ = ["Analysis", "Comparison", "Finding", "analyze", "compare"]
 
 _MODULE_OF = {
-    "Analysis": "analyzer.analysis",
-    "Finding": "analyzer.analysis",
-    "analyze": "analyzer.analysis",
-    "Comparison": "analyzer.before_after",
-    "compare": "analyzer.before_after",
+    "Analysis": "analyzer.api",
+    "Finding": "analyzer.result",
+    "analyze": "analyzer.api",
+    "Comparison": "analyzer.comparison",
+    "compare": "analyzer.comparison",
 }
 
 

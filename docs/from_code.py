@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 import typer.main
 from sphinx.util.docutils import SphinxDirective
 
-import foldwatch
-from analyzer.command import FOUND
+from foldwatch.commands.analysis import FOUND
+from foldwatch.main import COMMANDS, INTERRUPTED
 from telemetry.errors import FoldwatchError
-from telemetry.exporter import BASE_LABELS, METRICS
-from trainer.reproduce import SCENARIOS
+from telemetry.metrics.catalog import BASE_LABELS, METRICS
+from trainer.reproduce.scenarios import SCENARIOS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -42,8 +42,9 @@ class Commands(_Generated):
     """Every command of the command line: what it does, its arguments and options."""
 
     def markdown(self) -> Iterator[str]:
-        for name, (module, _) in foldwatch.COMMANDS.items():
-            command = typer.main.get_group(import_module(module).app).commands[name]
+        for name in COMMANDS:
+            app = import_module(f"foldwatch.commands.{name}").app
+            command = typer.main.get_group(app).commands[name]
             yield from (f"## `foldwatch {name}`", "", inspect.cleandoc(command.help or ""), "")
             with command.make_context(name, [], resilient_parsing=True) as context:
                 records = [part.get_help_record(context) for part in command.get_params(context)]
@@ -72,7 +73,7 @@ class ExitCodes(_Generated):
         rows = [
             [0, "", "Nothing was found, everything was done."],
             [FOUND, "", "`foldwatch analyze` found growth, or a crash at a limit."],
-            [foldwatch.INTERRUPTED, "", "Interrupted: Ctrl-C, or SIGTERM."],
+            [INTERRUPTED, "", "Interrupted: Ctrl-C, or SIGTERM."],
         ]
         rows += [
             [error.exit_code, f"`{error.__name__}`", inspect.getdoc(error) or ""]

@@ -7,11 +7,11 @@ standard library and starts nothing; the types, and ``telemetry.keras``, are loa
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from telemetry.training import checkpoint, event, fold, stage, start
+from telemetry.recorder.api import checkpoint, event, fold, stage, start
 
 if TYPE_CHECKING:
     from telemetry import keras as keras
-    from telemetry.comparison import Difference, difference
+    from telemetry.difference import Difference, difference
     from telemetry.reading import GpuUsage, Limit, LimitState, Reading, Usage
 
 __all__ = [
@@ -30,8 +30,8 @@ __all__ = [
 ]
 
 _MODULE_OF = {
-    "Difference": "telemetry.comparison",
-    "difference": "telemetry.comparison",
+    "Difference": "telemetry.difference",
+    "difference": "telemetry.difference",
     "GpuUsage": "telemetry.reading",
     "Limit": "telemetry.reading",
     "LimitState": "telemetry.reading",

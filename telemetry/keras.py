@@ -9,7 +9,7 @@ from typing import Any
 
 import keras
 
-from telemetry.training import checkpoint
+from telemetry.recorder.api import checkpoint
 
 
 class Checkpoints(keras.callbacks.Callback):  # type: ignore[misc] # keras has no types

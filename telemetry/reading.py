@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import TYPE_CHECKING, TypeAlias
+
+from telemetry.limits import USED_BY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,26 +51,6 @@ class Usage:
         if self.current is None or not isinstance(self.limit, int):
             return None
         return self.current / self.limit if self.limit else float("inf")
-
-
-USED_BY_CEILING: Mapping[str, str] = {
-    "pids_cgroup": "cgroup_pids",
-    "max_map_count": "maps",
-    "cgroup_memory": "cgroup_memory_bytes",
-    "nproc": "user_tasks",
-    "gpu_memory": "gpu_memory_used_bytes",
-    "open_files": "open_fds",
-    "address_space": "virtual_bytes",
-    "data_size": "data_bytes",
-    "threads_max": "host_tasks",
-    "pid_max": "host_tasks",
-}
-"""For each ceiling that a reading can carry, the field of `Reading` that counts against it."""
-
-
-def is_in_bytes(ceiling: str) -> bool:
-    """Whether a ceiling is counted in bytes; else it is in tasks, maps or descriptors."""
-    return USED_BY_CEILING.get(ceiling, "").endswith("_bytes")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,7 +143,7 @@ class Reading:
     peaks: Mapping[str, int] = field(default_factory=dict)
     """The highest value since the last label of each field in PEAKS, this reading's included."""
     limits: Mapping[str, Limit] = field(default_factory=dict)
-    """Limit by ceiling, for the ceilings of `USED_BY_CEILING`."""
+    """Limit by ceiling, for the ceilings of `USED_BY`."""
     errors: Mapping[str, str] = field(default_factory=dict)
     """Why a source gave nothing, by source; empty when every source was read."""
 
@@ -169,15 +152,15 @@ class Reading:
         """The ceiling with the least relative headroom of those read; None where none is known."""
         ratios = {
             ceiling: ratio
-            for ceiling in USED_BY_CEILING
+            for ceiling in USED_BY
             if (ratio := self.usage(ceiling).ratio) is not None
             and not (ceiling == "nproc" and self.is_exempt_from_nproc)
         }
         return max(ratios, key=lambda ceiling: ratios[ceiling], default=None)
 
     def usage(self, ceiling: str) -> Usage:
-        """Return what is used of ``ceiling``, a key of `USED_BY_CEILING`."""
-        current: int | None = getattr(self, USED_BY_CEILING[ceiling])
+        """Return what is used of ``ceiling``, a key of `USED_BY`."""
+        current: int | None = getattr(self, USED_BY[ceiling])
         return Usage(current, self.limits.get(ceiling, LimitState.UNREADABLE))
 
 
@@ -207,3 +190,20 @@ def latest_known(before: Reading | None, reading: Reading) -> Reading:
         and (value := getattr(before, name)) is not None
     }
     return replace(reading, **known) if known else reading
+
+
+STAGES_KEPT = 200
+"""How many stages keep their last reading for the metrics: a label per step must not flood them."""
+
+
+def with_stage(
+    checkpoints: Mapping[str, Reading], stage: str, reading: Reading
+) -> dict[str, Reading]:
+    """Return the last readings by stage, oldest first, with ``reading`` among them.
+
+    Beyond STAGES_KEPT the oldest goes, but for the first: a fold's begin is read from it.
+    """
+    kept = {name: one for name, one in checkpoints.items() if name != stage} | {stage: reading}
+    if len(kept) > STAGES_KEPT:
+        del kept[next(islice(kept, 1, None))]
+    return kept

@@ -6,20 +6,16 @@ not know how metrics look or who asks.
 
 from __future__ import annotations
 
-import os
-import socket
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from telemetry.journal import Event
-from telemetry.reading import Reading, latest_known
-from telemetry.sampler import with_stage
+from telemetry.journal.records import Event
+from telemetry.reading import Reading, latest_known, with_stage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from telemetry.journal import Record
-    from telemetry.sampler import Sampler
+    from telemetry.journal.records import Record
 
 FOLD_STATES = ("waiting", "running", "finished", "failed", "skipped")
 SOURCES_KEPT = 50
@@ -126,31 +122,3 @@ class Snapshot:
     def key(self) -> RunKey:
         """What tells it from the other snapshots of a daemon."""
         return RunKey(self.run, self.host, self.rank)
-
-
-def process_snapshot(sampler: Sampler) -> Snapshot:
-    """Take what the sampler of this very process holds; it never waits for a reading."""
-    latest = sampler.latest
-    number = os.environ.get("FOLDWATCH_FOLD", "")
-    own = int(number) if number.isdigit() else None
-    stages: dict[int | None, dict[str, Reading]] = {}
-    for stage, reading in list(sampler.checkpoints.items()):
-        fold = reading.fold if own is None else own
-        stages.setdefault(fold, {})[stage] = reading
-    present = own if latest is None or own is not None else latest.fold
-    stages.setdefault(present, {})
-    return Snapshot(
-        run=os.environ.get("FOLDWATCH_RUN", f"{socket.gethostname()}-{os.getpid()}"),
-        host=socket.gethostname(),
-        rank=os.environ.get("RANK", ""),
-        folds=latest.folds if latest else None,
-        parts=tuple(
-            FoldSnapshot(
-                fold=fold,
-                latest=latest if fold == present else None,
-                checkpoints=checkpoints,
-                losses=dict(sampler.losses) if fold == present else {},
-            )
-            for fold, checkpoints in stages.items()
-        ),
-    )

@@ -14,10 +14,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from telemetry.alerts import AlertEngine
-from telemetry.exporter import serve
-from telemetry.notify import webhook_content
-from telemetry.reader import Reader
+from telemetry.alerts.engine import AlertEngine
+from telemetry.alerts.sinks import webhook_content
+from telemetry.kernel.reader import Reader
+from telemetry.metrics.server import serve
 from telemetry.snapshot import FoldSnapshot, Snapshot
 from tests.alert_stack import receiver, stack
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from telemetry.alert import Alert
+    from telemetry.alerts.alert import Alert
 
 LIMIT = 400
 AT_START = 40

@@ -13,7 +13,8 @@ import re
 import sys
 from itertools import count
 
-from telemetry.cgroup import CONTROLLER_FILES, locate
+from telemetry.kernel.cgroup_controller import CONTROLLER_FILES
+from telemetry.kernel.cgroup_mounts import locate
 
 PROCESS, FIRST_THREAD, FIRST_DESCENDANT = 42, 43, 90
 HOST_FILES = (

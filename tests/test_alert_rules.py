@@ -9,10 +9,10 @@ from typing import Any
 
 import yaml
 
-from telemetry import alert_rules
-from telemetry.alert_rules import ADVICE, RULES
-from telemetry.forecast import BEFORE_SECONDS, THIRD_SECONDS, THIRDS
-from telemetry.reading import USED_BY_CEILING
+from telemetry.alerts import rules as alert_rules
+from telemetry.alerts.rate_of_rise import BEFORE_SECONDS, THIRD_SECONDS, THIRDS
+from telemetry.alerts.rules import ALERTING, RULES
+from telemetry.limits import LIMITS, USED_BY
 from tests.conftest import HERE, ROOT
 
 RULES_FILE = os.path.join(ROOT, "grafana", "rules", "foldwatch.yml")
@@ -56,7 +56,7 @@ def test_every_alert_has_a_silent_and_a_firing_time() -> None:
 
 
 def test_alerts_severities_and_waits_are_the_engine_s() -> None:
-    """One place for them: telemetry.alert_rules."""
+    """One place for them: telemetry.alerts.alert_rules."""
     found = {
         name: (
             rule["labels"]["severity"],
@@ -102,11 +102,12 @@ def test_thresholds_are_the_engine_s() -> None:
 def test_the_same_ceilings_are_judged_with_the_same_advice() -> None:
     """Each ceiling's advice is in the rules' words; what is not judged is left out of both."""
     near = alerts()["FoldwatchCeilingNear"]["annotations"]["description"]
-    for ceiling, advice in ADVICE.items():
+    for ceiling in ALERTING:
+        advice = LIMITS[ceiling].advice
         assert f'"{ceiling}"' in near
         assert advice in near
     used = next(r["expr"] for r in rules() if r.get("record") == "foldwatch:ceiling_used:ratio")
-    assert set(USED_BY_CEILING) - set(ADVICE) == {"gpu_memory"}
+    assert set(USED_BY) - set(ALERTING) == {"gpu_memory"}
     assert 'ceiling!~"cgroup_memory|gpu_memory"' in used
     descriptions = {rule["annotations"]["description"] for rule in alerts().values()}
     assert descriptions >= {

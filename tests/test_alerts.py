@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from telemetry.alerts import AlertEngine
-from telemetry.journal import Event
+from telemetry.alerts.engine import AlertEngine
+from telemetry.journal.records import Event
 from telemetry.reading import LimitState, Reading
 from telemetry.snapshot import FoldSnapshot, GrowthSnapshot, Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from telemetry.alert import Alert
+    from telemetry.alerts.alert import Alert
     from telemetry.reading import Limit
 
 GIB = 2**30

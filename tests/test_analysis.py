@@ -13,17 +13,20 @@ from typing import TYPE_CHECKING
 import pytest
 
 from analyzer import analyze
-from analyzer.growth import FLOORS, RESOURCES, judge
-from analyzer.log_table import Process, read_log
+from analyzer.growth.verdict import judge
+from analyzer.processes.from_log import Process, read_log
+from analyzer.resources import RESOURCES
 from telemetry.errors import InputError
-from telemetry.journal import Event, JournalWriter
+from telemetry.journal.records import Event
+from telemetry.journal.writer import JournalWriter
 from telemetry.reading import Reading
 from tests.conftest import INCIDENT, LOGS, RELEASED, RETAINED
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from analyzer.analysis import Analysis, Finding
+    from analyzer.api import Analysis
+from analyzer.result import Finding
 
 
 def only(analysis: Analysis) -> Finding:
@@ -374,7 +377,7 @@ def test_two_ranks_interleaved_in_one_log_do_not_grow() -> None:
                 chance.shuffle(ranks)
                 text += "".join(ranks)
         verdicts = {
-            judge(process.series(name), floor=FLOORS[name], folds_planned=8).verdict
+            judge(process.series(name), floor=RESOURCES[name].floor, folds_planned=8).verdict
             for process in processes(text)
             for name in RESOURCES
         }

@@ -9,8 +9,8 @@ import sys
 import uuid
 from typing import TYPE_CHECKING
 
-from telemetry.cgroup import Controller
-from telemetry.journal import JournalFollower
+from telemetry.journal.follower import JournalFollower
+from telemetry.kernel.cgroup_controller import Controller
 from telemetry.reading import Reading
 from tests.conftest import ROOT, Outcome, need
 
@@ -97,8 +97,8 @@ def test_every_task_of_a_user_is_used(tmp_path: Path) -> None:
         "try: os.fork()\n"
         "except BlockingIOError: print('NO FORK', flush=True)\n"
         # Counting a user's tasks looks at the whole host, so it keeps to its pace: the timer comes to it.
-        "from telemetry import training\n"
-        "while training._sampler.latest.user_tasks != 25: time.sleep(0.1)\n"
+        "from telemetry.recorder import api\n"
+        "while api._sampler.latest.user_tasks != 25: time.sleep(0.1)\n"
         "report('full')\n",
         tmp_path,
         user=user,
@@ -162,9 +162,9 @@ def test_every_descriptor_is_used(tmp_path: Path) -> None:
 def test_the_disk_is_full(small_disk: Path) -> None:
     """The loss is counted and logged once; when there is room again, records are written again."""
     outcome = run(
-        "from telemetry import training\n"
+        "from telemetry.recorder import api\n"
         "for number in range(100): telemetry.checkpoint(f'step {number}')\n"
-        "assert training._sampler.losses['journal'] >= 10, training._sampler.losses\n"
+        "assert api._sampler.losses['journal'] >= 10, api._sampler.losses\n"
         "path = sys.argv[1] + '/journal.jsonl'\n"
         "os.truncate(path, os.path.getsize(path) - 8192)\n"
         "telemetry.checkpoint('room again')\n",

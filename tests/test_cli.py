@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 import pytest
 import typer.main
 
-import foldwatch
-from foldwatch import COMMANDS
+from foldwatch import main
+from foldwatch.main import COMMANDS
 from tests.conftest import INCIDENT, RELEASED, RETAINED, ROOT, Outcome
 
 if TYPE_CHECKING:
@@ -28,14 +28,16 @@ if TYPE_CHECKING:
 
 def test_a_command_is_summed_up_in_its_own_words() -> None:
     """What ``--help`` lists without loading a command is the first line of the command's own help."""
-    for name, (module, summary) in COMMANDS.items():
-        command = typer.main.get_group(import_module(module).app).commands[name]
+    for name, summary in COMMANDS.items():
+        command = typer.main.get_group(import_module(f"foldwatch.commands.{name}").app).commands[
+            name
+        ]
         assert " ".join(str(command.help).split("\n\n")[0].split()) == summary
 
 
 def test_help_loads_no_command() -> None:
     """So that it is there at once; nor does completion of a command's name."""
-    code = "import sys, foldwatch; foldwatch.main(['--help']); print([m for m in sys.modules if m.endswith('cli')])"
+    code = "import sys; from foldwatch.main import main; main(['--help']); print([m for m in sys.modules if m.startswith('foldwatch.commands')])"
     shown = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
@@ -284,9 +286,9 @@ def test_ctrl_c_that_a_library_made_another_error_of_is_an_interruption(
     def raising(cause: BaseException) -> None:
         raise RuntimeError("Error calling __set_name__") from cause
 
-    monkeypatch.setattr(foldwatch, "_run", lambda _: raising(KeyboardInterrupt()))
-    assert foldwatch.main([]) == 130
+    monkeypatch.setattr(main, "_run", lambda _: raising(KeyboardInterrupt()))
+    assert main.main([]) == 130
     assert capsys.readouterr().err == "foldwatch: interrupted\n"
-    monkeypatch.setattr(foldwatch, "_run", lambda _: raising(ValueError()))
+    monkeypatch.setattr(main, "_run", lambda _: raising(ValueError()))
     with pytest.raises(RuntimeError, match="__set_name__"):
-        foldwatch.main([])
+        main.main([])

@@ -11,10 +11,11 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from telemetry.daemon import Daemon
+from telemetry.daemon.daemon import Daemon
+from telemetry.daemon.history import POINTS, Curve
 from telemetry.errors import InputError
-from telemetry.history import POINTS, Curve
-from telemetry.journal import Event, Header, JournalWriter
+from telemetry.journal.records import Event, Header
+from telemetry.journal.writer import JournalWriter
 from telemetry.reading import Reading
 from telemetry.snapshot import GrowthSnapshot
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from telemetry.journal import Record
+    from telemetry.journal.records import Record
     from telemetry.snapshot import FoldSnapshot, Snapshot
 
 NOW = 1000.0

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-import telemetry.reader
-from telemetry.exporter import METRICS, serve
-from telemetry.reader import Reader
+import telemetry.kernel.reader
+from telemetry.kernel.reader import Reader
+from telemetry.metrics.catalog import METRICS
+from telemetry.metrics.server import serve
 from telemetry.snapshot import FoldSnapshot, GrowthSnapshot, Snapshot
-from telemetry.thread_log import parse_label
+from telemetry.thread_line import parse_label
 from tests.alert_stack import GRAFANA, receiver, stack
 from tests.leak import LIMIT, leaking
 from tests.test_gpu import Nvml
@@ -98,7 +99,7 @@ def test_every_expression_has_data_of_a_real_run(
             file.write(str(pid))
         uses = [SimpleNamespace(pid=pid, usedGpuMemory=1)]
         monkeypatch.setattr(Nvml, "nvmlDeviceGetComputeRunningProcesses", lambda *_: uses)
-        monkeypatch.setattr(telemetry.reader, "load_nvml", Nvml)
+        monkeypatch.setattr(telemetry.kernel.reader, "load_nvml", Nvml)
         reader = Reader(pid=pid)
         running.callback(reader.close)
         port = serve(lambda: run_as_it_is(reader), port=0)

@@ -10,17 +10,20 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from analyzer import analyze
-from analyzer.diagnosis import STANDINGS
-from analyzer.parts import headline, parts_of, root_cause
-from analyzer.signatures import CAUSES
-from telemetry.journal import Event, JournalWriter
+from analyzer.diagnosis.causes import STANDINGS
+from analyzer.groups import parts_of
+from analyzer.reports.headline import headline, root_cause
+from analyzer.signatures.search import CAUSES
+from telemetry.journal.records import Event
+from telemetry.journal.writer import JournalWriter
 from telemetry.reading import Limit, LimitState, Reading
 from tests.conftest import INCIDENT, RELEASED
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from analyzer.analysis import Analysis, Finding
+    from analyzer.api import Analysis
+from analyzer.result import Finding
 
 START = "[THREADS] Fold 1/1 START: proc=8, cgroup=20/7680, maps=900/65530, rss=700MB\n"
 THREAD = "RuntimeError: can't start new thread\n"
@@ -618,8 +621,8 @@ def test_every_cause_has_a_remedy_and_no_step_comes_twice(
     tmp_path: Path, *, has_tensorflow: bool
 ) -> None:
     """Two or three steps each, all but for what is no limit."""
-    from analyzer.diagnosis import Cause
-    from analyzer.remedies import MOST, remedies
+    from analyzer.diagnosis.causes import Cause
+    from analyzer.diagnosis.remedies import MOST, remedies
 
     for cause in CAUSES:
         for name in STANDINGS:

@@ -22,18 +22,18 @@ import pytest
 import typer.main
 import yaml
 
-import foldwatch
 import telemetry
 from analyzer import analyze
-from telemetry.alert import Alert
-from telemetry.exporter import METRICS
-from telemetry.thread_log import MARKER, parse_line
+from foldwatch.main import COMMANDS
+from telemetry.alerts.alert import Alert
+from telemetry.metrics.catalog import METRICS
+from telemetry.thread_line import MARKER, parse_line
 from tests.conftest import HERE, INCIDENT, RELEASED, ROOT, need
 from tests.markdown import Block, Shell, blocks, code_spans, commands
 from tests.ports import free_port
-from trainer.environment import THREAD_CAPS
-from trainer.reproduce import SCENARIOS, Enforcement, Reproduced
-from trainer.reproduce_report import Outcome, record
+from trainer.reproduce.report import Outcome, record
+from trainer.reproduce.scenarios import SCENARIOS, Enforcement, Reproduced
+from trainer.run.thread_caps import THREAD_CAPS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -218,7 +218,7 @@ def test_every_command_and_option_named_exists(page: str) -> None:
     """Also in the text, in tables, and in blocks that are not run."""
     for code in code_spans(text_of(page)):
         for name, rest in re.findall(r"\bfoldwatch[ \",]+([a-z]\w*)\b(?!:)(.*)", code):
-            assert name in foldwatch.COMMANDS, code
+            assert name in COMMANDS, code
             own = re.split(r" --[ \",]|&&|;| \| ", rest + " ")[0]
             for option in re.findall(r"(?<![\w-])--[a-z][\w-]*", own):
                 assert option in options_of(name), f"{code}: no {option}"
@@ -235,7 +235,7 @@ def test_the_readme_s_table_of_commands_is_right() -> None:
 
 def options_of(name: str) -> set[str]:
     """Return every spelling of every option of a command."""
-    group = typer.main.get_group(import_module(foldwatch.COMMANDS[name][0]).app)
+    group = typer.main.get_group(import_module(f"foldwatch.commands.{name}").app)
     parts = group.commands[name].params
     words = {word for part in parts for word in (*part.opts, *part.secondary_opts)}
     return {"--help"} | {word for word in words if word.startswith("-")}
@@ -272,7 +272,7 @@ def test_the_reference_is_made_from_the_code(site: Path) -> None:
     pages = {path.stem: path.read_text() for path in (site / "reference").glob("*.html")}
     for name in METRICS:
         assert f">{name}<" in pages["metrics"]
-    for name in foldwatch.COMMANDS:
+    for name in COMMANDS:
         for option in options_of(name):
             assert option in pages["command-line"]
     assert "130" in pages["exit-codes"]

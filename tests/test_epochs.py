@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from analyzer import analyze
-from analyzer.epochs import epoch_series
-from analyzer.log_table import read_log
+from analyzer.growth.epochs import epoch_series
+from analyzer.processes.from_log import read_log
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from analyzer.analysis import Finding
+    from analyzer.result import Finding
 
 LINE = "[THREADS] {}: proc={}, cgroup={}/4096, maps=900/65530, rss=700MB\n"
 

@@ -16,19 +16,22 @@ import pytest
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from telemetry.board import Board
-from telemetry.exporter import METRICS, registry, samples, serve
-from telemetry.page_state import state
-from telemetry.reader import Reader
+from telemetry.daemon.live_state import Board
+from telemetry.kernel.reader import Reader
+from telemetry.metrics.catalog import METRICS
+from telemetry.metrics.collector import registry
+from telemetry.metrics.samples import samples
+from telemetry.metrics.server import serve
 from telemetry.reading import GpuUsage, LimitState, Reading
-from telemetry.sampler import Sampler
+from telemetry.recorder.sampler import Sampler
+from telemetry.recorder.setup import process_snapshot
 from telemetry.snapshot import (
     LINGER_SECONDS,
     FoldSnapshot,
     GrowthSnapshot,
     Snapshot,
-    process_snapshot,
 )
+from telemetry.web.state_api import state
 from tests.conftest import ROOT
 
 HOSTILE = 'a"} 1\nfoldwatch_threads 666\n\\'
@@ -195,9 +198,9 @@ def test_failures_of_a_source_are_counted() -> None:
 
 def test_a_client_that_says_nothing_does_not_stop_the_next_one() -> None:
     """The one serving thread gives a silent client up."""
-    from telemetry import exporter
+    from telemetry.metrics import server
 
-    assert exporter._Handler.timeout <= 5
+    assert server._Handler.timeout <= 5
     port = serve(full, port=0)
     with socket.create_connection(("127.0.0.1", port)) as broken:
         broken.sendall(b"GET /metrics HTTP/1.1\r\n\r\n")

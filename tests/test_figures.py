@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from analyzer import analyze
-from analyzer.figures import POINTS_DRAWN, plot, stage_plot, stages_of, thinned
-from analyzer.growth import RESOURCES
-from analyzer.parts import parts_of
+from analyzer.groups import parts_of
+from analyzer.reports.figures import POINTS_DRAWN, plot, stage_plot, stages_of, thinned
+from analyzer.resources import RESOURCES
 from telemetry.errors import InputError
 from tests.conftest import INCIDENT, LOGS, RELEASED
 

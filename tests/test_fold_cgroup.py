@@ -13,7 +13,8 @@ import pytest
 
 from telemetry.errors import InputError
 from tests.conftest import ROOT, RealCgroup, ends_within, need
-from trainer.fold_cgroup import CgroupLimits, FoldCgroups, parse_size
+from trainer.process.fold_cgroup import FoldCgroups
+from trainer.run.cgroup_limits import CgroupLimits, parse_size
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -113,7 +114,9 @@ def test_a_runner_that_is_at_the_limit_itself_says_so_and_leaves_no_cgroup(
     """No thread for its verdict, no process for its supervisor, or none for the fold: one line each."""
     pids_cgroup.limit(pids)
     words = ["run", "--cgroup-pids", "9", "--output", str(tmp_path / "run"), "--", "true"]
-    outcome = pids_cgroup.run(f"import sys, foldwatch; sys.exit(foldwatch.main({words}))")
+    outcome = pids_cgroup.run(
+        f"import sys; from foldwatch.main import main; sys.exit(main({words}))"
+    )
     assert outcome.code == 1, outcome.err
     assert "Traceback" not in outcome.err
     last = outcome.err.splitlines()[-1]

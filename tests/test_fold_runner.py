@@ -13,28 +13,32 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from analyzer import analyze
-from telemetry.journal import Event, JournalFollower
+from telemetry.journal.follower import JournalFollower
+from telemetry.journal.records import Event
 from telemetry.reading import Reading
 from tests.conftest import ROOT, ends_within, need
-from trainer import fold_process
-from trainer.fold_runner import FoldRunner
-from trainer.folds import RunConfig, RunDirectory, plan
-from trainer.work import RunOptions, Work
+from trainer.process import fold_process
+from trainer.run.config import RunConfig
+from trainer.run.directory import RunDirectory
+from trainer.run.job import Job, RunOptions
+from trainer.run.resume_plan import plan
+from trainer.runner.fold_runner import FoldRunner
+from trainer.runner.observer import RunObserver
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from telemetry.snapshot import Snapshot
-    from trainer.fold_result import Summary
+    from trainer.run.fold_result import Summary
 
 FOLDWATCH_RUN = (sys.executable, "-m", "foldwatch", "run")
 CONFIG = RunConfig(folds=3, epochs=1, device_mode="cpu")
 WORKER = """
 import os, signal, subprocess, sys, time, telemetry
-from trainer.fold_result import FoldResult
-from trainer.folds import RunDirectory
-from trainer.orders import Orders
+from trainer.run.fold_result import FoldResult
+from trainer.run.directory import RunDirectory
+from trainer.run.worker_protocol import Orders
 orders, directory = Orders(), RunDirectory(sys.argv[1])
 config = directory.config()
 telemetry.checkpoint("before TF import")
@@ -53,12 +57,27 @@ for number in orders.folds():
 """
 
 
-def stand_in(trouble: str = "pass", troubled: tuple[int, ...] = (2,)) -> Work:
+def stand_in(trouble: str = "pass", troubled: tuple[int, ...] = (2,)) -> Job:
     """Give a worker without TensorFlow that has a trouble in some folds."""
     code = WORKER.format(trouble=trouble, troubled=troubled)
-    return Work(
-        command=lambda place, _fold: [sys.executable, "-c", code, place.path], takes_orders=True
+    return Job(
+        command=lambda place, _fold: [sys.executable, "-c", code, place.path], is_persistent=True
     )
+
+
+class Recorder(RunObserver):
+    """Keeps what a run reports, in the lists it is given."""
+
+    def __init__(self, said: list[str] | None, seen: list[Snapshot] | None) -> None:
+        self.said, self.seen = said, seen
+
+    def on_message(self, text: str, /) -> None:
+        if self.said is not None:
+            self.said.append(text)
+
+    def on_change(self, snapshot: Snapshot, /) -> None:
+        if self.seen is not None:
+            self.seen.append(snapshot)
 
 
 def run(
@@ -79,10 +98,9 @@ def run(
         directory,
         config,
         plan(directory, config, only=only, resume_mode=resume_mode),
-        work=stand_in(trouble, troubled),
+        job=stand_in(trouble, troubled),
         options=RunOptions(**options),
-        say=lambda text: said.append(text) if said is not None else None,
-        on_change=lambda snapshot: seen.append(snapshot) if seen is not None else None,
+        observer=Recorder(said, seen),
     )
     return runner, directory, runner.run()
 
@@ -102,7 +120,7 @@ def importable(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_every_fold_has_a_process_of_its_own(tmp_path: Path) -> None:
     """Results, journals and logs in fold-K; a summary over all."""
     runner, directory, summary = run(tmp_path)
-    assert (runner.failed, summary.missing) == ([], [])
+    assert (runner.state.failed, summary.missing) == ([], [])
     pids = set()
     for fold in (1, 2, 3):
         there = sorted(os.listdir(directory.fold(fold)))
@@ -152,14 +170,14 @@ def test_however_a_fold_dies_the_others_run_and_the_mean_says_so(
 ) -> None:
     """The failure is typed, and no mean is over a missing fold in silence."""
     runner, directory, summary = run(tmp_path, trouble)
-    assert (runner.failed, summary.missing) == ([2], [2])
+    assert (runner.state.failed, summary.missing) == ([2], [2])
     failure = failure_of(directory, 2)
     assert (failure["outcome"], failure["exit_code"], failure["signal"]) == ending
     assert failure["reason"].startswith(reason)
     assert failure["stderr_tail"][0].startswith("[THREADS] before TF import")
-    states = [part.state for part in runner.snapshot.parts]
+    states = [part.state for part in runner.state.current.parts]
     assert states == ["finished", "failed", "finished"]
-    assert [part.exit_code for part in runner.snapshot.parts] == [0, ending[1], 0]
+    assert [part.exit_code for part in runner.state.current.parts] == [0, ending[1], 0]
     assert len(summary.results) == 2
 
 
@@ -169,14 +187,18 @@ def test_two_folds_killed_half_way_are_resumed_and_the_finished_one_is_not_repea
     """--resume-mode auto after two kills; the aggregate says what it covers before and after."""
     kill = "os.kill(os.getpid(), signal.SIGKILL)"
     runner, directory, summary = run(tmp_path, kill, troubled=(2, 3))
-    assert (runner.failed, summary.missing) == ([2, 3], [2, 3])
+    assert (runner.state.failed, summary.missing) == ([2, 3], [2, 3])
     with open(os.path.join(directory.path, "summary.json"), encoding="utf-8") as file:
         content = json.load(file)
     assert (content["folds"], content["folds_finished"], content["is_complete"]) == (3, [1], False)
     before = os.stat(os.path.join(directory.fold(1), "result.json")).st_mtime_ns
     runner, _, summary = run(tmp_path, resume_mode="auto")
     assert summary.missing == []
-    assert [part.state for part in runner.snapshot.parts] == ["skipped", "finished", "finished"]
+    assert [part.state for part in runner.state.current.parts] == [
+        "skipped",
+        "finished",
+        "finished",
+    ]
     assert os.stat(os.path.join(directory.fold(1), "result.json")).st_mtime_ns == before
     assert os.path.exists(os.path.join(directory.path, "previous-1", "fold-2", "failure.json"))
     assert analyze([directory.path]).verdict == "ok"
@@ -186,7 +208,7 @@ def test_one_process_for_all_folds(tmp_path: Path) -> None:
     """--isolation none: one journal with every fold in it."""
     runner, directory, summary = run(tmp_path, isolation="none")
     assert summary.missing == []
-    assert [part.state for part in runner.snapshot.parts] == ["finished"] * 3
+    assert [part.state for part in runner.state.current.parts] == ["finished"] * 3
     (finding,) = analyze([directory.path]).findings
     assert finding.process.folds == [1, 2, 3]
     assert not finding.is_isolated
@@ -195,7 +217,7 @@ def test_one_process_for_all_folds(tmp_path: Path) -> None:
 def test_one_process_that_dies_takes_the_later_folds_with_it(tmp_path: Path) -> None:
     """Each failure says whether its fold was reached."""
     runner, directory, summary = run(tmp_path, "os.abort()", isolation="none")
-    assert (runner.failed, summary.missing) == ([2, 3], [2, 3])
+    assert (runner.state.failed, summary.missing) == ([2, 3], [2, 3])
     assert failure_of(directory, 3)["reason"] == "not reached: fold 2 ended the process"
 
 
@@ -223,8 +245,8 @@ def test_a_thread_that_outlives_a_good_fold_is_told_once_and_is_no_crash(
     said: list[str] = []
     trouble = "import threading; threading.Thread(target=time.sleep, args=(60,)).start()"
     runner, directory, summary = run(tmp_path, trouble, troubled=(1, 2, 3), said=said)
-    assert (runner.failed, summary.missing) == ([], [])
-    assert {part.exit_code for part in runner.snapshot.parts} == {0}
+    assert (runner.state.failed, summary.missing) == ([], [])
+    assert {part.exit_code for part in runner.state.current.parts} == {0}
     assert [text for text in said if "did not end" in text] == said
     assert len(said) == 1
     assert analyze([directory.path]).verdict == "ok"
@@ -307,7 +329,7 @@ def test_retries_end(tmp_path: Path) -> None:
     count = tmp_path / "count"
     trouble = f"open({str(count)!r}, 'a').write('x'); sys.exit(3)"
     runner, directory, _ = run(tmp_path, trouble, retries=2)
-    assert runner.failed == [2]
+    assert runner.state.failed == [2]
     assert count.read_text() == "xxx"
     assert failure_of(directory, 2)["exit_code"] == 3
 
@@ -315,7 +337,7 @@ def test_retries_end(tmp_path: Path) -> None:
 def test_stop_on_failure_starts_no_further_fold(tmp_path: Path) -> None:
     """Folds behind it stay waiting; they did not fail."""
     runner, _, summary = run(tmp_path, "os.abort()", stops_on_failure=True)
-    assert [part.state for part in runner.snapshot.parts] == ["finished", "failed", "waiting"]
+    assert [part.state for part in runner.state.current.parts] == ["finished", "failed", "waiting"]
     assert summary.missing == [2, 3]
 
 
@@ -326,7 +348,7 @@ def test_a_fold_that_hangs_is_ended_with_what_it_started(
     monkeypatch.setattr(fold_process, "GRACE_SECONDS", 0.5)
     trouble = "signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)"
     runner, directory, summary = run(tmp_path, trouble, timeout_seconds=6)
-    assert (runner.failed, summary.missing) == ([2], [2])
+    assert (runner.state.failed, summary.missing) == ([2], [2])
     failure = failure_of(directory, 2)
     assert (failure["outcome"], failure["signal"]) == ("timeout", "SIGKILL")
     assert failure["reason"] == "timeout: it ran for more than 6 s"
@@ -395,9 +417,9 @@ def test_a_leak_that_would_hit_the_limit_in_fold_4_is_met_by_recycling(
     said: list[str] = []
     leak = {"troubled": (1, 2, 3, 4, 5, 6), "config": SIX}
     runner, _, _ = run(tmp_path / "a", LEAK, isolation="none", **leak)  # type: ignore[arg-type] # of several types
-    assert runner.failed == [4, 5, 6]
+    assert runner.state.failed == [4, 5, 6]
     runner, directory, summary = run(tmp_path / "b", LEAK, isolation="auto", said=said, **leak)  # type: ignore[arg-type] # see above
-    assert (runner.failed, summary.missing) == ([], [])
+    assert (runner.state.failed, summary.missing) == ([], [])
     assert [line.split(":")[0] for line in said] == ["fold 3", "fold 5"]
     assert "open_files: forecast peak" in said[0]
     assert "80% of the limit is 240" in said[0]

@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING
 import pytest
 from rich.console import Console
 
+from foldwatch.commands.run_report import result_table
 from telemetry.errors import FoldwatchError, InputError
 from tests.conftest import ROOT
-from trainer.environment import THREAD_CAPS, cap_threads
-from trainer.fold_result import Aggregate, FoldResult, read_result, summarize, write_whole
-from trainer.folds import RunConfig, RunDirectory, plan
-from trainer.progress import result_table
+from trainer.run.config import RunConfig
+from trainer.run.directory import RunDirectory
+from trainer.run.fold_result import Aggregate, FoldResult, read_result, summarize, write_whole
+from trainer.run.resume_plan import plan
+from trainer.run.thread_caps import THREAD_CAPS, cap_threads
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,7 +67,7 @@ def test_a_writer_killed_at_any_moment_leaves_a_whole_file_or_none(tmp_path: Pat
     """SIGKILL in a loop of writes: what is there is always one of the versions."""
     path = str(tmp_path / "x.json")
     code = (
-        "import sys\nfrom trainer.fold_result import write_whole\n"
+        "import sys\nfrom trainer.run.fold_result import write_whole\n"
         "n = 0\nwhile True:\n"
         f"    write_whole({path!r}, str(n % 10) * 100_000)\n    n += 1\n"
         "    print(n, flush=True)\n"
@@ -226,7 +228,7 @@ def test_a_cap_never_raises_a_pool() -> None:
     """On one core each pool has one thread, as it would have without the cap."""
     code = (
         "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))});"
-        "from trainer.environment import THREAD_CAPS; print(*THREAD_CAPS.values())"
+        "from trainer.run.thread_caps import THREAD_CAPS; print(*THREAD_CAPS.values())"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=True)
     assert done.stdout.split() == [b"1"] * 3

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from telemetry.reading import LimitState, Reading
-from trainer.forecast import next_peak, no_room_to_begin, no_room_to_go_on
+from trainer.runner.forecast import next_peak, shortage_for_first_fold, shortage_for_next_fold
 
 
 @pytest.mark.parametrize(
@@ -30,20 +30,20 @@ def test_the_next_peak(peaks: list[int], expected: float) -> None:
 def test_no_limit_is_no_reason_to_recycle() -> None:
     """Unlimited, unreadable, or not measured."""
     peaks = [{"maps": 60_000}, {"maps": 65_000}]
-    assert no_room_to_go_on(peaks, {}) is None
-    assert no_room_to_go_on(peaks, {"max_map_count": LimitState.UNLIMITED}) is None
-    assert no_room_to_go_on(peaks, {"open_files": 10}) is None
-    assert no_room_to_go_on([], {"max_map_count": 1}) is None
+    assert shortage_for_next_fold(peaks, {}) is None
+    assert shortage_for_next_fold(peaks, {"max_map_count": LimitState.UNLIMITED}) is None
+    assert shortage_for_next_fold(peaks, {"open_files": 10}) is None
+    assert shortage_for_next_fold([], {"max_map_count": 1}) is None
 
 
 def test_one_fold_more_only_under_80_percent_of_every_ceiling() -> None:
     """At 80 % exactly it still goes on; the tightest ceiling is named with its numbers."""
     peaks = [{"maps": 600, "open_fds": 50}, {"maps": 700, "open_fds": 50}]
-    assert no_room_to_go_on(peaks, {"max_map_count": 1000, "open_files": 1000}) is None
-    shortage = no_room_to_go_on(peaks, {"max_map_count": 999, "open_files": 51})
+    assert shortage_for_next_fold(peaks, {"max_map_count": 1000, "open_files": 1000}) is None
+    shortage = shortage_for_next_fold(peaks, {"max_map_count": 999, "open_files": 51})
     assert shortage is not None
     assert str(shortage) == "open_files: forecast peak 50, 80% of the limit is 41"
-    shortage = no_room_to_go_on([{"rss_bytes": 900 * 2**20}], {"cgroup_memory": 2**30})
+    shortage = shortage_for_next_fold([{"rss_bytes": 900 * 2**20}], {"cgroup_memory": 2**30})
     assert str(shortage) == "cgroup_memory: forecast peak 900 MB, 80% of the limit is 819 MB"
 
 
@@ -57,11 +57,11 @@ def test_a_fresh_process_must_fit_into_the_headroom() -> None:
         is_exempt_from_nproc=True,
         limits={"pids_cgroup": 100, "nproc": 100},
     )
-    assert no_room_to_begin({}, runner, free_memory_bytes=0) is None
-    assert no_room_to_begin({"tree_threads": 10}, runner, free_memory_bytes=None) is None
-    shortage = no_room_to_begin({"tree_threads": 11}, runner, free_memory_bytes=None)
+    assert shortage_for_first_fold({}, runner, free_memory_bytes=0) is None
+    assert shortage_for_first_fold({"tree_threads": 10}, runner, free_memory_bytes=None) is None
+    shortage = shortage_for_first_fold({"tree_threads": 11}, runner, free_memory_bytes=None)
     assert str(shortage) == "pids_cgroup: forecast peak 11, headroom 10"
     need = {"rss_bytes": 2**30}
-    assert no_room_to_begin(need, runner, free_memory_bytes=2**30) is None
-    shortage = no_room_to_begin(need, runner, free_memory_bytes=2**29)
+    assert shortage_for_first_fold(need, runner, free_memory_bytes=2**30) is None
+    shortage = shortage_for_first_fold(need, runner, free_memory_bytes=2**29)
     assert str(shortage) == "memory: forecast peak 1,024 MB, free 512 MB"

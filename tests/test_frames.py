@@ -12,8 +12,8 @@ import pytest
 from matplotlib.figure import Figure
 
 import analyzer
-from analyzer.frames import CHECKPOINTS, GROWTH
-from telemetry.journal import JournalWriter
+from analyzer.reports.frames import CHECKPOINTS, GROWTH
+from telemetry.journal.writer import JournalWriter
 from telemetry.reading import LimitState, Reading
 from tests.conftest import INCIDENT, RELEASED, ROOT
 
@@ -80,11 +80,18 @@ def test_no_reading_is_an_empty_frame(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("code", "forbidden"),
     [
-        ("import analyzer", ("analyzer.analysis", "pandas", "matplotlib", "rich", "typer")),
+        ("import analyzer", ("analyzer.api", "pandas", "matplotlib", "rich", "typer")),
         (
-            f"import foldwatch; foldwatch.main(['analyze', {INCIDENT!r}, '--json'])",
+            f"from foldwatch.main import main; main(['analyze', {INCIDENT!r}, '--json'])",
             (
-                *("pandas", "numpy", "matplotlib", "jinja2", "analyzer.report", "analyzer.figures"),
+                *(
+                    "pandas",
+                    "numpy",
+                    "matplotlib",
+                    "jinja2",
+                    "analyzer.reports.frames",
+                    "analyzer.reports.figures",
+                ),
                 *("typer", "rich", "bz2", "lzma", "backports.zstd"),
             ),
         ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from telemetry.gpu import Gpus, load_nvml
+from telemetry.kernel.nvml import Gpus, load_nvml
 from telemetry.reading import GpuUsage
 
 if TYPE_CHECKING:

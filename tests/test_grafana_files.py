@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from telemetry.alert_rules import RULES
+from telemetry.alerts.rules import RULES
 from tests.alert_stack import GRAFANA
 from tests.test_dashboards import NAMES, board
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analyzer.growth import EPOCHS, Growth, judge, judge_isolated
-from analyzer.trend import Trend
+from analyzer.growth.trend import Trend
+from analyzer.growth.verdict import EPOCHS, Growth, judge, judge_isolated
 from tests.benchmarks.growth_rates import KINDS, MAY_BE, NEAR_LIMIT, SELDOM
 
 if TYPE_CHECKING:

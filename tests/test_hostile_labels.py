@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
-from analyzer import analyze, figures, html_report, openmetrics
-from analyzer.quantities import LONGEST_LABEL, safe
+from analyzer import analyze
+from analyzer.formatting import LONGEST_LABEL, safe
+from analyzer.reports import figures, html_report, openmetrics
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from telemetry.ceilings import binding, read_ceilings
 from telemetry.errors import InputError
-from telemetry.journal import encode
-from telemetry.reader import Reader
+from telemetry.journal.records import encode
+from telemetry.kernel.ceilings import binding, read_ceilings
+from telemetry.kernel.reader import Reader
 from tests.conftest import HERE, need
 
 if TYPE_CHECKING:

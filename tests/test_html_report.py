@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import pytest
 
 from analyzer import analyze, compare
-from analyzer.html_report import as_html, save
+from analyzer.reports.html_report import as_html, save
 from telemetry.errors import InputError
 from tests.browsing import Seen, watched
 from tests.conftest import INCIDENT, RELEASED, RETAINED, Outcome

@@ -16,15 +16,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from telemetry.journal import (
-    Event,
-    Header,
-    JournalFollower,
-    JournalWriter,
-    decode,
-    encode,
-)
-from telemetry.reading import USED_BY_CEILING, GpuUsage, LimitState, Reading
+from telemetry.journal.follower import JournalFollower
+from telemetry.journal.records import Event, Header, decode, encode
+from telemetry.journal.writer import JournalWriter
+from telemetry.limits import USED_BY
+from telemetry.reading import GpuUsage, LimitState, Reading
 from tests.conftest import ROOT
 
 if TYPE_CHECKING:
@@ -48,7 +44,7 @@ readings = st.builds(
     st.none() | st.text(max_size=30),
     st.fixed_dictionaries({}, optional=dict.fromkeys(NUMBERS, st.integers(0, 2**63))),
     limits=st.dictionaries(
-        st.sampled_from(list(USED_BY_CEILING)), st.integers(0, 2**63) | st.sampled_from(LimitState)
+        st.sampled_from(list(USED_BY)), st.integers(0, 2**63) | st.sampled_from(LimitState)
     ),
     errors=st.dictionaries(st.text(max_size=9), st.text(max_size=9), max_size=2),
     pools=COUNTS,

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from telemetry import map_query
-from telemetry.held_file import HeldFile
-from telemetry.kernel_calls import Buffer, has_children, list_folder, read_file
-from telemetry.map_query import MapQuery
-from telemetry.procfs import ProcessFiles
+from telemetry.kernel import procmap_query
+from telemetry.kernel.kernel_file import HeldFile
+from telemetry.kernel.procfs import ProcessFiles
+from telemetry.kernel.procmap_query import MapQuery
+from telemetry.kernel.syscalls import Buffer, has_children, list_folder, read_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,7 +56,7 @@ def test_where_the_c_library_cannot_list_python_does(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """An older glibc, or another system."""
-    monkeypatch.setattr("telemetry.kernel_calls._getdents", None)
+    monkeypatch.setattr("telemetry.kernel.syscalls._getdents", None)
     (tmp_path / "a").touch()
     assert list_folder(str(tmp_path), Buffer(16)) == ["a"]
 
@@ -64,7 +64,7 @@ def test_where_the_c_library_cannot_list_python_does(
 def test_children_are_known_without_being_reaped() -> None:
     """One that runs, one that ended; its exit code is still there to be asked for."""
     code = (
-        "import subprocess, sys; from telemetry.kernel_calls import has_children as has\n"
+        "import subprocess, sys; from telemetry.kernel.syscalls import has_children as has\n"
         "assert not has()\n"
         "child = subprocess.Popen([sys.executable, '-c', 'input(); pass'],"
         " stdin=subprocess.PIPE, stderr=subprocess.DEVNULL)\n"
@@ -78,7 +78,7 @@ def test_children_are_known_without_being_reaped() -> None:
 
 
 @pytest.mark.skipif(
-    not map_query.KEEPS_THE_LOCK, reason="this Python is not known to keep the lock"
+    not procmap_query.KEEPS_THE_LOCK, reason="this Python is not known to keep the lock"
 )
 def test_maps_are_counted_alike_by_text_and_by_question() -> None:
     """However many there are; None where there are more than may be asked for."""
@@ -137,5 +137,5 @@ def test_an_old_kernel_or_a_new_python_reads_the_text(monkeypatch: pytest.Monkey
     own = HeldFile("/proc/self/status")
     assert MapQuery().count(own.hold(), most=10) is None  # ENOTTY: not a file that answers
     own.close()
-    monkeypatch.setattr(map_query, "KEEPS_THE_LOCK", False)
+    monkeypatch.setattr(procmap_query, "KEEPS_THE_LOCK", False)
     assert MapQuery().count(-1, most=10) is None

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from analyzer.live import growth_so_far, judge_run
-from telemetry.journal import FILE_NAME, JournalWriter
+from telemetry.journal.records import FILE_NAME
+from telemetry.journal.writer import JournalWriter
 from tests.test_daemon import header, reading
 from tests.test_serve import until
+from trainer.runner.growth_so_far import growth_so_far, judge_run
 
 if TYPE_CHECKING:
     from pathlib import Path

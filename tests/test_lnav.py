@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from telemetry.thread_log import parse_line
+from telemetry.thread_line import parse_line
 from tests.conftest import INCIDENT, RELEASED, RETAINED, ROOT, need
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from analyzer import analyze
-from analyzer.json_report import as_json
-from analyzer.log_table import Process, read_log
+from analyzer.processes.from_log import Process, read_log
+from analyzer.reports.json_report import as_json
 from tests.conftest import RELEASED
 
 if TYPE_CHECKING:

@@ -11,15 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analyzer import log_text
-from analyzer.log_part import SKIPPED_KEPT
-from analyzer.log_table import read_log
-from analyzer.log_text import Blocks, redraws, strip_escapes
-from analyzer.needles import AT_ONCE, Needles, fewest
-from analyzer.part_reader import read_part
-from analyzer.signatures import SIGNATURES
+from analyzer.logs import blocks
+from analyzer.logs.blocks import Blocks, redraws, strip_escapes
+from analyzer.logs.literal_search import AT_ONCE, Needles, fewest
+from analyzer.logs.scan_result import SKIPPED_KEPT
+from analyzer.logs.scanner import read_part
+from analyzer.processes.from_log import read_log
+from analyzer.signatures.search import SIGNATURES
 from telemetry.reading import LimitState, Usage
-from telemetry.thread_log import MARKER, ThreadLine, format_line, parse_line
+from telemetry.thread_line import MARKER, ThreadLine, format_line, parse_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,7 +74,7 @@ def test_the_search_finds_what_a_loop_over_lines_finds(parts: list[str], more: i
     content = "".join(parts).encode() + b"\n"
     longest = max(len(line) for line in content.split(b"\n")) + 2
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(log_text, "BLOCK_BYTES", longest + more)
+        patch.setattr(blocks, "BLOCK_BYTES", longest + more)
         assert lines_found(content) == naive(content)
 
 
@@ -163,7 +163,7 @@ def test_a_line_longer_than_a_block_is_not_counted_twice() -> None:
     """What stands where a block is cut is read once, whole."""
     content = (LINE + " ").encode() * 20_000
     found = read_part(io.BytesIO(content))
-    assert len(content) > 2 * log_text.BLOCK_BYTES
+    assert len(content) > 2 * blocks.BLOCK_BYTES
     assert (len(found.line_of), len(found.skipped)) == (20_000, 0)
 
 
@@ -245,7 +245,7 @@ def test_a_message_that_a_narrow_terminal_broke_is_read(message: str, width: int
     """As one sign, of the same kind, whichever literal was broken; also where a block ends in it."""
     lines = [message[at : at + width] for at in range(0, len(message), width)]
     text = "\n".join(["a" * 9, *lines, "b" * 9]) + "\n"
-    cut = log_text.BLOCK_BYTES - width // 2
+    cut = blocks.BLOCK_BYTES - width // 2
     for before in (0, cut) if message == TENSORFLOW and width > 60 else (0,):
         content = (b"x" * 99 + b"\n") * (before // 100) + text.encode()
         (process,) = read_log("x", io.BytesIO(content)).processes

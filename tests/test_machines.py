@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from telemetry.journal import JournalWriter
+from telemetry.journal.writer import JournalWriter
 from tests.alert_stack import GRAFANA, scaled
 from tests.conftest import ROOT, need
 from tests.test_daemon import header, reading

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-from telemetry.memory_stat import parse_reclaimable
+from telemetry.kernel.memory_stat import parse_reclaimable
 from tests.conftest import ROOT
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ open(sys.argv[1] + "/cgroup.procs", "w").write("0")
 with open(sys.argv[2], "wb") as file:
     for _ in range(48):
         file.write(bytes(2**20))
-from telemetry.reader import Reader
+from telemetry.kernel.reader import Reader
 reading = Reader().read()
 print(reading.cgroup_memory_bytes, reading.cgroup_memory_reclaimable_bytes)
 """

@@ -15,14 +15,16 @@ import numpy as np
 import pytest
 
 from telemetry.errors import InputError
-from telemetry.journal import Event, JournalFollower
+from telemetry.journal.follower import JournalFollower
+from telemetry.journal.records import Event
 from tests.conftest import ROOT, ends_within
-from trainer import fold as fold_module
-from trainer.data_digest import data_digest, printed_digest
-from trainer.devices import Devices
-from trainer.environment import THREAD_CAPS
-from trainer.fold import Fold
-from trainer.model_function import REFERENCE, check_name, load_function, load_module
+from trainer.run.config import REFERENCE
+from trainer.run.thread_caps import THREAD_CAPS
+from trainer.worker import fold as fold_module
+from trainer.worker.data_digest import data_digest, printed_digest
+from trainer.worker.devices import Devices
+from trainer.worker.fold import Fold
+from trainer.worker.model_loader import check_name, load_function, load_module
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -145,13 +147,13 @@ def test_a_source_that_is_edited_while_a_fold_trains_is_other_code(
 def test_the_reference_data_s_digest_needs_no_tensorflow() -> None:
     """A probe of a second, not of five."""
     code = (
-        "import sys; from trainer.data_digest import data_digest;"
+        "import sys; from trainer.worker.data_digest import data_digest;"
         f"print(data_digest({REFERENCE!r}, folds=3, seed=7), 'tensorflow' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=True)
     digest, is_loaded = done.stdout.split()
     assert (len(digest), is_loaded) == (16, b"False")
-    command = [sys.executable, "-m", "trainer.data_digest", REFERENCE, "3", "7"]
+    command = [sys.executable, "-m", "trainer.worker.data_digest", REFERENCE, "3", "7"]
     output = subprocess.check_output([*command, str(os.getpid())], cwd=ROOT, text=True)
     assert printed_digest(output) == digest.decode()
 
@@ -221,7 +223,7 @@ def test_folds_have_the_same_share_of_each_class() -> None:
 
 
 def test_the_documented_model_trains(tmp_path: Path, foldwatch: Callable[..., Outcome]) -> None:
-    """The example in `trainer.fold` runs as it stands, over two folds in one process, and cleans up."""
+    """The example in `trainer.worker.fold` runs as it stands, over two folds in one process, and cleans up."""
     text = fold_module.__doc__ or ""
     code = textwrap.dedent(text.split(":\n\n", 1)[1])
     assert len(code.splitlines()) <= 30
@@ -243,7 +245,7 @@ def test_the_documented_model_trains(tmp_path: Path, foldwatch: Callable[..., Ou
 def test_a_report_that_cannot_be_written_costs_no_fold() -> None:
     """Standard output on a full disk, and a type with an escape sequence for a name."""
     code = (
-        "import sys; from trainer.devices import Devices; from trainer.fold import Fold\n"
+        "import sys; from trainer.worker.devices import Devices; from trainer.worker.fold import Fold\n"
         "fold = Fold(number=1, folds=2, epochs=1, seed=1, split_seed=1, folder='',"
         " devices=Devices('cpu'))\n"
         "thing = type('a\\x1b[31m\\nb', (), {})()\n"

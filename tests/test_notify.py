@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from telemetry.alert import Alert
-from telemetry.alert_options import alerting
+from telemetry.alerts.alert import Alert
+from telemetry.alerts.dispatch import alerting
+from telemetry.alerts.notifier import QUEUE_LENGTH, Notifier
+from telemetry.alerts.sinks import Alertmanager, Command, Lines, Webhook
 from telemetry.errors import InputError
-from telemetry.notify import QUEUE_LENGTH, Alertmanager, Command, Lines, Notifier, Webhook
 from telemetry.reading import Reading
 from telemetry.snapshot import FoldSnapshot, Snapshot
 from tests.alert_stack import receiver, stack
@@ -43,7 +44,7 @@ ALERT = Alert(
 
 def told(*sinks: object, alerts: tuple[Alert, ...] = (ALERT,)) -> tuple[Notifier, list[str]]:
     said: list[str] = []
-    notifier = Notifier(sinks, say=said.append)  # type: ignore[arg-type] # some stand in for a sink
+    notifier = Notifier(sinks, log=said.append)  # type: ignore[arg-type] # some stand in for a sink
     for alert in alerts:
         notifier(alert)
     notifier.close()
@@ -87,7 +88,7 @@ def test_a_command_that_hangs_ends_with_foldwatch(tmp_path: Path) -> None:
     """With what it started; what is queued behind it is not begun any more."""
     place = tmp_path / "pids"
     command = Command(["sh", "-c", f"echo $$ >>{place}; sleep 98 & echo $! >>{place}; wait"])
-    notifier = Notifier([command], say=lambda _: None)
+    notifier = Notifier([command], log=lambda _: None)
     notifier(ALERT)
     notifier(ALERT)
     deadline = time.monotonic() + 10
@@ -184,7 +185,7 @@ def test_a_sink_that_hangs_blocks_nobody_and_what_it_costs_is_said() -> None:
     """A thousand alerts are taken at once; the end waits for its deadline and no longer."""
     stuck = Stuck()
     said: list[str] = []
-    notifier = Notifier([stuck], say=said.append)
+    notifier = Notifier([stuck], log=said.append)
     for _ in range(1000):
         notifier(ALERT)
     assert notifier.dropped >= 1000 - QUEUE_LENGTH - 1
@@ -246,7 +247,7 @@ def test_options_make_an_engine_that_tells_whom_they_name(tmp_path: Path) -> Non
     part = FoldSnapshot(fold=1, state="running", latest=full)
     with (
         receiver() as hook,
-        alerting(command=f"sh -c 'cat >>{place}'", webhook=hook.url, say=lines.append) as engine,
+        alerting(command=f"sh -c 'cat >>{place}'", webhook=hook.url, log=lines.append) as engine,
     ):
         engine.observe([Snapshot(run="r", host="h", parts=(part,))], NOW)
     assert [content["status"] for _, content in hook.received] == ["firing", "resolved"]

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
-from analyzer.openmetrics import Export, collect, write
+from analyzer.reports.openmetrics import Export, collect, write
 from telemetry.errors import InputError
-from telemetry.exporter import METRICS
-from telemetry.journal import Event, Header, JournalWriter
-from telemetry.reading import LimitState, Reading
-from telemetry.sampler import STAGES_KEPT
+from telemetry.journal.records import Event, Header
+from telemetry.journal.writer import JournalWriter
+from telemetry.metrics.catalog import METRICS
+from telemetry.reading import STAGES_KEPT, LimitState, Reading
 from tests.conftest import INCIDENT, RELEASED, Outcome, need
 
 if TYPE_CHECKING:

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Literal
 
 import pytest
 
-from telemetry.alert import Alert
-from telemetry.board import Board
-from telemetry.journal import JournalWriter
-from telemetry.listening import Listening
+from telemetry.alerts.alert import Alert
+from telemetry.daemon.live_state import Board
+from telemetry.journal.writer import JournalWriter
 from telemetry.snapshot import FoldSnapshot, Snapshot
-from telemetry.web import WebServer
+from telemetry.web.bind import Listening
+from telemetry.web.server import WebServer
 from tests.browsing import Seen, watched
 from tests.conftest import ROOT
 from tests.test_daemon import header, reading

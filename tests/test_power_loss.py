@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from trainer.fold_result import FoldResult, read_result, summarize
-from trainer.folds import RunConfig, RunDirectory, plan
+from trainer.run.config import RunConfig
+from trainer.run.directory import RunDirectory
+from trainer.run.fold_result import FoldResult, read_result, summarize
+from trainer.run.resume_plan import plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable

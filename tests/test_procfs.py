@@ -7,16 +7,17 @@ import threading
 
 import pytest
 
-from telemetry.cgroup import locate, parse_event, parse_limit, parse_membership, parse_mounts
-from telemetry.procfs import (
+from telemetry.kernel.cgroup_controller import parse_event, parse_limit
+from telemetry.kernel.cgroup_mounts import locate, parse_membership, parse_mounts
+from telemetry.kernel.procfs import (
     ProcessFiles,
     parse_host_tasks,
     parse_soft_limits,
     parse_stat,
     parse_status,
 )
+from telemetry.kernel.tasks import tasks_of_user
 from telemetry.reading import LimitState
-from telemetry.tasks import tasks_of_user
 
 
 def test_a_name_cannot_pretend_to_be_a_field() -> None:

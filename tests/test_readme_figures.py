@@ -18,20 +18,23 @@ from typing import TYPE_CHECKING
 import pytest
 from markdown_it import MarkdownIt
 
-import foldwatch
 import telemetry
-from analyzer import growth
-from analyzer.analysis import analyze
-from analyzer.command import FOUND
-from telemetry import alert_rules, pace, snapshot
+from analyzer import analyze
+from analyzer.growth import verdict
+from foldwatch.commands.analysis import FOUND
+from foldwatch.main import INTERRUPTED
+from telemetry import snapshot
+from telemetry.alerts import rules as alert_rules
 from telemetry.errors import InputError
-from telemetry.exporter import METRICS
+from telemetry.kernel import read_budget
+from telemetry.metrics.catalog import METRICS
 from tests.alert_stack import GRAFANA
 from tests.benchmarks.results import BEGIN, END, RESULTS
 from tests.conftest import INCIDENT, ROOT
 from tests.markdown import blocks
-from trainer import forecast, reproduce
-from trainer.fold_runner import ROOM_SECONDS
+from trainer.reproduce import scenarios
+from trainer.runner import forecast
+from trainer.runner.process_pool import ADMISSION_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -126,21 +129,21 @@ def from_code() -> Iterator[str]:
     assert start["interval"].default == 1.0
     yield "a timer reads once a second"
     yield f"metrics on {start['address'].default}"
-    yield f"keeps to {percent(pace.SHARE)} of wall time"
+    yield f"keeps to {percent(read_budget.SHARE)} of wall time"
     codes = f"0 nothing found; 1 a fold failed; {InputError.exit_code} bad usage or input"
     yield f"{codes}, in one line; {FOUND} growth or a crash found"
-    yield f"; {foldwatch.INTERRUPTED} interrupted"
+    yield f"; {INTERRUPTED} interrupted"
     yield f"Exit code {FOUND} needs growth"
     yield f"at or under {percent(forecast.USABLE)} of every ceiling"
-    yield f"is refused after {ROOM_SECONDS:.0f} s"
+    yield f"is refused after {ADMISSION_SECONDS:.0f} s"
     near, critical = percent(alert_rules.NEAR_RATIO), percent(alert_rules.CRITICAL_RATIO)
     yield f"over {near} (warning) or {critical} (critical) full"
     assert alert_rules.FORECAST_SECONDS == 3600
     yield "will be full within the hour"
-    share, laps = percent(growth.FOLDS.relative), growth.NEAR_LIMIT_LAPS
+    share, laps = percent(verdict.FOLDS.relative), verdict.NEAR_LIMIT_LAPS
     yield f"under {share} a fold and more than {laps} folds from the limit"
     yield f"{share} a fold or more, or {laps} folds or fewer from the limit"
-    yield f"or {percent(growth.CRITICAL_USAGE)} of it is used"
+    yield f"or {percent(verdict.CRITICAL_USAGE)} of it is used"
     assert snapshot.LINGER_SECONDS == 60
     yield "Series of an ended fold stop after a minute"
 
@@ -184,7 +187,7 @@ def from_measurements() -> Iterator[str]:
     with open(RESULTS, encoding="utf-8") as file:
         runs = json.load(file)["reproduced"]
     (folds,) = {run["isolated"]["folds"] for run in runs}
-    assert folds == reproduce.FOLDS
+    assert folds == scenarios.FOLDS
     yield f"die in it for real, {WORDS[folds]} folds in one process"
 
 

@@ -17,15 +17,17 @@ import pytest
 
 from analyzer import analyze
 from tests.conftest import ROOT, RealCgroup, need
-from trainer.fold_runner import FoldRunner
-from trainer.folds import RunConfig, RunDirectory, plan
-from trainer.work import Work
+from trainer.run.config import RunConfig
+from trainer.run.directory import RunDirectory
+from trainer.run.job import Job
+from trainer.run.resume_plan import plan
+from trainer.runner.fold_runner import FoldRunner
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from analyzer.analysis import Finding
+    from analyzer.result import Finding
 
 CONFIG = RunConfig(folds=1, epochs=1, device_mode="cpu")
 HEAD = """
@@ -50,7 +52,7 @@ def die(tmp_path: Path, code: str, *, join: str = "") -> tuple[Finding, Finding]
     directory.create()
     command = [sys.executable, "-c", HEAD.format(join=join) + code]
     todo = plan(directory, CONFIG, only=None, resume_mode="fresh")
-    FoldRunner(directory, CONFIG, todo, work=Work(command=lambda *_: command)).run()
+    FoldRunner(directory, CONFIG, todo, job=Job(command=lambda *_: command)).run()
     log = tmp_path / "alone.log"
     shutil.copy(os.path.join(directory.fold(1), "output.log"), log)
     (alone,), (run,) = analyze([str(log)]).findings, analyze([directory.path]).findings

@@ -42,12 +42,12 @@ def plain(fold):
 """
 SCRIPT = """
 import gc, json, os, sys
-from trainer.environment import cap_threads
+from trainer.run.thread_caps import cap_threads
 cap_threads(os.environ)
 import telemetry
 telemetry.start(run_dir=sys.argv[1])
-from trainer.folds import RunConfig
-from trainer.training import Training
+from trainer.run.config import RunConfig
+from trainer.worker.fold_loop import Training
 
 found = {}
 config = RunConfig(folds=3, epochs=2, device_mode="multi", model="own_small:train")
@@ -57,8 +57,8 @@ found["digests"] = [training.data_digest, reference.data_digest]
 from tensorflow.python.eager import context
 found["touched before the first fold"] = context.context()._context_handle is not None
 import own_small, tensorflow as tf
-from trainer import pipeline
-from trainer.cleanup import custom_gradients
+from trainer.worker import input_pipeline
+from trainer.worker.cleanup import custom_gradients
 
 def after(training, fold):
     metrics = training.train(fold, f"{sys.argv[1]}/fold-{fold}")
@@ -79,18 +79,18 @@ leaking._devices = training._devices
 found["leaking"] = after(leaking, 1)
 
 rows = tf.data.Dataset.range(64).batch(8)
-bounded = pipeline.bound(rows.map(lambda x: x + 1, num_parallel_calls=tf.data.AUTOTUNE))
+bounded = input_pipeline.bound(rows.map(lambda x: x + 1, num_parallel_calls=tf.data.AUTOTUNE))
 options = bounded.options()
 found["bounded"] = [options.threading.private_threadpool_size,
     options.threading.max_intra_op_parallelism, options.autotune.enabled,
     [int(x) for x in bounded.unbatch()]]
-spread = training._devices.strategy.experimental_distribute_dataset(pipeline.bound(rows))
+spread = training._devices.strategy.experimental_distribute_dataset(input_pipeline.bound(rows))
 pools = [part.options().threading.private_threadpool_size for part in spread._cloned_datasets]
 found["distributed"] = [pools, sorted(
     int(x) for batch in spread for part in batch.values for x in part)]
-import trainer.devices
+import trainer.worker.devices
 from telemetry.errors import InputError
-trainer.devices.CPU_DEVICES = 3  # other devices than this process has: TensorFlow refuses
+trainer.worker.devices.CPU_DEVICES = 3  # other devices than this process has: TensorFlow refuses
 late = Training(config)
 try:
     late.train(1, f"{sys.argv[1]}/fold-1")

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from analyzer.parts import ranges
-from analyzer.sparkline import ASCII, BLOCKS, sparkline
-from telemetry.journal import JournalWriter
+from analyzer.groups import ranges
+from analyzer.reports.sparkline import ASCII, BLOCKS, sparkline
+from telemetry.journal.writer import JournalWriter
 from telemetry.reading import Reading
 from tests.conftest import INCIDENT, RELEASED, RETAINED, ROOT, Outcome
 

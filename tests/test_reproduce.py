@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from analyzer import analyze
-from telemetry.alert import Alert
+from foldwatch.commands.options import ReproduceScenario
+from telemetry.alerts.alert import Alert
 from telemetry.errors import InputError
 from tests.benchmarks.reproduce import left
 from tests.conftest import RELEASED, ROOT, need
-from trainer.options import ReproduceScenario
-from trainer.reproduce import SCENARIOS, Enforcement, Reproduced, enforce
-from trainer.reproduce_report import Outcome, missing
+from trainer.reproduce.report import Outcome, missing
+from trainer.reproduce.scenarios import SCENARIOS, Enforcement, Reproduced, enforce
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -164,7 +164,7 @@ def test_an_interruption_leaves_nothing_either(tmp_path: Path) -> None:
 def test_without_cgroups_a_limit_of_the_user_s_own_binds(tmp_path: Path) -> None:
     """It says why, and the process has that limit."""
     said: list[str] = []
-    found = enforce(SCENARIOS["memory"], say=said.append, root=str(tmp_path))
+    found = enforce(SCENARIOS["memory"], log=said.append, root=str(tmp_path))
     assert found.ceiling == "address_space"
     assert not found.limits
     assert said[0].startswith("no cgroup can be made here: ")
@@ -177,7 +177,7 @@ def test_without_cgroups_a_limit_of_the_user_s_own_binds(tmp_path: Path) -> None
 
 def test_a_scenario_of_a_limit_that_is_there_needs_no_cgroup(tmp_path: Path) -> None:
     """vm.max_map_count binds everybody."""
-    found = enforce(SCENARIOS["maps"], say=pytest.fail, root=str(tmp_path))
+    found = enforce(SCENARIOS["maps"], log=pytest.fail, root=str(tmp_path))
     assert (found.ceiling, found.prlimit, bool(found.limits)) == ("max_map_count", (), False)
 
 
@@ -187,16 +187,16 @@ def test_a_limit_that_would_take_all_memory_is_refused(tmp_path: Path) -> None:
     limit.parent.mkdir(parents=True)
     limit.write_text("2147483642\n")
     with pytest.raises(InputError, match=r"2,147,483,642 here, too many to leak: .* 679 GB"):
-        enforce(SCENARIOS["incident"], say=pytest.fail, root=str(tmp_path))
+        enforce(SCENARIOS["incident"], log=pytest.fail, root=str(tmp_path))
 
 
 def test_where_no_limit_binds_it_says_so(tmp_path: Path) -> None:
     """RLIMIT_NPROC does not bind root; it binds everybody else."""
     if os.geteuid() == 0:
         with pytest.raises(InputError, match="does not bind root; run it as an ordinary user"):
-            enforce(SCENARIOS["pids"], say=lambda _: None, root=str(tmp_path))
+            enforce(SCENARIOS["pids"], log=lambda _: None, root=str(tmp_path))
     else:
-        found = enforce(SCENARIOS["pids"], say=lambda _: None, root=str(tmp_path))
+        found = enforce(SCENARIOS["pids"], log=lambda _: None, root=str(tmp_path))
         assert found.ceiling == "nproc"
 
 

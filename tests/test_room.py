@@ -14,11 +14,13 @@ if TYPE_CHECKING:
 
 RUN = """
 import sys, threading
-import trainer.fold_runner as fold_runner
-from trainer.folds import CommandConfig, RunDirectory, plan
-from trainer.run_command import command_work
+from trainer.run.config import CommandConfig
+from trainer.run.directory import RunDirectory
+from trainer.run.resume_plan import plan
+from trainer.runner.command_job import command_job
+from trainer.runner.fold_runner import FoldRunner
+from trainer.runner.observer import RunObserver
 
-fold_runner.ROOM_SECONDS = 1.5
 fold = '''import threading, time
 for _ in range(40): threading.Thread(target=time.sleep, args=(1.4,)).start()'''
 config = CommandConfig(folds=3, command=(sys.executable, "-c", fold))
@@ -26,14 +28,18 @@ directory = RunDirectory({place!r})
 directory.create()
 gone = threading.Event()
 
-def occupy(part):
-    if part.fold == 1:
-        for _ in range(30):
-            threading.Thread(target=gone.wait, args=({seconds},), daemon=True).start()
+class Occupant(RunObserver):
+    def on_message(self, text):
+        print(text)
 
-runner = fold_runner.FoldRunner(
+    def on_fold_end(self, outcome):
+        if outcome.fold == 1:
+            for _ in range(30):
+                threading.Thread(target=gone.wait, args=({seconds},), daemon=True).start()
+
+runner = FoldRunner(
     directory, config, plan(directory, config, only=None, resume_mode="fresh"),
-    work=command_work(config), say=print, on_end=occupy,
+    job=command_job(config), observer=Occupant(), admission_seconds=1.5,
 )
 runner.run()
 """

@@ -13,11 +13,12 @@ import pytest
 
 from analyzer import analyze
 from telemetry.errors import InputError
-from telemetry.journal import JournalFollower
+from telemetry.journal.follower import JournalFollower
 from telemetry.reading import Reading
 from tests.conftest import ROOT
-from trainer.live_output import CheckpointPattern, LiveOutput, printable
-from trainer.run_command import fill_in, read_metrics
+from trainer.process.output_follower import OutputFollower, printable
+from trainer.run.checkpoint_pattern import CheckpointPattern
+from trainer.runner.command_job import fill_in, read_metrics
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -264,7 +265,7 @@ def test_lines_come_whole_however_they_are_written(tmp_path: Path) -> None:
     """A bar's redraws are lines; CR LF cut in two is one end; a huge line keeps its tail."""
     path = tmp_path / "output.log"
     path.write_bytes(b"of a former run\n")
-    output = LiveOutput(str(path))
+    output = OutputFollower(str(path))
     seen = []
     with path.open("ab", buffering=0) as file:
         for piece in (b"a", b"b\nbar 1\rbar 2\r", b"\nc\r\nd", b"x" * 50_000, b"\nend"):

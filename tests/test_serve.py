@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from foldwatch import main
-from telemetry.journal import JournalWriter
+from foldwatch.main import main
+from telemetry.journal.writer import JournalWriter
 from tests.conftest import ROOT
 from tests.test_daemon import header, reading
 
@@ -179,9 +179,7 @@ def test_a_directory_that_is_none_is_refused(capsys: pytest.CaptureFixture[str])
 
 def test_without_its_packages_it_says_what_to_install() -> None:
     """In one line."""
-    code = (
-        "import sys; sys.modules['starlette'] = None; import foldwatch; sys.exit(foldwatch.main())"
-    )
+    code = "import sys; sys.modules['starlette'] = None; from foldwatch.main import main; sys.exit(main())"
     done = subprocess.run(
         [sys.executable, "-c", code, "serve", "."],
         cwd=ROOT,
@@ -195,9 +193,7 @@ def test_without_its_packages_it_says_what_to_install() -> None:
 
 def test_a_runner_without_those_packages_serves_its_metrics_all_the_same(tmp_path: Path) -> None:
     """And says what a page would need."""
-    code = (
-        "import sys; sys.modules['starlette'] = None; import foldwatch; sys.exit(foldwatch.main())"
-    )
+    code = "import sys; sys.modules['starlette'] = None; from foldwatch.main import main; sys.exit(main())"
     options = ["--folds", "1", "--port", "0", "--output", str(tmp_path / "run")]
     with subprocess.Popen(
         [sys.executable, "-c", code, "run", *options, "--", "sleep", "60"],

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import pytest
 
-from analyzer.log_table import Process, read_log
-from analyzer.needles import AT_ONCE, fewest
-from analyzer.part_reader import NEEDLES
-from analyzer.signatures import CAUSES, LITERALS, SIGNATURES, find_crash
+from analyzer.logs.literal_search import AT_ONCE, fewest
+from analyzer.logs.scanner import NEEDLES
+from analyzer.processes.from_log import Process, read_log
+from analyzer.signatures.search import CAUSES, LITERALS, SIGNATURES, find_crash
 from tests.conftest import HERE
 
 TASKS = {"pids_cgroup", "nproc", "threads_max", "pid_max"}

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from analyzer import analyze, stretches
-from analyzer.log_part import Part
-from analyzer.part_reader import read_part
-from analyzer.stretches import Stretch, Unread, read_stretches
+from analyzer import analyze
+from analyzer.logs import parallel
+from analyzer.logs.parallel import Stretch, Unread, read_stretches
+from analyzer.logs.scan_result import Part
+from analyzer.logs.scanner import read_part
 from tests.conftest import INCIDENT, RETAINED
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 @pytest.fixture(name="small")
 def small_stretches(monkeypatch: pytest.MonkeyPatch) -> None:
     """Cut at 4 kB, so that a small log is a big one."""
-    monkeypatch.setattr(stretches, "STRETCH_BYTES", 2**12)
+    monkeypatch.setattr(parallel, "STRETCH_BYTES", 2**12)
 
 
 @pytest.fixture(name="log")
@@ -35,7 +36,7 @@ def long_log(tmp_path: Path) -> str:
 
 
 def parts_in(path: str, workers: int) -> list[Part]:
-    wanted = stretches.stretches(path, workers=workers)
+    wanted = parallel.stretches(path, workers=workers)
     parts = read_stretches(wanted, workers=workers)
     assert not any(isinstance(part, Unread) for part in parts)
     return [part for part in parts if isinstance(part, Part)]
@@ -61,7 +62,7 @@ def test_an_analysis_does_not_depend_on_the_cores(
     """Processes, their readings with line numbers, crashes."""
     found = []
     for workers in (1, 2, 5):
-        monkeypatch.setattr("analyzer.sources.processors", lambda workers=workers: workers)
+        monkeypatch.setattr("analyzer.processes.inputs.processors", lambda workers=workers: workers)
         analysis = analyze([log, RETAINED])
         found.append(
             (
@@ -85,7 +86,7 @@ def test_what_a_killed_worker_left_is_read_again(log: str, monkeypatch: pytest.M
             os.kill(os.getpid(), signal.SIGKILL)
         return read_part(*arguments, **options)  # type: ignore[arg-type] # passed on as they came
 
-    monkeypatch.setattr(stretches, "read_part", killed)
+    monkeypatch.setattr(parallel, "read_part", killed)
     assert sum(len(part.line_of) for part in parts_in(log, 2)) == len(whole.line_of)
 
 
@@ -113,9 +114,9 @@ def test_a_file_that_went_away_is_unread() -> None:
 @pytest.mark.usefixtures("small")
 def test_progress_ends_at_the_size(log: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Told in bytes, never less than before."""
-    monkeypatch.setattr(stretches, "TOLD_SECONDS", 0.0)
+    monkeypatch.setattr(parallel, "TOLD_SECONDS", 0.0)
     told: list[int] = []
-    wanted = stretches.stretches(log, workers=1)
-    read_stretches(wanted, workers=1, tell=told.append)
+    wanted = parallel.stretches(log, workers=1)
+    read_stretches(wanted, workers=1, progress=told.append)
     assert told == sorted(told)
     assert told[-1] == os.path.getsize(log)

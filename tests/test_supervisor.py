@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.conftest import ROOT, ends_within
-from trainer.folds import RunDirectory
+from trainer.run.directory import RunDirectory
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,8 +6,8 @@ import gc
 import threading
 from typing import TYPE_CHECKING
 
-from trainer.cleanup import clean_up
-from trainer.survivors import EXPLAINED, find_survivors, watch
+from trainer.worker.cleanup import clean_up
+from trainer.worker.leak_search import EXPLAINED, find_survivors, watch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

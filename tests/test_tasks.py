@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from telemetry.comparison import changes, difference, named
-from telemetry.maps import maps_by_kind, read_maps_by_kind
-from telemetry.pace import SHARE, Pace
-from telemetry.pressure import parse_pressure
-from telemetry.reader import Reader
+from telemetry.difference import changes, difference, named
+from telemetry.kernel.memory_maps import maps_by_kind, read_maps_by_kind
+from telemetry.kernel.pressure import parse_pressure
+from telemetry.kernel.read_budget import SHARE, Pace
+from telemetry.kernel.reader import Reader
+from telemetry.kernel.tasks import POOLS_KEPT, Descendants, pool_name, read_tasks
 from telemetry.reading import Reading, latest_known
-from telemetry.tasks import POOLS_KEPT, Descendants, pool_name, read_tasks
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from telemetry.reading import LimitState, Reading, Usage
-from telemetry.thread_log import (
+from telemetry.thread_line import (
     MEBIBYTE,
     Label,
     ThreadLine,

@@ -13,10 +13,11 @@ import time
 from typing import TYPE_CHECKING
 
 from analyzer import analyze
-from telemetry.journal import Header, JournalFollower
+from telemetry.journal.follower import JournalFollower
+from telemetry.journal.records import Header
 from telemetry.reading import Reading
 from tests.conftest import ROOT, ends_within
-from trainer.environment import THREAD_CAPS
+from trainer.run.thread_caps import THREAD_CAPS
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from telemetry.journal import Header, JournalFollower
+from telemetry.journal.follower import JournalFollower
+from telemetry.journal.records import Header
 from telemetry.reading import Reading
-from telemetry.thread_log import parse_line
+from telemetry.thread_line import parse_line
 from tests.conftest import ROOT, Outcome, RealCgroup, ends_within, need
 from tests.ports import free_port
 
@@ -238,12 +239,12 @@ def test_each_stage_keeps_the_fold_that_reached_it() -> None:
     """Fold 2 has not come to "after fit" yet; the value there is fold 1's."""
     outcome = run(
         "import telemetry\n"
-        "from telemetry import training\n"
-        "from telemetry.snapshot import process_snapshot\n"
+        "from telemetry.recorder import api\n"
+        "from telemetry.recorder.setup import process_snapshot\n"
         "with telemetry.fold(1, of=2):\n"
         "    telemetry.checkpoint('START'); telemetry.checkpoint('after fit')\n"
         "with telemetry.fold(2, of=2): telemetry.checkpoint('START')\n"
-        "parts = process_snapshot(training._sampler).parts\n"
+        "parts = process_snapshot(api._sampler).parts\n"
         "print({part.fold: sorted(part.checkpoints) for part in parts})\n"
     )
     assert outcome.out.splitlines()[-1] == "{1: ['after fit'], 2: ['START']}"
@@ -370,7 +371,7 @@ def test_without_a_pids_limit_the_line_says_max(pids_cgroup: RealCgroup) -> None
 def test_limits_names_what_binds(pids_cgroup: RealCgroup) -> None:
     """In a tight pids cgroup that one; outside it another."""
     pids_cgroup.limit(20)
-    code = "import foldwatch, sys; sys.exit(foldwatch.main(['limits', '--json']))"
+    code = "import sys; from foldwatch.main import main; sys.exit(main(['limits', '--json']))"
     inside = json.loads(pids_cgroup.run(code).out)
     assert inside["binding"] == "pids_cgroup"
     assert inside["ceilings"][0]["limit"] == 20
@@ -399,7 +400,7 @@ def test_a_process_in_another_mount_namespace_is_seen_with_its_own_limit(
     pid = int(words[0])
     try:
         need(words[1:] == ["b'ready\\n'"], "leave to make a mount namespace with a v1 pids mount")
-        code = f"import foldwatch; foldwatch.main(['limits', '--json', '--pid', '{pid}'])"
+        code = f"from foldwatch.main import main; main(['limits', '--json', '--pid', '{pid}'])"
         (ceiling, *_) = json.loads(run(code).out)["ceilings"]
         assert (ceiling["limit"], ceiling["current"]) == (77, 1)
     finally:

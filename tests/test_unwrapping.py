@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analyzer.log_table import Process, read_log
-from analyzer.unwrapping import unwrap
+from analyzer.logs.line_prefixes import unwrap
+from analyzer.processes.from_log import Process, read_log
 from tests.conftest import INCIDENT, RETAINED
 
 if TYPE_CHECKING:

@@ -11,14 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analyzer import analyze
-from analyzer.user_pattern import UserPattern, parse_number, parse_unit
+from analyzer.logs.user_pattern import UserPattern, parse_number, parse_unit
 from telemetry.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from analyzer.analysis import Analysis
+    from analyzer.api import Analysis
     from tests.conftest import Outcome
 
 

@@ -21,14 +21,14 @@ from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.openmetrics import parser as openmetrics_parser
 from prometheus_client.parser import text_string_to_metric_families
 
-from telemetry import web
-from telemetry.access import Access, is_loopback
-from telemetry.alert import Alert
-from telemetry.board import Board
+from telemetry.alerts.alert import Alert
+from telemetry.daemon.live_state import Board
 from telemetry.errors import InputError
-from telemetry.exporter import registry
-from telemetry.listening import Listening
-from telemetry.web import WebServer, serve_in_thread
+from telemetry.metrics.collector import registry
+from telemetry.web import server as web_server
+from telemetry.web.auth import Access, is_loopback
+from telemetry.web.bind import Listening
+from telemetry.web.server import WebServer, serve_in_thread
 from tests.test_exporter import HOSTILE, full
 
 if TYPE_CHECKING:
@@ -325,8 +325,8 @@ def test_slow_clients_are_given_up_and_delay_nobody(
     serve: Callable[..., int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Silence, half a head, a head a byte at a time, a second head, a body that never comes."""
-    monkeypatch.setattr(web, "HEAD_SECONDS", 1.0)
-    monkeypatch.setattr(web, "KEEP_SECONDS", 1)
+    monkeypatch.setattr(web_server, "HEAD_SECONDS", 1.0)
+    monkeypatch.setattr(web_server, "KEEP_SECONDS", 1)
     port = serve()
     heads = [
         b"",
@@ -364,8 +364,8 @@ def test_who_comes_with_a_request_finds_a_place_among_idle_connections(
     serve: Callable[..., int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """More than there is room for, each with half a head: the one that waits longest is ended."""
-    monkeypatch.setattr(web, "MOST_CONNECTIONS", 20)
-    monkeypatch.setattr(web, "HEAD_SECONDS", 60.0)
+    monkeypatch.setattr(web_server, "MOST_CONNECTIONS", 20)
+    monkeypatch.setattr(web_server, "HEAD_SECONDS", 60.0)
     port = serve()
     idle = [opened(port, b"GET / HTTP/1.1\r\n") for _ in range(50)]
     assert [Answer(port, "/metrics").status for _ in range(3)] == [200] * 3
@@ -380,7 +380,7 @@ def test_a_client_that_does_not_take_its_answer_is_given_up(
     serve: Callable[..., int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It asks 50 times for a megabyte and reads nothing; others are answered meanwhile."""
-    monkeypatch.setattr(web, "ANSWER_SECONDS", 1.0)
+    monkeypatch.setattr(web_server, "ANSWER_SECONDS", 1.0)
     port = serve()
     client = opened(port, b"GET /assets/plotly.min.js HTTP/1.1\r\nHost: localhost\r\n\r\n" * 50)
     assert Answer(port, "/healthz").status == 200
@@ -412,8 +412,8 @@ def test_a_request_that_is_too_much_is_refused(
     serve: Callable[..., int], sent: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever it is, the connection ends and the next scrape is answered."""
-    monkeypatch.setattr(web, "HEAD_SECONDS", 1.0)
-    monkeypatch.setattr(web, "KEEP_SECONDS", 1)
+    monkeypatch.setattr(web_server, "HEAD_SECONDS", 1.0)
+    monkeypatch.setattr(web_server, "KEEP_SECONDS", 1)
     port = serve()
     client = socket.create_connection(("127.0.0.1", port))
     client.settimeout(15)

@@ -137,7 +137,7 @@ def test_with_serve(wheel: Path, tmp_path: Path) -> None:
 def test_with_gpu(wheel: Path, tmp_path: Path) -> None:
     """NVML's own module is found."""
     python = environment(tmp_path / "gpu", wheel, "gpu")
-    assert run(python, code="import pynvml, telemetry.gpu").returncode == 0
+    assert run(python, code="import pynvml, telemetry.kernel.nvml").returncode == 0
 
 
 def test_with_train(wheel: Path, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from telemetry.whole_file import whole_file
+from telemetry.journal.atomic_write import whole_file
 
 if TYPE_CHECKING:
     from pathlib import Path

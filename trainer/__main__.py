@@ -1,8 +1,8 @@
-"""``python -m trainer ...`` is ``foldwatch train ...``."""
+"""``python -m trainer ...`` is ``foldwatch train ...``, the one import of the application from below it."""
 
 import sys
 
-import foldwatch
-
 if __name__ == "__main__":
-    sys.exit(foldwatch.main(["train", *sys.argv[1:]]))
+    from foldwatch.main import main
+
+    sys.exit(main(["train", *sys.argv[1:]]))

@@ -16,7 +16,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from trainer.reproduce_report import machine
+from trainer.reproduce.report import machine
 
 LEAST_LEAD: dict[str, dict[str, float | None]] = {
     "fast": {"engine": 1.0, "prometheus": None},  # faster than Prometheus looks

@@ -33,9 +33,9 @@ def bare_reader() -> Callable[[], None]:
 
     The maps as text, as every program does that counts them; this process has no children to look for.
     """
-    from telemetry.cgroup import Controller, Level
-    from telemetry.held_file import HeldFile
-    from telemetry.reader import Reader
+    from telemetry.kernel.cgroup_controller import Controller, Level
+    from telemetry.kernel.kernel_file import HeldFile
+    from telemetry.kernel.reader import Reader
 
     reader = Reader()
     reader.read()
@@ -120,7 +120,7 @@ def busy_thread() -> Iterator[None]:
 
 def hold_maps(wanted: int) -> None:
     """Map pages whose neighbours differ, until the process has ``wanted`` maps."""
-    from telemetry.procfs import ProcessFiles
+    from telemetry.kernel.procfs import ProcessFiles
 
     libc = ctypes.CDLL(None)
     libc.mmap.restype = ctypes.c_void_p

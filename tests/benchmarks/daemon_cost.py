@@ -112,10 +112,10 @@ def failures_at_once(port: int) -> int:
 
 def collection_seconds(top: str, rounds: int) -> list[float]:
     """Time rounds of collecting and rendering while the journals grow."""
-    from analyzer.live import judge_run
-    from analyzer.serve_cli import SWITCH_SECONDS
-    from telemetry.board import Board
-    from telemetry.daemon import ROUND_SECONDS, Daemon
+    from foldwatch.commands.serve import SWITCH_SECONDS
+    from telemetry.daemon.daemon import ROUND_SECONDS, Daemon
+    from telemetry.daemon.live_state import Board
+    from trainer.runner.growth_so_far import judge_run
 
     sys.setswitchinterval(SWITCH_SECONDS)
     board = Board()

@@ -12,8 +12,8 @@ import sys
 
 import atheris
 
-with atheris.instrument_imports(include=["analyzer", "telemetry.thread_log"]):
-    from analyzer.log_table import read_log
+with atheris.instrument_imports(include=["analyzer", "telemetry.thread_line"]):
+    from analyzer.processes.from_log import read_log
     from telemetry.errors import InputError
 
 MARKER = b"[THREADS]"

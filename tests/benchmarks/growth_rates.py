@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from analyzer.growth import EPOCHS, FOLDS, Axis, judge
+from analyzer.growth.verdict import EPOCHS, FOLDS, Axis, judge
 
 SEEDS = 4000
 """For folds; a tenth of them for epochs, whose series are a hundred times as long."""

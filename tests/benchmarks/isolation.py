@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 
-from telemetry.journal import JournalFollower
+from telemetry.journal.follower import JournalFollower
 from telemetry.reading import Reading
 
 FOLDS = 3

@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 
-from telemetry.journal import JournalFollower
+from telemetry.journal.follower import JournalFollower
 from telemetry.reading import Reading
 
 KILLS = 200

@@ -16,7 +16,7 @@ import time
 from collections import Counter
 from dataclasses import asdict, dataclass
 
-from trainer.folds import RunDirectory
+from trainer.run.directory import RunDirectory
 
 KILLS = 50
 KILLS_PER_RUN = 5

@@ -16,10 +16,10 @@ import tempfile
 from typing import Any
 
 from analyzer import analyze
-from telemetry.journal import JournalFollower
+from telemetry.journal.follower import JournalFollower
 from telemetry.reading import Reading
-from trainer.environment import THREAD_CAPS
-from trainer.folds import REMEDIES
+from trainer.run.config import MITIGATIONS
+from trainer.run.thread_caps import THREAD_CAPS
 
 FOLDS = 6
 LAST = "AFTER CLEANUP"
@@ -30,12 +30,12 @@ SWITCHED_OFF = (
     ("isolation", "caps"),
     ("isolation", "bounds"),
     ("isolation", "cleanup"),
-    REMEDIES,
+    MITIGATIONS,
 )
 MODES = ("capped", "uncapped", "uncapped_on_64")
 IMPORTS = """
 import os, sys
-from trainer.environment import THREAD_CAPS, cap_threads
+from trainer.run.thread_caps import THREAD_CAPS, cap_threads
 if sys.argv[1] == "capped":
     cap_threads(os.environ)
 if sys.argv[1] == "uncapped_on_64":  # what each library takes by itself there

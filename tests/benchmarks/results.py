@@ -13,7 +13,7 @@ import sys
 from collections import defaultdict
 from typing import Any
 
-from telemetry.thread_log import MEBIBYTE
+from telemetry.thread_line import MEBIBYTE
 from tests.benchmarks.reproduce import RECORD, SCENARIOS, picture
 from tests.conftest import ROOT
 
@@ -28,7 +28,7 @@ MADE = (
     "Made by `make results` from what was measured; a test holds this page and the README's tables"
     " against `docs/results.json`."
 )
-REMEDIES = (
+MITIGATIONS = (
     "The reference run with remedies switched off (`foldwatch train --without`): what is there at the"
     " end of its first and of its last fold."
 )
@@ -68,7 +68,7 @@ def with_tables(readme: str, results: dict[str, Any]) -> str:
     bench = results["bench"]
     blocks = [
         table(results).rstrip(),
-        REMEDIES,
+        MITIGATIONS,
         _remedies(**bench["remedies"]),
         "What it costs, as ratios measured in one run:",
         _bench([figure for topic in README_TOPICS for figure in bench["topics"][topic]]),
@@ -127,7 +127,7 @@ def page(results: dict[str, Any]) -> str:
     bench = results["bench"]
     blocks += [
         "## The remedies, one by one",
-        REMEDIES,
+        MITIGATIONS,
         _remedies(**bench["remedies"]),
         "## What it costs, and how often it is wrong",
         _machine(bench["machine"]),

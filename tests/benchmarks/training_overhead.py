@@ -25,9 +25,9 @@ def main() -> None:
     import numpy as np
     import tensorflow as tf
 
-    from telemetry.journal import JournalWriter
-    from telemetry.reader import Reader
-    from telemetry.sampler import Sampler
+    from telemetry.journal.writer import JournalWriter
+    from telemetry.kernel.reader import Reader
+    from telemetry.recorder.sampler import Sampler
 
     images = np.random.default_rng(7).random((64 * STEPS, 28, 28, 1), dtype=np.float32)
     labels = np.arange(64 * STEPS) % 10

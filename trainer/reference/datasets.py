@@ -12,11 +12,11 @@ import numpy as np
 import tensorflow as tf
 from sklearn.ensemble import RandomForestClassifier
 
-from trainer.pipeline import PARALLELISM
+from trainer.worker.input_pipeline import PARALLELISM
 
 if TYPE_CHECKING:
-    from trainer.fold import Fold
     from trainer.reference.data import Digits, Floats, Integers
+    from trainer.worker.fold import Fold
 
 BATCH = 64
 FOREST_TREES = 100

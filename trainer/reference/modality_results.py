@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from sklearn.metrics import accuracy_score, f1_score, log_loss
 
-from trainer.fold_result import write_whole
 from trainer.reference.data import CLASSES
+from trainer.run.fold_result import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

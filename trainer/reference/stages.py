@@ -28,7 +28,7 @@ from trainer.reference.network import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from trainer.fold import Fold
+    from trainer.worker.fold import Fold
 
 LOSS = "sparse_categorical_crossentropy"
 STAGE_1_RATE = 3e-3

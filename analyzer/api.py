@@ -1,0 +1,62 @@
+"""The public `analyze`, and an `Analysis` that can show itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from analyzer import pipeline
+from analyzer.reports import figures, frames, html_report
+from analyzer.result import AnalysisResult
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Iterable, Sequence
+
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    from analyzer.logs.user_pattern import UserPattern
+
+
+class Analysis(AnalysisResult):
+    """All that was read and found; in a notebook it is shown as the page of ``--html``."""
+
+    __slots__ = ()
+
+    def checkpoints(self) -> pd.DataFrame:
+        """Return one row per labelled reading; the columns are those of frames.CHECKPOINTS."""
+        return frames.checkpoints(self)
+
+    def growth(self) -> pd.DataFrame:
+        """Return one row per process and resource; the columns are those of frames.GROWTH."""
+        return frames.growth(self)
+
+    def figure(self) -> Figure:
+        """Return the picture that ``--plot`` writes. Raises InputError where nothing was recorded."""
+        return figures.plot(self)
+
+    def _repr_html_(self) -> str:
+        return html_report.as_notebook_cell(html_report.as_html(self))
+
+
+def analyze(
+    paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+    *,
+    patterns: Sequence[UserPattern] = (),
+    progress: Callable[[int], None] | None = None,
+) -> Analysis:
+    """Analyze logs, journals or run directories.
+
+    Args:
+        paths: One path or several; a directory is searched for runs; "-" reads standard input.
+        patterns: Regular expressions for lines that are not ``[THREADS]`` lines.
+        progress: Called with the number of bytes read so far, about ten times a second.
+
+    Returns:
+        One finding per process, in the order of the inputs.
+
+    Raises:
+        InputError: A path does not exist, cannot be read, or holds no log.
+    """
+    result = pipeline.analyze(paths, patterns=patterns, progress=progress)
+    return Analysis(result.sources, result.findings)

@@ -1,0 +1,152 @@
+"""Which limit ended the run: every candidate with its standing and its evidence.
+
+Owns the weighing; `evidence` owns the numbers. It must not read anything.
+
+    certain    the evidence names the limit: a kernel line about this process, a counter that rose since
+               the last label that the training went on from, or a use at the limit itself in a
+               reading at the failure (within AT_FAILURE_SECONDS of the end that a runner saw). Never
+               from a message alone, nor from a reading in a log alone
+    likely     the text speaks for it, or 90 % of the limit were used, or would be at the peak forecast
+    possible   the sign can have it and nothing speaks for or against it
+    ruled out  the evidence excludes it: no such limit, root is exempt, no counter rose up to a reading
+               after the death with every level visible, or fork was refused for a want of tasks
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from analyzer.diagnosis import evidence
+from analyzer.diagnosis.run_end import next_stage
+from telemetry.limits import LIMITS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from analyzer.diagnosis.evidence import Word
+    from analyzer.growth.verdict import Growth
+    from analyzer.processes.from_log import Process
+    from analyzer.signatures.search import Crash
+
+STANDINGS = ("certain", "likely", "possible", "ruled out")
+_RISING = ("growing", "critical")
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """One candidate: a name of signatures.CAUSES, its standing, and why, in words and numbers.
+
+    Without evidence nothing was recorded that could tell, and it stays possible.
+    """
+
+    cause: str
+    standing: str
+    evidence: tuple[str, ...]
+
+
+def diagnose(process: Process, growth: Mapping[str, Growth] | None = None) -> list[Cause]:
+    """Weigh every cause that the signs of ``process`` can have; the best first, none without a sign.
+
+    Signs that follow from others count only where there are no others.
+    """
+    growth = growth or {}
+    signs = _root_signs(process)
+    candidates = dict.fromkeys(cause for sign in signs for cause in sign.causes)
+    causes = [_weigh(cause, process, growth) for cause in candidates]
+    causes = _with_last_one(causes)
+    certain = {cause.cause for cause in causes if cause.standing == "certain"}
+    order = {cause: _rank(cause, process, growth) for cause in candidates}
+    return sorted(
+        (_beside(cause, certain) for cause in causes),
+        key=lambda cause: (STANDINGS.index(cause.standing), order[cause.cause]),
+    )
+
+
+def _root_signs(process: Process) -> list[Crash]:
+    primary = [sign for sign in process.signs.values() if not sign.is_secondary]
+    return primary or list(process.signs.values())
+
+
+def _weigh(cause: str, process: Process, growth: Mapping[str, Growth]) -> Cause:
+    """Take the strongest word on ``cause``; the others stand beside it."""
+    words: list[Word] = [
+        *evidence.kernel_words(cause, process),
+        *evidence.counter_words(cause, process),
+        *evidence.text_words(cause, process),
+        *evidence.limit_words(cause, process),
+    ]
+    usage = evidence.usage_word(cause, process)
+    if usage is not None:
+        words.append(usage)
+    rise = evidence.rise_word(cause, process, growth)
+    if rise is not None:
+        words.append(rise)
+    standings = [word.standing for word in words]
+    for standing in ("certain", "ruled out", "likely"):
+        if standing in standings:
+            told = [word.text for word in words if word.standing == standing]
+            told += [word.text for word in words if word.standing != standing]
+            return Cause(cause, standing, tuple(told))
+    return Cause(cause, "possible", tuple(word.text for word in words))
+
+
+def _with_last_one(causes: list[Cause]) -> list[Cause]:
+    """Make the only cause that nothing rules out likely; it alone is left."""
+    left = [cause for cause in causes if cause.standing != "ruled out"]
+    if len(left) != 1 or len(causes) == 1 or left[0].standing != "possible":
+        return causes
+    words = "every other cause of such an end is ruled out"
+    last = Cause(left[0].cause, "likely", (words, *left[0].evidence))
+    return [last if cause is left[0] else cause for cause in causes]
+
+
+def _beside(cause: Cause, certain: set[str]) -> Cause:
+    """Lower what only the text speaks for where the evidence names another limit."""
+    if not certain or cause.standing != "likely":
+        return cause
+    words = f"the evidence names {', '.join(sorted(certain))}"
+    return Cause(cause.cause, "possible", (words, *cause.evidence))
+
+
+def _rank(cause: str, process: Process, growth: Mapping[str, Growth]) -> tuple[bool, float]:
+    """Order within one standing: what rises first, then what was fuller."""
+    resource = LIMITS[cause].resource if cause in LIMITS else None
+    rises = resource is not None and resource in growth and growth[resource].verdict in _RISING
+    usage = evidence.peak_usage(cause, process)
+    return not rises, -((usage.ratio if usage else None) or 0.0)
+
+
+def notes(process: Process, growth: Mapping[str, Growth], causes: list[Cause]) -> tuple[str, ...]:
+    """Say what the evidence as a whole comes to: what was near, what contradicts, what to record."""
+    crash = process.crash
+    if crash is None:
+        return ()
+    found = [*evidence.contradictions(process)]
+    if any(cause.standing == "certain" for cause in causes):
+        return tuple(found)
+    found += evidence.nearness(process, [cause.cause for cause in causes])
+    found += _staleness(process, crash)
+    rising = [
+        evidence.rise(name, found_growth.per_fold)
+        for name, found_growth in growth.items()
+        if found_growth.verdict in _RISING and found_growth.per_fold is not None
+    ]
+    if rising:
+        found.append("; ".join(rising))
+    if process.last_reading is None:
+        found.append(
+            "what would tell next time: telemetry.start(run_dir=...) or `foldwatch run -- CMD` reads"
+            " every ceiling between the labels too, and the kernel's counters after the death"
+        )
+    return tuple(found)
+
+
+def _staleness(process: Process, crash: Crash) -> list[str]:
+    """Say how old the last reading is, by the stages that earlier folds had."""
+    if crash.last_label is None or process.exit is not None:
+        return []
+    words = f"the last reading is at {crash.last_label!r}"
+    if stage := next_stage(process):
+        return [f"{words}, a stage before {stage!r}: what was used at the crash was not read"]
+    return [f"{words}: what was used at the crash was not read"]

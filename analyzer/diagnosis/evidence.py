@@ -1,0 +1,381 @@
+"""The words that speak for or against one cause, each with its numbers and what it is worth.
+
+Owns what each kind of evidence proves. It must not weigh one against another: `diagnosis` does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from analyzer.resources import RESOURCES
+from analyzer.signatures.signature import ENOMEM, TASKS
+from telemetry.limits import LIMITS
+from telemetry.reading import LimitState, Usage
+from telemetry.thread_line import MEBIBYTE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from analyzer.growth.verdict import Growth
+    from analyzer.processes.from_log import Process
+    from analyzer.signatures.search import Crash
+    from telemetry.reading import Reading
+
+NEARLY_FULL = 0.9
+AT_FAILURE_SECONDS = 5.0
+"""A reading this close before the end that a runner saw is one at the failure."""
+NO_NPROC = 1_000_000
+"""From here on a printed RLIMIT_NPROC is as good as none."""
+
+_IN_A_LOG = {spec.limit: name for name, spec in RESOURCES.items() if spec.limit is not None}
+"""The limits that a ``[THREADS]`` line shows, each with the resource beside it."""
+_CAUSES_OF_HITS = {
+    hits: tuple(name for name, spec in LIMITS.items() if spec.hits == hits)
+    for hits in dict.fromkeys(spec.hits for spec in LIMITS.values() if spec.hits)
+}
+_SEES_EVERY_LEVEL = {
+    "pids_limit_hits": "sees_every_pids_level",
+    "oom_kills": "sees_every_memory_level",
+}
+_REFUSED_FORK = frozenset({"python_errno_11", "shell_fork", "nginx_fork"})
+_NOT_FOR_FORK = frozenset(ENOMEM)
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One piece of evidence: what it is worth by itself (a standing), and its text."""
+
+    standing: str
+    text: str
+
+
+def kernel_words(cause: str, process: Process) -> Iterator[Word]:
+    """Give the kernel's own lines; one that may be of another process or cgroup proves less.
+
+    So does one that the process survived: a cgroup's first refusal is the only one that is logged.
+    """
+    for sign in (*process.signs.values(), *process.survived.values()):
+        if not sign.names_its_cause or cause not in sign.causes:
+            continue
+        is_own, went_on = process.is_named_by(sign), sign.signature in process.survived
+        standing = "likely" if is_own or not went_on else "possible"
+        if is_own and not went_on:
+            standing = "certain"
+        words = f"the kernel says so{'' if is_own else _of_whom(sign, process)}"
+        words += ", and the process went on" if went_on else ""
+        yield Word(standing, f"{words}: {f'line {sign.line}: ' if sign.line else ''}{sign.text}")
+
+
+def _of_whom(sign: Crash, process: Process) -> str:
+    pid, cgroup = sign.details.get("pid"), sign.details.get("cgroup")
+    if pid is not None:
+        own = "which" if process.pid is None else f"and this one is {process.pid}"
+        return f" of process {pid}, {own}" + (" may be another" if process.pid is None else " here")
+    if process.last_reading is None or cgroup is None:
+        return ", not of which process"
+    return f" of cgroup {cgroup}, and this process is in {process.last_reading.cgroup}"
+
+
+def counter_words(cause: str, process: Process) -> Iterator[Word]:
+    """Compare the kernel's counters before with those after, in one and the same cgroup.
+
+    A kill for memory counts in the victim's cgroup whatever memory ran out (memory.events, oom_kill),
+    so the cgroup's own limit must have been reached for it to be the cause, and without a kill it is
+    neither the cgroup's nor the host's.
+    """
+    name = LIMITS[cause].hits if cause in LIMITS else None
+    if name is None:
+        return
+    before, after, is_after_death = _counts(name, process)
+    if before is None or after is None:
+        return
+    passed = _outlived(name, process)
+    if passed is not None and before < after <= (getattr(passed, name) or 0):
+        yield _early_rise(
+            process, passed, f"{name} rose from {before} to {after}", is_after_death=is_after_death
+        )
+    elif after > before:
+        yield from _rise(cause, process, f"{name} rose from {before} to {after} during the run")
+    elif is_after_death and (name == "pids_limit_hits" or _was_killed(process)):
+        yield Word("ruled out", f"{name} stayed at {after}, read after the death at every level")
+
+
+def refused_to_the_end(process: Process) -> tuple[str, ...]:
+    """Return the causes of a counter that rose after the last label that training went on from."""
+    causes: list[str] = []
+    for name, possible in _CAUSES_OF_HITS.items():
+        before, after, _ = _counts(name, process)
+        passed = _outlived(name, process)
+        floor = max(before or 0, (getattr(passed, name) if passed else None) or 0)
+        if before is not None and after is not None and after > floor:
+            causes += possible
+    return tuple(causes)
+
+
+def _outlived(name: str, process: Process) -> Reading | None:
+    """Return the reading by which a counter was last another, of those that the process went on from.
+
+    One that is labelled: training went on. The last ones may be of the failure itself.
+    """
+    facts = process.exit.facts if process.exit is not None else {}
+    cgroup = None if process.last_reading is None else process.last_reading.cgroup
+    if name in facts:
+        cgroup = facts.get("cgroup", cgroup)
+    readings = [
+        reading
+        for reading in process.counted.get(cgroup, ())
+        if reading.time <= _end_time(process) - AT_FAILURE_SECONDS
+    ]
+    return readings[-1] if readings else None
+
+
+def _end_time(process: Process) -> float:
+    if process.exit is not None:
+        return process.exit.time
+    return process.last_reading.time if process.last_reading else 0.0
+
+
+def _early_rise(process: Process, passed: Reading, words: str, *, is_after_death: bool) -> Word:
+    seconds = _end_time(process) - passed.time
+    words += f" by {passed.label!r}, {seconds:,.0f} s before the end, and the process went on"
+    return Word("possible" if is_after_death else "likely", words)
+
+
+def _rise(cause: str, process: Process, words: str) -> Iterator[Word]:
+    if cause == "pids_cgroup":
+        yield Word("certain", words)
+        return
+    peak, limit = _memory_peak(process)
+    if not isinstance(limit, int):
+        is_host = cause == "host_memory" and limit is LimitState.UNLIMITED
+        yield Word("likely", f"{words}{', and its cgroups have no limit' if is_host else ''}")
+    elif peak is None:
+        yield Word("likely", words)
+    elif peak >= 0.99 * limit:
+        reached = f"the cgroup's peak is {_size(peak)} of {_size(limit)}"
+        certain = "certain" if cause == "cgroup_memory" else "ruled out"
+        yield Word(certain, f"{words}, and {reached}")
+    else:
+        unreached = f"the cgroup's peak is {_size(peak)} of {_size(limit)}"
+        standing = "likely" if cause == "host_memory" else "possible"
+        yield Word(standing, f"{words}, but {unreached}")
+
+
+def _counts(name: str, process: Process) -> tuple[int | None, int | None, bool]:
+    """Return the counter before, after, and whether after is after the death with every level seen."""
+    facts = process.exit.facts if process.exit is not None else {}
+    before, after = facts.get(f"{name}_before"), facts.get(name)
+    first = process.first_readings.get(facts.get("cgroup"))
+    if name == "pids_limit_hits" and first is not None and first.pids_limit_hits is not None:
+        # Whoever saw the cgroup earlier: the process itself, or the runner, before it let it run.
+        before = (
+            min(first.pids_limit_hits, before) if isinstance(before, int) else first.pids_limit_hits
+        )
+    if isinstance(before, int) and isinstance(after, int):
+        return before, after, facts.get(_SEES_EVERY_LEVEL[name]) is True
+    last = process.last_reading
+    if last is None:
+        return None, None, False
+    return getattr(process.first_readings[last.cgroup], name), getattr(last, name), False
+
+
+def _memory_peak(process: Process) -> tuple[int | None, object]:
+    facts = process.exit.facts if process.exit is not None else {}
+    last = process.last_reading
+    limit = None if last is None else last.limits.get("cgroup_memory")
+    peak = facts.get("cgroup_memory_peak_bytes")
+    if isinstance(peak, int):
+        return peak, limit
+    return (None if last is None else last.cgroup_memory_peak_bytes), limit
+
+
+def _was_killed(process: Process) -> bool:
+    return any(sign.signal == "SIGKILL" for sign in process.signs.values())
+
+
+def text_words(cause: str, process: Process) -> Iterator[Word]:
+    """Give what the texts themselves say: for a cause, or against it."""
+    for sign in process.signs.values():
+        if cause in sign.speaks_for:
+            where = f"line {sign.line}" if sign.line else "the runner"
+            yield Word("likely", f"the message speaks for it ({sign.signature}, {where})")
+    nproc = process.signs.get("openblas_nproc")
+    if cause == "nproc" and nproc is not None:
+        soft = int(nproc.details["soft"])
+        if soft < 0 or soft >= NO_NPROC:
+            yield Word("ruled out", f"OpenBLAS prints RLIMIT_NPROC {soft}: no limit that binds")
+        else:
+            yield Word("possible", f"OpenBLAS prints RLIMIT_NPROC {soft:,}, binding or not")
+    refused = _REFUSED_FORK & process.signs.keys()
+    if cause in _NOT_FOR_FORK and refused and process.signs.keys() - refused:
+        words = "fork was refused as well, with EAGAIN; a want of memory or maps gives it ENOMEM"
+        yield Word("ruled out", words)
+    started = process_started(process)
+    if started and cause in (*TASKS, *_NOT_FOR_FORK):
+        words = f"a process was started after a thread had been refused (line {started})"
+        if cause in TASKS:
+            yield Word("possible", f"{words}, so this had passed, or is not it")
+        else:
+            yield Word("likely", f"{words}; a want of memory or maps refuses the thread alone")
+
+
+def process_started(process: Process) -> int | None:
+    """Return the line of a process that was started after a thread was refused; None without one.
+
+    What counts tasks refuses both; a new process needs no stack of its own to be mapped.
+    """
+    started = process.frames.get("process_started", 0)
+    refused = [
+        sign.line
+        for sign in process.signs.values()
+        if sign.line is not None and {"pids_cgroup", "max_map_count"} <= {*sign.causes}
+    ]
+    is_after = bool(refused) and min(refused) < started
+    return started if is_after and not _REFUSED_FORK & process.signs.keys() else None
+
+
+def limit_words(cause: str, process: Process) -> Iterator[Word]:
+    """Give what the limits themselves say: none, or one that does not bind this process."""
+    last = process.last_reading
+    if last is None:
+        return
+    if cause == "nproc" and last.is_exempt_from_nproc:
+        yield Word("ruled out", "root, or a capability: RLIMIT_NPROC does not bind this process")
+    limit = last.limits.get(cause)
+    if limit is not LimitState.UNLIMITED:
+        return
+    facts = process.exit.facts if process.exit is not None else {}
+    level = _SEES_EVERY_LEVEL.get(LIMITS[cause].hits or "", "")
+    is_sure = cause in {"nproc", "address_space", "data_size"} or facts.get(level) is True
+    if is_sure:
+        yield Word("ruled out", "this process has no such limit")
+    else:
+        yield Word("possible", "no limit in the cgroups that are visible from the process")
+
+
+def peak_usage(cause: str, process: Process) -> Usage | None:
+    """Return the use of the ceiling ``cause`` when it was nearest to its limit."""
+    if cause in process.fullest:
+        return process.fullest[cause].usage(cause)
+    resource = _IN_A_LOG.get(cause)
+    if resource is not None and process.last_reading is None:
+        return Usage(process.peaks.get(resource), process.limit(resource))
+    return None
+
+
+def usage_word(cause: str, process: Process) -> Word | None:
+    """Say how full the ceiling was; at the limit itself, in a reading at the failure, is proof."""
+    usage = peak_usage(cause, process)
+    if usage is None or usage.ratio is None or usage.current is None:
+        return None
+    number = _size if LIMITS[cause].is_bytes else "{:,}".format
+    numbers = f"{number(usage.current)} of {number(usage.limit)} ({usage.ratio:.0%})"
+    seconds = _seconds_before_end(cause, process)
+    if (
+        seconds is not None
+        and LIMITS[cause].full_is_proof
+        and _is_full(cause, process.fullest[cause])
+    ):
+        return Word("certain", f"at the limit: {numbers}, read {seconds:.1f} s before the end")
+    if usage.ratio >= NEARLY_FULL:
+        return Word("likely", f"nearly full at its peak: {numbers}")
+    label = process.crash.last_label if process.crash else None
+    stale = "" if label is None or seconds is not None else f"; the last reading is at {label!r}"
+    return Word("possible", f"peak {numbers}{stale}")
+
+
+def _seconds_before_end(cause: str, process: Process) -> float | None:
+    """Return how long before the end its fullest reading was, where that is at the failure."""
+    fullest, end = process.fullest.get(cause), process.exit
+    if fullest is None or end is None or not 0 <= end.time - fullest.time <= AT_FAILURE_SECONDS:
+        return None
+    return end.time - fullest.time
+
+
+def _is_full(cause: str, reading: Reading) -> bool:
+    """Whether not one more fits; a thread needs two maps, its stack and the guard page below it."""
+    usage = reading.usage(cause)
+    if usage.headroom is None or (cause == "nproc" and reading.is_exempt_from_nproc):
+        return False
+    return usage.headroom <= (1 if cause == "max_map_count" else 0)
+
+
+def rise_word(cause: str, process: Process, growth: Mapping[str, Growth]) -> Word | None:
+    """Say how the resource behind a ceiling rises, and how full it would be at the next peak."""
+    resource = LIMITS[cause].resource if cause in LIMITS else None
+    found = growth.get(resource) if resource else None
+    if resource is None or found is None or found.verdict not in {"growing", "critical"}:
+        return None
+    if found.per_fold is None:
+        return None
+    words = rise(resource, found.per_fold)
+    usage = peak_usage(cause, process)
+    if cause not in _IN_A_LOG or usage is None or not isinstance(usage.limit, int):
+        return Word("possible", f"{words}; its limit was not recorded")
+    expected = _expected_peak(process, resource, found.per_fold)
+    ratio = expected / usage.limit if usage.limit else 0.0
+    words += f"; about {amount(resource, expected)} of {amount(resource, usage.limit)} were to come"
+    return Word("likely" if ratio >= NEARLY_FULL else "possible", words)
+
+
+def _expected_peak(process: Process, resource: str, per_fold: float) -> float:
+    """Forecast the peak of the fold that it died in: that of the fold before, and a step more."""
+    folds = process.folds
+    peaks = [
+        value
+        for sample in process.samples
+        if sample.label.fold in folds[-2:-1] and (value := sample.values.get(resource)) is not None
+    ]
+    return max((max(peaks) + per_fold) if peaks else 0.0, process.peaks.get(resource, 0))
+
+
+def nearness(process: Process, causes: Sequence[str]) -> list[str]:
+    """Say which recorded ceilings were near their limit, or that none was."""
+    usages = {cause: usage for cause in causes if (usage := peak_usage(cause, process))}
+    known = {c: usage for c, usage in usages.items() if usage.ratio is not None}
+    if not known:
+        return ["no ceiling of these was recorded"]
+    words = []
+    for cause, usage in known.items():
+        number = _size if LIMITS[cause].is_bytes else "{:,}".format
+        words.append(f"{cause} {number(usage.current or 0)} of {number(usage.limit)}")
+    if any((usage.ratio or 0) >= NEARLY_FULL for usage in known.values()):
+        return [f"of the recorded ceilings: {', '.join(words)}"]
+    return [f"no recorded ceiling was near: {', '.join(words)}"]
+
+
+def contradictions(process: Process) -> Iterator[str]:
+    """Name what a library or a tool says that the evidence does not bear out."""
+    nproc = process.signs.get("openblas_nproc")
+    if nproc is not None:
+        yield "OpenBLAS prints RLIMIT_NPROC wherever a thread fails, also where it does not bind"
+    if process_started(process):
+        yield "a thread fails and fork works: that is a want of memory or maps rather than of tasks"
+    if "go_os_thread" in process.signs:
+        yield "Go's advice to raise ulimit -u is for one of the limits only; it counts its own threads"
+    if "nnunet_background_workers" in process.signs and len(process.signs) > 1:
+        yield "nnU-Net blames the RAM whatever ended its workers; the message before it counts"
+    if "clone_no_pid" in process.signs:
+        yield "no space left, from clone(), is a want of PIDs and not of disk"
+    if "libgcc_s" in process.signs:
+        yield "libgcc_s.so.1 is installed as a rule: it could not be opened or mapped at that moment"
+    if "dataloader_bus_error" in process.signs:
+        yield "a bus error is also that of a mapped data file that became shorter"
+
+
+def rise(resource: str, per_fold: float) -> str:
+    """Say how much a resource rises."""
+    verb = "rises" if resource == "rss_bytes" else "rise"
+    return f"{RESOURCES[resource].title} {verb} by {amount(resource, per_fold)} a fold"
+
+
+def amount(resource: str, value: float | None) -> str:
+    """Write ``value`` of a resource in its unit."""
+    if value is None:
+        return "?"
+    return _size(value) if resource.endswith("_bytes") else f"{round(value, 1):,g}"
+
+
+def _size(value: object) -> str:
+    return f"{value / MEBIBYTE:,.0f} MB" if isinstance(value, int | float) else str(value)

@@ -1,0 +1,44 @@
+"""What the end of a process, as its runner saw it, shows of a crash."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from analyzer.diagnosis.evidence import refused_to_the_end
+from analyzer.processes.from_journal import may_be_crash
+from analyzer.signatures.search import CAUSES_OF_SIGNAL, Crash
+
+if TYPE_CHECKING:
+    from analyzer.processes.process import Process
+
+
+def note_exit(process: Process) -> None:
+    """Add the sign of a crash that its runner recorded: an end by a signal, or at a limit."""
+    event = process.exit
+    if event is None or not may_be_crash(event):
+        return
+    signal, last = event.facts.get("signal"), process.last_reading
+    seconds = None if last is None else event.time - last.time
+    if isinstance(signal, str):
+        process.note_sign(
+            Crash(
+                signature="ended_by_signal",
+                line=None,
+                text=f"the process was ended by {signal}",
+                signal=signal,
+                seconds_after_last_sample=seconds,
+                causes=CAUSES_OF_SIGNAL.get(signal, ("not_a_limit",)),
+                is_secondary=signal != "SIGKILL",  # what a message explains; none explains SIGKILL
+            )
+        )
+    elif causes := refused_to_the_end(process):
+        code = event.facts.get("exit_code")
+        process.note_sign(
+            Crash(
+                signature="ended_at_a_limit",
+                line=None,
+                text=f"the process exited with {code}, and the kernel had counted a refusal or a kill",
+                seconds_after_last_sample=seconds,
+                causes=causes,
+            )
+        )

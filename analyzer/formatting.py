@@ -1,0 +1,93 @@
+"""How a value of a resource is said to people: its name, its unit, its slope and its interval.
+
+Owns the words that the terminal, the page and the plots share, and what makes an untrusted text fit
+to be shown. It must not judge.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from telemetry.limits import LIMITS
+from telemetry.thread_line import MEBIBYTE, clean_label
+
+if TYPE_CHECKING:
+    from analyzer.growth.verdict import Growth
+
+LONGEST_LABEL = 100
+LONGEST_LINE = 400
+"""Characters of an untrusted text that are shown to people; all of it is in --json."""
+
+
+def safe(text: str, *, longest: int = LONGEST_LABEL) -> str:
+    """Take from an untrusted text what steers a terminal or reverses text, and what is too long."""
+    clean = clean_label(text[: 4 * longest])
+    return clean if len(clean) <= longest else f"{clean[: longest - 1]}…"
+
+
+def short_name(resource: str) -> str:
+    """Return what a resource is called in a table: ``rss`` for ``rss_bytes``."""
+    return resource.removesuffix("_bytes")
+
+
+def unit_size(resource: str) -> int:
+    """Return what a shown number of ``resource`` is counted in: MB (2**20 bytes), or ones."""
+    return MEBIBYTE if resource.endswith("_bytes") else 1
+
+
+def unit(resource: str) -> str:
+    """Return the unit behind a number of ``resource``, with its blank."""
+    return " MB" if resource.endswith("_bytes") else ""
+
+
+def amount(resource: str, value: float | None) -> str:
+    """Write a value: ``65,530``, ``2,820 MB``; a dash where it is not known."""
+    if value is None:
+        return "-"
+    return f"{value / unit_size(resource):,.0f}{unit(resource)}"
+
+
+def change(resource: str, value: float | None) -> str:
+    """Write a difference or a slope with its sign: ``+730``, ``+550 MB``, ``+0.3``, ``0``."""
+    if value is None:
+        return "-"
+    value /= unit_size(resource)
+    number = f"{value:+,.1f}".removesuffix(".0") if round(value, 1) else "0"
+    return f"{number}{unit(resource)}"
+
+
+def interval(resource: str, growth: Growth) -> str:
+    """Write the 95 % interval of a slope; empty where there is none or it is a point."""
+    low, high = growth.per_fold_low, growth.per_fold_high
+    if low is None or high is None:
+        return ""
+    words = [change(resource, value) for value in (low, high)]
+    return "" if words[0] == words[1] else f"{words[0].removesuffix(' MB')} to {words[1]}"
+
+
+def of_limit(resource: str, growth: Growth) -> str:
+    """Write a peak against its limit: ``6 % of 65,530``; empty where no limit is known."""
+    if growth.limit is None or growth.peak is None:
+        return ""
+    if not growth.limit:
+        return f"of {amount(resource, 0)}"
+    return f"{share(growth.peak / growth.limit)} of {amount(resource, growth.limit)}"
+
+
+def share(ratio: float) -> str:
+    """Write a part of a whole: ``6 %``, ``0.4 %``."""
+    return (
+        f"{ratio:.0%}".replace("%", " %") if ratio >= 0.0995 else f"{ratio:.1%}".replace("%", " %")
+    )
+
+
+def to_limit(left: float, *, step: str = "fold") -> str:
+    """Write how far the limit is: ``84 folds to the limit``."""
+    if left < 1:
+        return f"under 1 {step} to the limit"
+    return f"{left:,.0f} {step}{'' if round(left) == 1 else 's'} to the limit"
+
+
+def cause_title(cause: str) -> str:
+    """Return the words for a cause that a diagnosis names."""
+    return LIMITS[cause].title if cause in LIMITS else "no limit"

@@ -1,0 +1,176 @@
+"""What is told as one: a process, or the isolated folds of one run together; and the sentences on top.
+
+Owns the grouping of findings for whoever shows them, the headline and the root cause in one sentence
+each. It must not judge: every word here follows from a verdict, a cause or a number found before.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from analyzer.formatting import change, safe, short_name
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from analyzer.growth.verdict import Growth
+    from analyzer.processes.from_log import Sample
+    from analyzer.result import AnalysisResult, Finding
+
+SEVERITY = ("critical", "growing", "slow", "inconclusive", "warm-up", "stable")
+"""The verdicts on a resource, the worst first."""
+ALARMING = ("critical", "growing")
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One process, or all folds of a run that had a process each."""
+
+    findings: tuple[Finding, ...]
+    growth: Mapping[str, Growth]
+    epochs: Mapping[str, Growth]
+    """Growth per epoch, where labels carry epochs."""
+
+    @property
+    def first(self) -> Finding:
+        """The finding that its name and its plan are taken from."""
+        return self.findings[0]
+
+    @property
+    def is_isolated(self) -> bool:
+        """Whether each of its folds had a process of its own."""
+        return self.first.is_isolated and bool(self.first.process.folds)
+
+    @property
+    def samples(self) -> list[Sample]:
+        """Its labelled readings, in order."""
+        return [sample for finding in self.findings for sample in finding.process.samples]
+
+    @property
+    def folds(self) -> list[int]:
+        """The folds that its labels name."""
+        return sorted({fold for finding in self.findings for fold in finding.process.folds})
+
+    @property
+    def crashed(self) -> list[Finding]:
+        """Those of its processes that ended in a crash."""
+        return [finding for finding in self.findings if finding.process.crash]
+
+    @property
+    def first_crash(self) -> Finding:
+        """The crash that is not a symptom of another, where there is one; there must be a crash."""
+        crashed = self.crashed
+        return next((f for f in crashed if f.symptom_of is None), crashed[0])
+
+    @property
+    def lane(self) -> tuple[str, str | None]:
+        """What it is one after another with: its run or log, and its rank there."""
+        return self.first.process.group, rank(self.first)
+
+    @property
+    def name(self) -> str:
+        """The name of its run or log, and its rank where there are several."""
+        group, number = self.lane
+        words = os.path.basename(os.path.normpath(group)) or group
+        return safe(words if number is None else f"{words}, rank {number}")
+
+    @property
+    def severity(self) -> tuple[int, int]:
+        """Sorts the worst first: a crash, one that follows from another, the worst verdict."""
+        verdicts = [g.verdict for g in (*self.growth.values(), *self.epochs.values())]
+        ended = 2 if not self.crashed else int(self.first_crash.symptom_of is not None)
+        return (ended, min(map(SEVERITY.index, verdicts), default=len(SEVERITY)))
+
+    @property
+    def is_alarming(self) -> bool:
+        """Whether one of its processes crashed, or one of its resources grows."""
+        return bool(self.crashed or rises(self))
+
+    @property
+    def headline(self) -> str:
+        """Say what this is: folds, processes, pid."""
+        process = self.first.process
+        folds, planned = self.folds, process.folds_planned
+        words = "no fold named"
+        if folds:
+            words = f"fold{'' if len(folds) == 1 else 's'} {ranges(folds)} of {planned or '?'}"
+        if self.is_isolated:
+            return f"{len(self.findings)} processes, one fold each: {words}"
+        who = "process" if process.pid is None else f"process {process.pid}"
+        number = rank(self.first)
+        return f"{who}{'' if number is None else f' of rank {safe(number)}'}: {words}"
+
+
+def rank(finding: Finding) -> str | None:
+    """Return the rank of a process where its log tells several apart."""
+    return finding.process.rank
+
+
+def ranges(numbers: Sequence[int]) -> str:
+    """Write ascending numbers, runs of three and more short: ``1-5, 7``."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    words = [f"{run[0]}-{run[-1]}" if len(run) > 2 else ", ".join(map(str, run)) for run in runs]
+    return ", ".join(words)
+
+
+def parts_of(analysis: AnalysisResult) -> list[Part]:
+    """Group what was found, in the order of the sources; a process with nothing in it is left out."""
+    groups: dict[object, list[Finding]] = {}
+    for finding in analysis.findings:
+        process = finding.process
+        if finding.is_isolated and process.folds:
+            groups.setdefault(process.group, []).append(finding)
+        elif process.samples or process.signs or process.survived:
+            groups[id(process)] = [finding]
+    return [_part(tuple(findings)) for findings in groups.values()]
+
+
+def _part(findings: tuple[Finding, ...]) -> Part:
+    growth = findings[0].growth
+    if len(findings) > 1:
+        growth = {
+            name: replace(
+                judged,
+                last=findings[-1].growth[name].last,
+                peak=max(
+                    (peak for f in findings if (peak := f.growth[name].peak) is not None),
+                    default=None,
+                ),
+            )
+            for name, judged in growth.items()
+        }
+    return Part(findings, growth, findings[0].epochs)
+
+
+def names(parts: Sequence[Part]) -> str:
+    """Name the first three runs and say how many more there are."""
+    distinct = list(dict.fromkeys(part.name for part in parts))
+    more = f" and {len(distinct) - 3} more" if len(distinct) > 3 else ""
+    return ", ".join(distinct[:3]) + more
+
+
+def rises(part: Part) -> str:
+    """Say what grows in ``part``: ``maps +730, rss +550 MB a fold``; empty where nothing does."""
+    words = []
+    for step, growth in (("a fold", part.growth), ("an epoch", part.epochs)):
+        slopes = [
+            f"{short_name(name)} {change(name, found.per_fold)}"
+            for name, found in growth.items()
+            if found.verdict in ALARMING
+        ]
+        if slopes:
+            words.append(f"{', '.join(slopes)} {step}")
+    return "; ".join(words)
+
+
+def _rising(part: Part) -> str:
+    found = (*part.growth.items(), *part.epochs.items())
+    grown = [short_name(name) for name, growth in found if growth.verdict in ALARMING]
+    return ", ".join(dict.fromkeys(grown))

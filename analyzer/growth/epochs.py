@@ -1,0 +1,94 @@
+"""Growth from epoch to epoch, where labels carry epochs: a fold may be one fit of 720 of them.
+
+Owns which labels name an epoch and which epochs belong to one fit. `growth` judges them.
+
+A label names epoch E where it says ``epoch E`` or ``ep E``, with or without how many are planned:
+``Fold 2/3 epoch 5``, ``after Epoch [5/720]``, ``epoch=5``, ``epoch_5``. A fit is a run of rising epochs under one label in one
+fold; where the number falls or stays, another fit begins, with a level of its own.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from analyzer.growth.verdict import EPOCHS, Growth, judge
+from analyzer.resources import RESOURCES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from analyzer.processes.from_log import Process
+
+_EPOCH = re.compile(
+    r"\bep(?:och)?[ _=:#\[-]{0,3}(?P<epoch>\d{1,9})(?: ?(?:/|of) ?(?P<planned>\d{1,9}))?\b",
+    re.IGNORECASE,
+)
+_NOT_GROWING = ("stable", "warm-up")
+
+
+def epoch_series(process: Process, resource: str) -> dict[str, dict[int, float]]:
+    """Return, by fit, the value of ``resource`` at each epoch."""
+    fits: dict[str, dict[int, float]] = {}
+    begun: dict[tuple[int | None, str], int] = {}
+    samples = process.samples
+    for row, match in _epochs(process):
+        value = samples.value(resource, row)
+        if value is None:
+            continue
+        epoch, label = int(match["epoch"]), samples.label(row)
+        kind = (label.fold, label.stage[: match.start()] + label.stage[match.end() :])
+        fit = fits.get(f"{kind} {begun.setdefault(kind, 1)}", {})
+        if fit and epoch <= next(reversed(fit)):
+            begun[kind] += 1
+        fits.setdefault(f"{kind} {begun[kind]}", {})[epoch] = value
+    return fits
+
+
+def planned_epoch(process: Process) -> str | None:
+    """Return the epoch of the last label, as ``37 of 100``, where more are planned; else None.
+
+    They count from 0 or from 1.
+    """
+    last = _EPOCH.search(process.samples.label(-1).stage)
+    if last is None or last["planned"] is None:
+        return None
+    begun = min(int(match["epoch"]) for _, match in _epochs(process))
+    is_left = int(last["epoch"]) + (begun == 0) < int(last["planned"])
+    return f"{last['epoch']} of {last['planned']}" if is_left else None
+
+
+def judge_epochs(process: Process, resource: str, *, by_fold: Growth) -> Growth | None:
+    """Judge one resource from epoch to epoch; None where no label names an epoch of it.
+
+    What folds give back is not growing, whatever it does within one: where ``by_fold`` found none,
+    it is slow at most, unless the limit is near.
+    """
+    series = epoch_series(process, resource)
+    if not series:
+        return None
+    limit = process.limit(resource)
+    planned = [int(match["planned"]) for _, match in _epochs(process) if match["planned"]]
+    growth = judge(
+        series,
+        floor=RESOURCES[resource].floor,
+        level_at_end=process.peaks.get(resource),
+        limit=limit if isinstance(limit, int) else None,
+        folds_planned=planned[-1] if planned else None,
+        axis=EPOCHS,
+    )
+    if growth.verdict == "growing" and by_fold.verdict in _NOT_GROWING:
+        reason = f"{growth.reason}, but the next fold begins without it"
+        return replace(growth, verdict="slow", reason=reason)
+    return growth
+
+
+def _epochs(process: Process) -> Iterator[tuple[int, re.Match[str]]]:
+    """Give the rows whose label names an epoch."""
+    labels = enumerate(process.samples.labels())
+    named = {head: match for head, label in labels if (match := _EPOCH.search(label.stage))}
+    if named:
+        for row, head in enumerate(process.samples.head_of):
+            if head in named:
+                yield row, named[head]

@@ -1,0 +1,50 @@
+"""Which thread pools a fold left behind.
+
+Owns the comparison of one fold with the one before it at the same stage of the same process. It must
+not judge whether that is growth. Only journals carry pools; a log's ``[THREADS]`` line does not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from telemetry.difference import changes
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from analyzer.processes.from_log import Process
+
+
+@dataclass(frozen=True, slots=True)
+class LeftBehind:
+    """Threads by pool that were there after ``fold`` and not after the fold before it."""
+
+    fold: int
+    stage: str
+    """The latest stage that both folds reached: where they are compared."""
+    pools: Mapping[str, int]
+
+
+def left_behind(process: Process) -> list[LeftBehind]:
+    """Compare each fold of ``process`` with the one before; folds that left nothing are left out."""
+    pools: dict[int, dict[str, Mapping[str, int]]] = {}
+    for sample in process.samples.with_pools():
+        if sample.label.fold is not None and sample.pools:
+            pools.setdefault(sample.label.fold, {})[sample.label.stage] = sample.pools
+    found = []
+    folds = sorted(pools)
+    for before, fold in pairwise(folds):
+        stage = next((s for s in reversed(pools[fold]) if s in pools[before]), None)
+        if stage is None:
+            continue
+        more = {
+            name: change
+            for name, change in changes(pools[before][stage], pools[fold][stage]).items()
+            if change > 0
+        }
+        if more:
+            found.append(LeftBehind(fold, stage, more))
+    return found

@@ -1,0 +1,206 @@
+r"""Takes off what a container runtime, a log collector or a launcher put around a line.
+
+Owns the prefixes, in all their senses: they are no part of the line, some of them name the process
+that wrote it, and some of them say when. It must not know what a line says.
+
+    {"log":"text\n","stream":"stdout","time":"2026-11-24T08:15:30.123456789Z"}     docker json-file
+    2026-11-24T08:15:30.123456789Z stdout F text                                  Kubernetes CRI
+    [pod/train-0/main] text                                                       kubectl logs --prefix
+    web-1  | text                                                                 compose
+    Nov 24 08:15:30 host python[12]: text                                         syslog, journalctl
+    Tue 2026-11-24 08:15:30 UTC host python[12]: text                             journalctl -o short-full
+    <13>1 2026-11-24T08:15:30.123Z host python 12 - - text                        RFC 5424
+    [12345.678901] text     [Tue Nov 24 08:15:30 2026] text                       dmesg, dmesg -T
+    [default0]: text        [rank0]: text        [trainer0]: text                 torchrun
+    [1,0]<stderr>: text                                                           mpirun, horovodrun
+    0: text                 [0] text                                              srun -l, MPICH
+    (train pid=12) text     (train pid=12, ip=10.0.0.1) text                      Ray
+    10.0.0.1: text                                                                pdsh, DeepSpeed
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from analyzer.logs.blocks import strip_escapes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# Each with a named group where the prefix says which process wrote the line. The kernel writes of
+# processes, not as one: a line of its own has no writer. No lookaround: RE2 reads them too.
+_STAMP = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d\S*"
+_CTIME = r"[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \d{4}"
+_SYSLOG_TIME = rf"(?:[A-Z][a-z]{{2}} [ \d]\d \d\d:\d\d:\d\d(?:\.\d+)?|(?:[A-Z][a-z]{{2}} )?{_STAMP}(?: [A-Z]{{2,5}})?)"
+_PREFIXES = (
+    rf"(?P<cri_time>{_STAMP}) (?:stdout|stderr) [FP] ",
+    r"\[pod/(?P<pod>[^\]\s]+)\] ?",
+    # A letter first: a count or a time in front of a bar is the program's own.
+    r"(?P<service>[A-Za-z][\w.-]{0,80}) *\| ",
+    # Only with its pid: what stands there in "12:00:00 ERROR RuntimeError: ..." is no program.
+    rf"(?P<syslog_time>{_SYSLOG_TIME}) [\w.-]{{1,80}} (?:kernel|(?P<ident>[\w./@-]{{1,80}}\[\d+\])): ",
+    rf"<\d{{1,3}}>1 (?P<rfc_time>{_STAMP}) \S+ (?:(?P<app>[\w./@-]{{1,80}}) (?P<app_pid>\d+)|\S+ \S+) \S+ (?:-|(?:\[[^\]]*\])+) ?",
+    rf"(?P<stamp>{_STAMP}) ",
+    rf"\[ *\d+\.\d{{6}}\] |\[{_CTIME}\] ?",
+    r"\[(?P<rank>[A-Za-z_]{2,30}\d+)\]: ?",
+    rf"(?:{_CTIME})?\[(?P<mpi>\d+,\d+)\]<std(?:out|err|diag)> ?:? ?",
+    r"\((?P<actor>[^()=]{0,80}pid=\d+(?:, ip=[\d.:a-f]+)?)\) ?",
+    r"(?P<address>\d{1,3}(?:\.\d{1,3}){3}): ",
+    r" {0,4}(?P<task>\d{1,5}): |\[(?P<process>\d{1,5})\] ",
+)
+_PREFIX = re.compile("|".join(f"(?:{prefix})" for prefix in _PREFIXES))
+_TIMES = ("cri_time", "syslog_time", "rfc_time", "stamp")
+_NAMES = tuple(name for name in _PREFIX.groupindex if name not in {*_TIMES, "app", "app_pid"})
+_LEVELS = {"trace", "debug", "info", "success", "warn", "warning", "error", "critical", "fatal"}
+"""Loggers put their level in front of a bar; that is no service."""
+PREFIX_BYTES = 512
+"""Of a line's start, where its prefixes are; also of one whose first redraws are not kept."""
+DOCKER_START = '{"log":"'
+WRAPPED_START = (
+    rf"(?:\{{\"log\":\"|(?:{_STAMP} )?(?:{'|'.join(p for p in _PREFIXES if '<stamp>' not in p)}))"
+)
+"""What a line may begin with that has anything to take off, also to RE2; it may yet have nothing."""
+PIECE_NEEDLES = (b" stdout P ", b" stderr P ")
+"""One stands in every line that CRI cut off."""
+_DOCKER = DOCKER_START.encode()
+_CRI = re.compile(rf"(?P<time>{_STAMP}) (?P<stream>stdout|stderr) (?P<tag>[FP]) ".encode())
+_DOCKER_TAIL = re.compile(rb'\\n","stream":"std(?:out|err)"')
+PIECE_BYTES = 2**14
+"""Of a piece that Docker cut off; a shorter line is a whole one."""
+JOINED_BYTES = 2**16
+"""Of a line that a runtime cut into pieces, held at most; what is longer is read in parts."""
+_OVERLAP_BYTES = 2**12
+
+
+@dataclass(frozen=True, slots=True)
+class Unwrapped:
+    """A line without its wrapping; ``writer`` names the process among several, where it is said."""
+
+    text: str
+    writer: str | None = None
+    stamp: str | None = None
+    """When it was written, by the outermost wrapping that says so."""
+
+    @property
+    def time(self) -> float | None:
+        """The stamp in seconds since the epoch; None where it does not name its zone: never guessed."""
+        try:
+            moment = datetime.fromisoformat(self.stamp or "")
+        except ValueError:
+            return None
+        return moment.timestamp() if moment.tzinfo else None
+
+
+def unwrap(line: str, *, stamp: str | None = None) -> Unwrapped:
+    """Take every prefix off ``line``, one after another, however they are stacked.
+
+    A time stamp is only one where another prefix follows; else it is the program's own, though it
+    says when all the same. ``stamp`` is that of a wrapping which is off already.
+    """
+    names: list[str] = []
+    stamped: str | None = None
+    for _ in range(8):
+        if line.startswith(DOCKER_START):
+            line, written = _docker_text(line)
+            stamp = stamp or written
+        line = strip_escapes(line)
+        match = _PREFIX.match(line, 0, PREFIX_BYTES)
+        if match is None or (match["service"] or "").lower() in _LEVELS:
+            break
+        stamped = line if match["stamp"] else None
+        stamp = stamp or next(filter(None, map(match.group, _TIMES)), None)
+        names += [name for name in match.group(*_NAMES) if name]
+        if match["app"]:
+            names.append(f"{match['app']}[{match['app_pid']}]")
+        line = line[match.end() :]
+    return Unwrapped(line if stamped is None else stamped, "/".join(names) or None, stamp)
+
+
+def _docker_text(line: str) -> tuple[str, str | None]:
+    try:
+        content = json.loads(line)
+    except (ValueError, RecursionError):
+        return line.removeprefix(DOCKER_START), None
+    text = content.get("log") if isinstance(content, dict) else None
+    if not isinstance(text, str):
+        return line, None
+    stamp = content.get("time")
+    return text.removesuffix("\n"), stamp if isinstance(stamp, str) else None
+
+
+def is_of_runtime(content: bytes | bytearray, start: int = 0) -> bool:
+    """Whether a container runtime wrote the line at ``start``."""
+    return content.startswith(_DOCKER, start) or _CRI.match(content, start) is not None
+
+
+def docker_pieces(content: bytes | bytearray, end: int) -> Iterator[int]:
+    """Give the start of each line before ``end`` that may be a piece: only its length marks one.
+
+    Steps from one to the next: no other line is looked at. All lines of Docker's are its own, so
+    where the first whole one and the last are not, none is.
+    """
+    first, last = content.find(b"\n", 0, end) + 1, content.rfind(b"\n", 0, max(0, end - 1)) + 1
+    if not any(content.startswith(_DOCKER, start) for start in (0, first, last)):
+        return
+    at = PIECE_BYTES - 1
+    done = 0
+    while at < end:
+        start = content.rfind(b"\n", done, at) + 1 or done
+        done = content.find(b"\n", at, end)
+        done = end if done < 0 else done
+        if done - start >= PIECE_BYTES and content.startswith(_DOCKER, start):
+            yield start
+        at = max(done, at) + PIECE_BYTES
+
+
+class Joiner:
+    """Puts together the lines that a runtime cut into pieces of 16 kB, stream by stream.
+
+    A piece that is not the last says so: CRI by ``P``, docker by a text without a newline at its end.
+    """
+
+    def __init__(self) -> None:
+        self._pending: dict[str, Unwrapped] = {}
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether a line has begun and its end has not come."""
+        return bool(self._pending)
+
+    def take(self, line: bytes) -> list[Unwrapped]:
+        """Take a physical line; return what can be read of it and those before it, if anything.
+
+        One that no runtime wrote ends what waits: its end was cut away.
+        """
+        text = line.decode("utf-8", "replace")
+        if match := _CRI.match(line):
+            is_piece, stream = match["tag"] == b"P", match["stream"].decode()
+            text, stamp = text[match.end() :], match["time"].decode("ascii", "replace")
+        elif line.startswith(_DOCKER):
+            is_piece = line.rstrip().endswith(b"}") and _DOCKER_TAIL.search(line) is None
+            stream = _docker_stream(text)
+            text, stamp = _docker_text(text)
+        else:
+            return [*self.rest(), Unwrapped(text)]
+        joined = self._pending.pop(stream, Unwrapped("")).text + text
+        if not is_piece:
+            return [Unwrapped(joined, stamp=stamp)]
+        if len(joined) <= JOINED_BYTES:
+            self._pending[stream] = Unwrapped(joined, stamp=stamp)
+            return []
+        at = max(joined.rfind("\r"), len(joined) - _OVERLAP_BYTES)
+        self._pending[stream] = Unwrapped(joined[at:], stamp=stamp)
+        return [Unwrapped(joined[:at], stamp=stamp)]
+
+    def rest(self) -> list[Unwrapped]:
+        """Return what still waits for an end that never came."""
+        pending, self._pending = self._pending, {}
+        return list(pending.values())
+
+
+def _docker_stream(line: str) -> str:
+    return line[-200:].rpartition('"stream":"')[2][:6]

@@ -1,0 +1,248 @@
+"""Reads many logs, and the halves of big ones, on every core.
+
+Owns how the work is cut and who does it. A log is cut at line ends where that is safe; what is
+packed, or was cut into pieces by a container runtime, is read in one go. The workers are forked: a
+copy of this process costs milliseconds, where starting one would cost more than most logs do. A copy
+of a process with several threads may find a lock held for ever, so there one process reads it all.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import mmap
+import os
+import pickle
+import select
+import stat
+import struct
+import sys
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from analyzer.logs.decompression import MAGIC_BYTES, Unpacked, is_packed, open_log
+from analyzer.logs.line_prefixes import is_of_runtime
+from analyzer.logs.scanner import read_part
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from analyzer.logs.scan_result import Part
+    from analyzer.logs.user_pattern import UserPattern
+
+STANDARD_INPUT = "-"
+STRETCH_BYTES = 2**25
+"""Of the smallest stretch: reading it takes as long as ten forks."""
+_LINE_BYTES = 2**20
+"""Looked through for the line end at which a file is cut."""
+WORKERS = 8
+TOLD_SECONDS = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A file, or what of it lies between two line ends; ``size_bytes`` is None up to the end."""
+
+    path: str
+    offset: int = 0
+    size_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """A stretch that could not be read, and why."""
+
+    error: OSError
+
+
+def stretches(path: str, *, workers: int) -> list[Stretch]:
+    """Cut the file at ``path`` for so many workers. Raises OSError."""
+    if path == STANDARD_INPUT or not stat.S_ISREG(os.stat(path).st_mode):
+        return [Stretch(path)]
+    with open(path, "rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        start = file.read(MAGIC_BYTES)
+        count = min(workers, size // STRETCH_BYTES)
+        if count < 2 or is_packed(start):
+            return [Stretch(path, size_bytes=None)]
+        cuts = [0]
+        for number in range(1, count):
+            at = size * number // count
+            file.seek(at)
+            content = file.read(_LINE_BYTES)
+            newline = content.find(b"\n") + 1
+            if newline and not is_of_runtime(content, newline):
+                cuts.append(at + newline)
+    ends = [*cuts[1:], None]
+    return [
+        Stretch(path, start, None if end is None else end - start)
+        for start, end in zip(cuts, ends, strict=True)
+        if end is None or end > start
+    ]
+
+
+def read_stretches(
+    wanted: Sequence[Stretch],
+    *,
+    workers: int,
+    patterns: Sequence[UserPattern] = (),
+    progress: Callable[[int], None] | None = None,
+) -> list[Part | Unread]:
+    """Read every stretch, in their order; ``progress`` is called now and then with the bytes done."""
+    shares = _shares(wanted, workers if _is_alone() else 1)
+    with contextlib.closing(mmap.mmap(-1, 8 * max(1, len(shares)))) as board:
+        told = Told(board, progress)
+        others = [
+            _Worker(share, wanted, told, n, patterns) for n, share in enumerate(shares[1:], 1)
+        ]
+        try:
+            found = {n: _read(wanted[n], patterns, told.of(0)) for n in (shares or [[]])[0]}
+            for other in others:
+                found |= other.result(told)
+        finally:
+            for other in others:
+                other.end()
+        for number, stretch in enumerate(wanted):  # what a worker that was killed left unread
+            if number not in found:
+                found[number] = _read(stretch, patterns, told.of(0))
+    return [found[number] for number in range(len(wanted))]
+
+
+def _is_alone() -> bool:
+    """Whether this process has one thread, those of libraries included; False where that is unknown."""
+    try:
+        return len(os.listdir("/proc/self/task")) == 1
+    except OSError:
+        return False
+
+
+def processors() -> int:
+    """How many workers are worth having here."""
+    return min(WORKERS, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1)
+
+
+def _shares(wanted: Sequence[Stretch], workers: int) -> list[list[int]]:
+    """Deal the stretches out, the biggest first; this process takes the first share and all pipes."""
+    sizes = {number: _size(stretch) for number, stretch in enumerate(wanted)}
+    workers = max(1, min(workers, sum(sizes.values()) // STRETCH_BYTES))
+    shares: list[list[int]] = [[] for _ in range(workers)]
+    loads = [0] * workers
+    for number in sorted(sizes, key=lambda number: -sizes[number]):
+        least = 0 if sizes[number] == 0 else loads.index(min(loads))
+        shares[least].append(number)
+        loads[least] += sizes[number]
+    return [sorted(share) for share in shares if share]
+
+
+def _size(stretch: Stretch) -> int:
+    if stretch.size_bytes is not None:
+        return stretch.size_bytes
+    try:
+        status = os.stat(stretch.path)
+    except OSError:
+        return 0
+    return max(0, status.st_size - stretch.offset) if stat.S_ISREG(status.st_mode) else 0
+
+
+class Told:
+    """The bytes that each worker has read, on a page that all of them see."""
+
+    def __init__(self, board: mmap.mmap, progress: Callable[[int], None] | None) -> None:
+        self._board = board
+        self._progress = progress
+        self._next = 0.0
+
+    def of(self, worker: int) -> Callable[[int], None]:
+        """Return what ``worker`` calls with the bytes that it has just read."""
+
+        def advance(count: int) -> None:
+            (done,) = struct.unpack_from("q", self._board, 8 * worker)
+            struct.pack_into("q", self._board, 8 * worker, done + count)
+            if worker == 0:
+                self.show()
+
+        return advance
+
+    def show(self) -> None:
+        """Tell the sum, but not too often."""
+        if self._progress is not None and (now := time.monotonic()) >= self._next:
+            self._next = now + TOLD_SECONDS
+            self._progress(sum(struct.unpack(f"{len(self._board) // 8}q", self._board)))
+
+
+class _Worker:
+    """A forked copy of this process that reads its share and sends the parts through a pipe."""
+
+    def __init__(
+        self,
+        share: Sequence[int],
+        wanted: Sequence[Stretch],
+        told: Told,
+        number: int,
+        patterns: Sequence[UserPattern],
+    ) -> None:
+        self._out, write_end = os.pipe()
+        self._pid = os.fork()
+        if self._pid == 0:  # pragma: no cover - the copy ends here, and what measured it with it
+            try:
+                os.close(self._out)
+                parts = {n: _read(wanted[n], patterns, told.of(number)) for n in share}
+                with open(write_end, "wb") as pipe:
+                    pickle.dump(parts, pipe, protocol=5)
+            finally:
+                os._exit(0)
+        os.close(write_end)
+
+    def result(self, told: Told) -> dict[int, Part | Unread]:
+        """Wait for the parts; none where the worker was killed."""
+        while not select.select([self._out], [], [], TOLD_SECONDS)[0]:
+            told.show()
+        with open(self._out, "rb", closefd=False) as pipe:
+            content = pipe.read()
+        try:
+            return pickle.loads(content)  # type: ignore[no-any-return] # noqa: S301 - from our own copy
+        except (EOFError, pickle.UnpicklingError):
+            return {}
+
+    def end(self) -> None:
+        """Reap the worker; one that still reads is not needed any more."""
+        os.close(self._out)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self._pid, 9)
+        os.waitpid(self._pid, 0)
+
+
+def _read(
+    stretch: Stretch, patterns: Sequence[UserPattern], advance: Callable[[int], None]
+) -> Part | Unread:
+    try:
+        if stretch.path == STANDARD_INPUT:
+            stdin = sys.stdin.buffer
+            assert isinstance(stdin, io.BufferedReader)  # noqa: S101 - what Python opens it as
+            return read_open(stdin, patterns=patterns, advance=advance)
+        with open(stretch.path, "rb") as file:
+            if stretch.offset:
+                file.seek(stretch.offset)
+                limit = stretch.size_bytes
+                return read_part(file, limit_bytes=limit, patterns=patterns, advance=advance)
+            return read_open(
+                file, limit_bytes=stretch.size_bytes, patterns=patterns, advance=advance
+            )
+    except OSError as error:
+        return Unread(error)
+
+
+def read_open(
+    stream: io.BufferedReader,
+    *,
+    limit_bytes: int | None = None,
+    patterns: Sequence[UserPattern] = (),
+    advance: Callable[[int], None] | None = None,
+) -> Part:
+    """Read an open log from its first byte, unpacking it where it is packed. Raises OSError."""
+    unpacked = open_log(stream)
+    part = read_part(unpacked, limit_bytes=limit_bytes, patterns=patterns, advance=advance)
+    if isinstance(unpacked, Unpacked) and unpacked.broken is not None:
+        part.skip(part.lines + 1, unpacked.broken)
+    return part

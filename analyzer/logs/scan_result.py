@@ -1,0 +1,77 @@
+"""One stretch of a log as values: its readings in columns, and the signs of crashes among them.
+
+Owns what is kept of a stretch, so that memory grows with the readings only. It must not know how a
+line is read, nor of processes: the stretch may begin in the middle of one.
+"""
+
+from __future__ import annotations
+
+from array import array
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from analyzer.resources import COLUMNS
+from telemetry.journal.follower import SkippedLine
+
+if TYPE_CHECKING:
+    from analyzer.signatures.search import Crash
+    from telemetry.reading import Limit
+    from telemetry.thread_line import Label
+
+SKIPPED_KEPT = 10_000
+"""Refused lines that are listed; the rest is counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """What many readings of a log have in common."""
+
+    writer: str | None
+    text: str
+    cgroup_limit: Limit
+    maps_limit: Limit
+    label: Label | None = None
+    """Where it is known already; else it follows from ``text`` and what came before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sign:
+    """The sign of a crash, after ``row`` readings of its part."""
+
+    row: int
+    writer: str | None
+    crash: Crash
+    time: float | None = None
+
+
+@dataclass(slots=True)
+class Part:
+    """What a stretch of a log holds; line numbers count from its first line as 1."""
+
+    headings: list[Heading] = field(default_factory=list)
+    heading_of: array[int] = field(default_factory=lambda: array("q"))
+    line_of: array[int] = field(default_factory=lambda: array("q"))
+    columns: dict[str, array[int]] = field(
+        default_factory=lambda: {name: array("q") for name in COLUMNS}
+    )
+    times: array[float] = field(default_factory=lambda: array("d"))
+    """One for each reading that has one."""
+    signs: list[Sign] = field(default_factory=list)
+    skipped: list[SkippedLine] = field(default_factory=list)
+    more_skipped: int = 0
+    lines: int = 0
+    size_bytes: int = 0
+    has_nul: bool = False
+    is_utf_16: bool = False
+
+    @property
+    def is_dated(self) -> bool:
+        """Whether every reading has a time; else those that have one are worth nothing."""
+        return len(self.times) == len(self.line_of)
+
+    def skip(self, line: int, reason: str) -> None:
+        """Count a refused line."""
+        if len(self.skipped) < SKIPPED_KEPT:
+            self.skipped.append(SkippedLine(line, reason))
+        else:
+            self.more_skipped += 1

@@ -1,0 +1,245 @@
+r"""A user's own regular expression for logs without ``[THREADS]``: its named groups are the values.
+
+Owns the groups (threads, rss with rss_unit, maps, cgroup_pids; fold, folds, epoch, label) and the
+units. The expression runs in RE2, whose time grows with the length of the log and with nothing
+else, so that none can hang. It must not know about files.
+
+    --pattern 'Current memory usage: (?P<rss>[\d.,]+) MB'
+    --pattern 'epoch (?P<epoch>\d+) .* threads=(?P<threads>\d+)'
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any
+
+from analyzer.logs.line_prefixes import WRAPPED_START, Joiner, Unwrapped, unwrap
+from analyzer.resources import LARGEST, RESOURCES
+from telemetry.errors import InputError
+from telemetry.thread_line import MARKER, Label, parse_label
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from analyzer.logs.blocks import Block
+
+_RESOURCES = {resource.pattern_group: name for name, resource in RESOURCES.items()}
+_PLACES = ("fold", "folds", "epoch", "label", "rss_unit")
+_LETTERS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
+_UNIT = re.compile(r"[ \t]?(?:(?P<letter>[kmgt])(?:i?b)?|b(?:ytes?)?)(?![a-z])", re.IGNORECASE)
+# Digits, or groups of three with one kind of separator between them. A comma before one or two digits
+# is a decimal one, for it separates no group of three.
+_NUMBER = re.compile(
+    r"\s*(?P<number>\d{1,3}(?:(?P<sep>[,_' ])\d{3})(?:(?P=sep)\d{3})*|\d{1,19})"
+    r"(?P<part>\.\d{1,19}|,\d{1,2}(?!\d))?"
+)
+_GOES_ON = {*"0123456789,._'"}
+"""What a number that ends before it is no number."""
+_MARKER = MARKER.encode()
+_LINE_ENDS = bytes.maketrans(b"\r\b", b"\n\n")
+"""A redraw is a line of its own to a pattern, which never looks past a line."""
+DEFAULT_UNIT = "MB"
+NOTHING_NAMED = "log line"
+"""The label of a line whose pattern names none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """What one matching line says; ``label`` is given where its fold is, else it follows the last."""
+
+    text: str
+    label: Label | None
+    values: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A match in a block, whose line begins or goes on at offset ``at``; a str is a refusal."""
+
+    at: int
+    match: Match | str
+    writer: str | None = None
+    time: float | None = None
+
+
+class UserPattern:
+    """A compiled expression; raises InputError where it is broken or names nothing to read."""
+
+    def __init__(self, expression: str, *, unit: str = DEFAULT_UNIT) -> None:
+        """``unit`` is that of an rss with none in ``rss_unit``, in the number or right behind it."""
+        try:
+            import re2  # noqa: PLC0415 - only a pattern needs it
+        except ImportError as error:
+            raise InputError(
+                "--pattern needs google-re2: pip install 'foldwatch[analyze]'"
+            ) from error
+        options = re2.Options()
+        options.never_nl = True
+        options.log_errors = False
+        try:
+            self._compiled = re2.compile(f"(?m){expression}".encode(), options)
+        except re2.error as error:
+            why = error.args[0] if error.args else b"broken"
+            why = why.decode("utf-8", "replace") if isinstance(why, bytes) else str(why)
+            why = why.replace(f"(?m){expression}", expression)
+            raise InputError(f"--pattern {expression!r}: {why}") from error
+        names = {name.decode(): number for name, number in self._compiled.groupindex.items()}
+        if unknown := sorted(set(names) - set(_RESOURCES) - set(_PLACES)):
+            raise InputError(
+                f"--pattern {expression!r}: no such group: {', '.join(unknown)}; "
+                f"there are {', '.join((*_RESOURCES, *_PLACES))}"
+            )
+        if not set(names) & set(_RESOURCES):
+            raise InputError(
+                f"--pattern {expression!r}: name one value at least: (?P<rss>...), (?P<threads>...), "
+                "(?P<maps>...) or (?P<cgroup_pids>...)"
+            )
+        self._unit = parse_unit(unit)
+        self._groups = names
+
+    def matches(self, content: bytes) -> Iterator[tuple[int, Match | str]]:
+        """Give offset and content of each match in ``content``; a str says why one is refused."""
+        for match in self._compiled.finditer(content):
+            try:
+                found: Match | str = self._read(match, content)
+            except ValueError as error:
+                found = str(error)
+            yield match.start(), found
+
+    def _read(self, match: Any, content: bytes) -> Match:
+        groups = {
+            name: value.decode("utf-8", "replace")
+            for name, number in self._groups.items()
+            if (value := match.group(number)) is not None
+        }
+        values: dict[str, int] = {}
+        for name in _RESOURCES.keys() & groups.keys():
+            if name == "rss":
+                end = match.end(self._groups["rss"])
+                behind = content[end : end + 8].decode("utf-8", "replace")
+                values["rss_bytes"] = self._rss(groups, behind)
+            else:
+                values[_RESOURCES[name]] = _whole(groups[name])
+        if not values:
+            raise ValueError("the pattern matches, but none of its values is there")
+        return _with_label(groups, values)
+
+    def _rss(self, groups: Mapping[str, str], behind: str) -> int:
+        text = groups["rss"]
+        size, end = parse_number(text)
+        said = groups.get("rss_unit") or text[end:].strip()
+        if said:
+            return _counted(size * parse_unit(said))
+        match = _UNIT.match(behind)
+        return _counted(size * (self._unit if match is None else _size(match)))
+
+
+class PatternSearch:
+    """Applies patterns to a log block by block: to its bytes, or where a line may be wrapped, to its text.
+
+    A line with the marker is left to the grammar of ``[THREADS]``.
+    """
+
+    def __init__(self, patterns: Sequence[UserPattern]) -> None:
+        import re2  # noqa: PLC0415 - see UserPattern
+
+        self._patterns = patterns
+        self._joiner = Joiner()
+        self._wrapped = re2.compile(f"(?m)\x1b|^{WRAPPED_START}".encode())
+
+    def found(self, block: Block) -> list[Found]:
+        """Return the matches in ``block``, in their order."""
+        content = bytes(block.content[: block.cut])
+        if self._joiner.is_waiting or block.head or self._wrapped.search(content):
+            return [found for line in self._lines(content, block) for found in line]
+        return [Found(at, match) for at, match in self._in(content)]
+
+    def _lines(self, content: bytes, block: Block) -> Iterator[Iterator[Found]]:
+        start = 0
+        while start < len(content):
+            end = content.find(b"\n", start)
+            end = len(content) if end < 0 else end
+            if start == 0 and block.head:
+                head = unwrap(block.head.decode("utf-8", "replace"))
+                text = content[start:end].decode("utf-8", "replace")
+                yield self._in_line(start, Unwrapped(text, head.writer, head.stamp))
+            else:
+                for line in self._joiner.take(content[start:end]):
+                    yield self._in_line(start, unwrap(line.text, stamp=line.stamp), line.text)
+            start = end + 1
+
+    def _in_line(self, at: int, line: Unwrapped, raw: str = "") -> Iterator[Found]:
+        """Give the matches in a line; in what it was before it was unwrapped where there are none.
+
+        What looks like the rank of a launcher may be what the pattern asks for.
+        """
+        for text in (line.text, raw if line.writer else ""):
+            if found := self._in(text.encode()):
+                yield from (Found(at, match, line.writer, line.time) for _, match in found)
+                return
+
+    def _in(self, content: bytes) -> list[tuple[int, Match | str]]:
+        """Return the matches of all patterns, in their order."""
+        drawn = content.translate(_LINE_ENDS)
+        found = [
+            (at, match)
+            for pattern in self._patterns
+            for at, match in pattern.matches(drawn)
+            if _MARKER not in _line_at(drawn, at)
+        ]
+        return sorted(found, key=itemgetter(0))
+
+
+def _line_at(content: bytes, at: int) -> bytes:
+    end = content.find(b"\n", at)
+    return content[content.rfind(b"\n", 0, at) + 1 : len(content) if end < 0 else end]
+
+
+def parse_unit(text: str) -> int:
+    """Return the bytes of a unit: kB, KB, MB, MiB, Gb, g ..., all powers of 1024."""
+    match = _UNIT.fullmatch(text.strip())
+    if match is None:
+        raise InputError(f"unit {text!r}: not one of B, kB, MB, GB, TB, KiB, MiB, GiB, TiB")
+    return _size(match)
+
+
+def _size(match: re.Match[str]) -> int:
+    return _LETTERS[(match["letter"] or "").lower()]
+
+
+def parse_number(text: str) -> tuple[float, int]:
+    """Return the number that ``text`` begins with, and where it ends. Raises ValueError."""
+    match = _NUMBER.match(text)
+    separator, part = ("", "") if match is None else (match["sep"] or "_", match["part"] or "")
+    if match is None or part.startswith(separator) or text[match.end() :][:1] in _GOES_ON:
+        raise ValueError(f"not a number: {text[:40]!r}")
+    return float(match["number"].replace(separator, "") + part.replace(",", ".")), match.end()
+
+
+def _whole(text: str) -> int:
+    number, end = parse_number(text)
+    if text[end:].strip() or number != int(number):
+        raise ValueError(f"not a whole number: {text[:40]!r}")
+    return _counted(number)
+
+
+def _counted(number: float) -> int:
+    if number > LARGEST:
+        raise ValueError("a number that no kernel says")
+    return round(number)
+
+
+def _with_label(groups: Mapping[str, str], values: Mapping[str, int]) -> Match:
+    words = [groups[name] for name in ("label",) if groups.get(name)]
+    if "epoch" in groups:
+        words.append(f"epoch {_whole(groups['epoch'])}")
+    stage = " ".join(words) or NOTHING_NAMED
+    if "fold" not in groups:
+        return Match(stage, None, values)
+    fold = _whole(groups["fold"])
+    if "folds" in groups:
+        text = f"Fold {fold}/{_whole(groups['folds'])} {stage}"
+        return Match(text, parse_label(text), values)
+    return Match(f"Fold {fold} {stage}", Label(f"Fold {fold} {stage}", fold, None, stage), values)

@@ -1,0 +1,203 @@
+"""`analyze`: paths in, `AnalysisResult` out: find, read, judge, diagnose."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import defaultdict
+from dataclasses import replace
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from analyzer.diagnosis.causes import diagnose, notes
+from analyzer.diagnosis.exit_status import note_exit
+from analyzer.diagnosis.remedies import remedies
+from analyzer.diagnosis.run_end import Endings, settle, stopped
+from analyzer.growth.epochs import judge_epochs
+from analyzer.growth.pool_leaks import left_behind
+from analyzer.growth.verdict import Growth, judge, judge_isolated
+from analyzer.processes.inputs import find_inputs, read_inputs
+from analyzer.resources import RESOURCES
+from analyzer.result import AnalysisResult, Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from analyzer.logs.user_pattern import UserPattern
+    from analyzer.processes.from_log import Process, Source
+
+NOT_RECORDED = Growth(verdict="inconclusive", reason="not recorded")
+NO_FOLD = "no label names a fold (Fold 1/3 ...; in --pattern (?P<fold>...), or (?P<epoch>...))"
+
+
+def analyze(
+    paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+    *,
+    patterns: Sequence[UserPattern] = (),
+    progress: Callable[[int], None] | None = None,
+) -> AnalysisResult:
+    """Read a path or several (logs, journals, directories, or "-") and judge them. Raises InputError.
+
+    ``patterns`` also take readings from lines that are not ``[THREADS]`` lines; ``progress`` is told now
+    and then how many bytes of logs are read.
+    """
+    sources: list[Source] = []
+    processes: list[Process] = []
+    several = [paths] if isinstance(paths, (str, os.PathLike)) else paths
+    for table in read_inputs(
+        find_inputs([os.fspath(path) for path in several]), patterns=patterns, progress=progress
+    ):
+        sources += table.sources
+        processes += table.processes
+    groups: dict[str, list[Process]] = defaultdict(list)
+    furthest: dict[str | None, int] = defaultdict(int)
+    for process in processes:
+        note_exit(process)
+        groups[process.group].append(process)
+        furthest[process.rank] = max(furthest[process.rank], *process.folds, 0)
+    return AnalysisResult(
+        tuple(sources),
+        tuple(finding for group in groups.values() for finding in _judge_group(group, furthest)),
+    )
+
+
+class _Lane:
+    """The processes of one rank of a run, one after another: what they say together, found once."""
+
+    def __init__(self, processes: Sequence[Process], *, furthest: int) -> None:
+        self._followed = {id(a) for a, b in pairwise(processes) if _follows(b, a)}
+        for process in processes:
+            settle(process, is_followed=self.is_followed(process))
+        with_folds = [process for process in processes if process.folds]
+        self.endings = Endings(with_folds, furthest=furthest)
+        self.isolated = _judge_processes(with_folds)
+
+    def is_followed(self, process: Process) -> bool:
+        """Whether another process began where it ended."""
+        return id(process) in self._followed
+
+
+def _follows(later: Process, earlier: Process) -> bool:
+    if not (later.samples and earlier.samples):
+        return False
+    ended, began = earlier.samples[-1].time, later.samples[0].time
+    if ended is None or began is None:
+        return later.source == earlier.source
+    return ended <= began
+
+
+def _judge_group(processes: list[Process], furthest: Mapping[str | None, int]) -> list[Finding]:
+    by_rank: dict[str | None, list[Process]] = defaultdict(list)
+    for process in processes:
+        by_rank[process.rank].append(process)
+    lanes = {rank: _Lane(found, furthest=furthest[rank]) for rank, found in by_rank.items()}
+    symptom = _symptom(processes)
+    has_tensorflow = any(process.shows_tensorflow for process in processes)
+    return [
+        _finding(process, lanes[process.rank], symptom, has_tensorflow=has_tensorflow)
+        for process in processes
+    ]
+
+
+def judge_growth(process: Process, of_run: Iterable[Process]) -> dict[str, Growth]:
+    """Judge every resource of ``process``, one of the processes ``of_run``."""
+    return _growth(process, _judge_processes([one for one in of_run if one.folds]))
+
+
+def _judge_processes(with_folds: Sequence[Process]) -> Mapping[str, Growth] | None:
+    """Judge growth over the processes; None but where each of several folds had one of its own."""
+    if len(with_folds) > 1 and all(len(process.folds) == 1 for process in with_folds):
+        return {name: _judge_isolated(with_folds, name) for name in RESOURCES}
+    return None
+
+
+def _growth(process: Process, isolated: Mapping[str, Growth] | None) -> dict[str, Growth]:
+    if isolated is None or not process.folds:
+        isolated = {name: _judge(process, name) for name in RESOURCES}
+    return {name: _with_levels(isolated[name], process, name) for name in RESOURCES}
+
+
+def _finding(
+    process: Process, lane: _Lane, symptom: str | None, *, has_tensorflow: bool
+) -> Finding:
+    growth = _growth(process, lane.isolated)
+    epochs = {
+        name: _with_levels(found, process, name)
+        for name in RESOURCES
+        if (found := judge_epochs(process, name, by_fold=growth[name]))
+    }
+    causes = diagnose(process, growth)
+    return Finding(
+        process,
+        growth,
+        tuple(causes),
+        tuple(left_behind(process)),
+        lane.isolated is not None,
+        epochs=epochs,
+        stopped=stopped(
+            process,
+            quiet_seconds=_quiet_seconds(process),
+            others=lane.endings,
+            is_followed=lane.is_followed(process),
+        ),
+        symptom_of=symptom if process.crash is not None and process.crash.is_secondary else None,
+        notes=notes(process, growth, causes),
+        remedies=remedies(growth, epochs, causes, has_tensorflow=has_tensorflow),
+    )
+
+
+def _symptom(processes: list[Process]) -> str | None:
+    """Name the first failure of the run that does not follow from another; the others may from it."""
+    for process in processes:
+        crash = process.crash
+        if crash is not None and not crash.is_secondary:
+            where = f", line {crash.line}" if crash.line else ""
+            return f"{crash.signature} ({process.source}{where}): {crash.text}"
+    return None
+
+
+def _quiet_seconds(process: Process) -> float | None:
+    """Return how long ago its record was written to; None for what is no file."""
+    if process.last_reading is not None:
+        return time.time() - process.last_reading.time
+    try:
+        return time.time() - os.stat(process.source).st_mtime
+    except OSError:
+        return None
+
+
+def _judge_isolated(processes: Sequence[Process], resource: str) -> Growth:
+    series: dict[str, dict[int, float]] = defaultdict(dict)
+    for process in processes:
+        for stage, values in process.series(resource).items():
+            series[stage].update(values)
+    return judge_isolated(series) if series else NOT_RECORDED
+
+
+def _judge(process: Process, resource: str) -> Growth:
+    series = process.series(resource)
+    if not series and not process.peaks.get(resource):
+        return NOT_RECORDED
+    limit = process.limit(resource)
+    growth = judge(
+        series,
+        floor=RESOURCES[resource].floor,
+        level_at_end=process.peaks.get(resource),
+        limit=limit if isinstance(limit, int) else None,
+        folds_planned=process.folds_planned,
+    )
+    if growth.verdict == "inconclusive" and not process.folds:
+        return replace(growth, reason=NO_FOLD)
+    return growth
+
+
+def _with_levels(growth: Growth, process: Process, resource: str) -> Growth:
+    values = process.samples.known(resource)
+    limit = process.limit(resource)
+    return replace(
+        growth,
+        first=values[0] if values else None,
+        last=values[-1] if values else None,
+        peak=process.peaks.get(resource),
+        limit=limit if isinstance(limit, int) else None,
+    )

@@ -1,0 +1,101 @@
+"""From a journal to processes and their labelled samples."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from analyzer.processes.from_log import Process, Sample, Source, Table
+from analyzer.resources import RESOURCES
+from telemetry.errors import InputError
+from telemetry.journal.follower import JournalFollower
+from telemetry.journal.records import Event
+from telemetry.limits import USED_BY
+from telemetry.reading import Reading, latest_known
+from telemetry.thread_line import Label
+
+if TYPE_CHECKING:
+    pass
+
+COUNTERS = ("pids_limit_hits", "oom_kills")
+
+
+def read_journal(path: str, *, group: str | None = None) -> Table:
+    """Read a journal. Raises InputError where it is empty, or holds not one record."""
+    follower = JournalFollower(path)
+    records = follower.finish()
+    source = Source(
+        path=path,
+        lines=follower.lines,
+        skipped=follower.skipped,
+        more_skipped=follower.more_skipped,
+    )
+    if not records:
+        raise InputError(f"{path}: no record of a journal in it")
+    processes: dict[tuple[int, int | None], Process] = {}
+    latest: dict[int, Process] = {}
+    for number, record in enumerate(records, start=1):
+        key = None
+        if isinstance(record, Reading):
+            key = (record.pid, record.start_ticks)
+        elif isinstance(record, Event) and may_be_crash(record) and record.pid not in latest:
+            key = (record.pid, None)
+        if key is not None and key not in processes:
+            process = Process(source=path, group=group or path, pid=key[0])
+            latest[key[0]] = processes[key] = process
+        if isinstance(record, Reading):
+            _add_reading(processes[record.pid, record.start_ticks], record, number)
+            source.samples += 1
+        elif isinstance(record, Event) and record.name == "exited" and record.pid in latest:
+            latest[record.pid].exit = record
+    return Table([source], list(processes.values()))
+
+
+def _add_reading(process: Process, reading: Reading, number: int) -> None:
+    process.first_readings.setdefault(reading.cgroup, reading)
+    if reading.label is not None:
+        _note_counters(process, reading)
+    process.last_reading = latest_known(process.last_reading, reading)
+    for ceiling in USED_BY:
+        ratio = reading.usage(ceiling).ratio
+        before = process.fullest.get(ceiling)
+        if ratio is not None and (before is None or ratio >= (before.usage(ceiling).ratio or 0)):
+            process.fullest[ceiling] = reading
+    values = {
+        "threads": reading.threads,
+        "cgroup_pids": reading.cgroup_pids,
+        "maps": reading.maps,
+        "rss_bytes": reading.rss_bytes,
+    }
+    if reading.label is None:
+        process.note_peaks(values)
+        return
+    process.note_peaks({name: reading.peaks.get(name) for name in values})
+    process.add(
+        Sample(
+            line=number,
+            time=reading.time,
+            label=Label(reading.label, reading.fold, reading.folds, reading.stage or ""),
+            values=values,
+            limits={
+                name: reading.usage(resource.limit).limit
+                for name, resource in RESOURCES.items()
+                if resource.limit is not None
+            },
+            pools=reading.pools,
+        )
+    )
+
+
+def _note_counters(process: Process, reading: Reading) -> None:
+    known = process.counted.setdefault(reading.cgroup, [])
+    if not known or any(getattr(known[-1], n) != getattr(reading, n) for n in COUNTERS):
+        known.append(reading)
+
+
+def may_be_crash(event: Event) -> bool:
+    """Whether a process ended in trouble by itself: one that its runner ended did not crash."""
+    return (
+        event.name == "exited"
+        and event.facts.get("exit_code") != 0
+        and not event.facts.get("by_runner")
+    )

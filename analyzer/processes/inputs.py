@@ -1,0 +1,216 @@
+"""From the paths that a user names to the files that are read.
+
+Owns what a run directory, a directory of logs and a lone file are. It must not know what they hold.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import sys
+from collections import defaultdict
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from analyzer.logs.parallel import STANDARD_INPUT, Unread, processors, read_stretches, stretches
+from analyzer.processes.from_journal import read_journal
+from analyzer.processes.from_log import Source, Table, table_of
+from telemetry.errors import InputError
+from telemetry.journal.follower import SkippedLine
+from telemetry.journal.records import FILE_NAME
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from analyzer.logs.scan_result import Part
+    from analyzer.logs.user_pattern import UserPattern
+
+RUN_FILE = "run.json"
+OUTPUT_LOG = "output.log"
+_SET_ASIDE = re.compile(r"previous-\d+")
+_LOG_NAME = re.compile(
+    r"(?P<log>.*\.(?:log|txt|out|err))(?:[.-](?P<mark>\d{1,14}(?:-\d{6})?))?(?:\.(?:gz|bz2|xz|zst))?",
+    re.DOTALL | re.IGNORECASE,
+)
+"""Also what logrotate and the kubelet make of one: ``a.log.1``, ``0.log.20261124-120000.gz``."""
+_DATE_DIGITS = 8
+"""Of a mark, at least; a shorter one counts rotations."""
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """A journal, a log, or both of one process; ``group`` is the run that they belong to."""
+
+    group: str
+    journal: str | None = None
+    log: str | None = None
+    earlier: tuple[str, ...] = ()
+    """What was rotated away of the log, the oldest first."""
+    is_named: bool = True
+    """Whether the user named this very file; one found in a directory may be empty or broken."""
+
+
+def find_inputs(paths: Iterable[str]) -> list[Input]:
+    """Find what to read. Raises InputError for a path with nothing to read."""
+    return _with_rotated([found for path in paths for found in _inputs(path)])
+
+
+def _with_rotated(inputs: Iterable[Input]) -> list[Input]:
+    """Put what was rotated away in front of the log that it is the beginning of, where that is there."""
+    lone = {found.log: found for found in inputs if found.log and not found.journal}
+    earlier: dict[str, list[tuple[tuple[bool, int], str]]] = defaultdict(list)
+    for path in lone:
+        name = _LOG_NAME.fullmatch(path)
+        if name and name["mark"] and name["log"] in lone:
+            earlier[name["log"]].append((_age(name["mark"]), path))
+    rotated = {path for paths in earlier.values() for _, path in paths}
+    return [
+        replace(found, earlier=tuple(path for _, path in sorted(earlier[found.log])))
+        if found.log in earlier and not found.journal
+        else found
+        for found in inputs
+        if found.log not in rotated or found.journal
+    ]
+
+
+def _age(mark: str) -> tuple[bool, int]:
+    """Return what sorts marks from the oldest on: counts fall, dates rise."""
+    digits = mark.replace("-", "")
+    return (True, int(digits)) if len(digits) >= _DATE_DIGITS else (False, -int(digits))
+
+
+def _inputs(path: str) -> list[Input]:
+    if path == STANDARD_INPUT:
+        return [Input(path, log=path)]
+    if os.path.isdir(path):
+        found = list(_directory_inputs(path))
+        if not found:
+            raise InputError(
+                f"{path}: no {FILE_NAME} and no *.log, *.txt, *.out, *.err in this directory"
+            )
+        return found
+    try:
+        mode = os.stat(path).st_mode
+    except OSError as error:
+        raise InputError(f"{path}: {(error.strerror or str(error)).lower()}") from error
+    if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):
+        raise InputError(f"{path}: neither a file nor a directory")
+    if path.endswith(".jsonl"):
+        return [Input(path, journal=path)]
+    return [Input(path, log=path)]
+
+
+def _directory_inputs(top: str) -> Iterator[Input]:
+    """Walk a directory; what a run has set aside in ``previous-N`` is not of that run any more."""
+    groups: dict[str, str] = {}
+    for folder, subfolders, names in os.walk(top, onerror=_refuse):
+        subfolders[:] = [name for name in subfolders if not _SET_ASIDE.fullmatch(name)]
+        subfolders.sort(key=_by_number)
+        is_run = RUN_FILE in names
+        group = groups[folder] = folder if is_run else groups.get(os.path.dirname(folder), top)
+        regular = [name for name in names if os.path.isfile(os.path.join(folder, name))]
+        journal = os.path.join(folder, FILE_NAME) if FILE_NAME in regular else None
+        if journal is not None:
+            log = os.path.join(folder, OUTPUT_LOG) if OUTPUT_LOG in regular else None
+            yield Input(group, journal, log, is_named=False)
+        for name in sorted(regular):
+            if _LOG_NAME.fullmatch(name) and not (journal and name == OUTPUT_LOG):
+                path = os.path.join(folder, name)
+                yield Input(path, log=path, is_named=False)
+
+
+def _refuse(error: OSError) -> None:
+    raise InputError(f"{error.filename}: {error.strerror}")
+
+
+def _by_number(name: str) -> tuple[str, int]:
+    stem = name.rstrip("0123456789")
+    return stem, int(name[len(stem) :][:18] or 0)
+
+
+def read_inputs(
+    inputs: Sequence[Input],
+    *,
+    patterns: Sequence[UserPattern] = (),
+    progress: Callable[[int], None] | None = None,
+) -> list[Table]:
+    """Read every input. Raises InputError where a named one cannot be read, or none of them can.
+
+    One that a directory brought along and that cannot be read is a source with its reason. ``progress``
+    is told now and then how many bytes of logs are read.
+    """
+    wanted = [path for found in inputs for path in (*found.earlier, found.log) if path is not None]
+    logs = _read_logs(wanted, patterns, progress)
+    tables, refused = [], []
+    for found in inputs:
+        try:
+            tables.append(_table(found, logs))
+        except InputError as error:
+            if found.is_named:
+                raise
+            refused.append(error)
+            path = found.journal or found.log or found.group
+            reason = str(error).removeprefix(f"{path}: ")
+            tables.append(Table([Source(path=path, skipped=[SkippedLine(0, reason)])], []))
+    if refused and len(refused) == len(inputs):
+        raise refused[0]
+    return tables
+
+
+def _read_logs(
+    paths: Sequence[str],
+    patterns: Sequence[UserPattern],
+    progress: Callable[[int], None] | None,
+) -> dict[str, list[Part | Unread]]:
+    """Read all logs, in stretches that keep every core busy; by path."""
+    if STANDARD_INPUT in paths and sys.stdin is None:
+        raise InputError("standard input is closed")
+    workers = processors()
+    found: dict[str, list[Part | Unread]] = {}
+    wanted = []
+    for path in dict.fromkeys(paths):
+        found[path] = []
+        try:
+            wanted += stretches(path, workers=workers)
+        except OSError as error:
+            found[path].append(Unread(error))
+    parts = read_stretches(wanted, workers=workers, patterns=patterns, progress=progress)
+    for stretch, part in zip(wanted, parts, strict=True):
+        found[stretch.path].append(part)
+    return found
+
+
+def _table(found: Input, logs: Mapping[str, Sequence[Part | Unread]]) -> Table:
+    """Make the table of one input. Raises InputError where it cannot be read or holds no log.
+
+    Beside a journal the log only says how it ended: its ``[THREADS]`` lines are the same readings.
+    """
+    if found.journal is None:
+        return _log_table(found, logs)
+    try:
+        table = read_journal(found.journal, group=found.group)
+        is_told = found.log is not None and os.path.getsize(found.log) > 0
+    except OSError as error:
+        raise InputError(f"{error.filename or found.group}: {error.strerror}") from error
+    if is_told and found.log is not None:
+        told = _log_table(found, logs)
+        table.sources.extend(told.sources)
+        for process in table.processes[-1:]:
+            for other in {other.rank: other for other in told.processes}.values():
+                process.take_signs(other)
+    return table
+
+
+def _log_table(found: Input, logs: Mapping[str, Sequence[Part | Unread]]) -> Table:
+    path = found.log or STANDARD_INPUT
+    parts = []
+    for part in (part for each in (*found.earlier, path) for part in logs[each]):
+        if isinstance(part, Unread):
+            where = part.error.filename or path
+            raise InputError(f"{where}: {part.error.strerror}") from part.error
+        parts.append(part)
+    name = "<standard input>" if path == STANDARD_INPUT else path
+    table = table_of(name, parts, group=found.group)
+    table.sources[0].earlier = found.earlier
+    return table

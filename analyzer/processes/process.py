@@ -1,0 +1,145 @@
+"""What is known of one process: its readings, its signs of a crash, and how it ended.
+
+Owns which of its signs is the root, and which it survived. It must not know where they were read.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from analyzer.processes.samples import Sample, Samples
+from analyzer.signatures.search import Crash, in_its_frame
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from telemetry.journal.records import Event
+    from telemetry.reading import Limit, Reading
+
+_TENSORFLOW = re.compile(r"\btf\b|\btf[._]|tensorflow|MirroredStrategy", re.IGNORECASE)
+"""What names TensorFlow in a label, in a sign of a crash, or as a thread pool."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Process:
+    """One process lifetime in one source, in the order of its samples."""
+
+    source: str
+    group: str
+    """What it belongs to: the run directory, or the source itself."""
+    pid: int | None = None
+    rank: str | None = None
+    """Which of several it is, where their lines are in one log: a pod, a rank, an actor."""
+    log_lines: int = 0
+    """How many lines its log has."""
+    samples: Samples = field(default_factory=Samples)
+    peaks: dict[str, int] = field(default_factory=dict)
+    """The highest value of each resource, labelled or between labels."""
+    signs: dict[str, Crash] = field(default_factory=dict)
+    """The first sign of each signature, in their order: the root cause is the earliest."""
+    survived: dict[str, Crash] = field(default_factory=dict)
+    """Signs after which the process went on: handled, so not what ended it."""
+    frames: dict[str, int] = field(default_factory=dict)
+    """The last line of each frame of a traceback that tells what the error below it means."""
+    first_readings: dict[str | None, Reading] = field(default_factory=dict)
+    """The journal's first reading of it in each cgroup, for counters compare only within one."""
+    counted: dict[str | None, list[Reading]] = field(default_factory=dict)
+    """By cgroup, the labelled readings at which one of its counters was another than before."""
+    last_reading: Reading | None = None
+    """The journal's last reading of it, what a sample left out filled in; None for a text log."""
+    fullest: dict[str, Reading] = field(default_factory=dict)
+    """By ceiling, the reading that was nearest to its limit."""
+    exit: Event | None = None
+    """How it ended, as its runner saw it; None where nobody did."""
+
+    @property
+    def folds(self) -> list[int]:
+        """The folds that its labels name."""
+        return sorted({label.fold for label in self.samples.labels() if label.fold is not None})
+
+    @property
+    def folds_planned(self) -> int | None:
+        """N of the last ``Fold K/N`` that is new."""
+        return next(
+            (label.folds for label in reversed([*self.samples.labels()]) if label.folds), None
+        )
+
+    @property
+    def crash(self) -> Crash | None:
+        """The root cause: the earliest sign that does not follow from another, else the earliest.
+
+        A line of the kernel's that may be of another process comes last among the first.
+        """
+        primary = [sign for sign in self.signs.values() if not sign.is_secondary]
+        own = (sign for sign in primary if not sign.names_its_cause or self.is_named_by(sign))
+        return next(own, next(iter(primary or self.signs.values()), None))
+
+    @property
+    def shows_tensorflow(self) -> bool:
+        """Whether its thread pools, its signs of a crash or its labels name TensorFlow."""
+        signs = (*self.signs.values(), *self.survived.values())
+        pools = (self.last_reading.pools if self.last_reading else None) or {}
+        return (
+            any(map(_TENSORFLOW.search, pools))
+            or any(_TENSORFLOW.search(f"{sign.signature} {sign.text}") for sign in signs)
+            or any(_TENSORFLOW.search(label.text) for label in self.samples.labels())
+        )
+
+    def note_sign(self, crash: Crash) -> None:
+        """Take a sign of a crash that comes after the samples so far."""
+        if crash.is_frame:
+            self.frames[crash.signature] = crash.line or 0
+        elif sign := in_its_frame(crash, self.frames):
+            last_label = self.samples[-1].label.text if self.samples else None
+            self.signs.setdefault(sign.signature, replace(sign, last_label=last_label))
+
+    def is_named_by(self, sign: Crash) -> bool | None:
+        """Whether a kernel line is about this process or its cgroup; None where that is not known."""
+        if (pid := sign.details.get("pid")) is not None:
+            return None if self.pid is None else int(pid) == self.pid
+        own = self.last_reading.cgroup if self.last_reading else None
+        if (cgroup := sign.details.get("cgroup")) is None or own is None:
+            return None
+        return own.endswith(cgroup) or f"{cgroup}/" in f"{own}/"
+
+    def take_signs(self, other: Process) -> None:
+        """Take what the same process's log says of its end; it comes before what the runner saw."""
+        self.log_lines = other.log_lines
+        self.signs = {**other.signs, **self.signs}
+        self.survived = {**other.survived, **self.survived}
+
+    def limit(self, resource: str) -> Limit:
+        """Return the last known limit of ``resource``."""
+        return self.samples.limit(resource)
+
+    def series(self, resource: str) -> dict[str, dict[int, float]]:
+        """Return, by stage, the last value of ``resource`` in each fold."""
+        return self.samples.series(resource)
+
+    def add(self, sample: Sample) -> None:
+        """Take a labelled sample; what looked like a crash before it was none."""
+        self.outlive_signs()
+        self.samples.append(sample)
+        self.note_peaks(sample.values)
+
+    def outlive_signs(self) -> None:
+        """Take it that the process went on: what looked like a crash was none.
+
+        The kernel's line of its own end stays, as what it wrote before may come after that.
+        """
+        if self.signs:
+            ended = {
+                name: sign
+                for name, sign in self.signs.items()
+                if sign.signal == "SIGKILL" and sign.names_its_cause and self.is_named_by(sign)
+            }
+            self.survived |= {name: sign for name, sign in self.signs.items() if name not in ended}
+            self.signs = ended
+
+    def note_peaks(self, values: Mapping[str, int | None]) -> None:
+        """Take values that may be a new peak."""
+        for name, value in values.items():
+            if value is not None and value > self.peaks.get(name, -1):
+                self.peaks[name] = value

@@ -1,0 +1,112 @@
+"""An `AnalysisResult` as JSON for programs. Owns the schema; a change that breaks a reader raises SCHEMA."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from analyzer.comparison import Comparison
+    from analyzer.growth.verdict import Growth
+    from analyzer.processes.from_log import Source
+    from analyzer.result import AnalysisResult, Finding
+    from analyzer.signatures.search import Crash
+
+SCHEMA = 1
+
+
+def as_json(analysis: AnalysisResult) -> dict[str, Any]:
+    """Return the JSON object of schema 1; absent values are null."""
+    return {
+        "schema": SCHEMA,
+        "sources": [_source_json(source) for source in analysis.sources],
+        "processes": [_finding_json(finding) for finding in analysis.findings],
+        "verdict": analysis.verdict,
+    }
+
+
+def _source_json(source: Source) -> dict[str, Any]:
+    return {
+        "path": source.path,
+        "earlier": list(source.earlier),
+        "lines": source.lines,
+        "samples": source.samples,
+        "skipped": [{"line": line.line, "reason": line.reason} for line in source.skipped],
+        "more_skipped": source.more_skipped,
+    }
+
+
+def _finding_json(finding: Finding) -> dict[str, Any]:
+    process = finding.process
+    return {
+        "source": process.source,
+        "pid": process.pid,
+        "rank": process.rank,
+        "folds": process.folds,
+        "folds_planned": process.folds_planned,
+        "resources": {name: growth_json(growth) for name, growth in finding.growth.items()},
+        "epochs": {name: growth_json(growth) for name, growth in finding.epochs.items()},
+        "left_behind": [
+            {"fold": left.fold, "stage": left.stage, "pools": dict(left.pools)}
+            for left in finding.left
+        ],
+        "crash": None if process.crash is None else _crash_json(process.crash),
+        "causes": [
+            {"cause": cause.cause, "standing": cause.standing, "evidence": list(cause.evidence)}
+            for cause in finding.causes
+        ],
+        "symptom_of": finding.symptom_of,
+        "survived": [_crash_json(sign) for sign in process.survived.values()],
+        "stopped": None if finding.stopped is None else finding.stopped.words,
+        "notes": list(finding.notes),
+        "remedies": [
+            {"target": remedy.target, "text": remedy.text, "command": remedy.command}
+            for remedy in finding.remedies
+        ],
+    }
+
+
+def growth_json(growth: Growth) -> dict[str, Any]:
+    """Return one resource's growth; absent values are null."""
+    return {
+        "verdict": growth.verdict,
+        "per_fold": growth.per_fold,
+        "per_fold_low": growth.per_fold_low,
+        "per_fold_high": growth.per_fold_high,
+        "first": growth.first,
+        "last": growth.last,
+        "peak": growth.peak,
+        "limit": growth.limit,
+        "folds_to_limit": growth.folds_to_limit,
+        "reason": growth.reason,
+    }
+
+
+def _crash_json(crash: Crash) -> dict[str, Any]:
+    return {
+        "signature": crash.signature,
+        "line": crash.line,
+        "text": crash.text,
+        "thread": crash.thread,
+        "errno": crash.errno,
+        "signal": crash.signal,
+        "last_label": crash.last_label,
+        "seconds_after_last_sample": crash.seconds_after_last_sample,
+    }
+
+
+def comparison_json(comparison: Comparison) -> dict[str, Any]:
+    """Return what ``compared_with`` holds: the earlier side, and what changed by resource."""
+    return {
+        "sources": [_source_json(source) for source in comparison.before.sources],
+        "verdict": comparison.before.verdict,
+        "sentence": comparison.sentence,
+        "resources": {
+            name: {
+                "outcome": change.outcome,
+                "reason": change.reason,
+                "before": None if change.before is None else growth_json(change.before),
+                "after": None if change.after is None else growth_json(change.after),
+            }
+            for name, change in comparison.changes.items()
+        },
+    }

@@ -1,0 +1,231 @@
+"""Logs and journals as OpenMetrics with their times, for ``promtool tsdb create-blocks-from``.
+
+Owns the text format (OpenMetrics 1.0: families whole and sorted, one value per series and
+millisecond, ``# EOF``). The names are those of `telemetry.exporter`. A text log has no
+times, unless what wraps it has: they are made from a start and a step that the user names, never
+guessed.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import os
+from array import array
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from analyzer.formatting import safe
+from analyzer.processes.inputs import find_inputs, read_inputs
+from telemetry.errors import InputError
+from telemetry.journal.atomic_write import whole_file
+from telemetry.journal.follower import JournalFollower
+from telemetry.journal.records import Event, Header
+from telemetry.metrics.catalog import BASE_LABELS, METRICS
+from telemetry.metrics.samples import reading_samples
+from telemetry.reading import STAGES_KEPT, Reading, latest_known
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from analyzer.processes.from_log import Process
+    from analyzer.processes.from_log import Sample as LabelledReading
+    from analyzer.processes.inputs import Input
+    from telemetry.journal.records import Record
+
+LONGEST_LABEL = 200
+
+
+@dataclass(slots=True)
+class Series:
+    """The values of one series by their time in milliseconds, each in the order that it came."""
+
+    times: array[int] = field(default_factory=lambda: array("q"))
+    values: array[float] = field(default_factory=lambda: array("d"))
+
+
+@dataclass(slots=True)
+class Export:
+    """What an export collected; ``families`` by name, each by its label values."""
+
+    families: dict[str, dict[tuple[str, ...], Series]] = field(default_factory=dict)
+    readings: int = 0
+    skipped: int = 0
+    """Lines that could not be read."""
+    repeated: int = 0
+    """Values left out: their series has a later one of the same millisecond."""
+    stages_left_out: int = 0
+    """Readings whose stage is beyond the first STAGES_KEPT of its run: they have no stage series."""
+    made_times: int = 0
+    """Readings that had no time of their own."""
+
+    def add(self, name: str, labels: tuple[str, ...], value: float, *, time: float) -> None:
+        """Take one value of one series, ``time`` in seconds since the epoch."""
+        clean = tuple(map(_label, labels))
+        series = self.families.setdefault(name, {}).setdefault(clean, Series())
+        series.times.append(round(time * 1000))
+        series.values.append(value)
+
+    def lines(self) -> Iterator[str]:
+        """Give the text line by line, newlines included."""
+        for name in sorted(self.families):
+            kind = METRICS[name]
+            family = name.removesuffix("_total") if kind.type == "counter" else name
+            yield f"# HELP {family} {_escaped(kind.help)}\n# TYPE {family} {kind.type}\n"
+            names = (*BASE_LABELS, *kind.labels)
+            for labels, series in sorted(self.families[name].items()):
+                pairs = ",".join(
+                    f'{label}="{_escaped(value)}"'
+                    for label, value in zip(names, labels, strict=True)
+                )
+                by_time = dict(zip(series.times, series.values, strict=True))
+                self.repeated += len(series.times) - len(by_time)
+                for time in sorted(by_time):
+                    yield f"{name}{{{pairs}}} {_number(by_time[time])} {time / 1000:.3f}\n"
+        yield "# EOF\n"
+
+
+def collect(paths: Iterable[str], *, start: float | None = None, step: float) -> Export:
+    """Read ``paths``; a log without times begins at ``start`` (seconds since the epoch).
+
+    Raises InputError where there is nothing to export, or a time would have to be guessed.
+    """
+    export = Export()
+    inputs = find_inputs(paths)
+    runs = _run_names(inputs)
+    for found in inputs:
+        if found.journal is not None:
+            _add_journal(export, found.journal, runs[found.group])
+        else:
+            _add_log(export, found, runs[found.group], start=start, step=step)
+    if not export.readings:
+        words = ", ".join(found.journal or found.log or found.group for found in inputs[:3])
+        raise InputError(f"{words}: no reading to export")
+    return export
+
+
+def write(export: Export, path: str) -> None:
+    """Write the text whole or not at all. Raises InputError."""
+    try:
+        with (
+            whole_file(path) as aside,
+            open(aside, "w", encoding="utf-8", errors="replace", newline="\n") as file,
+        ):
+            file.writelines(export.lines())
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written: {error.strerror}") from error
+
+
+def _run_names(inputs: Iterable[Input]) -> dict[str, str]:
+    """Name each run by the end of its path; by all of it where two ends are the same."""
+    groups = dict.fromkeys(found.group for found in inputs)
+    ends = [os.path.basename(os.path.abspath(group)) for group in groups]
+    return {
+        group: end if ends.count(end) == 1 else os.path.abspath(group)
+        for group, end in zip(groups, ends, strict=True)
+    }
+
+
+def _add_journal(export: Export, path: str, run: str) -> None:
+    follower = JournalFollower(path)
+    host, latest = "", dict[tuple[int, int | None], Reading]()
+    stages: set[str] = set()
+    folds: dict[int, str] = {}
+    for record in _records(follower):
+        if isinstance(record, Header):
+            host = record.host
+        elif isinstance(record, Event):
+            code = record.facts.get("exit_code")
+            if isinstance(code, int):
+                labels = (run, host, folds.get(record.pid, ""), "")
+                export.add("foldwatch_fold_exit_code", labels, code, time=record.time)
+        else:
+            key = (record.pid, record.start_ticks)
+            latest[key] = latest_known(latest.get(key), record)
+            folds[record.pid] = "" if record.fold is None else str(record.fold)
+            labels = (run, host, folds[record.pid], "")
+            _add_reading(export, latest[key], record, labels, stages)
+    export.skipped += len(follower.skipped) + follower.more_skipped
+
+
+def _records(follower: JournalFollower) -> list[Record]:
+    try:
+        return follower.finish()
+    except OSError as error:
+        raise InputError(f"{error.filename or follower.path}: {error.strerror}") from error
+
+
+def _add_reading(
+    export: Export, known: Reading, record: Reading, labels: tuple[str, ...], stages: set[str]
+) -> None:
+    """Take a reading; ``known`` is it with what a cheap sample left out."""
+    if not math.isfinite(record.time):
+        export.skipped += 1
+        return
+    stage = record.stage
+    if stage is not None and stage not in stages and len(stages) >= STAGES_KEPT:
+        export.stages_left_out += 1
+        stage = None
+    if stage is not None:
+        stages.add(stage)
+    export.readings += 1
+    for sample in reading_samples(known, labels, stage=stage):
+        export.add(sample.name, sample.labels, sample.value, time=record.time)
+
+
+def _add_log(export: Export, found: Input, run: str, *, start: float | None, step: float) -> None:
+    time, stages = start, set[str]()
+    for table in read_inputs([found]):
+        export.skipped += sum(source.skipped_count for source in table.sources)
+        for process in table.processes:
+            for sample in process.samples:
+                if sample.time is None and time is None:
+                    raise InputError(
+                        f"{found.log}: a text log has no times; say when it began, with"
+                        " --start 2026-01-31T08:00:00Z, and how far apart, with --step SECONDS"
+                    )
+                reading = _reading(sample, process, time)
+                if sample.time is None and time is not None:
+                    time += step
+                    export.made_times += 1
+                fold = "" if sample.label.fold is None else str(sample.label.fold)
+                labels = (run, "", fold, process.rank or "")
+                _add_reading(export, reading, reading, labels, stages)
+
+
+def _reading(sample: LabelledReading, process: Process, time: float | None) -> Reading:
+    values: Mapping[str, int | None] = sample.values
+    own = sample.time if sample.time is not None else time
+    return Reading(
+        time=math.nan if own is None else own,
+        pid=process.pid or 0,
+        label=sample.label.text,
+        stage=sample.label.stage,
+        fold=sample.label.fold,
+        folds=sample.label.folds,
+        threads=values.get("threads"),
+        cgroup_pids=values.get("cgroup_pids"),
+        maps=values.get("maps"),
+        rss_bytes=values.get("rss_bytes"),
+        limits={
+            ceiling: sample.limits[name]
+            for name, ceiling in (("cgroup_pids", "pids_cgroup"), ("maps", "max_map_count"))
+            if name in sample.limits
+        },
+    )
+
+
+@functools.lru_cache(maxsize=4096)
+def _label(text: str) -> str:
+    """Take from a label what steers a terminal and what is too long: queries are shown there too."""
+    return safe(text, longest=LONGEST_LABEL)
+
+
+def _number(value: float) -> str:
+    if math.isinf(value):
+        return "+Inf" if value > 0 else "-Inf"
+    return str(int(value)) if value == int(value) and abs(value) < 2**53 else repr(value)
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")

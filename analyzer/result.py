@@ -1,0 +1,83 @@
+"""`Finding` and `AnalysisResult`: what an analysis found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from analyzer.diagnosis.causes import Cause
+from analyzer.diagnosis.remedies import Remedy, without_repeats
+from analyzer.diagnosis.run_end import Stop
+from analyzer.growth.pool_leaks import LeftBehind
+from analyzer.growth.verdict import Growth
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from analyzer.processes.from_log import Process, Source
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One process with what is found about it; ``growth`` by the names of RESOURCES."""
+
+    process: Process
+    growth: Mapping[str, Growth]
+    causes: tuple[Cause, ...]
+    left: tuple[LeftBehind, ...]
+    is_isolated: bool
+    """Whether each fold of its run had a process of its own."""
+    epochs: Mapping[str, Growth] = field(default_factory=dict)
+    """Growth from epoch to epoch by resource; empty where no label names an epoch. Its ``per_fold``
+    and ``folds_to_limit`` are per epoch."""
+    stopped: Stop | None = None
+    """That the record ends before the run is through and nothing says why; None where it does not."""
+    symptom_of: str | None = None
+    """The failure of another process of the run that this one's signs follow from."""
+    notes: tuple[str, ...] = ()
+    """What the evidence comes to: what was near, what contradicts, what to record next time."""
+    remedies: tuple[Remedy, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AnalysisResult:
+    """All that was read and found, without the ways to show it."""
+
+    sources: tuple[Source, ...]
+    findings: tuple[Finding, ...]
+
+    @property
+    def verdict(self) -> str:
+        """crashed, critical, growing, ok or no samples: the first that holds."""
+        if any(finding.process.crash for finding in self.findings):
+            return "crashed"
+        verdicts = {
+            growth.verdict
+            for finding in self.findings
+            for growth in (*finding.growth.values(), *finding.epochs.values())
+        }
+        for verdict in ("critical", "growing"):
+            if verdict in verdicts:
+                return verdict
+        has_labels = any(finding.process.samples for finding in self.findings)
+        return "ok" if has_labels else "no samples"
+
+    @property
+    def is_alarming(self) -> bool:
+        """Whether a resource grows, or a process crashed and a limit may be why."""
+        return self.verdict in {"critical", "growing"} or any(
+            cause.cause != "not_a_limit" and cause.standing != "ruled out"
+            for finding in self.findings
+            for cause in finding.causes
+        )
+
+    @property
+    def root_cause(self) -> Finding | None:
+        """The finding whose crash the others follow from; None without a crash."""
+        crashed = [finding for finding in self.findings if finding.process.crash]
+        return next((f for f in crashed if f.symptom_of is None), next(iter(crashed), None))
+
+    @property
+    def remedies(self) -> tuple[Remedy, ...]:
+        """The steps of all findings, no step twice."""
+        return without_repeats(step for finding in self.findings for step in finding.remedies)

@@ -1,0 +1,85 @@
+"""Signatures of processes that could not be started, and of the code that starts them.
+
+Owns this part of the table; the example above each is a line as it is seen in logs. The first that
+matches counts, so the special ones stand before the general ones.
+"""
+
+from __future__ import annotations
+
+from analyzer.signatures.signature import MEMORY, TASKS, Expression, Signature
+
+FORK_SIGNATURES: tuple[Signature, ...] = (
+    # -bash: fork: retry: Resource temporarily unavailable; "No child processes" is the same event
+    Signature(
+        name="shell_fork",
+        literal="fork",
+        pattern=Expression(r"\bfork: (?:retry: |Resource temporarily unavailable)"),
+        errno=11,
+        causes=TASKS,
+    ),
+    # -bash: fork: Cannot allocate memory: the commit limit, never PIDs (that is EAGAIN)
+    Signature(
+        name="shell_fork_memory",
+        literal="fork",
+        pattern=Expression(r"\bfork: Cannot allocate memory"),
+        errno=12,
+        causes=MEMORY,
+    ),
+    # sh: 1: Cannot fork        dash says no more
+    Signature(
+        name="dash_fork",
+        literal="fork",
+        pattern=Expression(r": Cannot fork\b"),
+        causes=(*TASKS, *MEMORY),
+    ),
+    # [alert] 1#1: fork() failed while spawning "worker process" (11: Resource temporarily unavailable)
+    Signature(
+        name="nginx_fork",
+        literal="fork",
+        pattern=Expression(r"\bfork\(\) failed while spawning"),
+        errno=11,
+        causes=TASKS,
+    ),
+    #     self.pid = os.fork()      self.pid = _fork_exec(      self.pid = _posixsubprocess.fork_exec(
+    #   File "/usr/lib/python3.11/subprocess.py", line 1955, in _execute_child
+    *(
+        Signature(
+            name="fork_frame",
+            literal=literal,
+            pattern=Expression(
+                r"\bos\.fork\(\)|\b_?fork_exec\(|popen_fork\.py|\bin _execute_child\b"
+            ),
+            is_frame=True,
+        )
+        for literal in ("fork", "in _execute_child")
+    ),
+    # [INFO/Process-2] child process calling self.run()   multiprocessing/process.py, with its log on
+    # [2026-01-14 03:12:44 +0000] [7] [INFO] Booting worker with pid: 9   gunicorn
+    # INFO:     Started child process [9]   uvicorn
+    *(
+        Signature(
+            name="process_started", literal=literal, pattern=Expression(pattern), is_frame=True
+        )
+        for literal, pattern in (
+            ("child process calling self.run()", r"child process calling self\.run\(\)"),
+            ("Booting worker with pid", r"Booting worker with pid: \d+"),
+            ("Started child process [", r"Started child process \[\d+\]"),
+        )
+    ),
+    Signature(
+        name="traceback",
+        literal="Traceback (most recent call last)",
+        pattern=Expression(r"Traceback \(most recent call last\)"),
+        is_frame=True,
+    ),
+    # BlockingIOError: [Errno 11] Resource temporarily unavailable; also of a pipe, a lock, sendfile()
+    Signature(
+        name="python_errno_11",
+        literal="[Errno ",
+        pattern=Expression(r"(?:BlockingIOError|OSError|IOError): \[Errno 11\]"),
+        errno=11,
+        causes=(*TASKS, "not_a_limit"),
+        causes_in_frame={"fork_frame": TASKS},
+        needs_frame=True,
+    ),
+)

@@ -1,0 +1,98 @@
+"""What one signature is, and every cause that a signature can have.
+
+Owns the types. The tables are beside it: `task_signatures`, `fork_signatures`,
+`memory_signatures` and `launcher_signatures`; `signatures` puts them together.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from functools import cache
+from typing import TYPE_CHECKING
+
+from telemetry.limits import LIMITS, Refusal, refusing
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+NOT_A_LIMIT = "not_a_limit"
+CAUSES = (*LIMITS, NOT_A_LIMIT)
+"""Every cause that a diagnosis can name."""
+
+TASKS = refusing(Refusal.TASK)
+"""What makes clone() give EAGAIN, for threads and for processes alike (kernel/fork.c)."""
+MEMORY = refusing(Refusal.KILL)
+_MAPPINGS = tuple(name for name in refusing(Refusal.MAPPING) if name not in MEMORY)
+ENOMEM = (*_MAPPINGS, *reversed(MEMORY))
+"""What makes mmap() give ENOMEM. The host's memory first: at its own limit a cgroup kills as a rule."""
+TASK_OR_MEMORY = (*TASKS, *_MAPPINGS, *MEMORY)
+"""What makes pthread_create() give EAGAIN: clone() refuses a task, or the stack's mmap gets ENOMEM,
+which glibc turns into EAGAIN (nptl/allocatestack.c)."""
+KILLED = (*MEMORY, NOT_A_LIMIT)
+"""What sends SIGKILL: an OOM killer, or an eviction, a scheduler or a person, which no limit is."""
+
+
+@cache
+def _compiled(text: str, flags: int) -> re.Pattern[str]:
+    return re.compile(text, flags)
+
+
+class Expression:
+    """A regular expression; compiled where it is first asked, as most logs ask few of them."""
+
+    __slots__ = ("flags", "text")
+
+    def __init__(self, text: str, *, ignore_case: bool = False) -> None:
+        self.text = text
+        self.flags = re.IGNORECASE if ignore_case else re.NOFLAG
+
+    def search(self, text: str) -> re.Match[str] | None:
+        """Return the first match in ``text``."""
+        return _compiled(self.text, self.flags).search(text)
+
+
+NOTICE = Expression(r"\b(?i:warn(?:ing)?|info|debug)\b|(?:^|: )[WI] \S+\.cc:\d+\]|\b[WID]\d{4} ")
+"""What stands before a text that a program logs and goes on; the short forms are TensorFlow's."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signature:
+    """One text that a crash leaves in a log."""
+
+    name: str
+    literal: str
+    """Stands in every such line as it is, so that a log can be searched fast; several share one."""
+    pattern: Expression
+    """With the named groups thread, errno and others that tell causes apart, where the text says them."""
+    errno: int | None = None
+    signal: str | None = None
+    """The signal that ends the process after this message."""
+    causes: tuple[str, ...] = ()
+    speaks_for: tuple[str, ...] = ()
+    """Those of the causes that the text itself speaks for, short of proof."""
+    names_its_cause: bool = False
+    """Whether the line proves its one cause: it comes from the kernel, at the refusal itself."""
+    is_secondary: bool = False
+    """Whether it follows from an earlier failure, of this process or another, wherever there is one."""
+    look_alikes: tuple[Expression, ...] = ()
+    """A line that holds one of these is no crash: a notice, or an error that was handled."""
+    at_any_level: bool = False
+    """Whether it is a crash behind WARNING or INFO too: its writer knows no better level."""
+    is_frame: bool = False
+    """No sign of an end by itself: where in the code the error below it arose, or what still worked."""
+    causes_in_frame: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The causes by the name of the frame, where one stands above the line."""
+    needs_frame: bool = False
+    """Whether the line is no crash where a traceback stands above it without one of those frames."""
+    is_benign_at_end: bool = False
+    """Whether it means nothing once the last fold is through: workers are killed as a run ends."""
+
+    def is_look_alike(self, text: str, at: int) -> bool:
+        """Whether ``text``, which matches at ``at``, is a notice or what else is no crash."""
+        if any(look_alike.search(text) for look_alike in self.look_alikes):
+            return True
+        if self.at_any_level or self.names_its_cause or self.is_frame:
+            return False
+        drawn = max(text.rfind("\r", 0, at), text.rfind("\b", 0, at)) + 1
+        return NOTICE.search(text[drawn:at]) is not None

@@ -1,0 +1,128 @@
+"""What ``foldwatch analyze`` does: one analysis, shown as it was asked for, and its exit code.
+
+Owns what is written where. It must not know how the arguments were parsed: the command line takes a
+way of its own to it where there are few.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from analyzer.pipeline import analyze
+from telemetry.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from analyzer.comparison import Comparison
+    from analyzer.logs.user_pattern import UserPattern
+    from analyzer.result import AnalysisResult
+
+FOUND = 3
+"""Exit code where growth or a limit crash was found."""
+PLOTS = (".png", ".svg", ".pdf")
+PROGRESS_BYTES = 2**29
+"""Read in less time than it takes to look at a bar."""
+
+
+def analyze_command(  # noqa: PLR0913 - one argument for each option
+    paths: Sequence[str],
+    *,
+    as_json: bool = False,
+    html: str | None = None,
+    plot: str | None = None,
+    compare: str | None = None,
+    patterns: Sequence[UserPattern] = (),
+    exit_zero: bool = False,
+) -> int:
+    """Analyse ``paths``, print and write what was asked for, return the exit code. Raises InputError."""
+    for path in filter(None, (plot, html)):
+        check_writable(path)
+    if plot is not None and not plot.lower().endswith(PLOTS):
+        raise InputError(f"{plot}: a plot is written as .png, .svg or .pdf")
+    if compare == "-" and "-" in paths:
+        raise InputError("-: standard input can be read once; name a file for one of the two")
+    with _progress(paths) as progress:
+        analysis = analyze(paths, patterns=patterns, progress=progress)
+    comparison = None if compare is None else _compared(analysis, compare, patterns)
+    _write_files(analysis, comparison, html=html, plot=plot)
+    if as_json:
+        _print_json(analysis, comparison)
+    else:
+        _print_text(analysis, comparison)
+    if analysis.verdict == "no samples":
+        skipped = sum(source.skipped_count for source in analysis.sources)
+        found = f"{skipped} could not be read" if skipped else "no [THREADS] line was found"
+        print(f"foldwatch: {found}, so growth cannot be judged", file=sys.stderr)
+    if analysis.is_alarming and not exit_zero:
+        return FOUND
+    return 0
+
+
+@contextlib.contextmanager
+def _progress(paths: Sequence[str]) -> Iterator[Callable[[int], None] | None]:
+    """Show how much of big files is read, on a terminal. No thread: the reading forks."""
+    total = sum(os.path.getsize(path) for path in paths if os.path.isfile(path))
+    if total < PROGRESS_BYTES or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.progress import Progress  # noqa: PLC0415 - only a big log on a terminal needs it
+
+    from foldwatch.terminal import console  # noqa: PLC0415 - see above
+
+    with Progress(console=console(stderr=True), auto_refresh=False, transient=True) as progress:
+        task = progress.add_task("reading", total=total)
+        yield lambda done: progress.update(task, completed=done, refresh=True)
+
+
+def _compared(analysis: AnalysisResult, other: str, patterns: Sequence[UserPattern]) -> Comparison:
+    from analyzer.comparison import compare  # noqa: PLC0415 - loaded where it is wanted
+
+    return compare(analyze([other], patterns=patterns), analysis)
+
+
+def _write_files(
+    analysis: AnalysisResult, comparison: Comparison | None, *, html: str | None, plot: str | None
+) -> None:
+    if plot is not None:
+        from analyzer.reports import figures  # noqa: PLC0415 - loaded where it is wanted
+
+        figures.save(figures.plot(analysis), plot)
+    if html is not None:
+        from analyzer.reports import html_report  # noqa: PLC0415 - loaded where it is wanted
+
+        html_report.save(html_report.as_html(analysis, comparison), html)
+
+
+def _print_json(analysis: AnalysisResult, comparison: Comparison | None) -> None:
+    from analyzer.reports import json_report  # noqa: PLC0415 - loaded where it is wanted
+    from foldwatch.terminal import put_json  # noqa: PLC0415 - loaded where it is wanted
+
+    content = json_report.as_json(analysis)
+    if comparison is not None:
+        content["compared_with"] = json_report.comparison_json(comparison)
+    put_json(content)
+
+
+def _print_text(analysis: AnalysisResult, comparison: Comparison | None) -> None:
+    from foldwatch.terminal import columns, encoding, put  # noqa: PLC0415 - loaded where it is wanted
+    from foldwatch.text import report  # noqa: PLC0415 - loaded where it is wanted
+    from foldwatch.text.comparison import comparison_text  # noqa: PLC0415 - loaded where it is wanted
+
+    width = columns()
+    middle = [] if comparison is None else list(comparison_text(comparison, width=width))
+    put(report.as_text(analysis, width=width, encoding=encoding(), middle=middle))
+
+
+def check_writable(path: str) -> None:
+    """Raise InputError where no file can be written at ``path``."""
+    folder = os.path.dirname(path) or "."
+    if os.path.isdir(path):
+        raise InputError(f"{path}: a directory; name a file to write")
+    if not os.path.isdir(folder):
+        raise InputError(f"{folder}: no such directory to write {os.path.basename(path)} into")
+    if not os.access(folder, os.W_OK):
+        raise InputError(f"{folder}: not writable")

@@ -1,0 +1,62 @@
+"""``foldwatch analyze``: its options; `analysis` does the work, also without typer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from analyzer.logs.user_pattern import DEFAULT_UNIT, UserPattern
+from foldwatch.commands.analysis import analyze_command
+from foldwatch.commands.options import Paths
+
+if TYPE_CHECKING:
+    pass
+
+app = typer.Typer()
+
+
+@app.command("analyze")
+def analyze_options(  # noqa: PLR0913, PLR0917 - one argument for each option
+    paths: Paths,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
+    html: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Write a page that needs nothing else.")
+    ] = None,
+    plot: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Write a picture: .png, .svg or .pdf.")
+    ] = None,
+    compare: Annotated[
+        str | None,
+        typer.Option(
+            metavar="OTHER",
+            help="Hold PATH against this earlier log or run: did the fix help? The exit code is PATH's.",
+        ),
+    ] = None,
+    pattern: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="REGEX",
+            help="Read other lines too (RE2; repeatable): named groups threads, rss, rss_unit, maps, "
+            "cgroup_pids, fold, folds, epoch, label.",
+        ),
+    ] = None,
+    unit: Annotated[
+        str, typer.Option(metavar="UNIT", help="Of an rss that --pattern finds without one.")
+    ] = DEFAULT_UNIT,
+    exit_zero: Annotated[
+        bool, typer.Option("--exit-zero", help="Exit 0 also where growth or a crash is found.")
+    ] = False,
+) -> None:
+    """Say what grows per fold, how many folds are left, and which limit ended the run."""
+    code = analyze_command(
+        paths,
+        as_json=as_json,
+        html=html,
+        plot=plot,
+        compare=compare,
+        patterns=[UserPattern(expression, unit=unit) for expression in pattern or ()],
+        exit_zero=exit_zero,
+    )
+    if code:
+        raise typer.Exit(code)

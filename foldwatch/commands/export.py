@@ -1,0 +1,65 @@
+"""``foldwatch export``: old logs and journals as OpenMetrics."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from foldwatch.commands.analysis import check_writable
+from foldwatch.commands.options import Paths
+from telemetry.errors import InputError
+
+if TYPE_CHECKING:
+    from analyzer.reports.openmetrics import Export
+
+app = typer.Typer()
+
+
+@app.command("export")
+def export_command(
+    paths: Paths,
+    openmetrics: Annotated[
+        str, typer.Option(metavar="FILE", help="Write this file, for promtool tsdb.")
+    ],
+    start: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="When a log without times began, as 2026-01-31T08:00Z."),
+    ] = None,
+    step: Annotated[
+        float, typer.Option(metavar="SECONDS", help="How far apart such a log's readings are put.")
+    ] = 60.0,
+) -> None:
+    """Write old logs and journals as OpenMetrics: promtool tsdb create-blocks-from openmetrics."""
+    from analyzer.reports.openmetrics import collect, write  # noqa: PLC0415 - start-up is analyze's
+
+    if not 0.001 <= step < float("inf"):
+        raise InputError(f"--step {step:g}: at least 0.001 seconds")
+    began = None if start is None else _time(start)
+    check_writable(openmetrics)
+    export = collect(paths, start=began, step=step)
+    write(export, openmetrics)
+    typer.echo(_export_words(export, openmetrics, step), err=True)
+
+
+def _export_words(export: Export, path: str, step: float) -> str:
+    series = sum(map(len, export.families.values()))
+    words = [f"foldwatch: {path}: {export.readings:,} readings in {series:,} series"]
+    if export.made_times:
+        words.append(f"{export.made_times:,} of them had no time and were put {step:g} s apart")
+    if export.repeated:
+        words.append(f"{export.repeated:,} values gave way to a later one of the same millisecond")
+    if export.stages_left_out:
+        words.append(f"{export.stages_left_out:,} readings of further stages have no stage series")
+    if export.skipped:
+        words.append(f"{export.skipped:,} lines could not be read")
+    return "; ".join(words)
+
+
+def _time(text: str) -> float:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise InputError(f"--start {text}: not a time such as 2026-01-31T08:00:00Z") from error
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

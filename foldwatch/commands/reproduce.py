@@ -1,0 +1,81 @@
+"""``foldwatch reproduce``: the crash in miniature, and the same folds isolated."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import typer
+
+from analyzer.comparison import compare
+from foldwatch.commands.options import ReproduceOutput, Scenario
+from foldwatch.commands.run_report import check_installed
+from foldwatch.terminal import columns, put
+from foldwatch.text.comparison import comparison_text
+from foldwatch.text.progress import Progress
+from telemetry.errors import FoldsFailedError
+from trainer.reproduce import report
+from trainer.reproduce.scenarios import FOLDS, RUNS, run_twice
+from trainer.run.directory import RunDirectory
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from trainer.reproduce.scenarios import Reproduced
+
+app = typer.Typer()
+
+
+@app.command()
+def reproduce(scenario: Scenario, output: ReproduceOutput = "foldwatch-reproduce") -> None:
+    """See the crash happen in miniature, the alert before it, and the same folds finish isolated."""
+    check_installed("matplotlib")
+    directory = RunDirectory(os.path.normpath(output))
+    directory.create()
+    with directory.locked():
+        with Progress() as progress:
+            backup_dir = directory.set_aside([*RUNS, *report.FILES])
+            if backup_dir is not None:
+                progress.on_message(f"earlier results are now in {backup_dir}")
+            found = run_twice(scenario.value, directory.path, progress)
+        outcome = report.Outcome.of(found, directory.path)
+        report.write(found, outcome, directory.path)
+        _show(found, outcome, directory.path)
+    if lacks := report.missing(found, outcome):
+        raise FoldsFailedError(f"reproduce {scenario.value}: {'; '.join(lacks)}")
+
+
+def _show(found: Reproduced, outcome: report.Outcome, place: str) -> None:
+    """Print the outcome and the table of before and after to standard output."""
+    for line in _lines(found, outcome):
+        put(line)
+    comparison = compare(found.one_process, found.isolated)
+    for part in comparison_text(comparison, width=columns(), with_sources=False):
+        put(part)
+    put(
+        f"\npictures: {os.path.join(place, report.PICTURE)}, {os.path.join(place, report.CRASH_PICTURE)}"
+    )
+
+
+def _lines(found: Reproduced, outcome: report.Outcome) -> Iterator[str]:
+    yield f"reproduce {found.scenario}: {found.enforcement.words}"
+    if outcome.fold is None:
+        yield "crash      none"
+    else:
+        said = outcome.message or "not a word: its output just ends"
+        yield f"crash      fold {outcome.fold}/{FOLDS}, {outcome.signal or found.exit_code}: {said}"
+    if outcome.alert is None or outcome.lead_seconds is None:
+        yield "alert      none"
+    else:
+        alert = outcome.alert
+        yield f"alert      {outcome.lead_seconds:.1f} s before: {alert.name}, {alert.summary}"
+    told = [
+        f"{'not seen' if peak is None else f'{peak:.0%}'} {words}"
+        for words, peak in zip(
+            ("in one process", "isolated"), outcome.used_at_most.values(), strict=True
+        )
+    ]
+    evidence = "; ".join(outcome.evidence[:1])
+    yield f"cause      {outcome.cause} ({outcome.standing}): {evidence}"
+    yield f"isolated   {len(found.finished)} of {FOLDS} folds finished"
+    yield f"at most    {found.enforcement.ceiling}: {', '.join(told)}, as sampled"

@@ -1,0 +1,75 @@
+"""``foldwatch run``: any command, once for each fold."""
+
+from __future__ import annotations
+
+import typer
+
+from foldwatch.commands.options import (
+    AlertCommand,
+    AlertmanagerUrl,
+    AlertWebhook,
+    CgroupPids,
+    FoldCommand,
+    LabelPattern,
+    Memory,
+    Only,
+    Output,
+    Parallel,
+    Port,
+    Resume,
+    ResumeMode,
+    Retries,
+    StopOnFailure,
+    Timeout,
+    Times,
+)
+from foldwatch.commands.run_report import alert_options, limits, run_and_report
+from trainer.run.checkpoint_pattern import CheckpointPattern
+from trainer.run.config import CommandConfig
+from trainer.run.job import RunOptions
+from trainer.runner.command_job import check_command, command_job
+from trainer.runner.session import RunRequest
+
+app = typer.Typer()
+
+
+@app.command(context_settings={"allow_interspersed_args": False}, options_metavar="[OPTIONS] --")
+def run(  # noqa: PLR0913, PLR0917 - typer makes an option of each argument
+    command: FoldCommand,
+    folds: Times = 1,
+    fold: Only = None,
+    resume_mode: Resume = ResumeMode.fresh,
+    checkpoint_pattern: LabelPattern = None,
+    timeout: Timeout = None,
+    retries: Retries = 0,
+    parallel: Parallel = 1,
+    stop_on_failure: StopOnFailure = False,
+    cgroup_pids: CgroupPids = None,
+    memory: Memory = None,
+    output: Output = "foldwatch-run",
+    port: Port = None,
+    alert_command: AlertCommand = None,
+    alert_webhook: AlertWebhook = None,
+    alertmanager: AlertmanagerUrl = None,
+) -> None:
+    """Run any command once for each fold, in a fresh process, watched from outside."""
+    config = CommandConfig(folds=folds, command=tuple(command))
+    check_command(config)
+    options = RunOptions(
+        parallel=parallel,
+        retries=retries,
+        timeout_seconds=timeout,
+        stops_on_failure=stop_on_failure,
+        limits=limits(cgroup_pids, memory),
+        pattern=CheckpointPattern(checkpoint_pattern) if checkpoint_pattern else None,
+        shows_output=True,
+    )
+    request = RunRequest(
+        output=output,
+        only=fold,
+        resume_mode=resume_mode.value,
+        port=port,
+        options=options,
+        alerts=alert_options(alert_command, alert_webhook, alertmanager),
+    )
+    run_and_report(config, command_job(config), request)

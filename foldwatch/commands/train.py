@@ -1,0 +1,113 @@
+"""``foldwatch train``: a cross-validation, each fold in a fresh process."""
+
+from __future__ import annotations
+
+import typer
+
+from foldwatch.commands.options import (
+    AlertCommand,
+    AlertmanagerUrl,
+    AlertWebhook,
+    CgroupPids,
+    Device,
+    DeviceMode,
+    Epochs,
+    FoldIsolation,
+    Folds,
+    Isolation,
+    Memory,
+    Model,
+    Only,
+    Output,
+    Parallel,
+    Port,
+    Resume,
+    ResumeMode,
+    Retries,
+    StopOnFailure,
+    Timeout,
+    Without,
+)
+from foldwatch.commands.run_report import alert_options, check_installed, limits, run_and_report
+from telemetry.errors import InputError
+from trainer.run.config import MITIGATIONS, REFERENCE, RunConfig
+from trainer.run.job import RunOptions, training_job
+from trainer.runner.session import RunRequest
+from trainer.worker.model_loader import check_name
+
+app = typer.Typer()
+
+
+@app.command()
+def train(  # noqa: PLR0913, PLR0917 - typer makes an option of each argument
+    model: Model = REFERENCE,
+    folds: Folds = 3,
+    fold: Only = None,
+    resume_mode: Resume = ResumeMode.fresh,
+    device_mode: Device = DeviceMode.multi,
+    isolation: FoldIsolation = Isolation.process,
+    epochs: Epochs = 3,
+    without: Without = "",
+    timeout: Timeout = None,
+    retries: Retries = 0,
+    parallel: Parallel = 1,
+    stop_on_failure: StopOnFailure = False,
+    cgroup_pids: CgroupPids = None,
+    memory: Memory = None,
+    output: Output = "foldwatch-run",
+    port: Port = None,
+    alert_command: AlertCommand = None,
+    alert_webhook: AlertWebhook = None,
+    alertmanager: AlertmanagerUrl = None,
+) -> None:
+    """Cross-validate a model, by default the reference pipeline, each fold in a fresh process."""
+    config = _config(model, folds=folds, epochs=epochs, device_mode=device_mode, without=without)
+    if "isolation" in config.without:
+        isolation = Isolation.none
+    if parallel > 1 and isolation is not Isolation.process:
+        raise InputError(f"--parallel {parallel}: only with --isolation process")
+    options = RunOptions(
+        isolation=isolation.value,
+        parallel=parallel,
+        retries=retries,
+        timeout_seconds=timeout,
+        stops_on_failure=stop_on_failure,
+        limits=limits(cgroup_pids, memory),
+    )
+    request = RunRequest(
+        output=output,
+        only=fold,
+        resume_mode=resume_mode.value,
+        port=port,
+        options=options,
+        alerts=alert_options(alert_command, alert_webhook, alertmanager),
+    )
+    run_and_report(config, training_job(config), request)
+
+
+def _config(
+    model: str, *, folds: int, epochs: int, device_mode: DeviceMode, without: str
+) -> RunConfig:
+    if folds < 2:
+        raise InputError(f"--folds {folds}: cross-validation needs 2 folds or more")
+    if epochs < 1:
+        raise InputError(f"--epochs {epochs}: at least 1")
+    check_name(model)
+    if model == REFERENCE:
+        check_installed()
+    return RunConfig(
+        folds=folds,
+        epochs=epochs,
+        device_mode=device_mode.value,
+        model=model,
+        without=_switched_off(without),
+    )
+
+
+def _switched_off(names: str) -> tuple[str, ...]:
+    """Parse ``caps,bounds``; the order means nothing, so it is that of MITIGATIONS."""
+    wanted = {name.strip() for name in names.split(",")} - {""}
+    if unknown := wanted - set(MITIGATIONS):
+        known = ", ".join(MITIGATIONS)
+        raise InputError(f"--without {', '.join(sorted(unknown))}: there are {known}")
+    return tuple(name for name in MITIGATIONS if name in wanted)

@@ -1,0 +1,135 @@
+"""The command line: names the commands and maps errors to exit codes.
+
+A command's module is loaded when the command runs, so that ``--help`` and completion are quick.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, cast
+
+if TYPE_CHECKING:
+    import typer
+
+INTERRUPTED = 130
+COMMANDS = {
+    "train": "Cross-validate a model, by default the reference pipeline, each fold in a fresh process.",
+    "run": "Run any command once for each fold, in a fresh process, watched from outside.",
+    "reproduce": "See the crash happen in miniature, the alert before it, and the same folds finish isolated.",
+    "analyze": "Say what grows per fold, how many folds are left, and which limit ended the run.",
+    "export": "Write old logs and journals as OpenMetrics: promtool tsdb create-blocks-from openmetrics.",
+    "serve": "Follow every run below DIR; serve Prometheus metrics and a live page.",
+    "limits": "Show every ceiling, where it was read, and which one binds.",
+    "grafana": "Write the Grafana dashboards, Prometheus rules and configurations, and a docker-compose.yml.",
+}
+"""Summary by command; each is a module of `foldwatch.commands`, and a test holds the two together."""
+FLAGS = {"--json", "--exit-zero"}
+"""The options of ``analyze`` that take no value."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command and return its exit code; nothing prints a traceback at a user."""
+    try:
+        return _run(arguments)
+    except KeyboardInterrupt:  # also while the commands are being loaded
+        return _fail("interrupted", code=INTERRUPTED)
+    except Exception as error:
+        if not _is_interruption(error):
+            raise
+        return _fail("interrupted", code=INTERRUPTED)
+    finally:
+        _flush()
+
+
+def _is_interruption(error: BaseException) -> bool:
+    """Whether it came of Ctrl-C, which a library that was being loaded made another error of."""
+    seen: BaseException | None = error
+    while seen is not None and not isinstance(seen, KeyboardInterrupt):
+        seen = seen.__cause__ or seen.__context__
+    return seen is not None
+
+
+def _run(arguments: list[str] | None) -> int:
+    from telemetry.errors import FoldwatchError  # noqa: PLC0415 - inside, so that Ctrl-C while it loads ends in one line too
+
+    words = sys.argv[1:] if arguments is None else arguments
+    try:
+        return _analyze_plainly(words) if _is_plain(words) else _run_typer(words)
+    except FoldwatchError as error:
+        return _fail(str(error), code=error.exit_code)
+    except OSError as error:  # a full disk, a file that went away: whatever no command translated
+        where = f"{error.filename}: " if error.filename else ""
+        return _fail(f"{where}{error.strerror or error}", code=2)
+    except MemoryError:
+        return _fail("no memory left to go on with; see `foldwatch limits`", code=2)
+    except RuntimeError as error:
+        if "can't start new thread" not in str(error):
+            raise
+        return _fail(f"{error}: a limit on tasks or memory; see `foldwatch limits`", code=2)
+
+
+def _is_plain(words: list[str]) -> bool:
+    """Whether this is ``analyze`` with paths and flags alone."""
+    flags = [word for word in words if word.startswith("-") and word != "-"]
+    return words[:1] == ["analyze"] and len(words) - len(flags) > 1 and FLAGS.issuperset(flags)
+
+
+def _analyze_plainly(words: list[str]) -> int:
+    """Analyze without typer, which takes longer to load than most logs to read."""
+    from foldwatch.commands.analysis import analyze_command  # noqa: PLC0415 - see `_run`
+
+    paths = [word for word in words[1:] if word not in FLAGS]
+    return analyze_command(paths, as_json="--json" in words, exit_zero="--exit-zero" in words)
+
+
+def _run_typer(words: list[str]) -> int:
+    import typer  # noqa: PLC0415 - see `_run`
+
+    try:
+        code = int(_app()(args=words, prog_name="foldwatch", standalone_mode=False) or 0)
+    except typer.TyperException as error:  # a wrong option or argument, in typer's own words
+        return _fail(" ".join(error.format_message().split()), code=2)
+    except typer.Abort:
+        code = INTERRUPTED
+    return _fail("interrupted", code=code) if code == INTERRUPTED else code
+
+
+def _app() -> typer.core.TyperGroup:
+    import typer.core  # noqa: PLC0415 - see `_run`
+    import typer.main  # noqa: PLC0415
+
+    class LaterCommand(typer.core.TyperCommand):
+        """A command that is known by its summary until it runs."""
+
+        def make_context(self, info_name: str | None, *args: Any, **extra: Any) -> Any:
+            module = import_module(f"foldwatch.commands.{info_name}")
+            command = typer.main.get_group(module.app).commands[str(info_name)]
+            return command.make_context(info_name, *args, **extra)
+
+    group = typer.Typer(
+        name="foldwatch",
+        help="Sees a training run's thread, PID, memory-map and memory ceilings coming.",
+        no_args_is_help=True,
+    )
+    group.callback()(lambda: None)
+    app = cast("typer.core.TyperGroup", typer.main.get_command(group))  # it has a callback
+    for name, summary in COMMANDS.items():
+        app.add_command(LaterCommand(name, help=summary))
+    return app
+
+
+def _fail(message: str, *, code: int) -> int:
+    if message:  # empty where typer has printed the help already
+        print(f"foldwatch: {message}", file=sys.stderr)
+    return code
+
+
+def _flush() -> None:
+    """Write what is left; where nobody reads it, let the interpreter's own last flush find nothing."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

@@ -1,0 +1,69 @@
+"""A `Comparison` as text for a terminal. Owns the layout; it must not judge."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from analyzer import formatting as say
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rich.console import RenderableType
+
+    from analyzer.comparison import Change, Comparison
+
+OUTCOME_COLOURS = {"better": "bold green", "worse": "bold red", "same": "green"}
+TABLE_COLUMNS = 78
+
+
+def comparison_text(
+    comparison: Comparison, *, width: int, with_sources: bool = True
+) -> Iterator[RenderableType]:
+    """Give what a terminal of ``width`` columns shows: per resource before, after and the outcome.
+
+    The sources are those of before: the report above it has named the others.
+    """
+    yield Text(f"\nbefore and after: {comparison.sentence}", style="bold")
+    for source in comparison.before.sources if with_sources else ():
+        path = say.safe(source.path, longest=say.LONGEST_LINE)
+        yield Text(f"before: {path}: {source.lines:,} lines, {source.samples:,} samples")
+    if width >= TABLE_COLUMNS:
+        yield _table(comparison)
+    for name, change in comparison.changes.items():
+        outcome = (change.outcome, OUTCOME_COLOURS.get(change.outcome, "yellow"))
+        words = Text.assemble(f"{say.short_name(name)}: ", outcome, f", {change.reason}")
+        if width < TABLE_COLUMNS:
+            before, after = (_slope(name, change, side) for side in ("before", "after"))
+            words.append(f"; {before} before, {after} now")
+        yield Padding(words, (0, 0, 0, 1), expand=False)
+
+
+def _table(comparison: Comparison) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), expand=False)
+    table.add_column("per fold", no_wrap=True)
+    for name in ("before", "after", "peak before", "peak after"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for name, change in comparison.changes.items():
+        peaks = (
+            say.amount(name, None if side is None else side.peak)
+            for side in (change.before, change.after)
+        )
+        slopes = (_slope(name, change, side, line="\n") for side in ("before", "after"))
+        table.add_row(say.short_name(name), *slopes, *peaks)
+    return table
+
+
+def _slope(name: str, change: Change, side: str, *, line: str = " ") -> str:
+    growth = change.before if side == "before" else change.after
+    if growth is None:
+        return "-"
+    if growth.per_fold is None:
+        return growth.verdict
+    spread = say.interval(name, growth)
+    return say.change(name, growth.per_fold) + (f"{line}({spread})" if spread else "")

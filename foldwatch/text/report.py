@@ -1,0 +1,287 @@
+"""An `AnalysisResult` as text for a terminal: what happened first, why last.
+
+Owns the layout. It must not judge. Labels and log lines are untrusted: what could steer a terminal is
+taken out of them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from analyzer import formatting as say
+from analyzer.groups import SEVERITY, parts_of
+from analyzer.reports.headline import headline, is_open, root_cause
+from analyzer.reports.sparkline import ASCII, BLOCKS, sparkline
+from telemetry.difference import named
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from analyzer.groups import Part
+    from analyzer.growth.pool_leaks import LeftBehind
+    from analyzer.growth.verdict import Growth
+    from analyzer.processes.from_log import Sample, Source
+    from analyzer.result import AnalysisResult, Finding
+    from analyzer.signatures.search import Crash
+
+SKIPPED_SHOWN = 3
+SOURCES_SHOWN = 6
+PARTS_SHOWN = 4
+"""More processes than this are summed up; the worst of them are shown in full."""
+WORST_SHOWN = 2
+LEFT_SHOWN = 5
+REMEDIES_SHOWN = 8
+TABLE_COLUMNS = 78
+"""A narrower terminal gets lines: a table would cut its numbers off."""
+COLOURS = {
+    "stable": "green",
+    "warm-up": "green",
+    "slow": "yellow",
+    "growing": "red",
+    "critical": "bold red",
+    "inconclusive": "dim",
+    "ok": "bold green",
+    "crashed": "bold red",
+    "no samples": "yellow",
+}
+
+
+def as_text(
+    analysis: AnalysisResult,
+    *,
+    width: int,
+    encoding: str = "utf-8",
+    middle: Sequence[RenderableType] = (),
+) -> RenderableType:
+    """Return what a terminal of ``width`` columns shows: the headline, the parts, the root cause.
+
+    ``middle`` goes in front of the root cause, which is the last line.
+    """
+    blocks = BLOCKS if _can_write(encoding) else ASCII
+    parts = parts_of(analysis)
+    shown: list[RenderableType] = [
+        Text(
+            headline(analysis, parts),
+            style="bold yellow" if is_open(analysis, parts) else COLOURS[analysis.verdict],
+        ),
+        *_sources(analysis.sources),
+    ]
+    told = parts
+    if len(parts) > PARTS_SHOWN:
+        worst = sorted(parts, key=lambda part: part.severity)[:WORST_SHOWN]
+        told = [part for part in worst if part.is_alarming] or worst[:1]
+        shown += _summary(parts, told)
+    for part in told:
+        shown += _part(part, name=part.name if len(parts) > 1 else "", width=width, blocks=blocks)
+    shown += middle
+    shown += _remedies(analysis)
+    shown.append(Text(f"\n{root_cause(analysis, parts)}", style="bold"))
+    return Group(*shown)
+
+
+def _can_write(encoding: str) -> bool:
+    try:
+        BLOCKS.encode(encoding)
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
+
+
+def _indented(words: str | Text, columns: int = 1) -> RenderableType:
+    return Padding(
+        words if isinstance(words, Text) else Text(words), (0, 0, 0, columns), expand=False
+    )
+
+
+def _sources(sources: Sequence[Source]) -> Iterator[RenderableType]:
+    broken = [source for source in sources if source.skipped]
+    shown = sources
+    if len(sources) > SOURCES_SHOWN:
+        lines, samples = (sum(getattr(s, name) for s in sources) for name in ("lines", "samples"))
+        yield Text(f"{len(sources)} files: {lines:,} lines, {samples:,} samples")
+        shown = broken[:SOURCES_SHOWN]
+    for source in shown:
+        path = say.safe(source.path, longest=say.LONGEST_LINE)
+        if source.earlier:
+            count = len(source.earlier)
+            path += f" and {count} rotated file{'' if count == 1 else 's'} before it"
+        yield Text(f"{path}: {source.lines:,} lines, {source.samples:,} samples")
+        for skipped in source.skipped[:SKIPPED_SHOWN]:
+            yield _indented(f"line {skipped.line} skipped: {say.safe(skipped.reason)}")
+        if (more := source.skipped_count - SKIPPED_SHOWN) > 0:
+            yield _indented(f"and {more:,} more skipped (--json lists them)")
+    if len(sources) > SOURCES_SHOWN and (more := len(broken) - len(shown)) > 0:
+        yield _indented(f"and {more:,} more files with skipped lines (all are in --json)")
+
+
+def _summary(parts: Sequence[Part], told: Sequence[Part]) -> Iterator[RenderableType]:
+    """Sum up many processes: per resource the range of their peaks and how many had which verdict."""
+    ended = sum(len(part.crashed) for part in parts)
+    yield Text(f"\n{len(parts)} processes, {ended} crashed", style="bold")
+    for name in parts[0].growth:
+        found = [part.growth[name] for part in parts]
+        peaks = sorted(growth.peak for growth in found if growth.peak is not None)
+        counts = Counter(growth.verdict for growth in found)
+        verdicts = ", ".join(f"{counts[v]} {v}" for v in SEVERITY if counts[v])
+        words = "not recorded"
+        if peaks:
+            low, middle, high = (say.amount(name, peaks[i]) for i in (0, len(peaks) // 2, -1))
+            words = f"peaks {low} to {high}, median {middle}; {verdicts}"
+        yield _indented(Text.assemble((say.short_name(name), "bold"), f": {words}"))
+    words = "the worst one follows" if len(told) == 1 else f"the worst {len(told)} follow"
+    yield _indented(f"{words}; all are in --json")
+
+
+def _part(part: Part, *, name: str, width: int, blocks: str) -> Iterator[RenderableType]:
+    title = f"{name}: {part.headline}" if name else part.headline
+    yield Text(f"\n{title}", style="bold")
+    yield from _growth(part.growth, part.samples, width=width, blocks=blocks)
+    if any(growth.per_fold is not None for growth in part.epochs.values()):
+        yield Text("per epoch:")
+        yield from _growth(part.epochs, part.samples, width=width, blocks=blocks, step="epoch")
+    left = [left for finding in part.findings for left in finding.left]
+    for one in left[-LEFT_SHOWN:]:
+        yield _indented(_left(one))
+    if (more := len(left) - LEFT_SHOWN) > 0:
+        yield _indented(f"and {more} folds before them left threads too")
+    for finding in part.findings:
+        yield from _end(finding)
+
+
+def _left(left: LeftBehind) -> str:
+    pools = say.safe(named(left.pools), longest=say.LONGEST_LINE)
+    return f"fold {left.fold} left {pools} threads (at {say.safe(left.stage)!r})"
+
+
+def _growth(
+    growth: Mapping[str, Growth],
+    samples: Sequence[Sample],
+    *,
+    width: int,
+    blocks: str,
+    step: str = "fold",
+) -> Iterator[RenderableType]:
+    recorded = {name: found for name, found in growth.items() if found.peak is not None}
+    if width >= TABLE_COLUMNS and recorded:
+        yield _table(recorded, samples, width=width, blocks=blocks, step=step)
+    else:
+        yield from _lines(recorded, samples, width=width, blocks=blocks, step=step)
+    reasons: dict[str, list[str]] = {}
+    for name, found in growth.items():
+        reasons.setdefault(found.reason, []).append(say.short_name(name))
+    for reason, names in reasons.items():
+        yield _indented(f"{', '.join(names)}: {reason}")
+
+
+def _trend(samples: Sequence[Sample], name: str, *, width: int, blocks: str) -> str:
+    """Draw the folds; what comes before the first one, where there are folds, would flatten them."""
+    with_folds = [sample for sample in samples if sample.label.fold is not None] or samples
+    return sparkline([s.values.get(name) for s in with_folds], width=width, characters=blocks)
+
+
+def _table(
+    growth: Mapping[str, Growth], samples: Sequence[Sample], *, width: int, blocks: str, step: str
+) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), expand=False)
+    table.add_column("resource", no_wrap=True)
+    table.add_column("trend", no_wrap=True)
+    table.add_column("peak", justify="right", no_wrap=True)
+    table.add_column(f"per {step}", justify="right", no_wrap=True)
+    table.add_column("verdict", no_wrap=True)
+    trend = min(40, max(16, width - 62))
+    for name, found in growth.items():
+        slope = [say.change(name, found.per_fold), say.interval(name, found)]
+        table.add_row(
+            say.short_name(name),
+            f"{_trend(samples, name, width=trend, blocks=blocks)}\n{_levels(name, found)}",
+            "\n".join(filter(None, (say.amount(name, found.peak), say.of_limit(name, found)))),
+            "\n".join(filter(None, slope)),
+            Text(found.verdict, style=COLOURS[found.verdict]),
+        )
+    return table
+
+
+def _levels(name: str, growth: Growth) -> str:
+    first = say.amount(name, growth.first).removesuffix(say.unit(name))
+    return f"{first} to {say.amount(name, growth.last)}"
+
+
+def _lines(
+    growth: Mapping[str, Growth], samples: Sequence[Sample], *, width: int, blocks: str, step: str
+) -> Iterator[RenderableType]:
+    """Say in lines what the table says, for a terminal too narrow for it."""
+    for name, found in growth.items():
+        trend = _trend(samples, name, width=min(24, width - 12), blocks=blocks)
+        verdict = (found.verdict, COLOURS[found.verdict])
+        yield Text.assemble((f"{say.short_name(name):11} ", "bold"), trend)
+        limit = say.of_limit(name, found)
+        slope = f"{say.change(name, found.per_fold)} a {step}"
+        if spread := say.interval(name, found):
+            slope += f" ({spread})"
+        levels = f"{_levels(name, found)}, peak {say.amount(name, found.peak)}"
+        if limit:
+            levels += f" ({limit})"
+        yield _indented(Text.assemble(f"{levels}, {slope}: ", verdict))
+
+
+def _end(finding: Finding) -> Iterator[RenderableType]:
+    process = finding.process
+    for sign in process.survived.values():
+        words = f"line {sign.line} looks like a crash, but the process went on: "
+        yield _indented(words + sign.signature)
+    if finding.stopped is not None:
+        words = say.safe(finding.stopped.words, longest=999)
+        yield _indented(Text.assemble(("stopped: ", "yellow"), words))
+    crash = process.crash
+    if crash is not None:
+        yield from _crash(finding, crash)
+    for note in finding.notes:
+        yield _indented(f"note: {say.safe(note, longest=999)}")
+
+
+def _crash(finding: Finding, crash: Crash) -> Iterator[RenderableType]:
+    process = finding.process
+    where = f"line {crash.line}" if crash.line else "as the runner saw it"
+    whose = f" in fold {process.folds[-1]}" if process.folds else ""
+    yield Text.assemble(("crash", "bold red"), f"{whose} ({crash.signature}), {where}:")
+    yield _indented(say.safe(crash.text, longest=say.LONGEST_LINE), 2)
+    if crash.last_label is not None:
+        after = crash.seconds_after_last_sample
+        late = "" if after is None else f", {after:,.1f} s earlier"
+        yield _indented(f"last reading before it: {say.safe(crash.last_label)}{late}", 2)
+    if finding.symptom_of is not None:
+        yield _indented(f"it follows from: {say.safe(finding.symptom_of)}", 2)
+    yield from _causes(finding)
+
+
+def _causes(finding: Finding) -> Iterator[RenderableType]:
+    yield Text("causes, the best founded first:")
+    for cause in finding.causes:
+        if cause.evidence:
+            standing = "bold" if cause.standing in {"certain", "likely"} else ""
+            yield _indented(Text(f"{cause.standing}: {cause.cause}", style=standing), 2)
+            for evidence in cause.evidence:
+                yield _indented(say.safe(evidence, longest=say.LONGEST_LINE), 4)
+    if unrecorded := [cause.cause for cause in finding.causes if not cause.evidence]:
+        yield _indented(f"possible, but not recorded here: {', '.join(unrecorded)}", 2)
+    if not any(cause.standing == "certain" for cause in finding.causes):
+        words = "none is certain: the message is the same for all of them"
+        yield _indented(Text(words, style="dim"), 2)
+
+
+def _remedies(analysis: AnalysisResult) -> Iterator[RenderableType]:
+    if analysis.remedies:
+        yield Text("\nwhat to do", style="bold")
+    for remedy in analysis.remedies[:REMEDIES_SHOWN]:
+        yield _indented(f"- {remedy.text}")
+        if remedy.command is not None:
+            yield _indented(Text(remedy.command, style="cyan"), 4)
+    if (more := len(analysis.remedies) - REMEDIES_SHOWN) > 0:
+        yield _indented(f"and {more} more (all are in --json)")

@@ -1,0 +1,64 @@
+"""The options that say who is told of alerts, for every command that watches a run.
+
+Owns their names, their help and the way from them to an `AlertEngine`. It must not know the commands.
+"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from telemetry.alerts.engine import AlertEngine
+from telemetry.alerts.notifier import Notifier
+from telemetry.alerts.sinks import Alertmanager, Command, Lines, Sink, Webhook
+from telemetry.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+@contextmanager
+def alerting(
+    *,
+    command: str | None = None,
+    webhook: str | None = None,
+    alertmanager: str | None = None,
+    log: Callable[[str], None] | None = None,
+) -> Iterator[AlertEngine]:
+    """Give an engine that writes to ``log`` (standard error by default) and whom the options name.
+
+    Its thread starts here. At the end what is active is ended, and told within seconds. Raises
+    InputError for an option that cannot be used.
+    """
+    log_line = _to_stderr if log is None else log
+    sinks: list[Sink] = [Lines(log_line)]
+    if alertmanager is not None:
+        sinks.append(Alertmanager(alertmanager))
+    if webhook is not None:
+        sinks.append(Webhook(webhook))
+    if command is not None:
+        sinks.append(Command(_words(command)))
+    notifier = Notifier(sinks, log=log_line)
+    engine = AlertEngine(notifier)
+    try:
+        yield engine
+    finally:
+        engine.close(time.time())
+        notifier.close()
+
+
+def _words(command: str) -> list[str]:
+    try:
+        words = shlex.split(command)
+    except ValueError as error:
+        raise InputError(f"--alert-command: {error}") from error
+    if not words:
+        raise InputError("--alert-command: there is no command in it")
+    return words
+
+
+def _to_stderr(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)

@@ -1,0 +1,122 @@
+"""`AlertEngine`: turns conditions into episodes: one alert when one begins, one when it ends.
+
+Owns how long a condition must hold and be gone, and which alerts are active. No threads and no clock
+of its own. It must not know what a condition is made of, or how an alert is sent.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, TypeAlias
+
+from telemetry.alerts.alert import Alert
+from telemetry.alerts.rules import RULES, Condition, FoldWatch, growth_conditions, run_labels
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from telemetry.snapshot import Snapshot
+
+Key: TypeAlias = tuple[str, tuple[tuple[str, str], ...]]
+
+
+@dataclass(slots=True)
+class _Episode:
+    """A condition that holds, or held a moment ago."""
+
+    since: float
+    last_seen: float
+    alert: Alert | None = None
+    """None while it has not held for long enough."""
+
+
+class AlertEngine:
+    """Judges every snapshot that it is shown.
+
+    Invariant: an alert is told exactly once when it begins and once when it ends, and ``active``
+    holds it in between.
+    """
+
+    def __init__(self, tell: Callable[[Alert], None] = lambda _: None) -> None:
+        """Take what is told of each beginning and end; it must not block."""
+        self.active: tuple[Alert, ...] = ()
+        """Replaced, never changed: another thread may read it."""
+        self._tell = tell
+        self._episodes: dict[Key, _Episode] = {}
+        self._watches: dict[tuple[str, ...], FoldWatch] = {}
+
+    def observe(self, snapshots: Sequence[Snapshot], now: float) -> None:
+        """Judge the runs as they are at ``now``; a run that is no longer among them is over."""
+        known: dict[tuple[str, ...], FoldWatch] = {}
+        present = {
+            (found.name, found.labels): found for found in self._conditions(snapshots, known, now)
+        }
+        running = _running(snapshots)
+        self._watches = known
+        for key, condition in present.items():
+            self._hold(key, condition, now)
+        for key in [key for key in self._episodes if key not in present]:
+            self._release(key, now, is_over=_subject(key) not in running)
+        self._show()
+
+    def close(self, now: float) -> None:
+        """End what is active: nobody looks at the runs any more."""
+        for key in list(self._episodes):
+            self._release(key, now, is_over=True)
+        self._show()
+
+    def _conditions(
+        self, snapshots: Sequence[Snapshot], known: dict[tuple[str, ...], FoldWatch], now: float
+    ) -> Iterator[Condition]:
+        for snapshot in snapshots:
+            yield from growth_conditions(snapshot)
+            for part in snapshot.parts:
+                fold = "" if part.fold is None else str(part.fold)
+                labels = {**run_labels(snapshot), "fold": fold}
+                key = tuple(labels.values())
+                watch = known[key] = self._watches.get(key) or FoldWatch()
+                yield from watch.conditions(part, labels, now=now)
+
+    def _hold(self, key: Key, condition: Condition, now: float) -> None:
+        episode = self._episodes.setdefault(key, _Episode(now, now))
+        episode.last_seen = now
+        rule = RULES[condition.name]
+        if episode.alert is None and now - episode.since >= rule.for_seconds:
+            episode.alert = Alert(
+                name=condition.name,
+                severity=rule.severity,
+                labels=dict(condition.labels),
+                summary=condition.summary,
+                description=condition.description,
+                began=now,
+            )
+            self._tell(episode.alert)
+        elif episode.alert is not None:
+            episode.alert = replace(episode.alert, summary=condition.summary)
+
+    def _release(self, key: Key, now: float, *, is_over: bool) -> None:
+        episode = self._episodes[key]
+        keep_seconds = 0 if is_over or episode.alert is None else RULES[key[0]].keep_seconds
+        if now - episode.last_seen >= keep_seconds:
+            del self._episodes[key]
+            if episode.alert is not None:
+                self._tell(replace(episode.alert, ended=now))
+
+    def _show(self) -> None:
+        self.active = tuple(e.alert for e in self._episodes.values() if e.alert is not None)
+
+
+def _subject(key: Key) -> tuple[str, ...]:
+    labels = dict(key[1])
+    return labels["run"], labels["host"], labels["rank"], labels["fold"]
+
+
+def _running(snapshots: Sequence[Snapshot]) -> set[tuple[str, ...]]:
+    """Return the folds that run, and for each run with one the run itself (fold "")."""
+    found: set[tuple[str, ...]] = set()
+    for snapshot in snapshots:
+        for part in snapshot.parts:
+            if part.ended_at is None and part.state in {None, "running", "waiting"}:
+                fold = "" if part.fold is None else str(part.fold)
+                found |= {(*run_labels(snapshot).values(), name) for name in (fold, "")}
+    return found

@@ -1,0 +1,210 @@
+"""What is worth an alert: the conditions, their thresholds and their words.
+
+Owns the one place where the thresholds stand; grafana/rules has the same ones for Prometheus, and a
+test holds the two against each other. Pure: a snapshot in, conditions out. It must not know for how
+long a condition has held, or who is told.
+
+GPU memory has no alert: TensorFlow takes nearly all of it at its start, so fullness says nothing.
+Of a memory cgroup, page cache does not count; where it cannot be told apart, only a kill alerts.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from telemetry.alerts.alert import in_words
+from telemetry.alerts.rate_of_rise import Rise
+from telemetry.limits import LIMITS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from telemetry.reading import Reading
+    from telemetry.snapshot import FoldSnapshot, GrowthSnapshot, Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """How grave an alert is, for how long its condition holds before, and is gone after."""
+
+    severity: str
+    for_seconds: float = 0.0
+    keep_seconds: float = 0.0
+    """What oscillates around a threshold is one episode."""
+
+
+RULES: Mapping[str, Rule] = {
+    "FoldwatchCeilingNear": Rule("warning", for_seconds=15, keep_seconds=300),
+    # At 95 % there may be seconds left: no wait.
+    "FoldwatchCeilingCritical": Rule("critical", keep_seconds=300),
+    "FoldwatchCeilingWithinHour": Rule("warning", for_seconds=60, keep_seconds=300),
+    # A verdict changes at labels only; folds may be of seconds.
+    "FoldwatchCeilingWithinFolds": Rule("warning", for_seconds=15, keep_seconds=300),
+    "FoldwatchPidsLimitHit": Rule("critical"),
+    "FoldwatchOomKill": Rule("critical"),
+    "FoldwatchSamplesStale": Rule("warning", for_seconds=60),
+}
+NEAR_RATIO = 0.80
+CRITICAL_RATIO = 0.95
+FORECAST_FROM_RATIO = 0.50
+"""Under half of a limit a warm-up looks like a leak, and there is time to see more of it."""
+FORECAST_SECONDS = 3600.0
+HIT_SECONDS = 300.0
+"""How long after a counter rose its alert holds."""
+STALE_SECONDS = 120.0
+"""More than the minute for which an ended fold's series are still shown."""
+
+ALERTING = tuple(name for name, spec in LIMITS.items() if spec.advice)
+GROWTH_ADVICE = (
+    "Run each fold in a process of its own (foldwatch train --isolation process, or foldwatch run):"
+    " what a fold leaves behind ends with it."
+)
+PIDS_HIT_ADVICE = (
+    "The run may die of it at any moment; foldwatch limits names the cgroup. Cap the thread pools,"
+    " or raise pids.max."
+)
+OOM_ADVICE = (
+    "A process of the run's memory cgroup is gone; foldwatch analyze says which. Give it more memory,"
+    " or bound what the input pipeline keeps."
+)
+STALE_ADVICE = (
+    "The run hangs, was killed, or its host is overloaded; look at its process and its output.log."
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Condition:
+    """One thing that is so now; ``labels`` as in `Alert`, in a form that can be a key."""
+
+    name: str
+    labels: tuple[tuple[str, str], ...]
+    summary: str
+    description: str
+
+
+def used_ratio(reading: Reading, ceiling: str) -> float | None:
+    """Return how full ``ceiling`` is of what is not given back; None where it is not known or judged."""
+    usage = reading.usage(ceiling)
+    if ceiling == "nproc" and reading.is_exempt_from_nproc:
+        return None
+    if ceiling != "cgroup_memory" or usage.ratio is None or usage.current is None:
+        return usage.ratio
+    if reading.cgroup_memory_reclaimable_bytes is None:
+        return None
+    kept = max(0, usage.current - reading.cgroup_memory_reclaimable_bytes)
+    return usage.ratio * kept / usage.current if usage.current else 0.0
+
+
+class FoldWatch:
+    """What must be remembered of one fold to judge it: levels of late, and when counters rose."""
+
+    def __init__(self) -> None:
+        self._rises: dict[str, Rise] = {}
+        self._counters: dict[str, tuple[tuple[object, ...], int]] = {}
+        self._rose_at: dict[str, float] = {}
+
+    def conditions(
+        self, part: FoldSnapshot, labels: Mapping[str, str], *, now: float
+    ) -> Iterator[Condition]:
+        """Give what is so of ``part`` at ``now``; its ceilings only while it runs."""
+        reading = part.latest
+        if reading is None:
+            return
+        if part.ended_at is None and part.state in {None, "running"}:
+            for ceiling in ALERTING:
+                yield from self._of_ceiling(reading, ceiling, labels, now=now)
+            if now - reading.time > STALE_SECONDS:
+                minutes = (now - reading.time) / 60
+                yield _condition(
+                    "FoldwatchSamplesStale",
+                    labels,
+                    f"no reading for {minutes:.0f} min",
+                    STALE_ADVICE,
+                )
+        yield from self._of_counters(reading, labels, now=now)
+
+    def _of_ceiling(
+        self, reading: Reading, ceiling: str, labels: Mapping[str, str], *, now: float
+    ) -> Iterator[Condition]:
+        ratio = used_ratio(reading, ceiling)
+        if ratio is None:
+            return
+        rise = self._rises.setdefault(ceiling, Rise())
+        rise.add(ratio, now=now)
+        if ratio <= FORECAST_FROM_RATIO:
+            return
+        rate = rise.per_second(now=now)
+        seconds = max(0.0, 1 - ratio) / rate if rate else math.inf
+        words = f"{ceiling} is {ratio:.0%} full{_amounts(reading, ceiling)}"
+        if seconds < math.inf:
+            words += f", and will be hit in {in_words(seconds)} at this rate"
+        names = {
+            # One alert for one state: where it is critical, a warning says nothing more.
+            "FoldwatchCeilingNear": NEAR_RATIO < ratio <= CRITICAL_RATIO,
+            "FoldwatchCeilingCritical": ratio > CRITICAL_RATIO,
+            "FoldwatchCeilingWithinHour": seconds < FORECAST_SECONDS,
+        }
+        for name, holds in names.items():
+            if holds:
+                yield _condition(
+                    name, {**labels, "ceiling": ceiling}, words, LIMITS[ceiling].advice
+                )
+
+    def _of_counters(
+        self, reading: Reading, labels: Mapping[str, str], *, now: float
+    ) -> Iterator[Condition]:
+        if self._has_risen("pids", reading.pids_limit_hits, reading, now=now):
+            words = "the pids controller refused a thread or process"
+            yield _condition("FoldwatchPidsLimitHit", labels, words, PIDS_HIT_ADVICE)
+        if self._has_risen("oom", reading.oom_kills, reading, now=now):
+            words = "the kernel killed a process for want of memory"
+            yield _condition("FoldwatchOomKill", labels, words, OOM_ADVICE)
+
+    def _has_risen(self, name: str, count: int | None, reading: Reading, *, now: float) -> bool:
+        """Whether it rose of late; counters compare within one process and one cgroup only."""
+        if count is not None:
+            place = (reading.pid, reading.start_ticks, reading.cgroup)
+            before = self._counters.get(name)
+            if before is not None and before[0] == place and count > before[1]:
+                self._rose_at[name] = now
+            self._counters[name] = (place, count)
+        return now - self._rose_at.get(name, -math.inf) < HIT_SECONDS
+
+
+def growth_conditions(snapshot: Snapshot) -> Iterator[Condition]:
+    """Give the resources that meet their limit within the folds that are left."""
+    ended = sum(part.state in {"finished", "failed", "skipped"} for part in snapshot.parts)
+    left = None if snapshot.folds is None else snapshot.folds - ended
+    for growth in snapshot.growth:
+        if left is not None and growth.folds_to_limit is not None and growth.folds_to_limit < left:
+            labels = {**run_labels(snapshot), "fold": "", "resource": growth.resource}
+            words = _growth_words(growth, growth.folds_to_limit, left)
+            yield _condition("FoldwatchCeilingWithinFolds", labels, words, GROWTH_ADVICE)
+
+
+def run_labels(snapshot: Snapshot) -> dict[str, str]:
+    """Return the labels that every alert of a run has."""
+    return {"run": snapshot.run, "host": snapshot.host, "rank": snapshot.rank}
+
+
+def _growth_words(growth: GrowthSnapshot, to_limit: float, left: int) -> str:
+    return (
+        f"{growth.resource} will meet its limit in {to_limit:.1f} folds at its growth so far,"
+        f" and {left} are left"
+    )
+
+
+def _condition(name: str, labels: Mapping[str, str], summary: str, description: str) -> Condition:
+    key = tuple(sorted(labels.items()))
+    return Condition(name=name, labels=key, summary=summary, description=description)
+
+
+def _amounts(reading: Reading, ceiling: str) -> str:
+    usage = reading.usage(ceiling)
+    if not isinstance(usage.limit, int) or usage.current is None:
+        return ""
+    if LIMITS[ceiling].is_bytes:
+        return f" of {usage.limit / 2**20:,.0f} MB"
+    return f" ({usage.current:,} of {usage.limit:,})"

@@ -1,0 +1,118 @@
+"""`Daemon`: follows every run below a directory and publishes what they have come to.
+
+Owns the collecting thread: when the directory is looked through, how much is read in a round, and
+that a scrape only ever takes what was published. It must not know who asks, nor what is done with it.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from telemetry.daemon.run_follower import FollowedRun
+from telemetry.daemon.verdict_scheduler import Judge, Judging
+from telemetry.journal.run_layout import find_journals, run_name
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable, Mapping, Sequence
+
+    from telemetry.daemon.history import History
+    from telemetry.snapshot import RunKey, Snapshot
+
+logger = logging.getLogger("foldwatch")
+
+INTERVAL_SECONDS = 1.0
+SCAN_INTERVALS = 5
+"""How many rounds pass between two looks through the directory, and for a run's result files."""
+ROUND_SECONDS = 0.5
+"""How long a round reads, so that a journal of gigabytes delays no other for long."""
+
+
+class Daemon:
+    """Collects in rounds; ``snapshots`` is the last round's, the same objects where nothing changed."""
+
+    def __init__(
+        self,
+        top: str,
+        *,
+        judge: Judge,
+        on_publish: Callable[[Sequence[Snapshot]], None] = lambda _: None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.snapshots: tuple[Snapshot, ...] = ()
+        self._top = top
+        self._judging = Judging(judge)
+        self._on_publish = on_publish
+        self._clock = clock
+        self._runs: dict[str, FollowedRun] = {}
+        self._looker = ThreadPoolExecutor(1, thread_name_prefix="foldwatch-look")
+        self._looker.submit(int)  # its thread starts now: see Judging
+        self._looking: Future[dict[str, list[str]]] | None = None
+        self._rounds = 0
+        self._turn = 0
+
+    def run(self, stop: threading.Event) -> None:
+        """Collect until ``stop``; whatever fails, the next round comes, and of a row one is told."""
+        is_failing = False
+        while not stop.is_set():
+            began = time.monotonic()
+            try:
+                self.collect()
+                is_failing = False
+            except Exception:
+                if not is_failing:
+                    logger.exception("foldwatch: a round of collecting failed")
+                is_failing = True
+            stop.wait(max(0.0, INTERVAL_SECONDS - (time.monotonic() - began)))
+        self._judging.close()
+        self._looker.shutdown(wait=False, cancel_futures=True)
+
+    def collect(self) -> None:
+        """Read what is new, judge what is due, and publish."""
+        self._rounds += 1
+        self._scan()
+        self._read()
+        self._judging.attend(tuple(self._runs.values()))
+        self.snapshots = tuple(
+            snapshot for run in self._runs.values() for snapshot in run.snapshots
+        )
+        self._on_publish(self.snapshots)
+
+    def histories(self) -> Mapping[RunKey, History]:
+        """Return the curves of every run that is shown."""
+        return {
+            key: history
+            for run in tuple(self._runs.values())
+            for key, history in run.histories.items()
+        }
+
+    def _scan(self) -> None:
+        """Look through the directory, in a thread of its own but for the first time."""
+        if self._looking is None and self._rounds % SCAN_INTERVALS == 1:
+            self._looking = self._looker.submit(find_journals, self._top)
+        if self._looking is None or not (self._looking.done() or self._rounds == 1):
+            return
+        found, self._looking = self._looking.result(), None
+        for directory in self._runs.keys() - found.keys():
+            self._judging.forget(self._runs.pop(directory))
+        for directory, journals in found.items():
+            if run := self._runs.get(directory):
+                run.follow(journals)
+            else:
+                name = run_name(directory, self._top)
+                self._runs[directory] = FollowedRun(directory, name, journals)
+
+    def _read(self) -> None:
+        """Let every run read in turn; where a round's time is spent, the next begins behind it."""
+        runs = tuple(self._runs.values())
+        now, until = self._clock(), time.monotonic() + ROUND_SECONDS
+        first = self._turn % len(runs) if runs else 0
+        for number, run in enumerate((*runs[first:], *runs[:first])):
+            had_time = time.monotonic() < until
+            look = (number + self._rounds) % SCAN_INTERVALS == 0
+            run.collect(until=until, now=now, look=look)
+            if had_time and time.monotonic() >= until:
+                self._turn = first + number + 1

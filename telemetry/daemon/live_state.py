@@ -1,0 +1,53 @@
+"""`Board`: what is shown right now, to scrapes and to the page.
+
+Owns that whoever asks only takes what is there: it is put up by one thread, and taken by any. It must
+not know where it comes from, nor how it travels.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from telemetry.daemon.history import History
+from telemetry.metrics.exposition import Exposition
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from telemetry.alerts.alert import Alert
+    from telemetry.snapshot import RunKey, Snapshot
+
+
+class Board:
+    """Holds the snapshots published last, their text for a scrape, and their curves."""
+
+    def __init__(
+        self,
+        *,
+        alerts: Callable[[], Sequence[Alert]] = tuple,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.alerts = alerts
+        self.clock = clock
+        self.exposition = Exposition()
+        self.snapshots: Sequence[Snapshot] = ()
+        self.histories: Mapping[RunKey, History] = {}
+        self.published_at = clock()
+
+    def publish(
+        self,
+        snapshots: Sequence[Snapshot],
+        histories: Mapping[RunKey, History] | None = None,
+    ) -> None:
+        """Put ``snapshots`` up; their curves are drawn from them where nobody has them already."""
+        now = self.clock()
+        snapshots = tuple(snapshots)
+        self.exposition.publish(snapshots, now=now)
+        if histories is None:
+            histories = {one.key: self.histories.get(one.key) or History() for one in snapshots}
+            for one in snapshots:
+                histories[one.key].take(one)
+        self.histories = histories
+        self.snapshots = snapshots
+        self.published_at = now

@@ -1,0 +1,263 @@
+"""`FollowedRun`: the journals of one run directory, followed, as snapshots.
+
+Owns the way from records to the state of each fold, for every process of the run that says a host or
+a rank of its own. It must not know which runs there are, nor who asks. What a journal says is
+untrusted: whatever it holds, what is kept of it is bounded.
+"""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import replace
+from itertools import islice
+from typing import TYPE_CHECKING, NamedTuple
+
+from telemetry.daemon.history import History
+from telemetry.journal.follower import JournalFollower
+from telemetry.journal.records import Event, Header
+from telemetry.journal.run_layout import MOST_FOLDS, fold_of, folds_planned, outcome
+from telemetry.snapshot import SOURCES_KEPT, FoldSnapshot, RunKey, Snapshot
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from telemetry.journal.records import Record
+    from telemetry.reading import GpuUsage, Reading
+    from telemetry.snapshot import GrowthSnapshot
+
+ABANDONED_SECONDS = 3600.0
+"""A process of which nothing was heard for so long is taken for ended, though nobody saw it."""
+MEMBERS_KEPT = 256
+PARTS_KEPT = 1000
+WRITERS_KEPT = 4096
+TEXT_KEPT = 200
+POOLS_KEPT = 50
+GPUS_KEPT = 64
+
+
+class Origin(NamedTuple):
+    """Who writes: a run on two hosts, or of two ranks, is shown as two."""
+
+    host: str
+    rank: str
+
+
+class FollowedRun:
+    """Follows the journals of one run; ``snapshots`` is what they have said so far."""
+
+    def __init__(self, directory: str, name: str, journals: Sequence[str]) -> None:
+        self.directory = directory
+        self.name = name
+        self.journals = tuple(journals)
+        self.checkpoints = 0
+        """How many labelled readings were taken: what growth is judged by."""
+        self.snapshots: tuple[Snapshot, ...] = ()
+        self.is_live = True
+        """Whether a fold of it runs or waits, or ended within a minute."""
+        self._forget()
+
+    def _forget(self) -> None:
+        self._followers = [JournalFollower(path) for path in self.journals]
+        self._members: dict[Origin, _Member] = {}
+        self._writers: dict[int, Origin] = {}
+        self._planned: int | None = None
+        self._growth: tuple[GrowthSnapshot, ...] = ()
+
+    def judge(self, growth: tuple[GrowthSnapshot, ...]) -> None:
+        """Take a verdict; it is shown from the next round on."""
+        self._growth = growth
+        self._publish()
+
+    @property
+    def histories(self) -> dict[RunKey, History]:
+        """The curves, by whose they are."""
+        members = tuple(self._members.items())
+        return {RunKey(self.name, *origin): member.history for origin, member in members}
+
+    def follow(self, journals: Sequence[str]) -> None:
+        """Follow these journals from now on; where one is gone, the rest is read anew."""
+        new = [path for path in journals if path not in self.journals]
+        is_any_gone = len(self.journals) + len(new) > len(journals)
+        self.journals = tuple(journals)
+        if is_any_gone:
+            self._forget()
+        else:
+            self._followers += map(JournalFollower, new)
+
+    def collect(self, *, until: float, now: float, look: bool = True) -> None:
+        """Take what the journals hold that is new; what is not read at ``until`` is left for later.
+
+        Result files are looked for where there was something new, or ``look`` says so; of a run that
+        is over, its journals too.
+        """
+        self.is_live = self._is_live(now)
+        if not (look or self.is_live):
+            return
+        is_changed = False
+        for follower in self._followers:
+            try:
+                records = follower.poll(until=until)
+            except OSError:
+                continue  # not ours to read, or a disk that failed: its series grow old and say so
+            if follower.restarts:
+                self._forget()
+                return
+            for record in records:
+                self._take(record, fold_of(follower.path))
+            is_changed |= bool(records)
+        if is_changed or (look and self.is_live):
+            self._settle(now)
+            self._publish()
+
+    def _take(self, record: Record, fold: int | None) -> None:
+        if isinstance(record, Header):
+            origin = Origin(record.host[:TEXT_KEPT], record.rank[:TEXT_KEPT])
+            if len(self._writers) < WRITERS_KEPT or record.pid in self._writers:
+                self._writers[record.pid] = origin
+            return
+        member = self._member(self._writers.get(record.pid))
+        if isinstance(record, Event):
+            member.take_event(record)
+            return
+        self.checkpoints += record.label is not None
+        member.take(_bounded(record), record.fold if fold is None else fold)
+
+    def _member(self, origin: Origin | None) -> _Member:
+        """Return the member of ``origin``; one that said no header is the first there is."""
+        if origin is None or (origin not in self._members and len(self._members) >= MEMBERS_KEPT):
+            origin = next(iter(self._members), Origin(socket.gethostname(), ""))
+        return self._members.setdefault(origin, _Member())
+
+    def _is_live(self, now: float) -> bool:
+        """Whether a fold runs, waits, or has ended so lately that its result file may yet come."""
+        parts = (part for member in self._members.values() for part in member.parts.values())
+        return not self._members or any(part.is_live(now) for part in parts)
+
+    def _settle(self, now: float) -> None:
+        """Take what the result files say, and who is silent for too long."""
+        self._planned = self._planned or folds_planned(self.directory)
+        first = self._member(None)
+        known = {fold for member in self._members.values() for fold in member.parts}
+        for number in range(1, (self._planned or 0) + 1):
+            if number not in known:
+                first.parts[number] = FoldSnapshot(fold=number, state="waiting")
+        for member in self._members.values():
+            member.planned = self._planned
+            member.settle(self.directory, now)
+
+    def _publish(self) -> None:
+        before = self.snapshots
+        snapshots = [
+            Snapshot(
+                run=self.name,
+                host=origin.host,
+                rank=origin.rank,
+                folds=member.folds,
+                parts=tuple(part for _, part in sorted(member.parts.items(), key=_by_fold)),
+                growth=self._growth if number == 0 else (),
+            )
+            for number, (origin, member) in enumerate(self._members.items())
+        ]
+        if tuple(snapshots) != before:
+            self.snapshots = tuple(snapshots)
+
+
+def _by_fold(item: tuple[int | None, FoldSnapshot]) -> int:
+    return item[0] or 0
+
+
+class _Member:
+    """The folds of a run that one host and rank writes of."""
+
+    def __init__(self) -> None:
+        self.parts: dict[int | None, FoldSnapshot] = {}
+        self.history = History()
+        self.planned: int | None = None
+        self._fold_of: dict[int, int | None] = {}
+        """By pid, the fold that its last reading was of."""
+
+    @property
+    def folds(self) -> int | None:
+        """How many are planned, as run.json or the labels say."""
+        if self.planned is not None:
+            return self.planned
+        named = (part.latest.folds for part in self.parts.values() if part.latest is not None)
+        return max(filter(None, named), default=None)
+
+    def take(self, reading: Reading, fold: int | None) -> None:
+        """Take a reading: its fold runs, and the one that its process ran before does no more."""
+        if fold not in self.parts and len(self.parts) >= PARTS_KEPT:
+            return
+        before = self._fold_of.get(reading.pid, fold)
+        if before != fold and before in self.parts:
+            state = None if before is None else "finished"
+            self._change(before, state=state, ended_at=reading.time)
+        self._fold_of[reading.pid] = fold
+        part = self.parts.get(fold) or FoldSnapshot(fold=fold)
+        self.parts[fold] = part.with_record(reading)
+        if part.state != "running" or part.ended_at is not None:
+            state = None if fold is None else "running"
+            self._change(fold, state=state, ended_at=None, exit_code=None, seconds=None)
+        self.history.add(fold, reading)
+
+    def take_event(self, event: Event) -> None:
+        """Take the runner's word of how a process ended."""
+        code = event.facts.get("exit_code")
+        if event.name != "exited" or event.pid not in self._fold_of:
+            return
+        code = code if type(code) is int and abs(code) < 2**32 else None
+        fold = self._fold_of.pop(event.pid)
+        self.parts[fold] = self.parts[fold].with_record(event)
+        state = None if fold is None else "failed" if code else "finished"
+        self._change(fold, state=state, ended_at=event.time, exit_code=code)
+
+    def settle(self, directory: str, now: float) -> None:
+        """Take what the result files say of each fold, and end what is silent for too long."""
+        for fold, part in self.parts.items():
+            if fold is not None and fold <= MOST_FOLDS and part.seconds is None:
+                found = outcome(directory, fold)
+                if found is not None:
+                    self._change(
+                        fold,
+                        state=found.state,
+                        ended_at=found.ended_at if part.ended_at is None else part.ended_at,
+                        exit_code=found.exit_code,
+                        seconds=found.seconds,
+                    )
+                    continue
+            latest = part.latest
+            if part.ended_at is None and latest and now - latest.time > ABANDONED_SECONDS:
+                self._change(fold, ended_at=latest.time)
+
+    def _change(self, fold: int | None, **changes: object) -> None:
+        self.parts[fold] = replace(self.parts[fold], **changes)  # type: ignore[arg-type] # names are the fields'
+
+
+def _bounded(reading: Reading) -> Reading:
+    """Return ``reading`` without what nobody here asks for, and no text longer than is shown."""
+    pools = reading.pools
+    if pools is not None and len(pools) > POOLS_KEPT:
+        largest = sorted(pools.items(), key=lambda item: -item[1])
+        pools = dict(islice(largest, POOLS_KEPT))
+    return replace(
+        reading,
+        label=_short(reading.label),
+        stage=_short(reading.stage),
+        pools=pools and {name[:TEXT_KEPT]: count for name, count in pools.items()},
+        errors={
+            name[:TEXT_KEPT]: why[:TEXT_KEPT]
+            for name, why in islice(reading.errors.items(), SOURCES_KEPT)
+        },
+        gpus=reading.gpus and tuple(map(_short_gpu, reading.gpus[:GPUS_KEPT])),
+        map_kinds=None,
+        pressure_seconds=None,
+        peaks={},
+    )
+
+
+def _short(text: str | None) -> str | None:
+    return None if text is None else text[:TEXT_KEPT]
+
+
+def _short_gpu(gpu: GpuUsage) -> GpuUsage:
+    return replace(gpu, gpu=gpu.gpu[:TEXT_KEPT])

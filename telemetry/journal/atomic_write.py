@@ -1,0 +1,49 @@
+"""Files that are whole or absent, and reading what another process put there without waiting for it."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from io import FileIO
+
+
+@contextmanager
+def whole_file(path: str) -> Iterator[str]:
+    """Give a path to write to; at the end it becomes ``path``, or after an exception nothing does.
+
+    What is no file (a pipe, /dev/stdout) is written to as it is: a rename would put a file in its
+    place. A link stays one. Not synced: that is the caller's. Raises OSError, which names ``path``.
+    """
+    if os.path.exists(path) and not os.path.isfile(path):
+        yield path
+        return
+    target = os.path.realpath(path)
+    aside = f"{target}.{os.getpid()}.part"
+    try:
+        yield aside
+        os.replace(aside, target)
+    except BaseException as error:  # Ctrl-C as well
+        with suppress(OSError):
+            os.unlink(aside)
+        if isinstance(error, OSError):  # a failed write does not say of which file
+            raise OSError(error.errno, error.strerror, path) from error
+        raise
+
+
+def open_regular(path: str) -> FileIO:
+    """Open ``path`` for reading, unbuffered. Raises OSError, also where it is no regular file.
+
+    A pipe would wait for a writer for good (open(2)), and a device may act on being opened.
+    """
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        raise OSError(errno.EINVAL, "not a regular file", path)
+    # It may have been replaced since: O_NONBLOCK, which regular files ignore.
+    return open(
+        path, "rb", buffering=0, opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)
+    )

@@ -1,0 +1,153 @@
+"""The journal: every record of a run, one JSON object a line, that survives how the run ends.
+
+Owns the file format, both directions. One `write` per record on an O_APPEND descriptor: once it has
+returned, the record is in the kernel and outlives SIGABRT and SIGKILL, and records of two writers
+(the process and its runner) do not tear each other (the kernel appends under the inode's lock). It
+must not know what a record is for.
+
+    {"kind": "header", "schema": 1, "host": "a", "boot_id": "...", "pid": 42, ...}
+    {"kind": "checkpoint", "time": 1.5, "pid": 42, "label": "Fold 1/3 START", "threads": 36, ...}
+    {"kind": "sample", ...}
+    {"kind": "event", "time": 2.0, "pid": 42, "name": "exited", "exit_code": 0}
+"""
+
+from __future__ import annotations
+
+import errno
+import math
+import os
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from telemetry.journal.atomic_write import open_regular
+from telemetry.journal.records import MEBIBYTE, Record, decode
+
+if TYPE_CHECKING:
+    from io import FileIO
+
+
+CHUNK_BYTES = 256 * 2**10
+HEAD_BYTES = 256
+"""Of a header or a reading: its time and its process are in them."""
+LONGEST_LINE = 4 * MEBIBYTE
+"""A header with the longest argument list that the kernel takes fits in half of it."""
+SKIPPED_KEPT = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class SkippedLine:
+    """A line that could not be used: its number in the file, from 1, and the reason."""
+
+    line: int
+    reason: str
+
+
+class JournalFollower:
+    """Reads a journal that is being written, as ``tail -F`` does.
+
+    Invariants: only whole lines are taken, a last line without its newline waits for the next poll;
+    and what is held is bounded whatever the file holds: LONGEST_LINE of a line, SKIPPED_KEPT reasons.
+    A file that was deleted, cut, or replaced by another one is read anew from its start, and
+    ``restarts`` counts it.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.lines = 0
+        self.skipped: list[SkippedLine] = []
+        """Whole lines that could not be decoded; the first SKIPPED_KEPT of them."""
+        self.more_skipped = 0
+        self.restarts = 0
+        self._begin()
+
+    def _begin(self) -> None:
+        self.lines = self.more_skipped = self._offset = 0
+        self.skipped = []
+        self._head = self._rest = b""
+        self._is_overlong = False
+        self._seen: tuple[int, int] | None = None
+        """Size and time of change of a file that was read to its end."""
+
+    def poll(self, *, until: float = math.inf) -> list[Record]:
+        """Return the records that came since the last poll; none while the file is missing.
+
+        Nothing more is begun at ``until``, of time.monotonic; the next poll goes on from there.
+        Raises OSError where the file is there and cannot be read, or is no regular one.
+        """
+        try:
+            found = os.stat(self.path)
+            if (found.st_size, found.st_mtime_ns) == self._seen:
+                return []
+            with open_regular(self.path) as file:
+                records = self._read(file, until)
+        except FileNotFoundError:
+            if self._offset:
+                self._restart()
+            return []
+        is_whole = self._offset == found.st_size
+        self._seen = (found.st_size, found.st_mtime_ns) if is_whole else None
+        return records
+
+    def finish(self) -> list[Record]:
+        """Read to the end: what is there without a newline was torn by a crash or a full disk."""
+        records = self.poll()
+        if not os.path.exists(self.path):
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), self.path)
+        rest, self._rest = self._rest, b""
+        if rest or self._is_overlong:
+            records += self._decode(rest)
+        return records
+
+    def _read(self, file: FileIO, until: float) -> list[Record]:
+        if not self._is_same(file):
+            self._restart()
+        records: list[Record] = []
+        file.seek(self._offset)
+        while time.monotonic() < until and (chunk := file.read(CHUNK_BYTES)):
+            if len(self._head) < HEAD_BYTES:
+                self._head += chunk[: HEAD_BYTES - len(self._head)]
+            self._offset += len(chunk)
+            records += self._take(chunk)
+        return records
+
+    def _is_same(self, file: FileIO) -> bool:
+        """Whether the file is the one read so far: as long at least, and with the same first bytes.
+
+        Not by its inode: file systems give a deleted file's number to the next new one.
+        """
+        if os.fstat(file.fileno()).st_size < self._offset:
+            return False
+        return os.pread(file.fileno(), len(self._head), 0) == self._head
+
+    def _restart(self) -> None:
+        self._begin()
+        self.restarts += 1
+
+    def _take(self, chunk: bytes) -> list[Record]:
+        whole, newline, rest = chunk.rpartition(b"\n")
+        records = self._decode(self._rest + whole) if newline else []
+        self._rest = rest if newline else self._rest + rest
+        if len(self._rest) > LONGEST_LINE:
+            self._rest, self._is_overlong = b"", True
+        return records
+
+    def _decode(self, content: bytes) -> list[Record]:
+        records = []
+        for line in content.split(b"\n"):
+            self.lines += 1
+            if self._is_overlong:
+                self._is_overlong = False
+                self._skip(f"longer than {LONGEST_LINE // MEBIBYTE} MiB")
+            elif line.strip(b"\0 \t"):
+                try:
+                    records.append(decode(line))
+                except ValueError as error:
+                    self._skip(str(error))
+        return records
+
+    def _skip(self, reason: str) -> None:
+        if len(self.skipped) < SKIPPED_KEPT:
+            self.skipped.append(SkippedLine(self.lines, reason[:200]))
+        else:
+            self.more_skipped += 1

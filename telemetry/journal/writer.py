@@ -1,0 +1,72 @@
+"""The journal: every record of a run, one JSON object a line, that survives how the run ends.
+
+Owns the file format, both directions. One `write` per record on an O_APPEND descriptor: once it has
+returned, the record is in the kernel and outlives SIGABRT and SIGKILL, and records of two writers
+(the process and its runner) do not tear each other (the kernel appends under the inode's lock). It
+must not know what a record is for.
+
+    {"kind": "header", "schema": 1, "host": "a", "boot_id": "...", "pid": 42, ...}
+    {"kind": "checkpoint", "time": 1.5, "pid": 42, "label": "Fold 1/3 START", "threads": 36, ...}
+    {"kind": "sample", ...}
+    {"kind": "event", "time": 2.0, "pid": 42, "name": "exited", "exit_code": 0}
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from telemetry.journal.records import Record, encode
+
+if TYPE_CHECKING:
+    pass
+
+
+class JournalWriter:
+    """Appends records to one file.
+
+    Invariant: a record is counted as written only when the kernel took all of it. `write` raises
+    OSError for the caller to count; the next write starts a line of its own after a torn one.
+    """
+
+    def __init__(self, path: str) -> None:
+        """Open ``path`` for appending, folders made as needed. Raises OSError."""
+        os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+        self.path = path
+        self._descriptor = self._open()
+        self._is_torn = self._ends_torn()
+
+    def _open(self) -> int:
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+        return os.open(self.path, flags, 0o644)
+
+    def _ends_torn(self) -> bool:
+        """Whether an earlier writer left a line without its newline: ours must not be glued to it."""
+        size = os.fstat(self._descriptor).st_size
+        return size > 0 and os.pread(self._descriptor, 1, size - 1) != b"\n"
+
+    def write(self, record: Record) -> None:
+        """Append ``record`` in one write. Raises OSError; part of it may then be in the file.
+
+        Where the file was deleted, a new one is begun with this record, and OSError says so once.
+        """
+        if os.fstat(self._descriptor).st_nlink == 0:
+            deleted, self._descriptor = self._descriptor, self._open()
+            os.close(deleted)
+            self._append(record)
+            raise FileNotFoundError(f"{self.path} was deleted; a new journal was begun")
+        self._append(record)
+
+    def _append(self, record: Record) -> None:
+        line = encode(record)
+        if self._is_torn:
+            line = b"\n" + line
+        self._is_torn = True
+        written = os.write(self._descriptor, line)
+        if written != len(line):
+            raise OSError(f"{self.path}: {written} of {len(line)} bytes written")
+        self._is_torn = False
+
+    def close(self) -> None:
+        """Give the descriptor back."""
+        os.close(self._descriptor)

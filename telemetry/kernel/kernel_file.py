@@ -1,0 +1,93 @@
+"""`HeldFile`: a kernel file that stays open and is read again and again into the same buffer.
+
+Owns the descriptor and the buffer. At a limit nothing new can be opened or allocated, so both are
+taken up front: a process that holds 65,530 maps gets ENOMEM for a fresh buffer but still reads into
+an old one. It must not know what the bytes mean.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from telemetry.kernel.syscalls import Buffer, close_file, open_file, read_at
+
+PAGE_BYTES = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """How many lines a file has, of how many bytes, and its last 64 bytes."""
+
+    count: int
+    size_bytes: int
+    tail: bytes
+
+
+class HeldFile:
+    """One file of procfs, sysfs or a cgroup, read from its start at every `read`.
+
+    Invariant: at most one descriptor is open. A held descriptor that fails is opened anew once: a
+    cgroup that was removed and made again gives ENODEV on its old descriptors for ever.
+    """
+
+    __slots__ = ("_buffer", "_descriptor", "path")
+
+    def __init__(self, path: str, *, size: int = 4096) -> None:
+        self.path = path
+        self._buffer = Buffer(size)
+        self._descriptor = -1
+
+    def hold(self) -> int:
+        """Open the file now rather than at the first read; return its descriptor. Raises OSError."""
+        if self._descriptor < 0:
+            self._descriptor = open_file(self.path)
+        return self._descriptor
+
+    def read(self) -> bytes:
+        """Return the content, up to the buffer's size; raises OSError."""
+        size = self._read_start()  # before the view is cut: the read fills it
+        return bytes(self._buffer.view[:size])
+
+    def count_lines(self) -> Lines:
+        """Count the lines of the whole content, of any length.
+
+        procfs hands out at most a page per read, so this loops 1,500 times for 60,000 maps; what the
+        loop does besides reading is what counting costs. Raises OSError.
+        """
+        buffer, view = self._buffer, self._buffer.view
+        total, tail, filled = 0, b"", self._read_start()
+        size, offset, descriptor = filled, filled, self._descriptor
+        while size:
+            if buffer.size - filled < PAGE_BYTES:
+                total += self._newlines(filled)
+                tail, filled = bytes(view[filled - 64 : filled]), 0
+            size = read_at(descriptor, buffer, offset, into=filled)
+            offset, filled = offset + size, filled + size
+        total += self._newlines(filled)
+        return Lines(total, offset, (tail + bytes(view[max(0, filled - 64) : filled]))[-64:])
+
+    def _newlines(self, filled: int) -> int:
+        """Count by what replace() takes away: it looks with memchr, at a fifth of count()'s time."""
+        content = self._buffer.view[:filled]
+        try:
+            return filled - len(bytes(content).replace(b"\n", b""))
+        except MemoryError:  # at the map limit there may be no room for a copy
+            return sum(byte == 0x0A for byte in content)
+
+    def _read_start(self) -> int:
+        """Read from the start into the buffer and return how many bytes came; raises OSError."""
+        was_held = self._descriptor >= 0
+        descriptor = self.hold()
+        try:
+            return read_at(descriptor, self._buffer, 0)
+        except OSError:
+            self.close()
+            if not was_held:
+                raise
+        return read_at(self.hold(), self._buffer, 0)
+
+    def close(self) -> None:
+        """Give the descriptor back; a later read opens the file again."""
+        if self._descriptor >= 0:
+            descriptor, self._descriptor = self._descriptor, -1
+            close_file(descriptor)

@@ -1,0 +1,66 @@
+"""What of a memory cgroup's usage is page cache that the kernel takes back before it kills.
+
+Owns memory.stat's keys, v1 and v2. memory.current counts cached files as used
+(Documentation/admin-guide/cgroup-v2.rst): a healthy run that reads its data from files sits at its
+limit, so fullness alone says nothing there. It must not know which cgroup binds.
+"""
+
+from __future__ import annotations
+
+import os
+
+from telemetry.kernel.cgroup_controller import parse_event
+from telemetry.kernel.kernel_file import HeldFile
+
+_KEYS = (
+    (
+        "total_inactive_file",
+        "total_active_file",
+    ),  # v1, where the plain ones leave the levels below out
+    ("inactive_file", "active_file", "slab_reclaimable"),
+)
+
+
+# inactive_file 4096
+# active_file 8192
+def parse_reclaimable(text: bytes) -> int | None:
+    """Add up what can be dropped, in bytes; None where no line says. Raises ValueError.
+
+    tmpfs and shared memory are on the anonymous lists, so they are not among it.
+    """
+    for keys in _KEYS:
+        counts = [count for key in keys if (count := parse_event(text, key)) is not None]
+        if counts:
+            return sum(counts)
+    return None
+
+
+class MemoryStat:
+    """The memory.stat of whichever memory cgroup binds process ``pid``, held open."""
+
+    def __init__(self, *, root: str = "/", pid: int) -> None:
+        is_other = root == "/" and pid != os.getpid()  # its mounts, as cgroup.Controller reads them
+        self._root = os.path.join("/proc", str(pid), "root") if is_other else root
+        self._file: HeldFile | None = None
+
+    def reclaimable_bytes(self, folder: str | None) -> int | None:
+        """Read it for the cgroup at ``folder``; None where there is no such file.
+
+        Raises OSError where it cannot be read, ValueError where it is not understood.
+        """
+        if folder is None:
+            return None
+        path = os.path.join(self._root, folder.lstrip("/"), "memory.stat")
+        if self._file is None or self._file.path != path:
+            self.close()
+            self._file = HeldFile(path, size=16384)
+        try:
+            return parse_reclaimable(self._file.read())
+        except FileNotFoundError:
+            return None
+
+    def close(self) -> None:
+        """Give the descriptor back."""
+        if self._file is not None:
+            self._file.close()
+        self._file = None

@@ -1,0 +1,242 @@
+"""`Reader`: one process, all its sources, one `Reading` at a time.
+
+Owns which source fills which field, that a source that fails costs its own fields only, and that a
+source that is dear is read no oftener than its pace allows. It must not know about labels, journals
+or threads of execution.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import resource
+import time
+from typing import TYPE_CHECKING, TypeVar
+
+from telemetry.kernel.cgroup_controller import Controller, ControllerUsage
+from telemetry.kernel.memory_maps import read_maps_by_kind
+from telemetry.kernel.memory_stat import MemoryStat
+from telemetry.kernel.nvml import Gpus, load_nvml
+from telemetry.kernel.pressure import PressureFiles
+from telemetry.kernel.procfs import RLIMITS, ProcessFiles, ProcessStatus
+from telemetry.kernel.read_budget import Pace
+from telemetry.kernel.syscalls import Buffer
+from telemetry.kernel.tasks import BUFFER_BYTES, read_tasks, tasks_of_user
+from telemetry.reading import GpuUsage, Limit, LimitState, Reading, Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Value = TypeVar("Value")
+
+CAP_SYS_ADMIN = 21
+CAP_SYS_RESOURCE = 24
+"""Bits of CapEff; either one lifts RLIMIT_NPROC (kernel/fork.c). include/uapi/linux/capability.h."""
+
+_NOTHING = ControllerUsage(
+    Usage(None, LimitState.UNREADABLE), None, None, None, None, has_hidden_ancestors=False
+)
+_NO_STATUS = ProcessStatus(None, None, None, None, None, None, None)
+
+
+class Reader:
+    """Reads the numbers of process ``pid`` from the tree under ``root``; not for two threads at once.
+
+    Invariant: `read` never raises for a source that fails; the reading's ``errors`` name it.
+    """
+
+    def __init__(
+        self, *, root: str = "/", pid: int | None = None, clock: Callable[[], float] = time.time
+    ) -> None:
+        self.pid = os.getpid() if pid is None else pid
+        self._root = root
+        self._clock = clock
+        self._files = ProcessFiles(root=root, pid=self.pid)
+        self._pids = Controller("pids", root=root, pid=self.pid)
+        self._memory = Controller("memory", root=root, pid=self.pid)
+        self._memory_stat = MemoryStat(root=root, pid=self.pid)
+        self._pressure = PressureFiles(root=root, pid=self.pid)
+        nvml = load_nvml() if root == "/" else None
+        self._gpus = None if nvml is None else Gpus(nvml, pid=self.pid)
+        self._is_own = root == "/" and self.pid == os.getpid()
+        paced = ("maps", "tasks", "user_tasks", "gpu", "memory_stat")
+        self._paces = {name: Pace() for name in paced}
+        self._errors: dict[str, str] = {}
+        self._buffer = Buffer(BUFFER_BYTES)
+
+    def hold(self) -> None:
+        """Open what will be read, while descriptors and memory are still to be had."""
+        self._files.hold()
+        self.read(in_full=False)
+
+    def last_words(self) -> dict[str, int | str | bool]:
+        """Return what its cgroups say once the process is gone; what nobody knows is left out.
+
+        Each counter stands beside what it was when the process was first seen in that cgroup.
+        """
+        facts: dict[str, int | str | bool | None] = {}
+        pids, memory = self._pids.last_words(), self._memory.last_words()
+        if pids is not None:
+            facts |= {
+                "cgroup": pids.own_folder,
+                "pids_limit_hits_before": pids.before,
+                "pids_limit_hits": pids.after,
+                "sees_every_pids_level": pids.sees_every_level,
+            }
+        if memory is not None:
+            facts |= {
+                "oom_kills_before": memory.before,
+                "oom_kills": memory.after,
+                "cgroup_memory_peak_bytes": memory.peak,
+                "sees_every_memory_level": memory.sees_every_level,
+            }
+        return {name: fact for name, fact in facts.items() if fact is not None}
+
+    def close(self) -> None:
+        """Give every descriptor back."""
+        for files in (self._files, self._pids, self._memory, self._memory_stat, self._pressure):
+            files.close()
+
+    def read(self, *, in_full: bool = True, with_map_kinds: bool = False) -> Reading:
+        """Read the sources now.
+
+        Sources that cost with the size of the process (maps, threads by name, descendants, GPUs) are
+        read ``in_full`` at a label; between labels only when due by their pace, else None without an
+        error. Counting the user's tasks looks at the whole host: it keeps to its pace at labels too.
+        """
+        self._errors = {}
+        files = self._files
+        status = self._try("status", files.status) or _NO_STATUS
+        times = self._try("stat", files.times)
+        pids = self._try("pids_cgroup", self._pids.read) or _NOTHING
+        memory = self._try("memory_cgroup", self._memory.read) or _NOTHING
+        tasks = self._paced(
+            "tasks",
+            in_full=in_full,
+            read=lambda: read_tasks(self.pid, root=self._root, buffer=self._buffer),
+        )
+        tree = None if tasks is None else tasks.descendants
+        gpus = self._read_gpus(in_full=in_full)
+        fullest = max(gpus or (), key=_gpu_ratio, default=None)
+        uid, is_exempt = status.real_uid, self._is_exempt_from_nproc(status)
+        return Reading(
+            time=self._clock(),
+            pid=self.pid,
+            start_ticks=None if times is None else times.start_ticks,
+            threads=status.threads,
+            rss_bytes=status.rss_bytes,
+            virtual_bytes=status.virtual_bytes,
+            data_bytes=status.data_bytes,
+            maps=self._paced("maps", in_full=in_full, read=files.maps),
+            open_fds=self._try("fd", files.open_fds),
+            cgroup_pids=pids.usage.current,
+            cgroup_memory_bytes=memory.usage.current,
+            cgroup=pids.own_folder,
+            cgroup_pids_peak=pids.peak,
+            cgroup_memory_peak_bytes=memory.peak,
+            cgroup_memory_reclaimable_bytes=self._paced(
+                "memory_stat",
+                in_full=in_full,
+                read=lambda: self._memory_stat.reclaimable_bytes(memory.folder),
+            ),
+            user_tasks=self._user_tasks(uid, is_exempt=is_exempt),
+            uid=uid,
+            is_exempt_from_nproc=is_exempt,
+            descendants=None if tree is None else tree.count,
+            tree_threads=_sum(status.threads, None if tree is None else tree.threads),
+            tree_rss_bytes=_sum(status.rss_bytes, None if tree is None else tree.rss_bytes),
+            cpu_seconds=None if times is None else times.cpu_seconds,
+            context_switches=_own_context_switches() if self._is_own else None,
+            host_tasks=self._try("loadavg", files.host_tasks),
+            gpu_memory_used_bytes=None if fullest is None else fullest.used_bytes,
+            pids_limit_hits=pids.events,
+            oom_kills=memory.events,
+            pools=None if tasks is None else tasks.pools,
+            map_kinds=self._try("map_kinds", lambda: read_maps_by_kind(self.pid, root=self._root))
+            if with_map_kinds
+            else None,
+            pressure_seconds=self._try("pressure", self._pressure.read),
+            gpus=gpus,
+            limits=self._limits(pids.usage.limit, memory.usage.limit, fullest),
+            errors=self._errors,
+        )
+
+    def _limits(self, pids: Limit, memory: Limit, gpu: GpuUsage | None) -> dict[str, Limit]:
+        files = self._files
+        limits: dict[str, Limit] = {
+            "pids_cgroup": pids,
+            "cgroup_memory": memory,
+            "max_map_count": self._limit("max_map_count", files.max_map_count),
+            "threads_max": self._limit("threads_max", files.threads_max),
+            "pid_max": self._limit("pid_max", files.pid_max),
+        }
+        soft = self._try("limits", files.soft_limits)
+        for ceiling in RLIMITS:
+            limits[ceiling] = LimitState.UNREADABLE if soft is None else soft[ceiling]
+        if gpu is not None:
+            total = gpu.total_bytes
+            limits["gpu_memory"] = LimitState.UNREADABLE if total is None else total
+        return limits
+
+    def _is_exempt_from_nproc(self, status: ProcessStatus) -> bool | None:
+        """kernel/fork.c, copy_process: INIT_USER, CAP_SYS_RESOURCE and CAP_SYS_ADMIN are let through.
+
+        Both count in the initial user namespace only: root of a rootless container is bound.
+        """
+        if status.real_uid is None or status.effective_capabilities is None:
+            return None
+        is_initial = self._try("uid_map", self._files.is_in_initial_user_namespace)
+        has_capability = status.effective_capabilities & (
+            1 << CAP_SYS_ADMIN | 1 << CAP_SYS_RESOURCE
+        )
+        is_strong = status.real_uid == 0 or bool(has_capability)
+        return None if is_initial is None else is_initial and is_strong
+
+    def _user_tasks(self, uid: int | None, *, is_exempt: bool | None) -> int | None:
+        """Look at every process of the host only where the limit that this counts against binds."""
+        if uid is None or is_exempt:
+            return None
+        return self._paced(
+            "user_tasks", in_full=False, read=lambda: tasks_of_user(uid, root=self._root)
+        )
+
+    def _read_gpus(self, *, in_full: bool) -> tuple[GpuUsage, ...] | None:
+        if self._gpus is None:
+            return None
+        return self._paced("gpu", in_full=in_full, read=self._gpus.read)
+
+    def _paced(self, source: str, *, in_full: bool, read: Callable[[], Value]) -> Value | None:
+        pace = self._paces[source]
+        if not in_full and not pace.is_due():
+            return None
+        with pace:
+            return self._try(source, read)
+
+    def _limit(self, source: str, read: Callable[[], Limit]) -> Limit:
+        limit = self._try(source, read)
+        return LimitState.UNREADABLE if limit is None else limit
+
+    def _try(self, source: str, read: Callable[[], Value]) -> Value | None:
+        try:
+            return read()
+        except OSError as error:
+            self._errors[source] = errno.errorcode.get(error.errno or 0, str(error))
+        except (ValueError, IndexError) as error:
+            self._errors[source] = f"not understood: {error}"
+        except MemoryError:  # a process at its map limit cannot even take a small buffer
+            self._errors[source] = "ENOMEM"
+        return None
+
+
+def _gpu_ratio(gpu: GpuUsage) -> float:
+    return (gpu.used_bytes or 0) / (gpu.total_bytes or 1)
+
+
+def _sum(own: int | None, others: int | None) -> int | None:
+    return None if own is None or others is None else own + others
+
+
+def _own_context_switches() -> int:
+    """Of all threads, by getrusage; /proc/PID/status has the main thread's alone."""
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_nvcsw + usage.ru_nivcsw

@@ -1,0 +1,160 @@
+"""The tasks of a process: its threads by pool, and the processes that descend from it.
+
+Owns thread names, the walk over /proc/PID/task/TID/children, and how many tasks a user has. It must
+not know about labels or limits. A thread name is at most 15 bytes (TASK_COMM_LEN in
+include/linux/sched.h), so ``tf_data_private_threadpool`` shows as ``tf_data_private``.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+from dataclasses import dataclass
+
+from telemetry.kernel.procfs import parse_status
+from telemetry.kernel.syscalls import Buffer, has_children, list_folder, read_file
+
+POOLS_KEPT = 20
+OTHER = "other"
+BUFFER_BYTES = 65536
+"""Takes a thread's list of some 8,000 children; one with more shows the first of them."""
+
+# tf_Compute/12, OpenMP-3, worker_7, pool-1-thread-2: the number of a thread within its pool.
+_NUMBER = re.compile(r"[/_.:# -]*\d+$")
+
+
+def pool_name(thread_name: str) -> str:
+    """Return the pool that a thread belongs to: its name without the number at the end."""
+    return _NUMBER.sub("", thread_name) or thread_name
+
+
+@dataclass(frozen=True, slots=True)
+class Descendants:
+    """The processes below one: how many, and their threads and memory together."""
+
+    count: int
+    threads: int
+    rss_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tasks:
+    """The threads of a process by pool, and what descends from it."""
+
+    pools: dict[str, int]
+    """The POOLS_KEPT largest, and the rest as OTHER."""
+    descendants: Descendants
+
+
+def read_tasks(pid: int, *, root: str = "/", buffer: Buffer | None = None) -> Tasks:
+    """Read the threads of ``pid`` and the processes below it, through ``buffer``. Raises OSError.
+
+    Costs three system calls a thread for its name, and three more for its children, which belong to
+    the thread that made them; this very process is asked first whether it has any.
+    """
+    folder = f"{root}/proc/{pid}/task"
+    has_no_child = root == "/" and pid == os.getpid() and not has_children()
+    counts: dict[str, int] = {}
+    children: list[int] = []
+    has_children_files = has_no_child
+    buffer = buffer or Buffer(BUFFER_BYTES)
+    for tid in list_folder(folder, buffer):
+        try:
+            comm = read_file(f"{folder}/{tid}/comm", buffer)
+            pool = pool_name(comm.decode("utf-8", "replace").rstrip("\n"))
+            counts[pool] = counts.get(pool, 0) + 1
+            if not has_no_child:
+                children += _numbers(f"{folder}/{tid}/children", buffer)
+                has_children_files = True
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # it ended between the listing and the read, or the kernel has no such file
+    if not counts:
+        raise FileNotFoundError(errno.ENOENT, "no thread has a name", folder)
+    if not has_children_files:
+        children = _children_by_psutil(pid)
+    return Tasks(_largest(counts), _add_up(pid, children, root, buffer))
+
+
+def _largest(counts: dict[str, int]) -> dict[str, int]:
+    # Not Counter.most_common(): it imports heapq when first called, and an import at a limit fails.
+    ordered = sorted(counts.items(), key=lambda pool: -pool[1])
+    pools = dict(ordered[:POOLS_KEPT])
+    if rest := sum(count for _, count in ordered[POOLS_KEPT:]):
+        pools[OTHER] = pools.get(OTHER, 0) + rest
+    return pools
+
+
+def _add_up(top: int, children: list[int], root: str, buffer: Buffer) -> Descendants:
+    """Add up the processes that descend from ``top``.
+
+    A child that ended meanwhile is left out, and so is a PID that was taken by a process of another
+    parent since: the parent in its status must be the one whose list named it.
+    """
+    count = threads = rss_bytes = 0
+    seen = {top}
+    waiting = [(child, top) for child in children]
+    while waiting:
+        pid, parent = waiting.pop()
+        if pid in seen:
+            continue
+        seen.add(pid)
+        try:
+            status = parse_status(read_file(f"{root}/proc/{pid}/status", buffer))
+            if status.parent_pid != parent:
+                continue
+            waiting += [(child, pid) for child in _children(pid, root, buffer)]
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        count += 1
+        threads += status.threads or 0
+        rss_bytes += status.rss_bytes or 0
+    return Descendants(count, threads, rss_bytes)
+
+
+def _children(pid: int, root: str, buffer: Buffer) -> list[int]:
+    """Read the children of every thread of ``pid``, through psutil where the kernel lists none."""
+    folder = f"{root}/proc/{pid}/task"
+    children: list[int] = []
+    for tid in list_folder(folder, buffer):
+        try:
+            children += _numbers(f"{folder}/{tid}/children", buffer)
+        except (FileNotFoundError, ProcessLookupError):
+            if tid == str(pid) and os.path.isdir(f"{folder}/{tid}"):
+                return _children_by_psutil(pid)
+    return children
+
+
+def _children_by_psutil(pid: int) -> list[int]:
+    """Look through all processes, as a kernel without CONFIG_PROC_CHILDREN makes necessary."""
+    import psutil  # noqa: PLC0415 - only such kernels pay for it
+
+    try:
+        return [child.pid for child in psutil.Process(pid).children()]
+    except psutil.Error as error:
+        raise ProcessLookupError(str(error)) from error
+
+
+def tasks_of_user(uid: int, *, root: str = "/") -> int:
+    """Count the tasks of real user ``uid``, as RLIMIT_NPROC does. Raises OSError.
+
+    Reads every visible process. Processes of other PID namespaces count against the limit but cannot
+    be seen from here: the result is a lower bound.
+    """
+    total = 0
+    processes = os.path.join(root, "proc")
+    buffer = Buffer(BUFFER_BYTES)
+    for name in list_folder(processes, buffer):
+        if not name.isdigit():
+            continue
+        try:
+            status = parse_status(read_file(f"{processes}/{name}/status", buffer))
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if status.real_uid == uid:
+            total += status.threads or 0
+    return total
+
+
+def _numbers(path: str, buffer: Buffer) -> list[int]:
+    return [int(word) for word in read_file(path, buffer).split()]

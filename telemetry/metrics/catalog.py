@@ -1,0 +1,97 @@
+"""The Prometheus metrics: their frozen names, and the server that shows them.
+
+Owns the table METRICS, the one place that names a metric, and the way from a `Snapshot` to metric
+families at scrape time. It must not read the kernel: a scrape renders what is there and never waits.
+prometheus-client is loaded when something is served, not when this module is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    pass
+
+BASE_LABELS = ("run", "host", "fold", "rank")
+
+
+@dataclass(frozen=True, slots=True)
+class MetricKind:
+    """A metric's type, help text and labels beyond BASE_LABELS."""
+
+    type: str
+    help: str
+    labels: tuple[str, ...] = ()
+
+
+METRICS: dict[str, MetricKind] = {
+    "foldwatch_threads": MetricKind("gauge", "Threads of the process."),
+    "foldwatch_memory_maps": MetricKind("gauge", "Memory maps of the process."),
+    "foldwatch_resident_memory_bytes": MetricKind("gauge", "Resident memory of the process."),
+    "foldwatch_open_fds": MetricKind("gauge", "Open descriptors of the process."),
+    "foldwatch_descendants": MetricKind("gauge", "Processes below the process."),
+    "foldwatch_tree_threads": MetricKind("gauge", "Threads of the process and its descendants."),
+    "foldwatch_tree_resident_memory_bytes": MetricKind(
+        "gauge", "Resident memory of the process and its descendants; shared pages count in each."
+    ),
+    "foldwatch_pool_threads": MetricKind(
+        "gauge", "Threads of the process by pool: names without their number.", ("pool",)
+    ),
+    "foldwatch_cgroup_pids": MetricKind("gauge", "PIDs in the pids cgroup that binds."),
+    "foldwatch_cgroup_memory_bytes": MetricKind("gauge", "Memory of the memory cgroup that binds."),
+    "foldwatch_cgroup_memory_reclaimable_bytes": MetricKind(
+        "gauge", "Memory of that cgroup that the kernel takes back at need: page cache."
+    ),
+    "foldwatch_ceiling_usage": MetricKind("gauge", "What is used of a ceiling.", ("ceiling",)),
+    "foldwatch_ceiling_limit": MetricKind(
+        "gauge", "A ceiling's limit; +Inf when unlimited, absent when unknown.", ("ceiling",)
+    ),
+    "foldwatch_ceiling_usage_ratio": MetricKind(
+        "gauge", "Usage over limit of a ceiling, 1 when full.", ("ceiling",)
+    ),
+    "foldwatch_pids_limit_hits_total": MetricKind(
+        "counter", "Forks that the pids controller refused, as far as visible."
+    ),
+    "foldwatch_oom_kills_total": MetricKind(
+        "counter", "Processes that the memory controller killed, as far as visible."
+    ),
+    "foldwatch_sample_errors_total": MetricKind(
+        "counter", "Failures of a source or a sink of readings.", ("source",)
+    ),
+    "foldwatch_checkpoint_threads": MetricKind("gauge", "Threads at a stage.", ("stage",)),
+    "foldwatch_checkpoint_memory_maps": MetricKind("gauge", "Memory maps at a stage.", ("stage",)),
+    "foldwatch_checkpoint_resident_memory_bytes": MetricKind(
+        "gauge", "Resident memory at a stage.", ("stage",)
+    ),
+    "foldwatch_checkpoint_cgroup_pids": MetricKind(
+        "gauge", "PIDs in the pids cgroup at a stage.", ("stage",)
+    ),
+    "foldwatch_checkpoint_timestamp_seconds": MetricKind(
+        "gauge", "When a stage was last reached, seconds since the epoch.", ("stage",)
+    ),
+    "foldwatch_fold_state": MetricKind("gauge", "1 for the present state of a fold.", ("state",)),
+    "foldwatch_folds": MetricKind("gauge", "Folds planned."),
+    "foldwatch_growth_per_fold": MetricKind(
+        "gauge", "Growth of a resource per fold, in its own unit, as judged so far.", ("resource",)
+    ),
+    "foldwatch_folds_to_limit": MetricKind(
+        "gauge", "Folds until a resource meets its limit at its growth so far.", ("resource",)
+    ),
+    "foldwatch_fold_exit_code": MetricKind(
+        "gauge", "Exit code of an ended fold, 128 + N for signal N."
+    ),
+    "foldwatch_fold_seconds": MetricKind("gauge", "Wall time of an ended fold."),
+    "foldwatch_run_info": MetricKind("gauge", "1 for a run that is shown."),
+    "foldwatch_gpu_memory_used_bytes": MetricKind("gauge", "Memory used of a GPU.", ("gpu",)),
+    "foldwatch_gpu_memory_total_bytes": MetricKind("gauge", "Memory of a GPU.", ("gpu",)),
+    "foldwatch_gpu_utilization_ratio": MetricKind("gauge", "Utilisation of a GPU, 0-1.", ("gpu",)),
+    "foldwatch_gpu_process_memory_bytes": MetricKind(
+        "gauge", "Memory of a GPU that the process uses.", ("gpu",)
+    ),
+    "foldwatch_last_sample_timestamp_seconds": MetricKind(
+        "gauge", "When the last reading was taken, seconds since the epoch."
+    ),
+    "foldwatch_build_info": MetricKind("gauge", "1, with foldwatch's version.", ("version",)),
+}
+"""Every metric by name: a public contract. A test holds the README's table against it."""

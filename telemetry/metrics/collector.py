@@ -1,0 +1,55 @@
+"""The Prometheus metrics: their frozen names, and the server that shows them.
+
+Owns the table METRICS, the one place that names a metric, and the way from a `Snapshot` to metric
+families at scrape time. It must not read the kernel: a scrape renders what is there and never waits.
+prometheus-client is loaded when something is served, not when this module is.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from telemetry.metrics.catalog import BASE_LABELS, METRICS
+from telemetry.metrics.samples import samples
+from telemetry.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from prometheus_client.core import Metric
+    from prometheus_client.registry import CollectorRegistry
+
+
+class SnapshotCollector:
+    """A collector for prometheus-client that renders one snapshot per scrape."""
+
+    def __init__(
+        self, snapshot: Callable[[], Snapshot], *, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._snapshot = snapshot
+        self._clock = clock
+
+    def collect(self) -> Iterable[Metric]:
+        """Give the families that have a value, in the order of METRICS."""
+        from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily  # noqa: PLC0415 - see the module's text
+
+        families: dict[str, GaugeMetricFamily | CounterMetricFamily] = {}
+        for sample in samples(self._snapshot(), now=self._clock()):
+            family = families.get(sample.name)
+            if family is None:
+                kind = METRICS[sample.name]
+                make = CounterMetricFamily if kind.type == "counter" else GaugeMetricFamily
+                family = make(sample.name, kind.help, labels=[*BASE_LABELS, *kind.labels])
+                families[sample.name] = family
+            family.add_metric(list(sample.labels), sample.value)
+        return [families[name] for name in METRICS if name in families]
+
+
+def registry(snapshot: Callable[[], Snapshot]) -> CollectorRegistry:
+    """Return a registry of its own that holds only the snapshot's metrics."""
+    from prometheus_client import CollectorRegistry  # noqa: PLC0415 - see the module's text
+
+    own = CollectorRegistry()
+    own.register(SnapshotCollector(snapshot))
+    return own

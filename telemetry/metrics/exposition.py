@@ -1,0 +1,124 @@
+"""`Exposition`: many snapshots as the text of one scrape, rendered when they are published.
+
+Owns the two text formats for a daemon, where prometheus-client's own rendering would take ten times
+as long; a test holds the one against the other. It must not name a metric: `exporter` does.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, TypeAlias
+
+from telemetry.metrics.catalog import BASE_LABELS, METRICS
+from telemetry.metrics.samples import part_samples, run_samples
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from telemetry.metrics.samples import Sample
+    from telemetry.snapshot import FoldSnapshot, Snapshot
+
+_ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
+
+
+Lines: TypeAlias = dict[str, str]
+"""The lines of each metric, by its name."""
+
+
+class Exposition:
+    """Holds the text of the snapshots published last.
+
+    Invariant: what is published again, the same object, is not rendered again: neither a snapshot nor
+    one of its folds. One thread publishes; any may read.
+    """
+
+    def __init__(self) -> None:
+        self._runs: dict[object, tuple[Snapshot, Lines]] = {}
+        self._parts: dict[object, tuple[FoldSnapshot, Lines]] = {}
+        self._texts = (b"", b"# EOF\n")
+
+    def publish(self, snapshots: Sequence[Snapshot], *, now: float) -> None:
+        """Render ``snapshots`` as they are at ``now``, in seconds since the epoch."""
+        before, self._runs = self._runs, {}
+        for snapshot in snapshots:
+            # Of ids, because a snapshot is kept here with its lines, so that its own is not given anew.
+            key = id(snapshot), *(part.is_live(now) for part in snapshot.parts)
+            self._runs[key] = before.get(key) or (snapshot, self._rendered(snapshot, now))
+        if self._runs.keys() == before.keys():
+            return
+        kept = {id(part) for snapshot in snapshots for part in snapshot.parts}
+        self._parts = {key: part for key, part in self._parts.items() if id(part[0]) in kept}
+        self._texts = _texts([lines for _, lines in self._runs.values()])
+
+    def text(self, *, is_open_metrics: bool) -> bytes:
+        """Return what a scrape gets."""
+        return self._texts[is_open_metrics]
+
+    def _rendered(self, snapshot: Snapshot, now: float) -> Lines:
+        pieces = [_lines(run_samples(snapshot))]
+        for part in snapshot.parts:
+            is_live = part.is_live(now)
+            key = id(part), is_live, snapshot.key
+            if key not in self._parts:
+                found = _lines(part_samples(part, snapshot.key, is_live=is_live))
+                self._parts[key] = part, found
+            pieces.append(self._parts[key][1])
+        return _joined(pieces)
+
+
+def _lines(found: Iterable[Sample]) -> Lines:
+    lines: dict[str, list[str]] = {}
+    base: tuple[str, ...] = ()
+    prefix = ""
+    for name, labels, value in found:
+        if labels[: len(BASE_LABELS)] != base:
+            base = labels[: len(BASE_LABELS)]
+            prefix = _pairs(BASE_LABELS, base)
+        own = METRICS[name].labels
+        more = "," + _pairs(own, labels[len(BASE_LABELS) :]) if own else ""
+        lines.setdefault(name, []).append(f"{name}{{{prefix}{more}}} {_number(value)}\n")
+    return {name: "".join(some) for name, some in lines.items()}
+
+
+def _joined(pieces: Sequence[Lines]) -> Lines:
+    """Put the lines of each metric together: a format wants them all in one place."""
+    lines: dict[str, list[str]] = {}
+    for piece in pieces:
+        for name, some in piece.items():
+            lines.setdefault(name, []).append(some)
+    return {name: "".join(some) for name, some in lines.items()}
+
+
+def _texts(pieces: Sequence[Lines]) -> tuple[bytes, bytes]:
+    """Return the text of both formats; a counter's family has a name of its own in OpenMetrics."""
+    lines = _joined(pieces)
+    families = [(name, lines[name].encode()) for name in METRICS if name in lines]
+    plain = b"".join(_header(name, name) + body for name, body in families)
+    open_metrics = b"".join(
+        _header(name, name.removesuffix("_total")) + body for name, body in families
+    )
+    return plain, open_metrics + b"# EOF\n"
+
+
+def _pairs(names: Sequence[str], values: Sequence[str]) -> str:
+    return ",".join(
+        f'{name}="{_escaped(value)}"' for name, value in zip(names, values, strict=True)
+    )
+
+
+def _escaped(value: str) -> str:
+    """Escape a label's value; what UTF-8 has no bytes for, a lone half of a pair, becomes ``?``."""
+    if not value.isascii():
+        value = value.encode("utf-8", "replace").decode()
+    return value.translate(_ESCAPES)
+
+
+def _number(value: float) -> str:
+    if isinstance(value, float) and math.isinf(value):
+        return "+Inf" if value > 0 else "-Inf"
+    return str(value)
+
+
+def _header(name: str, family: str) -> bytes:
+    kind = METRICS[name]
+    return f"# HELP {family} {kind.help}\n# TYPE {family} {kind.type}\n".encode()

@@ -1,0 +1,170 @@
+"""The Prometheus metrics: their frozen names, and the server that shows them.
+
+Owns the table METRICS, the one place that names a metric, and the way from a `Snapshot` to metric
+families at scrape time. It must not read the kernel: a scrape renders what is there and never waits.
+prometheus-client is loaded when something is served, not when this module is.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+from importlib import metadata
+from typing import TYPE_CHECKING, NamedTuple
+
+from telemetry.limits import USED_BY
+from telemetry.reading import Limit, LimitState
+from telemetry.snapshot import FOLD_STATES, FoldSnapshot, Snapshot
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from telemetry.reading import Reading
+    from telemetry.snapshot import RunKey
+
+_READING_GAUGES = {
+    "threads": "threads",
+    "memory_maps": "maps",
+    "resident_memory_bytes": "rss_bytes",
+    "cgroup_pids": "cgroup_pids",
+}
+"""Field of a reading by the metric's name behind ``foldwatch_`` and ``foldwatch_checkpoint_``."""
+
+_LATEST = {
+    "foldwatch_open_fds": "open_fds",
+    "foldwatch_descendants": "descendants",
+    "foldwatch_tree_threads": "tree_threads",
+    "foldwatch_tree_resident_memory_bytes": "tree_rss_bytes",
+    "foldwatch_cgroup_memory_bytes": "cgroup_memory_bytes",
+    "foldwatch_cgroup_memory_reclaimable_bytes": "cgroup_memory_reclaimable_bytes",
+    "foldwatch_pids_limit_hits_total": "pids_limit_hits",
+    "foldwatch_oom_kills_total": "oom_kills",
+}
+"""Field of the latest reading by metric."""
+
+_GPU = {
+    "foldwatch_gpu_memory_used_bytes": "used_bytes",
+    "foldwatch_gpu_memory_total_bytes": "total_bytes",
+    "foldwatch_gpu_utilization_ratio": "utilization_ratio",
+    "foldwatch_gpu_process_memory_bytes": "process_used_bytes",
+}
+"""Field of a GpuUsage by metric."""
+
+
+class Sample(NamedTuple):
+    """One value of one series; ``labels`` in the order of BASE_LABELS and the metric's own."""
+
+    name: str
+    labels: tuple[str, ...]
+    value: float
+
+
+def samples(snapshot: Snapshot, *, now: float) -> Iterator[Sample]:
+    """Give every value that ``snapshot`` holds; an absent value gives no sample."""
+    yield from run_samples(snapshot)
+    for part in snapshot.parts:
+        yield from part_samples(part, snapshot.key, is_live=part.is_live(now))
+
+
+def run_samples(snapshot: Snapshot) -> Iterator[Sample]:
+    """Give the values of the run itself."""
+    run = (snapshot.run, snapshot.host, "", snapshot.rank)
+    yield Sample("foldwatch_build_info", (*run, _version()), 1)
+    yield Sample("foldwatch_run_info", run, 1)
+    if snapshot.folds is not None:
+        yield Sample("foldwatch_folds", run, snapshot.folds)
+    for growth in snapshot.growth:
+        if growth.per_fold is not None:
+            yield Sample("foldwatch_growth_per_fold", (*run, growth.resource), growth.per_fold)
+        if growth.folds_to_limit is not None:
+            yield Sample("foldwatch_folds_to_limit", (*run, growth.resource), growth.folds_to_limit)
+
+
+def part_samples(part: FoldSnapshot, key: RunKey, *, is_live: bool) -> Iterator[Sample]:
+    """Give the values of one fold of the run ``key``; the live ones where ``is_live``."""
+    fold = "" if part.fold is None else str(part.fold)
+    base = (key.run, key.host, fold, key.rank)
+    yield from _result_samples(part, base)
+    if is_live:
+        yield from _live_samples(part, base)
+
+
+@cache
+def _version() -> str:
+    """Return foldwatch's version; to look it up takes as long as all the rest of a small scrape."""
+    return metadata.version("foldwatch")
+
+
+def _result_samples(part: FoldSnapshot, base: tuple[str, ...]) -> Iterator[Sample]:
+    if part.state is not None:
+        for state in FOLD_STATES:
+            yield Sample("foldwatch_fold_state", (*base, state), float(state == part.state))
+    if part.exit_code is not None:
+        yield Sample("foldwatch_fold_exit_code", base, part.exit_code)
+    if part.seconds is not None:
+        yield Sample("foldwatch_fold_seconds", base, part.seconds)
+
+
+def _live_samples(part: FoldSnapshot, base: tuple[str, ...]) -> Iterator[Sample]:
+    for source, count in part.losses.items():
+        yield Sample("foldwatch_sample_errors_total", (*base, source), count)
+    for stage, reading in part.checkpoints.items():
+        yield from _stage_samples(reading, (*base, stage))
+    if part.latest is not None:
+        yield from _latest_samples(part.latest, base)
+
+
+def reading_samples(
+    reading: Reading, base: tuple[str, ...], *, stage: str | None
+) -> Iterator[Sample]:
+    """Give every value of one reading; ``base`` in the order of BASE_LABELS."""
+    yield from _latest_samples(reading, base)
+    if stage is not None:
+        yield from _stage_samples(reading, (*base, stage))
+
+
+def _stage_samples(reading: Reading, labels: tuple[str, ...]) -> Iterator[Sample]:
+    yield Sample("foldwatch_checkpoint_timestamp_seconds", labels, reading.time)
+    yield from _gauges(reading, "foldwatch_checkpoint_", labels)
+
+
+def _latest_samples(reading: Reading, base: tuple[str, ...]) -> Iterator[Sample]:
+    yield Sample("foldwatch_last_sample_timestamp_seconds", base, reading.time)
+    yield from _gauges(reading, "foldwatch_", base)
+    for name, part in _LATEST.items():
+        value = getattr(reading, part)
+        if value is not None:
+            yield Sample(name, base, value)
+    for pool, threads in (reading.pools or {}).items():
+        yield Sample("foldwatch_pool_threads", (*base, pool), threads)
+    for gpu in reading.gpus or ():
+        for name, part in _GPU.items():
+            value = getattr(gpu, part)
+            if value is not None:
+                yield Sample(name, (*base, gpu.gpu), value)
+    for ceiling in USED_BY:
+        yield from _ceiling_samples(reading, ceiling, (*base, ceiling))
+
+
+def _gauges(reading: Reading, prefix: str, labels: tuple[str, ...]) -> Iterator[Sample]:
+    for name, part in _READING_GAUGES.items():
+        value = getattr(reading, part)
+        if value is not None:
+            yield Sample(prefix + name, labels, value)
+
+
+def _ceiling_samples(reading: Reading, ceiling: str, labels: tuple[str, ...]) -> Iterator[Sample]:
+    usage = reading.usage(ceiling)
+    if usage.current is not None:
+        yield Sample("foldwatch_ceiling_usage", labels, usage.current)
+    limit = _limit_value(usage.limit)
+    if limit is not None:
+        yield Sample("foldwatch_ceiling_limit", labels, limit)
+    if usage.ratio is not None:
+        yield Sample("foldwatch_ceiling_usage_ratio", labels, usage.ratio)
+
+
+def _limit_value(limit: Limit) -> float | None:
+    if isinstance(limit, int):
+        return limit
+    return math.inf if limit is LimitState.UNLIMITED else None

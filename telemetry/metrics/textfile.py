@@ -1,0 +1,50 @@
+"""Files that others read instead of asking: a node's textfile collector, and Prometheus's file_sd.
+
+Owns that each is whole at every moment: written aside, then renamed. It must not know what is in it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from telemetry.journal.atomic_write import whole_file
+
+if TYPE_CHECKING:
+    pass
+
+logger = logging.getLogger("foldwatch")
+
+
+def replace_file(path: str, content: bytes) -> None:
+    """Put ``content`` at ``path``, whole; after a power loss the next round writes it. Raises OSError."""
+    with whole_file(path) as aside, open(aside, "wb") as file:
+        file.write(content)
+
+
+class Textfile:
+    """The metrics as a file for a node's collector; without a path it is none."""
+
+    def __init__(self, path: str | None) -> None:
+        self._path = path
+        self._is_failing = False
+
+    def write(self, content: bytes) -> None:
+        """Replace the file; of failures in a row the first one is logged."""
+        if self._path is None:
+            return
+        try:
+            replace_file(self._path, content)
+            self._is_failing = False
+        except OSError as error:
+            if not self._is_failing:
+                logger.warning("foldwatch: %s: %s", self._path, error.strerror)
+            self._is_failing = True
+
+    def remove(self) -> None:
+        """Take the file away, so that nobody takes what it says for the present."""
+        if self._path is not None:
+            with suppress(OSError):
+                os.unlink(self._path)

@@ -1,0 +1,214 @@
+"""`Sampler`: takes readings of this process at labels and on a timer, and hands them to the sinks.
+
+Owns when a reading is taken and that nothing of it harms the training: after construction no method
+raises, and no thread starts late. It must not know what the readings look like once written.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import threading
+import time
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING, TextIO, TypeAlias
+
+from telemetry.journal.records import Event
+from telemetry.kernel.reader import Reader
+from telemetry.reading import PEAKS, Reading, latest_known, with_stage
+from telemetry.thread_line import Label, format_line, parse_label, thread_line
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from telemetry.journal.records import Record
+    from telemetry.journal.writer import JournalWriter
+
+Lines: TypeAlias = TextIO | logging.Logger | None
+"""Where ``[THREADS]`` lines go: a text stream, a logger (at INFO), or None for sys.stdout."""
+
+SHORTEST_SECONDS = 0.001
+"""A timer under this would do nothing but read."""
+
+logger = logging.getLogger("foldwatch")
+
+
+def _as_text(label: object) -> str:
+    try:
+        return str(label)
+    except Exception as error:  # noqa: BLE001 - a label of the user's own making may raise anything
+        return f"(a label that raises {type(error).__name__})"
+
+
+class Sampler:
+    """Takes readings through ``reader`` for one process.
+
+    Invariant: each failure of a source or a sink costs its own part only, is counted in ``losses``
+    by its name and logged once.
+    """
+
+    def __init__(
+        self,
+        *,
+        reader: Reader,
+        journal: JournalWriter | None = None,
+        lines: Lines = None,
+        interval_seconds: float | None = None,
+    ) -> None:
+        self.latest: Reading | None = None
+        self.checkpoints: dict[str, Reading] = {}
+        """The last reading of each stage, for the metrics; at most STAGES_KEPT."""
+        self.losses: dict[str, int] = {}
+        """How often each source or sink failed."""
+        self._reader = reader
+        self._journal = journal
+        self._lines = lines
+        self._peaks: dict[str, int] = {}
+        self._previous: Label | None = None
+        self._prefix: tuple[int, int] | None = None
+        # Reentrant: a signal handler may take a checkpoint while one is being taken.
+        self._lock = threading.RLock()
+        self._stop = threading.Event()
+        self._owner = os.getpid()
+        self.attempt("hold", reader.hold)
+        if interval_seconds is not None:
+            self._start_timer(interval_seconds)
+
+    def checkpoint(
+        self, text: str, *, prefix: bool = True, with_map_kinds: bool = False
+    ) -> Reading:
+        """Read now under a label, write the line and the record, and return the reading.
+
+        The reading carries the peaks since the label before it, and starts them anew.
+
+        Inside `fold` the label gets its ``Fold K/N`` in front, unless it has one or ``prefix`` is
+        false. When this returns, the record is in the kernel's hands.
+        """
+        with self._lock:
+            text = _as_text(text)
+            if prefix and self._prefix and not parse_label(text).names_fold:
+                text = "Fold {}/{} {}".format(*self._prefix, text)
+            label = parse_label(text, previous=self._previous)
+            self._previous = label
+            reading = self._take(label, with_map_kinds=with_map_kinds)
+            self._peaks = {}
+            self.record(reading)
+            self.checkpoints = with_stage(self.checkpoints, label.stage, reading)
+            self.attempt("line", lambda: self._write_line(reading))
+            return reading
+
+    def sample(self) -> Reading:
+        """Read now without a label; the reading belongs to the fold that runs."""
+        with self._lock:
+            reading = self._take(None)
+            self.record(reading)
+            return reading
+
+    def event(self, name: str, facts: Mapping[str, object]) -> None:
+        """Append an event of this process to the journal, if there is one."""
+        self.record(Event(time=time.time(), pid=os.getpid(), name=name, facts=facts))
+
+    def record(self, record: Record) -> None:
+        """Append ``record`` to the journal, if there is one and it is this process's own."""
+        journal = self._journal
+        if journal is not None and os.getpid() == self._owner:
+            self.attempt("journal", lambda: journal.write(record))
+
+    @contextmanager
+    def fold(self, number: int, *, of: int) -> Iterator[None]:
+        """Put ``Fold number/of`` in front of the labels of the checkpoints inside."""
+        before, self._prefix = self._prefix, (number, of)
+        try:
+            yield
+        finally:
+            self._prefix = before
+
+    def stop(self) -> None:
+        """End the timer; checkpoints go on working."""
+        self._stop.set()
+
+    def lose(self, source: str, why: str) -> None:
+        """Count a failure of ``source`` and log the first one of each."""
+        self.losses[source] = self.losses.get(source, 0) + 1
+        if self.losses[source] == 1:
+            words = "foldwatch: %s failed: %s; training goes on, later failures are counted only"
+            with suppress(Exception):  # a handler of the user's may raise; there is nobody to tell
+                logger.warning(words, source, why)
+
+    def become_child(self) -> None:
+        """Go on in a forked child: own numbers, no journal, no timer, no lock a lost thread holds."""
+        self._lock = threading.RLock()
+        self._reader = Reader()
+        self._journal = None
+        self._stop = threading.Event()
+
+    def _take(self, label: Label | None, *, with_map_kinds: bool = False) -> Reading:
+        belongs_to = label or self._previous
+        read = self._read(in_full=label is not None, with_map_kinds=with_map_kinds)
+        for name in PEAKS:
+            value: int | None = getattr(read, name)
+            if value is not None:
+                self._peaks[name] = max(value, self._peaks.get(name, value))
+        reading = replace(
+            read,
+            peaks=dict(self._peaks) if label else {},
+            label=label.text if label else None,
+            stage=label.stage if label else None,
+            fold=belongs_to.fold if belongs_to else None,
+            folds=belongs_to.folds if belongs_to else None,
+        )
+        self.latest = latest_known(self.latest, reading)
+        return reading
+
+    def _read(self, *, in_full: bool, with_map_kinds: bool) -> Reading:
+        try:
+            reading = self._reader.read(in_full=in_full, with_map_kinds=with_map_kinds)
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with telemetry, the training goes on
+            why = f"{type(error).__name__}: {error}"
+            reading = Reading(time=time.time(), pid=os.getpid(), errors={"reader": why})
+        for source, why in reading.errors.items():
+            self.lose(source, why)
+        return reading
+
+    def _write_line(self, reading: Reading) -> None:
+        line = format_line(thread_line(reading))
+        if isinstance(self._lines, logging.Logger):
+            self._lines.info("%s", line)
+            return
+        stream = sys.stdout if self._lines is None else self._lines
+        stream.flush()
+        try:
+            stream.write(line + "\n")
+        except UnicodeEncodeError:
+            stream.write(line.encode("ascii", "backslashreplace").decode() + "\n")
+        stream.flush()
+
+    def attempt(self, sink: str, write: Callable[[], object]) -> None:
+        """Call ``write``; whatever it raises is counted as a failure of ``sink`` and goes no further."""
+        try:
+            write()
+        except Exception as error:  # noqa: BLE001 - a stream or logger of the user's may raise anything, and telemetry must not harm the training
+            self.lose(sink, str(error) or type(error).__name__)
+
+    def _start_timer(self, interval_seconds: float) -> None:
+        if (
+            not isinstance(interval_seconds, int | float)
+            or not interval_seconds >= SHORTEST_SECONDS
+        ):
+            self.lose("timer", f"an interval of {interval_seconds!r} seconds; 1 second is taken")
+            interval_seconds = 1.0
+        interval_seconds = min(interval_seconds, threading.TIMEOUT_MAX)
+        timer = threading.Thread(
+            target=self._run_timer, args=(interval_seconds,), name="foldwatch-timer", daemon=True
+        )
+        try:
+            timer.start()
+        except RuntimeError as error:
+            self.lose("timer", str(error))
+
+    def _run_timer(self, interval_seconds: float) -> None:
+        stop = self._stop
+        while not stop.wait(interval_seconds):
+            self.attempt("timer", self.sample)

@@ -1,0 +1,140 @@
+"""`begin`: puts the sampler of this process together, with its journal, timer and metrics.
+
+Owns what is needed to record and loads it all, so that nothing has to be loaded later, at a limit.
+It must not know who calls it.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import socket
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from telemetry.journal.records import FILE_NAME, Header
+from telemetry.journal.writer import JournalWriter
+from telemetry.kernel.ceilings import read_ceilings
+from telemetry.kernel.procfs import ProcessFiles
+from telemetry.kernel.reader import Reader
+from telemetry.recorder.sampler import Sampler
+from telemetry.snapshot import FoldSnapshot, Snapshot
+
+if TYPE_CHECKING:
+    from telemetry.reading import Reading
+    from telemetry.recorder.sampler import Lines
+
+THREAD_CAPS = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "TF_NUM_INTEROP_THREADS",
+    "TF_NUM_INTRAOP_THREADS",
+)
+"""Variables that cap thread pools; the journal's header says how they were set."""
+
+
+def begin(
+    run_dir: str | os.PathLike[str] | None,
+    port: int | None,
+    address: str,
+    interval: float,
+    lines: Lines,
+) -> Sampler:
+    """Make the sampler of this process as `telemetry.start` was asked to; what fails is logged once."""
+    failures: list[str] = []
+    journal: JournalWriter | None = None
+    try:
+        if path := _journal_path(run_dir):
+            journal = JournalWriter(path)
+    except (OSError, TypeError, ValueError) as error:
+        failures.append(str(error))
+    is_supervised = os.environ.get("FOLDWATCH_SUPERVISED") == "1"
+    wants_samples = (journal is not None or port is not None) and not is_supervised
+    sampler = Sampler(
+        reader=Reader(),
+        journal=journal,
+        lines=lines,
+        interval_seconds=interval if wants_samples else None,
+    )
+    for failure in failures:
+        sampler.lose("journal", failure)
+    if journal is not None:
+        sampler.attempt("header", lambda: journal.write(_header()))
+    if port is not None:
+        sampler.attempt("metrics", lambda: _serve(sampler, port, address))
+    return sampler
+
+
+def _journal_path(run_dir: str | os.PathLike[str] | None) -> str | None:
+    directory = os.fspath(run_dir) if run_dir is not None else os.environ.get("FOLDWATCH_RUN_DIR")
+    if not directory:
+        return None
+    number = os.environ.get("FOLDWATCH_FOLD")
+    return os.path.join(directory, f"fold-{number}" if number else "", FILE_NAME)
+
+
+def _serve(sampler: Sampler, port: int, address: str) -> None:
+    # Loaded only here: a training that serves no metrics does not pay for the client library.
+    from telemetry.metrics import server  # noqa: PLC0415
+
+    server.serve(lambda: process_snapshot(sampler), port=port, address=address)
+
+
+def process_snapshot(sampler: Sampler) -> Snapshot:
+    """Take what the sampler of this very process holds; it never waits for a reading."""
+    latest = sampler.latest
+    number = os.environ.get("FOLDWATCH_FOLD", "")
+    own = int(number) if number.isdigit() else None
+    stages: dict[int | None, dict[str, Reading]] = {}
+    for stage, reading in list(sampler.checkpoints.items()):
+        fold = reading.fold if own is None else own
+        stages.setdefault(fold, {})[stage] = reading
+    present = own if latest is None or own is not None else latest.fold
+    stages.setdefault(present, {})
+    return Snapshot(
+        run=os.environ.get("FOLDWATCH_RUN", f"{socket.gethostname()}-{os.getpid()}"),
+        host=socket.gethostname(),
+        rank=os.environ.get("RANK", ""),
+        folds=latest.folds if latest else None,
+        parts=tuple(
+            FoldSnapshot(
+                fold=fold,
+                latest=latest if fold == present else None,
+                checkpoints=checkpoints,
+                losses=dict(sampler.losses) if fold == present else {},
+            )
+            for fold, checkpoints in stages.items()
+        ),
+    )
+
+
+def _header() -> Header:
+    return Header(
+        time=time.time(),
+        pid=os.getpid(),
+        start_ticks=_start_ticks(),
+        host=socket.gethostname(),
+        boot_id=_boot_id(),
+        argv=tuple(sys.argv),
+        versions={"python": platform.python_version(), "kernel": platform.release()},
+        environment={name: os.environ[name] for name in THREAD_CAPS if name in os.environ},
+        ceilings=tuple(ceiling.as_json() for ceiling in read_ceilings()),
+        rank=os.environ.get("RANK", ""),
+    )
+
+
+def _start_ticks() -> int | None:
+    try:
+        return ProcessFiles(pid=os.getpid()).times().start_ticks
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def _boot_id() -> str | None:
+    try:
+        with open("/proc/sys/kernel/random/boot_id", "rb") as file:
+            return file.read().decode().strip()
+    except OSError:
+        return None

@@ -1,0 +1,169 @@
+"""The application: /metrics, /healthz, / with its assets, and /api/state.
+
+Owns what is answered under which path, and the headers that keep the page to itself. It must not know
+who listens where, nor collect anything: every answer is made of what the board holds.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from functools import lru_cache
+from importlib import metadata, resources
+from typing import TYPE_CHECKING
+
+from prometheus_client.exposition import choose_encoder
+from starlette.applications import Starlette
+from starlette.datastructures import Headers
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from telemetry.snapshot import RunKey
+from telemetry.web.state_api import state
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from telemetry.daemon.live_state import Board
+    from telemetry.web.auth import Access
+
+OPEN_PATH = "/healthz"
+"""It says nothing of any run, and probes have no credentials."""
+STALLED_SECONDS = 30.0
+"""A board that nobody has put anything up on for so long is no sign of health."""
+PLOTLY = "plotly.min.js"
+_TYPES = {
+    "page.css": "text/css; charset=utf-8",
+    "page.js": "text/javascript; charset=utf-8",
+    "charts.js": "text/javascript; charset=utf-8",
+    "words.js": "text/javascript; charset=utf-8",
+    PLOTLY: "text/javascript; charset=utf-8",
+}
+"""Every asset there is: a name that is not in it is not looked for."""
+_HEADERS = {
+    # Inline styles, because the chart library brings some along; scripts from here alone.
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self' "
+    "'unsafe-inline'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+LOOPBACK_NAMES = ["localhost", "127.0.0.1", "[::1]"]
+
+
+def application(board: Board, *, access: Access, is_loopback: bool) -> Starlette:
+    """Return the application that shows ``board``.
+
+    On a loopback address without credentials only a loopback name is answered to: otherwise any site
+    could read it through the visitor's browser, under a name of its own that leads here.
+    """
+    middleware = [Middleware(Door, access)]
+    if is_loopback and access.is_open:
+        middleware.insert(0, Middleware(TrustedHostMiddleware, allowed_hosts=LOOPBACK_NAMES))
+    routes = {
+        "/": _page,
+        "/metrics": _metrics,
+        OPEN_PATH: _healthz,
+        "/api/state": _state,
+        "/assets/{name}": _asset,
+    }
+    app = Starlette(
+        routes=[Route(path, answer, methods=["GET"]) for path, answer in routes.items()],
+        middleware=middleware,
+    )
+    app.router.redirect_slashes = False
+    app.state.board = board
+    return app
+
+
+class Door:
+    """The middleware that stands before the application."""
+
+    def __init__(self, app: ASGIApp, access: Access) -> None:
+        self._app = app
+        self._access = access
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a request in, or answer 401."""
+        if (
+            scope["type"] != "http"
+            or scope["path"] == OPEN_PATH
+            or self._access.allows(Headers(scope=scope).get("authorization"))
+        ):
+            await self._app(scope, receive, send)
+            return
+        refusal = PlainTextResponse(
+            "who is it?\n", 401, headers={"WWW-Authenticate": self._access.challenge}
+        )
+        await refusal(scope, receive, send)
+
+
+async def _metrics(request: Request) -> Response:
+    accept = request.headers.get("accept", "")
+    _, content_type = choose_encoder(accept)
+    is_open_metrics = content_type.startswith("application/openmetrics-text")
+    board: Board = request.app.state.board
+    text = board.exposition.text(is_open_metrics=is_open_metrics)
+    return Response(text, headers={"Content-Type": content_type, **_HEADERS})
+
+
+async def _healthz(request: Request) -> Response:
+    board: Board = request.app.state.board
+    if board.clock() - board.published_at > STALLED_SECONDS:
+        return PlainTextResponse("nothing was collected for a while\n", 503)
+    return PlainTextResponse("ok\n")
+
+
+async def _state(request: Request) -> Response:
+    asked = request.query_params
+    wanted = RunKey(asked.get("run", ""), asked.get("host", ""), asked.get("rank", ""))
+    content = json.dumps(state(request.app.state.board, wanted), separators=(",", ":"))
+    return _packed(content.encode(), "application/json", request)
+
+
+async def _page(_: Request) -> Response:
+    return Response(_file("index.html"), media_type="text/html", headers=_HEADERS)
+
+
+async def _asset(request: Request) -> Response:
+    name = request.path_params["name"]
+    if name not in _TYPES:
+        return PlainTextResponse("there is no such asset\n", 404)
+    if name == PLOTLY:
+        answer = Response(_plotly(), media_type=_TYPES[name], headers=_HEADERS)
+        answer.headers["Content-Encoding"] = "gzip"
+    else:
+        answer = Response(_file(name), media_type=_TYPES[name], headers=_HEADERS)
+    answer.headers["Cache-Control"] = "private, max-age=3600"
+    return answer
+
+
+def _packed(content: bytes, media_type: str, request: Request) -> Response:
+    headers = dict(_HEADERS)
+    if "gzip" in request.headers.get("accept-encoding", ""):
+        content = _gzip(content, level=1)
+        headers["Content-Encoding"] = "gzip"
+    return Response(content, media_type=media_type, headers=headers)
+
+
+def _gzip(content: bytes, *, level: int) -> bytes:
+    packer = zlib.compressobj(level, wbits=31)
+    return packer.compress(content) + packer.flush()
+
+
+@lru_cache
+def _file(name: str) -> bytes:
+    return resources.files("telemetry.web").joinpath("page", name).read_bytes()
+
+
+@lru_cache
+def _plotly() -> bytes:
+    """The chart library from its package, packed once: every browser of these years unpacks gzip."""
+    path = metadata.distribution("plotly").locate_file(f"plotly/package_data/{PLOTLY}")
+    with open(str(path), "rb") as file:
+        return _gzip(file.read(), level=1)

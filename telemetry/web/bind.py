@@ -1,0 +1,32 @@
+"""`Listening`: where a server listens, and to whom.
+
+Owns the value alone, so that it can be checked before a server's packages are loaded.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from telemetry.web.auth import Access
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listening:
+    """Where to listen, and to whom."""
+
+    address: str = "127.0.0.1"
+    port: int = 9464
+    access: Access = field(default_factory=Access)
+    certificate: str | None = None
+    key: str | None = None
+    """PEM files; with both it is HTTPS."""
+
+    @property
+    def scheme(self) -> str:
+        """Which of http and https it is."""
+        return "http" if self.certificate is None else "https"
+
+
+def at(host: str, port: int) -> str:
+    """Write a host and a port as an address is written."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

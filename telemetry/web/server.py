@@ -1,0 +1,206 @@
+"""The server: one thread that answers for a board, over HTTP or HTTPS, whoever asks however slowly.
+
+Owns the socket, uvicorn's settings, and the bounds on what a client may cost: a request's head of
+HEAD_BYTES within HEAD_SECONDS, an answer taken within ANSWER_SECONDS, no body. It must not know what
+is answered.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+from typing import TYPE_CHECKING
+
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from telemetry.daemon.live_state import Board
+from telemetry.errors import InputError
+from telemetry.web.app import application
+from telemetry.web.auth import is_loopback
+from telemetry.web.bind import Listening, at
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable, Sequence
+
+    from telemetry.alerts.alert import Alert
+    from telemetry.snapshot import Snapshot
+
+logger = logging.getLogger("foldwatch")
+
+HEAD_BYTES = 16 * 1024
+HEAD_SECONDS = 5.0
+KEEP_SECONDS = 5
+"""How long an answered connection may stay without another request."""
+ANSWER_SECONDS = 30.0
+MOST_CONNECTIONS = 900
+"""Under the 1,024 descriptors that a process may have by default; of more, the idlest makes room."""
+REFRESH_SECONDS = 1.0
+
+
+class _Protocol(H11Protocol):
+    """uvicorn's own, with a deadline for every phase: it has one between requests only.
+
+    Invariant: no more than MOST_CONNECTIONS, and who comes with a request finds a place.
+    """
+
+    _deadline: asyncio.TimerHandle | None = None
+    idle_since = 0.0
+    """When it came, or was answered last, in the loop's time."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn's
+        if len(self.connections) >= MOST_CONNECTIONS:
+            self._make_room()
+        self.idle_since = self.loop.time()
+        super().connection_made(transport)
+        self._allow(HEAD_SECONDS)
+
+    def data_received(self, data: bytes) -> None:
+        is_new = not self.is_answering()
+        super().data_received(data)
+        if self.is_answering():
+            if is_new:
+                self._allow(ANSWER_SECONDS)
+        elif self._deadline is None and not self.transport.is_closing():
+            self._allow(HEAD_SECONDS)
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self.idle_since = self.loop.time()
+        is_busy = self.is_answering() or self.transport.get_write_buffer_size() > 0
+        self._allow(ANSWER_SECONDS if is_busy else None)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._allow(None)
+        super().connection_lost(exc)
+
+    def is_answering(self) -> bool:
+        """Whether a whole head came and its answer is not yet given."""
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def _make_room(self) -> None:
+        """End the connection that has been without a whole head for longest, else the oldest."""
+        ours = (one for one in self.connections if isinstance(one, _Protocol))
+        idlest = min(ours, key=lambda one: (one.is_answering(), one.idle_since))
+        self.connections.discard(idlest)
+        idlest.transport.abort()
+
+    def _allow(self, seconds: float | None) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+        self._deadline = None
+        if seconds is not None:
+            self._deadline = self.loop.call_later(seconds, self.transport.abort)
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's own, which does something every REFRESH_SECONDS in the thread that answers."""
+
+    def __init__(self, config: uvicorn.Config, refresh: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._refresh = refresh
+        self._is_failing = False
+
+    async def on_tick(self, counter: int) -> bool:
+        """Come by ten times a second, as uvicorn does."""
+        if counter % int(10 * REFRESH_SECONDS) == 0:
+            try:
+                self._refresh()
+                self._is_failing = False
+            except Exception:
+                if not self._is_failing:
+                    logger.exception("foldwatch: what is shown could not be renewed")
+                self._is_failing = True
+        return await super().on_tick(counter)
+
+
+class WebServer:
+    """A listening socket and, once started, the thread that answers on it."""
+
+    def __init__(
+        self,
+        board: Board,
+        listening: Listening,
+        *,
+        refresh: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Bind; ``refresh`` is called every second, once it answers.
+
+        Raises OSError where the address cannot be had, InputError for a bad certificate.
+        """
+        family = socket.AF_INET6 if ":" in listening.address else socket.AF_INET
+        app = application(
+            board, access=listening.access, is_loopback=is_loopback(listening.address)
+        )
+        config = uvicorn.Config(
+            app,
+            http=_Protocol,
+            ws="none",
+            loop="asyncio",
+            lifespan="off",
+            log_config=None,
+            log_level="error",
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            h11_max_incomplete_event_size=HEAD_BYTES,
+            timeout_keep_alive=KEEP_SECONDS,
+            timeout_graceful_shutdown=3,
+            ssl_certfile=listening.certificate,
+            ssl_keyfile=listening.key,
+        )
+        try:
+            config.load()
+        except OSError as error:  # ssl.SSLError is one
+            what = f"{listening.certificate}, {listening.key}"
+            raise InputError(f"{what}: not a certificate and its key: {error}") from error
+        self._socket = socket.create_server(
+            (listening.address, listening.port), family=family, backlog=512
+        )
+        self.port: int = self._socket.getsockname()[1]
+        self.url = f"{listening.scheme}://{at(listening.address, self.port)}/"
+        self._server = _Server(config, refresh)
+        self._thread = threading.Thread(target=self._run, name="foldwatch-http", daemon=True)
+
+    def start(self) -> None:
+        """Answer from now on. Raises RuntimeError where no thread can be had."""
+        try:
+            self._thread.start()
+        except RuntimeError:
+            self._socket.close()
+            raise
+
+    def _run(self) -> None:
+        self._server.run(sockets=[self._socket])
+
+    def stop(self) -> None:
+        """Finish the answers that are under way, and end; also where nothing was started."""
+        self._server.should_exit = True
+        if self._thread.is_alive():
+            self._thread.join(timeout=5)
+        self._socket.close()
+
+
+def serve_in_thread(
+    snapshots: Callable[[], Sequence[Snapshot]],
+    alerts: Callable[[], Sequence[Alert]] = tuple,
+    *,
+    port: int,
+    address: str = "127.0.0.1",
+) -> int:
+    """Serve metrics and the page from inside a process, and return the port (a free one for 0).
+
+    One thread does it all, so that nothing has to be started later, at a limit. Raises OSError where
+    the address cannot be bound.
+    """
+    board = Board(alerts=alerts)
+    board.publish(snapshots())
+    server = WebServer(
+        board,
+        Listening(address=address, port=port),
+        refresh=lambda: board.publish(snapshots()),
+    )
+    server.start()
+    return server.port

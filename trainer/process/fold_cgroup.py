@@ -1,0 +1,125 @@
+"""A real cgroup for each fold, with limits of its own.
+
+Owns where such a cgroup can be made and how its limits are written, for v1 and v2. Sources:
+Documentation/admin-guide/cgroup-v2.rst ("No Internal Process Constraint", "Delegation"),
+Documentation/admin-guide/cgroup-v1/memory.rst. The supervisor joins, empties and removes it. It must
+not know what runs in it.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+
+from telemetry.kernel.cgroup_mounts import locate
+from trainer.run.cgroup_limits import CgroupLimits
+
+RUNNER = "foldwatch-runner"
+"""The leaf that the runner itself moves into where v2 leaves no other way."""
+_LIMIT_FILES = {
+    ("pids", 1): ("pids.max",),
+    ("pids", 2): ("pids.max",),
+    ("memory", 1): ("memory.limit_in_bytes", "memory.memsw.limit_in_bytes"),
+    ("memory", 2): ("memory.max", "memory.swap.max"),
+}
+"""The limit itself, and a second file that keeps swap from taking what the limit refuses."""
+
+
+class FoldCgroups:
+    """Makes the cgroups of one run's folds below the runner's own.
+
+    Invariant: `close` leaves the hierarchy as it was found.
+    """
+
+    def __init__(self, limits: CgroupLimits, *, root: str = "/") -> None:
+        self._limits = limits
+        self._root = root
+        self._moved_from: str | None = None
+
+    def make(self, name: str) -> list[str]:
+        """Make the cgroup of one process; return the folders to join. Raises OSError, and makes none."""
+        made: list[str] = []
+        try:
+            for controller, limit in self._limits.by_controller().items():
+                version, parent = self._parent(controller)
+                folder = os.path.join(parent, name)
+                if folder not in made:
+                    os.mkdir(folder)
+                    made.append(folder)
+                self._limit(folder, controller, version, limit)
+        except OSError:
+            for folder in made:
+                os.rmdir(folder)
+            raise
+        return made
+
+    def close(self) -> None:
+        """Move the runner back where it was."""
+        if self._moved_from is not None:
+            with suppress(OSError):
+                for controller in self._limits.by_controller():
+                    self._write(self._moved_from, "cgroup.subtree_control", f"-{controller}")
+                self._write(self._moved_from, "cgroup.procs", str(os.getpid()))
+                os.rmdir(os.path.join(self._moved_from, RUNNER))
+            self._moved_from = None
+
+    def _parent(self, controller: str) -> tuple[int, str]:
+        """Return version and folder of the cgroup to make a child in, able to limit it."""
+        process = os.path.join(self._root, "proc/self")
+        with (
+            open(os.path.join(process, "cgroup"), "rb") as membership,
+            open(os.path.join(process, "mountinfo"), "rb") as mounts,
+        ):
+            location = locate(controller, membership.read(), mounts.read())
+        if location is None:
+            raise FileNotFoundError(2, f"no {controller} controller is mounted here")
+        own = os.path.join(self._root, location.folders[0].lstrip("/"))
+        if location.version == 1:
+            return 1, own
+        if self._moved_from is not None:
+            own = self._moved_from
+        if controller not in self._words(own, "cgroup.controllers"):
+            raise FileNotFoundError(2, f"the {controller} controller is not enabled for it", own)
+        if controller not in self._words(own, "cgroup.subtree_control"):
+            self._enable(own, controller)
+        return 2, own
+
+    def _enable(self, own: str, controller: str) -> None:
+        """Enable a controller for the children of ``own``, which may then have no process itself.
+
+        Where only the runner is in it, the runner moves into a child. Others are not ours to move.
+        """
+        try:
+            self._write(own, "cgroup.subtree_control", f"+{controller}")
+        except OSError:
+            others = [pid for pid in self._words(own, "cgroup.procs") if int(pid) != os.getpid()]
+            if self._moved_from is not None:
+                raise
+            if others:
+                raise PermissionError(
+                    1,
+                    f"{len(others)} other processes are in it; start foldwatch in a cgroup of its"
+                    " own: systemd-run --scope -p Delegate=yes foldwatch ...",
+                    own,
+                ) from None
+            leaf = os.path.join(own, RUNNER)
+            os.makedirs(leaf, exist_ok=True)
+            self._write(leaf, "cgroup.procs", str(os.getpid()))
+            self._moved_from = own
+            self._write(own, "cgroup.subtree_control", f"+{controller}")
+
+    def _limit(self, folder: str, controller: str, version: int, limit: int) -> None:
+        name, swap = (*_LIMIT_FILES[controller, version], "")[:2]
+        self._write(folder, name, str(limit))
+        if swap:
+            with suppress(OSError):  # a kernel without swap accounting has no such file
+                self._write(folder, swap, str(limit) if version == 1 else "0")
+
+    def _write(self, folder: str, name: str, text: str) -> None:
+        with open(os.path.join(folder, name), "r+", encoding="ascii") as file:
+            file.write(text)
+
+    @staticmethod
+    def _words(folder: str, name: str) -> list[str]:
+        with open(os.path.join(folder, name), encoding="ascii") as file:
+            return file.read().split()

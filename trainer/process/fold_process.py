@@ -1,0 +1,256 @@
+"""One process that runs folds, watched from outside: its journal, its output, its peaks.
+
+Owns what is read of a process while it lives and what is kept of it at its end. It must not know
+which folds there are, or why one is run.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from telemetry.journal.follower import JournalFollower
+from telemetry.journal.records import FILE_NAME, Event
+from telemetry.journal.writer import JournalWriter
+from telemetry.kernel.reader import Reader
+from telemetry.limits import GROWS_WITH
+from telemetry.reading import PEAKS, Reading
+from trainer.process.launcher import SupervisedProcess
+from trainer.process.output_follower import OutputFollower
+from trainer.run.worker_protocol import RunnerChannel
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Iterator, Mapping
+
+    from telemetry.journal.records import Record
+    from telemetry.reading import Limit
+    from trainer.process.launcher import ExitStatus, ProcessSpec
+    from trainer.run.checkpoint_pattern import CheckpointPattern
+
+SAMPLE_SECONDS = 1.0
+GRACE_SECONDS = 5.0
+"""Between the polite signal and the other one."""
+EXIT_SECONDS = 10.0
+"""For a process that has nothing more to do: what it runs at its exit may take its time."""
+LINGERED = f"it had nothing more to do and did not end within {EXIT_SECONDS:g} s"
+_KEPT = frozenset({*GROWS_WITH.values(), "tree_threads"})
+
+
+class FoldProcess:
+    """A launched process. Invariant: after `close` nothing of it lives, and its end is in its journal."""
+
+    def __init__(
+        self,
+        spec: ProcessSpec,
+        *,
+        folds: int,
+        reserved_for: int | None = None,
+        pattern: CheckpointPattern | None = None,
+    ) -> None:
+        """Launch it. Raises OSError."""
+        self._folds, self._pattern = folds, pattern
+        self.fold_dir = os.path.dirname(spec.output_path)
+        os.makedirs(self.fold_dir, exist_ok=True)
+        self.reserved_for = reserved_for
+        """The fold that it was made for and has not been given yet."""
+        self.fold: int | None = None
+        """The fold that it runs now."""
+        self.fold_began = time.time()
+        self.end_reason: str | None = None
+        """Why the runner ended it; None where it ended by itself."""
+        self.peaks: dict[int, dict[str, int]] = {}
+        """By fold, the highest value of what a forecast is made from."""
+        self.limits: Mapping[str, Limit] = {}
+        self.is_dismissed = False
+        """Whether it was told that there is nothing more to do."""
+        self.has_lingered = False
+        """Whether it did not end for all that, and was killed."""
+        self._follower = JournalFollower(os.path.join(self.fold_dir, FILE_NAME))
+        self._follower.poll()  # of another process, or of a former run
+        self._journal = JournalWriter(self._follower.path)
+        try:
+            self.supervised = SupervisedProcess(spec)
+        except OSError:
+            self._journal.close()
+            raise
+        self.pid = self.supervised.pid
+        self._output = OutputFollower(spec.output_path)
+        self._last_label: str | None = None
+        self._peaks_since_label: dict[str, int] = {}
+        self._replies = RunnerChannel()
+        self._kill_at: float | None = None
+        self._sampled_at = 0.0
+        self._reader = Reader(pid=self.pid)
+        self._reader.read(in_full=False)  # the counters of its cgroups, before it runs
+        self._child: Reader | None = None
+        self._follows_children = not spec.is_persistent
+        self.supervised.start()
+
+    def sockets(self) -> Iterator[socket.socket]:
+        """Give what becomes readable when something happens to it."""
+        yield self.supervised.control
+        if self.supervised.orders is not None:
+            yield self.supervised.orders
+
+    def give(self, fold: int) -> None:
+        """Let it run ``fold`` now."""
+        self.fold, self.reserved_for = fold, None
+        self.fold_began = time.time()
+        self.supervised.order(str(fold))
+
+    def dismiss(self) -> None:
+        """Tell it that there is nothing more to do."""
+        self.is_dismissed = True
+        self.supervised.no_more_orders()
+        self._kill_at = time.monotonic() + EXIT_SECONDS
+
+    def end(self, why: str, *, at_once: bool = False) -> None:
+        """Have it ended: politely, and after a grace of GRACE_SECONDS, or at once, by SIGKILL."""
+        if self.end_reason is None:
+            self.end_reason = why
+            self.supervised.terminate()
+            self._kill_at = time.monotonic() + GRACE_SECONDS
+        if at_once:
+            self.supervised.kill()
+            self._kill_at = None
+
+    def folds_done(self) -> set[int]:
+        """Return the folds that it says to be done since the last call; never waits."""
+        if self.supervised.orders is None:
+            return set()
+        done, may_say_more = self._replies.read(self.supervised.orders)
+        if not may_say_more:
+            self.supervised.no_more_orders()
+        return done
+
+    def poll(self) -> ExitStatus | None:
+        """Return how it ended, or None while it lives; kills it where its grace is over."""
+        if self._kill_at is not None and time.monotonic() > self._kill_at:
+            self.has_lingered = self.end_reason is None
+            self.supervised.kill()
+            self._kill_at = None
+        return self.supervised.poll()
+
+    def lines(self) -> list[str]:
+        """Return what it wrote since, for a person; a line that is a label is read at, at once."""
+        lines = self._output.poll()
+        for line in lines if self._pattern else ():
+            label = self._pattern.label(line.text) if self._pattern else None
+            # A bar that is redrawn says the same again and again; a line that is written means it.
+            if label is not None and not (line.is_redraw and label == self._last_label):
+                self._last_label = label
+                self._checkpoint(label)
+        return self._output.shown(lines)
+
+    def last_lines(self) -> list[str]:
+        """Return what is left of its output at its end."""
+        return self._output.shown(self._output.finish())
+
+    def sample(self) -> bool:
+        """Read it from outside where that is due; whether it was."""
+        if time.monotonic() - self._sampled_at < SAMPLE_SECONDS:
+            return False
+        self._sampled_at = time.monotonic()
+        reading = self._read(in_full=False)
+        if reading.rss_bytes is not None:  # else it is gone
+            self._note_since_label(reading)
+            self.write(reading)
+        return True
+
+    def records(self) -> list[Record]:
+        """Return what came into its journal since, its own records and ours."""
+        records = self._follower.poll()
+        for record in records:
+            if isinstance(record, Reading) and self.fold is not None:
+                self.limits = record.limits
+                self._note_peaks(record, record.fold or self.fold)
+        return records
+
+    def close(self, ending: ExitStatus) -> None:
+        """Write down how it ended and give everything back."""
+        facts = {"exit_code": ending.exit_code, **self._reader.last_words()}
+        if ending.signal is not None:
+            facts |= {"signal": ending.signal}
+        if why := self.end_reason or (LINGERED if self.has_lingered else None):
+            facts |= {"by_runner": True, "why": why}
+        pid = self.pid if self._child is None else self._child.pid  # whose readings there are
+        self.write(Event(time=time.time(), pid=pid, name="exited", facts=facts))
+        self.supervised.close()
+        for reader in (self._reader, self._child):
+            if reader is not None:
+                reader.close()
+        self._journal.close()
+
+    def write(self, record: Record) -> None:
+        """Append to its journal; what cannot be written is said, and nothing else suffers."""
+        try:
+            self._journal.write(record)
+        except OSError as error:
+            print(f"foldwatch: {self._follower.path}: {error}", file=sys.stderr)
+
+    def _read(self, *, in_full: bool) -> Reading:
+        """Read the process that does the work: of ``sh -c ...`` or ``uv run ...`` what it waits for."""
+        pid = foreground_child(self.pid) if self._follows_children else self.pid
+        if self._child is not None and self._child.pid != pid:
+            self._child.close()
+            self._child = None
+        if pid != self.pid and self._child is None:
+            self._child = Reader(pid=pid)
+        return (self._child or self._reader).read(in_full=in_full)
+
+    def _checkpoint(self, stage: str) -> None:
+        reading = self._read(in_full=True)
+        if reading.rss_bytes is None or self.fold is None:
+            return
+        self._note_since_label(reading)
+        self.write(
+            replace(
+                reading,
+                label=f"Fold {self.fold}/{self._folds} {stage}",
+                stage=stage,
+                fold=self.fold,
+                folds=self._folds,
+                peaks=dict(self._peaks_since_label),
+            )
+        )
+        self._peaks_since_label = {}
+
+    def _note_since_label(self, reading: Reading) -> None:
+        for name in PEAKS:
+            if (value := getattr(reading, name)) is not None:
+                self._peaks_since_label[name] = max(value, self._peaks_since_label.get(name, value))
+
+    def _note_peaks(self, reading: Reading, fold: int) -> None:
+        peaks = self.peaks.setdefault(fold, {})
+        for name in _KEPT:
+            values = (getattr(reading, name), reading.peaks.get(name), peaks.get(name))
+            known = [value for value in values if value is not None]
+            if known:
+                peaks[name] = max(known)
+
+
+def foreground_child(pid: int) -> int:
+    """Return ``pid``, or the process that it has started and waits for.
+
+    A shell or another launcher has one thread and one child, which is bigger than itself; so has a
+    script only while a bigger program does its work for it.
+    """
+    try:
+        while len(os.listdir(f"/proc/{pid}/task")) == 1:
+            with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
+                children = file.read().split()
+            if len(children) != 1 or _resident_pages(children[0]) <= _resident_pages(str(pid)):
+                break
+            pid = int(children[0])
+    except (OSError, ValueError, IndexError):  # it ended meanwhile, or the kernel has no such file
+        pass
+    return pid
+
+
+def _resident_pages(pid: str) -> int:
+    with open(f"/proc/{pid}/statm", encoding="ascii") as file:
+        return int(file.read().split()[1])

@@ -1,0 +1,90 @@
+"""What a fold's process writes, line by line as it comes, while it goes to a file by itself.
+
+Owns the following of that file and which of its lines are labels. The process writes it, so that no
+byte of it waits for the runner or dies with it. It must not know where lines are shown.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from analyzer.logs.blocks import strip_escapes
+
+if TYPE_CHECKING:
+    pass
+
+MOST_BEHIND_BYTES = 2**20
+"""Of what was not looked at yet; older output is in the file, and neither shown nor read for labels."""
+LINE_BYTES = 2**14
+"""Of a longer line only the end is kept."""
+REDRAW_SECONDS = 1.0
+"""A progress bar is shown no oftener."""
+_LINE_END = re.compile(rb"([\r\n]+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line without its end."""
+
+    text: str
+    is_redraw: bool
+    """Whether it ended with a carriage return alone: a progress bar, about to be drawn again."""
+
+
+class OutputFollower:
+    """Follows the output at ``path`` from its present end."""
+
+    def __init__(self, path: str) -> None:
+        self._file = open(path, "rb")  # noqa: SIM115 - closed by `finish`, at the process's end
+        self._file.seek(0, os.SEEK_END)
+        self._rest = b""
+        self._redrawn_at = 0.0
+
+    def poll(self) -> list[Line]:
+        """Return the lines that came since; of more than MOST_BEHIND_BYTES the last ones."""
+        behind = os.fstat(self._file.fileno()).st_size - self._file.tell()
+        if behind > MOST_BEHIND_BYTES:
+            self._file.seek(behind - MOST_BEHIND_BYTES, os.SEEK_CUR)
+            self._rest = b"(more is in the output file) "
+        content = self._rest + self._file.read(MOST_BEHIND_BYTES)
+        pieces = _LINE_END.split(content)
+        # "\r" at the very end may be the first half of "\r\n".
+        if len(pieces) > 2 and not pieces[-1] and pieces[-2] == b"\r":
+            self._rest = b"".join(pieces[-3:])
+            pieces = pieces[:-3]
+        else:
+            self._rest = pieces.pop()[-LINE_BYTES:]
+        return [
+            Line(piece[-LINE_BYTES:].decode("utf-8", "replace"), b"\n" not in end)
+            for piece, end in zip(pieces[::2], pieces[1::2], strict=True)
+        ]
+
+    def finish(self) -> list[Line]:
+        """Return all that is left; a last line needs no end."""
+        lines = self.poll()
+        if self._rest:
+            lines.append(Line(self._rest.rstrip(b"\r").decode("utf-8", "replace"), is_redraw=False))
+        self._file.close()
+        return lines
+
+    def shown(self, lines: list[Line]) -> list[str]:
+        """Return what of ``lines`` a person is to see, cleaned for a terminal."""
+        texts = []
+        for line in lines:
+            text = printable(line.text)
+            if line.is_redraw:
+                if not text or time.monotonic() - self._redrawn_at < REDRAW_SECONDS:
+                    continue
+                self._redrawn_at = time.monotonic()
+            texts.append(text)
+        return texts
+
+
+def printable(text: str) -> str:
+    """Return ``text`` without escape sequences and with a blank for each control character."""
+    plain = strip_escapes(text).expandtabs()
+    return "".join(c if c.isprintable() else " " for c in plain).rstrip()

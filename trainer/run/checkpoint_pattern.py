@@ -1,0 +1,55 @@
+"""What a fold's process writes, line by line as it comes, while it goes to a file by itself.
+
+Owns the following of that file and which of its lines are labels. The process writes it, so that no
+byte of it waits for the runner or dies with it. It must not know where lines are shown.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from analyzer.logs.blocks import strip_escapes
+from telemetry.errors import InputError
+from telemetry.thread_line import clean_label
+
+if TYPE_CHECKING:
+    from typing import Any
+
+LABEL_LENGTH = 80
+
+
+class CheckpointPattern:
+    r"""A regular expression whose matches are labels: ``Epoch (?P<epoch>\d+)/`` gives ``epoch 3``.
+
+    Each named group gives its name and its value; one called ``label`` its value alone; without named
+    groups the label is the text that matched. It runs in RE2, which no line can make slow.
+    """
+
+    def __init__(self, expression: str) -> None:
+        """Compile it. Raises InputError where it is broken or RE2 is missing."""
+        try:
+            import re2  # noqa: PLC0415 - only a pattern needs it
+        except ImportError as error:
+            raise InputError(
+                "--checkpoint-pattern needs google-re2: pip install 'foldwatch[analyze]'"
+            ) from error
+        options = re2.Options()
+        options.log_errors = False
+        try:
+            self._compiled: Any = re2.compile(expression, options)
+        except re2.error as error:
+            why = error.args[0] if error.args else "broken"
+            why = why.decode("utf-8", "replace") if isinstance(why, bytes) else why
+            raise InputError(f"--checkpoint-pattern {expression!r}: {why}") from error
+
+    def label(self, line: str) -> str | None:
+        """Return the label of ``line``, or None where it has none."""
+        match = self._compiled.search(strip_escapes(line))
+        if match is None:
+            return None
+        words = [
+            value if name == "label" else f"{name} {value}"
+            for name, value in match.groupdict().items()
+            if value is not None
+        ]
+        return clean_label(" ".join(words) or match.group())[:LABEL_LENGTH]

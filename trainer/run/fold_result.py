@@ -1,0 +1,178 @@
+"""A fold's result and a run's summary: whole or absent, never in between.
+
+Owns result.json, summary.json and summary.csv, and how any of a run's files is written.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import os
+from dataclasses import asdict, dataclass
+from statistics import mean, stdev
+from typing import TYPE_CHECKING, Any
+
+from telemetry.journal.atomic_write import whole_file
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+RESULT = "result.json"
+METRICS = "metrics.json"
+"""What a command of `foldwatch run` may leave in its fold's directory: an object of numbers."""
+SCHEMA = 1
+
+
+def write_whole(path: str, text: str) -> None:
+    """Write aside, fsync, rename, fsync the folder: after a power loss it is whole or absent.
+
+    Raises OSError; nothing half-written is left under ``path``.
+    """
+    with whole_file(path) as aside, open(aside, "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    sync_folder(os.path.dirname(path) or ".")
+
+
+def sync_folder(path: str) -> None:
+    """Make the names in a folder outlive a power loss. Raises OSError."""
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoldResult:
+    """What a finished fold leaves."""
+
+    fold: int
+    folds: int
+    config_digest: str
+    data_digest: str = ""
+    """Of the data and its split; empty where the runner cannot know of any."""
+    metrics: Mapping[str, float]
+    """One that is no finite number stands as null in the file: JSON has no word for it."""
+    seconds: float
+
+    def write(self, directory: str) -> None:
+        """Write result.json into the fold's directory. Raises OSError."""
+        os.makedirs(directory, exist_ok=True)
+        sync_folder(os.path.dirname(os.path.abspath(directory)))  # it may have been made just now
+        metrics = {name: _finite(value) for name, value in self.metrics.items()}
+        content = {"schema": SCHEMA} | asdict(self) | {"metrics": metrics}
+        write_whole(os.path.join(directory, RESULT), json.dumps(content, indent=2) + "\n")
+
+
+def read_result(path: str) -> FoldResult | None:
+    """Return the result at ``path``, or None where there is none that is whole."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            content = json.load(file)
+        if content.pop("schema") != SCHEMA:
+            return None
+        metrics = {
+            str(name): math.nan if value is None else float(value)
+            for name, value in content.pop("metrics").items()
+        }
+        return FoldResult(
+            fold=int(content.pop("fold")),
+            folds=int(content.pop("folds")),
+            config_digest=str(content.pop("config_digest")),
+            data_digest=str(content.pop("data_digest", "")),
+            metrics=metrics,
+            seconds=float(content.pop("seconds")),
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError):
+        return None
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Aggregate:
+    """Mean and sample standard deviation of a metric over the folds that have a finite one."""
+
+    mean: float | None
+    """None where no fold has one."""
+    std: float | None
+    """None for a single fold: one value has no spread."""
+    folds: int
+    """How many folds it is over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A run's results so far; ``missing`` folds are in no mean."""
+
+    folds: int
+    results: tuple[FoldResult, ...]
+
+    @property
+    def missing(self) -> list[int]:
+        """Folds without a result."""
+        there = {result.fold for result in self.results}
+        return [fold for fold in range(1, self.folds + 1) if fold not in there]
+
+    def aggregates(self) -> dict[str, Aggregate]:
+        """Return each metric's aggregate over the finished folds; NaN and infinity are in none."""
+        values: dict[str, list[float]] = {}
+        for result in self.results:
+            for name, value in result.metrics.items():
+                found = values.setdefault(name, [])
+                if math.isfinite(value):
+                    found.append(value)
+        return {name: _aggregate(found) for name, found in values.items()}
+
+    def not_finite(self) -> dict[str, list[int]]:
+        """Return, by metric, the folds where it is NaN or infinite."""
+        folds: dict[str, list[int]] = {}
+        for result in self.results:
+            for name, value in result.metrics.items():
+                if not math.isfinite(value):
+                    folds.setdefault(name, []).append(result.fold)
+        return folds
+
+    def write(self, directory: str) -> None:
+        """Write summary.json and summary.csv. Raises OSError."""
+        content: dict[str, Any] = {
+            "schema": SCHEMA,
+            "folds": self.folds,
+            "folds_finished": [result.fold for result in self.results],
+            "folds_missing": self.missing,
+            "is_complete": not self.missing,
+            "metrics": {name: asdict(found) for name, found in self.aggregates().items()},
+        }
+        write_whole(os.path.join(directory, "summary.json"), json.dumps(content, indent=2) + "\n")
+        write_whole(os.path.join(directory, "summary.csv"), _csv(self.results))
+
+
+def _aggregate(values: Sequence[float]) -> Aggregate:
+    return Aggregate(
+        mean(values) if values else None,
+        stdev(values) if len(values) > 1 else None,
+        len(values),
+    )
+
+
+def summarize(folds: int, results: Sequence[FoldResult | None]) -> Summary:
+    """Put the whole results of a run together, in the folds' order."""
+    there = [result for result in results if result is not None]
+    return Summary(folds, tuple(sorted(there, key=lambda result: result.fold)))
+
+
+def _csv(results: Sequence[FoldResult]) -> str:
+    names = sorted({name for result in results for name in result.metrics})
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["fold", *names, "seconds"])
+    for result in results:
+        values = [result.metrics.get(name, "") for name in names]
+        writer.writerow([result.fold, *values, round(result.seconds, 3)])
+    return text.getvalue()

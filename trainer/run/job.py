@@ -1,0 +1,72 @@
+"""What runs a fold, and how folds are run: the two things that a run is asked for.
+
+Owns the values alone.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from trainer.run.cgroup_limits import CgroupLimits
+from trainer.run.thread_caps import THREAD_CAPS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from trainer.run.checkpoint_pattern import CheckpointPattern
+    from trainer.run.config import RunConfig
+    from trainer.run.directory import RunDirectory
+    from trainer.run.fold_result import FoldResult
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """What runs a fold."""
+
+    command: Callable[[RunDirectory, int], Sequence[str]]
+    is_persistent: bool = False
+    """Whether it trains fold after fold as its standard input says, and writes each result itself.
+
+    Else it runs the one fold that it was started for, and its exit code 0 is the fold's success.
+    """
+    result: Callable[[str, int, float], FoldResult] | None = None
+    """Makes that result, from the fold's directory, the fold and its seconds."""
+    caps: Mapping[str, str] = field(default_factory=lambda: THREAD_CAPS)
+
+
+def worker_command(directory: RunDirectory, _fold: int) -> list[str]:
+    """Return the command that trains folds of a `RunConfig`."""
+    # -P: a package of the user's own called trainer, in the current folder, is not ours.
+    return [sys.executable, "-P", "-m", "trainer.worker", directory.path]
+
+
+TRAINING = Job(command=worker_command, is_persistent=True)
+
+
+def training_job(config: RunConfig) -> Job:
+    """Return the job that trains folds of ``config``."""
+    return replace(TRAINING, caps={}) if "caps" in config.without else TRAINING
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """How folds are run; no result depends on it."""
+
+    isolation: str = "process"
+    """process: one per fold. none: one for all. auto: one for as long as the forecast allows."""
+    parallel: int = 1
+    retries: int = 0
+    timeout_seconds: float | None = None
+    stops_on_failure: bool = False
+    limits: CgroupLimits = field(default_factory=CgroupLimits)
+    pattern: CheckpointPattern | None = None
+    shows_output: bool = False
+    lock: int | None = None
+    """A descriptor that is held until the last process is gone."""
+
+    @property
+    def is_isolated(self) -> bool:
+        """Whether each fold has a process of its own."""
+        return self.isolation == "process"

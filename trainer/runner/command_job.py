@@ -1,0 +1,93 @@
+"""Anybody's command as the work of a fold.
+
+Owns how a command line is filled in for a fold, and what its success leaves as a result. It must not
+know how the command is run.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from typing import TYPE_CHECKING
+
+from telemetry.errors import InputError
+from telemetry.thread_line import clean_label
+from trainer.run.fold_result import METRICS, FoldResult
+from trainer.run.job import Job
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from trainer.run.config import CommandConfig
+    from trainer.run.directory import RunDirectory
+
+
+def fill_in(command: Sequence[str], *, fold: int, folds: int) -> list[str]:
+    """Replace ``{fold}`` and ``{folds}`` in every argument; other braces stay."""
+    return [part.replace("{folds}", str(folds)).replace("{fold}", str(fold)) for part in command]
+
+
+def check_command(config: CommandConfig) -> None:
+    """See that the program is there. Raises InputError."""
+    program = fill_in(config.command, fold=1, folds=config.folds)[0]
+    if shutil.which(program) is not None:
+        return
+    if os.path.isfile(program) and os.sep in program:
+        raise InputError(
+            f"run: {program} is not executable; chmod +x, or name what runs it: python {program}"
+        )
+    words = program.split()
+    if len(words) > 1 and len(config.command) == 1 and shutil.which(words[0]):
+        raise InputError(f"run: no such program: {program!r}; write it without the quotes")
+    raise InputError(f"run: no such program: {program}")
+
+
+def command_job(config: CommandConfig) -> Job:
+    """Return the work of running the command once for each fold."""
+
+    def command(_directory: RunDirectory, fold: int) -> list[str]:
+        return fill_in(config.command, fold=fold, folds=config.folds)
+
+    def result(place: str, fold: int, seconds: float) -> FoldResult:
+        return FoldResult(
+            fold=fold,
+            folds=config.folds,
+            config_digest=config.digest(),
+            metrics=read_metrics(os.path.join(place, METRICS)),
+            seconds=seconds,
+        )
+
+    return Job(command=command, result=result)
+
+
+def read_metrics(path: str) -> dict[str, float]:
+    """Return the numbers that a command left, none without a file; what else is there is told."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            content = json.load(file)
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, RecursionError) as error:
+        return _ignored(path, f"cannot be read: {error}")
+    if not isinstance(content, dict):
+        return _ignored(path, "not an object of numbers, ignored")
+    metrics = {
+        name: number for name, value in content.items() if (number := _number(value)) is not None
+    }
+    if others := ", ".join(name for name in content if name not in metrics):
+        _ignored(path, f"not numbers, ignored: {others}")
+    return metrics
+
+
+def _number(value: object) -> float | None:
+    try:
+        return float(value)  # type: ignore[arg-type] # that is what is asked
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def _ignored(path: str, words: str) -> dict[str, float]:
+    print(f"foldwatch: {clean_label(f'{path}: {words}')}", file=sys.stderr)
+    return {}

@@ -1,0 +1,266 @@
+"""Runs the folds of a plan: which one when, in which process, and what becomes of each.
+
+A fold is finished by its whole result and by nothing else: the runner trusts only that and the exit
+status.
+"""
+
+from __future__ import annotations
+
+import selectors
+import time
+from typing import TYPE_CHECKING
+
+from telemetry.reading import Reading
+from trainer.process.fold_launcher import FoldLauncher
+from trainer.process.fold_process import LINGERED
+from trainer.process.supervisor import adopts_orphans, kill_descendants
+from trainer.run.fold_result import FoldResult, Summary, summarize
+from trainer.run.job import TRAINING, RunOptions
+from trainer.runner.fold_failure import FoldFailure, not_run
+from trainer.runner.fold_outcomes import FoldOutcomes
+from trainer.runner.fold_queue import FoldQueue
+from trainer.runner.observer import RunObserver
+from trainer.runner.process_pool import ADMISSION_SECONDS, FoldNotStartedError, ProcessPool
+from trainer.runner.run_state import RunState
+from trainer.runner.signals import Interruptions
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from telemetry.journal.records import Record
+    from trainer.process.fold_process import FoldProcess
+    from trainer.process.launcher import ExitStatus
+    from trainer.run.config import Config
+    from trainer.run.directory import RunDirectory
+    from trainer.run.job import Job
+    from trainer.run.resume_plan import Plan
+
+TICK_SECONDS = 1.0
+OUTPUT_TICK_SECONDS = 0.05
+"""If output is shown or searched for labels: how late a line may be."""
+
+
+class FoldRunner:
+    """Runs the folds of a plan and keeps ``state`` up to date.
+
+    Invariant: when `run` returns or raises, no process of it lives, and every fold that was begun has
+    a whole result or a failure.json.
+    """
+
+    def __init__(  # noqa: PLR0913 - what to run, how, and who watches
+        self,
+        directory: RunDirectory,
+        config: Config,
+        plan: Plan,
+        *,
+        job: Job = TRAINING,
+        options: RunOptions | None = None,
+        observer: RunObserver | None = None,
+        state: RunState | None = None,
+        admission_seconds: float = ADMISSION_SECONDS,
+    ) -> None:
+        self.failures: dict[int, FoldFailure] = {}
+        """Of this run, by fold."""
+        self._directory = directory
+        self._config = config
+        self._job = job
+        self._options = options or RunOptions()
+        self._observer = observer or RunObserver()
+        self._data_digest = plan.data_digest
+        self._outcomes = FoldOutcomes(directory, job)
+        self._queue = FoldQueue(plan.to_run, retries=self._options.retries)
+        self._is_stopped = False
+        self._has_lingered = False
+        launcher = FoldLauncher(
+            directory, config, job, self._options, log=self._observer.on_message
+        )
+        self._pool = ProcessPool(
+            launcher, self._options, self._observer, admission_seconds=admission_seconds
+        )
+        self.state = state or RunState(directory.name, folds=config.folds, observer=self._observer)
+        self.state.begin(skipped=plan.skipped)
+
+    def run(self) -> Summary:
+        """Run every fold of the plan; write failures and the summary.
+
+        Raises:
+            OSError: run.json or the summary cannot be written.
+            KeyboardInterrupt: The run was asked to end; failures and summary are written.
+        """
+        self._directory.write_config(self._config)
+        self.summary().write(self._directory.path)  # in case this run is killed
+        with Interruptions() as interruptions:
+            try:
+                while self._pool or (self._queue and not self._is_stopped):
+                    self._step(interruptions)
+            finally:
+                self._end_all()
+                self._pool.close()
+                summary = self.summary()
+                summary.write(self._directory.path)
+            if interruptions.count:
+                raise KeyboardInterrupt
+        return summary
+
+    def summary(self) -> Summary:
+        """Put together what is finished, skipped folds included."""
+        results = self._directory.results(self._config, data_digest=self._data_digest)
+        return summarize(self._config.folds, results)
+
+    def _step(self, interruptions: Interruptions) -> None:
+        if count := interruptions.take_count():
+            self._is_stopped = True
+            for process in self._pool:
+                process.end("interrupted", at_once=count > 1)
+        if not self._is_stopped:
+            self._start_folds()
+        if self._is_stopped or not self._queue:
+            self._pool.dismiss_idle()
+        self._wait(interruptions)
+        for process in self._pool:
+            self._poll(process)
+
+    def _wait(self, interruptions: Interruptions) -> None:
+        """Wait until something happens, or it is time to look."""
+        with selectors.DefaultSelector() as selector:
+            selector.register(interruptions.wakes, selectors.EVENT_READ)
+            for process in self._pool:
+                for connection in process.sockets():
+                    selector.register(connection, selectors.EVENT_READ)
+            watches = self._options.shows_output or self._options.pattern
+            selector.select(OUTPUT_TICK_SECONDS if watches else TICK_SECONDS)
+
+    def _start_folds(self) -> None:
+        """Give the next folds to processes, as long as there are a slot and headroom."""
+        while self._queue:
+            fold = self._queue.next
+            try:
+                if self._pool.busy >= self._options.parallel:
+                    break
+                process = self._pool.acquire(fold)
+            except FoldNotStartedError as error:
+                self._refuse(fold, error)
+                continue
+            if process is None:
+                break
+            process.give(self._queue.take())
+            self.state.start(fold)
+        if self._options.is_isolated and self._job.is_persistent and self._queue:
+            try:
+                self._pool.prestart(self._queue.next, self.state)
+            except FoldNotStartedError as error:
+                self._refuse(self._queue.next, error)
+
+    def _refuse(self, fold: int, error: FoldNotStartedError) -> None:
+        self._queue.drop(fold)
+        self._fail(fold, not_run(fold, error.outcome, str(error)))
+
+    def _poll(self, process: FoldProcess) -> None:
+        status = process.poll()
+        if process.fold is not None:
+            self._forward_output(process, process.lines())
+            timeout = self._options.timeout_seconds
+            if timeout is not None and time.time() - process.fold_began > timeout:
+                process.end(f"timeout: it ran for more than {timeout:g} s")
+        done = process.folds_done()
+        if process.sample() or done or status is not None:
+            self._apply_records(process, process.records())
+        if status is not None:
+            self._on_exit(process, status)
+        elif process.fold in done:
+            self._finish_in_place(process)
+
+    def _finish_in_place(self, process: FoldProcess) -> None:
+        """Go on after a fold that its process has survived."""
+        if self._options.is_isolated:
+            process.dismiss()  # the fold ends with it
+            return
+        fold, process.fold = process.fold, None
+        if fold is not None:
+            self._record_outcome(process, fold, None)
+
+    def _forward_output(self, process: FoldProcess, lines: list[str]) -> None:
+        if self._options.shows_output and process.fold is not None:
+            for line in lines:
+                self._observer.on_output(process.fold, line)
+
+    def _apply_records(self, process: FoldProcess, records: Sequence[Record]) -> None:
+        self._pool.note_records(records)
+        fold = process.fold or process.reserved_for
+        is_shared = not self._options.is_isolated
+        self.state.apply(
+            (
+                record.fold
+                if is_shared and isinstance(record, Reading) and record.fold in self.state
+                else fold,
+                record,
+            )
+            for record in records
+        )
+
+    def _on_exit(self, process: FoldProcess, status: ExitStatus) -> None:
+        """Take note of the end of a process, and of the fold that it ran."""
+        if process.has_lingered and not self._has_lingered:
+            self._has_lingered = True
+            self._observer.on_message(
+                f"a fold's process was killed: {LINGERED}; a thread that is no daemon keeps one alive"
+            )
+        others = self._pool.remove(process)
+        self._forward_output(process, process.last_lines())
+        process.close(status)
+        if process.supervised.lost_supervisor and adopts_orphans():
+            kill_descendants(others)
+        self._apply_records(process, process.records())
+        if process.fold is not None:
+            self._record_outcome(process, process.fold, status)
+
+    def _record_outcome(self, process: FoldProcess, fold: int, status: ExitStatus | None) -> None:
+        """Finish the fold if it left a whole result; else retry it or record its failure."""
+        outcome = self._outcomes.judge(process, fold, status)
+        if isinstance(outcome, FoldResult):
+            seconds = time.time() - process.fold_began
+            self._pool.note_finished(process.peaks, seconds=seconds)
+            exit_code = 0 if status is None or process.has_lingered else status.exit_code
+            self.state.finish(fold, exit_code=exit_code, seconds=outcome.seconds)
+            self._observer.on_fold_end(outcome)
+        elif self._queue.may_retry(fold) and not self._is_stopped:
+            self._retry(fold, outcome)
+        else:
+            self._fail(fold, outcome)
+
+    def _retry(self, fold: int, failure: FoldFailure) -> None:
+        """Put what a fold left aside and queue it again."""
+        self._outcomes.write(failure)
+        backup_dir = self._directory.set_aside([f"fold-{fold}"])
+        attempt = f"attempt {self._queue.attempts(fold) + 1} of {self._queue.most_attempts}"
+        self._observer.on_message(
+            f"fold {fold}: {attempt}, after {failure.root_cause} ({backup_dir})"
+        )
+        self.state.wait(fold)
+        self._queue.retry(fold)
+
+    def _fail(self, fold: int, failure: FoldFailure) -> None:
+        self.failures[fold] = failure
+        self._outcomes.write(failure)
+        self.state.fail(fold, exit_code=failure.exit_code, seconds=failure.seconds)
+        if failure.outcome != "interrupted":
+            self._observer.on_fold_end(failure)
+        if self._options.stops_on_failure:
+            self._is_stopped = True
+        if self._options.isolation == "none":  # a fold takes those behind it along
+            for later in self._queue.drop_all():
+                self.failures[later] = not_run(
+                    later, "not reached", f"not reached: fold {fold} ended the process"
+                )
+                self._outcomes.write(self.failures[later])
+                self.state.fail(later, exit_code=failure.exit_code, seconds=None)
+
+    def _end_all(self) -> None:
+        """End what an error has left running."""
+        for process in self._pool:
+            process.end("interrupted", at_once=True)
+        while self._pool:
+            for process in self._pool:
+                if (status := process.poll()) is not None:
+                    self._on_exit(process, status)
+            time.sleep(0.01)

@@ -1,0 +1,106 @@
+"""`RunState`: the state of every fold of a run, published as one `Snapshot` after each change."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from telemetry.snapshot import FoldSnapshot, Snapshot
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from telemetry.journal.records import Record
+    from telemetry.snapshot import GrowthSnapshot
+    from trainer.runner.observer import RunObserver
+
+
+class RunState:
+    """Invariant: ``current`` is a whole snapshot at every moment, so any thread may read it."""
+
+    def __init__(
+        self,
+        run: str,
+        *,
+        folds: int,
+        observer: RunObserver,
+        growth: Callable[[], tuple[GrowthSnapshot, ...]] = tuple,
+    ) -> None:
+        self.current = Snapshot(
+            run=run, host=socket.gethostname(), rank=os.environ.get("RANK", ""), folds=folds
+        )
+        self._observer = observer
+        self._growth = growth
+        self._folds: dict[int, FoldSnapshot] = {}
+        self._has_failed_observer = False
+
+    def __getitem__(self, fold: int) -> FoldSnapshot:
+        """Return the state of one fold."""
+        return self._folds[fold]
+
+    def __contains__(self, fold: object) -> bool:
+        """Whether the run has that fold."""
+        return fold in self._folds
+
+    @property
+    def failed(self) -> list[int]:
+        """The folds that left no result."""
+        return [number for number, fold in self._folds.items() if fold.state == "failed"]
+
+    def begin(self, *, skipped: Iterable[int]) -> None:
+        """Set every fold to waiting, those with an earlier result to skipped."""
+        done = set(skipped)
+        self._folds = {
+            fold: FoldSnapshot(fold=fold, state="skipped" if fold in done else "waiting")
+            for fold in range(1, (self.current.folds or 0) + 1)
+        }
+        self._publish()
+
+    def wait(self, fold: int) -> None:
+        """Forget an attempt of a fold that will be tried again."""
+        self._folds[fold] = FoldSnapshot(fold=fold, state="waiting")
+        self._publish()
+
+    def start(self, fold: int) -> None:
+        """Note that a process runs the fold."""
+        self._folds[fold] = replace(self._folds[fold], state="running")
+        self._publish()
+
+    def finish(self, fold: int, *, exit_code: int, seconds: float) -> None:
+        """Note that the fold left a whole result."""
+        self._end(fold, state="finished", exit_code=exit_code, seconds=seconds)
+
+    def fail(self, fold: int, *, exit_code: int | None, seconds: float | None) -> None:
+        """Note that the fold left no result."""
+        self._end(fold, state="failed", exit_code=exit_code, seconds=seconds)
+
+    def apply(self, records: Iterable[tuple[int | None, Record]]) -> None:
+        """Take journal records, each with the fold that it belongs to, if any."""
+        for fold, record in records:
+            if fold is not None:
+                self._folds[fold] = self._folds[fold].with_record(record)
+        self._publish()
+
+    def _end(self, fold: int, *, state: str, exit_code: int | None, seconds: float | None) -> None:
+        self._folds[fold] = replace(
+            self._folds[fold],
+            state=state,
+            exit_code=exit_code,
+            seconds=seconds,
+            ended_at=time.time(),
+        )
+        self._publish()
+
+    def _publish(self) -> None:
+        self.current = replace(
+            self.current, parts=tuple(self._folds.values()), growth=self._growth()
+        )
+        try:
+            self._observer.on_change(self.current)
+        except Exception as error:  # noqa: BLE001 - a broken observer must not end the folds
+            if not self._has_failed_observer:
+                self._has_failed_observer = True
+                self._observer.on_message(f"watching failed: {type(error).__name__}: {error}")

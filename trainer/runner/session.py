@@ -1,0 +1,194 @@
+"""`run_session`: one run from its lock to its summary, whatever it trains.
+
+The order: the lock, the alerts, the port, the plan, the folds.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from telemetry.alerts.dispatch import alerting
+from telemetry.errors import InputError
+from telemetry.metrics import server
+from telemetry.thread_line import clean_label
+from trainer.process.supervisor import adopt_orphans
+from trainer.run.config import RunConfig
+from trainer.run.directory import RunDirectory
+from trainer.run.resume_plan import plan
+from trainer.runner.fold_runner import FoldRunner
+from trainer.runner.growth_so_far import growth_so_far
+from trainer.runner.observer import RunObserver
+from trainer.runner.run_state import RunState
+from trainer.worker.data_digest import printed_digest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from types import FrameType
+
+    from telemetry.alerts.engine import AlertEngine
+    from telemetry.snapshot import Snapshot
+    from trainer.run.config import Config
+    from trainer.run.fold_result import Summary
+    from trainer.run.job import Job, RunOptions
+    from trainer.run.resume_plan import Plan
+    from trainer.runner.fold_failure import FoldFailure
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRequest:
+    """What was asked for, beside the job itself."""
+
+    output: str
+    only: int | None
+    resume_mode: str
+    port: int | None
+    options: RunOptions
+    alerts: Mapping[str, str | None]
+    """The arguments of `alerting`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOutcome:
+    """What a run came to."""
+
+    directory: RunDirectory
+    summary: Summary
+    failures: Mapping[int, FoldFailure]
+    """By fold; empty if every fold of this run finished."""
+
+
+def run_session(
+    config: Config, job: Job, request: RunRequest, *, observer: RunObserver
+) -> RunOutcome:
+    """Run the folds.
+
+    Raises:
+        InputError: The request cannot be met; nothing was moved or run.
+        KeyboardInterrupt: The run was asked to end; nothing of it lives.
+    """
+    if request.only is not None and not 1 <= request.only <= config.folds:
+        raise InputError(
+            f"--fold {request.only}: there are folds 1 to {config.folds}, as --folds says"
+        )
+    directory = RunDirectory(os.path.normpath(request.output))
+    directory.create()
+    with (
+        directory.locked() as lock,
+        alerting(**request.alerts, log=observer.on_message) as alerts,
+    ):
+        install_signal_handlers()
+        state = watched_state(directory, config, alerts=alerts, observer=observer)
+        if request.port is not None:  # before anything moves: a port in use must change nothing
+            _serve(state, alerts, request.port, observer)
+        runner = FoldRunner(
+            directory,
+            config,
+            _plan(directory, config, request, observer),
+            job=job,
+            options=replace(request.options, lock=lock),
+            observer=observer,
+            state=state,
+        )
+        summary = runner.run()
+    return RunOutcome(directory=directory, summary=summary, failures=runner.failures)
+
+
+def install_signal_handlers() -> None:
+    """Let SIGTERM end the run as Ctrl-C does, and adopt every process that a fold leaves behind."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    adopt_orphans()
+
+
+def watched_state(
+    directory: RunDirectory, config: Config, *, alerts: AlertEngine, observer: RunObserver
+) -> RunState:
+    """Return the state of a run that is judged for growth and for alerts at each change."""
+    return RunState(
+        directory.name,
+        folds=config.folds,
+        observer=_AlertingObserver(alerts, observer),
+        growth=growth_so_far(directory.path),
+    )
+
+
+class _AlertingObserver(RunObserver):
+    """Shows each state to the alert engine, then to another observer."""
+
+    def __init__(self, alerts: AlertEngine, observer: RunObserver) -> None:
+        self._alerts = alerts
+        self._observer = observer
+        self.on_message = observer.on_message  # type: ignore[method-assign] # passed on as it comes
+
+    def on_change(self, snapshot: Snapshot, /) -> None:
+        self._alerts.observe([snapshot], time.time())
+        self._observer.on_change(snapshot)
+
+
+def _plan(
+    directory: RunDirectory, config: Config, request: RunRequest, observer: RunObserver
+) -> Plan:
+    """Decide what to run and report why."""
+    made = plan(
+        directory,
+        config,
+        only=request.only,
+        resume_mode=request.resume_mode,
+        data_digest=_data_digest(directory, config, request, observer),
+    )
+    for remark in made.remarks:
+        observer.on_message(remark)
+    return made
+
+
+def _data_digest(
+    directory: RunDirectory, config: Config, request: RunRequest, observer: RunObserver
+) -> str | None:
+    """Return the hash of the data if earlier results may be used, read in a process of its own.
+
+    That process loads the model's module, which the runner must not.
+    """
+    is_fresh = request.resume_mode == "fresh" and request.only is None
+    if not isinstance(config, RunConfig) or is_fresh:
+        return None
+    if not any(directory.result(fold) for fold in range(1, config.folds + 1)):
+        return None
+    observer.on_message(f"reading the hash of the data of {config.model}")
+    arguments = [config.model, str(config.folds), str(config.seed), str(os.getpid())]
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "trainer.worker.data_digest", *arguments],
+        capture_output=True,
+        check=False,
+    )
+    digest = printed_digest(done.stdout.decode("utf-8", "replace"))
+    if done.returncode or digest is None:
+        lines = done.stderr.decode("utf-8", "replace").splitlines() or ["it said nothing"]
+        raise InputError(f"{config.model}: its data cannot be read: {clean_label(lines[-1])}")
+    return digest
+
+
+def _serve(state: RunState, alerts: AlertEngine, port: int, observer: RunObserver) -> None:
+    try:
+        from telemetry.web.server import serve_in_thread  # noqa: PLC0415 - an extra that may be missing
+    except ImportError:
+        serve = partial(server.serve, lambda: state.current)
+        served = "metrics at http://127.0.0.1:{}/metrics; pip install 'foldwatch[serve]' for a page"
+    else:
+        serve = partial(serve_in_thread, lambda: [state.current], lambda: alerts.active)
+        served = "metrics at http://127.0.0.1:{0}/metrics, the page at http://127.0.0.1:{0}/"
+    try:
+        bound = serve(port=port)
+    except OSError as error:
+        raise InputError(f"--port {port}: {error.strerror}") from error
+    observer.on_message(served.format(bound))
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    """SIGTERM before the first fold and after the last ends a run as Ctrl-C does."""
+    raise KeyboardInterrupt

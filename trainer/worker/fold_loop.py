@@ -1,0 +1,94 @@
+"""`Training`: everything that a process needs to train folds, whatever the model.
+
+Owns the order inside that process: the model's module (and TensorFlow with it), the devices, then
+fold by fold. It must not know who asks for a fold, nor where results are kept.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import telemetry
+from telemetry.errors import InputError
+from trainer.worker.data_digest import data_digest
+from trainer.worker.devices import Devices
+from trainer.worker.fold import Fold
+from trainer.worker.model_loader import load_function
+
+if TYPE_CHECKING:
+    from trainer.run.config import RunConfig
+
+
+class Training:
+    """The model of a run, loaded. Invariant: until the first `train` no device is touched."""
+
+    def __init__(self, config: RunConfig) -> None:
+        """Import the model's module, and TensorFlow if it uses that.
+
+        Raises InputError, and whatever the module raises: before any fold, which would be lost.
+        """
+        telemetry.checkpoint("before TF import")
+        self._function = load_function(config.model)
+        telemetry.checkpoint("after TF import")
+        self.data_digest = data_digest(config.model, folds=config.folds, seed=config.seed)
+        """Of the data and its split. Taken now: a source that is edited later is not what runs."""
+        self._config = config
+        self._devices = Devices(config.device_mode)
+        self._kept: list[dict[str, object]] = []
+        """What folds leave where clean-up is switched off, as a script's own lists keep it."""
+
+    def train(self, number: int, folder: str) -> dict[str, float]:
+        """Train fold ``number`` with its files in ``folder``; return its metrics.
+
+        Raises InputError where the function returns no metrics, and whatever it raises itself.
+        """
+        if "tensorflow" in sys.modules:
+            with suppress(InputError):  # raised again where a function asks for the strategy
+                _ = self._devices.strategy  # before the fold's own labels
+        os.makedirs(folder, exist_ok=True)
+        fold = self._fold(number, folder)
+        with telemetry.fold(number, of=self._config.folds):
+            fold.checkpoint("START")
+            _seed_generators(fold.seed)
+            metrics = self._metrics(self._function(fold))
+            if fold.clean_up() is None:
+                self._kept.append(fold.held)
+            fold.checkpoint("AFTER CLEANUP")
+        return metrics
+
+    def _fold(self, number: int, folder: str) -> Fold:
+        return Fold(
+            number=number,
+            folds=self._config.folds,
+            epochs=self._config.epochs,
+            seed=self._config.seed + number,
+            split_seed=self._config.seed,
+            folder=folder,
+            devices=self._devices,
+            without=frozenset(self._config.without),
+        )
+
+    def _metrics(self, returned: object) -> dict[str, float]:
+        try:
+            if not isinstance(returned, Mapping) or not returned:
+                raise TypeError  # noqa: TRY301 - one message for all that is not metrics
+            return {str(name): float(value) for name, value in returned.items()}
+        except (TypeError, ValueError) as error:
+            raise InputError(
+                f"{self._config.model} returned {returned!r:.80}; return metrics: a dict of numbers"
+            ) from error
+
+
+def _seed_generators(seed: int) -> None:
+    """Start the generators of whatever the model has loaded from the fold's seed."""
+    if keras := sys.modules.get("keras"):
+        keras.utils.set_random_seed(seed)
+        return
+    random.seed(seed)
+    if numpy := sys.modules.get("numpy"):
+        numpy.random.seed(seed)
