@@ -38,8 +38,8 @@ WORKER = """
 import os, signal, subprocess, sys, time, telemetry
 from trainer.run.fold_result import FoldResult
 from trainer.run.directory import RunDirectory
-from trainer.run.worker_protocol import Orders
-orders, directory = Orders(), RunDirectory(sys.argv[1])
+from trainer.run.worker_protocol import WorkerChannel
+orders, directory = WorkerChannel(), RunDirectory(sys.argv[1])
 config = directory.config()
 telemetry.checkpoint("before TF import")
 telemetry.checkpoint("after TF import")
