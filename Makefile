@@ -43,12 +43,12 @@ lint: $(STAMP)  ## format, lint, spelling, types, layering
 check: lint test  ## all of both
 
 bench: $(STAMP)  ## what it costs, as ratios measured in one run; writes bench.json
-	$(BIN)/python -m tests.benchmarks
+	$(BIN)/python -m benchmarks
 
 results: $(STAMP)  ## docs/results.md and the README's tables, all measured anew: under an hour
-	-$(BIN)/python -m tests.benchmarks
-	$(BIN)/python -m tests.benchmarks.reproduce
-	$(BIN)/python -m tests.benchmarks.results
+	-$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks.reproduce
+	$(BIN)/python -m benchmarks.results
 
 format: $(STAMP)  ## rewrite in the house format
 	$(BIN)/ruff format .

@@ -15,8 +15,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from analyzer import formatting as say
-from analyzer.groups import ALARMING, Part, parts_of
+from analyzer import formatting as fmt
+from analyzer.groups import ALARMING, ProcessGroup, group_findings
 from analyzer.resources import RESOURCES
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class Comparison:
         words = []
         for outcome in ("better", "worse"):
             names = [
-                say.short_name(name) for name, c in self.changes.items() if c.outcome == outcome
+                fmt.short_name(name) for name, c in self.changes.items() if c.outcome == outcome
             ]
             if names:
                 words.append(f"{outcome}: {', '.join(names)}")
@@ -69,12 +69,12 @@ def compare(before: AnalysisResult, after: AnalysisResult) -> Comparison:
     return Comparison(before, after, {name: _change(name, *sides) for name in RESOURCES})
 
 
-def _worst(analysis: AnalysisResult) -> Part | None:
-    parts = [part for part in parts_of(analysis) if part.samples]
+def _worst(analysis: AnalysisResult) -> ProcessGroup | None:
+    parts = [part for part in group_findings(analysis) if part.samples]
     return min(parts, key=lambda part: part.severity, default=None)
 
 
-def _change(name: str, before: Part | None, after: Part | None) -> Change:
+def _change(name: str, before: ProcessGroup | None, after: ProcessGroup | None) -> Change:
     old, new = (None if part is None else part.growth.get(name) for part in (before, after))
     if before is None or after is None or old is None or new is None:
         return Change(old, new, "cannot tell", "a side has no reading")
@@ -87,7 +87,9 @@ def _change(name: str, before: Part | None, after: Part | None) -> Change:
     return Change(old, new, *_slopes(name, old, new))
 
 
-def _isolated(before: Part, after: Part, old: Growth, new: Growth) -> tuple[str, str] | None:
+def _isolated(
+    before: ProcessGroup, after: ProcessGroup, old: Growth, new: Growth
+) -> tuple[str, str] | None:
     if before.is_isolated == after.is_isolated:
         return ("same", "a process per fold in both") if after.is_isolated else None
     grows = old if after.is_isolated else new
@@ -101,10 +103,10 @@ def _isolated(before: Part, after: Part, old: Growth, new: Growth) -> tuple[str,
 
 
 def _slopes(name: str, old: Growth, new: Growth) -> tuple[str, str]:
-    if old.per_fold is None or new.per_fold is None:
+    if old.slope is None or new.slope is None:
         return "cannot tell", "too few folds on one side"
-    difference = new.per_fold - old.per_fold
-    words = f"{say.change(name, difference)} a fold"
+    difference = new.slope - old.slope
+    words = f"{fmt.change(name, difference)} a fold"
     if abs(difference) <= RESOURCES[name].floor:
         return "same", "no difference that can be measured"
     if _under(new, old):
@@ -117,7 +119,7 @@ def _slopes(name: str, old: Growth, new: Growth) -> tuple[str, str]:
 def _under(lower: Growth, upper: Growth) -> bool:
     """Whether the whole interval of one slope lies under that of the other."""
     return (
-        lower.per_fold_high is not None
-        and upper.per_fold_low is not None
-        and lower.per_fold_high < upper.per_fold_low
+        lower.slope_high is not None
+        and upper.slope_low is not None
+        and lower.slope_high < upper.slope_low
     )

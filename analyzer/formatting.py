@@ -58,7 +58,7 @@ def change(resource: str, value: float | None) -> str:
 
 def interval(resource: str, growth: Growth) -> str:
     """Write the 95 % interval of a slope; empty where there is none or it is a point."""
-    low, high = growth.per_fold_low, growth.per_fold_high
+    low, high = growth.slope_low, growth.slope_high
     if low is None or high is None:
         return ""
     words = [change(resource, value) for value in (low, high)]

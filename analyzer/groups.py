@@ -25,7 +25,7 @@ ALARMING = ("critical", "growing")
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class ProcessGroup:
     """One process, or all folds of a run that had a process each."""
 
     findings: tuple[Finding, ...]
@@ -120,19 +120,19 @@ def ranges(numbers: Sequence[int]) -> str:
     return ", ".join(words)
 
 
-def parts_of(analysis: AnalysisResult) -> list[Part]:
+def group_findings(analysis: AnalysisResult) -> list[ProcessGroup]:
     """Group what was found, in the order of the sources; a process with nothing in it is left out."""
     groups: dict[object, list[Finding]] = {}
     for finding in analysis.findings:
         process = finding.process
         if finding.is_isolated and process.folds:
             groups.setdefault(process.group, []).append(finding)
-        elif process.samples or process.signs or process.survived:
+        elif process.samples or process.matches or process.recovered:
             groups[id(process)] = [finding]
     return [_part(tuple(findings)) for findings in groups.values()]
 
 
-def _part(findings: tuple[Finding, ...]) -> Part:
+def _part(findings: tuple[Finding, ...]) -> ProcessGroup:
     growth = findings[0].growth
     if len(findings) > 1:
         growth = {
@@ -146,22 +146,22 @@ def _part(findings: tuple[Finding, ...]) -> Part:
             )
             for name, judged in growth.items()
         }
-    return Part(findings, growth, findings[0].epochs)
+    return ProcessGroup(findings, growth, findings[0].epochs)
 
 
-def names(parts: Sequence[Part]) -> str:
+def names(parts: Sequence[ProcessGroup]) -> str:
     """Name the first three runs and say how many more there are."""
     distinct = list(dict.fromkeys(part.name for part in parts))
     more = f" and {len(distinct) - 3} more" if len(distinct) > 3 else ""
     return ", ".join(distinct[:3]) + more
 
 
-def rises(part: Part) -> str:
+def rises(part: ProcessGroup) -> str:
     """Say what grows in ``part``: ``maps +730, rss +550 MB a fold``; empty where nothing does."""
     words = []
     for step, growth in (("a fold", part.growth), ("an epoch", part.epochs)):
         slopes = [
-            f"{short_name(name)} {change(name, found.per_fold)}"
+            f"{short_name(name)} {change(name, found.slope)}"
             for name, found in growth.items()
             if found.verdict in ALARMING
         ]
@@ -170,7 +170,7 @@ def rises(part: Part) -> str:
     return "; ".join(words)
 
 
-def _rising(part: Part) -> str:
+def _rising(part: ProcessGroup) -> str:
     found = (*part.growth.items(), *part.epochs.items())
     grown = [short_name(name) for name, growth in found if growth.verdict in ALARMING]
     return ", ".join(dict.fromkeys(grown))

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from analyzer.diagnosis.causes import diagnose, notes
 from analyzer.diagnosis.exit_status import note_exit
 from analyzer.diagnosis.remedies import remedies
-from analyzer.diagnosis.run_end import Endings, settle, stopped
+from analyzer.diagnosis.run_end import RunEnds, discard_benign_matches, find_truncation
 from analyzer.growth.epochs import judge_epochs
-from analyzer.growth.pool_leaks import left_behind
+from analyzer.growth.pool_leaks import find_pool_leaks
 from analyzer.growth.verdict import Growth, judge, judge_isolated
 from analyzer.processes.inputs import find_inputs, read_inputs
 from analyzer.resources import RESOURCES
@@ -61,15 +61,15 @@ def analyze(
     )
 
 
-class _Lane:
+class _RankSequence:
     """The processes of one rank of a run, one after another: what they say together, found once."""
 
     def __init__(self, processes: Sequence[Process], *, furthest: int) -> None:
         self._followed = {id(a) for a, b in pairwise(processes) if _follows(b, a)}
         for process in processes:
-            settle(process, is_followed=self.is_followed(process))
+            discard_benign_matches(process, is_followed=self.is_followed(process))
         with_folds = [process for process in processes if process.folds]
-        self.endings = Endings(with_folds, furthest=furthest)
+        self.endings = RunEnds(with_folds, furthest=furthest)
         self.isolated = _judge_processes(with_folds)
 
     def is_followed(self, process: Process) -> bool:
@@ -90,7 +90,7 @@ def _judge_group(processes: list[Process], furthest: Mapping[str | None, int]) -
     by_rank: dict[str | None, list[Process]] = defaultdict(list)
     for process in processes:
         by_rank[process.rank].append(process)
-    lanes = {rank: _Lane(found, furthest=furthest[rank]) for rank, found in by_rank.items()}
+    lanes = {rank: _RankSequence(found, furthest=furthest[rank]) for rank, found in by_rank.items()}
     symptom = _symptom(processes)
     has_tensorflow = any(process.shows_tensorflow for process in processes)
     return [
@@ -118,7 +118,7 @@ def _growth(process: Process, isolated: Mapping[str, Growth] | None) -> dict[str
 
 
 def _finding(
-    process: Process, lane: _Lane, symptom: str | None, *, has_tensorflow: bool
+    process: Process, lane: _RankSequence, symptom: str | None, *, has_tensorflow: bool
 ) -> Finding:
     growth = _growth(process, lane.isolated)
     epochs = {
@@ -131,10 +131,10 @@ def _finding(
         process,
         growth,
         tuple(causes),
-        tuple(left_behind(process)),
+        tuple(find_pool_leaks(process)),
         lane.isolated is not None,
         epochs=epochs,
-        stopped=stopped(
+        truncation=find_truncation(
             process,
             quiet_seconds=_quiet_seconds(process),
             others=lane.endings,

@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from analyzer.diagnosis.causes import Cause
 from analyzer.diagnosis.remedies import Remedy, without_repeats
-from analyzer.diagnosis.run_end import Stop
-from analyzer.growth.pool_leaks import LeftBehind
-from analyzer.growth.verdict import Growth
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from analyzer.diagnosis.causes import Cause
+    from analyzer.diagnosis.run_end import Truncation
+    from analyzer.growth.pool_leaks import PoolLeak
+    from analyzer.growth.verdict import Growth
     from analyzer.processes.from_log import Process, Source
 
 
@@ -24,13 +24,13 @@ class Finding:
     process: Process
     growth: Mapping[str, Growth]
     causes: tuple[Cause, ...]
-    left: tuple[LeftBehind, ...]
+    pool_leaks: tuple[PoolLeak, ...]
     is_isolated: bool
     """Whether each fold of its run had a process of its own."""
     epochs: Mapping[str, Growth] = field(default_factory=dict)
-    """Growth from epoch to epoch by resource; empty where no label names an epoch. Its ``per_fold``
+    """Growth from epoch to epoch by resource; empty where no label names an epoch. Its ``slope``
     and ``folds_to_limit`` are per epoch."""
-    stopped: Stop | None = None
+    truncation: Truncation | None = None
     """That the record ends before the run is through and nothing says why; None where it does not."""
     symptom_of: str | None = None
     """The failure of another process of the run that this one's signs follow from."""
@@ -66,13 +66,13 @@ class AnalysisResult:
     def is_alarming(self) -> bool:
         """Whether a resource grows, or a process crashed and a limit may be why."""
         return self.verdict in {"critical", "growing"} or any(
-            cause.cause != "not_a_limit" and cause.standing != "ruled out"
+            cause.cause != "not_a_limit" and cause.confidence != "ruled out"
             for finding in self.findings
             for cause in finding.causes
         )
 
     @property
-    def root_cause(self) -> Finding | None:
+    def first_failure(self) -> Finding | None:
         """The finding whose crash the others follow from; None without a crash."""
         crashed = [finding for finding in self.findings if finding.process.crash]
         return next((f for f in crashed if f.symptom_of is None), next(iter(crashed), None))

@@ -19,23 +19,23 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
 
-def put(content: RenderableType) -> None:
+def print_output(content: RenderableType) -> None:
     """Print to standard output; raises OSError for a full disk, and nothing for a closed pipe.
 
     What the terminal's encoding lacks is written as an escape: a label may hold any character.
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
-    with _whoever_reads():
+    with _ignoring_closed_pipe():
         if isinstance(content, str):
             print(content, flush=True)
         else:
             console().print(content, markup=False)
 
 
-def put_json(content: object) -> None:
+def print_json(content: object) -> None:
     """Print ``content`` as JSON, some pieces at a time: whole it would take five times its own memory."""
-    with _whoever_reads():
+    with _ignoring_closed_pipe():
         pieces = json.JSONEncoder(indent=2).iterencode(content)
         while some := "".join(islice(pieces, 10_000)):
             sys.stdout.write(some)
@@ -43,7 +43,7 @@ def put_json(content: object) -> None:
 
 
 @contextlib.contextmanager
-def _whoever_reads() -> Iterator[None]:
+def _ignoring_closed_pipe() -> Iterator[None]:
     try:
         yield
     except BrokenPipeError:

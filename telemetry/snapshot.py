@@ -34,7 +34,7 @@ class FoldSnapshot:
     latest: Reading | None = None
     checkpoints: Mapping[str, Reading] = field(default_factory=dict)
     """The last reading by stage; at most STAGES_KEPT."""
-    losses: Mapping[str, int] = field(default_factory=dict)
+    error_counts: Mapping[str, int] = field(default_factory=dict)
     """How often each source or sink failed."""
     exit_code: int | None = None
     """As the shell says it: 128 plus the signal's number for a process that a signal ended."""
@@ -44,20 +44,20 @@ class FoldSnapshot:
     def with_record(self, record: Record) -> FoldSnapshot:
         """Return this snapshot as it is after ``record``."""
         if isinstance(record, Event):
-            return self._with_last_words(record)
+            return self._with_final_counters(record)
         if not isinstance(record, Reading):
             return self
-        losses = dict(self.losses)
+        error_counts = dict(self.error_counts)
         for source in record.errors:
-            if source in losses or len(losses) < SOURCES_KEPT:
-                losses[source] = losses.get(source, 0) + 1
+            if source in error_counts or len(error_counts) < SOURCES_KEPT:
+                error_counts[source] = error_counts.get(source, 0) + 1
         checkpoints = self.checkpoints
         if record.stage is not None:
             checkpoints = with_stage(checkpoints, record.stage, record)
         latest = latest_known(self.latest, record)
-        return replace(self, latest=latest, checkpoints=checkpoints, losses=losses)
+        return replace(self, latest=latest, checkpoints=checkpoints, error_counts=error_counts)
 
-    def _with_last_words(self, event: Event) -> FoldSnapshot:
+    def _with_final_counters(self, event: Event) -> FoldSnapshot:
         """Take the counters as the end of the process left them: the limit that killed it was hit
         after its last reading.
         """
@@ -113,8 +113,8 @@ class Snapshot:
     run: str
     host: str
     rank: str = ""
-    folds: int | None = None
-    parts: tuple[FoldSnapshot, ...] = ()
+    fold_count: int | None = None
+    folds: tuple[FoldSnapshot, ...] = ()
     growth: tuple[GrowthSnapshot, ...] = ()
     """By resource; empty where nobody judges, or there is too little to judge."""
 

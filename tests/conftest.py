@@ -66,7 +66,7 @@ def ends_within(seconds: float, pid: int) -> bool:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class CommandOutcome:
     """What a finished command printed, and its exit code."""
 
     code: int
@@ -75,10 +75,10 @@ class Outcome:
 
 
 @pytest.fixture(name="foldwatch")
-def foldwatch_command() -> Callable[..., Outcome]:
+def foldwatch_command() -> Callable[..., CommandOutcome]:
     """Run the command line in a process of its own."""
 
-    def run(*arguments: str, stdin: bytes = b"", **environment: str) -> Outcome:
+    def run(*arguments: str, stdin: bytes = b"", **environment: str) -> CommandOutcome:
         done = subprocess.run(
             [sys.executable, "-m", "foldwatch", *arguments],
             cwd=ROOT,
@@ -88,7 +88,7 @@ def foldwatch_command() -> Callable[..., Outcome]:
             check=False,
             timeout=300,
         )
-        return Outcome(done.returncode, done.stdout.decode(), done.stderr.decode())
+        return CommandOutcome(done.returncode, done.stdout.decode(), done.stderr.decode())
 
     return run
 
@@ -109,7 +109,7 @@ class RealCgroup:
         os.mkdir(inner := os.path.join(self.folder, name))
         return RealCgroup(inner)
 
-    def run(self, code: str) -> Outcome:
+    def run(self, code: str) -> CommandOutcome:
         """Run Python ``code`` in a process that joins before it does anything else."""
         join = f"open({os.path.join(self.folder, 'cgroup.procs')!r}, 'w').write('0')\n"
         done = subprocess.run(
@@ -119,7 +119,7 @@ class RealCgroup:
             check=False,
             timeout=60,
         )
-        return Outcome(done.returncode, done.stdout.decode(), done.stderr.decode())
+        return CommandOutcome(done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""What ended a process, and what to do about it."""

@@ -24,12 +24,12 @@ from telemetry.limits import LIMITS
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from analyzer.diagnosis.evidence import Word
+    from analyzer.diagnosis.evidence import Evidence
     from analyzer.growth.verdict import Growth
     from analyzer.processes.from_log import Process
-    from analyzer.signatures.search import Crash
+    from analyzer.signatures.search import SignatureMatch
 
-STANDINGS = ("certain", "likely", "possible", "ruled out")
+CONFIDENCES = ("certain", "likely", "possible", "ruled out")
 _RISING = ("growing", "critical")
 
 
@@ -41,7 +41,7 @@ class Cause:
     """
 
     cause: str
-    standing: str
+    confidence: str
     evidence: tuple[str, ...]
 
 
@@ -51,50 +51,50 @@ def diagnose(process: Process, growth: Mapping[str, Growth] | None = None) -> li
     Signs that follow from others count only where there are no others.
     """
     growth = growth or {}
-    signs = _root_signs(process)
-    candidates = dict.fromkeys(cause for sign in signs for cause in sign.causes)
+    matches = _root_signs(process)
+    candidates = dict.fromkeys(cause for sign in matches for cause in sign.causes)
     causes = [_weigh(cause, process, growth) for cause in candidates]
     causes = _with_last_one(causes)
-    certain = {cause.cause for cause in causes if cause.standing == "certain"}
+    certain = {cause.cause for cause in causes if cause.confidence == "certain"}
     order = {cause: _rank(cause, process, growth) for cause in candidates}
     return sorted(
         (_beside(cause, certain) for cause in causes),
-        key=lambda cause: (STANDINGS.index(cause.standing), order[cause.cause]),
+        key=lambda cause: (CONFIDENCES.index(cause.confidence), order[cause.cause]),
     )
 
 
-def _root_signs(process: Process) -> list[Crash]:
-    primary = [sign for sign in process.signs.values() if not sign.is_secondary]
-    return primary or list(process.signs.values())
+def _root_signs(process: Process) -> list[SignatureMatch]:
+    primary = [sign for sign in process.matches.values() if not sign.is_secondary]
+    return primary or list(process.matches.values())
 
 
 def _weigh(cause: str, process: Process, growth: Mapping[str, Growth]) -> Cause:
     """Take the strongest word on ``cause``; the others stand beside it."""
-    words: list[Word] = [
-        *evidence.kernel_words(cause, process),
-        *evidence.counter_words(cause, process),
-        *evidence.text_words(cause, process),
-        *evidence.limit_words(cause, process),
+    words: list[Evidence] = [
+        *evidence.kernel_evidence(cause, process),
+        *evidence.counter_evidence(cause, process),
+        *evidence.text_evidence(cause, process),
+        *evidence.limit_evidence(cause, process),
     ]
-    usage = evidence.usage_word(cause, process)
+    usage = evidence.usage_evidence(cause, process)
     if usage is not None:
         words.append(usage)
-    rise = evidence.rise_word(cause, process, growth)
+    rise = evidence.rise_evidence(cause, process, growth)
     if rise is not None:
         words.append(rise)
-    standings = [word.standing for word in words]
-    for standing in ("certain", "ruled out", "likely"):
-        if standing in standings:
-            told = [word.text for word in words if word.standing == standing]
-            told += [word.text for word in words if word.standing != standing]
-            return Cause(cause, standing, tuple(told))
+    standings = [word.confidence for word in words]
+    for confidence in ("certain", "ruled out", "likely"):
+        if confidence in standings:
+            told = [word.text for word in words if word.confidence == confidence]
+            told += [word.text for word in words if word.confidence != confidence]
+            return Cause(cause, confidence, tuple(told))
     return Cause(cause, "possible", tuple(word.text for word in words))
 
 
 def _with_last_one(causes: list[Cause]) -> list[Cause]:
     """Make the only cause that nothing rules out likely; it alone is left."""
-    left = [cause for cause in causes if cause.standing != "ruled out"]
-    if len(left) != 1 or len(causes) == 1 or left[0].standing != "possible":
+    left = [cause for cause in causes if cause.confidence != "ruled out"]
+    if len(left) != 1 or len(causes) == 1 or left[0].confidence != "possible":
         return causes
     words = "every other cause of such an end is ruled out"
     last = Cause(left[0].cause, "likely", (words, *left[0].evidence))
@@ -103,7 +103,7 @@ def _with_last_one(causes: list[Cause]) -> list[Cause]:
 
 def _beside(cause: Cause, certain: set[str]) -> Cause:
     """Lower what only the text speaks for where the evidence names another limit."""
-    if not certain or cause.standing != "likely":
+    if not certain or cause.confidence != "likely":
         return cause
     words = f"the evidence names {', '.join(sorted(certain))}"
     return Cause(cause.cause, "possible", (words, *cause.evidence))
@@ -123,14 +123,14 @@ def notes(process: Process, growth: Mapping[str, Growth], causes: list[Cause]) -
     if crash is None:
         return ()
     found = [*evidence.contradictions(process)]
-    if any(cause.standing == "certain" for cause in causes):
+    if any(cause.confidence == "certain" for cause in causes):
         return tuple(found)
     found += evidence.nearness(process, [cause.cause for cause in causes])
     found += _staleness(process, crash)
     rising = [
-        evidence.rise(name, found_growth.per_fold)
+        evidence.rise(name, found_growth.slope)
         for name, found_growth in growth.items()
-        if found_growth.verdict in _RISING and found_growth.per_fold is not None
+        if found_growth.verdict in _RISING and found_growth.slope is not None
     ]
     if rising:
         found.append("; ".join(rising))
@@ -142,7 +142,7 @@ def notes(process: Process, growth: Mapping[str, Growth], causes: list[Cause]) -
     return tuple(found)
 
 
-def _staleness(process: Process, crash: Crash) -> list[str]:
+def _staleness(process: Process, crash: SignatureMatch) -> list[str]:
     """Say how old the last reading is, by the stages that earlier folds had."""
     if crash.last_label is None or process.exit is not None:
         return []

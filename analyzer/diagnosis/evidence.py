@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from analyzer.growth.verdict import Growth
     from analyzer.processes.from_log import Process
-    from analyzer.signatures.search import Crash
+    from analyzer.signatures.search import SignatureMatch
     from telemetry.reading import Reading
 
 NEARLY_FULL = 0.9
@@ -43,31 +43,33 @@ _NOT_FOR_FORK = frozenset(ENOMEM)
 
 
 @dataclass(frozen=True, slots=True)
-class Word:
+class Evidence:
     """One piece of evidence: what it is worth by itself (a standing), and its text."""
 
-    standing: str
+    confidence: str
     text: str
 
 
-def kernel_words(cause: str, process: Process) -> Iterator[Word]:
+def kernel_evidence(cause: str, process: Process) -> Iterator[Evidence]:
     """Give the kernel's own lines; one that may be of another process or cgroup proves less.
 
     So does one that the process survived: a cgroup's first refusal is the only one that is logged.
     """
-    for sign in (*process.signs.values(), *process.survived.values()):
+    for sign in (*process.matches.values(), *process.recovered.values()):
         if not sign.names_its_cause or cause not in sign.causes:
             continue
-        is_own, went_on = process.is_named_by(sign), sign.signature in process.survived
-        standing = "likely" if is_own or not went_on else "possible"
+        is_own, went_on = process.is_named_by(sign), sign.signature in process.recovered
+        confidence = "likely" if is_own or not went_on else "possible"
         if is_own and not went_on:
-            standing = "certain"
+            confidence = "certain"
         words = f"the kernel says so{'' if is_own else _of_whom(sign, process)}"
         words += ", and the process went on" if went_on else ""
-        yield Word(standing, f"{words}: {f'line {sign.line}: ' if sign.line else ''}{sign.text}")
+        yield Evidence(
+            confidence, f"{words}: {f'line {sign.line}: ' if sign.line else ''}{sign.text}"
+        )
 
 
-def _of_whom(sign: Crash, process: Process) -> str:
+def _of_whom(sign: SignatureMatch, process: Process) -> str:
     pid, cgroup = sign.details.get("pid"), sign.details.get("cgroup")
     if pid is not None:
         own = "which" if process.pid is None else f"and this one is {process.pid}"
@@ -77,7 +79,7 @@ def _of_whom(sign: Crash, process: Process) -> str:
     return f" of cgroup {cgroup}, and this process is in {process.last_reading.cgroup}"
 
 
-def counter_words(cause: str, process: Process) -> Iterator[Word]:
+def counter_evidence(cause: str, process: Process) -> Iterator[Evidence]:
     """Compare the kernel's counters before with those after, in one and the same cgroup.
 
     A kill for memory counts in the victim's cgroup whatever memory ran out (memory.events, oom_kill),
@@ -98,7 +100,9 @@ def counter_words(cause: str, process: Process) -> Iterator[Word]:
     elif after > before:
         yield from _rise(cause, process, f"{name} rose from {before} to {after} during the run")
     elif is_after_death and (name == "pids_limit_hits" or _was_killed(process)):
-        yield Word("ruled out", f"{name} stayed at {after}, read after the death at every level")
+        yield Evidence(
+            "ruled out", f"{name} stayed at {after}, read after the death at every level"
+        )
 
 
 def refused_to_the_end(process: Process) -> tuple[str, ...]:
@@ -136,30 +140,30 @@ def _end_time(process: Process) -> float:
     return process.last_reading.time if process.last_reading else 0.0
 
 
-def _early_rise(process: Process, passed: Reading, words: str, *, is_after_death: bool) -> Word:
+def _early_rise(process: Process, passed: Reading, words: str, *, is_after_death: bool) -> Evidence:
     seconds = _end_time(process) - passed.time
     words += f" by {passed.label!r}, {seconds:,.0f} s before the end, and the process went on"
-    return Word("possible" if is_after_death else "likely", words)
+    return Evidence("possible" if is_after_death else "likely", words)
 
 
-def _rise(cause: str, process: Process, words: str) -> Iterator[Word]:
+def _rise(cause: str, process: Process, words: str) -> Iterator[Evidence]:
     if cause == "pids_cgroup":
-        yield Word("certain", words)
+        yield Evidence("certain", words)
         return
     peak, limit = _memory_peak(process)
     if not isinstance(limit, int):
         is_host = cause == "host_memory" and limit is LimitState.UNLIMITED
-        yield Word("likely", f"{words}{', and its cgroups have no limit' if is_host else ''}")
+        yield Evidence("likely", f"{words}{', and its cgroups have no limit' if is_host else ''}")
     elif peak is None:
-        yield Word("likely", words)
+        yield Evidence("likely", words)
     elif peak >= 0.99 * limit:
         reached = f"the cgroup's peak is {_size(peak)} of {_size(limit)}"
         certain = "certain" if cause == "cgroup_memory" else "ruled out"
-        yield Word(certain, f"{words}, and {reached}")
+        yield Evidence(certain, f"{words}, and {reached}")
     else:
         unreached = f"the cgroup's peak is {_size(peak)} of {_size(limit)}"
-        standing = "likely" if cause == "host_memory" else "possible"
-        yield Word(standing, f"{words}, but {unreached}")
+        confidence = "likely" if cause == "host_memory" else "possible"
+        yield Evidence(confidence, f"{words}, but {unreached}")
 
 
 def _counts(name: str, process: Process) -> tuple[int | None, int | None, bool]:
@@ -191,33 +195,33 @@ def _memory_peak(process: Process) -> tuple[int | None, object]:
 
 
 def _was_killed(process: Process) -> bool:
-    return any(sign.signal == "SIGKILL" for sign in process.signs.values())
+    return any(sign.signal == "SIGKILL" for sign in process.matches.values())
 
 
-def text_words(cause: str, process: Process) -> Iterator[Word]:
+def text_evidence(cause: str, process: Process) -> Iterator[Evidence]:
     """Give what the texts themselves say: for a cause, or against it."""
-    for sign in process.signs.values():
+    for sign in process.matches.values():
         if cause in sign.speaks_for:
             where = f"line {sign.line}" if sign.line else "the runner"
-            yield Word("likely", f"the message speaks for it ({sign.signature}, {where})")
-    nproc = process.signs.get("openblas_nproc")
+            yield Evidence("likely", f"the message speaks for it ({sign.signature}, {where})")
+    nproc = process.matches.get("openblas_nproc")
     if cause == "nproc" and nproc is not None:
         soft = int(nproc.details["soft"])
         if soft < 0 or soft >= NO_NPROC:
-            yield Word("ruled out", f"OpenBLAS prints RLIMIT_NPROC {soft}: no limit that binds")
+            yield Evidence("ruled out", f"OpenBLAS prints RLIMIT_NPROC {soft}: no limit that binds")
         else:
-            yield Word("possible", f"OpenBLAS prints RLIMIT_NPROC {soft:,}, binding or not")
-    refused = _REFUSED_FORK & process.signs.keys()
-    if cause in _NOT_FOR_FORK and refused and process.signs.keys() - refused:
+            yield Evidence("possible", f"OpenBLAS prints RLIMIT_NPROC {soft:,}, binding or not")
+    refused = _REFUSED_FORK & process.matches.keys()
+    if cause in _NOT_FOR_FORK and refused and process.matches.keys() - refused:
         words = "fork was refused as well, with EAGAIN; a want of memory or maps gives it ENOMEM"
-        yield Word("ruled out", words)
+        yield Evidence("ruled out", words)
     started = process_started(process)
     if started and cause in (*TASKS, *_NOT_FOR_FORK):
         words = f"a process was started after a thread had been refused (line {started})"
         if cause in TASKS:
-            yield Word("possible", f"{words}, so this had passed, or is not it")
+            yield Evidence("possible", f"{words}, so this had passed, or is not it")
         else:
-            yield Word("likely", f"{words}; a want of memory or maps refuses the thread alone")
+            yield Evidence("likely", f"{words}; a want of memory or maps refuses the thread alone")
 
 
 def process_started(process: Process) -> int | None:
@@ -228,20 +232,22 @@ def process_started(process: Process) -> int | None:
     started = process.frames.get("process_started", 0)
     refused = [
         sign.line
-        for sign in process.signs.values()
+        for sign in process.matches.values()
         if sign.line is not None and {"pids_cgroup", "max_map_count"} <= {*sign.causes}
     ]
     is_after = bool(refused) and min(refused) < started
-    return started if is_after and not _REFUSED_FORK & process.signs.keys() else None
+    return started if is_after and not _REFUSED_FORK & process.matches.keys() else None
 
 
-def limit_words(cause: str, process: Process) -> Iterator[Word]:
+def limit_evidence(cause: str, process: Process) -> Iterator[Evidence]:
     """Give what the limits themselves say: none, or one that does not bind this process."""
     last = process.last_reading
     if last is None:
         return
     if cause == "nproc" and last.is_exempt_from_nproc:
-        yield Word("ruled out", "root, or a capability: RLIMIT_NPROC does not bind this process")
+        yield Evidence(
+            "ruled out", "root, or a capability: RLIMIT_NPROC does not bind this process"
+        )
     limit = last.limits.get(cause)
     if limit is not LimitState.UNLIMITED:
         return
@@ -249,9 +255,9 @@ def limit_words(cause: str, process: Process) -> Iterator[Word]:
     level = _SEES_EVERY_LEVEL.get(LIMITS[cause].hits or "", "")
     is_sure = cause in {"nproc", "address_space", "data_size"} or facts.get(level) is True
     if is_sure:
-        yield Word("ruled out", "this process has no such limit")
+        yield Evidence("ruled out", "this process has no such limit")
     else:
-        yield Word("possible", "no limit in the cgroups that are visible from the process")
+        yield Evidence("possible", "no limit in the cgroups that are visible from the process")
 
 
 def peak_usage(cause: str, process: Process) -> Usage | None:
@@ -264,7 +270,7 @@ def peak_usage(cause: str, process: Process) -> Usage | None:
     return None
 
 
-def usage_word(cause: str, process: Process) -> Word | None:
+def usage_evidence(cause: str, process: Process) -> Evidence | None:
     """Say how full the ceiling was; at the limit itself, in a reading at the failure, is proof."""
     usage = peak_usage(cause, process)
     if usage is None or usage.ratio is None or usage.current is None:
@@ -277,12 +283,12 @@ def usage_word(cause: str, process: Process) -> Word | None:
         and LIMITS[cause].full_is_proof
         and _is_full(cause, process.fullest[cause])
     ):
-        return Word("certain", f"at the limit: {numbers}, read {seconds:.1f} s before the end")
+        return Evidence("certain", f"at the limit: {numbers}, read {seconds:.1f} s before the end")
     if usage.ratio >= NEARLY_FULL:
-        return Word("likely", f"nearly full at its peak: {numbers}")
+        return Evidence("likely", f"nearly full at its peak: {numbers}")
     label = process.crash.last_label if process.crash else None
     stale = "" if label is None or seconds is not None else f"; the last reading is at {label!r}"
-    return Word("possible", f"peak {numbers}{stale}")
+    return Evidence("possible", f"peak {numbers}{stale}")
 
 
 def _seconds_before_end(cause: str, process: Process) -> float | None:
@@ -301,22 +307,22 @@ def _is_full(cause: str, reading: Reading) -> bool:
     return usage.headroom <= (1 if cause == "max_map_count" else 0)
 
 
-def rise_word(cause: str, process: Process, growth: Mapping[str, Growth]) -> Word | None:
+def rise_evidence(cause: str, process: Process, growth: Mapping[str, Growth]) -> Evidence | None:
     """Say how the resource behind a ceiling rises, and how full it would be at the next peak."""
     resource = LIMITS[cause].resource if cause in LIMITS else None
     found = growth.get(resource) if resource else None
     if resource is None or found is None or found.verdict not in {"growing", "critical"}:
         return None
-    if found.per_fold is None:
+    if found.slope is None:
         return None
-    words = rise(resource, found.per_fold)
+    words = rise(resource, found.slope)
     usage = peak_usage(cause, process)
     if cause not in _IN_A_LOG or usage is None or not isinstance(usage.limit, int):
-        return Word("possible", f"{words}; its limit was not recorded")
-    expected = _expected_peak(process, resource, found.per_fold)
+        return Evidence("possible", f"{words}; its limit was not recorded")
+    expected = _expected_peak(process, resource, found.slope)
     ratio = expected / usage.limit if usage.limit else 0.0
     words += f"; about {amount(resource, expected)} of {amount(resource, usage.limit)} were to come"
-    return Word("likely" if ratio >= NEARLY_FULL else "possible", words)
+    return Evidence("likely" if ratio >= NEARLY_FULL else "possible", words)
 
 
 def _expected_peak(process: Process, resource: str, per_fold: float) -> float:
@@ -347,20 +353,20 @@ def nearness(process: Process, causes: Sequence[str]) -> list[str]:
 
 def contradictions(process: Process) -> Iterator[str]:
     """Name what a library or a tool says that the evidence does not bear out."""
-    nproc = process.signs.get("openblas_nproc")
+    nproc = process.matches.get("openblas_nproc")
     if nproc is not None:
         yield "OpenBLAS prints RLIMIT_NPROC wherever a thread fails, also where it does not bind"
     if process_started(process):
         yield "a thread fails and fork works: that is a want of memory or maps rather than of tasks"
-    if "go_os_thread" in process.signs:
+    if "go_os_thread" in process.matches:
         yield "Go's advice to raise ulimit -u is for one of the limits only; it counts its own threads"
-    if "nnunet_background_workers" in process.signs and len(process.signs) > 1:
+    if "nnunet_background_workers" in process.matches and len(process.matches) > 1:
         yield "nnU-Net blames the RAM whatever ended its workers; the message before it counts"
-    if "clone_no_pid" in process.signs:
+    if "clone_no_pid" in process.matches:
         yield "no space left, from clone(), is a want of PIDs and not of disk"
-    if "libgcc_s" in process.signs:
+    if "libgcc_s" in process.matches:
         yield "libgcc_s.so.1 is installed as a rule: it could not be opened or mapped at that moment"
-    if "dataloader_bus_error" in process.signs:
+    if "dataloader_bus_error" in process.matches:
         yield "a bus error is also that of a mapped data file that became shorter"
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from analyzer.diagnosis.evidence import refused_to_the_end
 from analyzer.processes.from_journal import may_be_crash
-from analyzer.signatures.search import CAUSES_OF_SIGNAL, Crash
+from analyzer.signatures.search import CAUSES_OF_SIGNAL, SignatureMatch
 
 if TYPE_CHECKING:
     from analyzer.processes.process import Process
@@ -20,8 +20,8 @@ def note_exit(process: Process) -> None:
     signal, last = event.facts.get("signal"), process.last_reading
     seconds = None if last is None else event.time - last.time
     if isinstance(signal, str):
-        process.note_sign(
-            Crash(
+        process.note_match(
+            SignatureMatch(
                 signature="ended_by_signal",
                 line=None,
                 text=f"the process was ended by {signal}",
@@ -33,8 +33,8 @@ def note_exit(process: Process) -> None:
         )
     elif causes := refused_to_the_end(process):
         code = event.facts.get("exit_code")
-        process.note_sign(
-            Crash(
+        process.note_match(
+            SignatureMatch(
                 signature="ended_at_a_limit",
                 line=None,
                 text=f"the process exited with {code}, and the kernel had counted a refusal or a kill",

@@ -234,9 +234,9 @@ def remedies(
             found += [(name, step) for step in (_WITHIN_A_FIT, _REUSE, _BOUND_DATA)]
     causes = list(causes)
     for cause in causes:
-        if cause.standing in {"certain", "likely"}:
+        if cause.confidence in {"certain", "likely"}:
             found += [(cause.cause, step) for step in _CAUSES.get(cause.cause, ())[:MOST]]
-    if causes and not any(cause.standing == "certain" for cause in causes):
+    if causes and not any(cause.confidence == "certain" for cause in causes):
         found.append((causes[0].cause, _SAMPLE))
     fitting = (
         (target, step if has_tensorflow else _WITHOUT_TENSORFLOW.get(step, step))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from analyzer.processes.from_log import Process
-    from analyzer.signatures.search import Crash
+    from analyzer.signatures.search import SignatureMatch
     from telemetry.thread_line import Label
 
 FRESH_SECONDS = 600
@@ -45,7 +45,7 @@ def _is_between_folds(process: Process) -> bool:
     return bool(_CLOSING.search(stage)) or stage in _last_stages(process)
 
 
-def settle(process: Process, *, is_followed: bool = False) -> None:
+def discard_benign_matches(process: Process, *, is_followed: bool = False) -> None:
     """Move signs that turn out to mean nothing to those that the process survived.
 
     A process that exited with 0 did not crash, whatever it wrote. One that is through, as its last
@@ -55,18 +55,18 @@ def settle(process: Process, *, is_followed: bool = False) -> None:
         is_followed or not _folds_left(process, process.samples.label(-1))
     )
     exited_well = process.exit is not None and process.exit.facts.get("exit_code") == 0
-    for name, sign in list(process.signs.items()):
+    for name, sign in list(process.matches.items()):
         if exited_well or (is_through and _is_no_end(sign, process)):
-            process.survived[name] = process.signs.pop(name)
+            process.recovered[name] = process.matches.pop(name)
 
 
-def _is_no_end(sign: Crash, process: Process) -> bool:
+def _is_no_end(sign: SignatureMatch, process: Process) -> bool:
     """Whether a sign after the last fold is a mention, or of something else that ended."""
     if sign.names_its_cause:
         return not process.is_named_by(sign)
     if sign.is_benign_at_end:
         return True
-    lines = [other.line or process.log_lines for other in process.signs.values()]
+    lines = [other.line or process.log_lines for other in process.matches.values()]
     goes_on = process.exit is None and max(lines) < process.log_lines
     return goes_on and sign.signal is None and not is_in_traceback(sign, process.frames)
 
@@ -78,7 +78,7 @@ def _folds_left(process: Process, label: Label) -> int:
     return max(0, process.folds_planned - label.fold - (0 in process.folds))
 
 
-class Endings:
+class RunEnds:
     """How the folds of the processes that follow one another in a run end."""
 
     def __init__(self, processes: Iterable[Process], *, furthest: int = 0) -> None:
@@ -107,7 +107,7 @@ class Endings:
 
 
 @dataclass(frozen=True, slots=True)
-class Stop:
+class Truncation:
     """That a record ends where more was to come, and nothing says why."""
 
     where: str
@@ -117,9 +117,9 @@ class Stop:
     """Whether it still runs, for all that is known."""
 
 
-def stopped(
-    process: Process, *, quiet_seconds: float | None, others: Endings, is_followed: bool = False
-) -> Stop | None:
+def find_truncation(
+    process: Process, *, quiet_seconds: float | None, others: RunEnds, is_followed: bool = False
+) -> Truncation | None:
     """Tell a record that stops before its run is through, where nothing says why.
 
     In the middle of the last fold only where it is known to go on from there: an earlier fold, or
@@ -142,11 +142,13 @@ def stopped(
     else:
         quiet = _duration(quiet_seconds or 0.0)
         why = f"nothing was written for {quiet}, so it hangs or was {killed}"
-    return Stop(where, f"the record ends {where}{how}, and nothing says why: {why}", may_go_on)
+    return Truncation(
+        where, f"the record ends {where}{how}, and nothing says why: {why}", may_go_on
+    )
 
 
 def _open_end(
-    process: Process, label: Label, others: Endings, *, is_closed: bool, is_followed: bool
+    process: Process, label: Label, others: RunEnds, *, is_closed: bool, is_followed: bool
 ) -> tuple[str, str]:
     """Return where the record ends before all that was planned, and how that is known; else nothing."""
     fold = "" if label.fold is None else f"fold {label.fold} of {label.folds or '?'}"

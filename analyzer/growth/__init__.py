@@ -1,0 +1,1 @@
+"""Growth per fold and per epoch."""

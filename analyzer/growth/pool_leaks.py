@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class LeftBehind:
+class PoolLeak:
     """Threads by pool that were there after ``fold`` and not after the fold before it."""
 
     fold: int
@@ -28,7 +28,7 @@ class LeftBehind:
     pools: Mapping[str, int]
 
 
-def left_behind(process: Process) -> list[LeftBehind]:
+def find_pool_leaks(process: Process) -> list[PoolLeak]:
     """Compare each fold of ``process`` with the one before; folds that left nothing are left out."""
     pools: dict[int, dict[str, Mapping[str, int]]] = {}
     for sample in process.samples.with_pools():
@@ -46,5 +46,5 @@ def left_behind(process: Process) -> list[LeftBehind]:
             if change > 0
         }
         if more:
-            found.append(LeftBehind(fold, stage, more))
+            found.append(PoolLeak(fold, stage, more))
     return found

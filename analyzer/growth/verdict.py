@@ -33,7 +33,7 @@ Of a saw-tooth that has not fallen yet nobody can tell; from 8 folds on one of u
 A rise levels off where its later half rises less than two thirds as fast as the earlier half, and a
 curve that approaches a level fits it far better than a straight line (`Trend.levels_off`). Of 12 folds
 or more the later half is then judged by itself, as it is what will go on.
-Growth across processes is not growth. tests/benchmarks/growth_rates.py measures how often these rules
+Growth across processes is not growth. benchmarks/growth_rates.py measures how often these rules
 are wrong, by kind of series.
 """
 
@@ -83,9 +83,9 @@ class Growth:
 
     verdict: str
     reason: str
-    per_fold: float | None = None
-    per_fold_low: float | None = None
-    per_fold_high: float | None = None
+    slope: float | None = None
+    slope_low: float | None = None
+    slope_high: float | None = None
     first: int | None = None
     last: int | None = None
     peak: int | None = None
@@ -311,8 +311,8 @@ def _judge_size(  # noqa: PLR0913 - a slope, what it is measured by, and a limit
 def _with_slope(growth: Growth, slope: Slope, axis: Axis) -> Growth:
     return replace(
         growth,
-        per_fold=slope.value,
-        per_fold_low=slope.low,
-        per_fold_high=slope.high,
+        slope=slope.value,
+        slope_low=slope.low,
+        slope_high=slope.high,
         unit=axis.unit,
     )

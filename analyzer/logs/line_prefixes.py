@@ -64,7 +64,7 @@ WRAPPED_START = (
     rf"(?:\{{\"log\":\"|(?:{_STAMP} )?(?:{'|'.join(p for p in _PREFIXES if '<stamp>' not in p)}))"
 )
 """What a line may begin with that has anything to take off, also to RE2; it may yet have nothing."""
-PIECE_NEEDLES = (b" stdout P ", b" stderr P ")
+PIECE_LITERALS = (b" stdout P ", b" stderr P ")
 """One stands in every line that CRI cut off."""
 _DOCKER = DOCKER_START.encode()
 _CRI = re.compile(rf"(?P<time>{_STAMP}) (?P<stream>stdout|stderr) (?P<tag>[FP]) ".encode())
@@ -157,7 +157,7 @@ def docker_pieces(content: bytes | bytearray, end: int) -> Iterator[int]:
         at = max(done, at) + PIECE_BYTES
 
 
-class Joiner:
+class PartialLineAssembler:
     """Puts together the lines that a runtime cut into pieces of 16 kB, stream by stream.
 
     A piece that is not the last says so: CRI by ``P``, docker by a text without a newline at its end.

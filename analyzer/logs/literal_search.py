@@ -47,12 +47,12 @@ def fewest(literals: Iterable[bytes], *, at_most: int = AT_ONCE) -> list[bytes]:
 
 
 @cache
-def needles_for(literals: tuple[bytes, ...]) -> Needles:
+def matcher_for(literals: tuple[bytes, ...]) -> LiteralMatcher:
     """Return the search for ``literals``, made once."""
-    return Needles(literals)
+    return LiteralMatcher(literals)
 
 
-class Needles:
+class LiteralMatcher:
     """Finds where one of ``literals`` stands in a block; safe to share between threads."""
 
     def __init__(self, literals: Iterable[bytes]) -> None:

@@ -23,16 +23,16 @@ from typing import TYPE_CHECKING
 
 from analyzer.logs.decompression import MAGIC_BYTES, Unpacked, is_packed, open_log
 from analyzer.logs.line_prefixes import is_of_runtime
-from analyzer.logs.scanner import read_part
+from analyzer.logs.scanner import scan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from analyzer.logs.scan_result import Part
+    from analyzer.logs.scan_result import ScanResult
     from analyzer.logs.user_pattern import UserPattern
 
 STANDARD_INPUT = "-"
-STRETCH_BYTES = 2**25
+RANGE_BYTES = 2**25
 """Of the smallest stretch: reading it takes as long as ten forks."""
 _LINE_BYTES = 2**20
 """Looked through for the line end at which a file is cut."""
@@ -41,7 +41,7 @@ TOLD_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
+class ByteRange:
     """A file, or what of it lies between two line ends; ``size_bytes`` is None up to the end."""
 
     path: str
@@ -50,22 +50,22 @@ class Stretch:
 
 
 @dataclass(frozen=True, slots=True)
-class Unread:
+class UnreadableInput:
     """A stretch that could not be read, and why."""
 
     error: OSError
 
 
-def stretches(path: str, *, workers: int) -> list[Stretch]:
+def byte_ranges(path: str, *, workers: int) -> list[ByteRange]:
     """Cut the file at ``path`` for so many workers. Raises OSError."""
     if path == STANDARD_INPUT or not stat.S_ISREG(os.stat(path).st_mode):
-        return [Stretch(path)]
+        return [ByteRange(path)]
     with open(path, "rb") as file:
         size = os.fstat(file.fileno()).st_size
         start = file.read(MAGIC_BYTES)
-        count = min(workers, size // STRETCH_BYTES)
+        count = min(workers, size // RANGE_BYTES)
         if count < 2 or is_packed(start):
-            return [Stretch(path, size_bytes=None)]
+            return [ByteRange(path, size_bytes=None)]
         cuts = [0]
         for number in range(1, count):
             at = size * number // count
@@ -76,23 +76,23 @@ def stretches(path: str, *, workers: int) -> list[Stretch]:
                 cuts.append(at + newline)
     ends = [*cuts[1:], None]
     return [
-        Stretch(path, start, None if end is None else end - start)
+        ByteRange(path, start, None if end is None else end - start)
         for start, end in zip(cuts, ends, strict=True)
         if end is None or end > start
     ]
 
 
-def read_stretches(
-    wanted: Sequence[Stretch],
+def read_ranges(
+    wanted: Sequence[ByteRange],
     *,
     workers: int,
     patterns: Sequence[UserPattern] = (),
     progress: Callable[[int], None] | None = None,
-) -> list[Part | Unread]:
+) -> list[ScanResult | UnreadableInput]:
     """Read every stretch, in their order; ``progress`` is called now and then with the bytes done."""
     shares = _shares(wanted, workers if _is_alone() else 1)
     with contextlib.closing(mmap.mmap(-1, 8 * max(1, len(shares)))) as board:
-        told = Told(board, progress)
+        told = SharedProgress(board, progress)
         others = [
             _Worker(share, wanted, told, n, patterns) for n, share in enumerate(shares[1:], 1)
         ]
@@ -122,10 +122,10 @@ def processors() -> int:
     return min(WORKERS, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1)
 
 
-def _shares(wanted: Sequence[Stretch], workers: int) -> list[list[int]]:
+def _shares(wanted: Sequence[ByteRange], workers: int) -> list[list[int]]:
     """Deal the stretches out, the biggest first; this process takes the first share and all pipes."""
     sizes = {number: _size(stretch) for number, stretch in enumerate(wanted)}
-    workers = max(1, min(workers, sum(sizes.values()) // STRETCH_BYTES))
+    workers = max(1, min(workers, sum(sizes.values()) // RANGE_BYTES))
     shares: list[list[int]] = [[] for _ in range(workers)]
     loads = [0] * workers
     for number in sorted(sizes, key=lambda number: -sizes[number]):
@@ -135,7 +135,7 @@ def _shares(wanted: Sequence[Stretch], workers: int) -> list[list[int]]:
     return [sorted(share) for share in shares if share]
 
 
-def _size(stretch: Stretch) -> int:
+def _size(stretch: ByteRange) -> int:
     if stretch.size_bytes is not None:
         return stretch.size_bytes
     try:
@@ -145,7 +145,7 @@ def _size(stretch: Stretch) -> int:
     return max(0, status.st_size - stretch.offset) if stat.S_ISREG(status.st_mode) else 0
 
 
-class Told:
+class SharedProgress:
     """The bytes that each worker has read, on a page that all of them see."""
 
     def __init__(self, board: mmap.mmap, progress: Callable[[int], None] | None) -> None:
@@ -177,8 +177,8 @@ class _Worker:
     def __init__(
         self,
         share: Sequence[int],
-        wanted: Sequence[Stretch],
-        told: Told,
+        wanted: Sequence[ByteRange],
+        told: SharedProgress,
         number: int,
         patterns: Sequence[UserPattern],
     ) -> None:
@@ -194,7 +194,7 @@ class _Worker:
                 os._exit(0)
         os.close(write_end)
 
-    def result(self, told: Told) -> dict[int, Part | Unread]:
+    def result(self, told: SharedProgress) -> dict[int, ScanResult | UnreadableInput]:
         """Wait for the parts; none where the worker was killed."""
         while not select.select([self._out], [], [], TOLD_SECONDS)[0]:
             told.show()
@@ -214,8 +214,8 @@ class _Worker:
 
 
 def _read(
-    stretch: Stretch, patterns: Sequence[UserPattern], advance: Callable[[int], None]
-) -> Part | Unread:
+    stretch: ByteRange, patterns: Sequence[UserPattern], advance: Callable[[int], None]
+) -> ScanResult | UnreadableInput:
     try:
         if stretch.path == STANDARD_INPUT:
             stdin = sys.stdin.buffer
@@ -225,12 +225,12 @@ def _read(
             if stretch.offset:
                 file.seek(stretch.offset)
                 limit = stretch.size_bytes
-                return read_part(file, limit_bytes=limit, patterns=patterns, advance=advance)
+                return scan(file, limit_bytes=limit, patterns=patterns, advance=advance)
             return read_open(
                 file, limit_bytes=stretch.size_bytes, patterns=patterns, advance=advance
             )
     except OSError as error:
-        return Unread(error)
+        return UnreadableInput(error)
 
 
 def read_open(
@@ -239,10 +239,10 @@ def read_open(
     limit_bytes: int | None = None,
     patterns: Sequence[UserPattern] = (),
     advance: Callable[[int], None] | None = None,
-) -> Part:
+) -> ScanResult:
     """Read an open log from its first byte, unpacking it where it is packed. Raises OSError."""
     unpacked = open_log(stream)
-    part = read_part(unpacked, limit_bytes=limit_bytes, patterns=patterns, advance=advance)
+    part = scan(unpacked, limit_bytes=limit_bytes, patterns=patterns, advance=advance)
     if isinstance(unpacked, Unpacked) and unpacked.broken is not None:
         part.skip(part.lines + 1, unpacked.broken)
     return part

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from analyzer.logs.scan_result import Part
+    from analyzer.logs.scan_result import ScanResult
 
 _COUNTING = re.compile(r"(?!(?:rank|default)\d)[A-Za-z_.-]*\d+")
 _TURNS = 2
 """Of each name, on average: fewer are those of a count that was begun once."""
 
 
-def without_counts(parts: Sequence[Part]) -> Sequence[Part]:
+def without_counts(parts: Sequence[ScanResult]) -> Sequence[ScanResult]:
     """Take the names that are none off the readings and signs of a log."""
     counting = {name for part in parts for name in _names(part) if _COUNTING.fullmatch(name or "")}
     if not counting:
@@ -35,18 +35,18 @@ def without_counts(parts: Sequence[Part]) -> Sequence[Part]:
             replace(heading, writer=None) if heading.writer in counting else heading
             for heading in part.headings
         ]
-        part.signs = [
-            replace(sign, writer=None) if sign.writer in counting else sign for sign in part.signs
+        part.matches = [
+            replace(sign, writer=None) if sign.writer in counting else sign for sign in part.matches
         ]
     return parts
 
 
-def _names(part: Part) -> Iterator[str | None]:
+def _names(part: ScanResult) -> Iterator[str | None]:
     yield from (heading.writer for heading in part.headings)
-    yield from (sign.writer for sign in part.signs)
+    yield from (sign.writer for sign in part.matches)
 
 
-def _by_row(parts: Sequence[Part]) -> Iterator[str | None]:
+def _by_row(parts: Sequence[ScanResult]) -> Iterator[str | None]:
     for part in parts:
         names = [heading.writer for heading in part.headings]
         yield from map(names.__getitem__, part.heading_of)

@@ -14,7 +14,7 @@ from analyzer.resources import COLUMNS
 from telemetry.journal.follower import SkippedLine
 
 if TYPE_CHECKING:
-    from analyzer.signatures.search import Crash
+    from analyzer.signatures.search import SignatureMatch
     from telemetry.reading import Limit
     from telemetry.thread_line import Label
 
@@ -23,7 +23,7 @@ SKIPPED_KEPT = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Heading:
+class LabelContext:
     """What many readings of a log have in common."""
 
     writer: str | None
@@ -35,20 +35,20 @@ class Heading:
 
 
 @dataclass(frozen=True, slots=True)
-class Sign:
+class LocatedMatch:
     """The sign of a crash, after ``row`` readings of its part."""
 
     row: int
     writer: str | None
-    crash: Crash
+    crash: SignatureMatch
     time: float | None = None
 
 
 @dataclass(slots=True)
-class Part:
+class ScanResult:
     """What a stretch of a log holds; line numbers count from its first line as 1."""
 
-    headings: list[Heading] = field(default_factory=list)
+    headings: list[LabelContext] = field(default_factory=list)
     heading_of: array[int] = field(default_factory=lambda: array("q"))
     line_of: array[int] = field(default_factory=lambda: array("q"))
     columns: dict[str, array[int]] = field(
@@ -56,7 +56,7 @@ class Part:
     )
     times: array[float] = field(default_factory=lambda: array("d"))
     """One for each reading that has one."""
-    signs: list[Sign] = field(default_factory=list)
+    matches: list[LocatedMatch] = field(default_factory=list)
     skipped: list[SkippedLine] = field(default_factory=list)
     more_skipped: int = 0
     lines: int = 0

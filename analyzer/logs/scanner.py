@@ -1,4 +1,4 @@
-"""Reads one stretch of a log into a `Part`: its ``[THREADS]`` lines, and the signs of crashes among them.
+"""Reads one stretch of a log into a `ScanResult`: its ``[THREADS]`` lines, and the signs of crashes among them.
 
 Owns which lines are looked at, and how: a line as it was written is taken by one match of its
 bytes, one that stands behind or inside something else is unwrapped and parsed. It must not know of
@@ -13,18 +13,18 @@ from typing import TYPE_CHECKING
 from analyzer.logs.blocks import Blocks, redraws
 from analyzer.logs.line_prefixes import (
     DOCKER_START,
-    PIECE_NEEDLES,
-    Joiner,
+    PIECE_LITERALS,
+    PartialLineAssembler,
     Unwrapped,
     docker_pieces,
     is_of_runtime,
     unwrap,
 )
-from analyzer.logs.literal_search import needles_for
-from analyzer.logs.scan_result import Heading, Part, Sign
-from analyzer.logs.wrapped_messages import AROUND_BYTES, BROKEN, Around, around, broken_crash
+from analyzer.logs.literal_search import matcher_for
+from analyzer.logs.scan_result import LabelContext, LocatedMatch, ScanResult
+from analyzer.logs.wrapped_messages import AROUND_BYTES, BROKEN, Around, around, wrapped_match
 from analyzer.resources import ABSENT, COLUMNS, LARGEST
-from analyzer.signatures.search import LITERALS, find_signs
+from analyzer.signatures.search import LITERALS, find_matches
 from telemetry.reading import LimitState
 from telemetry.thread_line import MARKER, MEBIBYTE, parse_line
 
@@ -41,7 +41,7 @@ _MARKER = MARKER.encode()
 _NEWLINE = ord("\n")
 SIGN_BYTES = 2**12
 """On each side of a hit, looked at for a crash: a message is shorter, a line may not be."""
-NEEDLES = (_MARKER, *map(str.encode, (*LITERALS, BROKEN)), *PIECE_NEEDLES)
+SCANNED_LITERALS = (_MARKER, *map(str.encode, (*LITERALS, BROKEN)), *PIECE_LITERALS)
 
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 # What `format_line` writes, alone on its line: no second marker, no escape, nothing behind it. First
@@ -54,13 +54,13 @@ _AS_WRITTEN = re.compile(rb"\[THREADS\] ([^\[\r\n\b\x1b:]*)" + _COUNTS)
 _WITH_COLON = re.compile(rb"\[THREADS\] ([^\[\r\n\b\x1b]*)" + _COUNTS)
 
 
-def read_part(
+def scan(
     stream: BinaryIO,
     *,
     limit_bytes: int | None = None,
     patterns: Sequence[UserPattern] = (),
     advance: Callable[[int], None] | None = None,
-) -> Part:
+) -> ScanResult:
     """Read ``stream``, or ``limit_bytes`` of it.
 
     ``advance`` is told how many bytes were read. Raises OSError.
@@ -72,12 +72,12 @@ class _Reading:
     """A part in the making."""
 
     def __init__(self, patterns: Sequence[UserPattern]) -> None:
-        self._part = Part()
-        self._joiner = Joiner()
+        self._part = ScanResult()
+        self._joiner = PartialLineAssembler()
         self._patterns = _search(patterns)
         self._matches: list[Found] = []
         """Of the block that is read, the last first; they take their turn among the hits."""
-        self._needles = needles_for(NEEDLES)
+        self._needles = matcher_for(SCANNED_LITERALS)
         self._known: dict[object, int] = {}
         self._written: dict[tuple[bytes, ...], int] = {}
         self._open_signs: set[tuple[str | None, str]] = set()
@@ -87,7 +87,7 @@ class _Reading:
 
     def read(
         self, stream: BinaryIO, limit_bytes: int | None, advance: Callable[[int], None] | None
-    ) -> Part:
+    ) -> ScanResult:
         part = self._part
         blocks = Blocks(stream, limit_bytes=limit_bytes)
         read_before = 0
@@ -197,7 +197,7 @@ class _Reading:
                 self._part.skip(line, match)
                 continue
             unseen = LimitState.INVISIBLE
-            heading = Heading(found.writer, match.text, unseen, unseen, match.label)
+            heading = LabelContext(found.writer, match.text, unseen, unseen, match.label)
             self._add_row(heading, line, map(match.values.get, COLUMNS), found.time)
 
     def _take_text(
@@ -248,18 +248,18 @@ class _Reading:
                 yield parsed
 
     def _take_sign(self, text: str, near: Around, line: int, origin: Unwrapped) -> None:
-        signs = [sign for piece in _near_hits(text) for sign in find_signs(piece, line=line)]
-        if not signs and (broken := broken_crash(text.rstrip("\r"), near, line=line)):
-            signs = [broken]
-        for sign in signs:
+        matches = [sign for piece in _near_hits(text) for sign in find_matches(piece, line=line)]
+        if not matches and (broken := wrapped_match(text.rstrip("\r"), near, line=line)):
+            matches = [broken]
+        for sign in matches:
             if (origin.writer, sign.signature) not in self._open_signs:
                 self._open_signs.add((origin.writer, sign.signature))
                 row = len(self._part.line_of)
-                self._part.signs.append(Sign(row, origin.writer, sign, origin.time))
+                self._part.matches.append(LocatedMatch(row, origin.writer, sign, origin.time))
 
     def _add_line(self, parsed: ThreadLine, line: int, origin: Unwrapped) -> None:
         maps = parsed.maps
-        heading = Heading(
+        heading = LabelContext(
             origin.writer,
             parsed.label,
             parsed.cgroup.limit,
@@ -270,7 +270,7 @@ class _Reading:
         self._add_row(heading, line, values, origin.time)
 
     def _add_row(
-        self, heading: Heading, line: int, values: Iterable[int | None], time: float | None
+        self, heading: LabelContext, line: int, values: Iterable[int | None], time: float | None
     ) -> None:
         part = self._part
         part.heading_of.append(self._heading(heading))
@@ -281,7 +281,7 @@ class _Reading:
             part.columns[name].append(ABSENT if value is None else value)
         self._open_signs.clear()
 
-    def _heading(self, heading: Heading) -> int:
+    def _heading(self, heading: LabelContext) -> int:
         number = self._known.get(heading)
         if number is None:
             number = self._known[heading] = len(self._part.headings)
@@ -303,7 +303,7 @@ class _Reading:
             number = known.get(key)
             if number is None:
                 text = key[0].decode("utf-8", "replace").strip()
-                heading = Heading(None, text, _limit(key[1]), _limit(key[2]))
+                heading = LabelContext(None, text, _limit(key[1]), _limit(key[2]))
                 number = known[key] = self._heading(heading)
             part.heading_of.append(number)
         part.line_of.extend(map(block.line_number, self._plain_at))

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
-from analyzer.logs.line_prefixes import WRAPPED_START, Joiner, Unwrapped, unwrap
+from analyzer.logs.line_prefixes import WRAPPED_START, PartialLineAssembler, Unwrapped, unwrap
 from analyzer.resources import LARGEST, RESOURCES
 from telemetry.errors import InputError
 from telemetry.thread_line import MARKER, Label, parse_label
@@ -146,7 +146,7 @@ class PatternSearch:
         import re2  # noqa: PLC0415 - see UserPattern
 
         self._patterns = patterns
-        self._joiner = Joiner()
+        self._joiner = PartialLineAssembler()
         self._wrapped = re2.compile(f"(?m)\x1b|^{WRAPPED_START}".encode())
 
     def found(self, block: Block) -> list[Found]:

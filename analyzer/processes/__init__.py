@@ -1,0 +1,1 @@
+"""From logs and journals to processes."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from analyzer.processes.from_log import Process, Sample, Source, Table
 from analyzer.resources import RESOURCES
 from telemetry.errors import InputError
@@ -12,9 +10,6 @@ from telemetry.journal.records import Event
 from telemetry.limits import USED_BY
 from telemetry.reading import Reading, latest_known
 from telemetry.thread_line import Label
-
-if TYPE_CHECKING:
-    pass
 
 COUNTERS = ("pids_limit_hits", "oom_kills")
 

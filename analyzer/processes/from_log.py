@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from analyzer.logs.parallel import read_open
 from analyzer.logs.rank_prefixes import without_counts
+from analyzer.processes.checkpoints import CheckpointContext, Sample
 from analyzer.processes.process import Process
-from analyzer.processes.samples import Head, Sample
 from analyzer.resources import ABSENT, COLUMNS
 from telemetry.errors import InputError
 from telemetry.thread_line import parse_label
@@ -26,7 +26,7 @@ from telemetry.thread_line import parse_label
 if TYPE_CHECKING:
     from collections.abc import Collection, Container, Iterator, Sequence
 
-    from analyzer.logs.scan_result import Heading, Part
+    from analyzer.logs.scan_result import LabelContext, ScanResult
     from telemetry.journal.follower import SkippedLine
     from telemetry.thread_line import Label
 
@@ -68,7 +68,7 @@ def read_log(path: str, stream: BinaryIO, *, group: str | None = None) -> Table:
     return table_of(path, [read_open(io.BufferedReader(stream))], group=group)  # type: ignore[arg-type] # needs readinto only
 
 
-def table_of(path: str, parts: Sequence[Part], *, group: str | None = None) -> Table:
+def table_of(path: str, parts: Sequence[ScanResult], *, group: str | None = None) -> Table:
     """Put the parts of one log together. Raises InputError as `read_log` does."""
     source = Source(path=path)
     assembly = Assembly(source=path, group=group or path)
@@ -118,18 +118,18 @@ class Assembly:
         self._by_number: dict[int, _Life] = {}
         self._latest: _Life | None = None
 
-    def take(self, part: Part, *, lines_before: int) -> None:
+    def take(self, part: ScanResult, *, lines_before: int) -> None:
         """Take a part of the log, which follows those before it."""
         layout = _Layout.of(part)
         row = 0
-        for sign in part.signs:
+        for sign in part.matches:
             self._take_rows(part, row, sign.row, lines_before, layout)
             row = sign.row
             line = None if sign.crash.line is None else sign.crash.line + lines_before
             process = self._whose(sign.writer).process
             since = process.samples.seconds_since(sign.time)
             crash = replace(sign.crash, line=line, seconds_after_last_sample=since)
-            process.note_sign(crash)
+            process.note_match(crash)
         self._take_rows(part, row, len(part.line_of), lines_before, layout)
 
     def finish(self, *, lines: int) -> list[Process]:
@@ -181,12 +181,12 @@ class Assembly:
         self._latest = life
         for name in [name for name in self._mute if self._known_as(name) is life]:
             before = self._mute.pop(name).process
-            life.process.survived |= before.signs
+            life.process.recovered |= before.matches
             self.processes = [process for process in self.processes if process is not before]
         return life
 
     def _take_rows(
-        self, part: Part, start: int, end: int, lines_before: int, layout: _Layout
+        self, part: ScanResult, start: int, end: int, lines_before: int, layout: _Layout
     ) -> None:
         while start < end:
             writer = part.headings[part.heading_of[start]].writer
@@ -194,7 +194,7 @@ class Assembly:
             life = self._latest = self._lives.get(writer) or self._begin(writer)
             done = life.extend(part, range(start, stop), lines_before, layout)
             if done > start:
-                life.process.outlive_signs()
+                life.process.mark_recovered()
             if done < stop:
                 self._begin(writer)
             start = done
@@ -212,7 +212,7 @@ class _Layout:
     """The rows at which the heading changes, and the suspects: between them all rows are alike."""
 
     @classmethod
-    def of(cls, part: Part) -> _Layout:
+    def of(cls, part: ScanResult) -> _Layout:
         headings = part.heading_of
         rows = len(headings)
         turns = [*compress(count(1), map(ne, headings, headings[1:]))]
@@ -234,7 +234,7 @@ class _Layout:
         yield range(start, rows.stop)
 
 
-def _falls(part: Part) -> Collection[int]:
+def _falls(part: ScanResult) -> Collection[int]:
     """Return the rows with less maps than the row before, as a new process has; all if not recorded."""
     maps = part.columns["maps"]
     if ABSENT in maps:
@@ -253,11 +253,11 @@ class _Life:
         """By text of the label, where it first came."""
         self._heads: dict[tuple[int, int | None], int] = {}
         """By heading in its part, and fold before it."""
-        self._part: Part | None = None
+        self._part: ScanResult | None = None
         self._last: Label | None = None
         self._highest_fold = 0
 
-    def extend(self, part: Part, rows: range, lines_before: int, layout: _Layout) -> int:
+    def extend(self, part: ScanResult, rows: range, lines_before: int, layout: _Layout) -> int:
         """Take rows; return the end of them, or the first that is of another process."""
         if part is not self._part:
             self._heads, self._part = {}, part
@@ -283,7 +283,7 @@ class _Life:
         self._add(part, range(done, rows.stop), heads, lines_before)
         return rows.stop
 
-    def _add(self, part: Part, rows: range, heads: array[int], lines_before: int) -> None:
+    def _add(self, part: ScanResult, rows: range, heads: array[int], lines_before: int) -> None:
         samples, taken = self._samples, slice(rows.start, rows.stop)
         samples.head_of.extend(heads)
         lines = part.line_of[taken]
@@ -293,13 +293,13 @@ class _Life:
         for name in COLUMNS:
             samples.columns[name].extend(part.columns[name][taken])
 
-    def _new_head(self, heading: Heading) -> int:
+    def _new_head(self, heading: LabelContext) -> int:
         label = heading.label or parse_label(heading.text, previous=self._last)
         limits = {"cgroup_pids": heading.cgroup_limit, "maps": heading.maps_limit}
-        self._samples.heads.append(Head(label, limits))
+        self._samples.heads.append(CheckpointContext(label, limits))
         return len(self._samples.heads) - 1
 
-    def _begins_anew(self, heading: Heading, values: Sequence[int]) -> bool:
+    def _begins_anew(self, heading: LabelContext, values: Sequence[int]) -> bool:
         """Whether a reading is the first of another process: a label comes back, and memory fell.
 
         A restart repeats a label, or names a fold before the last one, and its counts are again

@@ -13,7 +13,13 @@ from collections import defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from analyzer.logs.parallel import STANDARD_INPUT, Unread, processors, read_stretches, stretches
+from analyzer.logs.parallel import (
+    STANDARD_INPUT,
+    UnreadableInput,
+    byte_ranges,
+    processors,
+    read_ranges,
+)
 from analyzer.processes.from_journal import read_journal
 from analyzer.processes.from_log import Source, Table, table_of
 from telemetry.errors import InputError
@@ -23,7 +29,7 @@ from telemetry.journal.records import FILE_NAME
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from analyzer.logs.scan_result import Part
+    from analyzer.logs.scan_result import ScanResult
     from analyzer.logs.user_pattern import UserPattern
 
 RUN_FILE = "run.json"
@@ -162,26 +168,26 @@ def _read_logs(
     paths: Sequence[str],
     patterns: Sequence[UserPattern],
     progress: Callable[[int], None] | None,
-) -> dict[str, list[Part | Unread]]:
+) -> dict[str, list[ScanResult | UnreadableInput]]:
     """Read all logs, in stretches that keep every core busy; by path."""
     if STANDARD_INPUT in paths and sys.stdin is None:
         raise InputError("standard input is closed")
     workers = processors()
-    found: dict[str, list[Part | Unread]] = {}
+    found: dict[str, list[ScanResult | UnreadableInput]] = {}
     wanted = []
     for path in dict.fromkeys(paths):
         found[path] = []
         try:
-            wanted += stretches(path, workers=workers)
+            wanted += byte_ranges(path, workers=workers)
         except OSError as error:
-            found[path].append(Unread(error))
-    parts = read_stretches(wanted, workers=workers, patterns=patterns, progress=progress)
+            found[path].append(UnreadableInput(error))
+    parts = read_ranges(wanted, workers=workers, patterns=patterns, progress=progress)
     for stretch, part in zip(wanted, parts, strict=True):
         found[stretch.path].append(part)
     return found
 
 
-def _table(found: Input, logs: Mapping[str, Sequence[Part | Unread]]) -> Table:
+def _table(found: Input, logs: Mapping[str, Sequence[ScanResult | UnreadableInput]]) -> Table:
     """Make the table of one input. Raises InputError where it cannot be read or holds no log.
 
     Beside a journal the log only says how it ended: its ``[THREADS]`` lines are the same readings.
@@ -198,15 +204,15 @@ def _table(found: Input, logs: Mapping[str, Sequence[Part | Unread]]) -> Table:
         table.sources.extend(told.sources)
         for process in table.processes[-1:]:
             for other in {other.rank: other for other in told.processes}.values():
-                process.take_signs(other)
+                process.take_matches(other)
     return table
 
 
-def _log_table(found: Input, logs: Mapping[str, Sequence[Part | Unread]]) -> Table:
+def _log_table(found: Input, logs: Mapping[str, Sequence[ScanResult | UnreadableInput]]) -> Table:
     path = found.log or STANDARD_INPUT
     parts = []
     for part in (part for each in (*found.earlier, path) for part in logs[each]):
-        if isinstance(part, Unread):
+        if isinstance(part, UnreadableInput):
             where = part.error.filename or path
             raise InputError(f"{where}: {part.error.strerror}") from part.error
         parts.append(part)

@@ -9,8 +9,8 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from analyzer.processes.samples import Sample, Samples
-from analyzer.signatures.search import Crash, in_its_frame
+from analyzer.processes.checkpoints import Checkpoints, Sample
+from analyzer.signatures.search import SignatureMatch, in_its_frame
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,12 +34,12 @@ class Process:
     """Which of several it is, where their lines are in one log: a pod, a rank, an actor."""
     log_lines: int = 0
     """How many lines its log has."""
-    samples: Samples = field(default_factory=Samples)
+    samples: Checkpoints = field(default_factory=Checkpoints)
     peaks: dict[str, int] = field(default_factory=dict)
     """The highest value of each resource, labelled or between labels."""
-    signs: dict[str, Crash] = field(default_factory=dict)
+    matches: dict[str, SignatureMatch] = field(default_factory=dict)
     """The first sign of each signature, in their order: the root cause is the earliest."""
-    survived: dict[str, Crash] = field(default_factory=dict)
+    recovered: dict[str, SignatureMatch] = field(default_factory=dict)
     """Signs after which the process went on: handled, so not what ended it."""
     frames: dict[str, int] = field(default_factory=dict)
     """The last line of each frame of a traceback that tells what the error below it means."""
@@ -67,35 +67,35 @@ class Process:
         )
 
     @property
-    def crash(self) -> Crash | None:
+    def crash(self) -> SignatureMatch | None:
         """The root cause: the earliest sign that does not follow from another, else the earliest.
 
         A line of the kernel's that may be of another process comes last among the first.
         """
-        primary = [sign for sign in self.signs.values() if not sign.is_secondary]
+        primary = [sign for sign in self.matches.values() if not sign.is_secondary]
         own = (sign for sign in primary if not sign.names_its_cause or self.is_named_by(sign))
-        return next(own, next(iter(primary or self.signs.values()), None))
+        return next(own, next(iter(primary or self.matches.values()), None))
 
     @property
     def shows_tensorflow(self) -> bool:
         """Whether its thread pools, its signs of a crash or its labels name TensorFlow."""
-        signs = (*self.signs.values(), *self.survived.values())
+        matches = (*self.matches.values(), *self.recovered.values())
         pools = (self.last_reading.pools if self.last_reading else None) or {}
         return (
             any(map(_TENSORFLOW.search, pools))
-            or any(_TENSORFLOW.search(f"{sign.signature} {sign.text}") for sign in signs)
+            or any(_TENSORFLOW.search(f"{sign.signature} {sign.text}") for sign in matches)
             or any(_TENSORFLOW.search(label.text) for label in self.samples.labels())
         )
 
-    def note_sign(self, crash: Crash) -> None:
+    def note_match(self, crash: SignatureMatch) -> None:
         """Take a sign of a crash that comes after the samples so far."""
         if crash.is_frame:
             self.frames[crash.signature] = crash.line or 0
         elif sign := in_its_frame(crash, self.frames):
             last_label = self.samples[-1].label.text if self.samples else None
-            self.signs.setdefault(sign.signature, replace(sign, last_label=last_label))
+            self.matches.setdefault(sign.signature, replace(sign, last_label=last_label))
 
-    def is_named_by(self, sign: Crash) -> bool | None:
+    def is_named_by(self, sign: SignatureMatch) -> bool | None:
         """Whether a kernel line is about this process or its cgroup; None where that is not known."""
         if (pid := sign.details.get("pid")) is not None:
             return None if self.pid is None else int(pid) == self.pid
@@ -104,11 +104,11 @@ class Process:
             return None
         return own.endswith(cgroup) or f"{cgroup}/" in f"{own}/"
 
-    def take_signs(self, other: Process) -> None:
+    def take_matches(self, other: Process) -> None:
         """Take what the same process's log says of its end; it comes before what the runner saw."""
         self.log_lines = other.log_lines
-        self.signs = {**other.signs, **self.signs}
-        self.survived = {**other.survived, **self.survived}
+        self.matches = {**other.matches, **self.matches}
+        self.recovered = {**other.recovered, **self.recovered}
 
     def limit(self, resource: str) -> Limit:
         """Return the last known limit of ``resource``."""
@@ -120,23 +120,25 @@ class Process:
 
     def add(self, sample: Sample) -> None:
         """Take a labelled sample; what looked like a crash before it was none."""
-        self.outlive_signs()
+        self.mark_recovered()
         self.samples.append(sample)
         self.note_peaks(sample.values)
 
-    def outlive_signs(self) -> None:
+    def mark_recovered(self) -> None:
         """Take it that the process went on: what looked like a crash was none.
 
         The kernel's line of its own end stays, as what it wrote before may come after that.
         """
-        if self.signs:
+        if self.matches:
             ended = {
                 name: sign
-                for name, sign in self.signs.items()
+                for name, sign in self.matches.items()
                 if sign.signal == "SIGKILL" and sign.names_its_cause and self.is_named_by(sign)
             }
-            self.survived |= {name: sign for name, sign in self.signs.items() if name not in ended}
-            self.signs = ended
+            self.recovered |= {
+                name: sign for name, sign in self.matches.items() if name not in ended
+            }
+            self.matches = ended
 
     def note_peaks(self, values: Mapping[str, int | None]) -> None:
         """Take values that may be a new peak."""

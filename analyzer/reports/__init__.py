@@ -1,0 +1,1 @@
+"""An analysis as JSON, HTML, figures, data frames and OpenMetrics."""

@@ -10,11 +10,11 @@ import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from analyzer import formatting as say
-from analyzer.groups import Part, names, parts_of
+from analyzer import formatting as fmt
+from analyzer.groups import ProcessGroup, group_findings, names
 from analyzer.resources import RESOURCES
 from telemetry.errors import InputError
-from telemetry.journal.atomic_write import whole_file
+from telemetry.journal.atomic_write import writing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,7 +68,7 @@ class Lane:
         start, lines = 0, []
         for piece in self.pieces:
             line = [
-                (start + index, value / say.unit_size(resource))
+                (start + index, value / fmt.unit_size(resource))
                 for index, sample in enumerate(piece)
                 if (value := sample.values.get(resource)) is not None
             ]
@@ -93,7 +93,7 @@ def thinned(
     return kept
 
 
-def lanes_of(parts: Sequence[Part]) -> list[Lane]:
+def lanes_of(parts: Sequence[ProcessGroup]) -> list[Lane]:
     """Put processes of one run, log or rank one after another, and those of others beside them."""
     lanes: dict[object, Lane] = {}
     for part in parts:
@@ -108,7 +108,7 @@ def lanes_of(parts: Sequence[Part]) -> list[Lane]:
 
 def plot(analysis: AnalysisResult) -> Figure:
     """Return one figure, a row per resource; raises InputError where there are no samples."""
-    parts = parts_of(analysis)
+    parts = group_findings(analysis)
     lanes = lanes_of(parts)
     if not lanes:
         raise InputError("nothing to plot: no [THREADS] line and no journal record was found")
@@ -135,7 +135,7 @@ def plot(analysis: AnalysisResult) -> Figure:
     return figure
 
 
-def timeline(parts: Sequence[Part], resource: str, *, rows: int = 0) -> Figure:
+def timeline(parts: Sequence[ProcessGroup], resource: str, *, rows: int = 0) -> Figure:
     """Return one resource over the checkpoints, as high as ``rows`` stages are; there must be samples."""
     figure = _figure(5.2, max(2.9, 1.0 + 0.19 * rows))
     panel = figure.subplots()
@@ -150,7 +150,7 @@ def timeline(parts: Sequence[Part], resource: str, *, rows: int = 0) -> Figure:
     return figure
 
 
-def stage_plot(part: Part, resource: str) -> Figure:
+def stage_plot(part: ProcessGroup, resource: str) -> Figure:
     """Return the folds of one part over each other at the same stage; it must have folds."""
     stages = stages_of(part)
     figure = _figure(5.2, max(2.9, 1.0 + 0.19 * len(stages)))
@@ -164,7 +164,7 @@ def save(figure: Figure, path: str) -> None:
     if suffix not in {"png", "svg", "pdf"}:
         raise InputError(f"{path}: a plot is written as .png, .svg or .pdf")
     try:
-        with whole_file(path) as aside, warnings.catch_warnings():
+        with writing(path) as aside, warnings.catch_warnings():
             # A label in a script that the font lacks gets boxes.
             warnings.simplefilter("ignore", UserWarning)
             figure.savefig(aside, format=suffix, dpi=120)
@@ -172,13 +172,13 @@ def save(figure: Figure, path: str) -> None:
         raise InputError(f"{path}: cannot be written: {error.strerror}") from error
 
 
-def told_by(parts: Sequence[Part]) -> Part | None:
+def told_by(parts: Sequence[ProcessGroup]) -> ProcessGroup | None:
     """Return the part whose folds are worth laying over each other: the worst one that has some."""
     with_folds = [part for part in parts if part.folds]
     return min(with_folds, key=lambda part: part.severity, default=None)
 
 
-def stages_of(part: Part) -> list[str]:
+def stages_of(part: ProcessGroup) -> list[str]:
     """Return the stages in the order of the run; where there are many, those that most folds reached."""
     folds: dict[str, set[int]] = {}
     for sample in part.samples:
@@ -197,7 +197,7 @@ def _figure(width: float, height: float) -> Figure:
 
 
 def _draw_timeline(
-    panel: Axes, resource: str, lanes: Sequence[Lane], parts: Sequence[Part]
+    panel: Axes, resource: str, lanes: Sequence[Lane], parts: Sequence[ProcessGroup]
 ) -> None:
     if len(lanes) == 1:
         _shade_folds(panel, lanes[0])
@@ -218,20 +218,20 @@ def _draw_timeline(
     panel.set_ylim(bottom=0)
     panel.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
     panel.grid(axis="y", color=GRID, linewidth=0.6)
-    title = RESOURCES[resource].title + (", MB" if say.unit(resource) else "")
+    title = RESOURCES[resource].title + (", MB" if fmt.unit(resource) else "")
     if growth.limit and growth.peak is not None:
-        title += f": {say.of_limit(resource, growth)} at the peak"
+        title += f": {fmt.of_limit(resource, growth)} at the peak"
         if growth.peak >= _LIMIT_SHOWN_FROM * growth.limit:
-            limit = growth.limit / say.unit_size(resource)
+            limit = growth.limit / fmt.unit_size(resource)
             panel.axhline(limit, color=ALARM, linestyle="--", linewidth=1.2)
             panel.set_ylim(top=max(panel.get_ylim()[1], limit * 1.05))
     panel.set_title(title, loc="left", fontsize=9.5, color=INK)
-    slope = f", {say.change(resource, growth.per_fold)} a fold" if growth.per_fold else ""
+    slope = f", {fmt.change(resource, growth.slope)} a fold" if growth.slope else ""
     words = growth.verdict + slope
     panel.set_title(words, loc="right", fontsize=9.5, color=COLOURS[growth.verdict])
 
 
-def _lane_colour(number: int, lane: Lane, lanes: Sequence[Lane], worst: Part) -> str:
+def _lane_colour(number: int, lane: Lane, lanes: Sequence[Lane], worst: ProcessGroup) -> str:
     if len(lanes) <= len(_LANES):
         return _LANES[number]
     return LINE if lane.name == worst.name else MUTED
@@ -264,7 +264,7 @@ def _mark_crash(panel: Axes, lane: Lane, crash: int, resource: str, *, is_alone:
 
 
 def _draw_stages(
-    panel: Axes, resource: str, part: Part, stages: Sequence[str], *, is_first: bool
+    panel: Axes, resource: str, part: ProcessGroup, stages: Sequence[str], *, is_first: bool
 ) -> None:
     """Draw one line per fold, from the first stage at the top down: growth moves it to the right."""
     from matplotlib.colors import LinearSegmentedColormap  # noqa: PLC0415 - see `_figure`
@@ -277,7 +277,7 @@ def _draw_stages(
     folds = part.folds
     for number, fold in enumerate(folds):
         values = {
-            row: series[stage][fold] / say.unit_size(resource)
+            row: series[stage][fold] / fmt.unit_size(resource)
             for row, stage in enumerate(stages)
             if fold in series.get(stage, {})
         }
@@ -390,4 +390,4 @@ def _fold_spans(lane: Lane) -> list[tuple[int, int, int]]:
 
 def _plain(text: str, longest: int = 80) -> str:
     """Take from a text what matplotlib would read as mathematics, and what steers or is too long."""
-    return say.safe(text, longest=longest).replace("$", r"\$")
+    return fmt.safe(text, longest=longest).replace("$", r"\$")

@@ -52,9 +52,9 @@ GROWTH: Mapping[str, str] = {
     "step": "string",
     "resource": "string",
     "verdict": "string",
-    "per_fold": "Float64",
-    "per_fold_low": "Float64",
-    "per_fold_high": "Float64",
+    "slope": "Float64",
+    "slope_low": "Float64",
+    "slope_high": "Float64",
     "first": "Int64",
     "last": "Int64",
     "peak": "Int64",
@@ -64,7 +64,7 @@ GROWTH: Mapping[str, str] = {
 }
 """Dtype by column: one row per process and resource, values in the resource's own unit.
 
-``step`` is ``fold``, or ``epoch`` where labels carry epochs: ``per_fold`` is per epoch there.
+``step`` is ``fold``, or ``epoch`` where labels carry epochs: ``slope`` is per epoch there.
 """
 
 

@@ -9,20 +9,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from analyzer.formatting import cause_title, change, safe, short_name, to_limit
-from analyzer.groups import ALARMING, Part, _rising, rank, rises
+from analyzer.groups import ALARMING, ProcessGroup, _rising, rank, rises
 from analyzer.resources import RESOURCES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from analyzer.diagnosis.causes import Cause
-    from analyzer.diagnosis.run_end import Stop
+    from analyzer.diagnosis.run_end import Truncation
     from analyzer.result import AnalysisResult
 
 CAUSES_NAMED = 3
 
 
-def headline(analysis: AnalysisResult, parts: Sequence[Part]) -> str:
+def headline(analysis: AnalysisResult, parts: Sequence[ProcessGroup]) -> str:
     """Say in one line what a tired reader has to know."""
     verdict = analysis.verdict
     if verdict == "no samples":
@@ -50,7 +50,7 @@ def headline(analysis: AnalysisResult, parts: Sequence[Part]) -> str:
     return _headline_of_a_calm_run(parts)
 
 
-def _headline_of_a_calm_run(parts: Sequence[Part]) -> str:
+def _headline_of_a_calm_run(parts: Sequence[ProcessGroup]) -> str:
     stop, rising = _stop(parts), _open_rises(parts)
     if stop is not None:
         words = f"STOPPED {stop.where}{', or still running' if stop.may_go_on else ''}: no word why"
@@ -62,31 +62,31 @@ def _headline_of_a_calm_run(parts: Sequence[Part]) -> str:
     return f"OK: nothing grows in a way that endangers the run ({_how_much(parts)})"
 
 
-def is_open(analysis: AnalysisResult, parts: Sequence[Part]) -> bool:
+def is_open(analysis: AnalysisResult, parts: Sequence[ProcessGroup]) -> bool:
     """Whether nothing alarming was found and yet not all is well: it stopped, or something may grow."""
     return analysis.verdict == "ok" and bool(_stop(parts) or _open_rises(parts))
 
 
-def _stop(parts: Sequence[Part]) -> Stop | None:
+def _stop(parts: Sequence[ProcessGroup]) -> Truncation | None:
     """Return the first stop of a process that no other followed."""
-    ends = [part.findings[-1].stopped for part in parts]
+    ends = [part.findings[-1].truncation for part in parts]
     return next((stop for stop in ends if stop is not None), None)
 
 
-def _open_rises(parts: Sequence[Part]) -> str:
+def _open_rises(parts: Sequence[ProcessGroup]) -> str:
     """Say what rises over folds that are too few to tell; empty where nothing does."""
     for part in parts:
         rises = [
-            f"{short_name(name)} {change(name, found.per_fold)}"
+            f"{short_name(name)} {change(name, found.slope)}"
             for name, found in part.growth.items()
-            if found.verdict == "inconclusive" and (found.per_fold or 0) > RESOURCES[name].floor
+            if found.verdict == "inconclusive" and (found.slope or 0) > RESOURCES[name].floor
         ]
         if rises:
             return f"{', '.join(rises)} a fold may be growth; one more fold tells"
     return ""
 
 
-def _where(part: Part) -> str:
+def _where(part: ProcessGroup) -> str:
     process = part.first_crash.process
     words = (
         f" in fold {process.folds[-1]} of {process.folds_planned or '?'}" if process.folds else ""
@@ -95,14 +95,14 @@ def _where(part: Part) -> str:
     return words if number is None else f"{words} of rank {safe(number)}"
 
 
-def _how_much(parts: Sequence[Part]) -> str:
+def _how_much(parts: Sequence[ProcessGroup]) -> str:
     folds = sum(len(part.folds) for part in parts)
     processes = sum(len(part.findings) for part in parts)
     words = f"{folds} fold{'' if folds == 1 else 's'}"
     return words if processes == 1 else f"{words} in {processes} processes"
 
 
-def root_cause(analysis: AnalysisResult, parts: Sequence[Part]) -> str:
+def root_cause_line(analysis: AnalysisResult, parts: Sequence[ProcessGroup]) -> str:
     """Say in one line why: the limit where it is known, else what is known instead."""
     if analysis.verdict == "no samples":
         return "root cause: cannot be told without a labelled reading"
@@ -119,9 +119,9 @@ def root_cause(analysis: AnalysisResult, parts: Sequence[Part]) -> str:
 
 
 def _crash_cause(causes: Sequence[Cause], grown: str) -> str:
-    if causes and causes[0].standing in {"certain", "likely"}:
-        return f"{cause_title(causes[0].cause)} ({causes[0].standing})"
-    names = [cause.cause for cause in causes if cause.standing == "possible"]
+    if causes and causes[0].confidence in {"certain", "likely"}:
+        return f"{cause_title(causes[0].cause)} ({causes[0].confidence})"
+    names = [cause.cause for cause in causes if cause.confidence == "possible"]
     if not names:
         return "not known"
     words = f"not proven, {len(names)} remain"

@@ -13,14 +13,14 @@ import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from analyzer import formatting as say
-from analyzer.groups import names, parts_of
+from analyzer import formatting as fmt
+from analyzer.groups import group_findings, names
 from analyzer.reports import figures
-from analyzer.reports.headline import headline, is_open, root_cause
+from analyzer.reports.headline import headline, is_open, root_cause_line
 from analyzer.resources import RESOURCES
 from telemetry.difference import named
 from telemetry.errors import InputError
-from telemetry.journal.atomic_write import whole_file
+from telemetry.journal.atomic_write import writing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from analyzer.comparison import Comparison
-    from analyzer.groups import Part
+    from analyzer.groups import ProcessGroup
     from analyzer.growth.verdict import Growth
     from analyzer.result import AnalysisResult
 
@@ -82,15 +82,15 @@ def as_html(analysis: AnalysisResult, comparison: Comparison | None = None) -> s
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.filters |= {"safe_text": say.safe, "pools": named}
-    environment.globals |= {"say": say}
-    parts = parts_of(analysis)
+    environment.filters |= {"safe_text": fmt.safe, "pools": named}
+    environment.globals |= {"fmt": fmt}
+    parts = group_findings(analysis)
     shown = sorted(parts, key=lambda part: part.severity)[:PARTS_SHOWN]
     return environment.get_template("report.html").render(
         analysis=analysis,
         name=names(parts) or "nothing read",
         headline=headline(analysis, parts),
-        root_cause=root_cause(analysis, parts),
+        root_cause_line=root_cause_line(analysis, parts),
         is_open=is_open(analysis, parts),
         cards=_cards(parts),
         parts=shown,
@@ -113,7 +113,7 @@ def save(page: str, path: str) -> None:
     """Write the page whole or not at all. Raises InputError."""
     try:
         with (
-            whole_file(path) as aside,
+            writing(path) as aside,
             open(aside, "w", encoding="utf-8", errors="replace") as file,
         ):
             file.write(page)
@@ -121,7 +121,7 @@ def save(page: str, path: str) -> None:
         raise InputError(f"{path}: cannot be written: {error.strerror}") from error
 
 
-def _cards(parts: Sequence[Part]) -> list[ResourceCard]:
+def _cards(parts: Sequence[ProcessGroup]) -> list[ResourceCard]:
     with_samples = [part for part in parts if part.samples]
     if not with_samples:
         return []
@@ -133,9 +133,9 @@ def _cards(parts: Sequence[Part]) -> list[ResourceCard]:
         growth = worst.growth[name]
         if growth.peak is None:
             continue
-        words = f"{RESOURCES[name].title} over the checkpoints: {say.amount(name, growth.first)} first, "
+        words = f"{RESOURCES[name].title} over the checkpoints: {fmt.amount(name, growth.first)} first, "
         words += (
-            f"{say.amount(name, growth.peak)} at the peak, {say.amount(name, growth.last)} last"
+            f"{fmt.amount(name, growth.peak)} at the peak, {fmt.amount(name, growth.last)} last"
         )
         pictures = [_picture(figures.timeline(with_samples, name, rows=rows), words)]
         if told is not None:

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from analyzer.growth.verdict import Growth
     from analyzer.processes.from_log import Source
     from analyzer.result import AnalysisResult, Finding
-    from analyzer.signatures.search import Crash
+    from analyzer.signatures.search import SignatureMatch
 
 SCHEMA = 1
 
@@ -47,16 +47,16 @@ def _finding_json(finding: Finding) -> dict[str, Any]:
         "epochs": {name: growth_json(growth) for name, growth in finding.epochs.items()},
         "left_behind": [
             {"fold": left.fold, "stage": left.stage, "pools": dict(left.pools)}
-            for left in finding.left
+            for left in finding.pool_leaks
         ],
         "crash": None if process.crash is None else _crash_json(process.crash),
         "causes": [
-            {"cause": cause.cause, "standing": cause.standing, "evidence": list(cause.evidence)}
+            {"cause": cause.cause, "standing": cause.confidence, "evidence": list(cause.evidence)}
             for cause in finding.causes
         ],
         "symptom_of": finding.symptom_of,
-        "survived": [_crash_json(sign) for sign in process.survived.values()],
-        "stopped": None if finding.stopped is None else finding.stopped.words,
+        "survived": [_crash_json(sign) for sign in process.recovered.values()],
+        "stopped": None if finding.truncation is None else finding.truncation.words,
         "notes": list(finding.notes),
         "remedies": [
             {"target": remedy.target, "text": remedy.text, "command": remedy.command}
@@ -69,9 +69,9 @@ def growth_json(growth: Growth) -> dict[str, Any]:
     """Return one resource's growth; absent values are null."""
     return {
         "verdict": growth.verdict,
-        "per_fold": growth.per_fold,
-        "per_fold_low": growth.per_fold_low,
-        "per_fold_high": growth.per_fold_high,
+        "per_fold": growth.slope,
+        "per_fold_low": growth.slope_low,
+        "per_fold_high": growth.slope_high,
         "first": growth.first,
         "last": growth.last,
         "peak": growth.peak,
@@ -81,7 +81,7 @@ def growth_json(growth: Growth) -> dict[str, Any]:
     }
 
 
-def _crash_json(crash: Crash) -> dict[str, Any]:
+def _crash_json(crash: SignatureMatch) -> dict[str, Any]:
     return {
         "signature": crash.signature,
         "line": crash.line,

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from analyzer.formatting import safe
 from analyzer.processes.inputs import find_inputs, read_inputs
 from telemetry.errors import InputError
-from telemetry.journal.atomic_write import whole_file
+from telemetry.journal.atomic_write import writing
 from telemetry.journal.follower import JournalFollower
 from telemetry.journal.records import Event, Header
 from telemetry.metrics.catalog import BASE_LABELS, METRICS
@@ -108,7 +108,7 @@ def write(export: Export, path: str) -> None:
     """Write the text whole or not at all. Raises InputError."""
     try:
         with (
-            whole_file(path) as aside,
+            writing(path) as aside,
             open(aside, "w", encoding="utf-8", errors="replace", newline="\n") as file,
         ):
             file.writelines(export.lines())

@@ -1,0 +1,1 @@
+"""The messages that a crash leaves in a log, as data."""

@@ -1,6 +1,6 @@
 """What a log says when a limit was hit: the whole table, and the search of one line for it.
 
-Owns `Crash`, the sign as it was found, and what the lines of a traceback above it add. A message never
+Owns `SignatureMatch`, the sign as it was found, and what the lines of a traceback above it add. A message never
 proves a cause: only the kernel's own lines name one. It must not judge; `diagnosis` weighs the
 candidates.
 """
@@ -26,10 +26,10 @@ __all__ = [
     "LITERALS",
     "SIGNATURES",
     "TASK_OR_MEMORY",
-    "Crash",
     "Signature",
-    "find_crash",
-    "find_signs",
+    "SignatureMatch",
+    "find_match",
+    "find_matches",
     "in_its_frame",
     "is_in_traceback",
 ]
@@ -56,7 +56,7 @@ FRAME_LINES = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Crash:
+class SignatureMatch:
     """The sign of a crash, as found; a field is None where the log does not say it."""
 
     signature: str
@@ -81,7 +81,7 @@ class Crash:
     """What else the text says: soft and hard limit, cgroup, pid, bytes, threads."""
 
 
-def find_signs(text: str, *, line: int) -> list[Crash]:
+def find_matches(text: str, *, line: int) -> list[SignatureMatch]:
     """Return the frames of a traceback that ``text`` holds, and last the sign of a crash, if any.
 
     A traceback stands in one line where a collector made JSON of it.
@@ -98,15 +98,15 @@ def find_signs(text: str, *, line: int) -> list[Crash]:
     return found
 
 
-def find_crash(text: str, *, line: int) -> Crash | None:
+def find_match(text: str, *, line: int) -> SignatureMatch | None:
     """Return the sign of a crash that ``text`` holds, if any."""
-    return next((sign for sign in find_signs(text, line=line) if not sign.is_frame), None)
+    return next((sign for sign in find_matches(text, line=line) if not sign.is_frame), None)
 
 
-def _crash(signature: Signature, match: re.Match[str], line: int) -> Crash:
+def _crash(signature: Signature, match: re.Match[str], line: int) -> SignatureMatch:
     details = {name: value for name, value in match.groupdict().items() if value is not None}
     errno, thread = details.pop("errno", None), details.pop("thread", None)
-    return Crash(
+    return SignatureMatch(
         signature=signature.name,
         line=line,
         text=match.string.strip(),
@@ -123,7 +123,7 @@ def _crash(signature: Signature, match: re.Match[str], line: int) -> Crash:
     )
 
 
-def in_its_frame(crash: Crash, frames: Mapping[str, int]) -> Crash | None:
+def in_its_frame(crash: SignatureMatch, frames: Mapping[str, int]) -> SignatureMatch | None:
     """Return ``crash`` with the causes that it has in its frame; None where it is none there.
 
     ``frames`` holds the last line of each frame of the same process by name. EAGAIN from os.fork()
@@ -141,7 +141,7 @@ def in_its_frame(crash: Crash, frames: Mapping[str, int]) -> Crash | None:
     return None if signature.needs_frame and is_below else crash
 
 
-def is_in_traceback(crash: Crash, frames: Mapping[str, int]) -> bool:
+def is_in_traceback(crash: SignatureMatch, frames: Mapping[str, int]) -> bool:
     """Whether a traceback begins in the lines above ``crash``."""
     begun = frames.get("traceback", 0)
     return crash.line is not None and begun > 0 and 0 <= crash.line - begun <= FRAME_LINES

@@ -99,22 +99,22 @@ def _write_files(
 
 def _print_json(analysis: AnalysisResult, comparison: Comparison | None) -> None:
     from analyzer.reports import json_report  # noqa: PLC0415 - loaded where it is wanted
-    from foldwatch.terminal import put_json  # noqa: PLC0415 - loaded where it is wanted
+    from foldwatch.terminal import print_json  # noqa: PLC0415 - loaded where it is wanted
 
     content = json_report.as_json(analysis)
     if comparison is not None:
         content["compared_with"] = json_report.comparison_json(comparison)
-    put_json(content)
+    print_json(content)
 
 
 def _print_text(analysis: AnalysisResult, comparison: Comparison | None) -> None:
-    from foldwatch.terminal import columns, encoding, put  # noqa: PLC0415 - loaded where it is wanted
+    from foldwatch.terminal import columns, encoding, print_output  # noqa: PLC0415 - loaded where it is wanted
     from foldwatch.text import report  # noqa: PLC0415 - loaded where it is wanted
     from foldwatch.text.comparison import comparison_text  # noqa: PLC0415 - loaded where it is wanted
 
     width = columns()
     middle = [] if comparison is None else list(comparison_text(comparison, width=width))
-    put(report.as_text(analysis, width=width, encoding=encoding(), middle=middle))
+    print_output(report.as_text(analysis, width=width, encoding=encoding(), middle=middle))
 
 
 def check_writable(path: str) -> None:

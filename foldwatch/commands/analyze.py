@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from analyzer.logs.user_pattern import DEFAULT_UNIT, UserPattern
 from foldwatch.commands.analysis import analyze_command
 from foldwatch.commands.options import Paths
-
-if TYPE_CHECKING:
-    pass
 
 app = typer.Typer()
 

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from foldwatch.terminal import put
+from foldwatch.terminal import print_output
 from telemetry.errors import InputError
 
 app = typer.Typer()
@@ -24,7 +24,7 @@ def grafana(
 ) -> None:
     """Write the Grafana dashboards, Prometheus rules and configurations, and a docker-compose.yml."""
     for path in write_grafana_files(output):
-        put(os.path.join(output, path))
+        print_output(os.path.join(output, path))
 
 
 def write_grafana_files(folder: str) -> list[str]:

@@ -10,8 +10,8 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from foldwatch.terminal import columns, put, put_json
-from telemetry.kernel.ceilings import Ceiling, binding, read_ceilings, warnings
+from foldwatch.terminal import columns, print_json, print_output
+from telemetry.kernel.applied_limits import AppliedLimit, binding, read_applied_limits, warnings
 from telemetry.limits import LIMITS
 from telemetry.reading import Limit, LimitState
 from telemetry.thread_line import clean_label
@@ -29,7 +29,7 @@ def limits(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead.")] = False,
 ) -> None:
     """Show every ceiling, where it was read, and which one binds."""
-    ceilings = read_ceilings(pid=pid)
+    ceilings = read_applied_limits(pid=pid)
     tightest = binding(ceilings)
     bites = warnings(ceilings, cores=len(os.sched_getaffinity(pid or 0)))
     if as_json:
@@ -39,20 +39,20 @@ def limits(
             "ceilings": [ceiling.as_json() for ceiling in ceilings],
             "warnings": bites,
         }
-        put_json(content)
+        print_json(content)
         return
     is_wide = columns() >= TABLE_COLUMNS
-    put(_table(ceilings, tightest) if is_wide else "\n".join(map(_line, ceilings)))
+    print_output(_table(ceilings, tightest) if is_wide else "\n".join(map(_line, ceilings)))
     for ceiling in ceilings:
         where = f"{ceiling.name}: {ceiling.scope}, {ceiling.source}"
         note = f" ({ceiling.note})" if ceiling.note else ""
-        put(clean_label(where + note))
+        print_output(clean_label(where + note))
     for bite in bites:
-        put(clean_label(f"warning: {bite}"))
-    put(Text(_binding_line(tightest), style="bold"))
+        print_output(clean_label(f"warning: {bite}"))
+    print_output(Text(_binding_line(tightest), style="bold"))
 
 
-def _table(ceilings: tuple[Ceiling, ...], tightest: Ceiling | None) -> Table:
+def _table(ceilings: tuple[AppliedLimit, ...], tightest: AppliedLimit | None) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("ceiling", no_wrap=True)
     for name in ("used", "limit", "headroom", "full"):
@@ -71,13 +71,13 @@ def _table(ceilings: tuple[Ceiling, ...], tightest: Ceiling | None) -> Table:
     return table
 
 
-def _line(ceiling: Ceiling) -> str:
+def _line(ceiling: AppliedLimit) -> str:
     is_bytes = LIMITS[ceiling.name].is_bytes
     used = _number(ceiling.usage.current, is_bytes=is_bytes)
     return f"{ceiling.name}: {used} of {_limit(ceiling.usage.limit, is_bytes=is_bytes)}"
 
 
-def _binding_line(ceiling: Ceiling | None) -> str:
+def _binding_line(ceiling: AppliedLimit | None) -> str:
     if ceiling is None:
         return "No ceiling is known with both its usage and its limit."
     is_bytes = LIMITS[ceiling.name].is_bytes

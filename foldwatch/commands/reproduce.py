@@ -10,7 +10,7 @@ import typer
 from analyzer.comparison import compare
 from foldwatch.commands.options import ReproduceOutput, Scenario
 from foldwatch.commands.run_report import check_installed
-from foldwatch.terminal import columns, put
+from foldwatch.terminal import columns, print_output
 from foldwatch.text.comparison import comparison_text
 from foldwatch.text.progress import Progress
 from telemetry.errors import FoldsFailedError
@@ -38,26 +38,26 @@ def reproduce(scenario: Scenario, output: ReproduceOutput = "foldwatch-reproduce
             if backup_dir is not None:
                 progress.on_message(f"earlier results are now in {backup_dir}")
             found = run_twice(scenario.value, directory.path, progress)
-        outcome = report.Outcome.of(found, directory.path)
+        outcome = report.ScenarioOutcome.of(found, directory.path)
         report.write(found, outcome, directory.path)
         _show(found, outcome, directory.path)
     if lacks := report.missing(found, outcome):
         raise FoldsFailedError(f"reproduce {scenario.value}: {'; '.join(lacks)}")
 
 
-def _show(found: Reproduced, outcome: report.Outcome, place: str) -> None:
+def _show(found: Reproduced, outcome: report.ScenarioOutcome, place: str) -> None:
     """Print the outcome and the table of before and after to standard output."""
     for line in _lines(found, outcome):
-        put(line)
+        print_output(line)
     comparison = compare(found.one_process, found.isolated)
     for part in comparison_text(comparison, width=columns(), with_sources=False):
-        put(part)
-    put(
+        print_output(part)
+    print_output(
         f"\npictures: {os.path.join(place, report.PICTURE)}, {os.path.join(place, report.CRASH_PICTURE)}"
     )
 
 
-def _lines(found: Reproduced, outcome: report.Outcome) -> Iterator[str]:
+def _lines(found: Reproduced, outcome: report.ScenarioOutcome) -> Iterator[str]:
     yield f"reproduce {found.scenario}: {found.enforcement.words}"
     if outcome.fold is None:
         yield "crash      none"
@@ -76,6 +76,6 @@ def _lines(found: Reproduced, outcome: report.Outcome) -> Iterator[str]:
         )
     ]
     evidence = "; ".join(outcome.evidence[:1])
-    yield f"cause      {outcome.cause} ({outcome.standing}): {evidence}"
+    yield f"cause      {outcome.cause} ({outcome.confidence}): {evidence}"
     yield f"isolated   {len(found.finished)} of {FOLDS} folds finished"
     yield f"at most    {found.enforcement.ceiling}: {', '.join(told)}, as sampled"

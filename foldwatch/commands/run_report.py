@@ -9,7 +9,7 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
-from foldwatch.terminal import put
+from foldwatch.terminal import print_output
 from foldwatch.text.progress import Progress
 from telemetry.errors import FoldsFailedError, InputError
 from telemetry.thread_line import clean_label
@@ -52,9 +52,9 @@ def run_and_report(config: Config, job: Job, request: RunRequest) -> None:
     """
     with Progress() as progress:
         outcome = run_session(config, job, request, observer=progress)
-    put(result_table(outcome.summary))
+    print_output(result_table(outcome.summary))
     for line in _remarks(outcome):
-        put(line)
+        print_output(line)
     if outcome.failures:
         raise FoldsFailedError(_failure_line(outcome))
 

@@ -17,11 +17,11 @@ import typer
 from foldwatch.commands.options import AlertCommand, AlertmanagerUrl, AlertWebhook
 from telemetry.alerts.dispatch import alerting
 from telemetry.daemon.daemon import Daemon
-from telemetry.daemon.live_state import Board
+from telemetry.daemon.live_state import LiveState
 from telemetry.errors import InputError
 from telemetry.metrics.textfile import Textfile, replace_file
-from telemetry.web.auth import Access, is_loopback
-from telemetry.web.bind import Listening
+from telemetry.web.auth import Credentials, is_loopback
+from telemetry.web.bind import ListenConfig
 from telemetry.web.file_sd import targets
 from trainer.runner.growth_so_far import judge_run
 
@@ -87,18 +87,18 @@ def serve(  # noqa: PLR0913, PLR0917 - typer makes an option of each argument
         from telemetry.web.server import WebServer  # noqa: PLC0415 - an extra that may be missing
     except ImportError as error:
         raise InputError(f"{error.name} is missing: pip install 'foldwatch[serve]'") from error
-    listening = Listening(
+    listening = ListenConfig(
         address=address,
         port=port,
         access=_access(user, password_file, token_file),
         certificate=tls_cert,
         key=tls_key,
     )
-    _check_door(listening, is_open_meant=allow_anonymous)
+    _check_exposure(listening, is_open_meant=allow_anonymous)
     with alerting(
         command=alert_command, webhook=alert_webhook, alertmanager=alertmanager
     ) as alerts:
-        board = Board(alerts=lambda: alerts.active)
+        board = LiveState(alerts=lambda: alerts.active)
         try:
             server = WebServer(board, listening)
         except OSError as error:
@@ -119,14 +119,14 @@ def _check_name(path: str | None, option: str, ending: str) -> None:
         raise InputError(f"{option} {path}: who reads it takes only names that end in {ending}")
 
 
-def _access(user: str | None, password_file: str | None, token_file: str | None) -> Access:
+def _access(user: str | None, password_file: str | None, token_file: str | None) -> Credentials:
     """Put the credentials together: secrets come from files or the environment, never from argv."""
     password = _secret(password_file, "FOLDWATCH_PASSWORD")
     if (user is None) != (password is None):
         raise InputError(
             "a name and a password go together: --user, and --password-file or FOLDWATCH_PASSWORD"
         )
-    return Access(user=user, password=password, token=_secret(token_file, "FOLDWATCH_TOKEN"))
+    return Credentials(user=user, password=password, token=_secret(token_file, "FOLDWATCH_TOKEN"))
 
 
 def _secret(path: str | None, variable: str) -> str | None:
@@ -142,7 +142,7 @@ def _secret(path: str | None, variable: str) -> str | None:
     return secret
 
 
-def _check_door(listening: Listening, *, is_open_meant: bool) -> None:
+def _check_exposure(listening: ListenConfig, *, is_open_meant: bool) -> None:
     if (listening.certificate is None) != (listening.key is None):
         raise InputError("a certificate and its key go together: --tls-cert and --tls-key")
     if listening.access.is_open and not is_open_meant and not is_loopback(listening.address):
@@ -153,7 +153,7 @@ def _check_door(listening: Listening, *, is_open_meant: bool) -> None:
 
 
 def _run(
-    directory: str, board: Board, server: WebServer, textfile: Textfile, alerts: AlertEngine
+    directory: str, board: LiveState, server: WebServer, textfile: Textfile, alerts: AlertEngine
 ) -> None:
     """Collect until SIGTERM or Ctrl-C; this thread collects, the server's own one answers."""
     stop = threading.Event()

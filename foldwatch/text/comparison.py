@@ -9,7 +9,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from analyzer import formatting as say
+from analyzer import formatting as fmt
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,13 +31,13 @@ def comparison_text(
     """
     yield Text(f"\nbefore and after: {comparison.sentence}", style="bold")
     for source in comparison.before.sources if with_sources else ():
-        path = say.safe(source.path, longest=say.LONGEST_LINE)
+        path = fmt.safe(source.path, longest=fmt.LONGEST_LINE)
         yield Text(f"before: {path}: {source.lines:,} lines, {source.samples:,} samples")
     if width >= TABLE_COLUMNS:
         yield _table(comparison)
     for name, change in comparison.changes.items():
         outcome = (change.outcome, OUTCOME_COLOURS.get(change.outcome, "yellow"))
-        words = Text.assemble(f"{say.short_name(name)}: ", outcome, f", {change.reason}")
+        words = Text.assemble(f"{fmt.short_name(name)}: ", outcome, f", {change.reason}")
         if width < TABLE_COLUMNS:
             before, after = (_slope(name, change, side) for side in ("before", "after"))
             words.append(f"; {before} before, {after} now")
@@ -51,11 +51,11 @@ def _table(comparison: Comparison) -> Table:
         table.add_column(name, justify="right", no_wrap=True)
     for name, change in comparison.changes.items():
         peaks = (
-            say.amount(name, None if side is None else side.peak)
+            fmt.amount(name, None if side is None else side.peak)
             for side in (change.before, change.after)
         )
         slopes = (_slope(name, change, side, line="\n") for side in ("before", "after"))
-        table.add_row(say.short_name(name), *slopes, *peaks)
+        table.add_row(fmt.short_name(name), *slopes, *peaks)
     return table
 
 
@@ -63,7 +63,7 @@ def _slope(name: str, change: Change, side: str, *, line: str = " ") -> str:
     growth = change.before if side == "before" else change.after
     if growth is None:
         return "-"
-    if growth.per_fold is None:
+    if growth.slope is None:
         return growth.verdict
-    spread = say.interval(name, growth)
-    return say.change(name, growth.per_fold) + (f"{line}({spread})" if spread else "")
+    spread = fmt.interval(name, growth)
+    return fmt.change(name, growth.slope) + (f"{line}({spread})" if spread else "")

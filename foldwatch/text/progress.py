@@ -56,10 +56,10 @@ class Progress(RunObserver):
 
     def on_change(self, snapshot: Snapshot, /) -> None:
         """Renew the live line."""
-        running = next((part for part in snapshot.parts if part.state == "running"), None)
+        running = next((part for part in snapshot.folds if part.state == "running"), None)
         if running is not None and self._console.is_terminal:
             with suppress(OSError, ValueError):
-                self._status.update(self._live_line(running, snapshot.folds or 0))
+                self._status.update(self._live_line(running, snapshot.fold_count or 0))
 
     def on_fold_end(self, outcome: FoldResult | FoldFailure, /) -> None:
         """Print the fold's metrics, or why it failed."""

@@ -15,21 +15,21 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from analyzer import formatting as say
-from analyzer.groups import SEVERITY, parts_of
-from analyzer.reports.headline import headline, is_open, root_cause
+from analyzer import formatting as fmt
+from analyzer.groups import SEVERITY, group_findings
+from analyzer.reports.headline import headline, is_open, root_cause_line
 from analyzer.reports.sparkline import ASCII, BLOCKS, sparkline
 from telemetry.difference import named
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from analyzer.groups import Part
-    from analyzer.growth.pool_leaks import LeftBehind
+    from analyzer.groups import ProcessGroup
+    from analyzer.growth.pool_leaks import PoolLeak
     from analyzer.growth.verdict import Growth
     from analyzer.processes.from_log import Sample, Source
     from analyzer.result import AnalysisResult, Finding
-    from analyzer.signatures.search import Crash
+    from analyzer.signatures.search import SignatureMatch
 
 SKIPPED_SHOWN = 3
 SOURCES_SHOWN = 6
@@ -65,7 +65,7 @@ def as_text(
     ``middle`` goes in front of the root cause, which is the last line.
     """
     blocks = BLOCKS if _can_write(encoding) else ASCII
-    parts = parts_of(analysis)
+    parts = group_findings(analysis)
     shown: list[RenderableType] = [
         Text(
             headline(analysis, parts),
@@ -82,7 +82,7 @@ def as_text(
         shown += _part(part, name=part.name if len(parts) > 1 else "", width=width, blocks=blocks)
     shown += middle
     shown += _remedies(analysis)
-    shown.append(Text(f"\n{root_cause(analysis, parts)}", style="bold"))
+    shown.append(Text(f"\n{root_cause_line(analysis, parts)}", style="bold"))
     return Group(*shown)
 
 
@@ -108,20 +108,22 @@ def _sources(sources: Sequence[Source]) -> Iterator[RenderableType]:
         yield Text(f"{len(sources)} files: {lines:,} lines, {samples:,} samples")
         shown = broken[:SOURCES_SHOWN]
     for source in shown:
-        path = say.safe(source.path, longest=say.LONGEST_LINE)
+        path = fmt.safe(source.path, longest=fmt.LONGEST_LINE)
         if source.earlier:
             count = len(source.earlier)
             path += f" and {count} rotated file{'' if count == 1 else 's'} before it"
         yield Text(f"{path}: {source.lines:,} lines, {source.samples:,} samples")
         for skipped in source.skipped[:SKIPPED_SHOWN]:
-            yield _indented(f"line {skipped.line} skipped: {say.safe(skipped.reason)}")
+            yield _indented(f"line {skipped.line} skipped: {fmt.safe(skipped.reason)}")
         if (more := source.skipped_count - SKIPPED_SHOWN) > 0:
             yield _indented(f"and {more:,} more skipped (--json lists them)")
     if len(sources) > SOURCES_SHOWN and (more := len(broken) - len(shown)) > 0:
         yield _indented(f"and {more:,} more files with skipped lines (all are in --json)")
 
 
-def _summary(parts: Sequence[Part], told: Sequence[Part]) -> Iterator[RenderableType]:
+def _summary(
+    parts: Sequence[ProcessGroup], told: Sequence[ProcessGroup]
+) -> Iterator[RenderableType]:
     """Sum up many processes: per resource the range of their peaks and how many had which verdict."""
     ended = sum(len(part.crashed) for part in parts)
     yield Text(f"\n{len(parts)} processes, {ended} crashed", style="bold")
@@ -132,21 +134,21 @@ def _summary(parts: Sequence[Part], told: Sequence[Part]) -> Iterator[Renderable
         verdicts = ", ".join(f"{counts[v]} {v}" for v in SEVERITY if counts[v])
         words = "not recorded"
         if peaks:
-            low, middle, high = (say.amount(name, peaks[i]) for i in (0, len(peaks) // 2, -1))
+            low, middle, high = (fmt.amount(name, peaks[i]) for i in (0, len(peaks) // 2, -1))
             words = f"peaks {low} to {high}, median {middle}; {verdicts}"
-        yield _indented(Text.assemble((say.short_name(name), "bold"), f": {words}"))
+        yield _indented(Text.assemble((fmt.short_name(name), "bold"), f": {words}"))
     words = "the worst one follows" if len(told) == 1 else f"the worst {len(told)} follow"
     yield _indented(f"{words}; all are in --json")
 
 
-def _part(part: Part, *, name: str, width: int, blocks: str) -> Iterator[RenderableType]:
+def _part(part: ProcessGroup, *, name: str, width: int, blocks: str) -> Iterator[RenderableType]:
     title = f"{name}: {part.headline}" if name else part.headline
     yield Text(f"\n{title}", style="bold")
     yield from _growth(part.growth, part.samples, width=width, blocks=blocks)
-    if any(growth.per_fold is not None for growth in part.epochs.values()):
+    if any(growth.slope is not None for growth in part.epochs.values()):
         yield Text("per epoch:")
         yield from _growth(part.epochs, part.samples, width=width, blocks=blocks, step="epoch")
-    left = [left for finding in part.findings for left in finding.left]
+    left = [left for finding in part.findings for left in finding.pool_leaks]
     for one in left[-LEFT_SHOWN:]:
         yield _indented(_left(one))
     if (more := len(left) - LEFT_SHOWN) > 0:
@@ -155,9 +157,9 @@ def _part(part: Part, *, name: str, width: int, blocks: str) -> Iterator[Rendera
         yield from _end(finding)
 
 
-def _left(left: LeftBehind) -> str:
-    pools = say.safe(named(left.pools), longest=say.LONGEST_LINE)
-    return f"fold {left.fold} left {pools} threads (at {say.safe(left.stage)!r})"
+def _left(left: PoolLeak) -> str:
+    pools = fmt.safe(named(left.pools), longest=fmt.LONGEST_LINE)
+    return f"fold {left.fold} left {pools} threads (at {fmt.safe(left.stage)!r})"
 
 
 def _growth(
@@ -175,7 +177,7 @@ def _growth(
         yield from _lines(recorded, samples, width=width, blocks=blocks, step=step)
     reasons: dict[str, list[str]] = {}
     for name, found in growth.items():
-        reasons.setdefault(found.reason, []).append(say.short_name(name))
+        reasons.setdefault(found.reason, []).append(fmt.short_name(name))
     for reason, names in reasons.items():
         yield _indented(f"{', '.join(names)}: {reason}")
 
@@ -197,11 +199,11 @@ def _table(
     table.add_column("verdict", no_wrap=True)
     trend = min(40, max(16, width - 62))
     for name, found in growth.items():
-        slope = [say.change(name, found.per_fold), say.interval(name, found)]
+        slope = [fmt.change(name, found.slope), fmt.interval(name, found)]
         table.add_row(
-            say.short_name(name),
+            fmt.short_name(name),
             f"{_trend(samples, name, width=trend, blocks=blocks)}\n{_levels(name, found)}",
-            "\n".join(filter(None, (say.amount(name, found.peak), say.of_limit(name, found)))),
+            "\n".join(filter(None, (fmt.amount(name, found.peak), fmt.of_limit(name, found)))),
             "\n".join(filter(None, slope)),
             Text(found.verdict, style=COLOURS[found.verdict]),
         )
@@ -209,8 +211,8 @@ def _table(
 
 
 def _levels(name: str, growth: Growth) -> str:
-    first = say.amount(name, growth.first).removesuffix(say.unit(name))
-    return f"{first} to {say.amount(name, growth.last)}"
+    first = fmt.amount(name, growth.first).removesuffix(fmt.unit(name))
+    return f"{first} to {fmt.amount(name, growth.last)}"
 
 
 def _lines(
@@ -220,12 +222,12 @@ def _lines(
     for name, found in growth.items():
         trend = _trend(samples, name, width=min(24, width - 12), blocks=blocks)
         verdict = (found.verdict, COLOURS[found.verdict])
-        yield Text.assemble((f"{say.short_name(name):11} ", "bold"), trend)
-        limit = say.of_limit(name, found)
-        slope = f"{say.change(name, found.per_fold)} a {step}"
-        if spread := say.interval(name, found):
+        yield Text.assemble((f"{fmt.short_name(name):11} ", "bold"), trend)
+        limit = fmt.of_limit(name, found)
+        slope = f"{fmt.change(name, found.slope)} a {step}"
+        if spread := fmt.interval(name, found):
             slope += f" ({spread})"
-        levels = f"{_levels(name, found)}, peak {say.amount(name, found.peak)}"
+        levels = f"{_levels(name, found)}, peak {fmt.amount(name, found.peak)}"
         if limit:
             levels += f" ({limit})"
         yield _indented(Text.assemble(f"{levels}, {slope}: ", verdict))
@@ -233,31 +235,31 @@ def _lines(
 
 def _end(finding: Finding) -> Iterator[RenderableType]:
     process = finding.process
-    for sign in process.survived.values():
+    for sign in process.recovered.values():
         words = f"line {sign.line} looks like a crash, but the process went on: "
         yield _indented(words + sign.signature)
-    if finding.stopped is not None:
-        words = say.safe(finding.stopped.words, longest=999)
+    if finding.truncation is not None:
+        words = fmt.safe(finding.truncation.words, longest=999)
         yield _indented(Text.assemble(("stopped: ", "yellow"), words))
     crash = process.crash
     if crash is not None:
         yield from _crash(finding, crash)
     for note in finding.notes:
-        yield _indented(f"note: {say.safe(note, longest=999)}")
+        yield _indented(f"note: {fmt.safe(note, longest=999)}")
 
 
-def _crash(finding: Finding, crash: Crash) -> Iterator[RenderableType]:
+def _crash(finding: Finding, crash: SignatureMatch) -> Iterator[RenderableType]:
     process = finding.process
     where = f"line {crash.line}" if crash.line else "as the runner saw it"
     whose = f" in fold {process.folds[-1]}" if process.folds else ""
     yield Text.assemble(("crash", "bold red"), f"{whose} ({crash.signature}), {where}:")
-    yield _indented(say.safe(crash.text, longest=say.LONGEST_LINE), 2)
+    yield _indented(fmt.safe(crash.text, longest=fmt.LONGEST_LINE), 2)
     if crash.last_label is not None:
         after = crash.seconds_after_last_sample
         late = "" if after is None else f", {after:,.1f} s earlier"
-        yield _indented(f"last reading before it: {say.safe(crash.last_label)}{late}", 2)
+        yield _indented(f"last reading before it: {fmt.safe(crash.last_label)}{late}", 2)
     if finding.symptom_of is not None:
-        yield _indented(f"it follows from: {say.safe(finding.symptom_of)}", 2)
+        yield _indented(f"it follows from: {fmt.safe(finding.symptom_of)}", 2)
     yield from _causes(finding)
 
 
@@ -265,13 +267,13 @@ def _causes(finding: Finding) -> Iterator[RenderableType]:
     yield Text("causes, the best founded first:")
     for cause in finding.causes:
         if cause.evidence:
-            standing = "bold" if cause.standing in {"certain", "likely"} else ""
-            yield _indented(Text(f"{cause.standing}: {cause.cause}", style=standing), 2)
+            confidence = "bold" if cause.confidence in {"certain", "likely"} else ""
+            yield _indented(Text(f"{cause.confidence}: {cause.cause}", style=confidence), 2)
             for evidence in cause.evidence:
-                yield _indented(say.safe(evidence, longest=say.LONGEST_LINE), 4)
+                yield _indented(fmt.safe(evidence, longest=fmt.LONGEST_LINE), 4)
     if unrecorded := [cause.cause for cause in finding.causes if not cause.evidence]:
         yield _indented(f"possible, but not recorded here: {', '.join(unrecorded)}", 2)
-    if not any(cause.standing == "certain" for cause in finding.causes):
+    if not any(cause.confidence == "certain" for cause in finding.causes):
         words = "none is certain: the message is the same for all of them"
         yield _indented(Text(words, style="dim"), 2)
 

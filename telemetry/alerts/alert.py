@@ -32,7 +32,7 @@ class Alert:
     """None while it holds."""
 
 
-def in_words(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """Say how long that is, for people."""
     if seconds < 90:
         return f"{seconds:.0f} s"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from telemetry.alerts.engine import AlertEngine
 from telemetry.alerts.notifier import Notifier
-from telemetry.alerts.sinks import Alertmanager, Command, Lines, Sink, Webhook
+from telemetry.alerts.sinks import Alertmanager, Command, ConsoleSink, Sink, Webhook
 from telemetry.errors import InputError
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def alerting(
     InputError for an option that cannot be used.
     """
     log_line = _to_stderr if log is None else log
-    sinks: list[Sink] = [Lines(log_line)]
+    sinks: list[Sink] = [ConsoleSink(log_line)]
     if alertmanager is not None:
         sinks.append(Alertmanager(alertmanager))
     if webhook is not None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from telemetry.alerts.alert import Alert
-from telemetry.alerts.rules import RULES, Condition, FoldWatch, growth_conditions, run_labels
+from telemetry.alerts.rules import RULES, Condition, ConditionTracker, growth_conditions, run_labels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -21,7 +21,7 @@ Key: TypeAlias = tuple[str, tuple[tuple[str, str], ...]]
 
 
 @dataclass(slots=True)
-class _Episode:
+class _ActiveAlert:
     """A condition that holds, or held a moment ago."""
 
     since: float
@@ -42,12 +42,12 @@ class AlertEngine:
         self.active: tuple[Alert, ...] = ()
         """Replaced, never changed: another thread may read it."""
         self._tell = tell
-        self._episodes: dict[Key, _Episode] = {}
-        self._watches: dict[tuple[str, ...], FoldWatch] = {}
+        self._episodes: dict[Key, _ActiveAlert] = {}
+        self._watches: dict[tuple[str, ...], ConditionTracker] = {}
 
     def observe(self, snapshots: Sequence[Snapshot], now: float) -> None:
         """Judge the runs as they are at ``now``; a run that is no longer among them is over."""
-        known: dict[tuple[str, ...], FoldWatch] = {}
+        known: dict[tuple[str, ...], ConditionTracker] = {}
         present = {
             (found.name, found.labels): found for found in self._conditions(snapshots, known, now)
         }
@@ -66,19 +66,22 @@ class AlertEngine:
         self._show()
 
     def _conditions(
-        self, snapshots: Sequence[Snapshot], known: dict[tuple[str, ...], FoldWatch], now: float
+        self,
+        snapshots: Sequence[Snapshot],
+        known: dict[tuple[str, ...], ConditionTracker],
+        now: float,
     ) -> Iterator[Condition]:
         for snapshot in snapshots:
             yield from growth_conditions(snapshot)
-            for part in snapshot.parts:
+            for part in snapshot.folds:
                 fold = "" if part.fold is None else str(part.fold)
                 labels = {**run_labels(snapshot), "fold": fold}
                 key = tuple(labels.values())
-                watch = known[key] = self._watches.get(key) or FoldWatch()
+                watch = known[key] = self._watches.get(key) or ConditionTracker()
                 yield from watch.conditions(part, labels, now=now)
 
     def _hold(self, key: Key, condition: Condition, now: float) -> None:
-        episode = self._episodes.setdefault(key, _Episode(now, now))
+        episode = self._episodes.setdefault(key, _ActiveAlert(now, now))
         episode.last_seen = now
         rule = RULES[condition.name]
         if episode.alert is None and now - episode.since >= rule.for_seconds:
@@ -96,8 +99,8 @@ class AlertEngine:
 
     def _release(self, key: Key, now: float, *, is_over: bool) -> None:
         episode = self._episodes[key]
-        keep_seconds = 0 if is_over or episode.alert is None else RULES[key[0]].keep_seconds
-        if now - episode.last_seen >= keep_seconds:
+        keep_firing_for = 0 if is_over or episode.alert is None else RULES[key[0]].keep_firing_for
+        if now - episode.last_seen >= keep_firing_for:
             del self._episodes[key]
             if episode.alert is not None:
                 self._tell(replace(episode.alert, ended=now))
@@ -115,7 +118,7 @@ def _running(snapshots: Sequence[Snapshot]) -> set[tuple[str, ...]]:
     """Return the folds that run, and for each run with one the run itself (fold "")."""
     found: set[tuple[str, ...]] = set()
     for snapshot in snapshots:
-        for part in snapshot.parts:
+        for part in snapshot.folds:
             if part.ended_at is None and part.state in {None, "running", "waiting"}:
                 fold = "" if part.fold is None else str(part.fold)
                 found |= {(*run_labels(snapshot).values(), name) for name in (fold, "")}

@@ -14,7 +14,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from telemetry.alerts.alert import in_words
+from telemetry.alerts.alert import format_duration
 from telemetry.alerts.rate_of_rise import Rise
 from telemetry.limits import LIMITS
 
@@ -31,17 +31,17 @@ class Rule:
 
     severity: str
     for_seconds: float = 0.0
-    keep_seconds: float = 0.0
+    keep_firing_for: float = 0.0
     """What oscillates around a threshold is one episode."""
 
 
 RULES: Mapping[str, Rule] = {
-    "FoldwatchCeilingNear": Rule("warning", for_seconds=15, keep_seconds=300),
+    "FoldwatchCeilingNear": Rule("warning", for_seconds=15, keep_firing_for=300),
     # At 95 % there may be seconds left: no wait.
-    "FoldwatchCeilingCritical": Rule("critical", keep_seconds=300),
-    "FoldwatchCeilingWithinHour": Rule("warning", for_seconds=60, keep_seconds=300),
+    "FoldwatchCeilingCritical": Rule("critical", keep_firing_for=300),
+    "FoldwatchCeilingWithinHour": Rule("warning", for_seconds=60, keep_firing_for=300),
     # A verdict changes at labels only; folds may be of seconds.
-    "FoldwatchCeilingWithinFolds": Rule("warning", for_seconds=15, keep_seconds=300),
+    "FoldwatchCeilingWithinFolds": Rule("warning", for_seconds=15, keep_firing_for=300),
     "FoldwatchPidsLimitHit": Rule("critical"),
     "FoldwatchOomKill": Rule("critical"),
     "FoldwatchSamplesStale": Rule("warning", for_seconds=60),
@@ -97,7 +97,7 @@ def used_ratio(reading: Reading, ceiling: str) -> float | None:
     return usage.ratio * kept / usage.current if usage.current else 0.0
 
 
-class FoldWatch:
+class ConditionTracker:
     """What must be remembered of one fold to judge it: levels of late, and when counters rose."""
 
     def __init__(self) -> None:
@@ -139,7 +139,7 @@ class FoldWatch:
         seconds = max(0.0, 1 - ratio) / rate if rate else math.inf
         words = f"{ceiling} is {ratio:.0%} full{_amounts(reading, ceiling)}"
         if seconds < math.inf:
-            words += f", and will be hit in {in_words(seconds)} at this rate"
+            words += f", and will be hit in {format_duration(seconds)} at this rate"
         names = {
             # One alert for one state: where it is critical, a warning says nothing more.
             "FoldwatchCeilingNear": NEAR_RATIO < ratio <= CRITICAL_RATIO,
@@ -175,8 +175,8 @@ class FoldWatch:
 
 def growth_conditions(snapshot: Snapshot) -> Iterator[Condition]:
     """Give the resources that meet their limit within the folds that are left."""
-    ended = sum(part.state in {"finished", "failed", "skipped"} for part in snapshot.parts)
-    left = None if snapshot.folds is None else snapshot.folds - ended
+    ended = sum(part.state in {"finished", "failed", "skipped"} for part in snapshot.folds)
+    left = None if snapshot.fold_count is None else snapshot.fold_count - ended
     for growth in snapshot.growth:
         if left is not None and growth.folds_to_limit is not None and growth.folds_to_limit < left:
             labels = {**run_labels(snapshot), "fold": "", "resource": growth.resource}

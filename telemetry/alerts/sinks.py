@@ -23,7 +23,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import unquote, urlsplit
 
-from telemetry.alerts.alert import in_words
+from telemetry.alerts.alert import format_duration
 from telemetry.errors import InputError
 from telemetry.thread_line import clean_label
 
@@ -57,7 +57,7 @@ class Sink(Protocol):
 
 
 @dataclass(slots=True)
-class Lines:
+class ConsoleSink:
     """One line each, through ``log``."""
 
     log: Callable[[str], None]
@@ -68,7 +68,7 @@ class Lines:
         place = " ".join(f"{name}={text}" for name, text in alert.labels.items() if text)
         words = f"{alert.severity}: {alert.summary}"
         if alert.ended is not None:
-            words = f"resolved after {in_words(alert.ended - alert.began)}; it was: {alert.summary}"
+            words = f"resolved after {format_duration(alert.ended - alert.began)}; it was: {alert.summary}"
         self.log(clean_label(f"foldwatch alert: {words} [{alert.name} {place}]"))
 
     def repeat(self) -> None:

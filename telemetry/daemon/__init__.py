@@ -1,0 +1,1 @@
+"""The daemon that follows every run below a directory."""

@@ -11,8 +11,8 @@ import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from telemetry.daemon.run_follower import FollowedRun
-from telemetry.daemon.verdict_scheduler import Judge, Judging
+from telemetry.daemon.run_follower import RunFollower
+from telemetry.daemon.verdict_scheduler import Judge, VerdictScheduler
 from telemetry.journal.run_layout import find_journals, run_name
 
 if TYPE_CHECKING:
@@ -44,10 +44,10 @@ class Daemon:
     ) -> None:
         self.snapshots: tuple[Snapshot, ...] = ()
         self._top = top
-        self._judging = Judging(judge)
+        self._judging = VerdictScheduler(judge)
         self._on_publish = on_publish
         self._clock = clock
-        self._runs: dict[str, FollowedRun] = {}
+        self._runs: dict[str, RunFollower] = {}
         self._looker = ThreadPoolExecutor(1, thread_name_prefix="foldwatch-look")
         self._looker.submit(int)  # its thread starts now: see Judging
         self._looking: Future[dict[str, list[str]]] | None = None
@@ -103,7 +103,7 @@ class Daemon:
                 run.follow(journals)
             else:
                 name = run_name(directory, self._top)
-                self._runs[directory] = FollowedRun(directory, name, journals)
+                self._runs[directory] = RunFollower(directory, name, journals)
 
     def _read(self) -> None:
         """Let every run read in turn; where a round's time is spent, the next begins behind it."""

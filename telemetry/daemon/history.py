@@ -99,7 +99,7 @@ class History:
 
     def take(self, snapshot: Snapshot) -> None:
         """Take the readings that ``snapshot`` holds and that are new."""
-        for part in snapshot.parts:
+        for part in snapshot.folds:
             known = [*part.checkpoints.values(), *filter(None, [part.latest])]
             for reading in sorted(known, key=lambda reading: reading.time):
                 self.add(part.fold, reading)

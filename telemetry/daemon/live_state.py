@@ -1,4 +1,4 @@
-"""`Board`: what is shown right now, to scrapes and to the page.
+"""`LiveState`: what is shown right now, to scrapes and to the page.
 
 Owns that whoever asks only takes what is there: it is put up by one thread, and taken by any. It must
 not know where it comes from, nor how it travels.
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from telemetry.snapshot import RunKey, Snapshot
 
 
-class Board:
+class LiveState:
     """Holds the snapshots published last, their text for a scrape, and their curves."""
 
     def __init__(

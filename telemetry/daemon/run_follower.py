@@ -1,4 +1,4 @@
-"""`FollowedRun`: the journals of one run directory, followed, as snapshots.
+"""`RunFollower`: the journals of one run directory, followed, as snapshots.
 
 Owns the way from records to the state of each fold, for every process of the run that says a host or
 a rank of its own. It must not know which runs there are, nor who asks. What a journal says is
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from telemetry.daemon.history import History
 from telemetry.journal.follower import JournalFollower
 from telemetry.journal.records import Event, Header
-from telemetry.journal.run_layout import MOST_FOLDS, fold_of, folds_planned, outcome
+from telemetry.journal.run_layout import MOST_FOLDS, fold_of, fold_outcome, folds_planned
 from telemetry.snapshot import SOURCES_KEPT, FoldSnapshot, RunKey, Snapshot
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 ABANDONED_SECONDS = 3600.0
 """A process of which nothing was heard for so long is taken for ended, though nobody saw it."""
 MEMBERS_KEPT = 256
-PARTS_KEPT = 1000
+FOLDS_KEPT = 1000
 WRITERS_KEPT = 4096
 TEXT_KEPT = 200
 POOLS_KEPT = 50
@@ -42,7 +42,7 @@ class Origin(NamedTuple):
     rank: str
 
 
-class FollowedRun:
+class RunFollower:
     """Follows the journals of one run; ``snapshots`` is what they have said so far."""
 
     def __init__(self, directory: str, name: str, journals: Sequence[str]) -> None:
@@ -130,17 +130,17 @@ class FollowedRun:
 
     def _is_live(self, now: float) -> bool:
         """Whether a fold runs, waits, or has ended so lately that its result file may yet come."""
-        parts = (part for member in self._members.values() for part in member.parts.values())
+        parts = (part for member in self._members.values() for part in member.folds.values())
         return not self._members or any(part.is_live(now) for part in parts)
 
     def _settle(self, now: float) -> None:
         """Take what the result files say, and who is silent for too long."""
         self._planned = self._planned or folds_planned(self.directory)
         first = self._member(None)
-        known = {fold for member in self._members.values() for fold in member.parts}
+        known = {fold for member in self._members.values() for fold in member.folds}
         for number in range(1, (self._planned or 0) + 1):
             if number not in known:
-                first.parts[number] = FoldSnapshot(fold=number, state="waiting")
+                first.folds[number] = FoldSnapshot(fold=number, state="waiting")
         for member in self._members.values():
             member.planned = self._planned
             member.settle(self.directory, now)
@@ -152,8 +152,8 @@ class FollowedRun:
                 run=self.name,
                 host=origin.host,
                 rank=origin.rank,
-                folds=member.folds,
-                parts=tuple(part for _, part in sorted(member.parts.items(), key=_by_fold)),
+                fold_count=member.fold_count,
+                folds=tuple(part for _, part in sorted(member.folds.items(), key=_by_fold)),
                 growth=self._growth if number == 0 else (),
             )
             for number, (origin, member) in enumerate(self._members.items())
@@ -170,31 +170,31 @@ class _Member:
     """The folds of a run that one host and rank writes of."""
 
     def __init__(self) -> None:
-        self.parts: dict[int | None, FoldSnapshot] = {}
+        self.folds: dict[int | None, FoldSnapshot] = {}
         self.history = History()
         self.planned: int | None = None
         self._fold_of: dict[int, int | None] = {}
         """By pid, the fold that its last reading was of."""
 
     @property
-    def folds(self) -> int | None:
+    def fold_count(self) -> int | None:
         """How many are planned, as run.json or the labels say."""
         if self.planned is not None:
             return self.planned
-        named = (part.latest.folds for part in self.parts.values() if part.latest is not None)
+        named = (part.latest.folds for part in self.folds.values() if part.latest is not None)
         return max(filter(None, named), default=None)
 
     def take(self, reading: Reading, fold: int | None) -> None:
         """Take a reading: its fold runs, and the one that its process ran before does no more."""
-        if fold not in self.parts and len(self.parts) >= PARTS_KEPT:
+        if fold not in self.folds and len(self.folds) >= FOLDS_KEPT:
             return
         before = self._fold_of.get(reading.pid, fold)
-        if before != fold and before in self.parts:
+        if before != fold and before in self.folds:
             state = None if before is None else "finished"
             self._change(before, state=state, ended_at=reading.time)
         self._fold_of[reading.pid] = fold
-        part = self.parts.get(fold) or FoldSnapshot(fold=fold)
-        self.parts[fold] = part.with_record(reading)
+        part = self.folds.get(fold) or FoldSnapshot(fold=fold)
+        self.folds[fold] = part.with_record(reading)
         if part.state != "running" or part.ended_at is not None:
             state = None if fold is None else "running"
             self._change(fold, state=state, ended_at=None, exit_code=None, seconds=None)
@@ -207,15 +207,15 @@ class _Member:
             return
         code = code if type(code) is int and abs(code) < 2**32 else None
         fold = self._fold_of.pop(event.pid)
-        self.parts[fold] = self.parts[fold].with_record(event)
+        self.folds[fold] = self.folds[fold].with_record(event)
         state = None if fold is None else "failed" if code else "finished"
         self._change(fold, state=state, ended_at=event.time, exit_code=code)
 
     def settle(self, directory: str, now: float) -> None:
         """Take what the result files say of each fold, and end what is silent for too long."""
-        for fold, part in self.parts.items():
+        for fold, part in self.folds.items():
             if fold is not None and fold <= MOST_FOLDS and part.seconds is None:
-                found = outcome(directory, fold)
+                found = fold_outcome(directory, fold)
                 if found is not None:
                     self._change(
                         fold,
@@ -230,7 +230,7 @@ class _Member:
                 self._change(fold, ended_at=latest.time)
 
     def _change(self, fold: int | None, **changes: object) -> None:
-        self.parts[fold] = replace(self.parts[fold], **changes)  # type: ignore[arg-type] # names are the fields'
+        self.folds[fold] = replace(self.folds[fold], **changes)  # type: ignore[arg-type] # names are the fields'
 
 
 def _bounded(reading: Reading) -> Reading:

@@ -1,4 +1,4 @@
-"""`Judging`: asks for the verdict so far on runs that changed, and never keeps anybody waiting.
+"""`VerdictScheduler`: asks for the verdict so far on runs that changed, and never keeps anybody waiting.
 
 Owns when a run is judged: after a new label, in a thread of its own, and so seldom that judging takes
 a small share of the time. It must not know how a verdict is found.
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeAlias
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from telemetry.daemon.run_follower import FollowedRun
+    from telemetry.daemon.run_follower import RunFollower
     from telemetry.snapshot import GrowthSnapshot
 
 logger = logging.getLogger("foldwatch")
@@ -32,7 +32,7 @@ Judge: TypeAlias = "Callable[[Sequence[str]], tuple[GrowthSnapshot, ...]]"
 """From the paths of a run's journals to what grows; raises FoldwatchError or OSError where it cannot."""
 
 
-class Judging:
+class VerdictScheduler:
     """Judges one run at a time; the owner calls `attend` for every run, round after round."""
 
     def __init__(self, judge: Judge, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -40,14 +40,14 @@ class Judging:
         self._clock = clock
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="foldwatch-judge")
         self._pool.submit(int)  # its thread starts now: later, at a limit, it could not
-        self._present: tuple[FollowedRun, Future[tuple[GrowthSnapshot, ...]]] | None = None
+        self._present: tuple[RunFollower, Future[tuple[GrowthSnapshot, ...]]] | None = None
         self._seen: dict[str, int] = {}
         """By run, how many labels the last verdict knew."""
         self._next: dict[str, float] = {}
         """By run, when it may be judged again."""
         self._began = self._pause_ends = 0.0
 
-    def attend(self, runs: Sequence[FollowedRun]) -> None:
+    def attend(self, runs: Sequence[RunFollower]) -> None:
         """Take a verdict that is there, and ask for that of the next run that changed."""
         if self._present is not None:
             if not self._present[1].done():
@@ -64,7 +64,7 @@ class Judging:
             self._began = now
             self._present = run, self._pool.submit(self._judge, run.journals)
 
-    def forget(self, run: FollowedRun) -> None:
+    def forget(self, run: RunFollower) -> None:
         """Keep nothing of a run that is gone."""
         self._seen.pop(run.directory, None)
         self._next.pop(run.directory, None)
@@ -73,18 +73,18 @@ class Judging:
         """Ask for nothing more."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def _turn(self, run: FollowedRun) -> tuple[bool, float]:
+    def _turn(self, run: RunFollower) -> tuple[bool, float]:
         """Return what orders the runs: those that are not over first, then by when they may be."""
         return not run.is_live, self._next.get(run.directory, 0.0)
 
-    def _is_due(self, run: FollowedRun, now: float) -> bool:
+    def _is_due(self, run: RunFollower, now: float) -> bool:
         return (
             run.checkpoints != self._seen.get(run.directory, 0)
             and now >= self._next.get(run.directory, 0.0)
             and sum(map(_size, run.journals)) <= LARGEST_BYTES
         )
 
-    def _take(self, run: FollowedRun, verdict: Future[tuple[GrowthSnapshot, ...]]) -> None:
+    def _take(self, run: RunFollower, verdict: Future[tuple[GrowthSnapshot, ...]]) -> None:
         now = self._clock()
         took = now - self._began
         self._next[run.directory] = now + max(SHORTEST_SECONDS, took / SHARE)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def whole_file(path: str) -> Iterator[str]:
+def writing(path: str) -> Iterator[str]:
     """Give a path to write to; at the end it becomes ``path``, or after an exception nothing does.
 
     What is no file (a pipe, /dev/stdout) is written to as it is: a rename would put a file in its

@@ -27,7 +27,7 @@ _SET_ASIDE = re.compile(r"previous-\d+")
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class FoldOutcome:
     """How a fold ended, as its result or failure file says."""
 
     state: str
@@ -89,7 +89,7 @@ def folds_planned(run: str) -> int | None:
     return folds if type(folds) is int and 0 < folds <= MOST_FOLDS else None
 
 
-def outcome(run: str, fold: int) -> Outcome | None:
+def fold_outcome(run: str, fold: int) -> FoldOutcome | None:
     """Return how a fold ended; None while neither of its two files is there and whole."""
     for name, state in ((RESULT, "finished"), (FAILURE, "failed")):
         path = os.path.join(run, f"fold-{fold}", name)
@@ -98,7 +98,7 @@ def outcome(run: str, fold: int) -> Outcome | None:
             continue
         code = content.get("exit_code", 0)
         seconds = content.get("seconds")
-        return Outcome(
+        return FoldOutcome(
             state=state,
             ended_at=_changed(path),
             exit_code=code if type(code) is int and abs(code) < 2**32 else 0,

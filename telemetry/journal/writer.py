@@ -14,12 +14,8 @@ must not know what a record is for.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
 from telemetry.journal.records import Record, encode
-
-if TYPE_CHECKING:
-    pass
 
 
 class JournalWriter:

@@ -1,0 +1,1 @@
+"""Reads of the kernel's files and of NVML: no threads, no output."""

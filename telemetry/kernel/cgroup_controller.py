@@ -12,7 +12,7 @@ import os
 from dataclasses import dataclass, replace
 
 from telemetry.kernel.cgroup_mounts import CgroupLocation, locate
-from telemetry.kernel.kernel_file import HeldFile
+from telemetry.kernel.kernel_file import KernelFile
 from telemetry.reading import Limit, LimitState, Usage
 
 
@@ -92,7 +92,7 @@ class ControllerUsage:
 
 
 @dataclass(frozen=True, slots=True)
-class LastWords:
+class FinalCounters:
     """What a controller says of a process's cgroup once the process is gone."""
 
     own_folder: str | None
@@ -112,12 +112,12 @@ class Level:
         real = os.path.join(root, folder.lstrip("/"))
         self.folder = folder
         self._event = files.event
-        self._current = HeldFile(os.path.join(real, files.current))
-        self._limit = HeldFile(os.path.join(real, files.limit))
-        self._peak = HeldFile(os.path.join(real, files.peak))
-        self._events = HeldFile(os.path.join(real, files.events))
+        self._current = KernelFile(os.path.join(real, files.current))
+        self._limit = KernelFile(os.path.join(real, files.limit))
+        self._peak = KernelFile(os.path.join(real, files.peak))
+        self._events = KernelFile(os.path.join(real, files.events))
         self._local_events = (
-            HeldFile(os.path.join(real, files.local_events)) if files.local_events else None
+            KernelFile(os.path.join(real, files.local_events)) if files.local_events else None
         )
 
     def usage(self) -> Usage | None:
@@ -149,7 +149,7 @@ class Level:
         """Read the counter of this cgroup's own limit; None on v1 and on older kernels."""
         return None if self._local_events is None else self._count(self._local_events)
 
-    def _count(self, file: HeldFile) -> int | None:
+    def _count(self, file: KernelFile) -> int | None:
         try:
             return parse_event(file.read(), self._event)
         except (OSError, ValueError):
@@ -171,7 +171,7 @@ class Controller:
         # Mount points are the process's own: another one's may lie in another mount namespace.
         is_other = root == "/" and pid != os.getpid()
         self._root = os.path.join(self._process, "root") if is_other else root
-        self._membership = HeldFile(os.path.join(self._process, "cgroup"), size=16384)
+        self._membership = KernelFile(os.path.join(self._process, "cgroup"), size=16384)
         self._seen: bytes | None = None
         self._levels: tuple[Level, ...] = ()
         self._is_real_root = False
@@ -226,7 +226,7 @@ class Controller:
         counts = (level.events() for level in self._levels)
         return next((count for count in counts if count is not None), None)
 
-    def last_words(self) -> LastWords | None:
+    def final_counters(self) -> FinalCounters | None:
         """Read the peak and the counter of the cgroup where the process was last seen.
 
         It may be gone by now: the files are held open. None where it was never seen.
@@ -234,7 +234,7 @@ class Controller:
         if self._seen is None:
             return None
         own = self._own_folder
-        return LastWords(
+        return FinalCounters(
             own_folder=own,
             before=None if own is None else self._first_events.get(own),
             after=self._hits(),

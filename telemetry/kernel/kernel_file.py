@@ -1,4 +1,4 @@
-"""`HeldFile`: a kernel file that stays open and is read again and again into the same buffer.
+"""`KernelFile`: a kernel file that stays open and is read again and again into the same buffer.
 
 Owns the descriptor and the buffer. At a limit nothing new can be opened or allocated, so both are
 taken up front: a process that holds 65,530 maps gets ENOMEM for a fresh buffer but still reads into
@@ -15,7 +15,7 @@ PAGE_BYTES = 4096
 
 
 @dataclass(frozen=True, slots=True)
-class Lines:
+class KernelFileLines:
     """How many lines a file has, of how many bytes, and its last 64 bytes."""
 
     count: int
@@ -23,7 +23,7 @@ class Lines:
     tail: bytes
 
 
-class HeldFile:
+class KernelFile:
     """One file of procfs, sysfs or a cgroup, read from its start at every `read`.
 
     Invariant: at most one descriptor is open. A held descriptor that fails is opened anew once: a
@@ -48,7 +48,7 @@ class HeldFile:
         size = self._read_start()  # before the view is cut: the read fills it
         return bytes(self._buffer.view[:size])
 
-    def count_lines(self) -> Lines:
+    def count_lines(self) -> KernelFileLines:
         """Count the lines of the whole content, of any length.
 
         procfs hands out at most a page per read, so this loops 1,500 times for 60,000 maps; what the
@@ -64,7 +64,9 @@ class HeldFile:
             size = read_at(descriptor, buffer, offset, into=filled)
             offset, filled = offset + size, filled + size
         total += self._newlines(filled)
-        return Lines(total, offset, (tail + bytes(view[max(0, filled - 64) : filled]))[-64:])
+        return KernelFileLines(
+            total, offset, (tail + bytes(view[max(0, filled - 64) : filled]))[-64:]
+        )
 
     def _newlines(self, filled: int) -> int:
         """Count by what replace() takes away: it looks with memchr, at a fifth of count()'s time."""

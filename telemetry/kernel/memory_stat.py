@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 
 from telemetry.kernel.cgroup_controller import parse_event
-from telemetry.kernel.kernel_file import HeldFile
+from telemetry.kernel.kernel_file import KernelFile
 
 _KEYS = (
     (
@@ -41,7 +41,7 @@ class MemoryStat:
     def __init__(self, *, root: str = "/", pid: int) -> None:
         is_other = root == "/" and pid != os.getpid()  # its mounts, as cgroup.Controller reads them
         self._root = os.path.join("/proc", str(pid), "root") if is_other else root
-        self._file: HeldFile | None = None
+        self._file: KernelFile | None = None
 
     def reclaimable_bytes(self, folder: str | None) -> int | None:
         """Read it for the cgroup at ``folder``; None where there is no such file.
@@ -53,7 +53,7 @@ class MemoryStat:
         path = os.path.join(self._root, folder.lstrip("/"), "memory.stat")
         if self._file is None or self._file.path != path:
             self.close()
-            self._file = HeldFile(path, size=16384)
+            self._file = KernelFile(path, size=16384)
         try:
             return parse_reclaimable(self._file.read())
         except FileNotFoundError:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 
 from telemetry.kernel.cgroup_mounts import locate
-from telemetry.kernel.kernel_file import HeldFile
+from telemetry.kernel.kernel_file import KernelFile
 
 RESOURCES = ("cpu", "memory", "io")
 
@@ -33,12 +33,12 @@ class PressureFiles:
     def __init__(self, *, root: str = "/", pid: int) -> None:
         self._root = root
         self._process = os.path.join(root, "proc", str(pid))
-        self._files: dict[str, HeldFile] | None = None
+        self._files: dict[str, KernelFile] | None = None
 
     def read(self) -> dict[str, float]:
         """Return seconds by name (``memory_full``). Raises OSError: PSI may be off or not built in."""
         if self._files is None:
-            self._files = {name: HeldFile(path) for name, path in self._paths().items()}
+            self._files = {name: KernelFile(path) for name, path in self._paths().items()}
         return {
             f"{name}_{share}": seconds
             for name, file in self._files.items()

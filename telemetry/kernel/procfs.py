@@ -10,8 +10,8 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from telemetry.kernel.kernel_file import HeldFile
-from telemetry.kernel.procmap_query import MapQuery
+from telemetry.kernel.kernel_file import KernelFile
+from telemetry.kernel.procmap_query import ProcmapQuery
 from telemetry.limits import LIMITS
 from telemetry.reading import Limit, LimitState
 
@@ -144,18 +144,18 @@ class ProcessFiles:
     def __init__(self, *, root: str = "/", pid: int) -> None:
         process = os.path.join(root, "proc", str(pid))
         self.pid = pid
-        self._status = HeldFile(os.path.join(process, "status"), size=16384)
-        self._stat = HeldFile(os.path.join(process, "stat"))
+        self._status = KernelFile(os.path.join(process, "status"), size=16384)
+        self._stat = KernelFile(os.path.join(process, "stat"))
         # Counted 64 KiB at a time: malloc takes copies of that size from the heap, not from new maps.
-        self._maps = HeldFile(os.path.join(process, "maps"), size=65536)
-        self._map_query, self._most_by_query = MapQuery(), 0
-        self._limits = HeldFile(os.path.join(process, "limits"))
+        self._maps = KernelFile(os.path.join(process, "maps"), size=65536)
+        self._map_query, self._most_by_query = ProcmapQuery(), 0
+        self._limits = KernelFile(os.path.join(process, "limits"))
         self._limits_text, self._soft_limits = b"", dict[str, Limit]()
-        self._uid_map = HeldFile(os.path.join(process, "uid_map"))
-        self._loadavg = HeldFile(os.path.join(root, "proc", "loadavg"))
-        self._max_map_count = HeldFile(os.path.join(root, "proc/sys/vm/max_map_count"))
-        self._threads_max = HeldFile(os.path.join(root, "proc/sys/kernel/threads-max"))
-        self._pid_max = HeldFile(os.path.join(root, "proc/sys/kernel/pid_max"))
+        self._uid_map = KernelFile(os.path.join(process, "uid_map"))
+        self._loadavg = KernelFile(os.path.join(root, "proc", "loadavg"))
+        self._max_map_count = KernelFile(os.path.join(root, "proc/sys/vm/max_map_count"))
+        self._threads_max = KernelFile(os.path.join(root, "proc/sys/kernel/threads-max"))
+        self._pid_max = KernelFile(os.path.join(root, "proc/sys/kernel/pid_max"))
         self._descriptors = os.path.join(process, "fd")
         self._is_procfs = root == "/"  # the size of a folder in a recorded tree counts nothing
 
@@ -172,8 +172,8 @@ class ProcessFiles:
         for file in self._files():
             file.close()
 
-    def _files(self) -> list[HeldFile]:
-        return [value for value in vars(self).values() if isinstance(value, HeldFile)]
+    def _files(self) -> list[KernelFile]:
+        return [value for value in vars(self).values() if isinstance(value, KernelFile)]
 
     def status(self) -> ProcessStatus:
         """Threads and memory of the process."""

@@ -21,7 +21,7 @@ KEEPS_THE_LOCK = sys.version_info < (3, 14)
 explains it must; Modules/fcntlmodule.c says so up to 3.13, later versions were not looked at."""
 
 
-class MapQuery:
+class ProcmapQuery:
     """A record and the loop over it."""
 
     __slots__ = ("_buffer", "_fields")

@@ -1,4 +1,4 @@
-"""`Pace`: how often a reading that costs something may be taken.
+"""`ReadBudget`: how often a reading that costs something may be taken.
 
 Owns the rule that a source takes at most a given share of wall time, whatever it costs: the memory
 maps of a process with 60,000 of them take 10 ms to count, and its owner did not ask for that every
@@ -17,7 +17,7 @@ SHARE = 0.001
 """At most 0.1 % of wall time."""
 
 
-class Pace:
+class ReadBudget:
     """Says when a source is due again, from what its last reading cost.
 
     Invariant: the seconds spent inside ``with`` blocks that were entered when due stay under SHARE

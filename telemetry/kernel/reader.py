@@ -19,7 +19,7 @@ from telemetry.kernel.memory_stat import MemoryStat
 from telemetry.kernel.nvml import Gpus, load_nvml
 from telemetry.kernel.pressure import PressureFiles
 from telemetry.kernel.procfs import RLIMITS, ProcessFiles, ProcessStatus
-from telemetry.kernel.read_budget import Pace
+from telemetry.kernel.read_budget import ReadBudget
 from telemetry.kernel.syscalls import Buffer
 from telemetry.kernel.tasks import BUFFER_BYTES, read_tasks, tasks_of_user
 from telemetry.reading import GpuUsage, Limit, LimitState, Reading, Usage
@@ -60,7 +60,7 @@ class Reader:
         self._gpus = None if nvml is None else Gpus(nvml, pid=self.pid)
         self._is_own = root == "/" and self.pid == os.getpid()
         paced = ("maps", "tasks", "user_tasks", "gpu", "memory_stat")
-        self._paces = {name: Pace() for name in paced}
+        self._paces = {name: ReadBudget() for name in paced}
         self._errors: dict[str, str] = {}
         self._buffer = Buffer(BUFFER_BYTES)
 
@@ -69,13 +69,13 @@ class Reader:
         self._files.hold()
         self.read(in_full=False)
 
-    def last_words(self) -> dict[str, int | str | bool]:
+    def final_counters(self) -> dict[str, int | str | bool]:
         """Return what its cgroups say once the process is gone; what nobody knows is left out.
 
         Each counter stands beside what it was when the process was first seen in that cgroup.
         """
         facts: dict[str, int | str | bool | None] = {}
-        pids, memory = self._pids.last_words(), self._memory.last_words()
+        pids, memory = self._pids.final_counters(), self._memory.final_counters()
         if pids is not None:
             facts |= {
                 "cgroup": pids.own_folder,

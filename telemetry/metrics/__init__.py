@@ -1,0 +1,1 @@
+"""Prometheus metrics: the catalogue, samples of a snapshot, text, and a server."""

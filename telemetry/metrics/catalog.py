@@ -8,10 +8,6 @@ prometheus-client is loaded when something is served, not when this module is.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    pass
 
 BASE_LABELS = ("run", "host", "fold", "rank")
 

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING
 
 from telemetry.metrics.catalog import BASE_LABELS, METRICS
 from telemetry.metrics.samples import samples
-from telemetry.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from prometheus_client.core import Metric
     from prometheus_client.registry import CollectorRegistry
+
+    from telemetry.snapshot import Snapshot
 
 
 class SnapshotCollector:

@@ -10,18 +10,18 @@ import math
 from typing import TYPE_CHECKING, TypeAlias
 
 from telemetry.metrics.catalog import BASE_LABELS, METRICS
-from telemetry.metrics.samples import part_samples, run_samples
+from telemetry.metrics.samples import fold_samples, run_samples
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from telemetry.metrics.samples import Sample
+    from telemetry.metrics.samples import MetricSample
     from telemetry.snapshot import FoldSnapshot, Snapshot
 
 _ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
 
 
-Lines: TypeAlias = dict[str, str]
+ExpositionLines: TypeAlias = dict[str, str]
 """The lines of each metric, by its name."""
 
 
@@ -33,8 +33,8 @@ class Exposition:
     """
 
     def __init__(self) -> None:
-        self._runs: dict[object, tuple[Snapshot, Lines]] = {}
-        self._parts: dict[object, tuple[FoldSnapshot, Lines]] = {}
+        self._runs: dict[object, tuple[Snapshot, ExpositionLines]] = {}
+        self._parts: dict[object, tuple[FoldSnapshot, ExpositionLines]] = {}
         self._texts = (b"", b"# EOF\n")
 
     def publish(self, snapshots: Sequence[Snapshot], *, now: float) -> None:
@@ -42,11 +42,11 @@ class Exposition:
         before, self._runs = self._runs, {}
         for snapshot in snapshots:
             # Of ids, because a snapshot is kept here with its lines, so that its own is not given anew.
-            key = id(snapshot), *(part.is_live(now) for part in snapshot.parts)
+            key = id(snapshot), *(part.is_live(now) for part in snapshot.folds)
             self._runs[key] = before.get(key) or (snapshot, self._rendered(snapshot, now))
         if self._runs.keys() == before.keys():
             return
-        kept = {id(part) for snapshot in snapshots for part in snapshot.parts}
+        kept = {id(part) for snapshot in snapshots for part in snapshot.folds}
         self._parts = {key: part for key, part in self._parts.items() if id(part[0]) in kept}
         self._texts = _texts([lines for _, lines in self._runs.values()])
 
@@ -54,19 +54,19 @@ class Exposition:
         """Return what a scrape gets."""
         return self._texts[is_open_metrics]
 
-    def _rendered(self, snapshot: Snapshot, now: float) -> Lines:
+    def _rendered(self, snapshot: Snapshot, now: float) -> ExpositionLines:
         pieces = [_lines(run_samples(snapshot))]
-        for part in snapshot.parts:
+        for part in snapshot.folds:
             is_live = part.is_live(now)
             key = id(part), is_live, snapshot.key
             if key not in self._parts:
-                found = _lines(part_samples(part, snapshot.key, is_live=is_live))
+                found = _lines(fold_samples(part, snapshot.key, is_live=is_live))
                 self._parts[key] = part, found
             pieces.append(self._parts[key][1])
         return _joined(pieces)
 
 
-def _lines(found: Iterable[Sample]) -> Lines:
+def _lines(found: Iterable[MetricSample]) -> ExpositionLines:
     lines: dict[str, list[str]] = {}
     base: tuple[str, ...] = ()
     prefix = ""
@@ -80,7 +80,7 @@ def _lines(found: Iterable[Sample]) -> Lines:
     return {name: "".join(some) for name, some in lines.items()}
 
 
-def _joined(pieces: Sequence[Lines]) -> Lines:
+def _joined(pieces: Sequence[ExpositionLines]) -> ExpositionLines:
     """Put the lines of each metric together: a format wants them all in one place."""
     lines: dict[str, list[str]] = {}
     for piece in pieces:
@@ -89,7 +89,7 @@ def _joined(pieces: Sequence[Lines]) -> Lines:
     return {name: "".join(some) for name, some in lines.items()}
 
 
-def _texts(pieces: Sequence[Lines]) -> tuple[bytes, bytes]:
+def _texts(pieces: Sequence[ExpositionLines]) -> tuple[bytes, bytes]:
     """Return the text of both formats; a counter's family has a name of its own in OpenMetrics."""
     lines = _joined(pieces)
     families = [(name, lines[name].encode()) for name in METRICS if name in lines]

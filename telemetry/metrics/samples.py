@@ -51,7 +51,7 @@ _GPU = {
 """Field of a GpuUsage by metric."""
 
 
-class Sample(NamedTuple):
+class MetricSample(NamedTuple):
     """One value of one series; ``labels`` in the order of BASE_LABELS and the metric's own."""
 
     name: str
@@ -59,28 +59,32 @@ class Sample(NamedTuple):
     value: float
 
 
-def samples(snapshot: Snapshot, *, now: float) -> Iterator[Sample]:
+def samples(snapshot: Snapshot, *, now: float) -> Iterator[MetricSample]:
     """Give every value that ``snapshot`` holds; an absent value gives no sample."""
     yield from run_samples(snapshot)
-    for part in snapshot.parts:
-        yield from part_samples(part, snapshot.key, is_live=part.is_live(now))
+    for part in snapshot.folds:
+        yield from fold_samples(part, snapshot.key, is_live=part.is_live(now))
 
 
-def run_samples(snapshot: Snapshot) -> Iterator[Sample]:
+def run_samples(snapshot: Snapshot) -> Iterator[MetricSample]:
     """Give the values of the run itself."""
     run = (snapshot.run, snapshot.host, "", snapshot.rank)
-    yield Sample("foldwatch_build_info", (*run, _version()), 1)
-    yield Sample("foldwatch_run_info", run, 1)
-    if snapshot.folds is not None:
-        yield Sample("foldwatch_folds", run, snapshot.folds)
+    yield MetricSample("foldwatch_build_info", (*run, _version()), 1)
+    yield MetricSample("foldwatch_run_info", run, 1)
+    if snapshot.fold_count is not None:
+        yield MetricSample("foldwatch_folds", run, snapshot.fold_count)
     for growth in snapshot.growth:
         if growth.per_fold is not None:
-            yield Sample("foldwatch_growth_per_fold", (*run, growth.resource), growth.per_fold)
+            yield MetricSample(
+                "foldwatch_growth_per_fold", (*run, growth.resource), growth.per_fold
+            )
         if growth.folds_to_limit is not None:
-            yield Sample("foldwatch_folds_to_limit", (*run, growth.resource), growth.folds_to_limit)
+            yield MetricSample(
+                "foldwatch_folds_to_limit", (*run, growth.resource), growth.folds_to_limit
+            )
 
 
-def part_samples(part: FoldSnapshot, key: RunKey, *, is_live: bool) -> Iterator[Sample]:
+def fold_samples(part: FoldSnapshot, key: RunKey, *, is_live: bool) -> Iterator[MetricSample]:
     """Give the values of one fold of the run ``key``; the live ones where ``is_live``."""
     fold = "" if part.fold is None else str(part.fold)
     base = (key.run, key.host, fold, key.rank)
@@ -95,19 +99,19 @@ def _version() -> str:
     return metadata.version("foldwatch")
 
 
-def _result_samples(part: FoldSnapshot, base: tuple[str, ...]) -> Iterator[Sample]:
+def _result_samples(part: FoldSnapshot, base: tuple[str, ...]) -> Iterator[MetricSample]:
     if part.state is not None:
         for state in FOLD_STATES:
-            yield Sample("foldwatch_fold_state", (*base, state), float(state == part.state))
+            yield MetricSample("foldwatch_fold_state", (*base, state), float(state == part.state))
     if part.exit_code is not None:
-        yield Sample("foldwatch_fold_exit_code", base, part.exit_code)
+        yield MetricSample("foldwatch_fold_exit_code", base, part.exit_code)
     if part.seconds is not None:
-        yield Sample("foldwatch_fold_seconds", base, part.seconds)
+        yield MetricSample("foldwatch_fold_seconds", base, part.seconds)
 
 
-def _live_samples(part: FoldSnapshot, base: tuple[str, ...]) -> Iterator[Sample]:
-    for source, count in part.losses.items():
-        yield Sample("foldwatch_sample_errors_total", (*base, source), count)
+def _live_samples(part: FoldSnapshot, base: tuple[str, ...]) -> Iterator[MetricSample]:
+    for source, count in part.error_counts.items():
+        yield MetricSample("foldwatch_sample_errors_total", (*base, source), count)
     for stage, reading in part.checkpoints.items():
         yield from _stage_samples(reading, (*base, stage))
     if part.latest is not None:
@@ -116,52 +120,54 @@ def _live_samples(part: FoldSnapshot, base: tuple[str, ...]) -> Iterator[Sample]
 
 def reading_samples(
     reading: Reading, base: tuple[str, ...], *, stage: str | None
-) -> Iterator[Sample]:
+) -> Iterator[MetricSample]:
     """Give every value of one reading; ``base`` in the order of BASE_LABELS."""
     yield from _latest_samples(reading, base)
     if stage is not None:
         yield from _stage_samples(reading, (*base, stage))
 
 
-def _stage_samples(reading: Reading, labels: tuple[str, ...]) -> Iterator[Sample]:
-    yield Sample("foldwatch_checkpoint_timestamp_seconds", labels, reading.time)
+def _stage_samples(reading: Reading, labels: tuple[str, ...]) -> Iterator[MetricSample]:
+    yield MetricSample("foldwatch_checkpoint_timestamp_seconds", labels, reading.time)
     yield from _gauges(reading, "foldwatch_checkpoint_", labels)
 
 
-def _latest_samples(reading: Reading, base: tuple[str, ...]) -> Iterator[Sample]:
-    yield Sample("foldwatch_last_sample_timestamp_seconds", base, reading.time)
+def _latest_samples(reading: Reading, base: tuple[str, ...]) -> Iterator[MetricSample]:
+    yield MetricSample("foldwatch_last_sample_timestamp_seconds", base, reading.time)
     yield from _gauges(reading, "foldwatch_", base)
     for name, part in _LATEST.items():
         value = getattr(reading, part)
         if value is not None:
-            yield Sample(name, base, value)
+            yield MetricSample(name, base, value)
     for pool, threads in (reading.pools or {}).items():
-        yield Sample("foldwatch_pool_threads", (*base, pool), threads)
+        yield MetricSample("foldwatch_pool_threads", (*base, pool), threads)
     for gpu in reading.gpus or ():
         for name, part in _GPU.items():
             value = getattr(gpu, part)
             if value is not None:
-                yield Sample(name, (*base, gpu.gpu), value)
+                yield MetricSample(name, (*base, gpu.gpu), value)
     for ceiling in USED_BY:
         yield from _ceiling_samples(reading, ceiling, (*base, ceiling))
 
 
-def _gauges(reading: Reading, prefix: str, labels: tuple[str, ...]) -> Iterator[Sample]:
+def _gauges(reading: Reading, prefix: str, labels: tuple[str, ...]) -> Iterator[MetricSample]:
     for name, part in _READING_GAUGES.items():
         value = getattr(reading, part)
         if value is not None:
-            yield Sample(prefix + name, labels, value)
+            yield MetricSample(prefix + name, labels, value)
 
 
-def _ceiling_samples(reading: Reading, ceiling: str, labels: tuple[str, ...]) -> Iterator[Sample]:
+def _ceiling_samples(
+    reading: Reading, ceiling: str, labels: tuple[str, ...]
+) -> Iterator[MetricSample]:
     usage = reading.usage(ceiling)
     if usage.current is not None:
-        yield Sample("foldwatch_ceiling_usage", labels, usage.current)
+        yield MetricSample("foldwatch_ceiling_usage", labels, usage.current)
     limit = _limit_value(usage.limit)
     if limit is not None:
-        yield Sample("foldwatch_ceiling_limit", labels, limit)
+        yield MetricSample("foldwatch_ceiling_limit", labels, limit)
     if usage.ratio is not None:
-        yield Sample("foldwatch_ceiling_usage_ratio", labels, usage.ratio)
+        yield MetricSample("foldwatch_ceiling_usage_ratio", labels, usage.ratio)
 
 
 def _limit_value(limit: Limit) -> float | None:

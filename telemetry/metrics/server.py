@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 from telemetry.metrics.collector import registry
-from telemetry.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from telemetry.snapshot import Snapshot
 
 
 class _Handler(WSGIRequestHandler):

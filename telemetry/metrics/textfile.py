@@ -8,19 +8,15 @@ from __future__ import annotations
 import logging
 import os
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
-from telemetry.journal.atomic_write import whole_file
-
-if TYPE_CHECKING:
-    pass
+from telemetry.journal.atomic_write import writing
 
 logger = logging.getLogger("foldwatch")
 
 
 def replace_file(path: str, content: bytes) -> None:
     """Put ``content`` at ``path``, whole; after a power loss the next round writes it. Raises OSError."""
-    with whole_file(path) as aside, open(aside, "wb") as file:
+    with writing(path) as aside, open(aside, "wb") as file:
         file.write(content)
 
 

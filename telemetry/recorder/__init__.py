@@ -1,0 +1,1 @@
+"""The recorder that a training imports."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from telemetry.reading import Reading
-    from telemetry.recorder.sampler import Lines, Sampler
+    from telemetry.recorder.sampler import Sampler, ThreadLineSink
 
 _sampler: Sampler | None = None
 _starting = threading.RLock()
@@ -30,7 +30,7 @@ def start(
     port: int | None = None,
     address: str = "127.0.0.1",
     interval: float = 1.0,
-    lines: Lines = None,
+    lines: ThreadLineSink = None,
 ) -> None:
     """Begin to record this process; a second call changes nothing.
 

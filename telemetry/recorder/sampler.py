@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from telemetry.journal.records import Record
     from telemetry.journal.writer import JournalWriter
 
-Lines: TypeAlias = TextIO | logging.Logger | None
+ThreadLineSink: TypeAlias = TextIO | logging.Logger | None
 """Where ``[THREADS]`` lines go: a text stream, a logger (at INFO), or None for sys.stdout."""
 
 SHORTEST_SECONDS = 0.001
@@ -45,7 +45,7 @@ def _as_text(label: object) -> str:
 class Sampler:
     """Takes readings through ``reader`` for one process.
 
-    Invariant: each failure of a source or a sink costs its own part only, is counted in ``losses``
+    Invariant: each failure of a source or a sink costs its own part only, is counted in ``error_counts``
     by its name and logged once.
     """
 
@@ -54,13 +54,13 @@ class Sampler:
         *,
         reader: Reader,
         journal: JournalWriter | None = None,
-        lines: Lines = None,
+        lines: ThreadLineSink = None,
         interval_seconds: float | None = None,
     ) -> None:
         self.latest: Reading | None = None
         self.checkpoints: dict[str, Reading] = {}
         """The last reading of each stage, for the metrics; at most STAGES_KEPT."""
-        self.losses: dict[str, int] = {}
+        self.error_counts: dict[str, int] = {}
         """How often each source or sink failed."""
         self._reader = reader
         self._journal = journal
@@ -129,10 +129,10 @@ class Sampler:
         """End the timer; checkpoints go on working."""
         self._stop.set()
 
-    def lose(self, source: str, why: str) -> None:
+    def record_failure(self, source: str, why: str) -> None:
         """Count a failure of ``source`` and log the first one of each."""
-        self.losses[source] = self.losses.get(source, 0) + 1
-        if self.losses[source] == 1:
+        self.error_counts[source] = self.error_counts.get(source, 0) + 1
+        if self.error_counts[source] == 1:
             words = "foldwatch: %s failed: %s; training goes on, later failures are counted only"
             with suppress(Exception):  # a handler of the user's may raise; there is nobody to tell
                 logger.warning(words, source, why)
@@ -169,7 +169,7 @@ class Sampler:
             why = f"{type(error).__name__}: {error}"
             reading = Reading(time=time.time(), pid=os.getpid(), errors={"reader": why})
         for source, why in reading.errors.items():
-            self.lose(source, why)
+            self.record_failure(source, why)
         return reading
 
     def _write_line(self, reading: Reading) -> None:
@@ -190,14 +190,16 @@ class Sampler:
         try:
             write()
         except Exception as error:  # noqa: BLE001 - a stream or logger of the user's may raise anything, and telemetry must not harm the training
-            self.lose(sink, str(error) or type(error).__name__)
+            self.record_failure(sink, str(error) or type(error).__name__)
 
     def _start_timer(self, interval_seconds: float) -> None:
         if (
             not isinstance(interval_seconds, int | float)
             or not interval_seconds >= SHORTEST_SECONDS
         ):
-            self.lose("timer", f"an interval of {interval_seconds!r} seconds; 1 second is taken")
+            self.record_failure(
+                "timer", f"an interval of {interval_seconds!r} seconds; 1 second is taken"
+            )
             interval_seconds = 1.0
         interval_seconds = min(interval_seconds, threading.TIMEOUT_MAX)
         timer = threading.Thread(
@@ -206,7 +208,7 @@ class Sampler:
         try:
             timer.start()
         except RuntimeError as error:
-            self.lose("timer", str(error))
+            self.record_failure("timer", str(error))
 
     def _run_timer(self, interval_seconds: float) -> None:
         stop = self._stop

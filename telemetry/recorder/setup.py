@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from telemetry.journal.records import FILE_NAME, Header
 from telemetry.journal.writer import JournalWriter
-from telemetry.kernel.ceilings import read_ceilings
+from telemetry.kernel.applied_limits import read_applied_limits
 from telemetry.kernel.procfs import ProcessFiles
 from telemetry.kernel.reader import Reader
 from telemetry.recorder.sampler import Sampler
@@ -23,7 +23,7 @@ from telemetry.snapshot import FoldSnapshot, Snapshot
 
 if TYPE_CHECKING:
     from telemetry.reading import Reading
-    from telemetry.recorder.sampler import Lines
+    from telemetry.recorder.sampler import ThreadLineSink
 
 THREAD_CAPS = (
     "OMP_NUM_THREADS",
@@ -40,7 +40,7 @@ def begin(
     port: int | None,
     address: str,
     interval: float,
-    lines: Lines,
+    lines: ThreadLineSink,
 ) -> Sampler:
     """Make the sampler of this process as `telemetry.start` was asked to; what fails is logged once."""
     failures: list[str] = []
@@ -59,7 +59,7 @@ def begin(
         interval_seconds=interval if wants_samples else None,
     )
     for failure in failures:
-        sampler.lose("journal", failure)
+        sampler.record_failure("journal", failure)
     if journal is not None:
         sampler.attempt("header", lambda: journal.write(_header()))
     if port is not None:
@@ -97,13 +97,13 @@ def process_snapshot(sampler: Sampler) -> Snapshot:
         run=os.environ.get("FOLDWATCH_RUN", f"{socket.gethostname()}-{os.getpid()}"),
         host=socket.gethostname(),
         rank=os.environ.get("RANK", ""),
-        folds=latest.folds if latest else None,
-        parts=tuple(
+        fold_count=latest.folds if latest else None,
+        folds=tuple(
             FoldSnapshot(
                 fold=fold,
                 latest=latest if fold == present else None,
                 checkpoints=checkpoints,
-                losses=dict(sampler.losses) if fold == present else {},
+                error_counts=dict(sampler.error_counts) if fold == present else {},
             )
             for fold, checkpoints in stages.items()
         ),
@@ -120,7 +120,7 @@ def _header() -> Header:
         argv=tuple(sys.argv),
         versions={"python": platform.python_version(), "kernel": platform.release()},
         environment={name: os.environ[name] for name in THREAD_CAPS if name in os.environ},
-        ceilings=tuple(ceiling.as_json() for ceiling in read_ceilings()),
+        ceilings=tuple(ceiling.as_json() for ceiling in read_applied_limits()),
         rank=os.environ.get("RANK", ""),
     )
 

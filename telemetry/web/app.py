@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-    from telemetry.daemon.live_state import Board
-    from telemetry.web.auth import Access
+    from telemetry.daemon.live_state import LiveState
+    from telemetry.web.auth import Credentials
 
 OPEN_PATH = "/healthz"
 """It says nothing of any run, and probes have no credentials."""
@@ -56,13 +56,13 @@ _HEADERS = {
 LOOPBACK_NAMES = ["localhost", "127.0.0.1", "[::1]"]
 
 
-def application(board: Board, *, access: Access, is_loopback: bool) -> Starlette:
+def application(board: LiveState, *, access: Credentials, is_loopback: bool) -> Starlette:
     """Return the application that shows ``board``.
 
     On a loopback address without credentials only a loopback name is answered to: otherwise any site
     could read it through the visitor's browser, under a name of its own that leads here.
     """
-    middleware = [Middleware(Door, access)]
+    middleware = [Middleware(AuthMiddleware, access)]
     if is_loopback and access.is_open:
         middleware.insert(0, Middleware(TrustedHostMiddleware, allowed_hosts=LOOPBACK_NAMES))
     routes = {
@@ -81,10 +81,10 @@ def application(board: Board, *, access: Access, is_loopback: bool) -> Starlette
     return app
 
 
-class Door:
+class AuthMiddleware:
     """The middleware that stands before the application."""
 
-    def __init__(self, app: ASGIApp, access: Access) -> None:
+    def __init__(self, app: ASGIApp, access: Credentials) -> None:
         self._app = app
         self._access = access
 
@@ -107,13 +107,13 @@ async def _metrics(request: Request) -> Response:
     accept = request.headers.get("accept", "")
     _, content_type = choose_encoder(accept)
     is_open_metrics = content_type.startswith("application/openmetrics-text")
-    board: Board = request.app.state.board
+    board: LiveState = request.app.state.board
     text = board.exposition.text(is_open_metrics=is_open_metrics)
     return Response(text, headers={"Content-Type": content_type, **_HEADERS})
 
 
 async def _healthz(request: Request) -> Response:
-    board: Board = request.app.state.board
+    board: LiveState = request.app.state.board
     if board.clock() - board.published_at > STALLED_SECONDS:
         return PlainTextResponse("nothing was collected for a while\n", 503)
     return PlainTextResponse("ok\n")

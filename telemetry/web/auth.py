@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Access:
+class Credentials:
     """The credentials that open the door; without any of them everybody is let in."""
 
     user: str | None = None

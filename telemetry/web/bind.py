@@ -1,4 +1,4 @@
-"""`Listening`: where a server listens, and to whom.
+"""`ListenConfig`: where a server listens, and to whom.
 
 Owns the value alone, so that it can be checked before a server's packages are loaded.
 """
@@ -7,16 +7,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from telemetry.web.auth import Access
+from telemetry.web.auth import Credentials
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Listening:
+class ListenConfig:
     """Where to listen, and to whom."""
 
     address: str = "127.0.0.1"
     port: int = 9464
-    access: Access = field(default_factory=Access)
+    access: Credentials = field(default_factory=Credentials)
     certificate: str | None = None
     key: str | None = None
     """PEM files; with both it is HTTPS."""

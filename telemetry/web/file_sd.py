@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 from telemetry.web.bind import at
 
 if TYPE_CHECKING:
-    from telemetry.web.bind import Listening
+    from telemetry.web.bind import ListenConfig
 
 
-def targets(listening: Listening, *, port: int) -> bytes:
+def targets(listening: ListenConfig, *, port: int) -> bytes:
     """Return the file_sd target of this daemon, as other machines reach it."""
     host = listening.address
     if host in {"0.0.0.0", "::"}:  # noqa: S104 - looked for, not bound

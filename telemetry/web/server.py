@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from telemetry.daemon.live_state import Board
+from telemetry.daemon.live_state import LiveState
 from telemetry.errors import InputError
 from telemetry.web.app import application
 from telemetry.web.auth import is_loopback
-from telemetry.web.bind import Listening, at
+from telemetry.web.bind import ListenConfig, at
 
 if TYPE_CHECKING:
     import asyncio
@@ -121,8 +121,8 @@ class WebServer:
 
     def __init__(
         self,
-        board: Board,
-        listening: Listening,
+        board: LiveState,
+        listening: ListenConfig,
         *,
         refresh: Callable[[], None] = lambda: None,
     ) -> None:
@@ -195,11 +195,11 @@ def serve_in_thread(
     One thread does it all, so that nothing has to be started later, at a limit. Raises OSError where
     the address cannot be bound.
     """
-    board = Board(alerts=alerts)
+    board = LiveState(alerts=alerts)
     board.publish(snapshots())
     server = WebServer(
         board,
-        Listening(address=address, port=port),
+        ListenConfig(address=address, port=port),
         refresh=lambda: board.publish(snapshots()),
     )
     server.start()

@@ -17,14 +17,14 @@ from telemetry.reading import LimitState
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from telemetry.daemon.live_state import Board
+    from telemetry.daemon.live_state import LiveState
     from telemetry.reading import Reading
     from telemetry.snapshot import FoldSnapshot, RunKey, Snapshot
 
 RUNS_LISTED = 100
 
 
-def state(board: Board, wanted: RunKey | None) -> dict[str, Any]:
+def state(board: LiveState, wanted: RunKey | None) -> dict[str, Any]:
     """Return what is known of every run, and of the ``wanted`` one (else the latest) in full."""
     snapshots = sorted(board.snapshots, key=_last_time, reverse=True)
     shown = next((one for one in snapshots if one.key == wanted), None)
@@ -42,15 +42,15 @@ def state(board: Board, wanted: RunKey | None) -> dict[str, Any]:
 
 
 def _last_time(snapshot: Snapshot) -> float:
-    return max((part.latest.time for part in snapshot.parts if part.latest), default=0.0)
+    return max((part.latest.time for part in snapshot.folds if part.latest), default=0.0)
 
 
 def _in_short(snapshot: Snapshot) -> dict[str, Any]:
-    part = _present(snapshot.parts)
+    part = _present(snapshot.folds)
     return {
         **snapshot.key._asdict(),
-        "folds": snapshot.folds,
-        "states": Counter(part.state for part in snapshot.parts if part.state),
+        "folds": snapshot.fold_count,
+        "states": Counter(part.state for part in snapshot.folds if part.state),
         "last_time": _last_time(snapshot) or None,
         "is_live": part is not None and part.ended_at is None,
         "binding": None if part is None or part.latest is None else _binding(part.latest),
@@ -87,14 +87,14 @@ def _ceilings(reading: Reading) -> list[dict[str, Any]]:
     return [_ceiling(reading, name) for name in USED_BY if name in reading.limits]
 
 
-def _in_full(board: Board, snapshot: Snapshot) -> dict[str, Any]:
-    present = _present(snapshot.parts)
+def _in_full(board: LiveState, snapshot: Snapshot) -> dict[str, Any]:
+    present = _present(snapshot.folds)
     latest = present.latest if present else None
     history = board.histories.get(snapshot.key)
     return {
         **_in_short(snapshot),
         "present": None if present is None else present.fold,
-        "parts": [_part(part) for part in snapshot.parts],
+        "parts": [_part(part) for part in snapshot.folds],
         "threads": latest.threads if latest else None,
         "rss_bytes": latest.rss_bytes if latest else None,
         "ceilings": _ceilings(latest) if latest else [],
@@ -105,7 +105,7 @@ def _in_full(board: Board, snapshot: Snapshot) -> dict[str, Any]:
         "pools": _pools(present) if present else [],
         "growth": [asdict(growth) for growth in snapshot.growth],
         "curves": history.as_json() if history else [],
-        "checkpoints": _checkpoints(snapshot.parts),
+        "checkpoints": _checkpoints(snapshot.folds),
     }
 
 
@@ -120,7 +120,7 @@ def _part(part: FoldSnapshot) -> dict[str, Any]:
         "began_at": stages[0].time if stages else None,
         "stage": stages[-1].stage if stages else None,
         "last_time": part.latest.time if part.latest else None,
-        "errors": sum(part.losses.values()),
+        "errors": sum(part.error_counts.values()),
     }
 
 

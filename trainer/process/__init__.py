@@ -1,0 +1,1 @@
+"""One fold's process, from its launch until it is reaped."""

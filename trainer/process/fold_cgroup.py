@@ -10,9 +10,12 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from telemetry.kernel.cgroup_mounts import locate
-from trainer.run.cgroup_limits import CgroupLimits
+
+if TYPE_CHECKING:
+    from trainer.run.cgroup_limits import CgroupLimits
 
 RUNNER = "foldwatch-runner"
 """The leaf that the runner itself moves into where v2 leaves no other way."""

@@ -172,7 +172,7 @@ class FoldProcess:
 
     def close(self, ending: ExitStatus) -> None:
         """Write down how it ended and give everything back."""
-        facts = {"exit_code": ending.exit_code, **self._reader.last_words()}
+        facts = {"exit_code": ending.exit_code, **self._reader.final_counters()}
         if ending.signal is not None:
             facts |= {"signal": ending.signal}
         if why := self.end_reason or (LINGERED if self.has_lingered else None):

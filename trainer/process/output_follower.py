@@ -10,12 +10,8 @@ import os
 import re
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from analyzer.logs.blocks import strip_escapes
-
-if TYPE_CHECKING:
-    pass
 
 MOST_BEHIND_BYTES = 2**20
 """Of what was not looked at yet; older output is in the file, and neither shown nor read for labels."""

@@ -1,0 +1,1 @@
+"""The crash in miniature, and the same folds isolated."""

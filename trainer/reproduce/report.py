@@ -42,7 +42,7 @@ PACKAGES = ("foldwatch", "tensorflow", "keras", "numpy", "scikit-learn")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class ScenarioOutcome:
     """The figures of one reproduction."""
 
     fold: int | None
@@ -58,15 +58,15 @@ class Outcome:
     lead_seconds: float | None
     """From that alert to the end of the process."""
     cause: str | None
-    standing: str | None
+    confidence: str | None
     evidence: tuple[str, ...]
     used_at_most: Mapping[str, float | None]
     """By run, the most of the ceiling that a reading saw in use: 1 is all of it."""
 
     @classmethod
-    def of(cls, found: Reproduced, place: str) -> Outcome:
+    def of(cls, found: Reproduced, place: str) -> ScenarioOutcome:
         """Take them from the analysis of the one process, the alerts of its run, and the journals."""
-        finding = found.one_process.root_cause
+        finding = found.one_process.first_failure
         process = None if finding is None else finding.process
         crash = None if process is None else process.crash
         end = None if process is None else process.exit
@@ -82,27 +82,27 @@ class Outcome:
             alert=alert,
             lead_seconds=None if alert is None or end is None else end.time - alert.began,
             cause=None if cause is None else cause.cause,
-            standing=None if cause is None else cause.standing,
+            confidence=None if cause is None else cause.confidence,
             evidence=() if cause is None else cause.evidence,
             used_at_most={run: _peak(os.path.join(place, run), ceiling) for run in RUNS},
         )
 
 
-def missing(found: Reproduced, outcome: Outcome) -> list[str]:
+def missing(found: Reproduced, outcome: ScenarioOutcome) -> list[str]:
     """Say what did not come about of crash, alert, cause and isolated run; empty when all of it did."""
     ceiling = found.enforcement.ceiling
     checks = {
         "the one process did not crash": outcome.fold is not None,
         f"the cause is not told to be {ceiling}": outcome.cause == ceiling,
-        "the cause is not certain": outcome.standing == "certain"
-        or (ceiling in UNCOUNTED and outcome.standing == "likely"),
+        "the cause is not certain": outcome.confidence == "certain"
+        or (ceiling in UNCOUNTED and outcome.confidence == "likely"),
         "no alert came before the crash": (outcome.lead_seconds or 0) > 0,
         "the isolated run is not complete": len(found.finished) == FOLDS,
     }
     return [words for words, holds in checks.items() if not holds]
 
 
-def record(found: Reproduced, outcome: Outcome) -> dict[str, Any]:
+def record(found: Reproduced, outcome: ScenarioOutcome) -> dict[str, Any]:
     """Return what reproduce.json holds; absent values are null."""
     alert = outcome.alert
     return {
@@ -125,7 +125,7 @@ def record(found: Reproduced, outcome: Outcome) -> dict[str, Any]:
             "seconds_before_the_crash": outcome.lead_seconds,
         },
         "cause": outcome.cause,
-        "standing": outcome.standing,
+        "standing": outcome.confidence,
         "evidence": list(outcome.evidence),
         "isolated": {"folds": FOLDS, "finished": list(found.finished)},
         "used_at_most": outcome.used_at_most,
@@ -155,7 +155,7 @@ def _version(package: str) -> str | None:
         return None
 
 
-def write(found: Reproduced, outcome: Outcome, place: str) -> None:
+def write(found: Reproduced, outcome: ScenarioOutcome, place: str) -> None:
     """Write reproduce.json and both pictures into ``place``. Raises InputError, and OSError."""
     text = json.dumps(record(found, outcome), indent=2) + "\n"
     write_whole(os.path.join(place, RECORD), text)
@@ -163,7 +163,7 @@ def write(found: Reproduced, outcome: Outcome, place: str) -> None:
     figures.save(figures.plot(found.one_process), os.path.join(place, CRASH_PICTURE))
 
 
-def before_and_after(found: Reproduced, outcome: Outcome, place: str) -> Figure:
+def before_and_after(found: Reproduced, outcome: ScenarioOutcome, place: str) -> Figure:
     """Draw how full the ceiling was over time: the one process, and each isolated one."""
     from matplotlib.figure import Figure  # noqa: PLC0415 - loaded when a figure is made
 
@@ -197,9 +197,11 @@ def before_and_after(found: Reproduced, outcome: Outcome, place: str) -> Figure:
     return figure
 
 
-def _crash(outcome: Outcome, ceiling: str, last: tuple[float, float]) -> tuple[float, float]:
+def _crash(
+    outcome: ScenarioOutcome, ceiling: str, last: tuple[float, float]
+) -> tuple[float, float]:
     """Return when the process ended and how full the ceiling was: all of it where that is proven."""
-    is_proven = (outcome.cause, outcome.standing) == (ceiling, "certain")
+    is_proven = (outcome.cause, outcome.confidence) == (ceiling, "certain")
     return outcome.end or last[0], max(1.0, last[1]) if is_proven else last[1]
 
 

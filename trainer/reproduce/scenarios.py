@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from analyzer.pipeline import analyze
 from telemetry.alerts.engine import AlertEngine
-from telemetry.alerts.sinks import Lines
+from telemetry.alerts.sinks import ConsoleSink
 from telemetry.errors import InputError
 from telemetry.kernel.reader import Reader
 from trainer.process.fold_cgroup import FoldCgroups
@@ -156,7 +156,7 @@ def _run_twice(name: str, place: str, observer: RunObserver) -> Reproduced:
         folds=FOLDS, epochs=1, device_mode="cpu", model=f"trainer.reproduce.leaks:{name}"
     )
     told: list[Alert] = []
-    lines = Lines(observer.on_message)
+    lines = ConsoleSink(observer.on_message)
 
     def tell(alert: Alert) -> None:
         if alert.ended is None:

@@ -1,0 +1,1 @@
+"""What a run is: its configuration, directory and results. No processes here."""

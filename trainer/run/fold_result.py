@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from statistics import mean, stdev
 from typing import TYPE_CHECKING, Any
 
-from telemetry.journal.atomic_write import whole_file
+from telemetry.journal.atomic_write import writing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,7 +30,7 @@ def write_whole(path: str, text: str) -> None:
 
     Raises OSError; nothing half-written is left under ``path``.
     """
-    with whole_file(path) as aside, open(aside, "w", encoding="utf-8") as file:
+    with writing(path) as aside, open(aside, "w", encoding="utf-8") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())

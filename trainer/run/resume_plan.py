@@ -11,11 +11,9 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from trainer.run.config import Config
-from trainer.run.directory import RunDirectory
-
 if TYPE_CHECKING:
-    pass
+    from trainer.run.config import Config
+    from trainer.run.directory import RunDirectory
 
 _OF_A_FOLD = re.compile(r"(?:fold-|modality_results_run_)(\d{1,9})(?:\.csv)?")
 

@@ -1,0 +1,1 @@
+"""The parent: which fold runs when, in which process, and what becomes of it."""

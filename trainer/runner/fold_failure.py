@@ -57,7 +57,11 @@ class FoldFailure:
     def write(self, directory: str) -> None:
         """Write failure.json into the fold's directory. Raises OSError."""
         os.makedirs(directory, exist_ok=True)
-        content = {"schema": SCHEMA} | asdict(self)
+        causes = [
+            {"cause": cause.cause, "standing": cause.confidence, "evidence": cause.evidence}
+            for cause in self.causes
+        ]
+        content = {"schema": SCHEMA} | asdict(self) | {"causes": causes}
         write_whole(os.path.join(directory, FAILURE), json.dumps(content, indent=2) + "\n")
 
 
@@ -97,7 +101,7 @@ def explain(  # noqa: PLR0913 - what is known of an end, each a word of its own
         reason = f"exited with {status.exit_code}; last line: {last_line}"
     finding = None if outcome == "interrupted" else _diagnosis(fold_dir, pid)
     causes = () if finding is None else finding.causes
-    if any(cause.standing == "certain" and cause.cause in MEMORY for cause in causes):
+    if any(cause.confidence == "certain" and cause.cause in MEMORY for cause in causes):
         outcome = "out of memory"
     crash = None if finding is None else finding.process.crash
     return FoldFailure(
@@ -117,11 +121,12 @@ def explain(  # noqa: PLR0913 - what is known of an end, each a word of its own
 
 def _root_cause(causes: Sequence[Cause], reason: str, last_line: str) -> str:
     """Name what the evidence speaks for; where it speaks for nothing, say what was last written."""
-    named = [cause for cause in causes if cause.standing in {"certain", "likely"}]
+    named = [cause for cause in causes if cause.confidence in {"certain", "likely"}]
     if not named or named[0].cause == "not_a_limit":
         return reason
     words = "; ".join(
-        f"{cause.cause} ({cause.standing}): {', '.join(cause.evidence[:1])}" for cause in named[:2]
+        f"{cause.cause} ({cause.confidence}): {', '.join(cause.evidence[:1])}"
+        for cause in named[:2]
     )
     return f"{words}; last line: {last_line}"
 

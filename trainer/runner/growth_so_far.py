@@ -37,7 +37,7 @@ def judge_run(journals: Sequence[str]) -> tuple[GrowthSnapshot, ...]:
             resource=resource,
             verdict=growth.verdict,
             reason=growth.reason,
-            per_fold=growth.per_fold,
+            per_fold=growth.slope,
             folds_to_limit=growth.folds_to_limit,
         )
         for resource, growth in judge_growth(present, with_folds).items()

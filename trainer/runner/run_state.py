@@ -30,7 +30,7 @@ class RunState:
         growth: Callable[[], tuple[GrowthSnapshot, ...]] = tuple,
     ) -> None:
         self.current = Snapshot(
-            run=run, host=socket.gethostname(), rank=os.environ.get("RANK", ""), folds=folds
+            run=run, host=socket.gethostname(), rank=os.environ.get("RANK", ""), fold_count=folds
         )
         self._observer = observer
         self._growth = growth
@@ -55,7 +55,7 @@ class RunState:
         done = set(skipped)
         self._folds = {
             fold: FoldSnapshot(fold=fold, state="skipped" if fold in done else "waiting")
-            for fold in range(1, (self.current.folds or 0) + 1)
+            for fold in range(1, (self.current.fold_count or 0) + 1)
         }
         self._publish()
 
@@ -96,7 +96,7 @@ class RunState:
 
     def _publish(self) -> None:
         self.current = replace(
-            self.current, parts=tuple(self._folds.values()), growth=self._growth()
+            self.current, folds=tuple(self._folds.values()), growth=self._growth()
         )
         try:
             self._observer.on_change(self.current)

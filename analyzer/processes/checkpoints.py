@@ -1,0 +1,171 @@
+"""The labelled readings of one process: rows to whoever reads them, columns in memory.
+
+Owns how a hundred thousand readings are held small and asked fast. It must not know where they
+come from.
+"""
+
+from __future__ import annotations
+
+import math
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, overload
+
+from analyzer.resources import ABSENT, COLUMNS, LARGEST
+from telemetry.reading import LimitState
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from telemetry.reading import Limit
+    from telemetry.thread_line import Label
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """One labelled reading; ``values`` and ``limits`` by the names of RESOURCES."""
+
+    line: int
+    time: float | None
+    label: Label
+    values: Mapping[str, int | None]
+    limits: Mapping[str, Limit]
+    pools: Mapping[str, int] | None = None
+    """Threads by pool; None for a text log."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointContext:
+    """What many readings have in common: their label and the limits in force."""
+
+    label: Label
+    limits: Mapping[str, Limit]
+
+
+class Checkpoints(Sequence[Sample]):
+    """A list of `Sample` that only grows at its end; each is made anew when it is asked for."""
+
+    def __init__(self) -> None:
+        self.heads: list[CheckpointContext] = []
+        self.head_of = array("q")
+        """By row, its place in ``heads``."""
+        self.lines = array("q")
+        self.columns = {name: array("q") for name in COLUMNS}
+        self.times = array("d")
+        """NaN for a reading without one."""
+        self._pools: dict[int, Mapping[str, int]] = {}
+        self._last_of_each: tuple[int, Sequence[int]] = (0, ())
+        """Of so many rows, the last one of each head."""
+
+    def __len__(self) -> int:
+        return len(self.lines)
+
+    @overload
+    def __getitem__(self, index: int) -> Sample: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Sample]: ...
+    def __getitem__(self, index: int | slice) -> Sample | list[Sample]:
+        if isinstance(index, slice):
+            return [self[row] for row in range(*index.indices(len(self)))]
+        row = range(len(self))[index]
+        head = self.heads[self.head_of[row]]
+        return Sample(
+            line=self.lines[row],
+            time=None if math.isnan(self.times[row]) else self.times[row],
+            label=head.label,
+            values={name: self.value(name, row) for name in COLUMNS},
+            limits=head.limits,
+            pools=self._pools.get(row),
+        )
+
+    def with_pools(self) -> Iterator[Sample]:
+        """Give the readings that know the threads by pool: a journal's."""
+        return (self[row] for row in self._pools)
+
+    def append(self, sample: Sample) -> None:
+        """Take a reading with limits, a time and pools of its own."""
+        row = len(self)
+        values = [sample.values.get(name) for name in COLUMNS]
+        self.heads.append(CheckpointContext(sample.label, sample.limits))
+        self.head_of.append(len(self.heads) - 1)
+        self.lines.append(sample.line)
+        for name, value in zip(COLUMNS, values, strict=True):
+            self.columns[name].append(ABSENT if value is None else min(value, LARGEST))
+        self.times.append(math.nan if sample.time is None else sample.time)
+        if sample.pools is not None:
+            self._pools[row] = sample.pools
+
+    def seconds_since(self, time: float | None) -> float | None:
+        """Return how long before ``time`` the last reading was made; None where that is not known."""
+        if time is None or not self.times or math.isnan(self.times[-1]):
+            return None
+        return time - self.times[-1]
+
+    def value(self, resource: str, row: int) -> int | None:
+        """Return one value; rows may count from the end."""
+        value = self.columns[resource][row]
+        return None if value == ABSENT else value
+
+    def known(self, resource: str) -> array[int]:
+        """Return the values of ``resource`` that are known, in their order."""
+        column = self.columns.get(resource, array("q"))
+        return array("q", (v for v in column if v != ABSENT)) if ABSENT in column else column
+
+    def peak(self, resource: str) -> int | None:
+        """Return the highest value of ``resource``."""
+        highest = max(self.columns.get(resource, ()), default=ABSENT)
+        return None if highest == ABSENT else highest
+
+    def labels(self) -> Iterator[Label]:
+        """Give every label that occurs, the last new one last; those of many rows once."""
+        return (head.label for head in self.heads)
+
+    def limit(self, resource: str) -> Limit:
+        """Return the last limit of ``resource`` that can be seen."""
+        visible = {
+            number: limit
+            for number, head in enumerate(self.heads)
+            if (limit := head.limits.get(resource, LimitState.INVISIBLE))
+            is not LimitState.INVISIBLE
+        }
+        if not visible:
+            return LimitState.INVISIBLE
+        return next(visible[head] for head in reversed(self.head_of) if head in visible)
+
+    def label(self, row: int) -> Label:
+        """Return the label of one reading; rows may count from the end."""
+        return self.heads[self.head_of[row]].label
+
+    def last_stages(self) -> dict[int, str]:
+        """Return, by fold in the order in which they began, the last stage that it reached."""
+        found = {label.fold: "" for label in self.labels() if label.fold is not None}
+        for row in self._last_rows(range(len(self))):
+            label = self.label(row)
+            if label.fold is not None:
+                found[label.fold] = label.stage
+        return found
+
+    def series(self, resource: str) -> dict[str, dict[int, float]]:
+        """Return, by stage, the last value of ``resource`` in each fold."""
+        column = self.columns.get(resource)
+        if column is None:
+            return {}
+        rows: Sequence[int] = range(len(column))
+        if ABSENT in column:
+            rows = [row for row in rows if column[row] != ABSENT]
+        found: dict[str, dict[int, float]] = {}
+        for row in self._last_rows(rows):
+            label = self.label(row)
+            if label.fold is not None:
+                found.setdefault(label.stage, {})[label.fold] = column[row]
+        return found
+
+    def _last_rows(self, rows: Sequence[int]) -> Sequence[int]:
+        """Return the last one of ``rows`` of each head, ascending."""
+        if len(rows) < len(self):
+            return sorted({self.head_of[row]: row for row in rows}.values())
+        if self._last_of_each[0] != len(self):
+            found = dict(zip(self.head_of, rows, strict=True))
+            self._last_of_each = (len(self), sorted(found.values()))
+        return self._last_of_each[1]

@@ -1,0 +1,111 @@
+"""The files around the dashboards: pinned, consistent with each other, and in the package."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from telemetry.alerts.rules import RULES
+from tests.support.alert_stack import GRAFANA
+from tests.system.test_dashboards import NAMES, board
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.conftest import CommandOutcome
+
+
+def content(path: str) -> Any:
+    with open(os.path.join(GRAFANA, path), encoding="utf-8") as file:
+        return yaml.safe_load(file)
+
+
+def files(folder: str) -> set[str]:
+    return {
+        os.path.relpath(os.path.join(path, name), folder)
+        for path, _, names in os.walk(folder)
+        for name in names
+    }
+
+
+def test_every_service_is_pinned_healthy_and_on_this_machine_only() -> None:
+    """A version for each image, a health check, and no port that the network can reach."""
+    for name, service in content("docker-compose.yml")["services"].items():
+        image = service.get("image") or re.findall(r"FROM (\S+)", str(service["build"]))[0]
+        assert re.search(r":v?\d+\.\d+\.\d+", image), name
+        assert service["healthcheck"]["test"], name
+        assert all(port.startswith("127.0.0.1:") for port in service["ports"]), name
+
+
+def test_what_compose_mounts_and_names_is_there() -> None:
+    """Paths beside the file, and the host names in the configurations."""
+    services = content("docker-compose.yml")["services"]
+    mounted = {v.split(":")[0] for s in services.values() for v in s["volumes"] if v[0] == "."}
+    assert all(os.path.exists(os.path.join(GRAFANA, path)) for path in mounted)
+    prometheus = content("prometheus.yml")
+    (target,) = prometheus["scrape_configs"][0]["static_configs"][0]["targets"]
+    (manager,) = prometheus["alerting"]["alertmanagers"][0]["static_configs"][0]["targets"]
+    sources = content("provisioning/datasources/foldwatch.yml")["datasources"]
+    hosts = {target, manager, *(source["url"].removeprefix("http://") for source in sources)}
+    assert {host.split(":")[0] for host in hosts} < set(services)
+    (provider,) = content("provisioning/dashboards/foldwatch.yml")["providers"]
+    assert f"./dashboards:{provider['options']['path']}:ro" in services["grafana"]["volumes"]
+
+
+def test_grafana_s_own_alert_asks_a_data_source_that_is_provisioned() -> None:
+    """And tells a contact point that is; it is paused, for Alertmanager pages already."""
+    sources = content("provisioning/datasources/foldwatch.yml")["datasources"]
+    alerting = content("provisioning/alerting/foldwatch.yml")
+    (rule,) = alerting["groups"][0]["rules"]
+    asked = {query["datasourceUid"] for query in rule["data"]}
+    assert asked <= {"__expr__", *(source["uid"] for source in sources)}
+    (point,) = alerting["contactPoints"]
+    assert rule["notification_settings"]["receiver"] == point["name"]
+    assert rule["isPaused"] is True
+    assert "$" not in rule["annotations"]["summary"] + rule["data"][0]["model"]["expr"]
+
+
+def test_dashboards_link_to_each_other() -> None:
+    """By uid."""
+    uids = {board(name)["uid"] for name in NAMES}
+    linked = {link["url"].removeprefix("/d/") for name in NAMES for link in board(name)["links"]}
+    assert linked == uids
+
+
+def test_the_page_lists_every_alert() -> None:
+    """With its severity."""
+    with open(os.path.join(GRAFANA, "README.md"), encoding="utf-8") as file:
+        listed = dict(re.findall(r"^\| (Foldwatch\w+) \| (\w+) \|", file.read(), re.MULTILINE))
+    assert listed == {name: rule.severity for name, rule in RULES.items()}
+
+
+def test_the_command_writes_every_file_once(
+    foldwatch: Callable[..., CommandOutcome], tmp_path: Path
+) -> None:
+    """Into a new folder; a folder in use is left as it is."""
+    place = tmp_path / "there" / "grafana"
+    outcome = foldwatch("grafana", "--output", str(place))
+    assert (outcome.code, outcome.err) == (0, "")
+    assert files(str(place)) == files(GRAFANA)
+    assert len(outcome.out.splitlines()) == len(files(GRAFANA))
+    (place / "alertmanager.yml").write_text("mine")
+    outcome = foldwatch("grafana", "--output", str(place))
+    assert outcome.code == 2
+    assert outcome.err.endswith("it is there and not empty; name a new folder\n")
+    assert (place / "alertmanager.yml").read_text() == "mine"
+    assert os.listdir(tmp_path / "there") == ["grafana"]
+
+
+def test_a_full_disk_is_one_line(
+    foldwatch: Callable[..., CommandOutcome], small_disk: Path
+) -> None:
+    """And none of the files is left on it."""
+    outcome = foldwatch("grafana", "--output", str(small_disk / "grafana"))
+    assert outcome.code == 2
+    assert outcome.err.count("\n") == 1
+    assert "No space left on device" in outcome.err
+    assert os.listdir(small_disk) == []

@@ -1,0 +1,207 @@
+"""The live page in a real Chromium: during a real run, and with everything hostile in it."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import time
+from functools import partial
+from typing import TYPE_CHECKING, Literal
+
+import pytest
+
+from telemetry.alerts.alert import Alert
+from telemetry.daemon.live_state import LiveState
+from telemetry.journal.writer import JournalWriter
+from telemetry.snapshot import FoldSnapshot, Snapshot
+from telemetry.web.bind import ListenConfig
+from telemetry.web.server import WebServer
+from tests.conftest import ROOT
+from tests.foldwatch.test_serve import serving, until
+from tests.support.browsing import Seen, watched
+from tests.telemetry.daemon.test_daemon import header, reading
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from playwright.sync_api import Browser, Page
+
+HOSTILE = "<img src=x onerror=alert(1)><b>bold</b> %{y} $x^2$ &lt; \u202e\x07"
+
+
+def opened(
+    browser: Browser, url: str, *, width: int = 1440, scheme: Literal["light", "dark"] = "light"
+) -> Seen:
+    seen = watched(browser, url, width=width, scheme=scheme)
+    seen.page.wait_for_selector("#charts .plot .main-svg", timeout=20_000)
+    return seen
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Start a real training that serves its own page, and give the page's address."""
+    place = tmp_path_factory.mktemp("page")
+    log = place / "log"
+    command = ["train", "--folds", "2", "--epochs", "400", "--isolation", "none", "--port", "0"]
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "foldwatch", *command, "--output", str(place / "run")],
+            cwd=ROOT,
+            stdout=output,
+            stderr=output,
+            env=os.environ | {"CUDA_VISIBLE_DEVICES": ""},
+        )
+    try:
+        deadline = time.monotonic() + 60
+        while not (found := re.search(r"the page at (\S+)", log.read_text())):
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        yield found[1]
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def test_the_page_lives_while_a_real_run_does(browser: Browser, run: str, tmp_path: Path) -> None:
+    """At desk and phone width, light and dark: no console error, no request elsewhere, values change."""
+    looks: list[tuple[int, Literal["light", "dark"]]] = [(1440, "light"), (390, "dark")]
+    for width, scheme in looks:
+        seen = opened(browser, run, width=width, scheme=scheme)
+        page = seen.page
+        before = page.evaluate(VALUES)
+        until(partial(has_changed, page, before))
+        page.screenshot(path=str(tmp_path / f"{width}-{scheme}.png"), full_page=True)
+        assert seen.said == []
+        assert all(url.startswith((run, "data:")) for url in seen.requests)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert page.evaluate(POOLS)
+        ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        assert ground == ("rgb(244, 246, 250)" if scheme == "light" else "rgb(14, 19, 27)")
+        page.close()
+    page = opened(browser, run).page
+    assert page.locator("#folds li").count() >= 2
+    assert page.locator("#folds .running").count() == 1
+    assert page.locator("#folds .waiting").count() == 1
+    assert page.inner_text("#status").startswith("live")
+    assert re.fullmatch(r"[\d.]+ %", page.inner_text("#binding-ratio"))
+    assert page.locator("#charts figure").count() >= 4
+    until(lambda: page.locator("#pools .bars path").count() >= 3)
+    assert page.locator("#ceilings tr.binds").count() == 1
+    page.close()
+
+
+VALUES = """[
+    document.querySelector("#chart-rss_bytes .share").textContent,
+    document.querySelector("#chart-rss_bytes .plot").data[0].x.length,
+].join()"""
+"""A number that the page says, and how long a curve is."""
+
+
+POOLS = """(() => {
+    const box = (one) => document.querySelector(one).getBoundingClientRect();
+    return box(".legend").bottom <= box("#pools .bars").top
+        && !document.querySelector("#pools .legend")?.children.length;
+})()"""
+"""The legend of the pools is beside the bars, not on them."""
+
+
+def has_changed(page: Page, before: object) -> bool:
+    return bool(page.evaluate(VALUES) != before)
+
+
+def test_the_keyboard_reaches_everything(browser: Browser, tmp_path: Path) -> None:
+    """The skip link, the choice of a run, the checkpoints, in this order; each is seen to have it."""
+    for name in ("a", "b"):
+        writer = JournalWriter(str(tmp_path / name / "journal.jsonl"))
+        writer.write(header())
+        writer.write(reading(1, time.time(), rss_bytes=2**30, maps=7))
+        writer.close()
+    with serving(tmp_path) as url:
+        page = opened(browser, url).page
+        reached = []
+        for _ in range(3):
+            page.keyboard.press("Tab")
+            reached.append(page.evaluate("document.activeElement.tagName"))
+            outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+            assert outline == "solid"
+        assert reached == ["A", "SELECT", "SUMMARY"]
+        page.keyboard.press("Enter")
+        page.wait_for_selector("#checkpoints tr")
+        shown = page.title()
+        page.locator("#runs").focus()
+        page.keyboard.press("ArrowDown")
+        page.keyboard.press("Enter")
+        until(lambda: page.title() != shown)
+        page.close()
+
+
+def test_hostile_text_is_inert(browser: Browser) -> None:
+    """In the names of a run, host, stage, pool and in an alert: it is shown as text, and nothing runs."""
+    alert = Alert(
+        name=HOSTILE,
+        severity="critical",
+        labels={},
+        summary=HOSTILE,
+        description=HOSTILE,
+        began=1.0,
+    )
+    part = FoldSnapshot(fold=1, state="running").with_records(
+        reading(
+            1,
+            time.time() - number,
+            stage=HOSTILE + str(number),
+            rss_bytes=2**30,
+            maps=9,
+            pools={HOSTILE: 5, "<b>x</b>": 3, "constructor": 3, "__proto__": 2},
+        )
+        for number in range(3, 0, -1)
+    )
+    board = LiveState(alerts=lambda: [alert])
+    board.publish([Snapshot(run=HOSTILE, host=HOSTILE, rank=HOSTILE, fold_count=3, folds=(part,))])
+    server = WebServer(board, ListenConfig(port=0))
+    server.start()
+    seen = opened(browser, server.url)
+    page = seen.page
+    page.locator("#checkpoints-box summary").click()
+    page.wait_for_selector("#checkpoints tr")
+    page.hover("#chart-threads .plot")
+    page.hover("#pools")
+    page.wait_for_timeout(500)
+    assert seen.said == []
+    assert all(url.startswith((server.url, "data:")) for url in seen.requests)
+    assert page.locator("main img, main b:not(.plot b), svg image").count() == 0
+    assert "<img src=x" in page.inner_text("#alerts")
+    assert "<img src=x" in page.inner_text("#checkpoints")
+    assert "<img src=x" in page.inner_text("#pools")
+    assert "<b>x</b>" in page.inner_text("#pools")
+    page.close()
+    server.stop()
+
+
+def test_the_page_says_when_the_daemon_is_gone(browser: Browser) -> None:
+    """And comes back with it."""
+    board = LiveState()
+    board.publish(
+        [
+            Snapshot(
+                run="r",
+                host="h",
+                folds=(FoldSnapshot(fold=1).with_record(reading(1, time.time(), rss_bytes=1)),),
+            )
+        ]
+    )
+    server = WebServer(board, ListenConfig(port=0))
+    server.start()
+    page = opened(browser, server.url).page
+    port = server.port
+    server.stop()
+    page.wait_for_selector("#status.lost", timeout=15_000)
+    again = WebServer(board, ListenConfig(port=port))
+    again.start()
+    page.wait_for_selector("#status.live", timeout=15_000)
+    page.close()
+    again.stop()

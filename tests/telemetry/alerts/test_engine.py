@@ -1,0 +1,282 @@
+"""The engine: false alarms first, then what must be told, once, and when it ends."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from telemetry.alerts.engine import AlertEngine
+from telemetry.journal.records import Event
+from telemetry.reading import LimitState, Reading
+from telemetry.snapshot import FoldSnapshot, GrowthSnapshot, Snapshot
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from telemetry.alerts.alert import Alert
+    from telemetry.reading import Limit
+
+GIB = 2**30
+START = 1_000_000.0
+
+
+def reading(time: float, *, limits: dict[str, Limit] | None = None, **values: Any) -> Reading:
+    known: dict[str, Limit] = {"pids_cgroup": 1000, "max_map_count": 65530, **(limits or {})}
+    return Reading(time=time, pid=1, start_ticks=1, cgroup="/a", limits=known, **values)
+
+
+def shown(latest: Reading, *, state: str = "running", ended_at: float | None = None) -> Snapshot:
+    fold = FoldSnapshot(fold=1, state=state, latest=latest, ended_at=ended_at)
+    return Snapshot(run="r", host="h", fold_count=2, folds=(fold,))
+
+
+def active(engine: AlertEngine) -> list[str]:
+    return [alert.name for alert in engine.active]
+
+
+def follow(snapshots: Iterable[Snapshot], *, step: float = 5.0) -> tuple[AlertEngine, list[Alert]]:
+    told: list[Alert] = []
+    engine = AlertEngine(told.append)
+    for number, snapshot in enumerate(snapshots):
+        engine.observe([snapshot], START + number * step)
+    return engine, told
+
+
+def pids(levels: Iterable[float], **more: Any) -> list[Snapshot]:
+    return [
+        shown(reading(START + n * 5, cgroup_pids=round(level), **more))
+        for n, level in enumerate(levels)
+    ]
+
+
+def minutes(count: float, level: Callable[[float], float]) -> list[float]:
+    """Give a level every five seconds, as a function of the minute."""
+    return [level(n / 12) for n in range(int(count * 12))]
+
+
+@pytest.mark.parametrize(
+    "level",
+    [
+        pytest.param(lambda _: 750, id="three quarters, for good"),
+        pytest.param(lambda m: min(700, 175 * m), id="a warm-up of four minutes"),
+        pytest.param(lambda m: 100 + 240 * max(0, min(2.5, m - 10)), id="a later rise of minutes"),
+        pytest.param(lambda m: 100 if m < 10 else 790, id="a step"),
+        pytest.param(lambda m: 500 + 120 * (m % 2), id="teeth of two minutes"),
+        pytest.param(lambda m: 600 + 100 * math.sin(m * 7), id="waves"),
+        pytest.param(lambda m: 600 + m, id="a leak that has hours"),
+        pytest.param(
+            lambda m: 790 if int(m * 12) % 25 else 999, id="spikes to 99.9 % are critical"
+        ),
+    ],
+)
+def test_no_false_alarm(level: Callable[[float], float], request: pytest.FixtureRequest) -> None:
+    """Forty minutes of each; a single reading at 99.9 % is told, and only as what it is."""
+    _, told = follow(pids(minutes(40, level)))
+    if "spikes" in request.node.callspec.id:
+        assert [alert.name for alert in told] == ["FoldwatchCeilingCritical"]
+    else:
+        assert told == []
+
+
+def test_long_teeth_are_told_of_once() -> None:
+    """Ten minutes each: the first looks like a leak, the later ones do not rise where none was."""
+    _, told = follow(pids(minutes(60, lambda m: 450 + 30 * (m % 10))))
+    assert [alert.ended is None for alert in told] == [True, False]
+
+
+def test_what_does_not_bind_is_silent() -> None:
+    """Root is exempt from RLIMIT_NPROC; TensorFlow takes a whole GPU; no limit; page cache."""
+    values = {
+        "user_tasks": 999,
+        "is_exempt_from_nproc": True,
+        "gpu_memory_used_bytes": 99,
+        "cgroup_memory_bytes": 16 * GIB,
+        "cgroup_memory_reclaimable_bytes": 8 * GIB,
+        "cgroup_pids": 5000,
+        "maps": None,
+    }
+    limits: dict[str, Limit] = {
+        "nproc": 1000,
+        "gpu_memory": 100,
+        "cgroup_memory": 16 * GIB,
+        "pids_cgroup": LimitState.UNLIMITED,
+    }
+    _, told = follow([shown(reading(START + n * 5, limits=limits, **values)) for n in range(30)])
+    assert told == []
+    values["cgroup_memory_reclaimable_bytes"] = None
+    _, told = follow([shown(reading(START + n * 5, limits=limits, **values)) for n in range(30)])
+    assert told == [], "what may be page cache is not called full"
+    values["cgroup_memory_reclaimable_bytes"] = GIB // 2
+    values["is_exempt_from_nproc"] = False
+    _, told = follow([shown(reading(START + n * 5, limits=limits, **values)) for n in range(30)])
+    assert {(alert.labels["ceiling"], alert.severity) for alert in told} == {
+        ("nproc", "critical"),
+        ("cgroup_memory", "critical"),
+    }
+
+
+def test_page_cache_that_fills_up_is_not_forecast() -> None:
+    """A data set is read once through a memory cgroup: from nothing to the brim in 20 minutes."""
+    limits: dict[str, Limit] = {"cgroup_memory": 16 * GIB}
+    snapshots = [
+        shown(
+            reading(
+                START + n * 5,
+                limits=limits,
+                cgroup_memory_bytes=GIB + used,
+                cgroup_memory_reclaimable_bytes=used,
+            )
+        )
+        for n in range(40 * 12)
+        for used in [min(15 * GIB - 1, n * GIB // 16)]
+    ]
+    assert follow(snapshots)[1] == []
+
+
+def test_each_threshold_is_one_episode_with_its_words() -> None:
+    """Near after its wait, critical at once; each ends once, after five minutes without it."""
+    levels = [700.0] * 12 + [850.0] * 24 + [960.0, 700.0] * 30 + [700.0] * 70
+    engine, told = follow(pids(levels))
+    assert [(alert.name, alert.ended is None) for alert in told] == [
+        ("FoldwatchCeilingNear", True),
+        ("FoldwatchCeilingCritical", True),
+        ("FoldwatchCeilingNear", False),
+        ("FoldwatchCeilingCritical", False),
+    ]
+    near = told[0]
+    assert near.began == START + 12 * 5 + 15
+    assert near.summary == "pids_cgroup is 85% full (850 of 1,000)"
+    assert "thread pools" in near.description
+    assert near.labels == {
+        "run": "r",
+        "host": "h",
+        "rank": "",
+        "fold": "1",
+        "ceiling": "pids_cgroup",
+    }
+    assert told[2].ended == START + (12 + 23) * 5 + 300
+    assert told[3].ended == START + (12 + 24 + 58) * 5 + 300
+    assert active(engine) == []
+
+
+def test_what_is_critical_from_the_start_is_not_called_near_afterwards() -> None:
+    """A fast leak: the warning would come behind what is graver, and say less."""
+    _, told = follow(pids([700.0, 900.0, *[970.0] * 60]))
+    assert [alert.name for alert in told] == ["FoldwatchCeilingCritical"]
+
+
+def test_a_leak_is_forecast_from_half_of_the_limit_on() -> None:
+    """Full after 20 minutes: told after 10 or 11, with the time that is left."""
+    _, told = follow(pids(minutes(13, lambda m: 50 * m)))
+    (alert,) = told
+    assert alert.name == "FoldwatchCeilingWithinHour"
+    assert 10 * 60 <= alert.began - START <= 11.5 * 60
+    assert alert.summary.endswith("and will be hit in 9 min at this rate")
+
+
+def test_growth_that_ends_before_the_folds_do_is_silent_and_the_other_is_told() -> None:
+    """Compared with the folds that are left, the running one included."""
+    growth = GrowthSnapshot(
+        resource="maps", verdict="growing", reason="", per_fold=700.0, folds_to_limit=3.5
+    )
+    calm = replace(shown(reading(START, maps=50)), growth=(growth,))
+    assert follow([calm] * 20)[1] == []
+    urgent = replace(calm, growth=(replace(growth, folds_to_limit=1.4),))
+    engine, told = follow([urgent] * 4)  # 15 seconds: folds may be short
+    (alert,) = told
+    assert alert.name == "FoldwatchCeilingWithinFolds"
+    assert alert.summary.startswith("maps will meet its limit in 1.4 folds")
+    over = replace(urgent, folds=(replace(urgent.folds[0], state="finished", ended_at=START),))
+    engine.observe([over], START + 200)
+    assert active(engine) == []
+    assert told[-1].ended == START + 200
+
+
+def test_a_counter_that_rises_is_told_and_a_high_one_is_not() -> None:
+    """Nor one of another cgroup or process, whose count says nothing."""
+    calm = reading(START, cgroup_pids=9, pids_limit_hits=70, oom_kills=2)
+    moved = replace(calm, cgroup="/b", pids_limit_hits=80)
+    other = replace(calm, pid=2, pids_limit_hits=90, oom_kills=5)
+    assert follow([shown(r) for r in (calm, calm, moved, other)])[1] == []
+    hit = replace(calm, pids_limit_hits=71)
+    killed = replace(hit, oom_kills=3)
+    engine, told = follow([shown(r) for r in (calm, hit, hit, killed, killed)])
+    assert [alert.name for alert in told] == ["FoldwatchPidsLimitHit", "FoldwatchOomKill"]
+    assert {alert.severity for alert in engine.active} == {"critical"}
+    engine.observe([shown(killed)], START + 10 + 600)
+    assert active(engine) == []
+
+
+def test_the_hit_that_ends_a_process_is_told() -> None:
+    """Its counter rises after the last reading: the event of its end has it."""
+    part = FoldSnapshot(fold=1, state="running").with_record(
+        reading(START, cgroup_pids=9, pids_limit_hits=0)
+    )
+    facts = {"exit_code": 134, "cgroup": "/a", "pids_limit_hits": 1}
+    end = Event(time=START + 5, pid=1, name="exited", facts=facts)
+    ended = replace(part.with_record(end), state="failed", ended_at=START + 5)
+    elsewhere = part.with_record(replace(end, facts=facts | {"cgroup": "/b"}))
+    assert elsewhere == part
+    before, after = (Snapshot(run="r", host="h", folds=(fold,)) for fold in (part, ended))
+    _, told = follow([before, after])
+    assert [alert.name for alert in told] == ["FoldwatchPidsLimitHit"]
+
+
+def test_readings_that_stop_are_stale_only_while_the_fold_runs() -> None:
+    """Two minutes, and one more; a fold that has ended has no more readings."""
+    last = reading(START, cgroup_pids=9)
+    assert [a.name for a in follow([shown(last)] * 50)[1]] == ["FoldwatchSamplesStale"]
+    assert follow([shown(last)] * 35)[1] == []
+    ended = shown(last, state="finished", ended_at=START)
+    assert follow([shown(last), *[ended] * 100])[1] == []
+
+
+def test_the_end_of_a_fold_ends_what_it_had() -> None:
+    """At once: its process is gone."""
+    full = shown(reading(START, cgroup_pids=990))
+    engine, told = follow([full] * 10)
+    assert active(engine) == ["FoldwatchCeilingCritical"]
+    over = replace(full, folds=(replace(full.folds[0], state="failed", ended_at=START + 50),))
+    engine.observe([over], START + 50)
+    assert active(engine) == []
+    assert [alert.ended for alert in told[1:]] == [START + 50]
+
+
+def test_a_run_that_is_gone_and_an_engine_that_is_closed_leave_nothing_active() -> None:
+    """Each alert that began has ended."""
+    full = shown(reading(START, cgroup_pids=990))
+    for is_closed in (False, True):
+        engine, told = follow([full] * 10)
+        if is_closed:
+            engine.close(START + 60)
+        else:
+            engine.observe([], START + 60)
+        assert active(engine) == []
+        assert [alert.ended is None for alert in told] == [True, False]
+
+
+def test_runs_do_not_share_an_episode() -> None:
+    """Two runs of one name on two hosts, and two ranks."""
+    told: list[Alert] = []
+    engine = AlertEngine(told.append)
+    full = shown(reading(START, cgroup_pids=990))
+    engine.observe([full, replace(full, host="g"), replace(full, rank="1")], START)
+    assert len({tuple(alert.labels.values()) for alert in told}) == 3
+
+
+def test_numbers_from_a_broken_journal_harm_nothing() -> None:
+    """Limits of 0, negative counts and a time at infinity are compared, not believed."""
+    broken = reading(
+        -math.inf,
+        limits={"pids_cgroup": 0, "cgroup_memory": 0},
+        cgroup_pids=-5,
+        cgroup_memory_bytes=0,
+        cgroup_memory_reclaimable_bytes=2**64,
+        open_fds=2**64,
+        maps=-(2**64),
+    )
+    _, told = follow([shown(broken)] * 100)
+    assert {alert.name for alert in told} == {"FoldwatchSamplesStale", "FoldwatchCeilingCritical"}

@@ -1,0 +1,280 @@
+"""Who is told: each way, with real servers and programs; nothing blocks and nothing raises."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from telemetry.alerts.alert import Alert
+from telemetry.alerts.dispatch import alerting
+from telemetry.alerts.notifier import QUEUE_LENGTH, Notifier
+from telemetry.alerts.sinks import Alertmanager, Command, ConsoleSink, Webhook
+from telemetry.errors import InputError
+from telemetry.reading import Reading
+from telemetry.snapshot import FoldSnapshot, Snapshot
+from tests.conftest import ends_within
+from tests.support.alert_stack import receiver, stack
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.conftest import CommandOutcome
+
+HOSTILE = "a\"'; touch /tmp/owned; $(id) \x1b]0;x\x07\n\u202e<b>"
+NOW = time.time()
+ALERT = Alert(
+    name="FoldwatchCeilingNear",
+    severity="warning",
+    labels={"run": HOSTILE, "host": "h", "rank": "", "fold": "1", "ceiling": "pids_cgroup"},
+    summary="pids_cgroup is 85% full (850 of 1,000)",
+    description="Cap the thread pools.",
+    began=NOW,
+)
+
+
+def told(*sinks: object, alerts: tuple[Alert, ...] = (ALERT,)) -> tuple[Notifier, list[str]]:
+    said: list[str] = []
+    notifier = Notifier(sinks, log=said.append)  # type: ignore[arg-type] # some stand in for a sink
+    for alert in alerts:
+        notifier(alert)
+    notifier.close()
+    return notifier, said
+
+
+def test_a_line_is_one_line_and_harmless() -> None:
+    """Severity first, then the words; escapes of the label's are gone."""
+    lines: list[str] = []
+    told(ConsoleSink(lines.append), alerts=(ALERT, replace(ALERT, ended=NOW + 5)))
+    assert lines[0].startswith("foldwatch alert: warning: pids_cgroup is 85% full (850 of 1,000) [")
+    assert lines[1].startswith("foldwatch alert: resolved after 5 s; it was: pids_cgroup is 85% ")
+    assert all("\n" not in line and "\x1b" not in line for line in lines)
+
+
+def test_a_command_gets_the_alert_on_its_input_and_no_label_among_its_words(
+    tmp_path: Path,
+) -> None:
+    """Status, name and severity in the environment, the whole of it as JSON."""
+    place = tmp_path / "got.json"
+    code = (
+        "import json, os, sys; e = os.environ; json.dump([sys.argv[1:], e['FOLDWATCH_ALERT_STATUS'],"
+        f" e['FOLDWATCH_ALERT_NAME'], json.load(sys.stdin)], open({str(place)!r}, 'w'))"
+    )
+    notifier, said = told(Command([sys.executable, "-c", code, "word"]))
+    arguments, status, name, content = json.loads(place.read_text())
+    assert (arguments, status, name) == (["word"], "firing", "FoldwatchCeilingNear")
+    assert content["alerts"][0]["labels"]["run"] == HOSTILE
+    assert (notifier.failed, said) == ({}, [])
+
+
+def test_a_command_that_fails_is_counted_and_said_once() -> None:
+    """Its exit code, or that there is no such program."""
+    notifier, said = told(Command(["false"]), Command(["/no/such/program"]), alerts=(ALERT,) * 3)
+    assert notifier.failed == {"command": 6}
+    assert len(said) == 1
+    assert "exit code 1" in said[0]
+
+
+def test_a_command_that_hangs_ends_with_foldwatch(tmp_path: Path) -> None:
+    """With what it started; what is queued behind it is not begun any more."""
+    place = tmp_path / "pids"
+    command = Command(["sh", "-c", f"echo $$ >>{place}; sleep 98 & echo $! >>{place}; wait"])
+    notifier = Notifier([command], log=lambda _: None)
+    notifier(ALERT)
+    notifier(ALERT)
+    deadline = time.monotonic() + 10
+    while not place.exists() or len(place.read_text().split()) < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    notifier.close(deadline_seconds=0.1)
+    pids = [int(pid) for pid in place.read_text().split()]
+    assert [ends_within(10, pid) for pid in pids] == [True, True]
+    time.sleep(0.2)
+    assert len(place.read_text().split()) == 2
+
+
+def test_a_webhook_gets_alertmanager_s_format() -> None:
+    """Beginning and end; an empty label is left out."""
+    with receiver() as hook:
+        notifier, said = told(Webhook(hook.url), alerts=(ALERT, replace(ALERT, ended=NOW + 5)))
+        (_, first), (_, second) = hook.received
+    assert (first["version"], first["status"], second["status"]) == ("4", "firing", "resolved")
+    (alert,) = first["alerts"]
+    assert set(alert["labels"]) == {"alertname", "severity", "run", "host", "fold", "ceiling"}
+    assert alert["annotations"]["description"] == "Cap the thread pools."
+    assert notifier.failed == {}
+    assert said == []
+
+
+def test_an_address_with_a_secret_is_never_said() -> None:
+    """Only its host, with what it answered; a refusal is not tried again."""
+    with receiver() as hook:
+        hook.status = 403
+        notifier, said = told(Webhook(f"{hook.url}services/T0/s3cret"))
+        assert len(hook.received) == 1
+    assert notifier.failed == {"webhook": 1}
+    assert said == [
+        "foldwatch: alert not sent by webhook: 127.0.0.1 answered 403; later failures are counted only"
+    ]
+
+
+def test_a_name_and_password_in_the_address_are_sent_as_such() -> None:
+    """And are said no more than the rest of the address."""
+    with receiver() as hook:
+        address = hook.url.replace("http://", "http://me:p%40ss@")
+        told(Webhook(address))
+        assert hook.authorization == "Basic bWU6cEBzcw=="
+        hook.status = 401
+        _, said = told(Webhook(address))
+    assert "127.0.0.1 answered 401" in said[0]
+    assert "ss@" not in said[0]
+
+
+def test_a_server_that_recovers_is_tried_again() -> None:
+    """Of three attempts the last one counts."""
+    with receiver() as hook:
+        hook.status = 503
+        timer = threading.Timer(0.3, lambda: setattr(hook, "status", 200))
+        timer.start()
+        notifier, said = told(Webhook(hook.url))
+        timer.join()
+        assert 2 <= len(hook.received) <= 3
+    assert (notifier.failed, said) == ({}, [])
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["file:///etc/passwd", "example.org", "http://", "ftp://x/", "http://h:x/", "http://[/"],
+)
+def test_an_address_that_is_none_is_one_line(address: str) -> None:
+    """Before anything starts."""
+    with pytest.raises(InputError, match="--alert-webhook: an address that begins with http"):
+        Webhook(address)
+    with pytest.raises(InputError, match="--alertmanager"):
+        Alertmanager(address)
+
+
+class Stuck:
+    """A sink that takes as long as it likes."""
+
+    name = "stuck"
+
+    def __init__(self) -> None:
+        self.go = threading.Event()
+
+    def send(self, _: Alert) -> None:
+        self.go.wait(30)
+
+    def repeat(self) -> None:
+        pass
+
+    def stop(self) -> None:
+        pass
+
+
+def test_a_sink_that_hangs_blocks_nobody_and_what_it_costs_is_said() -> None:
+    """A thousand alerts are taken at once; the end waits for its deadline and no longer."""
+    stuck = Stuck()
+    said: list[str] = []
+    notifier = Notifier([stuck], log=said.append)
+    for _ in range(1000):
+        notifier(ALERT)
+    assert notifier.dropped >= 1000 - QUEUE_LENGTH - 1
+    began = time.monotonic()
+    notifier.close(deadline_seconds=0.2)
+    assert time.monotonic() - began < 5
+    assert said
+    assert said[-1].endswith("alerts could not be told in time")
+    stuck.go.set()
+    deadline = time.monotonic() + 5
+    while not any("faster than they can be sent" in line for line in said):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_without_a_thread_to_be_had_the_run_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the limit that the alerts are about."""
+
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    _, said = told(ConsoleSink(print))
+    assert said[0] == "foldwatch: nobody will be told of alerts: can't start new thread"
+
+
+def test_alertmanager_has_an_alert_once_though_both_ways_tell_of_it(tmp_path: Path) -> None:
+    """The real one: active while it holds, repeated; gone when it ends. Same labels as the rules'."""
+    with (
+        receiver() as hook,
+        stack(tmp_path, targets="127.0.0.1:1", webhook=hook.url, scale=15) as servers,
+    ):
+        sink = Alertmanager(servers.alertmanager, clock=time.time)
+        sink.send(ALERT)
+        sink.repeat()
+        (active,) = servers.alerts()
+        assert active["labels"] == {
+            "alertname": "FoldwatchCeilingNear",
+            "severity": "warning",
+            "run": HOSTILE,
+            "host": "h",
+            "fold": "1",
+            "ceiling": "pids_cgroup",
+        }
+        sink.send(replace(ALERT, began=NOW - 300, ended=time.time()))
+        sink.repeat()
+        deadline = time.monotonic() + 20
+        while not (hook.alerts() and hook.alerts("resolved")):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        assert servers.alerts() == []
+
+
+def test_options_make_an_engine_that_tells_whom_they_name(tmp_path: Path) -> None:
+    """Standard error by default, here a list; at the end what was active is resolved."""
+    place = tmp_path / "got"
+    lines: list[str] = []
+    full = Reading(time=NOW, pid=1, cgroup_pids=99, limits={"pids_cgroup": 100})
+    part = FoldSnapshot(fold=1, state="running", latest=full)
+    with (
+        receiver() as hook,
+        alerting(command=f"sh -c 'cat >>{place}'", webhook=hook.url, log=lines.append) as engine,
+    ):
+        engine.observe([Snapshot(run="r", host="h", folds=(part,))], NOW)
+    assert [content["status"] for _, content in hook.received] == ["firing", "resolved"]
+    assert place.read_text().count('"version"') == 2
+    assert len(lines) == 2
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("--alert-webhook", "nowhere"), ("--alertmanager", "x:9093"), ("--alert-command", "'open")],
+)
+def test_a_wrong_option_is_one_line_and_changes_nothing(
+    foldwatch: Callable[..., CommandOutcome], tmp_path: Path, option: str, value: str
+) -> None:
+    """Exit 2 before anything is moved or started."""
+    outcome = foldwatch("train", "--output", str(tmp_path / "run"), option, value)
+    assert outcome.code == 2
+    assert outcome.err.startswith(f"foldwatch: {option}: ")
+    assert len(outcome.err.splitlines()) == 1
+
+
+def test_the_shipped_alertmanager_configuration_is_valid() -> None:
+    """As amtool sees it."""
+    from tests.conftest import ROOT, need
+
+    amtool = shutil.which("amtool")
+    need(amtool, "amtool (Debian's package prometheus-alertmanager)")
+    path = os.path.join(ROOT, "grafana", "alertmanager.yml")
+    done = subprocess.run([amtool or "", "check-config", path], capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,350 @@
+"""The daemon: runs come, go, are replaced and are rubbish; what is published stays true and bounded."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import shutil
+import threading
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from telemetry.daemon.daemon import Daemon
+from telemetry.daemon.history import POINTS, Curve
+from telemetry.errors import InputError
+from telemetry.journal.records import Event, Header
+from telemetry.journal.writer import JournalWriter
+from telemetry.reading import Reading
+from telemetry.snapshot import GrowthSnapshot
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    import pytest
+
+    from telemetry.journal.records import Record
+    from telemetry.snapshot import FoldSnapshot, Snapshot
+
+NOW = 1000.0
+
+
+def reading(fold: int | None, when: float = NOW, **values: Any) -> Reading:
+    """Give a reading of process 7 that says little."""
+    known: dict[str, Any] = {"pid": 7, "threads": 9, "folds": 3, "stage": "START"}
+    known["label"] = f"Fold {fold}/3 START" if fold else "START"
+    return Reading(time=when, fold=fold, **(known | values))
+
+
+def header(host: str = "node", rank: str = "", pid: int = 7) -> Header:
+    return Header(
+        time=NOW,
+        pid=pid,
+        start_ticks=1,
+        host=host,
+        boot_id=None,
+        argv=(),
+        versions={},
+        environment={},
+        ceilings=(),
+        rank=rank,
+    )
+
+
+def write(folder: Path, *records: Record) -> None:
+    writer = JournalWriter(str(folder / "journal.jsonl"))
+    for record in records:
+        writer.write(record)
+    writer.close()
+
+
+def write_json(path: Path, content: object) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content))
+
+
+def daemon(top: Path, *, now: float = NOW, **options: Any) -> Daemon:
+    options.setdefault("judge", lambda _: ())
+    return Daemon(str(top), clock=lambda: now, **options)
+
+
+def collected(top: Path, *, now: float = NOW) -> dict[str, Snapshot]:
+    """Collect once and return the snapshots by the name of their run."""
+    one = daemon(top, now=now)
+    one.collect()
+    return {snapshot.run: snapshot for snapshot in one.snapshots}
+
+
+def states(snapshot: Snapshot) -> list[str | None]:
+    return [part.state for part in snapshot.folds]
+
+
+def part(snapshot: Snapshot, fold: int | None) -> FoldSnapshot:
+    return next(one for one in snapshot.folds if one.fold == fold)
+
+
+def test_an_isolated_run_shows_every_fold_s_state(tmp_path: Path) -> None:
+    """From run.json, the result and failure files, and what is being written."""
+    run = tmp_path / "run"
+    write_json(run / "run.json", {"config": {"folds": 4}})
+    write(run / "fold-1", header(), reading(1))
+    write_json(run / "fold-1" / "result.json", {"seconds": 9.5})
+    write(run / "fold-2", header(), reading(2))
+    write_json(run / "fold-2" / "failure.json", {"exit_code": 134, "seconds": 2})
+    write(run / "fold-3", header(), reading(3))
+    (found,) = collected(tmp_path).values()
+    assert (found.run, found.host, found.fold_count) == ("run", "node", 4)
+    assert states(found) == ["finished", "failed", "running", "waiting"]
+    assert (part(found, 1).seconds, part(found, 2).exit_code) == (9.5, 134)
+    assert part(found, 1).ended_at is not None
+    assert part(found, 3).ended_at is None
+
+
+def test_a_process_with_all_folds_shows_them_by_its_labels(tmp_path: Path) -> None:
+    """The fold that the labels have left is finished; what came before the first one is ended too."""
+    write(
+        tmp_path / "run",
+        *(header(), reading(None), reading(1, NOW + 1), reading(2, NOW + 2)),
+    )
+    (found,) = collected(tmp_path).values()
+    assert states(found) == [None, "finished", "running"]
+    assert part(found, None).ended_at == NOW + 1
+    assert found.fold_count == 3
+
+
+def test_the_runner_s_word_of_an_end_is_taken(tmp_path: Path) -> None:
+    """SIGKILL, before any failure file is there; and the counters that it read last."""
+    killed = Event(
+        time=NOW + 1, pid=7, name="exited", facts={"exit_code": 137, "pids_limit_hits": 4}
+    )
+    write(tmp_path / "run" / "fold-2", header(), reading(2), killed)
+    (found,) = collected(tmp_path).values()
+    assert (part(found, 2).state, part(found, 2).exit_code) == ("failed", 137)
+    latest = part(found, 2).latest
+    assert latest is not None
+    assert latest.pids_limit_hits == 4
+
+
+def test_a_process_of_which_nobody_hears_is_ended_after_an_hour(tmp_path: Path) -> None:
+    """Not before: a hang must be seen, and alerted of."""
+    write(tmp_path / "run", header(), reading(1))
+    (soon,) = collected(tmp_path, now=NOW + 3000).values()
+    (late,) = collected(tmp_path, now=NOW + 4000).values()
+    assert part(soon, 1).ended_at is None
+    assert part(late, 1).ended_at == NOW
+
+
+def test_two_hosts_and_two_ranks_are_told_apart(tmp_path: Path) -> None:
+    """Also where they write into one journal."""
+    write(
+        tmp_path / "run",
+        *(header("a", "0", pid=1), header("a", "1", pid=2), header("b", "2", pid=3)),
+        *(reading(1, pid=pid, threads=pid * 10) for pid in (1, 2, 3)),
+    )
+    one = daemon(tmp_path)
+    one.collect()
+    found = {(s.host, s.rank): part(s, 1).latest for s in one.snapshots}
+    assert {key: latest and latest.threads for key, latest in found.items()} == {
+        ("a", "0"): 10,
+        ("a", "1"): 20,
+        ("b", "2"): 30,
+    }
+
+
+def test_runs_are_named_by_where_they_are(tmp_path: Path) -> None:
+    """So that two of one name are two; what a run has set aside is not of it any more."""
+    for place in ("a/run", "b/run", "b/run/previous-1/fold-1"):
+        write(tmp_path / place, reading(1))
+    assert set(collected(tmp_path)) == {"a/run", "b/run"}
+    assert set(collected(tmp_path / "a" / "run")) == {"run"}
+
+
+def test_runs_come_grow_are_replaced_and_go(tmp_path: Path) -> None:
+    """Each within the next look through the directory; one that is unchanged is the same object."""
+    one = daemon(tmp_path)
+    one.collect()
+    assert not one.snapshots
+    write(tmp_path / "first", reading(1))
+    write(tmp_path / "second", reading(1))
+    rounds(one, 7)
+    first, second = one.snapshots
+    write(tmp_path / "first", reading(1, NOW + 1, threads=11))
+    one.collect()
+    grown = part(one.snapshots[0], 1).latest
+    assert grown is not None
+    assert grown.threads == 11
+    assert one.snapshots[1] is second
+    assert one.snapshots[0] is not first
+    (tmp_path / "first" / "journal.jsonl").unlink()
+    write(tmp_path / "first", reading(2, NOW + 2))
+    rounds(one, 2)
+    assert [p.fold for p in one.snapshots[0].folds] == [2]
+    shutil.rmtree(tmp_path / "first")
+    rounds(one, 6)
+    assert [s.run for s in one.snapshots] == ["second"]
+
+
+def rounds(one: Daemon, number: int) -> None:
+    """Collect that often, with time for the look through the directory, which is another thread's."""
+    for _ in range(number):
+        one.collect()
+        time.sleep(0.02)
+
+
+def test_a_run_that_is_set_aside_and_begun_anew_shows_nothing_old(tmp_path: Path) -> None:
+    """The runner moves fold-1 into previous-1; the new one waits again."""
+    run = tmp_path / "run"
+    write_json(run / "run.json", {"config": {"folds": 1}})
+    write(run / "fold-1", reading(1))
+    write_json(run / "fold-1" / "result.json", {"seconds": 1})
+    one = daemon(tmp_path)
+    one.collect()
+    assert states(one.snapshots[0]) == ["finished"]
+    (run / "previous-1").mkdir()
+    (run / "fold-1").rename(run / "previous-1" / "fold-1")
+    rounds(one, 6)
+    assert states(one.snapshots[0]) == ["waiting"]
+
+
+def test_what_cannot_be_read_costs_itself_only(tmp_path: Path) -> None:
+    """A directory in a journal's place, a link in a circle, a run.json that is none, rubbish."""
+    (tmp_path / "odd" / "journal.jsonl").mkdir(parents=True)
+    (tmp_path / "loop").symlink_to(tmp_path)
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "journal.jsonl").symlink_to(tmp_path / "broken" / "journal.jsonl")
+    for number, content in enumerate(
+        ["[" * 100_000, '{"config": 3}', "\0", '{"config":{"folds":1e9}}']
+    ):
+        folder = tmp_path / f"run-{number}"
+        write(folder, reading(1))
+        (folder / "run.json").write_text(content)
+        (folder / "fold-1").mkdir()
+        (folder / "fold-1" / "result.json").write_text(content)
+    write(tmp_path / "good", reading(1))
+    found = collected(tmp_path)
+    assert {name for name in found if found[name].folds} >= {"good", "run-0", "run-1", "run-2"}
+    assert states(found["good"]) == ["running"]
+
+
+def test_a_pipe_in_a_file_s_place_is_not_waited_for(tmp_path: Path) -> None:
+    """Nobody writes to it: as a journal, as run.json, as a result."""
+    write(tmp_path / "good", reading(1))
+    (tmp_path / "good" / "fold-1").mkdir()
+    os.mkfifo(tmp_path / "good" / "run.json")
+    os.mkfifo(tmp_path / "good" / "fold-1" / "result.json")
+    (tmp_path / "bad").mkdir()
+    os.mkfifo(tmp_path / "bad" / "journal.jsonl")
+    one = daemon(tmp_path)
+    collecting = threading.Thread(target=one.collect, daemon=True)
+    collecting.start()
+    collecting.join(10)
+    assert not collecting.is_alive()
+    assert [states(snapshot) for snapshot in one.snapshots] == [["running"]]
+
+
+def test_a_hostile_journal_is_kept_within_bounds(tmp_path: Path) -> None:
+    """Folds, stages, pools, hosts and texts without end."""
+    long = "x" * 100_000
+    write(
+        tmp_path / "run",
+        *(header(f"host-{number}", pid=number) for number in range(400)),
+        *(reading(number, pid=number) for number in range(1, 2000)),
+        reading(1, stage=long, label=long, pools={f"{n}{long}": n for n in range(100)}),
+        *(reading(1, errors={f"source {number}": long}) for number in range(200)),
+    )
+    one = daemon(tmp_path)
+    one.collect()
+    assert len(one.snapshots) <= 256
+    for snapshot in one.snapshots:
+        assert len(snapshot.folds) <= 1000
+        for found in snapshot.folds:
+            assert len(found.error_counts) <= 50
+            assert all(len(stage) <= 200 for stage in found.checkpoints)
+            pools = (found.latest and found.latest.pools) or {}
+            assert len(pools) <= 50
+            assert all(len(name) <= 200 for name in pools)
+
+
+def test_a_gigabyte_of_rubbish_costs_bounded_memory_and_delays_nobody(tmp_path: Path) -> None:
+    """The run beside it is read in the same round."""
+    (tmp_path / "a-rubbish").mkdir()
+    with (tmp_path / "a-rubbish" / "journal.jsonl").open("wb") as file:
+        block = os.urandom(2**20).replace(b"\n", b" ")
+        for _ in range(1024):
+            file.write(block)
+    write(tmp_path / "good", reading(1))
+    one = daemon(tmp_path)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for number in range(60):
+        if number == 3:
+            write(tmp_path / "good", reading(2))
+        one.collect()
+        if number == 5:
+            assert [p.fold for p in one.snapshots[-1].folds] == [1, 2]
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    assert grown < 64 * 1024  # KiB
+
+
+def test_a_run_is_judged_after_new_labels_and_apart_from_collecting(tmp_path: Path) -> None:
+    """Collecting never waits for a verdict; the verdict is shown when it is there."""
+    growth = GrowthSnapshot(resource="threads", verdict="growing", reason="", per_fold=8.0)
+    may_answer, asked = threading.Event(), []
+
+    def judge(journals: Sequence[str]) -> tuple[GrowthSnapshot, ...]:
+        asked.append(list(journals))
+        may_answer.wait(20)
+        return (growth,)
+
+    write(tmp_path / "run", reading(1))
+    one = daemon(tmp_path, judge=judge)
+    rounds(one, 3)
+    assert not one.snapshots[0].growth
+    may_answer.set()
+    for _ in range(200):
+        one.collect()
+        if one.snapshots[0].growth:
+            break
+        threading.Event().wait(0.02)
+    assert one.snapshots[0].growth == (growth,)
+    assert asked == [[str(tmp_path / "run" / "journal.jsonl")]]
+
+
+def test_a_verdict_that_fails_costs_the_verdict(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is logged, and the run is shown all the same."""
+
+    def judge(_: Sequence[str]) -> tuple[GrowthSnapshot, ...]:
+        raise InputError("nothing to judge")
+
+    write(tmp_path / "run", reading(1))
+    one = daemon(tmp_path, judge=judge)
+    for _ in range(100):
+        one.collect()
+        if caplog.records:
+            break
+        threading.Event().wait(0.02)
+    assert "nothing to judge" in caplog.text
+    assert states(one.snapshots[0]) == ["running"]
+
+
+def test_a_curve_is_bounded_and_keeps_every_peak() -> None:
+    """Ten hours at one a second, with one spike that lasts one reading."""
+    curve = Curve()
+    for second in range(36_000):
+        spike = 5000 if second == 20_001 else 100
+        curve.add(replace(reading(1), time=float(second + 1), threads=spike))
+    assert len(curve.times) < POINTS
+    assert max(curve.columns["threads"]) == 5000
+    assert curve.times[-1] == 36_000
+    assert list(curve.times) == sorted(curve.times)
+
+
+def test_a_value_that_begins_late_is_absent_before() -> None:
+    """And None in JSON, never 0."""
+    curve = Curve()
+    curve.add(Reading(time=1.0, pid=1, threads=3))
+    curve.add(Reading(time=2.0, pid=1, open_fds=4))
+    assert curve.as_json() == {"times": [1.0, 2.0], "threads": [3.0, None], "open_fds": [None, 4.0]}

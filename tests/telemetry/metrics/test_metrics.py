@@ -1,0 +1,225 @@
+"""The metrics: names, types, states of a limit, and what an ended fold still shows."""
+
+from __future__ import annotations
+
+import io
+import math
+import os
+import re
+import socket
+import subprocess
+import urllib.request
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from prometheus_client import generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+
+from telemetry.daemon.live_state import LiveState
+from telemetry.kernel.reader import Reader
+from telemetry.metrics.catalog import METRICS
+from telemetry.metrics.collector import registry
+from telemetry.metrics.samples import samples
+from telemetry.metrics.server import serve
+from telemetry.reading import GpuUsage, LimitState, Reading
+from telemetry.recorder.sampler import Sampler
+from telemetry.recorder.setup import process_snapshot
+from telemetry.snapshot import (
+    LINGER_SECONDS,
+    FoldSnapshot,
+    GrowthSnapshot,
+    Snapshot,
+)
+from telemetry.web.state_api import state
+from tests.conftest import ROOT
+
+HOSTILE = 'a"} 1\nfoldwatch_threads 666\n\\'
+
+
+def reading(label: str | None = None, **numbers: int) -> Reading:
+    limits: dict[str, int | LimitState] = {
+        "pids_cgroup": LimitState.UNLIMITED,
+        "max_map_count": 65530,
+        "cgroup_memory": LimitState.INVISIBLE,
+        "open_files": LimitState.UNREADABLE,
+    }
+    known = {"threads": 36, "maps": 1850, "rss_bytes": 2**30, "cgroup_pids": 0, "open_fds": 9}
+    whole = Reading(
+        time=100.0,
+        pid=1,
+        label=label,
+        stage=label,
+        limits=limits,
+        errors={"fd": "EMFILE"} if label else {},
+        pids_limit_hits=2,
+        oom_kills=0,
+        descendants=2,
+        tree_threads=40,
+        tree_rss_bytes=2**31,
+        cgroup_memory_reclaimable_bytes=3,
+        pools={"tf_Compute": 8},
+        gpus=(
+            GpuUsage(
+                gpu="0",
+                used_bytes=1,
+                total_bytes=2,
+                utilization_ratio=0.5,
+                process_used_bytes=1,
+            ),
+        ),
+    )
+    changes: dict[str, Any] = known | numbers
+    return replace(whole, **changes)
+
+
+def snapshot(*parts: FoldSnapshot) -> Snapshot:
+    return Snapshot(run="r", host="h", fold_count=3, folds=parts)
+
+
+def full() -> Snapshot:
+    part = FoldSnapshot(fold=1, state="running").with_records(
+        [reading("START", cgroup_memory_bytes=5), reading(HOSTILE, cgroup_memory_bytes=5)]
+    )
+    ended = FoldSnapshot(fold=2, state="failed", exit_code=134, seconds=9.5, ended_at=0.0)
+    growth = GrowthSnapshot(
+        resource="maps", verdict="growing", reason="", per_fold=730.0, folds_to_limit=9.5
+    )
+    return replace(snapshot(part, ended), growth=(growth,))
+
+
+def values(taken: Snapshot, *, now: float = 0.0) -> dict[str, float]:
+    return {f"{s.name}{list(s.labels[4:])}": s.value for s in samples(taken, now=now)}
+
+
+def test_a_scrape_passes_promtool(promtool: str) -> None:
+    """Names, units, help texts and types are as Prometheus wants them."""
+    text = generate_latest(registry(full))
+    done = subprocess.run(
+        [promtool, "check", "metrics"], input=text, capture_output=True, check=False
+    )
+    assert (done.returncode, done.stderr, done.stdout) == (0, b"", b"")
+
+
+def test_every_metric_of_the_table_is_rendered_with_its_type() -> None:
+    """And nothing that is not in the table."""
+    families = {
+        f.name: f for f in text_string_to_metric_families(generate_latest(registry(full)).decode())
+    }
+    names = {f.name + ("_total" if f.type == "counter" else ""): f.type for f in families.values()}
+    assert names == {name: kind.type for name, kind in METRICS.items()}
+
+
+def test_the_states_of_a_limit_are_different() -> None:
+    """Unlimited is +Inf, invisible and unreadable are absent, a measured 0 is 0."""
+    found = values(full())
+    assert found["foldwatch_ceiling_limit['pids_cgroup']"] == math.inf
+    assert found["foldwatch_ceiling_limit['max_map_count']"] == 65530
+    assert "foldwatch_ceiling_limit['cgroup_memory']" not in found
+    assert "foldwatch_ceiling_limit['open_files']" not in found
+    assert "foldwatch_ceiling_usage_ratio['pids_cgroup']" not in found
+    assert found["foldwatch_ceiling_usage['pids_cgroup']"] == 0
+    assert found["foldwatch_cgroup_pids[]"] == 0
+
+
+def test_an_absent_value_is_not_exported() -> None:
+    """None is no sample, never 0."""
+    part = FoldSnapshot(fold=1).with_record(Reading(time=1.0, pid=1))
+    names = {sample.name for sample in samples(snapshot(part), now=0.0)}
+    assert names == {
+        "foldwatch_build_info",
+        "foldwatch_run_info",
+        "foldwatch_folds",
+        "foldwatch_last_sample_timestamp_seconds",
+    }
+
+
+def test_a_hostile_label_stays_inside_its_quotes() -> None:
+    """A stage cannot add a series."""
+    text = generate_latest(registry(full)).decode()
+    assert not re.search(r"^foldwatch_threads 666", text, re.MULTILINE)
+    stages = {
+        sample.labels["stage"]
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+        if "stage" in sample.labels
+    }
+    assert stages == {"START", HOSTILE}
+
+
+def test_an_ended_fold_keeps_its_result_and_loses_its_live_series() -> None:
+    """After a minute."""
+    part = FoldSnapshot(fold=1, state="failed", exit_code=134, seconds=5.0, ended_at=1000.0)
+    taken = snapshot(part.with_record(reading("START")))
+    soon, late = (values(taken, now=1000.0 + LINGER_SECONDS + after) for after in (-1, 1))
+    assert "foldwatch_threads[]" in soon
+    assert "foldwatch_threads[]" not in late
+    assert late["foldwatch_fold_exit_code[]"] == 134
+    assert late["foldwatch_fold_state['failed']"] == 1
+    assert late["foldwatch_fold_state['running']"] == 0
+
+
+def test_stages_are_bounded() -> None:
+    """200 of them; a label per step must not flood Prometheus."""
+    part = FoldSnapshot(fold=1).with_records(reading(f"step {n}") for n in range(500))
+    stages = [
+        s for s in samples(snapshot(part), now=0.0) if s.name == "foldwatch_checkpoint_threads"
+    ]
+    assert len(stages) == 200
+
+
+def test_a_fold_of_many_stages_shows_its_present_one() -> None:
+    """After 200 of them too; when it began, and its threads at first, are still known."""
+    board = LiveState()
+    steps = (
+        replace(reading(f"step {n}"), time=float(n), pools={"tf_Compute": 8 + n})
+        for n in range(500)
+    )
+    board.publish([snapshot(FoldSnapshot(fold=1).with_records(steps))])
+    run = state(board, None)["run"]
+    assert (run["parts"][0]["stage"], run["parts"][0]["began_at"]) == ("step 499", 0.0)
+    assert run["pools"] == [{"pool": "tf_Compute", "threads": 507, "at_first": 8}]
+
+
+def test_a_process_of_many_stages_exports_its_present_one() -> None:
+    """As it is served from inside the process; a stage that comes again is not the oldest."""
+    sampler = Sampler(reader=Reader(), lines=io.StringIO())
+    for number in range(250):
+        sampler.checkpoint("often")
+        sampler.checkpoint(f"step {number}")
+    stages = list(process_snapshot(sampler).folds[0].checkpoints)
+    assert (len(stages), stages[-2:]) == (200, ["often", "step 249"])
+
+
+def test_failures_of_a_source_are_counted() -> None:
+    """One per reading that had it."""
+    assert values(full())["foldwatch_sample_errors_total['fd']"] == 2
+
+
+def test_a_client_that_says_nothing_does_not_stop_the_next_one() -> None:
+    """The one serving thread gives a silent client up."""
+    from telemetry.metrics import server
+
+    assert server._Handler.timeout <= 5
+    port = serve(full, port=0)
+    with socket.create_connection(("127.0.0.1", port)) as broken:
+        broken.sendall(b"GET /metrics HTTP/1.1\r\n\r\n")
+        broken.close()
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+        assert answer.status == 200
+
+
+def test_a_port_in_use_is_an_oserror() -> None:
+    """For the caller to tell."""
+    port = serve(full, port=0)
+    with pytest.raises(OSError, match="in use"):
+        serve(full, port=port)
+
+
+def test_the_readme_lists_every_metric_and_no_other() -> None:
+    """Names and types, so that the page cannot lie."""
+    with open(os.path.join(ROOT, "README.md"), encoding="utf-8") as file:
+        listed = dict(
+            re.findall(r"^\| `(foldwatch_\w+)`[^|]* \| (gauge|counter) ", file.read(), re.MULTILINE)
+        )
+    assert listed == {name: kind.type for name, kind in METRICS.items()}
