@@ -83,7 +83,7 @@ def as_html(analysis: AnalysisResult, comparison: Comparison | None = None) -> s
         undefined=jinja2.StrictUndefined,
     )
     environment.filters |= {"safe_text": fmt.safe, "pools": named}
-    environment.globals |= {"fmt": fmt}
+    environment.globals |= {"fmt": fmt, "resources": RESOURCES}
     parts = group_findings(analysis)
     shown = sorted(parts, key=lambda part: part.severity)[:PARTS_SHOWN]
     return environment.get_template("report.html").render(

@@ -127,7 +127,7 @@ def test_with_serve(wheel: Path, tmp_path: Path) -> None:
     """The page and its charts."""
     python = environment(tmp_path / "serve", wheel, "serve")
     code = (
-        "import urllib.request; from telemetry.web import serve_in_thread;"
+        "import urllib.request; from telemetry.web.server import serve_in_thread;"
         "port = serve_in_thread(tuple, port=0); read = urllib.request.urlopen;"
         "print(read(f'http://127.0.0.1:{port}/').status)"
     )
@@ -143,5 +143,5 @@ def test_with_gpu(wheel: Path, tmp_path: Path) -> None:
 def test_with_train(wheel: Path, tmp_path: Path) -> None:
     """The reference pipeline loads, in real TensorFlow, and so does what judges it."""
     python = environment(tmp_path / "train", wheel, "train")
-    done = run(python, code="import trainer.reference.stages, trainer.cleanup, analyzer.figures")
+    done = run(python, code="import trainer.reference.stages, trainer.worker.cleanup, analyzer.reports.figures")
     assert done.returncode == 0, done
