@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from telemetry.daemon.history import History
 from telemetry.journal.follower import JournalFollower
 from telemetry.journal.records import Event, Header
-from telemetry.journal.run_layout import MOST_FOLDS, fold_of, fold_outcome, folds_planned
+from telemetry.journal.run_layout import MOST_FOLDS, RunLayout, fold_of
 from telemetry.snapshot import SOURCES_KEPT, FoldSnapshot, RunKey, Snapshot
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ class RunFollower:
 
     def _settle(self, now: float) -> None:
         """Take what the result files say, and who is silent for too long."""
-        self._planned = self._planned or folds_planned(self.directory)
+        self._planned = self._planned or RunLayout(self.directory).folds_planned()
         first = self._member(None)
         known = {fold for member in self._members.values() for fold in member.folds}
         for number in range(1, (self._planned or 0) + 1):
@@ -143,7 +143,7 @@ class RunFollower:
                 first.folds[number] = FoldSnapshot(fold=number, state="waiting")
         for member in self._members.values():
             member.planned = self._planned
-            member.settle(self.directory, now)
+            member.settle(RunLayout(self.directory), now)
 
     def _publish(self) -> None:
         before = self.snapshots
@@ -211,15 +211,15 @@ class _Member:
         state = None if fold is None else "failed" if code else "finished"
         self._change(fold, state=state, ended_at=event.time, exit_code=code)
 
-    def settle(self, directory: str, now: float) -> None:
+    def settle(self, layout: RunLayout, now: float) -> None:
         """Take what the result files say of each fold, and end what is silent for too long."""
         for fold, part in self.folds.items():
             if fold is not None and fold <= MOST_FOLDS and part.seconds is None:
-                found = fold_outcome(directory, fold)
+                found = layout.fold_outcome(fold)
                 if found is not None:
                     self._change(
                         fold,
-                        state=found.state,
+                        state="finished" if found.is_finished else "failed",
                         ended_at=found.ended_at if part.ended_at is None else part.ended_at,
                         exit_code=found.exit_code,
                         seconds=found.seconds,
