@@ -30,10 +30,3 @@ class Alert:
     """Seconds since the epoch."""
     ended: float | None = None
     """None while it holds."""
-
-
-def format_duration(seconds: float) -> str:
-    """Say how long that is, for people."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

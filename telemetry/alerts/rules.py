@@ -14,8 +14,8 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from telemetry.alerts.alert import format_duration
 from telemetry.alerts.rate_of_rise import Rise
+from telemetry.formatting import format_amount, format_duration
 from telemetry.limits import LIMITS
 
 if TYPE_CHECKING:
@@ -205,6 +205,5 @@ def _amounts(reading: Reading, ceiling: str) -> str:
     usage = reading.usage(ceiling)
     if not isinstance(usage.limit, int) or usage.current is None:
         return ""
-    if LIMITS[ceiling].is_bytes:
-        return f" of {usage.limit / 2**20:,.0f} MB"
-    return f" ({usage.current:,} of {usage.limit:,})"
+    limit = format_amount(usage.limit, is_bytes=LIMITS[ceiling].is_bytes)
+    return f" of {limit}" if LIMITS[ceiling].is_bytes else f" ({usage.current:,} of {limit})"

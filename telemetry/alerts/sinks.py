@@ -23,8 +23,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import unquote, urlsplit
 
-from telemetry.alerts.alert import format_duration
 from telemetry.errors import InputError
+from telemetry.formatting import format_duration
 from telemetry.thread_line import clean_label
 
 if TYPE_CHECKING:

@@ -18,10 +18,11 @@ from telemetry.kernel.memory_maps import read_maps_by_kind
 from telemetry.kernel.memory_stat import MemoryStat
 from telemetry.kernel.nvml import Gpus, load_nvml
 from telemetry.kernel.pressure import PressureFiles
+from telemetry.kernel.process_tree import BUFFER_BYTES
 from telemetry.kernel.procfs import RLIMITS, ProcessFiles, ProcessStatus
 from telemetry.kernel.read_budget import ReadBudget
 from telemetry.kernel.syscalls import Buffer
-from telemetry.kernel.tasks import BUFFER_BYTES, read_tasks, tasks_of_user
+from telemetry.kernel.tasks import read_tasks, tasks_of_user
 from telemetry.reading import GpuUsage, Limit, LimitState, Reading, Usage
 
 if TYPE_CHECKING:

@@ -76,7 +76,7 @@ def _lines(found: Iterable[MetricSample]) -> ExpositionLines:
             prefix = _pairs(BASE_LABELS, base)
         own = METRICS[name].labels
         more = "," + _pairs(own, labels[len(BASE_LABELS) :]) if own else ""
-        lines.setdefault(name, []).append(f"{name}{{{prefix}{more}}} {_number(value)}\n")
+        lines.setdefault(name, []).append(f"{name}{{{prefix}{more}}} {format_number(value)}\n")
     return {name: "".join(some) for name, some in lines.items()}
 
 
@@ -102,18 +102,19 @@ def _texts(pieces: Sequence[ExpositionLines]) -> tuple[bytes, bytes]:
 
 def _pairs(names: Sequence[str], values: Sequence[str]) -> str:
     return ",".join(
-        f'{name}="{_escaped(value)}"' for name, value in zip(names, values, strict=True)
+        f'{name}="{escape_label(value)}"' for name, value in zip(names, values, strict=True)
     )
 
 
-def _escaped(value: str) -> str:
+def escape_label(value: str) -> str:
     """Escape a label's value; what UTF-8 has no bytes for, a lone half of a pair, becomes ``?``."""
     if not value.isascii():
         value = value.encode("utf-8", "replace").decode()
     return value.translate(_ESCAPES)
 
 
-def _number(value: float) -> str:
+def format_number(value: float) -> str:
+    """Return a sample's value as Prometheus reads it."""
     if isinstance(value, float) and math.isinf(value):
         return "+Inf" if value > 0 else "-Inf"
     return str(value)
