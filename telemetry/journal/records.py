@@ -47,7 +47,7 @@ class Header:
     environment: Mapping[str, str]
     """The thread caps that were set: OMP_NUM_THREADS and the like."""
     ceilings: tuple[Mapping[str, Any], ...]
-    """Every ceiling as `foldwatch limits --json` prints it."""
+    """Every limit as `foldwatch limits --json` prints it."""
     rank: str = ""
     """Which of the run's processes it is, where the launcher says so."""
 

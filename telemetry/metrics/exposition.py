@@ -34,7 +34,7 @@ class Exposition:
 
     def __init__(self) -> None:
         self._runs: dict[object, tuple[Snapshot, ExpositionLines]] = {}
-        self._parts: dict[object, tuple[FoldSnapshot, ExpositionLines]] = {}
+        self._folds: dict[object, tuple[FoldSnapshot, ExpositionLines]] = {}
         self._texts = (b"", b"# EOF\n")
 
     def publish(self, snapshots: Sequence[Snapshot], *, now: float) -> None:
@@ -42,12 +42,16 @@ class Exposition:
         before, self._runs = self._runs, {}
         for snapshot in snapshots:
             # Of ids, because a snapshot is kept here with its lines, so that its own is not given anew.
-            key = id(snapshot), *(part.is_live(now) for part in snapshot.folds)
+            key = id(snapshot), *(fold_snapshot.is_live(now) for fold_snapshot in snapshot.folds)
             self._runs[key] = before.get(key) or (snapshot, self._rendered(snapshot, now))
         if self._runs.keys() == before.keys():
             return
-        kept = {id(part) for snapshot in snapshots for part in snapshot.folds}
-        self._parts = {key: part for key, part in self._parts.items() if id(part[0]) in kept}
+        kept = {id(fold_snapshot) for snapshot in snapshots for fold_snapshot in snapshot.folds}
+        self._folds = {
+            key: fold_snapshot
+            for key, fold_snapshot in self._folds.items()
+            if id(fold_snapshot[0]) in kept
+        }
         self._texts = _texts([lines for _, lines in self._runs.values()])
 
     def text(self, *, is_open_metrics: bool) -> bytes:
@@ -56,13 +60,13 @@ class Exposition:
 
     def _rendered(self, snapshot: Snapshot, now: float) -> ExpositionLines:
         pieces = [_lines(run_samples(snapshot))]
-        for part in snapshot.folds:
-            is_live = part.is_live(now)
-            key = id(part), is_live, snapshot.key
-            if key not in self._parts:
-                found = _lines(fold_samples(part, snapshot.key, is_live=is_live))
-                self._parts[key] = part, found
-            pieces.append(self._parts[key][1])
+        for fold_snapshot in snapshot.folds:
+            is_live = fold_snapshot.is_live(now)
+            key = id(fold_snapshot), is_live, snapshot.key
+            if key not in self._folds:
+                found = _lines(fold_samples(fold_snapshot, snapshot.key, is_live=is_live))
+                self._folds[key] = fold_snapshot, found
+            pieces.append(self._folds[key][1])
         return _joined(pieces)
 
 

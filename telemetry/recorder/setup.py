@@ -120,7 +120,7 @@ def _header() -> Header:
         argv=tuple(sys.argv),
         versions={"python": platform.python_version(), "kernel": platform.release()},
         environment={name: os.environ[name] for name in THREAD_CAPS if name in os.environ},
-        ceilings=tuple(ceiling.as_json() for ceiling in read_applied_limits()),
+        ceilings=tuple(limit.as_json() for limit in read_applied_limits()),
         rank=os.environ.get("RANK", ""),
     )
 
