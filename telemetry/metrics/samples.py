@@ -104,7 +104,7 @@ def _result_samples(fold_snapshot: FoldSnapshot, base: tuple[str, ...]) -> Itera
     if fold_snapshot.state is not None:
         for state in FoldState:
             yield MetricSample(
-                "foldwatch_fold_state", (*base, state), float(state == fold_snapshot.state)
+                "foldwatch_fold_state", (*base, state.value), float(state == fold_snapshot.state)
             )
     if fold_snapshot.exit_code is not None:
         yield MetricSample("foldwatch_fold_exit_code", base, fold_snapshot.exit_code)
