@@ -143,5 +143,8 @@ def test_with_gpu(wheel: Path, tmp_path: Path) -> None:
 def test_with_train(wheel: Path, tmp_path: Path) -> None:
     """The reference pipeline loads, in real TensorFlow, and so does what judges it."""
     python = environment(tmp_path / "train", wheel, "train")
-    done = run(python, code="import trainer.reference.stages, trainer.worker.cleanup, analyzer.reports.figures")
+    done = run(
+        python,
+        code="import trainer.reference.stages, trainer.worker.cleanup, analyzer.reports.figures",
+    )
     assert done.returncode == 0, done

@@ -164,7 +164,7 @@ def test_the_disk_is_full(small_disk: Path) -> None:
     outcome = run(
         "from telemetry.recorder import api\n"
         "for number in range(100): telemetry.checkpoint(f'step {number}')\n"
-        "assert api._sampler.losses['journal'] >= 10, api._sampler.losses\n"
+        "assert api._sampler.error_counts['journal'] >= 10, api._sampler.error_counts\n"
         "path = sys.argv[1] + '/journal.jsonl'\n"
         "os.truncate(path, os.path.getsize(path) - 8192)\n"
         "telemetry.checkpoint('room again')\n",

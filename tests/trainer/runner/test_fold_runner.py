@@ -315,7 +315,7 @@ def test_who_watches_cannot_end_the_run(tmp_path: Path) -> None:
 
     class Broken(list[Any]):
         def append(self, thing: Any) -> None:
-            if thing.parts[0].state == "running":
+            if thing.folds[0].state == "running":
                 raise ValueError("no such page")
 
     said: list[str] = []
