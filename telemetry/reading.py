@@ -33,7 +33,7 @@ Limit: TypeAlias = int | LimitState
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What is used of one ceiling; both numbers come from the same place at the same time."""
+    """What is used of one limit; both numbers come from the same place at the same time."""
 
     current: int | None
     limit: Limit
@@ -143,25 +143,25 @@ class Reading:
     peaks: Mapping[str, int] = field(default_factory=dict)
     """The highest value since the last label of each field in PEAKS, this reading's included."""
     limits: Mapping[str, Limit] = field(default_factory=dict)
-    """Limit by ceiling, for the ceilings of `USED_BY`."""
+    """By name, for the limits of `USED_BY`."""
     errors: Mapping[str, str] = field(default_factory=dict)
     """Why a source gave nothing, by source; empty when every source was read."""
 
     @property
     def binding(self) -> str | None:
-        """The ceiling with the least relative headroom of those read; None where none is known."""
+        """The limit with the least relative headroom of those read; None where none is known."""
         ratios = {
-            ceiling: ratio
-            for ceiling in USED_BY
-            if (ratio := self.usage(ceiling).ratio) is not None
-            and not (ceiling == "nproc" and self.is_exempt_from_nproc)
+            name: ratio
+            for name in USED_BY
+            if (ratio := self.usage(name).ratio) is not None
+            and not (name == "nproc" and self.is_exempt_from_nproc)
         }
-        return max(ratios, key=lambda ceiling: ratios[ceiling], default=None)
+        return max(ratios, key=lambda name: ratios[name], default=None)
 
-    def usage(self, ceiling: str) -> Usage:
-        """Return what is used of ``ceiling``, a key of `USED_BY`."""
-        current: int | None = getattr(self, USED_BY[ceiling])
-        return Usage(current, self.limits.get(ceiling, LimitState.UNREADABLE))
+    def usage(self, name: str) -> Usage:
+        """Return what is used of limit ``name``, a key of `USED_BY`."""
+        current: int | None = getattr(self, USED_BY[name])
+        return Usage(current, self.limits.get(name, LimitState.UNREADABLE))
 
 
 PACED = {

@@ -6,6 +6,7 @@ not know how metrics look or who asks.
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -17,11 +18,28 @@ if TYPE_CHECKING:
 
     from telemetry.journal.records import Record
 
-FOLD_STATES = ("waiting", "running", "finished", "failed", "skipped")
 SOURCES_KEPT = 50
 """More than there are; a journal may name any."""
 LINGER_SECONDS = 60.0
 """How long the live series of an ended fold are still shown, so that a last scrape sees its end."""
+
+
+class FoldState(enum.StrEnum):
+    """How far a fold is; the text is the metrics' label ``state``."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    FINISHED = "finished"
+    """It left a result."""
+    FAILED = "failed"
+    """It left no result."""
+    SKIPPED = "skipped"
+    """An earlier run left its result."""
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing more of the fold is to come."""
+        return self in {FoldState.FINISHED, FoldState.FAILED, FoldState.SKIPPED}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,8 +47,8 @@ class FoldSnapshot:
     """One fold, or a process that runs them all (``fold`` None until a label names one)."""
 
     fold: int | None
-    state: str | None = None
-    """One of FOLD_STATES; None where no runner says so."""
+    state: FoldState | None = None
+    """None if no runner says so."""
     latest: Reading | None = None
     checkpoints: Mapping[str, Reading] = field(default_factory=dict)
     """The last reading by stage; at most STAGES_KEPT."""
@@ -40,6 +58,11 @@ class FoldSnapshot:
     """As the shell says it: 128 plus the signal's number for a process that a signal ended."""
     seconds: float | None = None
     ended_at: float | None = None
+
+    @property
+    def label(self) -> str:
+        """The fold as the label ``fold`` of metrics and alerts: its number, or empty for none."""
+        return "" if self.fold is None else str(self.fold)
 
     def with_record(self, record: Record) -> FoldSnapshot:
         """Return this snapshot as it is after ``record``."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from analyzer.growth.epochs import planned_epoch
 from analyzer.signatures.search import is_in_traceback
+from telemetry.formatting import spell_duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -140,7 +141,7 @@ def find_truncation(
     elif may_go_on:
         why = f"it still runs, or it was {killed}"
     else:
-        quiet = _duration(quiet_seconds or 0.0)
+        quiet = spell_duration(quiet_seconds or 0.0)
         why = f"nothing was written for {quiet}, so it hangs or was {killed}"
     return Truncation(
         where, f"the record ends {where}{how}, and nothing says why: {why}", may_go_on
@@ -184,11 +185,3 @@ def _stages_after(process: Process, stage: str) -> str | None:
 def next_stage(process: Process) -> str | None:
     """Return the stage that should have come next, by an earlier fold; None where none tells."""
     return _stages_after(process, process.samples.label(-1).stage) if process.samples else None
-
-
-def _duration(seconds: float) -> str:
-    for size, unit in ((86400, "day"), (3600, "hour"), (60, "minute")):
-        if seconds >= size:
-            count = int(seconds // size)
-            return f"{count} {unit}{'' if count == 1 else 's'}"
-    return f"{int(seconds)} seconds"

@@ -19,6 +19,7 @@ from analyzer.logs.line_prefixes import WRAPPED_START, PartialLineAssembler, Unw
 from analyzer.resources import LARGEST, RESOURCES
 from telemetry.errors import InputError
 from telemetry.thread_line import MARKER, Label, parse_label
+from telemetry.user_regex import compile_expression
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -69,22 +70,9 @@ class UserPattern:
 
     def __init__(self, expression: str, *, unit: str = DEFAULT_UNIT) -> None:
         """``unit`` is that of an rss with none in ``rss_unit``, in the number or right behind it."""
-        try:
-            import re2  # noqa: PLC0415 - only a pattern needs it
-        except ImportError as error:
-            raise InputError(
-                "--pattern needs google-re2: pip install 'foldwatch[analyze]'"
-            ) from error
-        options = re2.Options()
-        options.never_nl = True
-        options.log_errors = False
-        try:
-            self._compiled = re2.compile(f"(?m){expression}".encode(), options)
-        except re2.error as error:
-            why = error.args[0] if error.args else b"broken"
-            why = why.decode("utf-8", "replace") if isinstance(why, bytes) else str(why)
-            why = why.replace(f"(?m){expression}", expression)
-            raise InputError(f"--pattern {expression!r}: {why}") from error
+        self._compiled = compile_expression(
+            expression, option="--pattern", is_multiline=True, for_bytes=True
+        )
         names = {name.decode(): number for name, number in self._compiled.groupindex.items()}
         if unknown := sorted(set(names) - set(_RESOURCES) - set(_PLACES)):
             raise InputError(

@@ -24,7 +24,7 @@ from analyzer.processes.from_journal import read_journal
 from analyzer.processes.from_log import Source, Table, table_of
 from telemetry.errors import InputError
 from telemetry.journal.follower import SkippedLine
-from telemetry.journal.records import FILE_NAME
+from telemetry.journal.run_layout import CONFIG, JOURNAL, OUTPUT, is_set_aside
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -32,9 +32,6 @@ if TYPE_CHECKING:
     from analyzer.logs.scan_result import ScanResult
     from analyzer.logs.user_pattern import UserPattern
 
-RUN_FILE = "run.json"
-OUTPUT_LOG = "output.log"
-_SET_ASIDE = re.compile(r"previous-\d+")
 _LOG_NAME = re.compile(
     r"(?P<log>.*\.(?:log|txt|out|err))(?:[.-](?P<mark>\d{1,14}(?:-\d{6})?))?(?:\.(?:gz|bz2|xz|zst))?",
     re.DOTALL | re.IGNORECASE,
@@ -93,7 +90,7 @@ def _inputs(path: str) -> list[Input]:
         found = list(_directory_inputs(path))
         if not found:
             raise InputError(
-                f"{path}: no {FILE_NAME} and no *.log, *.txt, *.out, *.err in this directory"
+                f"{path}: no {JOURNAL} and no *.log, *.txt, *.out, *.err in this directory"
             )
         return found
     try:
@@ -111,17 +108,17 @@ def _directory_inputs(top: str) -> Iterator[Input]:
     """Walk a directory; what a run has set aside in ``previous-N`` is not of that run any more."""
     groups: dict[str, str] = {}
     for folder, subfolders, names in os.walk(top, onerror=_refuse):
-        subfolders[:] = [name for name in subfolders if not _SET_ASIDE.fullmatch(name)]
+        subfolders[:] = [name for name in subfolders if not is_set_aside(name)]
         subfolders.sort(key=_by_number)
-        is_run = RUN_FILE in names
+        is_run = CONFIG in names
         group = groups[folder] = folder if is_run else groups.get(os.path.dirname(folder), top)
         regular = [name for name in names if os.path.isfile(os.path.join(folder, name))]
-        journal = os.path.join(folder, FILE_NAME) if FILE_NAME in regular else None
+        journal = os.path.join(folder, JOURNAL) if JOURNAL in regular else None
         if journal is not None:
-            log = os.path.join(folder, OUTPUT_LOG) if OUTPUT_LOG in regular else None
+            log = os.path.join(folder, OUTPUT) if OUTPUT in regular else None
             yield Input(group, journal, log, is_named=False)
         for name in sorted(regular):
-            if _LOG_NAME.fullmatch(name) and not (journal and name == OUTPUT_LOG):
+            if _LOG_NAME.fullmatch(name) and not (journal and name == OUTPUT):
                 path = os.path.join(folder, name)
                 yield Input(path, log=path, is_named=False)
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from analyzer import formatting as fmt
 from analyzer.groups import ProcessGroup, group_findings, names
 from analyzer.resources import RESOURCES
-from telemetry.errors import InputError
+from telemetry.errors import InputError, MissingExtraError
 from telemetry.journal.atomic_write import writing
 
 if TYPE_CHECKING:
@@ -192,7 +192,7 @@ def _figure(width: float, height: float) -> Figure:
     try:
         from matplotlib.figure import Figure  # noqa: PLC0415 - a picture is the only thing that needs it
     except ImportError as error:
-        raise InputError("a picture needs matplotlib: pip install 'foldwatch[analyze]'") from error
+        raise MissingExtraError("a picture needs matplotlib", extra="analyze") from error
     return Figure(figsize=(width, height), layout="constrained")
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from analyzer.groups import rank
 from analyzer.resources import RESOURCES
-from telemetry.errors import InputError
+from telemetry.errors import MissingExtraError
 from telemetry.reading import LimitState
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ def _frame(rows: list[dict[str, Any]], dtypes: Mapping[str, str]) -> pd.DataFram
     try:
         import pandas as pd  # noqa: PLC0415 - see the module's text
     except ImportError as error:
-        raise InputError("frames need pandas: pip install 'foldwatch[analyze]'") from error
+        raise MissingExtraError("frames need pandas", extra="analyze") from error
     columns: dict[str, pd.Series[Any]] = {}
     for name, dtype in dtypes.items():
         values = [row[name] for row in rows]

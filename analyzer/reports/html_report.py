@@ -18,7 +18,7 @@ from analyzer.groups import group_findings, names
 from analyzer.reports import figures
 from analyzer.reports.headline import headline, is_open, root_cause_line
 from analyzer.resources import RESOURCES
-from telemetry.errors import InputError
+from telemetry.errors import InputError, MissingExtraError
 from telemetry.journal.atomic_write import writing
 from telemetry.reading_difference import named
 
@@ -74,7 +74,7 @@ def as_html(analysis: AnalysisResult, comparison: Comparison | None = None) -> s
     try:
         import jinja2  # noqa: PLC0415 - see the module's text
     except ImportError as error:
-        raise InputError("--html needs jinja2: pip install 'foldwatch[analyze]'") from error
+        raise MissingExtraError("--html needs jinja2", extra="analyze") from error
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("analyzer.reports"),
         autoescape=True,

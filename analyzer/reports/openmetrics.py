@@ -22,6 +22,7 @@ from telemetry.journal.atomic_write import writing
 from telemetry.journal.follower import JournalFollower
 from telemetry.journal.records import Event, Header
 from telemetry.metrics.catalog import BASE_LABELS, METRICS
+from telemetry.metrics.exposition import escape_label, format_number
 from telemetry.metrics.samples import reading_samples
 from telemetry.reading import STAGES_KEPT, Reading, latest_known
 
@@ -71,17 +72,17 @@ class Export:
         for name in sorted(self.families):
             kind = METRICS[name]
             family = name.removesuffix("_total") if kind.type == "counter" else name
-            yield f"# HELP {family} {_escaped(kind.help)}\n# TYPE {family} {kind.type}\n"
+            yield f"# HELP {family} {escape_label(kind.help)}\n# TYPE {family} {kind.type}\n"
             names = (*BASE_LABELS, *kind.labels)
             for labels, series in sorted(self.families[name].items()):
                 pairs = ",".join(
-                    f'{label}="{_escaped(value)}"'
+                    f'{label}="{escape_label(value)}"'
                     for label, value in zip(names, labels, strict=True)
                 )
                 by_time = dict(zip(series.times, series.values, strict=True))
                 self.repeated += len(series.times) - len(by_time)
                 for time in sorted(by_time):
-                    yield f"{name}{{{pairs}}} {_number(by_time[time])} {time / 1000:.3f}\n"
+                    yield f"{name}{{{pairs}}} {format_number(_whole(by_time[time]))} {time / 1000:.3f}\n"
         yield "# EOF\n"
 
 
@@ -221,11 +222,6 @@ def _label(text: str) -> str:
     return safe(text, longest=LONGEST_LABEL)
 
 
-def _number(value: float) -> str:
-    if math.isinf(value):
-        return "+Inf" if value > 0 else "-Inf"
-    return str(int(value)) if value == int(value) and abs(value) < 2**53 else repr(value)
-
-
-def _escaped(text: str) -> str:
-    return text.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
+def _whole(value: float) -> float:
+    """Return what was an integer before it was kept as a double as an integer again."""
+    return int(value) if value.is_integer() and abs(value) < 2**53 else value

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from foldwatch.terminal import columns, print_json, print_output
+from telemetry.formatting import format_amount
 from telemetry.kernel.applied_limits import AppliedLimit, binding, read_applied_limits, warnings
 from telemetry.limits import LIMITS
 from telemetry.reading import Limit, LimitState
@@ -62,9 +63,9 @@ def _table(ceilings: tuple[AppliedLimit, ...], tightest: AppliedLimit | None) ->
         is_bytes = LIMITS[ceiling.name].is_bytes
         table.add_row(
             f"{ceiling.name} ◀ binds" if ceiling is tightest else ceiling.name,
-            _number(usage.current, is_bytes=is_bytes),
+            format_amount(usage.current, is_bytes=is_bytes),
             _limit(usage.limit, is_bytes=is_bytes),
-            _number(usage.headroom, is_bytes=is_bytes),
+            format_amount(usage.headroom, is_bytes=is_bytes),
             "" if ratio is None else f"{ratio:.1%}",
             style="bold" if ceiling is tightest else "",
         )
@@ -73,7 +74,7 @@ def _table(ceilings: tuple[AppliedLimit, ...], tightest: AppliedLimit | None) ->
 
 def _line(ceiling: AppliedLimit) -> str:
     is_bytes = LIMITS[ceiling.name].is_bytes
-    used = _number(ceiling.usage.current, is_bytes=is_bytes)
+    used = format_amount(ceiling.usage.current, is_bytes=is_bytes)
     return f"{ceiling.name}: {used} of {_limit(ceiling.usage.limit, is_bytes=is_bytes)}"
 
 
@@ -81,7 +82,7 @@ def _binding_line(ceiling: AppliedLimit | None) -> str:
     if ceiling is None:
         return "No ceiling is known with both its usage and its limit."
     is_bytes = LIMITS[ceiling.name].is_bytes
-    headroom = _number(ceiling.usage.headroom, is_bytes=is_bytes)
+    headroom = format_amount(ceiling.usage.headroom, is_bytes=is_bytes)
     return (
         f"{ceiling.name} binds: {headroom} left of {_limit(ceiling.usage.limit, is_bytes=is_bytes)}"
     )
@@ -90,10 +91,4 @@ def _binding_line(ceiling: AppliedLimit | None) -> str:
 def _limit(limit: Limit, *, is_bytes: bool) -> str:
     if isinstance(limit, LimitState):
         return limit.value
-    return _number(limit, is_bytes=is_bytes)
-
-
-def _number(number: int | None, *, is_bytes: bool) -> str:
-    if number is None:
-        return "?"
-    return f"{number / 2**20:,.0f} MB" if is_bytes else f"{number:,}"
+    return format_amount(limit, is_bytes=is_bytes)

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from foldwatch.terminal import print_output
 from foldwatch.text.progress import Progress
-from telemetry.errors import FoldsFailedError, InputError
+from telemetry.errors import FoldsFailedError, MissingExtraError
 from telemetry.thread_line import clean_label
 from trainer.run.cgroup_limits import CgroupLimits, parse_size
 from trainer.runner.session import RunOutcome, RunRequest, run_session
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 def check_installed(*more: str) -> None:
     """Raise InputError if the reference pipeline, or ``more``, is not installed."""
     if missing := missing_modules(*more):
-        raise InputError(f"{', '.join(missing)} is missing: pip install 'foldwatch[train]'")
+        raise MissingExtraError(f"{', '.join(missing)} is missing", extra="train")
 
 
 def limits(pids: int | None, memory: str | None) -> CgroupLimits:

@@ -18,7 +18,7 @@ from foldwatch.commands.options import AlertCommand, AlertmanagerUrl, AlertWebho
 from telemetry.alerts.dispatch import alerting
 from telemetry.daemon.daemon import Daemon
 from telemetry.daemon.live_state import LiveState
-from telemetry.errors import InputError
+from telemetry.errors import InputError, MissingExtraError
 from telemetry.metrics.textfile import Textfile, replace_file
 from telemetry.web.auth import Credentials, is_loopback
 from telemetry.web.bind import ListenConfig
@@ -86,7 +86,7 @@ def serve(  # noqa: PLR0913, PLR0917 - typer makes an option of each argument
     try:
         from telemetry.web.server import WebServer  # noqa: PLC0415 - an extra that may be missing
     except ImportError as error:
-        raise InputError(f"{error.name} is missing: pip install 'foldwatch[serve]'") from error
+        raise MissingExtraError(f"{error.name} is missing", extra="serve") from error
     listening = ListenConfig(
         address=address,
         port=port,

@@ -5,11 +5,19 @@ Owns the value, and how a duration is said. It must not know what raises an aler
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+
+class Severity(enum.StrEnum):
+    """How grave an alert is; the text is the alerts' label ``severity``."""
+
+    WARNING = "warning"
+    CRITICAL = "critical"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,22 +26,14 @@ class Alert:
 
     name: str
     """As in grafana/rules, for example ``FoldwatchCeilingNear``."""
-    severity: str
-    """warning or critical."""
+    severity: Severity
     labels: Mapping[str, str]
-    """run, host, fold, rank, and ceiling or resource."""
+    """run, host, fold, rank, and ``ceiling`` (a limit's name) or ``resource``."""
     summary: str
-    """Which ceiling, how full, when it will be hit at this rate: one line."""
+    """Which limit, how full, when it will be hit at this rate: one line."""
     description: str
     """What to do."""
     began: float
     """Seconds since the epoch."""
     ended: float | None = None
     """None while it holds."""
-
-
-def format_duration(seconds: float) -> str:
-    """Say how long that is, for people."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -43,7 +43,7 @@ class AlertEngine:
         """Replaced, never changed: another thread may read it."""
         self._tell = tell
         self._episodes: dict[Key, _ActiveAlert] = {}
-        self._watches: dict[tuple[str, ...], ConditionTracker] = {}
+        self._trackers: dict[tuple[str, ...], ConditionTracker] = {}
 
     def observe(self, snapshots: Sequence[Snapshot], now: float) -> None:
         """Judge the runs as they are at ``now``; a run that is no longer among them is over."""
@@ -52,7 +52,7 @@ class AlertEngine:
             (found.name, found.labels): found for found in self._conditions(snapshots, known, now)
         }
         running = _running(snapshots)
-        self._watches = known
+        self._trackers = known
         for key, condition in present.items():
             self._hold(key, condition, now)
         for key in [key for key in self._episodes if key not in present]:
@@ -73,12 +73,11 @@ class AlertEngine:
     ) -> Iterator[Condition]:
         for snapshot in snapshots:
             yield from growth_conditions(snapshot)
-            for part in snapshot.folds:
-                fold = "" if part.fold is None else str(part.fold)
-                labels = {**run_labels(snapshot), "fold": fold}
+            for fold_snapshot in snapshot.folds:
+                labels = {**run_labels(snapshot), "fold": fold_snapshot.label}
                 key = tuple(labels.values())
-                watch = known[key] = self._watches.get(key) or ConditionTracker()
-                yield from watch.conditions(part, labels, now=now)
+                tracker = known[key] = self._trackers.get(key) or ConditionTracker()
+                yield from tracker.conditions(fold_snapshot, labels, now=now)
 
     def _hold(self, key: Key, condition: Condition, now: float) -> None:
         episode = self._episodes.setdefault(key, _ActiveAlert(now, now))
@@ -118,8 +117,11 @@ def _running(snapshots: Sequence[Snapshot]) -> set[tuple[str, ...]]:
     """Return the folds that run, and for each run with one the run itself (fold "")."""
     found: set[tuple[str, ...]] = set()
     for snapshot in snapshots:
-        for part in snapshot.folds:
-            if part.ended_at is None and part.state in {None, "running", "waiting"}:
-                fold = "" if part.fold is None else str(part.fold)
-                found |= {(*run_labels(snapshot).values(), name) for name in (fold, "")}
+        for fold_snapshot in snapshot.folds:
+            if fold_snapshot.ended_at is None and not (
+                fold_snapshot.state and fold_snapshot.state.is_final
+            ):
+                found |= {
+                    (*run_labels(snapshot).values(), name) for name in (fold_snapshot.label, "")
+                }
     return found

@@ -14,9 +14,11 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from telemetry.alerts.alert import format_duration
+from telemetry.alerts.alert import Severity
 from telemetry.alerts.rate_of_rise import Rise
+from telemetry.formatting import format_amount, format_duration
 from telemetry.limits import LIMITS
+from telemetry.snapshot import FoldState
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -29,22 +31,22 @@ if TYPE_CHECKING:
 class Rule:
     """How grave an alert is, for how long its condition holds before, and is gone after."""
 
-    severity: str
+    severity: Severity
     for_seconds: float = 0.0
     keep_firing_for: float = 0.0
     """What oscillates around a threshold is one episode."""
 
 
 RULES: Mapping[str, Rule] = {
-    "FoldwatchCeilingNear": Rule("warning", for_seconds=15, keep_firing_for=300),
+    "FoldwatchCeilingNear": Rule(Severity.WARNING, for_seconds=15, keep_firing_for=300),
     # At 95 % there may be seconds left: no wait.
-    "FoldwatchCeilingCritical": Rule("critical", keep_firing_for=300),
-    "FoldwatchCeilingWithinHour": Rule("warning", for_seconds=60, keep_firing_for=300),
+    "FoldwatchCeilingCritical": Rule(Severity.CRITICAL, keep_firing_for=300),
+    "FoldwatchCeilingWithinHour": Rule(Severity.WARNING, for_seconds=60, keep_firing_for=300),
     # A verdict changes at labels only; folds may be of seconds.
-    "FoldwatchCeilingWithinFolds": Rule("warning", for_seconds=15, keep_firing_for=300),
-    "FoldwatchPidsLimitHit": Rule("critical"),
-    "FoldwatchOomKill": Rule("critical"),
-    "FoldwatchSamplesStale": Rule("warning", for_seconds=60),
+    "FoldwatchCeilingWithinFolds": Rule(Severity.WARNING, for_seconds=15, keep_firing_for=300),
+    "FoldwatchPidsLimitHit": Rule(Severity.CRITICAL),
+    "FoldwatchOomKill": Rule(Severity.CRITICAL),
+    "FoldwatchSamplesStale": Rule(Severity.WARNING, for_seconds=60),
 }
 NEAR_RATIO = 0.80
 CRITICAL_RATIO = 0.95
@@ -84,12 +86,12 @@ class Condition:
     description: str
 
 
-def used_ratio(reading: Reading, ceiling: str) -> float | None:
-    """Return how full ``ceiling`` is of what is not given back; None where it is not known or judged."""
-    usage = reading.usage(ceiling)
-    if ceiling == "nproc" and reading.is_exempt_from_nproc:
+def used_ratio(reading: Reading, name: str) -> float | None:
+    """Return the share of limit ``name`` that is used for good; None if it is unknown or not judged."""
+    usage = reading.usage(name)
+    if name == "nproc" and reading.is_exempt_from_nproc:
         return None
-    if ceiling != "cgroup_memory" or usage.ratio is None or usage.current is None:
+    if name != "cgroup_memory" or usage.ratio is None or usage.current is None:
         return usage.ratio
     if reading.cgroup_memory_reclaimable_bytes is None:
         return None
@@ -106,15 +108,15 @@ class ConditionTracker:
         self._rose_at: dict[str, float] = {}
 
     def conditions(
-        self, part: FoldSnapshot, labels: Mapping[str, str], *, now: float
+        self, fold_snapshot: FoldSnapshot, labels: Mapping[str, str], *, now: float
     ) -> Iterator[Condition]:
-        """Give what is so of ``part`` at ``now``; its ceilings only while it runs."""
-        reading = part.latest
+        """Give what is so of ``fold_snapshot`` at ``now``; its limits only while it runs."""
+        reading = fold_snapshot.latest
         if reading is None:
             return
-        if part.ended_at is None and part.state in {None, "running"}:
-            for ceiling in ALERTING:
-                yield from self._of_ceiling(reading, ceiling, labels, now=now)
+        if fold_snapshot.ended_at is None and fold_snapshot.state in {None, FoldState.RUNNING}:
+            for name in ALERTING:
+                yield from self._of_limit(reading, name, labels, now=now)
             if now - reading.time > STALE_SECONDS:
                 minutes = (now - reading.time) / 60
                 yield _condition(
@@ -125,19 +127,19 @@ class ConditionTracker:
                 )
         yield from self._of_counters(reading, labels, now=now)
 
-    def _of_ceiling(
-        self, reading: Reading, ceiling: str, labels: Mapping[str, str], *, now: float
+    def _of_limit(
+        self, reading: Reading, limit: str, labels: Mapping[str, str], *, now: float
     ) -> Iterator[Condition]:
-        ratio = used_ratio(reading, ceiling)
+        ratio = used_ratio(reading, limit)
         if ratio is None:
             return
-        rise = self._rises.setdefault(ceiling, Rise())
+        rise = self._rises.setdefault(limit, Rise())
         rise.add(ratio, now=now)
         if ratio <= FORECAST_FROM_RATIO:
             return
         rate = rise.per_second(now=now)
         seconds = max(0.0, 1 - ratio) / rate if rate else math.inf
-        words = f"{ceiling} is {ratio:.0%} full{_amounts(reading, ceiling)}"
+        words = f"{limit} is {ratio:.0%} full{_amounts(reading, limit)}"
         if seconds < math.inf:
             words += f", and will be hit in {format_duration(seconds)} at this rate"
         names = {
@@ -148,9 +150,7 @@ class ConditionTracker:
         }
         for name, holds in names.items():
             if holds:
-                yield _condition(
-                    name, {**labels, "ceiling": ceiling}, words, LIMITS[ceiling].advice
-                )
+                yield _condition(name, {**labels, "ceiling": limit}, words, LIMITS[limit].advice)
 
     def _of_counters(
         self, reading: Reading, labels: Mapping[str, str], *, now: float
@@ -175,7 +175,10 @@ class ConditionTracker:
 
 def growth_conditions(snapshot: Snapshot) -> Iterator[Condition]:
     """Give the resources that meet their limit within the folds that are left."""
-    ended = sum(part.state in {"finished", "failed", "skipped"} for part in snapshot.folds)
+    ended = sum(
+        fold_snapshot.state is not None and fold_snapshot.state.is_final
+        for fold_snapshot in snapshot.folds
+    )
     left = None if snapshot.fold_count is None else snapshot.fold_count - ended
     for growth in snapshot.growth:
         if left is not None and growth.folds_to_limit is not None and growth.folds_to_limit < left:
@@ -201,10 +204,9 @@ def _condition(name: str, labels: Mapping[str, str], summary: str, description: 
     return Condition(name=name, labels=key, summary=summary, description=description)
 
 
-def _amounts(reading: Reading, ceiling: str) -> str:
-    usage = reading.usage(ceiling)
+def _amounts(reading: Reading, name: str) -> str:
+    usage = reading.usage(name)
     if not isinstance(usage.limit, int) or usage.current is None:
         return ""
-    if LIMITS[ceiling].is_bytes:
-        return f" of {usage.limit / 2**20:,.0f} MB"
-    return f" ({usage.current:,} of {usage.limit:,})"
+    limit = format_amount(usage.limit, is_bytes=LIMITS[name].is_bytes)
+    return f" of {limit}" if LIMITS[name].is_bytes else f" ({usage.current:,} of {limit})"

@@ -23,8 +23,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import unquote, urlsplit
 
-from telemetry.alerts.alert import format_duration
 from telemetry.errors import InputError
+from telemetry.formatting import format_duration
 from telemetry.thread_line import clean_label
 
 if TYPE_CHECKING:
@@ -241,7 +241,9 @@ def _checked(url: str, option: str) -> str:
 
 
 def _post(url: str, content: object) -> None:
-    """POST JSON, up to ATTEMPTS times where the other side may recover. Raises OSError."""
+    """POST JSON, up to ATTEMPTS times if the other side may recover. Raises OSError."""
+    # Not urllib3.Retry: foldwatch's base and its extra `serve` do not bring urllib3 along (in
+    # requirements.lock it is there for TensorFlow), and it would replace the loop below alone.
     parts = urlsplit(url)
     headers = {"Content-Type": "application/json", "User-Agent": "foldwatch"}
     if parts.username is not None:

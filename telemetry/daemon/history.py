@@ -99,10 +99,10 @@ class History:
 
     def take(self, snapshot: Snapshot) -> None:
         """Take the readings that ``snapshot`` holds and that are new."""
-        for part in snapshot.folds:
-            known = [*part.checkpoints.values(), *filter(None, [part.latest])]
+        for fold_snapshot in snapshot.folds:
+            known = [*fold_snapshot.checkpoints.values(), *filter(None, [fold_snapshot.latest])]
             for reading in sorted(known, key=lambda reading: reading.time):
-                self.add(part.fold, reading)
+                self.add(fold_snapshot.fold, reading)
 
     def as_json(self) -> list[dict[str, Any]]:
         """Return the curves in the order of their first readings; an absent value is None."""

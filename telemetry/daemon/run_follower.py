@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from telemetry.daemon.history import History
 from telemetry.journal.follower import JournalFollower
 from telemetry.journal.records import Event, Header
-from telemetry.journal.run_layout import MOST_FOLDS, fold_of, fold_outcome, folds_planned
-from telemetry.snapshot import SOURCES_KEPT, FoldSnapshot, RunKey, Snapshot
+from telemetry.journal.run_layout import MOST_FOLDS, RunLayout, fold_of
+from telemetry.snapshot import SOURCES_KEPT, FoldSnapshot, FoldState, RunKey, Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -130,20 +130,24 @@ class RunFollower:
 
     def _is_live(self, now: float) -> bool:
         """Whether a fold runs, waits, or has ended so lately that its result file may yet come."""
-        parts = (part for member in self._members.values() for part in member.folds.values())
-        return not self._members or any(part.is_live(now) for part in parts)
+        folds = (
+            fold_snapshot
+            for member in self._members.values()
+            for fold_snapshot in member.folds.values()
+        )
+        return not self._members or any(fold_snapshot.is_live(now) for fold_snapshot in folds)
 
     def _settle(self, now: float) -> None:
         """Take what the result files say, and who is silent for too long."""
-        self._planned = self._planned or folds_planned(self.directory)
+        self._planned = self._planned or RunLayout(self.directory).folds_planned()
         first = self._member(None)
         known = {fold for member in self._members.values() for fold in member.folds}
         for number in range(1, (self._planned or 0) + 1):
             if number not in known:
-                first.folds[number] = FoldSnapshot(fold=number, state="waiting")
+                first.folds[number] = FoldSnapshot(fold=number, state=FoldState.WAITING)
         for member in self._members.values():
             member.planned = self._planned
-            member.settle(self.directory, now)
+            member.settle(RunLayout(self.directory), now)
 
     def _publish(self) -> None:
         before = self.snapshots
@@ -153,7 +157,9 @@ class RunFollower:
                 host=origin.host,
                 rank=origin.rank,
                 fold_count=member.fold_count,
-                folds=tuple(part for _, part in sorted(member.folds.items(), key=_by_fold)),
+                folds=tuple(
+                    fold_snapshot for _, fold_snapshot in sorted(member.folds.items(), key=_by_fold)
+                ),
                 growth=self._growth if number == 0 else (),
             )
             for number, (origin, member) in enumerate(self._members.items())
@@ -181,7 +187,11 @@ class _Member:
         """How many are planned, as run.json or the labels say."""
         if self.planned is not None:
             return self.planned
-        named = (part.latest.folds for part in self.folds.values() if part.latest is not None)
+        named = (
+            fold_snapshot.latest.folds
+            for fold_snapshot in self.folds.values()
+            if fold_snapshot.latest is not None
+        )
         return max(filter(None, named), default=None)
 
     def take(self, reading: Reading, fold: int | None) -> None:
@@ -190,13 +200,13 @@ class _Member:
             return
         before = self._fold_of.get(reading.pid, fold)
         if before != fold and before in self.folds:
-            state = None if before is None else "finished"
+            state = None if before is None else FoldState.FINISHED
             self._change(before, state=state, ended_at=reading.time)
         self._fold_of[reading.pid] = fold
-        part = self.folds.get(fold) or FoldSnapshot(fold=fold)
-        self.folds[fold] = part.with_record(reading)
-        if part.state != "running" or part.ended_at is not None:
-            state = None if fold is None else "running"
+        fold_snapshot = self.folds.get(fold) or FoldSnapshot(fold=fold)
+        self.folds[fold] = fold_snapshot.with_record(reading)
+        if fold_snapshot.state is not FoldState.RUNNING or fold_snapshot.ended_at is not None:
+            state = None if fold is None else FoldState.RUNNING
             self._change(fold, state=state, ended_at=None, exit_code=None, seconds=None)
         self.history.add(fold, reading)
 
@@ -208,25 +218,28 @@ class _Member:
         code = code if type(code) is int and abs(code) < 2**32 else None
         fold = self._fold_of.pop(event.pid)
         self.folds[fold] = self.folds[fold].with_record(event)
-        state = None if fold is None else "failed" if code else "finished"
+        ended = FoldState.FAILED if code else FoldState.FINISHED
+        state = None if fold is None else ended
         self._change(fold, state=state, ended_at=event.time, exit_code=code)
 
-    def settle(self, directory: str, now: float) -> None:
+    def settle(self, layout: RunLayout, now: float) -> None:
         """Take what the result files say of each fold, and end what is silent for too long."""
-        for fold, part in self.folds.items():
-            if fold is not None and fold <= MOST_FOLDS and part.seconds is None:
-                found = fold_outcome(directory, fold)
+        for fold, fold_snapshot in self.folds.items():
+            if fold is not None and fold <= MOST_FOLDS and fold_snapshot.seconds is None:
+                found = layout.fold_outcome(fold)
                 if found is not None:
                     self._change(
                         fold,
-                        state=found.state,
-                        ended_at=found.ended_at if part.ended_at is None else part.ended_at,
+                        state=FoldState.FINISHED if found.is_finished else FoldState.FAILED,
+                        ended_at=found.ended_at
+                        if fold_snapshot.ended_at is None
+                        else fold_snapshot.ended_at,
                         exit_code=found.exit_code,
                         seconds=found.seconds,
                     )
                     continue
-            latest = part.latest
-            if part.ended_at is None and latest and now - latest.time > ABANDONED_SECONDS:
+            latest = fold_snapshot.latest
+            if fold_snapshot.ended_at is None and latest and now - latest.time > ABANDONED_SECONDS:
                 self._change(fold, ended_at=latest.time)
 
     def _change(self, fold: int | None, **changes: object) -> None:

@@ -18,6 +18,7 @@ import math
 from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from telemetry.journal.run_layout import JOURNAL
 from telemetry.limits import USED_BY
 from telemetry.reading import GpuUsage, LimitState, Reading
 
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
     from telemetry.reading import Limit
 
 SCHEMA = 1
-FILE_NAME = "journal.jsonl"
+FILE_NAME = JOURNAL
+"""For trainer/, until it takes the name from `RunLayout`."""
 MEBIBYTE = 2**20
 
 
@@ -45,7 +47,7 @@ class Header:
     environment: Mapping[str, str]
     """The thread caps that were set: OMP_NUM_THREADS and the like."""
     ceilings: tuple[Mapping[str, Any], ...]
-    """Every ceiling as `foldwatch limits --json` prints it."""
+    """Every limit as `foldwatch limits --json` prints it."""
     rank: str = ""
     """Which of the run's processes it is, where the launcher says so."""
 

@@ -1,8 +1,14 @@
-"""What lies in a run's directory beside its journals, and where runs are below a directory.
+"""The layout of a run's directory: the name of every file in it, and how to read the small ones.
 
-Owns the way from file names to runs, and the reading of run.json, result.json and failure.json. It
-must not know what a journal says. Whatever a file holds, nothing is raised: a file that is not whole
-is as one that is absent, because a run writes its own whole or not at all.
+    RUN/run.json                    the configuration
+    RUN/.lock                       held by the runner
+    RUN/journal.jsonl, output.log   of a process that runs every fold
+    RUN/fold-K/journal.jsonl, output.log, result.json or failure.json, metrics.json
+    RUN/summary.json, summary.csv
+    RUN/previous-N/                 files and folds that a later run of the same directory replaced
+
+Whatever a file holds, reading it raises nothing: a file that is not whole counts as absent, because a
+run writes its own whole or not at all.
 """
 
 from __future__ import annotations
@@ -14,27 +20,143 @@ from dataclasses import dataclass
 from typing import Any
 
 from telemetry.journal.atomic_write import open_regular
-from telemetry.journal.records import FILE_NAME
 
-RUN = "run.json"
+CONFIG = "run.json"
+LOCK = ".lock"
+JOURNAL = "journal.jsonl"
+OUTPUT = "output.log"
 RESULT = "result.json"
 FAILURE = "failure.json"
+METRICS = "metrics.json"
+SUMMARY_JSON = "summary.json"
+SUMMARY_CSV = "summary.csv"
 LARGEST_BYTES = 2**20
 MOST_FOLDS = 10_000
 _FOLD = re.compile(r"fold-(\d{1,6})")
 _SET_ASIDE = re.compile(r"previous-\d+")
-"""What a later run of the same directory replaced; it is not of that run any more."""
+
+
+def fold_name(fold: int | str) -> str:
+    """Return the name of a fold's directory inside the run's: ``fold-3``."""
+    return f"fold-{fold}"
+
+
+def fold_number(name: str) -> int | None:
+    """Return the fold whose directory has that name; None if it is not a fold's."""
+    match = _FOLD.fullmatch(name)
+    return int(match[1]) if match else None
+
+
+def set_aside_name(number: int) -> str:
+    """Return the name of the ``number``-th directory of replaced files: ``previous-1``."""
+    return f"previous-{number}"
+
+
+def is_set_aside(name: str) -> bool:
+    """Whether a directory of that name holds files that a later run replaced."""
+    return _SET_ASIDE.fullmatch(name) is not None
 
 
 @dataclass(frozen=True, slots=True)
 class FoldOutcome:
     """How a fold ended, as its result or failure file says."""
 
-    state: str
-    """finished or failed."""
+    is_finished: bool
+    """Whether it left a result; else a failure."""
     ended_at: float
+    """Seconds since the epoch."""
     exit_code: int
     seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunLayout:
+    """The paths of one run; nothing is touched to build them.
+
+    The methods that take a fold give the run's own file for ``None``: one process then runs every fold
+    and writes into the run's directory.
+
+    Args:
+        path: The run's directory, absolute or relative.
+    """
+
+    path: str
+
+    @property
+    def name(self) -> str:
+        """The run's name: its directory's."""
+        return os.path.basename(os.path.abspath(self.path))
+
+    @property
+    def config(self) -> str:
+        """The path of run.json."""
+        return os.path.join(self.path, CONFIG)
+
+    @property
+    def lock(self) -> str:
+        """The path of the file that the runner holds locked."""
+        return os.path.join(self.path, LOCK)
+
+    @property
+    def summary_json(self) -> str:
+        """The path of summary.json."""
+        return os.path.join(self.path, SUMMARY_JSON)
+
+    @property
+    def summary_csv(self) -> str:
+        """The path of summary.csv."""
+        return os.path.join(self.path, SUMMARY_CSV)
+
+    def set_aside(self, number: int) -> str:
+        """Return the path of the ``number``-th directory of replaced files, counted from 1."""
+        return os.path.join(self.path, set_aside_name(number))
+
+    def fold_dir(self, fold: int | str | None) -> str:
+        """Return the directory that fold ``fold`` writes to."""
+        return self.path if fold is None else os.path.join(self.path, fold_name(fold))
+
+    def journal(self, fold: int | str | None = None) -> str:
+        """Return the path of a journal."""
+        return os.path.join(self.fold_dir(fold), JOURNAL)
+
+    def output(self, fold: int | None = None) -> str:
+        """Return the path of the file that standard output and standard error go to."""
+        return os.path.join(self.fold_dir(fold), OUTPUT)
+
+    def result(self, fold: int) -> str:
+        """Return the path of the file that a finished fold leaves."""
+        return os.path.join(self.fold_dir(fold), RESULT)
+
+    def failure(self, fold: int) -> str:
+        """Return the path of the file that says how a fold failed."""
+        return os.path.join(self.fold_dir(fold), FAILURE)
+
+    def metrics(self, fold: int) -> str:
+        """Return the path where a command of ``foldwatch run`` may leave an object of numbers."""
+        return os.path.join(self.fold_dir(fold), METRICS)
+
+    def folds_planned(self) -> int | None:
+        """Return the number of folds that run.json names; None without a usable one."""
+        content = _read(self.config)
+        config = content.get("config") if content else None
+        folds = config.get("folds") if isinstance(config, dict) else None
+        return folds if type(folds) is int and 0 < folds <= MOST_FOLDS else None
+
+    def fold_outcome(self, fold: int) -> FoldOutcome | None:
+        """Return how a fold ended; None until one of its two files is there and whole."""
+        for path, is_finished in ((self.result(fold), True), (self.failure(fold), False)):
+            content = _read(path)
+            if content is None:
+                continue
+            code = content.get("exit_code", 0)
+            seconds = content.get("seconds")
+            return FoldOutcome(
+                is_finished=is_finished,
+                ended_at=_changed(path),
+                exit_code=code if type(code) is int and abs(code) < 2**32 else 0,
+                seconds=float(seconds) if isinstance(seconds, int | float) else None,
+            )
+        return None
 
 
 def find_journals(top: str) -> dict[str, list[str]]:
@@ -49,9 +171,9 @@ def find_journals(top: str) -> dict[str, list[str]]:
         folder = pending.pop()
         names, folders = _entries(folder)
         pending += (os.path.join(folder, name) for name in folders)
-        if FILE_NAME in names:
-            runs.setdefault(_run_of(folder, top), []).append(os.path.join(folder, FILE_NAME))
-        elif RUN in names:
+        if JOURNAL in names:
+            runs.setdefault(_run_of(folder, top), []).append(os.path.join(folder, JOURNAL))
+        elif CONFIG in names:
             runs.setdefault(folder, [])
     return {run: sorted(journals) for run, journals in sorted(runs.items())}
 
@@ -63,7 +185,7 @@ def _entries(folder: str) -> tuple[set[str], list[str]]:
             for entry in entries:
                 if not entry.is_dir(follow_symlinks=False):
                     names.add(entry.name)
-                elif not _SET_ASIDE.fullmatch(entry.name):
+                elif not is_set_aside(entry.name):
                     folders.append(entry.name)
     except OSError:
         return set(), []  # gone since, or not ours to read: the next look may find more
@@ -71,40 +193,18 @@ def _entries(folder: str) -> tuple[set[str], list[str]]:
 
 
 def _run_of(folder: str, top: str) -> str:
-    is_fold = _FOLD.fullmatch(os.path.basename(folder))
+    is_fold = fold_number(os.path.basename(folder)) is not None
     return os.path.dirname(folder) if is_fold and folder != top else folder
 
 
 def fold_of(journal: str) -> int | None:
-    """Return the fold whose process alone writes ``journal``; None where folds share one."""
-    match = _FOLD.fullmatch(os.path.basename(os.path.dirname(journal)))
-    return int(match[1]) if match else None
+    """Return the fold whose process alone writes ``journal``; None if folds share one."""
+    return fold_number(os.path.basename(os.path.dirname(journal)))
 
 
-def folds_planned(run: str) -> int | None:
-    """Return the number of folds that run.json names."""
-    content = _read(os.path.join(run, RUN))
-    config = content.get("config") if content else None
-    folds = config.get("folds") if isinstance(config, dict) else None
-    return folds if type(folds) is int and 0 < folds <= MOST_FOLDS else None
-
-
-def fold_outcome(run: str, fold: int) -> FoldOutcome | None:
-    """Return how a fold ended; None while neither of its two files is there and whole."""
-    for name, state in ((RESULT, "finished"), (FAILURE, "failed")):
-        path = os.path.join(run, f"fold-{fold}", name)
-        content = _read(path)
-        if content is None:
-            continue
-        code = content.get("exit_code", 0)
-        seconds = content.get("seconds")
-        return FoldOutcome(
-            state=state,
-            ended_at=_changed(path),
-            exit_code=code if type(code) is int and abs(code) < 2**32 else 0,
-            seconds=float(seconds) if isinstance(seconds, int | float) else None,
-        )
-    return None
+def run_name(run: str, top: str) -> str:
+    """Name a run by its path below ``top``, or by ``top`` itself if that is the run."""
+    return os.path.basename(os.path.abspath(top)) if run == top else os.path.relpath(run, top)
 
 
 def _read(path: str) -> dict[str, Any] | None:
@@ -121,8 +221,3 @@ def _changed(path: str) -> float:
         return os.stat(path).st_mtime
     except OSError:
         return 0.0
-
-
-def run_name(run: str, top: str) -> str:
-    """Name a run by its path below ``top``, or by ``top`` itself where that is the run."""
-    return os.path.basename(os.path.abspath(top)) if run == top else os.path.relpath(run, top)

@@ -1,8 +1,8 @@
-"""Every ceiling that can refuse a thread, a process, a mapping, memory or a descriptor.
+"""Every limit that can refuse a thread, a process, a mapping, memory or a descriptor.
 
-Owns the list of ceilings, their scope, which of them binds, and what about them will bite. It must
-not know how they are shown. Rules: kernel/fork.c copy_process (RLIMIT_NPROC, threads-max),
-kernel/cgroup/pids.c, mm/mmap.c (vm.max_map_count; may_expand_vm for RLIMIT_AS and RLIMIT_DATA), man 2
+Owns the list of limits, their scope, which of them binds, and what about them will bite. It must
+not know how they are shown. Rules: kernel/fork.limit copy_process (RLIMIT_NPROC, threads-max),
+kernel/cgroup/pids.limit, mm/mmap.limit (vm.max_map_count; may_expand_vm for RLIMIT_AS and RLIMIT_DATA), man 2
 getrlimit.
 """
 
@@ -60,34 +60,34 @@ class AppliedLimit:
         }
 
 
-def binding(ceilings: Sequence[AppliedLimit]) -> AppliedLimit | None:
-    """Return the ceiling with the least relative headroom; None where none has both numbers."""
-    known = [c for c in ceilings if c.usage.ratio is not None and not c.is_exempt]
-    return max(known, key=lambda ceiling: ceiling.usage.ratio or 0.0, default=None)
+def binding(limits: Sequence[AppliedLimit]) -> AppliedLimit | None:
+    """Return the limit with the least relative headroom; None where none has both numbers."""
+    known = [limit for limit in limits if limit.usage.ratio is not None and not limit.is_exempt]
+    return max(known, key=lambda limit: limit.usage.ratio or 0.0, default=None)
 
 
-def warnings(ceilings: Sequence[AppliedLimit], *, cores: int) -> list[str]:
-    """Say which ceilings will bite on a machine with ``cores`` visible cores, though not full yet."""
+def warnings(limits: Sequence[AppliedLimit], *, cores: int) -> list[str]:
+    """Say which limits will bite on a machine with ``cores`` visible cores, though not full yet."""
     found = []
-    for ceiling in ceilings:
-        limit = ceiling.usage.limit
-        if ceiling.name != "pids_cgroup" or not isinstance(limit, int):
+    for applied in limits:
+        limit = applied.usage.limit
+        if applied.name != "pids_cgroup" or not isinstance(limit, int):
             continue
         if limit < PIDS_PER_CORE * cores:
             found.append(
-                f"{ceiling.source}: {limit:,} PIDs for {cores} visible cores is under"
+                f"{applied.source}: {limit:,} PIDs for {cores} visible cores is under"
                 f" {PIDS_PER_CORE} per core; thread pools are sized by cores, so cap them"
             )
         if limit in ORCHESTRATOR_DEFAULTS:
             found.append(
-                f"{ceiling.source}: {limit:,} is {ORCHESTRATOR_DEFAULTS[limit]};"
+                f"{applied.source}: {limit:,} is {ORCHESTRATOR_DEFAULTS[limit]};"
                 " somebody else set it, so ask for what the job needs"
             )
     return found
 
 
 def read_applied_limits(*, root: str = "/", pid: int | None = None) -> tuple[AppliedLimit, ...]:
-    """Read every ceiling of process ``pid``, this one by default; each cgroup level is one.
+    """Read every limit of process ``pid``, this one by default; each cgroup level is one.
 
     Raises InputError where there is no such process. Counts the tasks of the user for RLIMIT_NPROC
     by reading every process, so it is for asking on demand.

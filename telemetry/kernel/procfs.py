@@ -101,11 +101,11 @@ def is_initial_user_namespace(uid_map: bytes) -> bool:
 # Max address space         unlimited            unlimited            bytes
 # Max data size             unlimited            unlimited            bytes
 def parse_soft_limits(text: bytes) -> dict[str, Limit]:
-    """Return the soft limits in /proc/PID/limits that are ceilings, by the ceiling's name.
+    """Return the soft limits in /proc/PID/limits by the limit's name.
 
     Of the data size the hard one where the soft one is 0: then the kernel goes by that (mm/mmap.c).
     """
-    return {ceiling: _soft_limit(text, name) for ceiling, name in RLIMITS.items()}
+    return {name: _soft_limit(text, row) for name, row in RLIMITS.items()}
 
 
 RLIMITS = {
@@ -113,12 +113,12 @@ RLIMITS = {
 }
 
 
-def _soft_limit(text: bytes, name: bytes) -> Limit:
-    start = text.find(name)
+def _soft_limit(text: bytes, row: bytes) -> Limit:
+    start = text.find(row)
     if start < 0:
         return LimitState.INVISIBLE
-    soft, hard = text[start + len(name) : text.find(b"\n", start)].split()[:2]
-    is_hard = soft == b"0" and name == RLIMITS["data_size"]  # may_expand_vm, for Valgrind
+    soft, hard = text[start + len(row) : text.find(b"\n", start)].split()[:2]
+    is_hard = soft == b"0" and row == RLIMITS["data_size"]  # may_expand_vm, for Valgrind
     word = hard if is_hard else soft
     return LimitState.UNLIMITED if word == b"unlimited" else int(word)
 
@@ -230,7 +230,7 @@ class ProcessFiles:
         return len(names) - (self._is_procfs and self.pid == os.getpid())
 
     def soft_limits(self) -> dict[str, Limit]:
-        """Return the soft limits of the process, by the ceiling's name."""
+        """Return the soft limits of the process, by the limit's name."""
         text = self._limits.read()
         if text != self._limits_text:  # they are hardly ever changed, and parsing costs more
             self._limits_text, self._soft_limits = text, parse_soft_limits(text)

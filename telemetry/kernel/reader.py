@@ -1,8 +1,7 @@
 """`Reader`: one process, all its sources, one `Reading` at a time.
 
-Owns which source fills which field, that a source that fails costs its own fields only, and that a
-source that is dear is read no oftener than its pace allows. It must not know about labels, journals
-or threads of execution.
+A source that fails costs its own fields only. A source whose cost grows with the process is read no
+oftener than its budget allows.
 """
 
 from __future__ import annotations
@@ -11,18 +10,19 @@ import errno
 import os
 import resource
 import time
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from telemetry.kernel.cgroup_controller import Controller, ControllerUsage
 from telemetry.kernel.memory_maps import read_maps_by_kind
 from telemetry.kernel.memory_stat import MemoryStat
 from telemetry.kernel.nvml import Gpus, load_nvml
 from telemetry.kernel.pressure import PressureFiles
-from telemetry.kernel.procfs import RLIMITS, ProcessFiles, ProcessStatus
+from telemetry.kernel.process_tree import BUFFER_BYTES
+from telemetry.kernel.procfs import RLIMITS, ProcessFiles, ProcessStatus, ProcessTimes
 from telemetry.kernel.read_budget import ReadBudget
 from telemetry.kernel.syscalls import Buffer
-from telemetry.kernel.tasks import BUFFER_BYTES, read_tasks, tasks_of_user
-from telemetry.reading import GpuUsage, Limit, LimitState, Reading, Usage
+from telemetry.kernel.tasks import Tasks, read_tasks, tasks_of_user
+from telemetry.reading import PACED, GpuUsage, Limit, LimitState, Reading, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,6 +37,17 @@ _NOTHING = ControllerUsage(
     Usage(None, LimitState.UNREADABLE), None, None, None, None, has_hidden_ancestors=False
 )
 _NO_STATUS = ProcessStatus(None, None, None, None, None, None, None)
+
+
+class _Found(NamedTuple):
+    """The sources that fill several fields of a reading."""
+
+    status: ProcessStatus
+    times: ProcessTimes | None
+    pids: ControllerUsage
+    memory: ControllerUsage
+    tasks: Tasks | None
+    gpus: tuple[GpuUsage, ...] | None
 
 
 class Reader:
@@ -59,9 +70,7 @@ class Reader:
         nvml = load_nvml() if root == "/" else None
         self._gpus = None if nvml is None else Gpus(nvml, pid=self.pid)
         self._is_own = root == "/" and self.pid == os.getpid()
-        paced = ("maps", "tasks", "user_tasks", "gpu", "memory_stat")
-        self._paces = {name: ReadBudget() for name in paced}
-        self._errors: dict[str, str] = {}
+        self._sources = _Sources()
         self._buffer = Buffer(BUFFER_BYTES)
 
     def hold(self) -> None:
@@ -101,24 +110,33 @@ class Reader:
         """Read the sources now.
 
         Sources that cost with the size of the process (maps, threads by name, descendants, GPUs) are
-        read ``in_full`` at a label; between labels only when due by their pace, else None without an
-        error. Counting the user's tasks looks at the whole host: it keeps to its pace at labels too.
+        read ``in_full`` at a label; between labels only when due by their budget, else None without an
+        error. Counting the user's tasks looks at the whole host: it keeps to its budget at labels too.
         """
-        self._errors = {}
-        files = self._files
-        status = self._try("status", files.status) or _NO_STATUS
-        times = self._try("stat", files.times)
-        pids = self._try("pids_cgroup", self._pids.read) or _NOTHING
-        memory = self._try("memory_cgroup", self._memory.read) or _NOTHING
-        tasks = self._paced(
-            "tasks",
-            in_full=in_full,
-            read=lambda: read_tasks(self.pid, root=self._root, buffer=self._buffer),
+        self._sources.errors = {}
+        found = self._read_shared(in_full=in_full)
+        return self._reading(found, in_full=in_full, with_map_kinds=with_map_kinds)
+
+    def _read_shared(self, *, in_full: bool) -> _Found:
+        sources, files = self._sources, self._files
+        return _Found(
+            status=sources.attempt("status", files.status) or _NO_STATUS,
+            times=sources.attempt("stat", files.times),
+            pids=sources.attempt("pids_cgroup", self._pids.read) or _NOTHING,
+            memory=sources.attempt("memory_cgroup", self._memory.read) or _NOTHING,
+            tasks=sources.paced("tasks", self._read_tasks, in_full=in_full),
+            gpus=None
+            if self._gpus is None
+            else sources.paced("gpu", self._gpus.read, in_full=in_full),
         )
+
+    def _reading(self, found: _Found, *, in_full: bool, with_map_kinds: bool) -> Reading:
+        """Read the sources of one field each, and put all into the fields of a reading."""
+        sources, files = self._sources, self._files
+        status, times, pids, memory, tasks, gpus = found
         tree = None if tasks is None else tasks.descendants
-        gpus = self._read_gpus(in_full=in_full)
         fullest = max(gpus or (), key=_gpu_ratio, default=None)
-        uid, is_exempt = status.real_uid, self._is_exempt_from_nproc(status)
+        is_exempt = self._is_exempt_from_nproc(status)
         return Reading(
             time=self._clock(),
             pid=self.pid,
@@ -127,52 +145,46 @@ class Reader:
             rss_bytes=status.rss_bytes,
             virtual_bytes=status.virtual_bytes,
             data_bytes=status.data_bytes,
-            maps=self._paced("maps", in_full=in_full, read=files.maps),
-            open_fds=self._try("fd", files.open_fds),
+            maps=sources.paced("maps", files.maps, in_full=in_full),
+            open_fds=sources.attempt("fd", files.open_fds),
             cgroup_pids=pids.usage.current,
             cgroup_memory_bytes=memory.usage.current,
             cgroup=pids.own_folder,
             cgroup_pids_peak=pids.peak,
             cgroup_memory_peak_bytes=memory.peak,
-            cgroup_memory_reclaimable_bytes=self._paced(
-                "memory_stat",
-                in_full=in_full,
-                read=lambda: self._memory_stat.reclaimable_bytes(memory.folder),
-            ),
-            user_tasks=self._user_tasks(uid, is_exempt=is_exempt),
-            uid=uid,
+            cgroup_memory_reclaimable_bytes=self._reclaimable(memory.folder, in_full=in_full),
+            user_tasks=self._user_tasks(status.real_uid, is_exempt=is_exempt),
+            uid=status.real_uid,
             is_exempt_from_nproc=is_exempt,
             descendants=None if tree is None else tree.count,
             tree_threads=_sum(status.threads, None if tree is None else tree.threads),
             tree_rss_bytes=_sum(status.rss_bytes, None if tree is None else tree.rss_bytes),
             cpu_seconds=None if times is None else times.cpu_seconds,
             context_switches=_own_context_switches() if self._is_own else None,
-            host_tasks=self._try("loadavg", files.host_tasks),
+            host_tasks=sources.attempt("loadavg", files.host_tasks),
             gpu_memory_used_bytes=None if fullest is None else fullest.used_bytes,
             pids_limit_hits=pids.events,
             oom_kills=memory.events,
             pools=None if tasks is None else tasks.pools,
-            map_kinds=self._try("map_kinds", lambda: read_maps_by_kind(self.pid, root=self._root))
-            if with_map_kinds
-            else None,
-            pressure_seconds=self._try("pressure", self._pressure.read),
+            map_kinds=sources.attempt("map_kinds", self._map_kinds) if with_map_kinds else None,
+            pressure_seconds=sources.attempt("pressure", self._pressure.read),
             gpus=gpus,
             limits=self._limits(pids.usage.limit, memory.usage.limit, fullest),
-            errors=self._errors,
+            errors=sources.errors,
         )
 
     def _limits(self, pids: Limit, memory: Limit, gpu: GpuUsage | None) -> dict[str, Limit]:
-        files = self._files
+        files, limit = self._files, self._sources.limit
         limits: dict[str, Limit] = {
             "pids_cgroup": pids,
             "cgroup_memory": memory,
-            "max_map_count": self._limit("max_map_count", files.max_map_count),
-            "threads_max": self._limit("threads_max", files.threads_max),
-            "pid_max": self._limit("pid_max", files.pid_max),
+            "max_map_count": limit("max_map_count", files.max_map_count),
+            "threads_max": limit("threads_max", files.threads_max),
+            "pid_max": limit("pid_max", files.pid_max),
         }
-        soft = self._try("limits", files.soft_limits)
-        for ceiling in RLIMITS:
-            limits[ceiling] = LimitState.UNREADABLE if soft is None else soft[ceiling]
+        soft = self._sources.attempt("limits", files.soft_limits)
+        for name in RLIMITS:
+            limits[name] = LimitState.UNREADABLE if soft is None else soft[name]
         if gpu is not None:
             total = gpu.total_bytes
             limits["gpu_memory"] = LimitState.UNREADABLE if total is None else total
@@ -185,7 +197,7 @@ class Reader:
         """
         if status.real_uid is None or status.effective_capabilities is None:
             return None
-        is_initial = self._try("uid_map", self._files.is_in_initial_user_namespace)
+        is_initial = self._sources.attempt("uid_map", self._files.is_in_initial_user_namespace)
         has_capability = status.effective_capabilities & (
             1 << CAP_SYS_ADMIN | 1 << CAP_SYS_RESOURCE
         )
@@ -193,39 +205,56 @@ class Reader:
         return None if is_initial is None else is_initial and is_strong
 
     def _user_tasks(self, uid: int | None, *, is_exempt: bool | None) -> int | None:
-        """Look at every process of the host only where the limit that this counts against binds."""
+        """Look at every process of the host only if RLIMIT_NPROC binds."""
         if uid is None or is_exempt:
             return None
-        return self._paced(
-            "user_tasks", in_full=False, read=lambda: tasks_of_user(uid, root=self._root)
+        return self._sources.paced(
+            "user_tasks", lambda: tasks_of_user(uid, root=self._root), in_full=False
         )
 
-    def _read_gpus(self, *, in_full: bool) -> tuple[GpuUsage, ...] | None:
-        if self._gpus is None:
-            return None
-        return self._paced("gpu", in_full=in_full, read=self._gpus.read)
+    def _read_tasks(self) -> Tasks:
+        return read_tasks(self.pid, root=self._root, buffer=self._buffer)
 
-    def _paced(self, source: str, *, in_full: bool, read: Callable[[], Value]) -> Value | None:
-        pace = self._paces[source]
-        if not in_full and not pace.is_due():
-            return None
-        with pace:
-            return self._try(source, read)
+    def _map_kinds(self) -> dict[str, int]:
+        return read_maps_by_kind(self.pid, root=self._root)
 
-    def _limit(self, source: str, read: Callable[[], Limit]) -> Limit:
-        limit = self._try(source, read)
-        return LimitState.UNREADABLE if limit is None else limit
+    def _reclaimable(self, folder: str | None, *, in_full: bool) -> int | None:
+        return self._sources.paced(
+            "memory_stat", lambda: self._memory_stat.reclaimable_bytes(folder), in_full=in_full
+        )
 
-    def _try(self, source: str, read: Callable[[], Value]) -> Value | None:
+
+class _Sources:
+    """Reads sources by name: keeps to their budgets, and notes in ``errors`` why one gave nothing."""
+
+    def __init__(self) -> None:
+        self.errors: dict[str, str] = {}
+        self._budgets = {name: ReadBudget() for name in dict.fromkeys(PACED.values())}
+
+    def attempt(self, source: str, read: Callable[[], Value]) -> Value | None:
+        """Return the result of ``read``; None, and a note, if it fails."""
         try:
             return read()
         except OSError as error:
-            self._errors[source] = errno.errorcode.get(error.errno or 0, str(error))
+            self.errors[source] = errno.errorcode.get(error.errno or 0, str(error))
         except (ValueError, IndexError) as error:
-            self._errors[source] = f"not understood: {error}"
+            self.errors[source] = f"not understood: {error}"
         except MemoryError:  # a process at its map limit cannot even take a small buffer
-            self._errors[source] = "ENOMEM"
+            self.errors[source] = "ENOMEM"
         return None
+
+    def paced(self, source: str, read: Callable[[], Value], *, in_full: bool) -> Value | None:
+        """Attempt it if it is due, or at once if ``in_full``; else return None without a note."""
+        budget = self._budgets[source]
+        if not in_full and not budget.is_due():
+            return None
+        with budget:
+            return self.attempt(source, read)
+
+    def limit(self, source: str, read: Callable[[], Limit]) -> Limit:
+        """Attempt to read a limit."""
+        limit = self.attempt(source, read)
+        return LimitState.UNREADABLE if limit is None else limit
 
 
 def _gpu_ratio(gpu: GpuUsage) -> float:

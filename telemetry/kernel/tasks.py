@@ -12,13 +12,17 @@ import os
 import re
 from dataclasses import dataclass
 
+from telemetry.kernel.process_tree import (
+    BUFFER_BYTES,
+    children_by_psutil,
+    children_of,
+    children_of_thread,
+)
 from telemetry.kernel.procfs import parse_status
 from telemetry.kernel.syscalls import Buffer, has_children, list_folder, read_file
 
 POOLS_KEPT = 20
 OTHER = "other"
-BUFFER_BYTES = 65536
-"""Takes a thread's list of some 8,000 children; one with more shows the first of them."""
 
 # tf_Compute/12, OpenMP-3, worker_7, pool-1-thread-2: the number of a thread within its pool.
 _NUMBER = re.compile(r"[/_.:# -]*\d+$")
@@ -65,14 +69,14 @@ def read_tasks(pid: int, *, root: str = "/", buffer: Buffer | None = None) -> Ta
             pool = pool_name(comm.decode("utf-8", "replace").rstrip("\n"))
             counts[pool] = counts.get(pool, 0) + 1
             if not has_no_child:
-                children += _numbers(f"{folder}/{tid}/children", buffer)
+                children += children_of_thread(folder, tid, buffer)
                 has_children_files = True
         except (FileNotFoundError, ProcessLookupError):
             continue  # it ended between the listing and the read, or the kernel has no such file
     if not counts:
         raise FileNotFoundError(errno.ENOENT, "no thread has a name", folder)
     if not has_children_files:
-        children = _children_by_psutil(pid)
+        children = children_by_psutil(pid)
     return Tasks(_largest(counts), _add_up(pid, children, root, buffer))
 
 
@@ -103,36 +107,13 @@ def _add_up(top: int, children: list[int], root: str, buffer: Buffer) -> Descend
             status = parse_status(read_file(f"{root}/proc/{pid}/status", buffer))
             if status.parent_pid != parent:
                 continue
-            waiting += [(child, pid) for child in _children(pid, root, buffer)]
+            waiting += [(child, pid) for child in children_of(pid, root=root, buffer=buffer)]
         except (FileNotFoundError, ProcessLookupError):
             continue
         count += 1
         threads += status.threads or 0
         rss_bytes += status.rss_bytes or 0
     return Descendants(count, threads, rss_bytes)
-
-
-def _children(pid: int, root: str, buffer: Buffer) -> list[int]:
-    """Read the children of every thread of ``pid``, through psutil where the kernel lists none."""
-    folder = f"{root}/proc/{pid}/task"
-    children: list[int] = []
-    for tid in list_folder(folder, buffer):
-        try:
-            children += _numbers(f"{folder}/{tid}/children", buffer)
-        except (FileNotFoundError, ProcessLookupError):
-            if tid == str(pid) and os.path.isdir(f"{folder}/{tid}"):
-                return _children_by_psutil(pid)
-    return children
-
-
-def _children_by_psutil(pid: int) -> list[int]:
-    """Look through all processes, as a kernel without CONFIG_PROC_CHILDREN makes necessary."""
-    import psutil  # noqa: PLC0415 - only such kernels pay for it
-
-    try:
-        return [child.pid for child in psutil.Process(pid).children()]
-    except psutil.Error as error:
-        raise ProcessLookupError(str(error)) from error
 
 
 def tasks_of_user(uid: int, *, root: str = "/") -> int:
@@ -154,7 +135,3 @@ def tasks_of_user(uid: int, *, root: str = "/") -> int:
         if status.real_uid == uid:
             total += status.threads or 0
     return total
-
-
-def _numbers(path: str, buffer: Buffer) -> list[int]:
-    return [int(word) for word in read_file(path, buffer).split()]

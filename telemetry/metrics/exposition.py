@@ -34,7 +34,7 @@ class Exposition:
 
     def __init__(self) -> None:
         self._runs: dict[object, tuple[Snapshot, ExpositionLines]] = {}
-        self._parts: dict[object, tuple[FoldSnapshot, ExpositionLines]] = {}
+        self._folds: dict[object, tuple[FoldSnapshot, ExpositionLines]] = {}
         self._texts = (b"", b"# EOF\n")
 
     def publish(self, snapshots: Sequence[Snapshot], *, now: float) -> None:
@@ -42,12 +42,16 @@ class Exposition:
         before, self._runs = self._runs, {}
         for snapshot in snapshots:
             # Of ids, because a snapshot is kept here with its lines, so that its own is not given anew.
-            key = id(snapshot), *(part.is_live(now) for part in snapshot.folds)
+            key = id(snapshot), *(fold_snapshot.is_live(now) for fold_snapshot in snapshot.folds)
             self._runs[key] = before.get(key) or (snapshot, self._rendered(snapshot, now))
         if self._runs.keys() == before.keys():
             return
-        kept = {id(part) for snapshot in snapshots for part in snapshot.folds}
-        self._parts = {key: part for key, part in self._parts.items() if id(part[0]) in kept}
+        kept = {id(fold_snapshot) for snapshot in snapshots for fold_snapshot in snapshot.folds}
+        self._folds = {
+            key: fold_snapshot
+            for key, fold_snapshot in self._folds.items()
+            if id(fold_snapshot[0]) in kept
+        }
         self._texts = _texts([lines for _, lines in self._runs.values()])
 
     def text(self, *, is_open_metrics: bool) -> bytes:
@@ -56,13 +60,13 @@ class Exposition:
 
     def _rendered(self, snapshot: Snapshot, now: float) -> ExpositionLines:
         pieces = [_lines(run_samples(snapshot))]
-        for part in snapshot.folds:
-            is_live = part.is_live(now)
-            key = id(part), is_live, snapshot.key
-            if key not in self._parts:
-                found = _lines(fold_samples(part, snapshot.key, is_live=is_live))
-                self._parts[key] = part, found
-            pieces.append(self._parts[key][1])
+        for fold_snapshot in snapshot.folds:
+            is_live = fold_snapshot.is_live(now)
+            key = id(fold_snapshot), is_live, snapshot.key
+            if key not in self._folds:
+                found = _lines(fold_samples(fold_snapshot, snapshot.key, is_live=is_live))
+                self._folds[key] = fold_snapshot, found
+            pieces.append(self._folds[key][1])
         return _joined(pieces)
 
 
@@ -76,7 +80,7 @@ def _lines(found: Iterable[MetricSample]) -> ExpositionLines:
             prefix = _pairs(BASE_LABELS, base)
         own = METRICS[name].labels
         more = "," + _pairs(own, labels[len(BASE_LABELS) :]) if own else ""
-        lines.setdefault(name, []).append(f"{name}{{{prefix}{more}}} {_number(value)}\n")
+        lines.setdefault(name, []).append(f"{name}{{{prefix}{more}}} {format_number(value)}\n")
     return {name: "".join(some) for name, some in lines.items()}
 
 
@@ -102,18 +106,19 @@ def _texts(pieces: Sequence[ExpositionLines]) -> tuple[bytes, bytes]:
 
 def _pairs(names: Sequence[str], values: Sequence[str]) -> str:
     return ",".join(
-        f'{name}="{_escaped(value)}"' for name, value in zip(names, values, strict=True)
+        f'{name}="{escape_label(value)}"' for name, value in zip(names, values, strict=True)
     )
 
 
-def _escaped(value: str) -> str:
+def escape_label(value: str) -> str:
     """Escape a label's value; what UTF-8 has no bytes for, a lone half of a pair, becomes ``?``."""
     if not value.isascii():
         value = value.encode("utf-8", "replace").decode()
     return value.translate(_ESCAPES)
 
 
-def _number(value: float) -> str:
+def format_number(value: float) -> str:
+    """Return a sample's value as Prometheus reads it."""
     if isinstance(value, float) and math.isinf(value):
         return "+Inf" if value > 0 else "-Inf"
     return str(value)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from telemetry.limits import USED_BY
 from telemetry.reading import Limit, LimitState
-from telemetry.snapshot import FOLD_STATES, FoldSnapshot, Snapshot
+from telemetry.snapshot import FoldSnapshot, FoldState, Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,8 +62,8 @@ class MetricSample(NamedTuple):
 def samples(snapshot: Snapshot, *, now: float) -> Iterator[MetricSample]:
     """Give every value that ``snapshot`` holds; an absent value gives no sample."""
     yield from run_samples(snapshot)
-    for part in snapshot.folds:
-        yield from fold_samples(part, snapshot.key, is_live=part.is_live(now))
+    for fold_snapshot in snapshot.folds:
+        yield from fold_samples(fold_snapshot, snapshot.key, is_live=fold_snapshot.is_live(now))
 
 
 def run_samples(snapshot: Snapshot) -> Iterator[MetricSample]:
@@ -84,13 +84,14 @@ def run_samples(snapshot: Snapshot) -> Iterator[MetricSample]:
             )
 
 
-def fold_samples(part: FoldSnapshot, key: RunKey, *, is_live: bool) -> Iterator[MetricSample]:
+def fold_samples(
+    fold_snapshot: FoldSnapshot, key: RunKey, *, is_live: bool
+) -> Iterator[MetricSample]:
     """Give the values of one fold of the run ``key``; the live ones where ``is_live``."""
-    fold = "" if part.fold is None else str(part.fold)
-    base = (key.run, key.host, fold, key.rank)
-    yield from _result_samples(part, base)
+    base = (key.run, key.host, fold_snapshot.label, key.rank)
+    yield from _result_samples(fold_snapshot, base)
     if is_live:
-        yield from _live_samples(part, base)
+        yield from _live_samples(fold_snapshot, base)
 
 
 @cache
@@ -99,23 +100,25 @@ def _version() -> str:
     return metadata.version("foldwatch")
 
 
-def _result_samples(part: FoldSnapshot, base: tuple[str, ...]) -> Iterator[MetricSample]:
-    if part.state is not None:
-        for state in FOLD_STATES:
-            yield MetricSample("foldwatch_fold_state", (*base, state), float(state == part.state))
-    if part.exit_code is not None:
-        yield MetricSample("foldwatch_fold_exit_code", base, part.exit_code)
-    if part.seconds is not None:
-        yield MetricSample("foldwatch_fold_seconds", base, part.seconds)
+def _result_samples(fold_snapshot: FoldSnapshot, base: tuple[str, ...]) -> Iterator[MetricSample]:
+    if fold_snapshot.state is not None:
+        for state in FoldState:
+            yield MetricSample(
+                "foldwatch_fold_state", (*base, state.value), float(state == fold_snapshot.state)
+            )
+    if fold_snapshot.exit_code is not None:
+        yield MetricSample("foldwatch_fold_exit_code", base, fold_snapshot.exit_code)
+    if fold_snapshot.seconds is not None:
+        yield MetricSample("foldwatch_fold_seconds", base, fold_snapshot.seconds)
 
 
-def _live_samples(part: FoldSnapshot, base: tuple[str, ...]) -> Iterator[MetricSample]:
-    for source, count in part.error_counts.items():
+def _live_samples(fold_snapshot: FoldSnapshot, base: tuple[str, ...]) -> Iterator[MetricSample]:
+    for source, count in fold_snapshot.error_counts.items():
         yield MetricSample("foldwatch_sample_errors_total", (*base, source), count)
-    for stage, reading in part.checkpoints.items():
+    for stage, reading in fold_snapshot.checkpoints.items():
         yield from _stage_samples(reading, (*base, stage))
-    if part.latest is not None:
-        yield from _latest_samples(part.latest, base)
+    if fold_snapshot.latest is not None:
+        yield from _latest_samples(fold_snapshot.latest, base)
 
 
 def reading_samples(
@@ -135,32 +138,30 @@ def _stage_samples(reading: Reading, labels: tuple[str, ...]) -> Iterator[Metric
 def _latest_samples(reading: Reading, base: tuple[str, ...]) -> Iterator[MetricSample]:
     yield MetricSample("foldwatch_last_sample_timestamp_seconds", base, reading.time)
     yield from _gauges(reading, "foldwatch_", base)
-    for name, part in _LATEST.items():
-        value = getattr(reading, part)
+    for name, field in _LATEST.items():
+        value = getattr(reading, field)
         if value is not None:
             yield MetricSample(name, base, value)
     for pool, threads in (reading.pools or {}).items():
         yield MetricSample("foldwatch_pool_threads", (*base, pool), threads)
     for gpu in reading.gpus or ():
-        for name, part in _GPU.items():
-            value = getattr(gpu, part)
+        for name, field in _GPU.items():
+            value = getattr(gpu, field)
             if value is not None:
                 yield MetricSample(name, (*base, gpu.gpu), value)
-    for ceiling in USED_BY:
-        yield from _ceiling_samples(reading, ceiling, (*base, ceiling))
+    for limit in USED_BY:
+        yield from _limit_samples(reading, limit, (*base, limit))
 
 
 def _gauges(reading: Reading, prefix: str, labels: tuple[str, ...]) -> Iterator[MetricSample]:
-    for name, part in _READING_GAUGES.items():
-        value = getattr(reading, part)
+    for name, field in _READING_GAUGES.items():
+        value = getattr(reading, field)
         if value is not None:
             yield MetricSample(prefix + name, labels, value)
 
 
-def _ceiling_samples(
-    reading: Reading, ceiling: str, labels: tuple[str, ...]
-) -> Iterator[MetricSample]:
-    usage = reading.usage(ceiling)
+def _limit_samples(reading: Reading, name: str, labels: tuple[str, ...]) -> Iterator[MetricSample]:
+    usage = reading.usage(name)
     if usage.current is not None:
         yield MetricSample("foldwatch_ceiling_usage", labels, usage.current)
     limit = _limit_value(usage.limit)

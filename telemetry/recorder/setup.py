@@ -13,7 +13,8 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from telemetry.journal.records import FILE_NAME, Header
+from telemetry.journal.records import Header
+from telemetry.journal.run_layout import RunLayout
 from telemetry.journal.writer import JournalWriter
 from telemetry.kernel.applied_limits import read_applied_limits
 from telemetry.kernel.procfs import ProcessFiles
@@ -71,8 +72,7 @@ def _journal_path(run_dir: str | os.PathLike[str] | None) -> str | None:
     directory = os.fspath(run_dir) if run_dir is not None else os.environ.get("FOLDWATCH_RUN_DIR")
     if not directory:
         return None
-    number = os.environ.get("FOLDWATCH_FOLD")
-    return os.path.join(directory, f"fold-{number}" if number else "", FILE_NAME)
+    return RunLayout(directory).journal(os.environ.get("FOLDWATCH_FOLD") or None)
 
 
 def _serve(sampler: Sampler, port: int, address: str) -> None:
@@ -120,7 +120,7 @@ def _header() -> Header:
         argv=tuple(sys.argv),
         versions={"python": platform.python_version(), "kernel": platform.release()},
         environment={name: os.environ[name] for name in THREAD_CAPS if name in os.environ},
-        ceilings=tuple(ceiling.as_json() for ceiling in read_applied_limits()),
+        ceilings=tuple(limit.as_json() for limit in read_applied_limits()),
         rank=os.environ.get("RANK", ""),
     )
 

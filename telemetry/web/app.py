@@ -1,14 +1,19 @@
 """The application: /metrics, /healthz, / with its assets, and /api/state.
 
-Owns what is answered under which path, and the headers that keep the page to itself. It must not know
-who listens where, nor collect anything: every answer is made of what the board holds.
+Every answer is made of the board's content, in the one thread that answers: a process at its thread
+limit is what the page is for. That rules out starlette's StaticFiles and GZipMiddleware, which hand
+files and compression to worker threads and answer 500 when none can be started; besides, compressing
+the chart library (4.6 MB) for each request took 111 ms, once for all requests 3 ms.
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
+import logging
 import zlib
-from functools import lru_cache
+from functools import lru_cache, partial
 from importlib import metadata, resources
 from typing import TYPE_CHECKING
 
@@ -24,16 +29,21 @@ from telemetry.snapshot import RunKey
 from telemetry.web.state_api import state
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
     from starlette.requests import Request
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from telemetry.daemon.live_state import LiveState
     from telemetry.web.auth import Credentials
 
+logger = logging.getLogger("foldwatch")
+
 OPEN_PATH = "/healthz"
 """It says nothing of any run, and probes have no credentials."""
 STALLED_SECONDS = 30.0
 """A board that nobody has put anything up on for so long is no sign of health."""
+REFRESH_SECONDS = 1.0
 PLOTLY = "plotly.min.js"
 _TYPES = {
     "page.css": "text/css; charset=utf-8",
@@ -56,11 +66,23 @@ _HEADERS = {
 LOOPBACK_NAMES = ["localhost", "127.0.0.1", "[::1]"]
 
 
-def application(board: LiveState, *, access: Credentials, is_loopback: bool) -> Starlette:
+def application(
+    board: LiveState,
+    *,
+    access: Credentials,
+    is_loopback: bool,
+    refresh: Callable[[], None] = lambda: None,
+) -> Starlette:
     """Return the application that shows ``board``.
 
     On a loopback address without credentials only a loopback name is answered to: otherwise any site
     could read it through the visitor's browser, under a name of its own that leads here.
+
+    Args:
+        board: The content of every answer.
+        access: Who may ask.
+        is_loopback: Whether only this machine can reach the address.
+        refresh: Called every REFRESH_SECONDS, in the thread that answers.
     """
     middleware = [Middleware(AuthMiddleware, access)]
     if is_loopback and access.is_open:
@@ -75,10 +97,32 @@ def application(board: LiveState, *, access: Credentials, is_loopback: bool) -> 
     app = Starlette(
         routes=[Route(path, answer, methods=["GET"]) for path, answer in routes.items()],
         middleware=middleware,
+        lifespan=partial(_refreshing, refresh),
     )
     app.router.redirect_slashes = False
     app.state.board = board
     return app
+
+
+@contextlib.asynccontextmanager
+async def _refreshing(refresh: Callable[[], None], _app: Starlette) -> AsyncIterator[None]:
+    """Refresh from the server's start to its end."""
+    task = asyncio.create_task(_refresh_for_good(refresh))
+    yield
+    task.cancel()
+
+
+async def _refresh_for_good(refresh: Callable[[], None]) -> None:
+    is_failing = False
+    while True:
+        try:
+            refresh()
+            is_failing = False
+        except Exception:
+            if not is_failing:
+                logger.exception("foldwatch: what is shown could not be renewed")
+            is_failing = True
+        await asyncio.sleep(REFRESH_SECONDS)
 
 
 class AuthMiddleware:

@@ -1,13 +1,16 @@
-"""The server: one thread that answers for a board, over HTTP or HTTPS, whoever asks however slowly.
+"""The web server: one thread, over HTTP or HTTPS, that no slow client can hold up.
 
-Owns the socket, uvicorn's settings, and the bounds on what a client may cost: a request's head of
-HEAD_BYTES within HEAD_SECONDS, an answer taken within ANSWER_SECONDS, no body. It must not know what
-is answered.
+Bounds on the cost of a client: a request's head of HEAD_BYTES within HEAD_SECONDS, an answer taken
+within ANSWER_SECONDS, no body.
+
+uvicorn's own settings have a deadline between requests only, and answer 503 when there are too many
+connections, so its protocol class is extended here. uvicorn does not document that class: the
+requirement in pyproject.toml has an upper bound, and tests/telemetry/web/test_uvicorn.py fails when the
+names used here are gone.
 """
 
 from __future__ import annotations
 
-import logging
 import socket
 import threading
 from typing import TYPE_CHECKING
@@ -28,8 +31,6 @@ if TYPE_CHECKING:
     from telemetry.alerts.alert import Alert
     from telemetry.snapshot import Snapshot
 
-logger = logging.getLogger("foldwatch")
-
 HEAD_BYTES = 16 * 1024
 HEAD_SECONDS = 5.0
 KEEP_SECONDS = 5
@@ -37,7 +38,6 @@ KEEP_SECONDS = 5
 ANSWER_SECONDS = 30.0
 MOST_CONNECTIONS = 900
 """Under the 1,024 descriptors that a process may have by default; of more, the idlest makes room."""
-REFRESH_SECONDS = 1.0
 
 
 class _Protocol(H11Protocol):
@@ -95,27 +95,6 @@ class _Protocol(H11Protocol):
             self._deadline = self.loop.call_later(seconds, self.transport.abort)
 
 
-class _Server(uvicorn.Server):
-    """uvicorn's own, which does something every REFRESH_SECONDS in the thread that answers."""
-
-    def __init__(self, config: uvicorn.Config, refresh: Callable[[], None]) -> None:
-        super().__init__(config)
-        self._refresh = refresh
-        self._is_failing = False
-
-    async def on_tick(self, counter: int) -> bool:
-        """Come by ten times a second, as uvicorn does."""
-        if counter % int(10 * REFRESH_SECONDS) == 0:
-            try:
-                self._refresh()
-                self._is_failing = False
-            except Exception:
-                if not self._is_failing:
-                    logger.exception("foldwatch: what is shown could not be renewed")
-                self._is_failing = True
-        return await super().on_tick(counter)
-
-
 class WebServer:
     """A listening socket and, once started, the thread that answers on it."""
 
@@ -132,14 +111,17 @@ class WebServer:
         """
         family = socket.AF_INET6 if ":" in listening.address else socket.AF_INET
         app = application(
-            board, access=listening.access, is_loopback=is_loopback(listening.address)
+            board,
+            access=listening.access,
+            is_loopback=is_loopback(listening.address),
+            refresh=refresh,
         )
         config = uvicorn.Config(
             app,
             http=_Protocol,
             ws="none",
             loop="asyncio",
-            lifespan="off",
+            lifespan="on",
             log_config=None,
             log_level="error",
             access_log=False,
@@ -161,7 +143,7 @@ class WebServer:
         )
         self.port: int = self._socket.getsockname()[1]
         self.url = f"{listening.scheme}://{at(listening.address, self.port)}/"
-        self._server = _Server(config, refresh)
+        self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._run, name="foldwatch-http", daemon=True)
 
     def start(self) -> None:

@@ -42,49 +42,59 @@ def state(board: LiveState, wanted: RunKey | None) -> dict[str, Any]:
 
 
 def _last_time(snapshot: Snapshot) -> float:
-    return max((part.latest.time for part in snapshot.folds if part.latest), default=0.0)
+    return max(
+        (fold_snapshot.latest.time for fold_snapshot in snapshot.folds if fold_snapshot.latest),
+        default=0.0,
+    )
 
 
 def _in_short(snapshot: Snapshot) -> dict[str, Any]:
-    part = _present(snapshot.folds)
+    fold_snapshot = _present(snapshot.folds)
     return {
         **snapshot.key._asdict(),
         "folds": snapshot.fold_count,
-        "states": Counter(part.state for part in snapshot.folds if part.state),
+        "states": Counter(
+            fold_snapshot.state for fold_snapshot in snapshot.folds if fold_snapshot.state
+        ),
         "last_time": _last_time(snapshot) or None,
-        "is_live": part is not None and part.ended_at is None,
-        "binding": None if part is None or part.latest is None else _binding(part.latest),
+        "is_live": fold_snapshot is not None and fold_snapshot.ended_at is None,
+        "binding": None
+        if fold_snapshot is None or fold_snapshot.latest is None
+        else _binding(fold_snapshot.latest),
     }
 
 
-def _present(parts: Iterable[FoldSnapshot]) -> FoldSnapshot | None:
+def _present(folds: Iterable[FoldSnapshot]) -> FoldSnapshot | None:
     """Return the fold that wrote last: the one that runs, or the last one of a run that ended."""
-    with_reading = [part for part in parts if part.latest is not None]
+    with_reading = [fold_snapshot for fold_snapshot in folds if fold_snapshot.latest is not None]
     return max(
         with_reading,
-        key=lambda part: (part.ended_at is None, part.latest.time if part.latest else 0.0),
+        key=lambda fold_snapshot: (
+            fold_snapshot.ended_at is None,
+            fold_snapshot.latest.time if fold_snapshot.latest else 0.0,
+        ),
         default=None,
     )
 
 
 def _binding(reading: Reading) -> dict[str, Any] | None:
-    return None if reading.binding is None else _ceiling(reading, reading.binding)
+    return None if reading.binding is None else _limit(reading, reading.binding)
 
 
-def _ceiling(reading: Reading, ceiling: str) -> dict[str, Any]:
-    usage = reading.usage(ceiling)
+def _limit(reading: Reading, name: str) -> dict[str, Any]:
+    usage = reading.usage(name)
     limit = usage.limit
     return {
-        "ceiling": ceiling,
-        "column": USED_BY[ceiling],
+        "ceiling": name,
+        "column": USED_BY[name],
         "current": usage.current,
         "limit": limit.value if isinstance(limit, LimitState) else limit,
         "ratio": usage.ratio if usage.limit else None,
     }
 
 
-def _ceilings(reading: Reading) -> list[dict[str, Any]]:
-    return [_ceiling(reading, name) for name in USED_BY if name in reading.limits]
+def _limits(reading: Reading) -> list[dict[str, Any]]:
+    return [_limit(reading, name) for name in USED_BY if name in reading.limits]
 
 
 def _in_full(board: LiveState, snapshot: Snapshot) -> dict[str, Any]:
@@ -94,10 +104,10 @@ def _in_full(board: LiveState, snapshot: Snapshot) -> dict[str, Any]:
     return {
         **_in_short(snapshot),
         "present": None if present is None else present.fold,
-        "parts": [_part(part) for part in snapshot.folds],
+        "parts": [_fold(fold_snapshot) for fold_snapshot in snapshot.folds],
         "threads": latest.threads if latest else None,
         "rss_bytes": latest.rss_bytes if latest else None,
-        "ceilings": _ceilings(latest) if latest else [],
+        "ceilings": _limits(latest) if latest else [],
         "hits": {
             "pids_limit_hits": latest.pids_limit_hits if latest else None,
             "oom_kills": latest.oom_kills if latest else None,
@@ -109,25 +119,25 @@ def _in_full(board: LiveState, snapshot: Snapshot) -> dict[str, Any]:
     }
 
 
-def _part(part: FoldSnapshot) -> dict[str, Any]:
-    stages = sorted(part.checkpoints.values(), key=lambda reading: reading.time)
+def _fold(fold_snapshot: FoldSnapshot) -> dict[str, Any]:
+    stages = sorted(fold_snapshot.checkpoints.values(), key=lambda reading: reading.time)
     return {
-        "fold": part.fold,
-        "state": part.state,
-        "exit_code": part.exit_code,
-        "seconds": part.seconds,
-        "ended_at": part.ended_at,
+        "fold": fold_snapshot.fold,
+        "state": fold_snapshot.state,
+        "exit_code": fold_snapshot.exit_code,
+        "seconds": fold_snapshot.seconds,
+        "ended_at": fold_snapshot.ended_at,
         "began_at": stages[0].time if stages else None,
         "stage": stages[-1].stage if stages else None,
-        "last_time": part.latest.time if part.latest else None,
-        "errors": sum(part.error_counts.values()),
+        "last_time": fold_snapshot.latest.time if fold_snapshot.latest else None,
+        "errors": sum(fold_snapshot.error_counts.values()),
     }
 
 
-def _pools(part: FoldSnapshot) -> list[dict[str, Any]]:
+def _pools(fold_snapshot: FoldSnapshot) -> list[dict[str, Any]]:
     """Return the threads by pool now and at the fold's first label, the largest first."""
-    now = (part.latest and part.latest.pools) or {}
-    stages = sorted(part.checkpoints.values(), key=lambda reading: reading.time)
+    now = (fold_snapshot.latest and fold_snapshot.latest.pools) or {}
+    stages = sorted(fold_snapshot.checkpoints.values(), key=lambda reading: reading.time)
     first = next((reading.pools for reading in stages if reading.pools), {})
     pools = [
         {"pool": name, "threads": count, "at_first": first.get(name, 0)}
@@ -136,10 +146,10 @@ def _pools(part: FoldSnapshot) -> list[dict[str, Any]]:
     return sorted(pools, key=lambda pool: -pool["threads"])
 
 
-def _checkpoints(parts: Sequence[FoldSnapshot]) -> list[dict[str, Any]]:
+def _checkpoints(folds: Sequence[FoldSnapshot]) -> list[dict[str, Any]]:
     found = [
-        {"fold": part.fold, "stage": stage, "time": reading.time}
-        for part in parts
-        for stage, reading in part.checkpoints.items()
+        {"fold": fold_snapshot.fold, "stage": stage, "time": reading.time}
+        for fold_snapshot in folds
+        for stage, reading in fold_snapshot.checkpoints.items()
     ]
     return sorted(found, key=lambda checkpoint: checkpoint["time"])

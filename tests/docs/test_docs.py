@@ -25,7 +25,7 @@ import yaml
 import telemetry
 from analyzer import analyze
 from foldwatch.main import COMMANDS
-from telemetry.alerts.alert import Alert
+from telemetry.alerts.alert import Alert, Severity
 from telemetry.metrics.catalog import METRICS
 from telemetry.thread_line import MARKER, parse_line
 from tests.conftest import HERE, INCIDENT, RELEASED, ROOT, need
@@ -305,7 +305,9 @@ def first_column(page: str, heading: str) -> set[str]:
 def test_every_key_of_reproduce_json_is_told(tmp_path: Path) -> None:
     """And no other: what is an object there is told by its keys."""
     analysis = analyze([INCIDENT])
-    alert = Alert(name="A", severity="critical", labels={}, summary="", description="", began=1.0)
+    alert = Alert(
+        name="A", severity=Severity.CRITICAL, labels={}, summary="", description="", began=1.0
+    )
     found = Reproduced(
         scenario="maps",
         enforcement=Enforcement(ceiling="max_map_count", words=""),

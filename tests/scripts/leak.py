@@ -18,7 +18,7 @@ from telemetry.alerts.engine import AlertEngine
 from telemetry.alerts.sinks import webhook_content
 from telemetry.kernel.reader import Reader
 from telemetry.metrics.server import serve
-from telemetry.snapshot import FoldSnapshot, Snapshot
+from telemetry.snapshot import FoldSnapshot, FoldState, Snapshot
 from tests.support.alert_stack import receiver, stack
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def measure(folder: Path, cgroup: str, *, fill_seconds: float, scale: float) -> 
 
     told: list[tuple[float, Alert]] = []
     engine = AlertEngine(lambda alert: told.append((time.time(), alert)))
-    part = FoldSnapshot(fold=1, state="running")
+    part = FoldSnapshot(fold=1, state=FoldState.RUNNING)
     latest = [Snapshot(run="leak", host="here", fold_count=3, folds=(part,))]
     targets = f"127.0.0.1:{serve(lambda: latest[0], port=0)}"
     with receiver() as hook, stack(folder, targets=targets, webhook=hook.url, scale=scale):

@@ -17,7 +17,7 @@ import telemetry.kernel.reader
 from telemetry.kernel.reader import Reader
 from telemetry.metrics.catalog import METRICS
 from telemetry.metrics.server import serve
-from telemetry.snapshot import FoldSnapshot, GrowthSnapshot, Snapshot
+from telemetry.snapshot import FoldSnapshot, FoldState, GrowthSnapshot, Snapshot
 from telemetry.thread_line import parse_label
 from tests.scripts.leak import LIMIT, leaking
 from tests.support.alert_stack import GRAFANA, receiver, stack
@@ -62,9 +62,11 @@ def expressions(name: str) -> list[str]:
 def run_as_it_is(reader: Reader) -> Snapshot:
     """One fold that has ended, one that leaks, one to come; growth as the analyzer would say it."""
     parts = [
-        FoldSnapshot(fold=1, state="finished", exit_code=0, seconds=60.0, ended_at=time.time()),
-        FoldSnapshot(fold=2, state="running", error_counts={"fd": 1}),
-        FoldSnapshot(fold=3, state="waiting"),
+        FoldSnapshot(
+            fold=1, state=FoldState.FINISHED, exit_code=0, seconds=60.0, ended_at=time.time()
+        ),
+        FoldSnapshot(fold=2, state=FoldState.RUNNING, error_counts={"fd": 1}),
+        FoldSnapshot(fold=3, state=FoldState.WAITING),
     ]
     growth = [
         GrowthSnapshot(

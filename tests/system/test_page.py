@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Literal
 
 import pytest
 
-from telemetry.alerts.alert import Alert
+from telemetry.alerts.alert import Alert, Severity
 from telemetry.daemon.live_state import LiveState
 from telemetry.journal.writer import JournalWriter
-from telemetry.snapshot import FoldSnapshot, Snapshot
+from telemetry.snapshot import FoldSnapshot, FoldState, Snapshot
 from telemetry.web.bind import ListenConfig
 from telemetry.web.server import WebServer
 from tests.conftest import ROOT
@@ -143,13 +143,13 @@ def test_hostile_text_is_inert(browser: Browser) -> None:
     """In the names of a run, host, stage, pool and in an alert: it is shown as text, and nothing runs."""
     alert = Alert(
         name=HOSTILE,
-        severity="critical",
+        severity=Severity.CRITICAL,
         labels={},
         summary=HOSTILE,
         description=HOSTILE,
         began=1.0,
     )
-    part = FoldSnapshot(fold=1, state="running").with_records(
+    part = FoldSnapshot(fold=1, state=FoldState.RUNNING).with_records(
         reading(
             1,
             time.time() - number,

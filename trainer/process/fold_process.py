@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from telemetry.journal.follower import JournalFollower
 from telemetry.journal.records import FILE_NAME, Event
 from telemetry.journal.writer import JournalWriter
+from telemetry.kernel.process_tree import foreground_child
 from telemetry.kernel.reader import Reader
 from telemetry.limits import GROWS_WITH
 from telemetry.reading import PEAKS, Reading
@@ -231,26 +232,3 @@ class FoldProcess:
             known = [value for value in values if value is not None]
             if known:
                 peaks[name] = max(known)
-
-
-def foreground_child(pid: int) -> int:
-    """Return ``pid``, or the process that it has started and waits for.
-
-    A shell or another launcher has one thread and one child, which is bigger than itself; so has a
-    script only while a bigger program does its work for it.
-    """
-    try:
-        while len(os.listdir(f"/proc/{pid}/task")) == 1:
-            with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
-                children = file.read().split()
-            if len(children) != 1 or _resident_pages(children[0]) <= _resident_pages(str(pid)):
-                break
-            pid = int(children[0])
-    except (OSError, ValueError, IndexError):  # it ended meanwhile, or the kernel has no such file
-        pass
-    return pid
-
-
-def _resident_pages(pid: str) -> int:
-    with open(f"/proc/{pid}/statm", encoding="ascii") as file:
-        return int(file.read().split()[1])

@@ -6,14 +6,9 @@ byte of it waits for the runner or dies with it. It must not know where lines ar
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from analyzer.logs.blocks import strip_escapes
-from telemetry.errors import InputError
 from telemetry.thread_line import clean_label
-
-if TYPE_CHECKING:
-    from typing import Any
+from telemetry.user_regex import compile_expression
 
 LABEL_LENGTH = 80
 
@@ -26,21 +21,8 @@ class CheckpointPattern:
     """
 
     def __init__(self, expression: str) -> None:
-        """Compile it. Raises InputError where it is broken or RE2 is missing."""
-        try:
-            import re2  # noqa: PLC0415 - only a pattern needs it
-        except ImportError as error:
-            raise InputError(
-                "--checkpoint-pattern needs google-re2: pip install 'foldwatch[analyze]'"
-            ) from error
-        options = re2.Options()
-        options.log_errors = False
-        try:
-            self._compiled: Any = re2.compile(expression, options)
-        except re2.error as error:
-            why = error.args[0] if error.args else "broken"
-            why = why.decode("utf-8", "replace") if isinstance(why, bytes) else why
-            raise InputError(f"--checkpoint-pattern {expression!r}: {why}") from error
+        """Compile it. Raises InputError if it is broken or RE2 is missing."""
+        self._compiled = compile_expression(expression, option="--checkpoint-pattern")
 
     def label(self, line: str) -> str | None:
         """Return the label of ``line``, or None where it has none."""

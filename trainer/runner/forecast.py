@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING
 
 from analyzer.growth.verdict import judge
 from analyzer.resources import RESOURCES
+from telemetry.formatting import format_amount
 from telemetry.limits import GROWS_WITH, LIMITS, Refusal, refusing
-from telemetry.thread_line import MEBIBYTE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -49,10 +49,8 @@ class Shortage:
     def __str__(self) -> str:
         """Say it in one clause, with its numbers."""
         is_size = self.ceiling == "memory" or LIMITS[self.ceiling].is_bytes
-        needed, available = (
-            f"{value / MEBIBYTE:,.0f} MB" if is_size else f"{value:,.0f}"
-            for value in (self.needed, self.available)
-        )
+        needed = format_amount(self.needed, is_bytes=is_size)
+        available = format_amount(self.available, is_bytes=is_size)
         return f"{self.ceiling}: forecast peak {needed}, {self.of} {available}"
 
 

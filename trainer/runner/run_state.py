@@ -8,7 +8,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from telemetry.snapshot import FoldSnapshot, Snapshot
+from telemetry.snapshot import FoldSnapshot, FoldState, Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -48,34 +48,36 @@ class RunState:
     @property
     def failed(self) -> list[int]:
         """The folds that left no result."""
-        return [number for number, fold in self._folds.items() if fold.state == "failed"]
+        return [number for number, fold in self._folds.items() if fold.state is FoldState.FAILED]
 
     def begin(self, *, skipped: Iterable[int]) -> None:
         """Set every fold to waiting, those with an earlier result to skipped."""
         done = set(skipped)
         self._folds = {
-            fold: FoldSnapshot(fold=fold, state="skipped" if fold in done else "waiting")
+            fold: FoldSnapshot(
+                fold=fold, state=FoldState.SKIPPED if fold in done else FoldState.WAITING
+            )
             for fold in range(1, (self.current.fold_count or 0) + 1)
         }
         self._publish()
 
     def wait(self, fold: int) -> None:
         """Forget an attempt of a fold that will be tried again."""
-        self._folds[fold] = FoldSnapshot(fold=fold, state="waiting")
+        self._folds[fold] = FoldSnapshot(fold=fold, state=FoldState.WAITING)
         self._publish()
 
     def start(self, fold: int) -> None:
         """Note that a process runs the fold."""
-        self._folds[fold] = replace(self._folds[fold], state="running")
+        self._folds[fold] = replace(self._folds[fold], state=FoldState.RUNNING)
         self._publish()
 
     def finish(self, fold: int, *, exit_code: int, seconds: float) -> None:
         """Note that the fold left a whole result."""
-        self._end(fold, state="finished", exit_code=exit_code, seconds=seconds)
+        self._end(fold, state=FoldState.FINISHED, exit_code=exit_code, seconds=seconds)
 
     def fail(self, fold: int, *, exit_code: int | None, seconds: float | None) -> None:
         """Note that the fold left no result."""
-        self._end(fold, state="failed", exit_code=exit_code, seconds=seconds)
+        self._end(fold, state=FoldState.FAILED, exit_code=exit_code, seconds=seconds)
 
     def apply(self, records: Iterable[tuple[int | None, Record]]) -> None:
         """Take journal records, each with the fold that it belongs to, if any."""
@@ -84,7 +86,9 @@ class RunState:
                 self._folds[fold] = self._folds[fold].with_record(record)
         self._publish()
 
-    def _end(self, fold: int, *, state: str, exit_code: int | None, seconds: float | None) -> None:
+    def _end(
+        self, fold: int, *, state: FoldState, exit_code: int | None, seconds: float | None
+    ) -> None:
         self._folds[fold] = replace(
             self._folds[fold],
             state=state,

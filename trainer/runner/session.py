@@ -15,7 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from telemetry.alerts.dispatch import alerting
-from telemetry.errors import InputError
+from telemetry.errors import InputError, install_command
 from telemetry.metrics import server
 from telemetry.thread_line import clean_label
 from trainer.process.supervisor import adopt_orphans
@@ -178,7 +178,7 @@ def _serve(state: RunState, alerts: AlertEngine, port: int, observer: RunObserve
         from telemetry.web.server import serve_in_thread  # noqa: PLC0415 - an extra that may be missing
     except ImportError:
         serve = partial(server.serve, lambda: state.current)
-        served = "metrics at http://127.0.0.1:{}/metrics; pip install 'foldwatch[serve]' for a page"
+        served = f"metrics at http://127.0.0.1:{{}}/metrics; {install_command('serve')} for a page"
     else:
         serve = partial(serve_in_thread, lambda: [state.current], lambda: alerts.active)
         served = "metrics at http://127.0.0.1:{0}/metrics, the page at http://127.0.0.1:{0}/"

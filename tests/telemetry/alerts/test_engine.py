@@ -11,7 +11,7 @@ import pytest
 from telemetry.alerts.engine import AlertEngine
 from telemetry.journal.records import Event
 from telemetry.reading import LimitState, Reading
-from telemetry.snapshot import FoldSnapshot, GrowthSnapshot, Snapshot
+from telemetry.snapshot import FoldSnapshot, FoldState, GrowthSnapshot, Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -28,7 +28,9 @@ def reading(time: float, *, limits: dict[str, Limit] | None = None, **values: An
     return Reading(time=time, pid=1, start_ticks=1, cgroup="/a", limits=known, **values)
 
 
-def shown(latest: Reading, *, state: str = "running", ended_at: float | None = None) -> Snapshot:
+def shown(
+    latest: Reading, *, state: FoldState = FoldState.RUNNING, ended_at: float | None = None
+) -> Snapshot:
     fold = FoldSnapshot(fold=1, state=state, latest=latest, ended_at=ended_at)
     return Snapshot(run="r", host="h", fold_count=2, folds=(fold,))
 
@@ -189,7 +191,9 @@ def test_growth_that_ends_before_the_folds_do_is_silent_and_the_other_is_told() 
     (alert,) = told
     assert alert.name == "FoldwatchCeilingWithinFolds"
     assert alert.summary.startswith("maps will meet its limit in 1.4 folds")
-    over = replace(urgent, folds=(replace(urgent.folds[0], state="finished", ended_at=START),))
+    over = replace(
+        urgent, folds=(replace(urgent.folds[0], state=FoldState.FINISHED, ended_at=START),)
+    )
     engine.observe([over], START + 200)
     assert active(engine) == []
     assert told[-1].ended == START + 200
@@ -212,12 +216,12 @@ def test_a_counter_that_rises_is_told_and_a_high_one_is_not() -> None:
 
 def test_the_hit_that_ends_a_process_is_told() -> None:
     """Its counter rises after the last reading: the event of its end has it."""
-    part = FoldSnapshot(fold=1, state="running").with_record(
+    part = FoldSnapshot(fold=1, state=FoldState.RUNNING).with_record(
         reading(START, cgroup_pids=9, pids_limit_hits=0)
     )
     facts = {"exit_code": 134, "cgroup": "/a", "pids_limit_hits": 1}
     end = Event(time=START + 5, pid=1, name="exited", facts=facts)
-    ended = replace(part.with_record(end), state="failed", ended_at=START + 5)
+    ended = replace(part.with_record(end), state=FoldState.FAILED, ended_at=START + 5)
     elsewhere = part.with_record(replace(end, facts=facts | {"cgroup": "/b"}))
     assert elsewhere == part
     before, after = (Snapshot(run="r", host="h", folds=(fold,)) for fold in (part, ended))
@@ -230,7 +234,7 @@ def test_readings_that_stop_are_stale_only_while_the_fold_runs() -> None:
     last = reading(START, cgroup_pids=9)
     assert [a.name for a in follow([shown(last)] * 50)[1]] == ["FoldwatchSamplesStale"]
     assert follow([shown(last)] * 35)[1] == []
-    ended = shown(last, state="finished", ended_at=START)
+    ended = shown(last, state=FoldState.FINISHED, ended_at=START)
     assert follow([shown(last), *[ended] * 100])[1] == []
 
 
@@ -239,7 +243,9 @@ def test_the_end_of_a_fold_ends_what_it_had() -> None:
     full = shown(reading(START, cgroup_pids=990))
     engine, told = follow([full] * 10)
     assert active(engine) == ["FoldwatchCeilingCritical"]
-    over = replace(full, folds=(replace(full.folds[0], state="failed", ended_at=START + 50),))
+    over = replace(
+        full, folds=(replace(full.folds[0], state=FoldState.FAILED, ended_at=START + 50),)
+    )
     engine.observe([over], START + 50)
     assert active(engine) == []
     assert [alert.ended for alert in told[1:]] == [START + 50]

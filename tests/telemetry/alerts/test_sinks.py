@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from telemetry.alerts.alert import Alert
+from telemetry.alerts.alert import Alert, Severity
 from telemetry.alerts.dispatch import alerting
 from telemetry.alerts.notifier import QUEUE_LENGTH, Notifier
 from telemetry.alerts.sinks import Alertmanager, Command, ConsoleSink, Webhook
 from telemetry.errors import InputError
 from telemetry.reading import Reading
-from telemetry.snapshot import FoldSnapshot, Snapshot
+from telemetry.snapshot import FoldSnapshot, FoldState, Snapshot
 from tests.conftest import ends_within
 from tests.support.alert_stack import receiver, stack
 
@@ -34,7 +34,7 @@ HOSTILE = "a\"'; touch /tmp/owned; $(id) \x1b]0;x\x07\n\u202e<b>"
 NOW = time.time()
 ALERT = Alert(
     name="FoldwatchCeilingNear",
-    severity="warning",
+    severity=Severity.WARNING,
     labels={"run": HOSTILE, "host": "h", "rank": "", "fold": "1", "ceiling": "pids_cgroup"},
     summary="pids_cgroup is 85% full (850 of 1,000)",
     description="Cap the thread pools.",
@@ -244,7 +244,7 @@ def test_options_make_an_engine_that_tells_whom_they_name(tmp_path: Path) -> Non
     place = tmp_path / "got"
     lines: list[str] = []
     full = Reading(time=NOW, pid=1, cgroup_pids=99, limits={"pids_cgroup": 100})
-    part = FoldSnapshot(fold=1, state="running", latest=full)
+    part = FoldSnapshot(fold=1, state=FoldState.RUNNING, latest=full)
     with (
         receiver() as hook,
         alerting(command=f"sh -c 'cat >>{place}'", webhook=hook.url, log=lines.append) as engine,

@@ -28,6 +28,7 @@ from telemetry.recorder.setup import process_snapshot
 from telemetry.snapshot import (
     LINGER_SECONDS,
     FoldSnapshot,
+    FoldState,
     GrowthSnapshot,
     Snapshot,
 )
@@ -78,10 +79,10 @@ def snapshot(*parts: FoldSnapshot) -> Snapshot:
 
 
 def full() -> Snapshot:
-    part = FoldSnapshot(fold=1, state="running").with_records(
+    part = FoldSnapshot(fold=1, state=FoldState.RUNNING).with_records(
         [reading("START", cgroup_memory_bytes=5), reading(HOSTILE, cgroup_memory_bytes=5)]
     )
-    ended = FoldSnapshot(fold=2, state="failed", exit_code=134, seconds=9.5, ended_at=0.0)
+    ended = FoldSnapshot(fold=2, state=FoldState.FAILED, exit_code=134, seconds=9.5, ended_at=0.0)
     growth = GrowthSnapshot(
         resource="maps", verdict="growing", reason="", per_fold=730.0, folds_to_limit=9.5
     )
@@ -149,7 +150,7 @@ def test_a_hostile_label_stays_inside_its_quotes() -> None:
 
 def test_an_ended_fold_keeps_its_result_and_loses_its_live_series() -> None:
     """After a minute."""
-    part = FoldSnapshot(fold=1, state="failed", exit_code=134, seconds=5.0, ended_at=1000.0)
+    part = FoldSnapshot(fold=1, state=FoldState.FAILED, exit_code=134, seconds=5.0, ended_at=1000.0)
     taken = snapshot(part.with_record(reading("START")))
     soon, late = (values(taken, now=1000.0 + LINGER_SECONDS + after) for after in (-1, 1))
     assert "foldwatch_threads[]" in soon

@@ -21,7 +21,7 @@ from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.openmetrics import parser as openmetrics_parser
 from prometheus_client.parser import text_string_to_metric_families
 
-from telemetry.alerts.alert import Alert
+from telemetry.alerts.alert import Alert, Severity
 from telemetry.daemon.live_state import LiveState
 from telemetry.errors import InputError
 from telemetry.metrics.collector import registry
@@ -142,7 +142,7 @@ def test_healthz_says_when_nothing_is_collected_any_more(serve: Callable[..., in
 def test_the_state_holds_what_the_page_shows(serve: Callable[..., int]) -> None:
     """The run, its folds, ceilings, pools, growth and alerts."""
     alert = Alert(
-        name="A", severity="critical", labels={}, summary="near", description="do", began=1.0
+        name="A", severity=Severity.CRITICAL, labels={}, summary="near", description="do", began=1.0
     )
     board = LiveState(alerts=lambda: [alert])
     board.publish([full()])

@@ -20,7 +20,7 @@ import pytest
 from analyzer import analyze
 from benchmarks.reproduce import left
 from foldwatch.commands.options import ReproduceScenario
-from telemetry.alerts.alert import Alert
+from telemetry.alerts.alert import Alert, Severity
 from telemetry.errors import InputError
 from tests.conftest import RELEASED, ROOT, need
 from trainer.reproduce.report import ScenarioOutcome, missing
@@ -227,7 +227,9 @@ def test_what_did_not_come_about_is_named(tmp_path: Path) -> None:
         "no alert came before the crash",
         "the isolated run is not complete",
     ]
-    alert = Alert(name="A", severity="critical", labels={}, summary="", description="", began=10.0)
+    alert = Alert(
+        name="A", severity=Severity.CRITICAL, labels={}, summary="", description="", began=10.0
+    )
     late = replace(
         outcome,
         fold=3,
