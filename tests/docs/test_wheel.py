@@ -19,9 +19,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from tests.conftest import INCIDENT, ROOT
-from tests.foldwatch.test_grafana import files
-from tests.support.alert_stack import GRAFANA
+from tests.support.dashboards import files
+from tests.support.paths import GRAFANA, INCIDENT, ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -143,5 +142,8 @@ def test_with_gpu(wheel: Path, tmp_path: Path) -> None:
 def test_with_train(wheel: Path, tmp_path: Path) -> None:
     """The reference pipeline loads, in real TensorFlow, and so does what judges it."""
     python = environment(tmp_path / "train", wheel, "train")
-    done = run(python, code="import trainer.reference.stages, trainer.worker.cleanup, analyzer.reports.figures")
+    done = run(
+        python,
+        code="import trainer.reference.stages, trainer.worker.cleanup, analyzer.reports.figures",
+    )
     assert done.returncode == 0, done

@@ -14,11 +14,13 @@ from analyzer.groups import ranges
 from analyzer.reports.sparkline import ASCII, BLOCKS, sparkline
 from telemetry.journal.writer import JournalWriter
 from telemetry.reading import Reading
-from tests.conftest import INCIDENT, RELEASED, RETAINED, ROOT, CommandOutcome
+from tests.support.paths import INCIDENT, RELEASED, RETAINED, ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from tests.support.programs import CommandOutcome
 
     Foldwatch = Callable[..., CommandOutcome]
 

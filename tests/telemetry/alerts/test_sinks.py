@@ -21,14 +21,14 @@ from telemetry.alerts.sinks import Alertmanager, Command, ConsoleSink, Webhook
 from telemetry.errors import InputError
 from telemetry.reading import Reading
 from telemetry.snapshot import FoldSnapshot, Snapshot
-from tests.conftest import ends_within
 from tests.support.alert_stack import receiver, stack
+from tests.support.waiting import ends_within
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.conftest import CommandOutcome
+    from tests.support.programs import CommandOutcome
 
 HOSTILE = "a\"'; touch /tmp/owned; $(id) \x1b]0;x\x07\n\u202e<b>"
 NOW = time.time()
@@ -271,7 +271,8 @@ def test_a_wrong_option_is_one_line_and_changes_nothing(
 
 def test_the_shipped_alertmanager_configuration_is_valid() -> None:
     """As amtool sees it."""
-    from tests.conftest import ROOT, need
+    from tests.support.paths import ROOT
+    from tests.support.requirements import need
 
     amtool = shutil.which("amtool")
     need(amtool, "amtool (Debian's package prometheus-alertmanager)")
