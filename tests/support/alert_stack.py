@@ -50,6 +50,8 @@ class Receiver:
 
     received: list[tuple[float, dict[str, Any]]] = field(default_factory=list)
     status: int = 200
+    first_statuses: list[int] = field(default_factory=list)
+    """Statuses of the answers before ``status`` is given."""
     url: str = ""
     authorization: str | None = None
 
@@ -78,7 +80,8 @@ def receiver() -> Iterator[Receiver]:
             content = self.rfile.read(int(self.headers["Content-Length"]))
             got.authorization = self.headers.get("Authorization")
             got.received.append((time.time(), json.loads(content)))
-            self.send_response(got.status)
+            first = got.first_statuses
+            self.send_response(first.pop(0) if first else got.status)
             self.end_headers()
 
         def log_message(self, *_: object) -> None:

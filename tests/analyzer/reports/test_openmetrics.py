@@ -7,7 +7,6 @@ import os
 import shutil
 import socket
 import subprocess
-import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -24,6 +23,7 @@ from telemetry.reading import STAGES_KEPT, LimitState, Reading
 from tests.support.builders import exited, header, reading, write_journal
 from tests.support.paths import INCIDENT, RELEASED
 from tests.support.requirements import need
+from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -240,14 +240,14 @@ def test_prometheus_answers_from_its_blocks(run: str, tmp_path: Path, promtool: 
 
 def _ask(address: str, query: str, *, at: float) -> list[str]:
     url = f"http://{address}/api/v1/query?" + urllib.parse.urlencode({"query": query, "time": at})
-    deadline = time.monotonic() + 20
-    while True:
+
+    def answer() -> dict[str, Any] | None:
         try:
-            with urllib.request.urlopen(url, timeout=5) as answer:
-                content = json.load(answer)
+            with urllib.request.urlopen(url, timeout=5) as response:
+                content: dict[str, Any] = json.load(response)
         except (urllib.error.URLError, ConnectionError):
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.1)
-        else:
-            return [result["value"][1] for result in content["data"]["result"]]
+            return None
+        return content
+
+    content = wait_until(answer, 30, "Prometheus")
+    return [result["value"][1] for result in content["data"]["result"]]

@@ -6,7 +6,7 @@ import os
 import resource
 import shutil
 import threading
-import time
+from concurrent.futures import Executor, Future
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +17,11 @@ from telemetry.journal.records import Event
 from telemetry.reading import Reading
 from telemetry.snapshot import GrowthSnapshot
 from tests.support.builders import NOW, header, reading, write_journal, write_json
+from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    import logging
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     import pytest
@@ -27,9 +29,18 @@ if TYPE_CHECKING:
     from telemetry.snapshot import FoldSnapshot, Snapshot
 
 
+class AtOnce(Executor):
+    """Runs what it is given in the caller's thread, so that rounds can be counted."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        future.set_result(fn(*args, **kwargs))
+        return future
+
+
 def daemon(top: Path, *, now: float = NOW, **options: Any) -> Daemon:
     options.setdefault("judge", lambda _: ())
-    return Daemon(str(top), clock=lambda: now, **options)
+    return Daemon(str(top), clock=lambda: now, looker=AtOnce(), **options)
 
 
 def collected(top: Path, *, now: float = NOW) -> dict[str, Snapshot]:
@@ -149,10 +160,21 @@ def test_runs_come_grow_are_replaced_and_go(tmp_path: Path) -> None:
 
 
 def rounds(one: Daemon, number: int) -> None:
-    """Collect that often, with time for the look through the directory, which is another thread's."""
     for _ in range(number):
         one.collect()
-        time.sleep(0.02)
+
+
+def test_a_look_through_the_directory_keeps_no_round_waiting(tmp_path: Path) -> None:
+    """It is another thread's, but for the first; a run is shown once it was found."""
+    one = Daemon(str(tmp_path), judge=lambda _: (), clock=lambda: NOW)
+    one.collect()
+    write_journal(tmp_path / "run", reading(1))
+
+    def shown() -> tuple[Snapshot, ...]:
+        one.collect()
+        return one.snapshots
+
+    assert [snapshot.run for snapshot in wait_until(shown, 20, "the run")] == ["run"]
 
 
 def test_a_run_that_is_set_aside_and_begun_anew_shows_nothing_old(tmp_path: Path) -> None:
@@ -264,12 +286,12 @@ def test_a_run_is_judged_after_new_labels_and_apart_from_collecting(tmp_path: Pa
     rounds(one, 3)
     assert not one.snapshots[0].growth
     may_answer.set()
-    for _ in range(200):
+
+    def shown() -> tuple[GrowthSnapshot, ...]:
         one.collect()
-        if one.snapshots[0].growth:
-            break
-        threading.Event().wait(0.02)
-    assert one.snapshots[0].growth == (growth,)
+        return one.snapshots[0].growth
+
+    assert wait_until(shown, 20, "the verdict") == (growth,)
     assert asked == [[str(tmp_path / "run" / "journal.jsonl")]]
 
 
@@ -283,11 +305,12 @@ def test_a_verdict_that_fails_costs_the_verdict(
 
     write_journal(tmp_path / "run", reading(1))
     one = daemon(tmp_path, judge=judge)
-    for _ in range(100):
+
+    def logged() -> list[logging.LogRecord]:
         one.collect()
-        if caplog.records:
-            break
-        threading.Event().wait(0.02)
+        return caplog.records
+
+    wait_until(logged, 20, "a line in the log")
     assert "nothing to judge" in caplog.text
     assert states(one.snapshots[0]) == ["running"]
 
