@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 from telemetry.journal.follower import JournalFollower
 from telemetry.kernel.cgroup_controller import Controller
 from telemetry.reading import Reading
-from tests.conftest import ROOT, CommandOutcome, need
+from tests.support.paths import ROOT
+from tests.support.programs import CommandOutcome
+from tests.support.requirements import need
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -16,7 +16,9 @@ from analyzer import analyze
 from telemetry.journal.follower import JournalFollower
 from telemetry.journal.records import Event
 from telemetry.reading import Reading
-from tests.conftest import ROOT, ends_within, need
+from tests.support.paths import ROOT
+from tests.support.requirements import need
+from tests.support.waiting import ends_within
 from trainer.process import fold_process
 from trainer.run.config import RunConfig
 from trainer.run.directory import RunDirectory
