@@ -7,7 +7,7 @@ import random
 import resource
 import sys
 
-from tests.analyzer.logs.test_blocks import check_any_log, log_of
+from tests.support.generated_logs import check_any_log, log_of
 
 
 def main(count: int = 1_000_000, seed: int = 19) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 from benchmarks.reproduce import RECORD, SCENARIOS, picture
 from telemetry.thread_line import MEBIBYTE
-from tests.conftest import ROOT
+from tests.support.paths import ROOT
 
 RESULTS = os.path.join(ROOT, "docs", "results.json")
 PAGE = os.path.join(ROOT, "docs", "results.md")

@@ -18,6 +18,7 @@ from telemetry.journal.run_layout import find_journals, run_name
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Mapping, Sequence
+    from concurrent.futures import Executor
 
     from telemetry.daemon.history import History
     from telemetry.snapshot import RunKey, Snapshot
@@ -41,14 +42,16 @@ class Daemon:
         judge: Judge,
         on_publish: Callable[[Sequence[Snapshot]], None] = lambda _: None,
         clock: Callable[[], float] = time.time,
+        looker: Executor | None = None,
     ) -> None:
+        """Take where to look and who judges; ``looker`` runs the looks, one thread by default."""
         self.snapshots: tuple[Snapshot, ...] = ()
         self._top = top
         self._judging = VerdictScheduler(judge)
         self._on_publish = on_publish
         self._clock = clock
         self._runs: dict[str, RunFollower] = {}
-        self._looker = ThreadPoolExecutor(1, thread_name_prefix="foldwatch-look")
+        self._looker = looker or ThreadPoolExecutor(1, thread_name_prefix="foldwatch-look")
         self._looker.submit(int)  # its thread starts now: see Judging
         self._looking: Future[dict[str, list[str]]] | None = None
         self._rounds = 0

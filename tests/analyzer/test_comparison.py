@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from analyzer import analyze, compare
-from tests.conftest import INCIDENT, RELEASED, RETAINED, CommandOutcome
+from tests.support.paths import INCIDENT, RELEASED, RETAINED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from tests.support.programs import CommandOutcome
 
 LINE = "[THREADS] Fold {}/{} {}: proc={}, cgroup=9/7680, maps=1851/65530, rss=620MB\n"
 

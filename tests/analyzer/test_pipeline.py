@@ -8,7 +8,7 @@ import random
 import shutil
 import threading
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -18,15 +18,15 @@ from analyzer.processes.from_log import Process, read_log
 from analyzer.resources import RESOURCES
 from telemetry.errors import InputError
 from telemetry.journal.records import Event
-from telemetry.journal.writer import JournalWriter
-from telemetry.reading import Reading
-from tests.conftest import INCIDENT, LOGS, RELEASED, RETAINED
+from tests.support.builders import reading, write_journal
+from tests.support.paths import INCIDENT, LOGS, RELEASED, RETAINED
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from analyzer.api import Analysis
     from analyzer.result import Finding
+    from telemetry.reading import Reading
 
 
 def only(analysis: Analysis) -> Finding:
@@ -125,33 +125,17 @@ def test_a_last_line_that_may_be_cut_is_not_trusted() -> None:
     assert read_log("x", io.BytesIO(text.encode() + b"\n")).sources[0].samples == 1
 
 
-def reading(number: int, fold: int, stage: str | None, *, pid: int = 7, **more: int) -> Reading:
-    known = {"threads": 10, "maps": 1000 + 730 * fold, "rss_bytes": 2**30, "cgroup_pids": 20}
-    limits = {"pids_cgroup": 7680, "max_map_count": 65530}
-    return Reading(
-        time=float(number),
-        pid=pid,
-        start_ticks=5,
-        label=None if stage is None else f"Fold {fold}/3 {stage}",
-        fold=fold,
-        folds=3,
-        stage=stage,
-        limits=limits,
-        **(known | more),  # type: ignore[arg-type] # names are the fields'
-    )
-
-
-def write(path: Path, *records: Reading | Event) -> None:
-    writer = JournalWriter(str(path))
-    for record in records:
-        writer.write(record)
-    writer.close()
+def leaking(number: int, fold: int, stage: str | None, **more: Any) -> Reading:
+    """Give a reading of a process that keeps 730 maps of each fold."""
+    known: dict[str, Any] = {"threads": 10, "maps": 1000 + 730 * fold, "rss_bytes": 2**30}
+    known |= {"cgroup_pids": 20, "limits": {"pids_cgroup": 7680, "max_map_count": 65530}}
+    return reading(fold, float(number), stage=stage, **({"start_ticks": 5} | known | more))
 
 
 def test_a_journal_is_judged_like_a_log(tmp_path: Path) -> None:
     """Peaks between labels count for the limit, not for the slope."""
-    records = [reading(fold, fold, "START") for fold in (1, 2, 3)]
-    write(tmp_path / "journal.jsonl", *records, reading(4, 3, None, maps=60000))
+    records = [leaking(fold, fold, "START") for fold in (1, 2, 3)]
+    write_journal(tmp_path, *records, leaking(4, 3, None, maps=60000))
     finding = only(analyze([str(tmp_path)]))
     maps = finding.growth["maps"]
     assert (maps.verdict, maps.slope, maps.peak) == ("critical", 730, 60000)
@@ -160,10 +144,10 @@ def test_a_journal_is_judged_like_a_log(tmp_path: Path) -> None:
 
 def test_a_counter_that_rose_makes_the_cause_certain(tmp_path: Path) -> None:
     """With the log beside the journal saying what the crash looked like."""
-    write(
-        tmp_path / "fold-1" / "journal.jsonl",
-        reading(1, 1, "START", pids_limit_hits=0),
-        reading(2, 1, None, pids_limit_hits=3, cgroup_pids=7680),
+    write_journal(
+        tmp_path / "fold-1",
+        leaking(1, 1, "START", pids_limit_hits=0),
+        leaking(2, 1, None, pids_limit_hits=3, cgroup_pids=7680),
         Event(time=5.0, pid=7, name="exited", facts={"exit_code": 134, "signal": "SIGABRT"}),
     )
     shutil.copy(INCIDENT, tmp_path / "fold-1" / "output.log")
@@ -179,9 +163,9 @@ def test_a_counter_that_rose_makes_the_cause_certain(tmp_path: Path) -> None:
 
 def test_a_process_that_a_signal_ended_without_a_word(tmp_path: Path) -> None:
     """SIGKILL leaves nothing in a log; the runner saw it, and the cause stays open."""
-    write(
-        tmp_path / "journal.jsonl",
-        reading(1, 1, "START", oom_kills=0),
+    write_journal(
+        tmp_path,
+        leaking(1, 1, "START", oom_kills=0),
         Event(time=5.0, pid=7, name="exited", facts={"exit_code": 137, "signal": "SIGKILL"}),
     )
     finding = only(analyze([str(tmp_path)]))
@@ -271,15 +255,15 @@ def test_what_is_no_file_is_refused_and_a_pipe_is_read(tmp_path: Path) -> None:
 def test_what_a_run_set_aside_is_not_of_the_run(tmp_path: Path) -> None:
     """A killed attempt in previous-1 does not crash the run that was resumed since."""
     end = Event(time=5.0, pid=7, name="exited", facts={"exit_code": 137, "signal": "SIGKILL"})
-    write(tmp_path / "previous-1" / "fold-1" / "journal.jsonl", reading(1, 1, "START"), end)
-    write(tmp_path / "fold-1" / "journal.jsonl", reading(1, 1, "START"))
+    write_journal(tmp_path / "previous-1" / "fold-1", leaking(1, 1, "START"), end)
+    write_journal(tmp_path / "fold-1", leaking(1, 1, "START"))
     analysis = analyze([str(tmp_path)])
     assert (analysis.verdict, len(analysis.findings)) == ("ok", 1)
 
 
 def test_a_broken_file_in_a_directory_is_a_source_with_its_reason(tmp_path: Path) -> None:
     """A worker killed before its first record leaves an empty journal; the rest is judged."""
-    write(tmp_path / "fold-1" / "journal.jsonl", reading(1, 1, "START"))
+    write_journal(tmp_path / "fold-1", leaking(1, 1, "START"))
     (tmp_path / "fold-2").mkdir()
     (tmp_path / "fold-2" / "journal.jsonl").write_bytes(b"")
     (tmp_path / "empty.log").write_bytes(b"")
@@ -298,8 +282,8 @@ def test_runs_beside_each_other_are_not_mixed(tmp_path: Path) -> None:
         (tmp_path / run).mkdir()
         (tmp_path / run / "run.json").write_text("{}")
         for fold in (1, 2):
-            path = tmp_path / run / f"fold-{fold}" / "journal.jsonl"
-            write(path, reading(1, fold, "START", maps=1000 if run == "a" else 9000))
+            maps = 1000 if run == "a" else 9000
+            write_journal(tmp_path / run / f"fold-{fold}", leaking(1, fold, "START", maps=maps))
     findings = analyze([str(tmp_path)]).findings
     assert {os.path.basename(finding.process.group) for finding in findings} == {"a", "b"}
     assert {finding.growth["maps"].verdict for finding in findings} == {"stable"}
@@ -338,9 +322,9 @@ def test_a_counter_of_another_cgroup_proves_nothing(tmp_path: Path) -> None:
     """The process was moved into one whose counter stood at 1 already."""
     log = tmp_path / "output.log"
     log.write_text("RuntimeError: can't start new thread\n")
-    before = replace(reading(1, 1, "START", pids_limit_hits=0), cgroup="/a")
-    after = replace(reading(2, 1, "END", pids_limit_hits=1), cgroup="/b")
-    write(tmp_path / "journal.jsonl", before, after)
+    before = replace(leaking(1, 1, "START", pids_limit_hits=0), cgroup="/a")
+    after = replace(leaking(2, 1, "END", pids_limit_hits=1), cgroup="/b")
+    write_journal(tmp_path, before, after)
     assert "certain" not in {cause.confidence for cause in only(analyze([str(tmp_path)])).causes}
 
 
@@ -348,7 +332,7 @@ def test_an_end_that_the_runner_brought_about_is_no_crash(tmp_path: Path) -> Non
     """Ctrl-C."""
     facts = {"exit_code": 143, "signal": "SIGTERM", "by_runner": True}
     end = Event(time=5.0, pid=7, name="exited", facts=facts)
-    write(tmp_path / "journal.jsonl", reading(1, 1, "START"), end)
+    write_journal(tmp_path, leaking(1, 1, "START"), end)
     assert analyze([str(tmp_path)]).verdict == "ok"
 
 
@@ -356,9 +340,9 @@ def test_what_a_fold_left_behind_is_named(tmp_path: Path) -> None:
     """Threads by pool, one fold against the one before it at the same stage."""
     pools = [{"python": 5}, {"python": 5, "tf_Compute": 8}, {"python": 5, "tf_Compute": 16, "x": 1}]
     records = [
-        replace(reading(fold, fold, "AFTER CLEANUP"), pools=pools[fold - 1]) for fold in (1, 2, 3)
+        replace(leaking(fold, fold, "AFTER CLEANUP"), pools=pools[fold - 1]) for fold in (1, 2, 3)
     ]
-    write(tmp_path / "journal.jsonl", *records)
+    write_journal(tmp_path, *records)
     left = only(analyze([str(tmp_path)])).pool_leaks
     assert [(part.fold, dict(part.pools)) for part in left] == [
         (2, {"tf_Compute": 8}),

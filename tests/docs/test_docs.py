@@ -28,9 +28,10 @@ from foldwatch.main import COMMANDS
 from telemetry.alerts.alert import Alert, Severity
 from telemetry.metrics.catalog import METRICS
 from telemetry.thread_line import MARKER, parse_line
-from tests.conftest import HERE, INCIDENT, RELEASED, ROOT, need
 from tests.support.markdown import Block, Shell, blocks, code_spans, commands
+from tests.support.paths import INCIDENT, RELEASED, ROOT, TESTS
 from tests.support.ports import free_port
+from tests.support.requirements import need
 from trainer.reproduce.report import ScenarioOutcome, record
 from trainer.reproduce.scenarios import SCENARIOS, Enforcement, Reproduced
 from trainer.run.thread_caps import THREAD_CAPS
@@ -61,7 +62,7 @@ GIVEN = {
     "README.md": {
         "train.log": RELEASED,
         "run.log": INCIDENT,
-        "train.py": os.path.join(HERE, "scripts", "stand_in_train.py"),
+        "train.py": os.path.join(TESTS, "scripts", "stand_in_train.py"),
     },
     "docs/how-to/old-log.md": {"train.log": INCIDENT},
     "docs/how-to/lnav.md": {
@@ -69,8 +70,8 @@ GIVEN = {
         "foldwatch.lnav": f"{DOCS}/foldwatch.lnav",
     },
     "docs/how-to/ci.md": {"train.log": INCIDENT, "last-release.log": RELEASED},
-    "docs/how-to/pytorch.md": {"torch.py": os.path.join(HERE, "scripts", "stand_in_torch.py")},
-    "docs/how-to/slurm.md": {"train.py": os.path.join(HERE, "scripts", "stand_in_train.py")},
+    "docs/how-to/pytorch.md": {"torch.py": os.path.join(TESTS, "scripts", "stand_in_torch.py")},
+    "docs/how-to/slurm.md": {"train.py": os.path.join(TESTS, "scripts", "stand_in_train.py")},
     "docs/why-eagain.md": {"train.log": INCIDENT},
 }
 """Files that a page takes for granted: the reader's own."""
@@ -330,7 +331,7 @@ def test_every_key_of_reproduce_json_is_told(tmp_path: Path) -> None:
 def test_every_environment_variable_is_told() -> None:
     """All that stand in the code and in the compose file, and no other of foldwatch's."""
     paths = [f"{ROOT}/grafana/docker-compose.yml"]
-    for package in ("telemetry", "analyzer", "trainer"):
+    for package in ("telemetry", "analyzer", "trainer", "foldwatch"):
         paths += glob.glob(f"{ROOT}/{package}/**/*.py", recursive=True)
     named: set[str] = set()
     for path in paths:

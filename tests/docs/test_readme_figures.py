@@ -29,9 +29,8 @@ from telemetry.alerts import rules as alert_rules
 from telemetry.errors import InputError
 from telemetry.kernel import read_budget
 from telemetry.metrics.catalog import METRICS
-from tests.conftest import INCIDENT, ROOT
-from tests.support.alert_stack import GRAFANA
 from tests.support.markdown import blocks
+from tests.support.paths import GRAFANA, INCIDENT, ROOT
 from trainer.reproduce import scenarios
 from trainer.runner import forecast
 from trainer.runner.process_pool import ADMISSION_SECONDS

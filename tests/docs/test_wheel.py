@@ -19,9 +19,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from tests.conftest import INCIDENT, ROOT
-from tests.foldwatch.test_grafana import files
-from tests.support.alert_stack import GRAFANA
+from tests.support.dashboards import files
+from tests.support.paths import GRAFANA, INCIDENT, ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.conftest import ROOT, need
+from tests.support.paths import ROOT
+from tests.support.requirements import need
 
 if TYPE_CHECKING:
-    from tests.conftest import RealCgroup
+    from tests.support.cgroups import RealCgroup
 
 MEASURE = """
 import ctypes, errno, mmap, os, resource, threading

@@ -9,27 +9,19 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from telemetry.alerts.rules import RULES
-from tests.support.alert_stack import GRAFANA
-from tests.system.test_dashboards import NAMES, board
+from tests.support.dashboards import NAMES, board, files
+from tests.support.paths import GRAFANA
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.conftest import CommandOutcome
+    from tests.support.programs import CommandOutcome
 
 
 def content(path: str) -> Any:
     with open(os.path.join(GRAFANA, path), encoding="utf-8") as file:
         return yaml.safe_load(file)
-
-
-def files(folder: str) -> set[str]:
-    return {
-        os.path.relpath(os.path.join(path, name), folder)
-        for path, _, names in os.walk(folder)
-        for name in names
-    }
 
 
 def test_every_service_is_pinned_healthy_and_on_this_machine_only() -> None:

@@ -17,11 +17,13 @@ import typer.main
 
 from foldwatch import main
 from foldwatch.main import COMMANDS
-from tests.conftest import INCIDENT, RELEASED, RETAINED, ROOT, CommandOutcome
+from tests.support.paths import INCIDENT, RELEASED, RETAINED, ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from tests.support.programs import CommandOutcome
 
     Foldwatch = Callable[..., CommandOutcome]
 

@@ -11,74 +11,23 @@ import subprocess
 import sys
 import time
 import urllib.request
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from foldwatch.main import main
 from telemetry.journal.writer import JournalWriter
-from tests.conftest import ROOT
-from tests.telemetry.daemon.test_daemon import header, reading
+from tests.support.builders import header, reading, write_journal
+from tests.support.paths import ROOT
+from tests.support.serving import fetch, serving
+from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 
-@contextmanager
-def serving(
-    top: Path, *options: str, says: str = "$", prefix: tuple[str, ...] = (), **environment: str
-) -> Iterator[str]:
-    """Run the daemon on a free port and give its address; it must end cleanly at SIGTERM.
-
-    ``says`` is what it says on standard error, nothing by default.
-    """
-    process = subprocess.Popen(
-        [*prefix, sys.executable, "-m", "foldwatch", "serve", str(top), "--port", "0", *options],
-        cwd=ROOT,
-        env=os.environ | environment,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stderr is not None
-    said = ""
-    try:
-        for line in process.stderr:  # an alert may be told first
-            if line.startswith("serving "):
-                break
-            said += line
-        else:
-            pytest.fail(said)
-        yield line.split()[1]
-    finally:
-        process.send_signal(signal.SIGTERM)
-        rest = said + process.stderr.read()
-        process.stderr.close()
-        code = process.wait(20)
-    assert code == 0
-    assert re.match(says, rest), rest
-
-
-def fetch(url: str, **headers: str) -> str:
-    with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=20) as answer:
-        return str(answer.read().decode())
-
-
 def grow(journal: Path, threads: int) -> None:
-    writer = JournalWriter(str(journal))
-    writer.write(header())
-    writer.write(reading(1, time.time(), threads=threads))
-    writer.close()
-
-
-def until(condition: Callable[[], Any], *, seconds: float = 20) -> Any:
-    """Wait for what comes within seconds, and return it."""
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-    return found
+    write_journal(journal.parent, header(), reading(1, time.time(), threads=threads))
 
 
 def test_it_follows_a_journal_and_ends_at_sigterm(tmp_path: Path) -> None:
@@ -91,7 +40,7 @@ def test_it_follows_a_journal_and_ends_at_sigterm(tmp_path: Path) -> None:
         assert f"{series}17\n" in fetch(f"{url}metrics")
         assert fetch(f"{url}healthz") == "ok\n"
         grow(runs / "a" / "journal.jsonl", 18)
-        until(lambda: f"{series}18\n" in fetch(f"{url}metrics"))
+        wait_until(lambda: f"{series}18\n" in fetch(f"{url}metrics"), 20, "18 threads")
         assert f"{series}18\n" in textfile.read_text()
         (target,) = json.loads(targets.read_text())
         assert target["targets"] == [url.removeprefix("http://").strip("/")]
@@ -108,16 +57,20 @@ def test_growth_so_far_is_a_metric(tmp_path: Path) -> None:
     begun = time.time() - 100
     for number in range(12):
         fold, step = divmod(number, 3)
-        values = {"stage": f"step {step}", "label": f"Fold {fold + 1}/9 step {step}", "folds": 9}
-        writer.write(reading(fold + 1, begun + number, threads=100 + 10 * number, **values))
+        threads = 100 + 10 * number
+        writer.write(
+            reading(fold + 1, begun + number, stage=f"step {step}", folds=9, threads=threads)
+        )
     writer.close()
     with serving(tmp_path) as url:
-        text = until(
+        text = wait_until(
             lambda: re.search(
                 r'^foldwatch_growth_per_fold\{.*resource="threads"\} (.*)$',
                 fetch(f"{url}metrics"),
                 re.MULTILINE,
-            )
+            ),
+            20,
+            "a slope",
         )
         assert float(text[1]) == pytest.approx(30)
 
@@ -130,7 +83,7 @@ def test_alerts_are_told_and_shown(tmp_path: Path) -> None:
         writer.write(reading(1, when, cgroup_pids=97, limits={"pids_cgroup": 100}))
     writer.close()
     with serving(tmp_path, says=".*pids_cgroup is 97% full") as url:
-        alerts = until(lambda: json.loads(fetch(f"{url}api/state"))["alerts"])
+        alerts = wait_until(lambda: json.loads(fetch(f"{url}api/state"))["alerts"], 20, "an alert")
         assert alerts[0]["severity"] == "critical"
         assert "97%" in alerts[0]["summary"]
 
@@ -208,7 +161,8 @@ def test_a_runner_without_those_packages_serves_its_metrics_all_the_same(tmp_pat
             assert "pip install 'foldwatch[serve]'" in line
             found = re.search(r"http://127\.0\.0\.1:\d+/metrics", line)
             assert found
-            until(lambda: 'foldwatch_fold_state{fold="1",' in fetch(found[0]))
+            state = 'foldwatch_fold_state{fold="1",'
+            wait_until(lambda: state in fetch(found[0]), 20, "the fold's state")
         finally:
             process.send_signal(signal.SIGTERM)
             process.stdout.read()

@@ -21,14 +21,15 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
-from tests.conftest import ROOT, need
+from tests.support.paths import GRAFANA
 from tests.support.ports import free_port
+from tests.support.requirements import need
+from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-GRAFANA = os.path.join(ROOT, "grafana")
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
 
 
@@ -49,6 +50,8 @@ class Receiver:
 
     received: list[tuple[float, dict[str, Any]]] = field(default_factory=list)
     status: int = 200
+    first_statuses: list[int] = field(default_factory=list)
+    """Statuses of the answers before ``status`` is given."""
     url: str = ""
     authorization: str | None = None
 
@@ -77,7 +80,8 @@ def receiver() -> Iterator[Receiver]:
             content = self.rfile.read(int(self.headers["Content-Length"]))
             got.authorization = self.headers.get("Authorization")
             got.received.append((time.time(), json.loads(content)))
-            self.send_response(got.status)
+            first = got.first_statuses
+            self.send_response(first.pop(0) if first else got.status)
             self.end_headers()
 
         def log_message(self, *_: object) -> None:
@@ -164,12 +168,11 @@ def _process(command: list[str], log: Any) -> Iterator[None]:
 
 
 def _wait_until_ready(address: str, log: Path) -> None:
-    deadline = time.monotonic() + 30
-    while True:
+    def is_ready() -> bool:
         try:
             with urllib.request.urlopen(address, timeout=5):
-                return
+                return True
         except OSError:
-            if time.monotonic() > deadline:
-                raise AssertionError(log.read_text()) from None
-            time.sleep(0.1)
+            return False
+
+    wait_until(is_ready, 60, lambda: f"{address}:\n{log.read_text()}")

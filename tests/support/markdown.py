@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from markdown_it import MarkdownIt
 
-from tests.conftest import ROOT
+from tests.support.paths import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

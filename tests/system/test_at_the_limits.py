@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 from telemetry.journal.follower import JournalFollower
 from telemetry.kernel.cgroup_controller import Controller
 from telemetry.reading import Reading
-from tests.conftest import ROOT, CommandOutcome, need
+from tests.support.paths import ROOT
+from tests.support.programs import CommandOutcome
+from tests.support.requirements import need
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -164,7 +166,7 @@ def test_the_disk_is_full(small_disk: Path) -> None:
     outcome = run(
         "from telemetry.recorder import api\n"
         "for number in range(100): telemetry.checkpoint(f'step {number}')\n"
-        "assert api._sampler.losses['journal'] >= 10, api._sampler.losses\n"
+        "assert api._sampler.error_counts['journal'] >= 10, api._sampler.error_counts\n"
         "path = sys.argv[1] + '/journal.jsonl'\n"
         "os.truncate(path, os.path.getsize(path) - 8192)\n"
         "telemetry.checkpoint('room again')\n",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import time
@@ -20,24 +19,19 @@ from telemetry.metrics.server import serve
 from telemetry.snapshot import FoldSnapshot, FoldState, GrowthSnapshot, Snapshot
 from telemetry.thread_line import parse_label
 from tests.scripts.leak import LIMIT, leaking
-from tests.support.alert_stack import GRAFANA, receiver, stack
-from tests.telemetry.kernel.test_nvml import Nvml
+from tests.support.alert_stack import receiver, stack
+from tests.support.dashboards import NAMES, board
+from tests.support.nvml import Nvml
+from tests.support.paths import GRAFANA
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.conftest import RealCgroup
+    from tests.support.cgroups import RealCgroup
 
-NAMES = ("training-run-live", "folds-compared")
 SCALE = 60.0
 UNUSED: dict[str, str] = {}
 """Metrics that no dashboard, rule or variable uses, each with its reason."""
-
-
-def board(name: str) -> dict[str, Any]:
-    with open(os.path.join(GRAFANA, "dashboards", f"{name}.json"), encoding="utf-8") as file:
-        content: dict[str, Any] = json.load(file)
-    return content
 
 
 def panels(name: str) -> list[dict[str, Any]]:

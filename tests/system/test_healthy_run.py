@@ -6,14 +6,14 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-from tests.conftest import ROOT
 from tests.support.alert_stack import receiver, stack
+from tests.support.paths import ROOT
 from tests.support.ports import free_port
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.conftest import RealCgroup
+    from tests.support.cgroups import RealCgroup
 
 SCALE = 15.0
 PIDS = 100

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from telemetry.thread_line import parse_line
-from tests.conftest import INCIDENT, RELEASED, RETAINED, ROOT, need
+from tests.support.paths import INCIDENT, RELEASED, RETAINED, ROOT
+from tests.support.requirements import need
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -21,10 +21,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from telemetry.journal.writer import JournalWriter
-from tests.conftest import ROOT, need
-from tests.foldwatch.test_serve import until
-from tests.support.alert_stack import GRAFANA, scaled
-from tests.telemetry.daemon.test_daemon import header, reading
+from tests.support.alert_stack import scaled
+from tests.support.builders import header, reading
+from tests.support.paths import GRAFANA, ROOT
+from tests.support.requirements import need
+from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -96,7 +97,7 @@ def prometheus_at(address: str, config: Path, path: str, *options: str) -> Itera
             except OSError:
                 return False
 
-        until(is_ready, seconds=30)
+        wait_until(is_ready, 30, "the server")
         yield url
 
 
@@ -180,14 +181,15 @@ def test_daemons_on_two_machines_reach_one_prometheus(tmp_path: Path, prometheus
                 prometheus,
             )
         )
+        threads = 'foldwatch_threads{run="cv",rank=~"1|2"}'
         both = {"node-1": "100", "node-2": "200"}
-        until(lambda: query(near, 'foldwatch_threads{run="cv",rank=~"1|2"}') == both, seconds=40)
-        until(lambda: query(central, 'foldwatch_threads{run="cv",rank=~"1|2"}') == both, seconds=40)
-        until(lambda: len(query(central, "foldwatch_run_info")) == 2, seconds=40)
+        wait_until(lambda: query(near, threads) == both, 40, "both ranks at the near Prometheus")
+        wait_until(lambda: query(central, threads) == both, 40, "both ranks at the central one")
+        wait_until(lambda: len(query(central, "foldwatch_run_info")) == 2, 40, "two runs")
         assert query(near, "count(up == 1)") == {"": "2"}
         daemons[0].send_signal(signal.SIGTERM)
         assert daemons[0].wait(20) == 0
-        until(lambda: query(near, "count(up == 0)") == {"": "1"}, seconds=40)
+        wait_until(lambda: query(near, "count(up == 0)") == {"": "1"}, 40, "one target down")
         assert query(near, 'foldwatch_threads{host="node-2"}') == {"node-2": "200"}
 
 

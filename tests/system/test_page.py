@@ -18,10 +18,11 @@ from telemetry.journal.writer import JournalWriter
 from telemetry.snapshot import FoldSnapshot, FoldState, Snapshot
 from telemetry.web.bind import ListenConfig
 from telemetry.web.server import WebServer
-from tests.conftest import ROOT
-from tests.foldwatch.test_serve import serving, until
 from tests.support.browsing import Seen, watched
-from tests.telemetry.daemon.test_daemon import header, reading
+from tests.support.builders import header, reading
+from tests.support.paths import ROOT
+from tests.support.serving import serving
+from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,7 +74,7 @@ def test_the_page_lives_while_a_real_run_does(browser: Browser, run: str, tmp_pa
         seen = opened(browser, run, width=width, scheme=scheme)
         page = seen.page
         before = page.evaluate(VALUES)
-        until(partial(has_changed, page, before))
+        wait_until(partial(has_changed, page, before), 20, "a change of the page")
         page.screenshot(path=str(tmp_path / f"{width}-{scheme}.png"), full_page=True)
         assert seen.said == []
         assert all(url.startswith((run, "data:")) for url in seen.requests)
@@ -89,7 +90,7 @@ def test_the_page_lives_while_a_real_run_does(browser: Browser, run: str, tmp_pa
     assert page.inner_text("#status").startswith("live")
     assert re.fullmatch(r"[\d.]+ %", page.inner_text("#binding-ratio"))
     assert page.locator("#charts figure").count() >= 4
-    until(lambda: page.locator("#pools .bars path").count() >= 3)
+    wait_until(lambda: page.locator("#pools .bars path").count() >= 3, 20, "three bars")
     assert page.locator("#ceilings tr.binds").count() == 1
     page.close()
 
@@ -135,7 +136,7 @@ def test_the_keyboard_reaches_everything(browser: Browser, tmp_path: Path) -> No
         page.locator("#runs").focus()
         page.keyboard.press("ArrowDown")
         page.keyboard.press("Enter")
-        until(lambda: page.title() != shown)
+        wait_until(lambda: page.title() != shown, 20, "another title")
         page.close()
 
 

@@ -9,7 +9,7 @@ from tests.scripts.leak import LIMIT, measure
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.conftest import RealCgroup
+    from tests.support.cgroups import RealCgroup
 
 SCALE = 20.0
 TEN_MINUTES = 600.0

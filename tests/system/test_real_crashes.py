@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from analyzer import analyze
-from tests.conftest import ROOT, RealCgroup, need
+from tests.support.paths import ROOT
+from tests.support.requirements import need
 from trainer.run.config import RunConfig
 from trainer.run.directory import RunDirectory
 from trainer.run.job import Job
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from analyzer.result import Finding
+    from tests.support.cgroups import RealCgroup
 
 CONFIG = RunConfig(folds=1, epochs=1, device_mode="cpu")
 HEAD = """

@@ -16,14 +16,15 @@ from analyzer import analyze
 from telemetry.journal.follower import JournalFollower
 from telemetry.journal.records import Header
 from telemetry.reading import Reading
-from tests.conftest import ROOT, ends_within
+from tests.support.paths import ROOT
+from tests.support.waiting import ends_within
 from trainer.run.thread_caps import THREAD_CAPS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.conftest import CommandOutcome
+    from tests.support.programs import CommandOutcome
 
 STAGES = [
     "before TF import",

@@ -14,22 +14,24 @@ from analyzer.diagnosis.causes import CONFIDENCES
 from analyzer.groups import group_findings
 from analyzer.reports.headline import headline, root_cause_line
 from analyzer.signatures.search import CAUSES
-from telemetry.journal.records import Event
 from telemetry.journal.writer import JournalWriter
 from telemetry.reading import Limit, LimitState, Reading
-from tests.conftest import INCIDENT, RELEASED
+from tests.support.builders import exited, reading, write_journal
+from tests.support.paths import INCIDENT, RELEASED
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from analyzer.api import Analysis
     from analyzer.result import Finding
+    from telemetry.journal.records import Event
 
 START = "[THREADS] Fold 1/1 START: proc=8, cgroup=20/7680, maps=900/65530, rss=700MB\n"
 THREAD = "RuntimeError: can't start new thread\n"
 
 
-def reading(at: float, stage: str | None = None, **more: Any) -> Reading:
+def sample(at: float, stage: str | None = None, **more: Any) -> Reading:
+    """Give a reading of the only fold, far from every limit."""
     limits: dict[str, Limit] = {
         "pids_cgroup": 7680,
         "max_map_count": 65530,
@@ -40,37 +42,20 @@ def reading(at: float, stage: str | None = None, **more: Any) -> Reading:
         "threads_max": 30000,
     } | more.pop("limits", {})
     known: dict[str, Any] = {
+        "start_ticks": 5,
         "threads": 8,
         "maps": 900,
         "cgroup_pids": 20,
         "cgroup": "/sys/fs/cgroup/job",
-    } | more
-    label = None if stage is None else f"Fold 1/1 {stage}"
-    return Reading(
-        time=at,
-        pid=7,
-        start_ticks=5,
-        label=label,
-        fold=1,
-        folds=1,
-        stage=stage,
-        limits=limits,
-        **known,
-    )
-
-
-def end(at: float = 5.0, **facts: Any) -> Event:
-    return Event(time=at, pid=7, name="exited", facts={"exit_code": 1} | facts)
+        "limits": limits,
+    }
+    return reading(1, at, folds=1, stage=stage, **(known | more))
 
 
 def run(tmp_path: Path, *records: Reading | Event, log: str = THREAD) -> Finding:
     """Write a run directory of its own with these records and this log, and judge it."""
     place = tmp_path / f"run-{len(os.listdir(tmp_path))}"
-    place.mkdir()
-    writer = JournalWriter(str(place / "journal.jsonl"))
-    for record in records:
-        writer.write(record)
-    writer.close()
+    write_journal(place, *records)
     (place / "output.log").write_text(START + log)
     (found,) = analyze([str(place)]).findings
     return found
@@ -143,7 +128,7 @@ def test_thread_pools_name_tensorflow(tmp_path: Path) -> None:
         ({"python": 2, "pt_main_thread": 8}, "foldwatch run --folds N -- COMMAND {fold}"),
     ):
         readings = [
-            replace(reading(n, "START", maps=900 + 4000 * n, pools=pools), fold=n, folds=5)
+            replace(sample(n, "START", maps=900 + 4000 * n, pools=pools), fold=n, folds=5)
             for n in range(1, 6)
         ]
         found = run(tmp_path, *readings, log="")
@@ -171,10 +156,10 @@ def test_a_counter_that_stayed_rules_out_and_one_that_is_half_seen_does_not(tmp_
         "pids_limit_hits_before": 0,
         "pids_limit_hits": 0,
     }
-    before = reading(1, "START", pids_limit_hits=0)
-    found = run(tmp_path, before, end(**seen, sees_every_pids_level=True))
+    before = sample(1, "START", pids_limit_hits=0)
+    found = run(tmp_path, before, exited(5.0, **seen, sees_every_pids_level=True))
     assert confidence(found, "pids_cgroup") == "ruled out"
-    found = run(tmp_path, before, end(**seen, sees_every_pids_level=False))
+    found = run(tmp_path, before, exited(5.0, **seen, sees_every_pids_level=False))
     assert confidence(found, "pids_cgroup") == "possible"
 
 
@@ -185,13 +170,13 @@ def test_an_exit_code_is_a_crash_where_a_counter_rose_that_nothing_outlived(tmp_
         "pids_limit_hits_before": 0,
         "pids_limit_hits": 50,
     }
-    late = reading(4, pids_limit_hits=40)
-    found = run(tmp_path, reading(1, "START", pids_limit_hits=0), late, end(**rose), log="")
+    late = sample(4, pids_limit_hits=40)
+    found = run(tmp_path, sample(1, "START", pids_limit_hits=0), late, exited(5.0, **rose), log="")
     assert confidence(found, "pids_cgroup") == "certain"
-    found = run(tmp_path, late, end(**rose), log="")
+    found = run(tmp_path, late, exited(5.0, **rose), log="")
     assert "pids_limit_hits rose from 0 to 50" in evidence(found, "pids_cgroup")
-    early = reading(2, "START", pids_limit_hits=50)
-    for last in (end(60.0, **rose), end(), end(**rose | {"exit_code": 0})):
+    early = sample(2, "START", pids_limit_hits=50)
+    for last in (exited(60.0, **rose), exited(5.0), exited(5.0, **rose | {"exit_code": 0})):
         found = run(tmp_path, early if last.time > 5 else late, last, log="")
         assert (found.process.crash, found.causes) == (None, ())
 
@@ -203,7 +188,7 @@ def test_a_counter_of_a_cgroup_that_was_never_seen_before_proves_nothing(tmp_pat
         "pids_limit_hits": 3,
         "sees_every_pids_level": True,
     }
-    found = run(tmp_path, reading(1, "START", pids_limit_hits=0), end(**facts))
+    found = run(tmp_path, sample(1, "START", pids_limit_hits=0), exited(5.0, **facts))
     assert confidence(found, "pids_cgroup") == "possible"
 
 
@@ -228,14 +213,14 @@ def test_a_kill_counts_in_the_cgroup_whatever_memory_ran_out(
     }
     if peak is not None:
         facts["cgroup_memory_peak_bytes"] = peak
-    first = reading(1, "START", limits={"cgroup_memory": limit}, oom_kills=2)
-    found = run(tmp_path, first, end(**facts), log="")
+    first = sample(1, "START", limits={"cgroup_memory": limit}, oom_kills=2)
+    found = run(tmp_path, first, exited(5.0, **facts), log="")
     assert (confidence(found, "cgroup_memory"), confidence(found, "host_memory")) == (cgroup, host)
 
 
 def test_limits_that_are_none_or_do_not_bind_are_ruled_out(tmp_path: Path) -> None:
     """Root is exempt from RLIMIT_NPROC, and there is no RLIMIT_AS."""
-    found = run(tmp_path, reading(1, "START", is_exempt_from_nproc=True), end())
+    found = run(tmp_path, sample(1, "START", is_exempt_from_nproc=True), exited(5.0))
     assert "root, or a capability" in evidence(found, "nproc")
     assert confidence(found, "nproc") == confidence(found, "address_space") == "ruled out"
     assert confidence(found, "threads_max") == "possible"
@@ -243,10 +228,10 @@ def test_limits_that_are_none_or_do_not_bind_are_ruled_out(tmp_path: Path) -> No
 
 def test_an_old_journal_without_the_data_size_rules_nothing_out(tmp_path: Path) -> None:
     """It was not read then; where it was read and there is none, it is no cause."""
-    known = reading(1, "START")
+    known = sample(1, "START")
     old = replace(known, limits={k: v for k, v in known.limits.items() if k != "data_size"})
     for first, expected in ((old, "possible"), (known, "ruled out")):
-        found = run(tmp_path, first, end())
+        found = run(tmp_path, first, exited(5.0))
         assert confidence(found, "data_size") == expected
 
 
@@ -257,8 +242,8 @@ def test_the_kernel_names_the_data_size(tmp_path: Path) -> None:
     for pid, expected in ((7, "certain"), (8, "likely")):
         found = run(
             tmp_path,
-            reading(1, "START", limits={"data_size": 123000}),
-            end(),
+            sample(1, "START", limits={"data_size": 123000}),
+            exited(5.0),
             log=line.format(pid) + THREAD,
         )
         assert confidence(found, "data_size") == expected
@@ -268,48 +253,48 @@ def test_the_kernel_names_the_data_size(tmp_path: Path) -> None:
 def test_a_counter_that_rose_hours_ago_is_no_proof(tmp_path: Path) -> None:
     """The training went on, as a label shows; so it is what rose since that counts."""
     early = (
-        reading(0, "START", pids_limit_hits=0, oom_kills=0),
-        reading(100, "warm", pids_limit_hits=3, oom_kills=1),
+        sample(0, "START", pids_limit_hits=0, oom_kills=0),
+        sample(100, "warm", pids_limit_hits=3, oom_kills=1),
     )
-    flat = reading(4999, pids_limit_hits=3, oom_kills=1)
-    found = run(tmp_path, *early, flat, end(5000))
+    flat = sample(4999, pids_limit_hits=3, oom_kills=1)
+    found = run(tmp_path, *early, flat, exited(5000))
     assert confidence(found, "pids_cgroup") == "likely"
     assert "rose from 0 to 3 by 'Fold 1/1 warm', 4,900 s before the end" in evidence(
         found, "pids_cgroup"
     )
-    killed = end(5000, exit_code=137, signal="SIGKILL")
+    killed = exited(5000, exit_code=137, signal="SIGKILL")
     assert confidence(run(tmp_path, *early, flat, killed, log=""), "cgroup_memory") == "likely"
     risen = replace(flat, pids_limit_hits=4)
-    assert confidence(run(tmp_path, *early, risen, end(5000)), "pids_cgroup") == "certain"
-    at_failure = reading(4999, "failed", pids_limit_hits=4)
-    assert confidence(run(tmp_path, *early, at_failure, end(5000)), "pids_cgroup") == "certain"
+    assert confidence(run(tmp_path, *early, risen, exited(5000)), "pids_cgroup") == "certain"
+    at_failure = sample(4999, "failed", pids_limit_hits=4)
+    assert confidence(run(tmp_path, *early, at_failure, exited(5000)), "pids_cgroup") == "certain"
 
 
 def test_a_use_at_the_limit_is_certain_only_at_the_failure(tmp_path: Path) -> None:
     """Seconds before the end that a runner saw; a minute before it is likely, and no more."""
-    full = reading(4.0, "full", maps=65530)
-    assert confidence(run(tmp_path, full, end(5.0)), "max_map_count") == "certain"
-    assert confidence(run(tmp_path, full, end(65.0)), "max_map_count") == "likely"
+    full = sample(4.0, "full", maps=65530)
+    assert confidence(run(tmp_path, full, exited(5.0)), "max_map_count") == "certain"
+    assert confidence(run(tmp_path, full, exited(65.0)), "max_map_count") == "likely"
     assert confidence(run(tmp_path, full), "max_map_count") == "likely"
 
 
 def test_memory_at_its_limit_is_never_certain(tmp_path: Path) -> None:
     """Page cache fills a memory cgroup as a rule."""
-    full = reading(4.0, "full", cgroup_memory_bytes=200 * 2**20)
-    found = run(tmp_path, full, end(5.0, exit_code=137, signal="SIGKILL"), log="")
+    full = sample(4.0, "full", cgroup_memory_bytes=200 * 2**20)
+    found = run(tmp_path, full, exited(5.0, exit_code=137, signal="SIGKILL"), log="")
     assert confidence(found, "cgroup_memory") == "likely"
 
 
 def test_a_kernel_line_of_another_process_is_likely_and_no_more(tmp_path: Path) -> None:
     """A log may hold yesterday's; a container counts PIDs anew."""
     line = "Memory cgroup out of memory: Killed process {} (python)\n"
-    killed = end(5.0, exit_code=137, signal="SIGKILL")
+    killed = exited(5.0, exit_code=137, signal="SIGKILL")
     for pid, expected in ((7, "certain"), (4242, "likely")):
-        found = run(tmp_path, reading(1, "START"), killed, log=line.format(pid))
+        found = run(tmp_path, sample(1, "START"), killed, log=line.format(pid))
         assert confidence(found, "cgroup_memory") == expected
     line = "cgroup: fork rejected by pids controller in /{}\n"
     for name, expected in (("job", "certain"), ("else", "likely")):
-        found = run(tmp_path, reading(1, "START"), end(), log=line.format(name) + THREAD)
+        found = run(tmp_path, sample(1, "START"), exited(5.0), log=line.format(name) + THREAD)
         assert confidence(found, "pids_cgroup") == expected
 
 
@@ -332,7 +317,7 @@ def test_a_kernel_line_of_another_process_is_no_crash(
     analysis = logs(tmp_path, rows[0] + kernel + rows[1], "".join(rows) + kernel)
     assert [found.process.crash for found in analysis.findings] == [None, None]
     assert not analysis.is_alarming
-    found = run(tmp_path, reading(1, "START"), end(exit_code=0), log=line)
+    found = run(tmp_path, sample(1, "START"), exited(5.0, exit_code=0), log=line)
     assert found.process.crash is None
 
 
@@ -357,7 +342,10 @@ def test_a_refusal_that_was_survived_still_speaks(tmp_path: Path) -> None:
     """The kernel logs a cgroup's first refusal only; the one that kills is not logged."""
     line = "cgroup: fork rejected by pids controller in /job\n"
     log = line + START.replace("START", "after fit") + THREAD
-    assert confidence(run(tmp_path, reading(1, "START"), end(), log=log), "pids_cgroup") == "likely"
+    assert (
+        confidence(run(tmp_path, sample(1, "START"), exited(5.0), log=log), "pids_cgroup")
+        == "likely"
+    )
 
 
 def test_openblas_prints_a_limit_that_does_not_bind(tmp_path: Path) -> None:
@@ -440,7 +428,7 @@ def test_a_summary_follows_from_another_rank_s_failure(tmp_path: Path) -> None:
         folder = tmp_path / f"fold-{rank + 1}"
         folder.mkdir()
         writer = JournalWriter(str(folder / "journal.jsonl"))
-        writer.write(replace(reading(1, "START"), pid=40 + rank, fold=rank + 1))
+        writer.write(replace(sample(1, "START"), pid=40 + rank, fold=rank + 1))
         writer.close()
         (folder / "output.log").write_text(START + line)
     analysis = analyze([str(tmp_path)])
@@ -454,7 +442,7 @@ def test_a_summary_follows_from_another_rank_s_failure(tmp_path: Path) -> None:
 
 def test_what_is_written_by_a_process_that_exits_with_0_is_no_crash(tmp_path: Path) -> None:
     """It was handled, whatever it was."""
-    found = run(tmp_path, reading(1, "START"), end(exit_code=0))
+    found = run(tmp_path, sample(1, "START"), exited(5.0, exit_code=0))
     assert found.process.crash is None
     assert list(found.process.recovered) == ["python_new_thread"]
 
@@ -549,7 +537,7 @@ def test_what_is_through_or_between_folds_has_not_stopped(tmp_path: Path) -> Non
     for text in (through, from_0, epochs, START + closing, one, no_fold, START + THREAD):
         (found,) = logs(tmp_path, text).findings
         assert found.truncation is None, text
-    assert run(tmp_path, reading(1, "START"), end(exit_code=0), log="").truncation is None
+    assert run(tmp_path, sample(1, "START"), exited(5.0, exit_code=0), log="").truncation is None
     assert [found.truncation for found in analyze([RELEASED]).findings] == [None]
 
 
@@ -607,10 +595,10 @@ def test_a_process_of_a_run_that_stops_is_compared_with_the_others(tmp_path: Pat
         writer = JournalWriter(str(folder / "journal.jsonl"))
         for at, stage in enumerate(stages):
             writer.write(
-                replace(reading(at, stage), pid=fold, fold=fold, label=f"Fold {fold}/2 {stage}")
+                replace(sample(at, stage), pid=fold, fold=fold, label=f"Fold {fold}/2 {stage}")
             )
         if fold == 1:
-            writer.write(replace(end(exit_code=0), pid=1))
+            writer.write(replace(exited(5.0, exit_code=0), pid=1))
         writer.close()
     first, second, third = analyze([str(tmp_path)]).findings
     assert first.truncation is None

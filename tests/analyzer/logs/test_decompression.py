@@ -14,7 +14,7 @@ import pytest
 
 from analyzer import analyze
 from telemetry.errors import InputError
-from tests.conftest import RETAINED
+from tests.support.paths import RETAINED
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.conftest import CommandOutcome
+    from tests.support.programs import CommandOutcome
 
 PACKERS: dict[str, Callable[[bytes], bytes]] = {
     "gz": gzip.compress,

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from analyzer.logs.line_prefixes import unwrap
 from analyzer.processes.from_log import Process, read_log
-from tests.conftest import INCIDENT, RETAINED
+from tests.support.paths import INCIDENT, RETAINED
 
 if TYPE_CHECKING:
     from collections.abc import Callable

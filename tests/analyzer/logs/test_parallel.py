@@ -14,7 +14,7 @@ from analyzer.logs import parallel
 from analyzer.logs.parallel import ByteRange, UnreadableInput, read_ranges
 from analyzer.logs.scan_result import ScanResult
 from analyzer.logs.scanner import scan
-from tests.conftest import INCIDENT, RETAINED
+from tests.support.paths import INCIDENT, RETAINED
 
 if TYPE_CHECKING:
     from pathlib import Path

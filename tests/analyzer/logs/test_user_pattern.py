@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from analyzer.api import Analysis
-    from tests.conftest import CommandOutcome
+    from tests.support.programs import CommandOutcome
 
 
 def read(path: Path, text: str, *expressions: str, unit: str = "MB") -> Analysis:

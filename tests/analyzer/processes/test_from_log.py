@@ -11,7 +11,7 @@ import pytest
 from analyzer import analyze
 from analyzer.processes.from_log import Process, read_log
 from analyzer.reports.json_report import as_json
-from tests.conftest import RELEASED
+from tests.support.paths import RELEASED
 
 if TYPE_CHECKING:
     from pathlib import Path

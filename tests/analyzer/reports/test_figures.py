@@ -11,7 +11,7 @@ from analyzer.groups import group_findings
 from analyzer.reports.figures import POINTS_DRAWN, plot, stage_plot, stages_of, thinned
 from analyzer.resources import RESOURCES
 from telemetry.errors import InputError
-from tests.conftest import INCIDENT, LOGS, RELEASED
+from tests.support.paths import INCIDENT, LOGS, RELEASED
 
 if TYPE_CHECKING:
     from pathlib import Path

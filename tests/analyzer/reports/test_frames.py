@@ -15,7 +15,7 @@ import analyzer
 from analyzer.reports.frames import CHECKPOINTS, GROWTH
 from telemetry.journal.writer import JournalWriter
 from telemetry.reading import LimitState, Reading
-from tests.conftest import INCIDENT, RELEASED, ROOT
+from tests.support.paths import INCIDENT, RELEASED, ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.conftest import CommandOutcome
+    from tests.support.programs import CommandOutcome
 
 LABELS = {
     "script": "<script>alert(1)</script>",

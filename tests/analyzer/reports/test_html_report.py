@@ -11,14 +11,16 @@ import pytest
 from analyzer import analyze, compare
 from analyzer.reports.html_report import as_html, save
 from telemetry.errors import InputError
-from tests.conftest import INCIDENT, RELEASED, RETAINED, CommandOutcome
 from tests.support.browsing import Seen, watched
+from tests.support.paths import INCIDENT, RELEASED, RETAINED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from playwright.sync_api import Browser
+
+    from tests.support.programs import CommandOutcome
 
 HOSTILE_LINE = "[THREADS] Fold {}/3 {}: proc={}, cgroup=9/7680, maps=60000/65530, rss=6MB\n"
 

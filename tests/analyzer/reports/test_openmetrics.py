@@ -7,7 +7,6 @@ import os
 import shutil
 import socket
 import subprocess
-import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -18,11 +17,13 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from analyzer.reports.openmetrics import Export, collect, write
 from telemetry.errors import InputError
-from telemetry.journal.records import Event, Header
 from telemetry.journal.writer import JournalWriter
 from telemetry.metrics.catalog import METRICS
 from telemetry.reading import STAGES_KEPT, LimitState, Reading
-from tests.conftest import INCIDENT, RELEASED, CommandOutcome, need
+from tests.support.builders import exited, header, reading, write_journal
+from tests.support.paths import INCIDENT, RELEASED
+from tests.support.requirements import need
+from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,56 +31,37 @@ if TYPE_CHECKING:
 
     from prometheus_client.core import Metric
 
+    from tests.support.programs import CommandOutcome
+
 BEGAN = 1_768_352_400.0
 """2026-01-14T01:00:00Z"""
 HOSTILE = 'a"} 1\nfoldwatch_threads 666\n\\ \u202e'
 
 
-def header() -> Header:
-    return Header(
-        time=BEGAN,
-        pid=7,
-        start_ticks=5,
-        host="trainer-1",
-        boot_id=None,
-        argv=("python",),
-        versions={},
-        environment={},
-        ceilings=(),
-    )
-
-
-def reading(after: float, threads: int | None, stage: str | None = None, **more: Any) -> Reading:
+def after(seconds: float, threads: int | None, stage: str | None = None, **more: Any) -> Reading:
+    """Give a reading of fold 1, so long after the beginning."""
     known: dict[str, Any] = {
-        "time": BEGAN + after,
-        "pid": 7,
         "start_ticks": 5,
-        "label": None if stage is None else f"Fold 1/3 {stage}",
-        "stage": stage,
-        "fold": 1,
-        "folds": 3,
         "threads": threads,
         "cgroup_pids": 20,
         "limits": {"pids_cgroup": LimitState.UNLIMITED, "max_map_count": 65530},
     }
-    return Reading(**(known | more))
+    return reading(1, BEGAN + seconds, stage=stage, **(known | more))
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> str:
     """Give a run's directory: a header, labelled readings, samples between them, an end."""
     folder = tmp_path / "run-a"
-    writer = JournalWriter(str(folder / "fold-1" / "journal.jsonl"))
-    for record in (
-        header(),
-        reading(0, 30, "START", maps=1000, pids_limit_hits=0, pools={"tf_Compute": 8}),
-        reading(1, 31),
-        reading(2, 400, pids_limit_hits=3),
-        reading(3, 36, HOSTILE, maps=1100),
-        Event(time=BEGAN + 4, pid=7, name="exited", facts={"exit_code": 134}),
-    ):
-        writer.write(record)
-    writer.close()
+    write_journal(
+        folder / "fold-1",
+        header("trainer-1", time=BEGAN, start_ticks=5, argv=("python",)),
+        after(0, 30, "START", maps=1000, pids_limit_hits=0, pools={"tf_Compute": 8}),
+        after(1, 31),
+        after(2, 400, pids_limit_hits=3),
+        after(3, 36, HOSTILE, maps=1100),
+        exited(BEGAN + 4, exit_code=134),
+    )
     (folder / "run.json").write_text("{}")
     return str(folder)
 
@@ -169,7 +151,7 @@ def test_no_two_values_of_one_millisecond(tmp_path: Path) -> None:
     """The later one stays, and the other is counted; time that went back is put in order."""
     path = tmp_path / "journal.jsonl"
     writer = JournalWriter(str(path))
-    for record in (reading(5, 1), reading(0, 2), reading(5.0001, 3)):
+    for record in (after(5, 1), after(0, 2), after(5.0001, 3)):
         writer.write(record)
     writer.close()
     export = collect([str(path)], step=60)
@@ -183,8 +165,8 @@ def test_stages_beyond_the_limit_are_counted(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
     writer = JournalWriter(str(path))
     for number in range(STAGES_KEPT + 5):
-        writer.write(reading(number, 1, f"step {number}"))
-    writer.write(reading(999, 1, "step 0"))
+        writer.write(after(number, 1, f"step {number}"))
+    writer.write(after(999, 1, "step 0"))
     writer.close()
     export = collect([str(path)], step=60)
     assert len(export.families["foldwatch_checkpoint_threads"]) == STAGES_KEPT
@@ -258,14 +240,14 @@ def test_prometheus_answers_from_its_blocks(run: str, tmp_path: Path, promtool: 
 
 def _ask(address: str, query: str, *, at: float) -> list[str]:
     url = f"http://{address}/api/v1/query?" + urllib.parse.urlencode({"query": query, "time": at})
-    deadline = time.monotonic() + 20
-    while True:
+
+    def answer() -> dict[str, Any] | None:
         try:
-            with urllib.request.urlopen(url, timeout=5) as answer:
-                content = json.load(answer)
+            with urllib.request.urlopen(url, timeout=5) as response:
+                content: dict[str, Any] = json.load(response)
         except (urllib.error.URLError, ConnectionError):
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.1)
-        else:
-            return [result["value"][1] for result in content["data"]["result"]]
+            return None
+        return content
+
+    content = wait_until(answer, 30, "Prometheus")
+    return [result["value"][1] for result in content["data"]["result"]]

@@ -12,7 +12,7 @@ from analyzer.logs.literal_search import AT_ONCE, fewest
 from analyzer.logs.scanner import SCANNED_LITERALS
 from analyzer.processes.from_log import Process, read_log
 from analyzer.signatures.search import CAUSES, LITERALS, SIGNATURES, find_match
-from tests.conftest import HERE
+from tests.support.paths import TESTS
 
 TASKS = {"pids_cgroup", "nproc", "threads_max", "pid_max"}
 STACKS = TASKS | {"max_map_count", "address_space", "data_size", "cgroup_memory", "host_memory"}
@@ -34,7 +34,7 @@ class Line:
 
 def read_lines() -> list[Line]:
     """Read crash_lines.tsv: a line for each signature, layout and false friend."""
-    with open(os.path.join(HERE, "crash_lines.tsv"), encoding="utf-8") as file:
+    with open(os.path.join(TESTS, "crash_lines.tsv"), encoding="utf-8") as file:
         rows = [row.rstrip("\n").split("\t", 3) for row in file if not row.startswith("#")]
     return [
         Line(

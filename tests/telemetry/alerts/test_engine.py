@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from telemetry.alerts.engine import AlertEngine
-from telemetry.journal.records import Event
 from telemetry.reading import LimitState, Reading
 from telemetry.snapshot import FoldSnapshot, FoldState, GrowthSnapshot, Snapshot
+from tests.support.builders import exited, reading, snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -23,16 +23,18 @@ GIB = 2**30
 START = 1_000_000.0
 
 
-def reading(time: float, *, limits: dict[str, Limit] | None = None, **values: Any) -> Reading:
-    known: dict[str, Limit] = {"pids_cgroup": 1000, "max_map_count": 65530, **(limits or {})}
-    return Reading(time=time, pid=1, start_ticks=1, cgroup="/a", limits=known, **values)
+def at(time: float, *, limits: dict[str, Limit] | None = None, **values: Any) -> Reading:
+    """Give a sample of a process whose PIDs and maps are limited."""
+    known: dict[str, Any] = {"stage": None, "start_ticks": 1, "cgroup": "/a", "threads": None}
+    known["limits"] = {"pids_cgroup": 1000, "max_map_count": 65530, **(limits or {})}
+    return reading(None, time, **(known | values))
 
 
 def shown(
     latest: Reading, *, state: FoldState = FoldState.RUNNING, ended_at: float | None = None
 ) -> Snapshot:
     fold = FoldSnapshot(fold=1, state=state, latest=latest, ended_at=ended_at)
-    return Snapshot(run="r", host="h", fold_count=2, folds=(fold,))
+    return snapshot(fold, fold_count=2)
 
 
 def active(engine: AlertEngine) -> list[str]:
@@ -42,15 +44,14 @@ def active(engine: AlertEngine) -> list[str]:
 def follow(snapshots: Iterable[Snapshot], *, step: float = 5.0) -> tuple[AlertEngine, list[Alert]]:
     told: list[Alert] = []
     engine = AlertEngine(told.append)
-    for number, snapshot in enumerate(snapshots):
-        engine.observe([snapshot], START + number * step)
+    for number, one in enumerate(snapshots):
+        engine.observe([one], START + number * step)
     return engine, told
 
 
 def pids(levels: Iterable[float], **more: Any) -> list[Snapshot]:
     return [
-        shown(reading(START + n * 5, cgroup_pids=round(level), **more))
-        for n, level in enumerate(levels)
+        shown(at(START + n * 5, cgroup_pids=round(level), **more)) for n, level in enumerate(levels)
     ]
 
 
@@ -106,14 +107,14 @@ def test_what_does_not_bind_is_silent() -> None:
         "cgroup_memory": 16 * GIB,
         "pids_cgroup": LimitState.UNLIMITED,
     }
-    _, told = follow([shown(reading(START + n * 5, limits=limits, **values)) for n in range(30)])
+    _, told = follow([shown(at(START + n * 5, limits=limits, **values)) for n in range(30)])
     assert told == []
     values["cgroup_memory_reclaimable_bytes"] = None
-    _, told = follow([shown(reading(START + n * 5, limits=limits, **values)) for n in range(30)])
+    _, told = follow([shown(at(START + n * 5, limits=limits, **values)) for n in range(30)])
     assert told == [], "what may be page cache is not called full"
     values["cgroup_memory_reclaimable_bytes"] = GIB // 2
     values["is_exempt_from_nproc"] = False
-    _, told = follow([shown(reading(START + n * 5, limits=limits, **values)) for n in range(30)])
+    _, told = follow([shown(at(START + n * 5, limits=limits, **values)) for n in range(30)])
     assert {(alert.labels["ceiling"], alert.severity) for alert in told} == {
         ("nproc", "critical"),
         ("cgroup_memory", "critical"),
@@ -125,7 +126,7 @@ def test_page_cache_that_fills_up_is_not_forecast() -> None:
     limits: dict[str, Limit] = {"cgroup_memory": 16 * GIB}
     snapshots = [
         shown(
-            reading(
+            at(
                 START + n * 5,
                 limits=limits,
                 cgroup_memory_bytes=GIB + used,
@@ -184,7 +185,7 @@ def test_growth_that_ends_before_the_folds_do_is_silent_and_the_other_is_told() 
     growth = GrowthSnapshot(
         resource="maps", verdict="growing", reason="", per_fold=700.0, folds_to_limit=3.5
     )
-    calm = replace(shown(reading(START, maps=50)), growth=(growth,))
+    calm = replace(shown(at(START, maps=50)), growth=(growth,))
     assert follow([calm] * 20)[1] == []
     urgent = replace(calm, growth=(replace(growth, folds_to_limit=1.4),))
     engine, told = follow([urgent] * 4)  # 15 seconds: folds may be short
@@ -201,7 +202,7 @@ def test_growth_that_ends_before_the_folds_do_is_silent_and_the_other_is_told() 
 
 def test_a_counter_that_rises_is_told_and_a_high_one_is_not() -> None:
     """Nor one of another cgroup or process, whose count says nothing."""
-    calm = reading(START, cgroup_pids=9, pids_limit_hits=70, oom_kills=2)
+    calm = at(START, cgroup_pids=9, pids_limit_hits=70, oom_kills=2)
     moved = replace(calm, cgroup="/b", pids_limit_hits=80)
     other = replace(calm, pid=2, pids_limit_hits=90, oom_kills=5)
     assert follow([shown(r) for r in (calm, calm, moved, other)])[1] == []
@@ -217,10 +218,10 @@ def test_a_counter_that_rises_is_told_and_a_high_one_is_not() -> None:
 def test_the_hit_that_ends_a_process_is_told() -> None:
     """Its counter rises after the last reading: the event of its end has it."""
     part = FoldSnapshot(fold=1, state=FoldState.RUNNING).with_record(
-        reading(START, cgroup_pids=9, pids_limit_hits=0)
+        at(START, cgroup_pids=9, pids_limit_hits=0)
     )
     facts = {"exit_code": 134, "cgroup": "/a", "pids_limit_hits": 1}
-    end = Event(time=START + 5, pid=1, name="exited", facts=facts)
+    end = exited(START + 5, **facts)
     ended = replace(part.with_record(end), state=FoldState.FAILED, ended_at=START + 5)
     elsewhere = part.with_record(replace(end, facts=facts | {"cgroup": "/b"}))
     assert elsewhere == part
@@ -231,7 +232,7 @@ def test_the_hit_that_ends_a_process_is_told() -> None:
 
 def test_readings_that_stop_are_stale_only_while_the_fold_runs() -> None:
     """Two minutes, and one more; a fold that has ended has no more readings."""
-    last = reading(START, cgroup_pids=9)
+    last = at(START, cgroup_pids=9)
     assert [a.name for a in follow([shown(last)] * 50)[1]] == ["FoldwatchSamplesStale"]
     assert follow([shown(last)] * 35)[1] == []
     ended = shown(last, state=FoldState.FINISHED, ended_at=START)
@@ -240,7 +241,7 @@ def test_readings_that_stop_are_stale_only_while_the_fold_runs() -> None:
 
 def test_the_end_of_a_fold_ends_what_it_had() -> None:
     """At once: its process is gone."""
-    full = shown(reading(START, cgroup_pids=990))
+    full = shown(at(START, cgroup_pids=990))
     engine, told = follow([full] * 10)
     assert active(engine) == ["FoldwatchCeilingCritical"]
     over = replace(
@@ -253,7 +254,7 @@ def test_the_end_of_a_fold_ends_what_it_had() -> None:
 
 def test_a_run_that_is_gone_and_an_engine_that_is_closed_leave_nothing_active() -> None:
     """Each alert that began has ended."""
-    full = shown(reading(START, cgroup_pids=990))
+    full = shown(at(START, cgroup_pids=990))
     for is_closed in (False, True):
         engine, told = follow([full] * 10)
         if is_closed:
@@ -268,14 +269,14 @@ def test_runs_do_not_share_an_episode() -> None:
     """Two runs of one name on two hosts, and two ranks."""
     told: list[Alert] = []
     engine = AlertEngine(told.append)
-    full = shown(reading(START, cgroup_pids=990))
+    full = shown(at(START, cgroup_pids=990))
     engine.observe([full, replace(full, host="g"), replace(full, rank="1")], START)
     assert len({tuple(alert.labels.values()) for alert in told}) == 3
 
 
 def test_numbers_from_a_broken_journal_harm_nothing() -> None:
     """Limits of 0, negative counts and a time at infinity are compared, not believed."""
-    broken = reading(
+    broken = at(
         -math.inf,
         limits={"pids_cgroup": 0, "cgroup_memory": 0},
         cgroup_pids=-5,

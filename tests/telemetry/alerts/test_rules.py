@@ -13,7 +13,7 @@ from telemetry.alerts import rules as alert_rules
 from telemetry.alerts.rate_of_rise import BEFORE_SECONDS, THIRD_SECONDS, THIRDS
 from telemetry.alerts.rules import ALERTING, RULES
 from telemetry.limits import LIMITS, USED_BY
-from tests.conftest import HERE, ROOT
+from tests.support.paths import ROOT, TESTS
 
 RULES_FILE = os.path.join(ROOT, "grafana", "rules", "foldwatch.yml")
 SECONDS = {"s": 1, "m": 60, "h": 3600}
@@ -40,7 +40,7 @@ def test_promtool_accepts_rules_configuration_and_every_rule_s_test(promtool: st
     for arguments in (
         ["check", "rules", RULES_FILE],
         ["check", "config", os.path.join(grafana, "prometheus.yml")],
-        ["test", "rules", os.path.join(HERE, "promtool", "alerts.yml")],
+        ["test", "rules", os.path.join(TESTS, "promtool", "alerts.yml")],
     ):
         done = subprocess.run([promtool, *arguments], capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
@@ -48,7 +48,7 @@ def test_promtool_accepts_rules_configuration_and_every_rule_s_test(promtool: st
 
 def test_every_alert_has_a_silent_and_a_firing_time() -> None:
     """In the file that promtool tests."""
-    with open(os.path.join(HERE, "promtool", "alerts.yml"), encoding="utf-8") as file:
+    with open(os.path.join(TESTS, "promtool", "alerts.yml"), encoding="utf-8") as file:
         tests = [t for group in yaml.safe_load(file)["tests"] for t in group["alert_rule_test"]]
     fires = {test["alertname"] for test in tests if test["exp_alerts"]}
     is_silent = {test["alertname"] for test in tests if not test["exp_alerts"]}

@@ -2,72 +2,45 @@
 
 from __future__ import annotations
 
-import json
 import os
 import resource
 import shutil
 import threading
-import time
+from concurrent.futures import Executor, Future
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from telemetry.daemon.daemon import Daemon
 from telemetry.daemon.history import POINTS, Curve
 from telemetry.errors import InputError
-from telemetry.journal.records import Event, Header
-from telemetry.journal.writer import JournalWriter
+from telemetry.journal.records import Event
 from telemetry.reading import Reading
 from telemetry.snapshot import GrowthSnapshot
+from tests.support.builders import NOW, header, reading, write_journal, write_json
+from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    import logging
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     import pytest
 
-    from telemetry.journal.records import Record
     from telemetry.snapshot import FoldSnapshot, Snapshot
 
-NOW = 1000.0
 
+class AtOnce(Executor):
+    """Runs what it is given in the caller's thread, so that rounds can be counted."""
 
-def reading(fold: int | None, when: float = NOW, **values: Any) -> Reading:
-    """Give a reading of process 7 that says little."""
-    known: dict[str, Any] = {"pid": 7, "threads": 9, "folds": 3, "stage": "START"}
-    known["label"] = f"Fold {fold}/3 START" if fold else "START"
-    return Reading(time=when, fold=fold, **(known | values))
-
-
-def header(host: str = "node", rank: str = "", pid: int = 7) -> Header:
-    return Header(
-        time=NOW,
-        pid=pid,
-        start_ticks=1,
-        host=host,
-        boot_id=None,
-        argv=(),
-        versions={},
-        environment={},
-        ceilings=(),
-        rank=rank,
-    )
-
-
-def write(folder: Path, *records: Record) -> None:
-    writer = JournalWriter(str(folder / "journal.jsonl"))
-    for record in records:
-        writer.write(record)
-    writer.close()
-
-
-def write_json(path: Path, content: object) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(content))
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        future.set_result(fn(*args, **kwargs))
+        return future
 
 
 def daemon(top: Path, *, now: float = NOW, **options: Any) -> Daemon:
     options.setdefault("judge", lambda _: ())
-    return Daemon(str(top), clock=lambda: now, **options)
+    return Daemon(str(top), clock=lambda: now, looker=AtOnce(), **options)
 
 
 def collected(top: Path, *, now: float = NOW) -> dict[str, Snapshot]:
@@ -89,11 +62,11 @@ def test_an_isolated_run_shows_every_fold_s_state(tmp_path: Path) -> None:
     """From run.json, the result and failure files, and what is being written."""
     run = tmp_path / "run"
     write_json(run / "run.json", {"config": {"folds": 4}})
-    write(run / "fold-1", header(), reading(1))
+    write_journal(run / "fold-1", header(), reading(1))
     write_json(run / "fold-1" / "result.json", {"seconds": 9.5})
-    write(run / "fold-2", header(), reading(2))
+    write_journal(run / "fold-2", header(), reading(2))
     write_json(run / "fold-2" / "failure.json", {"exit_code": 134, "seconds": 2})
-    write(run / "fold-3", header(), reading(3))
+    write_journal(run / "fold-3", header(), reading(3))
     (found,) = collected(tmp_path).values()
     assert (found.run, found.host, found.fold_count) == ("run", "node", 4)
     assert states(found) == ["finished", "failed", "running", "waiting"]
@@ -104,7 +77,7 @@ def test_an_isolated_run_shows_every_fold_s_state(tmp_path: Path) -> None:
 
 def test_a_process_with_all_folds_shows_them_by_its_labels(tmp_path: Path) -> None:
     """The fold that the labels have left is finished; what came before the first one is ended too."""
-    write(
+    write_journal(
         tmp_path / "run",
         *(header(), reading(None), reading(1, NOW + 1), reading(2, NOW + 2)),
     )
@@ -119,7 +92,7 @@ def test_the_runner_s_word_of_an_end_is_taken(tmp_path: Path) -> None:
     killed = Event(
         time=NOW + 1, pid=7, name="exited", facts={"exit_code": 137, "pids_limit_hits": 4}
     )
-    write(tmp_path / "run" / "fold-2", header(), reading(2), killed)
+    write_journal(tmp_path / "run" / "fold-2", header(), reading(2), killed)
     (found,) = collected(tmp_path).values()
     assert (part(found, 2).state, part(found, 2).exit_code) == ("failed", 137)
     latest = part(found, 2).latest
@@ -129,7 +102,7 @@ def test_the_runner_s_word_of_an_end_is_taken(tmp_path: Path) -> None:
 
 def test_a_process_of_which_nobody_hears_is_ended_after_an_hour(tmp_path: Path) -> None:
     """Not before: a hang must be seen, and alerted of."""
-    write(tmp_path / "run", header(), reading(1))
+    write_journal(tmp_path / "run", header(), reading(1))
     (soon,) = collected(tmp_path, now=NOW + 3000).values()
     (late,) = collected(tmp_path, now=NOW + 4000).values()
     assert part(soon, 1).ended_at is None
@@ -138,7 +111,7 @@ def test_a_process_of_which_nobody_hears_is_ended_after_an_hour(tmp_path: Path) 
 
 def test_two_hosts_and_two_ranks_are_told_apart(tmp_path: Path) -> None:
     """Also where they write into one journal."""
-    write(
+    write_journal(
         tmp_path / "run",
         *(header("a", "0", pid=1), header("a", "1", pid=2), header("b", "2", pid=3)),
         *(reading(1, pid=pid, threads=pid * 10) for pid in (1, 2, 3)),
@@ -156,7 +129,7 @@ def test_two_hosts_and_two_ranks_are_told_apart(tmp_path: Path) -> None:
 def test_runs_are_named_by_where_they_are(tmp_path: Path) -> None:
     """So that two of one name are two; what a run has set aside is not of it any more."""
     for place in ("a/run", "b/run", "b/run/previous-1/fold-1"):
-        write(tmp_path / place, reading(1))
+        write_journal(tmp_path / place, reading(1))
     assert set(collected(tmp_path)) == {"a/run", "b/run"}
     assert set(collected(tmp_path / "a" / "run")) == {"run"}
 
@@ -166,11 +139,11 @@ def test_runs_come_grow_are_replaced_and_go(tmp_path: Path) -> None:
     one = daemon(tmp_path)
     one.collect()
     assert not one.snapshots
-    write(tmp_path / "first", reading(1))
-    write(tmp_path / "second", reading(1))
+    write_journal(tmp_path / "first", reading(1))
+    write_journal(tmp_path / "second", reading(1))
     rounds(one, 7)
     first, second = one.snapshots
-    write(tmp_path / "first", reading(1, NOW + 1, threads=11))
+    write_journal(tmp_path / "first", reading(1, NOW + 1, threads=11))
     one.collect()
     grown = part(one.snapshots[0], 1).latest
     assert grown is not None
@@ -178,7 +151,7 @@ def test_runs_come_grow_are_replaced_and_go(tmp_path: Path) -> None:
     assert one.snapshots[1] is second
     assert one.snapshots[0] is not first
     (tmp_path / "first" / "journal.jsonl").unlink()
-    write(tmp_path / "first", reading(2, NOW + 2))
+    write_journal(tmp_path / "first", reading(2, NOW + 2))
     rounds(one, 2)
     assert [p.fold for p in one.snapshots[0].folds] == [2]
     shutil.rmtree(tmp_path / "first")
@@ -187,17 +160,28 @@ def test_runs_come_grow_are_replaced_and_go(tmp_path: Path) -> None:
 
 
 def rounds(one: Daemon, number: int) -> None:
-    """Collect that often, with time for the look through the directory, which is another thread's."""
     for _ in range(number):
         one.collect()
-        time.sleep(0.02)
+
+
+def test_a_look_through_the_directory_keeps_no_round_waiting(tmp_path: Path) -> None:
+    """It is another thread's, but for the first; a run is shown once it was found."""
+    one = Daemon(str(tmp_path), judge=lambda _: (), clock=lambda: NOW)
+    one.collect()
+    write_journal(tmp_path / "run", reading(1))
+
+    def shown() -> tuple[Snapshot, ...]:
+        one.collect()
+        return one.snapshots
+
+    assert [snapshot.run for snapshot in wait_until(shown, 20, "the run")] == ["run"]
 
 
 def test_a_run_that_is_set_aside_and_begun_anew_shows_nothing_old(tmp_path: Path) -> None:
     """The runner moves fold-1 into previous-1; the new one waits again."""
     run = tmp_path / "run"
     write_json(run / "run.json", {"config": {"folds": 1}})
-    write(run / "fold-1", reading(1))
+    write_journal(run / "fold-1", reading(1))
     write_json(run / "fold-1" / "result.json", {"seconds": 1})
     one = daemon(tmp_path)
     one.collect()
@@ -218,11 +202,11 @@ def test_what_cannot_be_read_costs_itself_only(tmp_path: Path) -> None:
         ["[" * 100_000, '{"config": 3}', "\0", '{"config":{"folds":1e9}}']
     ):
         folder = tmp_path / f"run-{number}"
-        write(folder, reading(1))
+        write_journal(folder, reading(1))
         (folder / "run.json").write_text(content)
         (folder / "fold-1").mkdir()
         (folder / "fold-1" / "result.json").write_text(content)
-    write(tmp_path / "good", reading(1))
+    write_journal(tmp_path / "good", reading(1))
     found = collected(tmp_path)
     assert {name for name in found if found[name].folds} >= {"good", "run-0", "run-1", "run-2"}
     assert states(found["good"]) == ["running"]
@@ -230,7 +214,7 @@ def test_what_cannot_be_read_costs_itself_only(tmp_path: Path) -> None:
 
 def test_a_pipe_in_a_file_s_place_is_not_waited_for(tmp_path: Path) -> None:
     """Nobody writes to it: as a journal, as run.json, as a result."""
-    write(tmp_path / "good", reading(1))
+    write_journal(tmp_path / "good", reading(1))
     (tmp_path / "good" / "fold-1").mkdir()
     os.mkfifo(tmp_path / "good" / "run.json")
     os.mkfifo(tmp_path / "good" / "fold-1" / "result.json")
@@ -247,7 +231,7 @@ def test_a_pipe_in_a_file_s_place_is_not_waited_for(tmp_path: Path) -> None:
 def test_a_hostile_journal_is_kept_within_bounds(tmp_path: Path) -> None:
     """Folds, stages, pools, hosts and texts without end."""
     long = "x" * 100_000
-    write(
+    write_journal(
         tmp_path / "run",
         *(header(f"host-{number}", pid=number) for number in range(400)),
         *(reading(number, pid=number) for number in range(1, 2000)),
@@ -274,12 +258,12 @@ def test_a_gigabyte_of_rubbish_costs_bounded_memory_and_delays_nobody(tmp_path: 
         block = os.urandom(2**20).replace(b"\n", b" ")
         for _ in range(1024):
             file.write(block)
-    write(tmp_path / "good", reading(1))
+    write_journal(tmp_path / "good", reading(1))
     one = daemon(tmp_path)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     for number in range(60):
         if number == 3:
-            write(tmp_path / "good", reading(2))
+            write_journal(tmp_path / "good", reading(2))
         one.collect()
         if number == 5:
             assert [p.fold for p in one.snapshots[-1].folds] == [1, 2]
@@ -297,17 +281,17 @@ def test_a_run_is_judged_after_new_labels_and_apart_from_collecting(tmp_path: Pa
         may_answer.wait(20)
         return (growth,)
 
-    write(tmp_path / "run", reading(1))
+    write_journal(tmp_path / "run", reading(1))
     one = daemon(tmp_path, judge=judge)
     rounds(one, 3)
     assert not one.snapshots[0].growth
     may_answer.set()
-    for _ in range(200):
+
+    def shown() -> tuple[GrowthSnapshot, ...]:
         one.collect()
-        if one.snapshots[0].growth:
-            break
-        threading.Event().wait(0.02)
-    assert one.snapshots[0].growth == (growth,)
+        return one.snapshots[0].growth
+
+    assert wait_until(shown, 20, "the verdict") == (growth,)
     assert asked == [[str(tmp_path / "run" / "journal.jsonl")]]
 
 
@@ -319,13 +303,14 @@ def test_a_verdict_that_fails_costs_the_verdict(
     def judge(_: Sequence[str]) -> tuple[GrowthSnapshot, ...]:
         raise InputError("nothing to judge")
 
-    write(tmp_path / "run", reading(1))
+    write_journal(tmp_path / "run", reading(1))
     one = daemon(tmp_path, judge=judge)
-    for _ in range(100):
+
+    def logged() -> list[logging.LogRecord]:
         one.collect()
-        if caplog.records:
-            break
-        threading.Event().wait(0.02)
+        return caplog.records
+
+    wait_until(logged, 20, "a line in the log")
     assert "nothing to judge" in caplog.text
     assert states(one.snapshots[0]) == ["running"]
 

@@ -21,7 +21,7 @@ from telemetry.journal.records import Event, Header, decode, encode
 from telemetry.journal.writer import JournalWriter
 from telemetry.limits import USED_BY
 from telemetry.reading import GpuUsage, LimitState, Reading
-from tests.conftest import ROOT
+from tests.support.paths import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,15 +15,16 @@ from telemetry.errors import InputError
 from telemetry.journal.records import encode
 from telemetry.kernel.applied_limits import binding, read_applied_limits
 from telemetry.kernel.reader import Reader
-from tests.conftest import HERE, need
+from tests.support.paths import TESTS
+from tests.support.requirements import need
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from telemetry.reading import Usage
 
-HOSTS = os.path.join(HERE, "hosts")
-GOLDEN = os.path.join(HERE, "golden", "hosts")
+HOSTS = os.path.join(TESTS, "hosts")
+GOLDEN = os.path.join(TESTS, "golden", "hosts")
 NAMES = sorted(entry.name for entry in os.scandir(HOSTS) if entry.is_dir())
 PID = 42
 

@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from telemetry.kernel.memory_stat import parse_reclaimable
-from tests.conftest import ROOT
+from tests.support.paths import ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -86,11 +86,11 @@ def test_maps_are_counted_alike_by_text_and_by_question() -> None:
     held = [mmap.mmap(-1, 4096, prot=mmap.PROT_READ) for _ in range(50)]
     try:
         by_text = files.maps()
-        by_question = ProcmapQuery().count(files._maps.hold(), most=100_000)
+        by_question = ProcmapQuery().count(files._maps.hold(), most=100_000)  # noqa: SLF001 - the very descriptor
         if by_question is None:
             pytest.skip("a kernel before 6.11, without PROCMAP_QUERY")
         assert abs(by_question - by_text) <= 2
-        assert ProcmapQuery().count(files._maps.hold(), most=by_question - 5) is None
+        assert ProcmapQuery().count(files._maps.hold(), most=by_question - 5) is None  # noqa: SLF001
     finally:
         for page in held:
             page.close()
@@ -101,7 +101,7 @@ def test_a_process_full_of_paths_is_counted_by_question_until_it_grows() -> None
     """Both ways agree before and after, whichever one is taken."""
     files = ProcessFiles(pid=os.getpid())
     files.maps()
-    files._most_by_query = 2 * files.maps()  # as after a text of long paths
+    files._most_by_query = 2 * files.maps()  # noqa: SLF001 - as after a text of long paths
     asked = files.maps()
     libc = ctypes.CDLL(None)
     libc.mmap.restype = ctypes.c_void_p
@@ -111,7 +111,7 @@ def test_a_process_full_of_paths_is_counted_by_question_until_it_grows() -> None
     ]
     try:
         assert files.maps() >= asked + 2 * asked - 50  # the allocator may give a few back
-        assert files._most_by_query == 0  # mostly without a path now
+        assert files._most_by_query == 0  # noqa: SLF001 - mostly without a path now
     finally:
         for page in pages:
             libc.munmap(ctypes.c_void_p(page), 4096)
@@ -123,7 +123,7 @@ def test_a_process_that_ended_is_no_process_with_no_maps() -> None:
     child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     files = ProcessFiles(pid=child.pid)
     assert files.maps() > 10
-    files._most_by_query = 1000
+    files._most_by_query = 1000  # noqa: SLF001 - as after a text of long paths
     assert child.stdin is not None
     child.stdin.close()
     child.wait()

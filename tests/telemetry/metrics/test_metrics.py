@@ -10,7 +10,6 @@ import socket
 import subprocess
 import urllib.request
 from dataclasses import replace
-from typing import Any
 
 import pytest
 from prometheus_client import generate_latest
@@ -22,71 +21,18 @@ from telemetry.metrics.catalog import METRICS
 from telemetry.metrics.collector import registry
 from telemetry.metrics.samples import samples
 from telemetry.metrics.server import serve
-from telemetry.reading import GpuUsage, LimitState, Reading
+from telemetry.reading import Reading
 from telemetry.recorder.sampler import Sampler
 from telemetry.recorder.setup import process_snapshot
 from telemetry.snapshot import (
     LINGER_SECONDS,
     FoldSnapshot,
     FoldState,
-    GrowthSnapshot,
     Snapshot,
 )
 from telemetry.web.state_api import state
-from tests.conftest import ROOT
-
-HOSTILE = 'a"} 1\nfoldwatch_threads 666\n\\'
-
-
-def reading(label: str | None = None, **numbers: int) -> Reading:
-    limits: dict[str, int | LimitState] = {
-        "pids_cgroup": LimitState.UNLIMITED,
-        "max_map_count": 65530,
-        "cgroup_memory": LimitState.INVISIBLE,
-        "open_files": LimitState.UNREADABLE,
-    }
-    known = {"threads": 36, "maps": 1850, "rss_bytes": 2**30, "cgroup_pids": 0, "open_fds": 9}
-    whole = Reading(
-        time=100.0,
-        pid=1,
-        label=label,
-        stage=label,
-        limits=limits,
-        errors={"fd": "EMFILE"} if label else {},
-        pids_limit_hits=2,
-        oom_kills=0,
-        descendants=2,
-        tree_threads=40,
-        tree_rss_bytes=2**31,
-        cgroup_memory_reclaimable_bytes=3,
-        pools={"tf_Compute": 8},
-        gpus=(
-            GpuUsage(
-                gpu="0",
-                used_bytes=1,
-                total_bytes=2,
-                utilization_ratio=0.5,
-                process_used_bytes=1,
-            ),
-        ),
-    )
-    changes: dict[str, Any] = known | numbers
-    return replace(whole, **changes)
-
-
-def snapshot(*parts: FoldSnapshot) -> Snapshot:
-    return Snapshot(run="r", host="h", fold_count=3, folds=parts)
-
-
-def full() -> Snapshot:
-    part = FoldSnapshot(fold=1, state=FoldState.RUNNING).with_records(
-        [reading("START", cgroup_memory_bytes=5), reading(HOSTILE, cgroup_memory_bytes=5)]
-    )
-    ended = FoldSnapshot(fold=2, state=FoldState.FAILED, exit_code=134, seconds=9.5, ended_at=0.0)
-    growth = GrowthSnapshot(
-        resource="maps", verdict="growing", reason="", per_fold=730.0, folds_to_limit=9.5
-    )
-    return replace(snapshot(part, ended), growth=(growth,))
+from tests.support.builders import HOSTILE_LABEL, full_reading, full_snapshot, snapshot
+from tests.support.paths import ROOT
 
 
 def values(taken: Snapshot, *, now: float = 0.0) -> dict[str, float]:
@@ -95,7 +41,7 @@ def values(taken: Snapshot, *, now: float = 0.0) -> dict[str, float]:
 
 def test_a_scrape_passes_promtool(promtool: str) -> None:
     """Names, units, help texts and types are as Prometheus wants them."""
-    text = generate_latest(registry(full))
+    text = generate_latest(registry(full_snapshot))
     done = subprocess.run(
         [promtool, "check", "metrics"], input=text, capture_output=True, check=False
     )
@@ -105,7 +51,8 @@ def test_a_scrape_passes_promtool(promtool: str) -> None:
 def test_every_metric_of_the_table_is_rendered_with_its_type() -> None:
     """And nothing that is not in the table."""
     families = {
-        f.name: f for f in text_string_to_metric_families(generate_latest(registry(full)).decode())
+        f.name: f
+        for f in text_string_to_metric_families(generate_latest(registry(full_snapshot)).decode())
     }
     names = {f.name + ("_total" if f.type == "counter" else ""): f.type for f in families.values()}
     assert names == {name: kind.type for name, kind in METRICS.items()}
@@ -113,7 +60,7 @@ def test_every_metric_of_the_table_is_rendered_with_its_type() -> None:
 
 def test_the_states_of_a_limit_are_different() -> None:
     """Unlimited is +Inf, invisible and unreadable are absent, a measured 0 is 0."""
-    found = values(full())
+    found = values(full_snapshot())
     assert found["foldwatch_ceiling_limit['pids_cgroup']"] == math.inf
     assert found["foldwatch_ceiling_limit['max_map_count']"] == 65530
     assert "foldwatch_ceiling_limit['cgroup_memory']" not in found
@@ -137,7 +84,7 @@ def test_an_absent_value_is_not_exported() -> None:
 
 def test_a_hostile_label_stays_inside_its_quotes() -> None:
     """A stage cannot add a series."""
-    text = generate_latest(registry(full)).decode()
+    text = generate_latest(registry(full_snapshot)).decode()
     assert not re.search(r"^foldwatch_threads 666", text, re.MULTILINE)
     stages = {
         sample.labels["stage"]
@@ -145,13 +92,13 @@ def test_a_hostile_label_stays_inside_its_quotes() -> None:
         for sample in family.samples
         if "stage" in sample.labels
     }
-    assert stages == {"START", HOSTILE}
+    assert stages == {"START", HOSTILE_LABEL}
 
 
 def test_an_ended_fold_keeps_its_result_and_loses_its_live_series() -> None:
     """After a minute."""
     part = FoldSnapshot(fold=1, state=FoldState.FAILED, exit_code=134, seconds=5.0, ended_at=1000.0)
-    taken = snapshot(part.with_record(reading("START")))
+    taken = snapshot(part.with_record(full_reading("START")))
     soon, late = (values(taken, now=1000.0 + LINGER_SECONDS + after) for after in (-1, 1))
     assert "foldwatch_threads[]" in soon
     assert "foldwatch_threads[]" not in late
@@ -162,7 +109,7 @@ def test_an_ended_fold_keeps_its_result_and_loses_its_live_series() -> None:
 
 def test_stages_are_bounded() -> None:
     """200 of them; a label per step must not flood Prometheus."""
-    part = FoldSnapshot(fold=1).with_records(reading(f"step {n}") for n in range(500))
+    part = FoldSnapshot(fold=1).with_records(full_reading(f"step {n}") for n in range(500))
     stages = [
         s for s in samples(snapshot(part), now=0.0) if s.name == "foldwatch_checkpoint_threads"
     ]
@@ -173,7 +120,7 @@ def test_a_fold_of_many_stages_shows_its_present_one() -> None:
     """After 200 of them too; when it began, and its threads at first, are still known."""
     board = LiveState()
     steps = (
-        replace(reading(f"step {n}"), time=float(n), pools={"tf_Compute": 8 + n})
+        replace(full_reading(f"step {n}"), time=float(n), pools={"tf_Compute": 8 + n})
         for n in range(500)
     )
     board.publish([snapshot(FoldSnapshot(fold=1).with_records(steps))])
@@ -194,15 +141,15 @@ def test_a_process_of_many_stages_exports_its_present_one() -> None:
 
 def test_failures_of_a_source_are_counted() -> None:
     """One per reading that had it."""
-    assert values(full())["foldwatch_sample_errors_total['fd']"] == 2
+    assert values(full_snapshot())["foldwatch_sample_errors_total['fd']"] == 2
 
 
 def test_a_client_that_says_nothing_does_not_stop_the_next_one() -> None:
     """The one serving thread gives a silent client up."""
     from telemetry.metrics import server
 
-    assert server._Handler.timeout <= 5
-    port = serve(full, port=0)
+    assert server._Handler.timeout <= 5  # noqa: SLF001 - waiting it out would cost those seconds
+    port = serve(full_snapshot, port=0)
     with socket.create_connection(("127.0.0.1", port)) as broken:
         broken.sendall(b"GET /metrics HTTP/1.1\r\n\r\n")
         broken.close()
@@ -212,9 +159,9 @@ def test_a_client_that_says_nothing_does_not_stop_the_next_one() -> None:
 
 def test_a_port_in_use_is_an_oserror() -> None:
     """For the caller to tell."""
-    port = serve(full, port=0)
+    port = serve(full_snapshot, port=0)
     with pytest.raises(OSError, match="in use"):
-        serve(full, port=port)
+        serve(full_snapshot, port=port)
 
 
 def test_the_readme_lists_every_metric_and_no_other() -> None:

@@ -16,11 +16,16 @@ from telemetry.journal.follower import JournalFollower
 from telemetry.journal.records import Header
 from telemetry.reading import Reading
 from telemetry.thread_line import parse_line
-from tests.conftest import ROOT, CommandOutcome, RealCgroup, ends_within, need
+from tests.support.paths import ROOT
 from tests.support.ports import free_port
+from tests.support.programs import CommandOutcome
+from tests.support.requirements import need
+from tests.support.waiting import ends_within
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from tests.support.cgroups import RealCgroup
 
 
 def run(code: str, *arguments: str, **environment: str) -> CommandOutcome:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from telemetry.daemon.live_state import LiveState
 from telemetry.web.bind import ListenConfig
 from telemetry.web.server import WebServer
-from tests.telemetry.metrics.test_metrics import full
+from tests.support.builders import full_snapshot
 
 if TYPE_CHECKING:
     import pytest
@@ -20,7 +20,7 @@ def test_every_path_is_answered_when_no_thread_can_be_started(
 ) -> None:
     """The process may be at the very limit that the page warns of."""
     board = LiveState()
-    board.publish([full()])
+    board.publish([full_snapshot()])
     server = WebServer(board, ListenConfig(port=0))
     server.start()
 

@@ -15,6 +15,7 @@ import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+import psutil
 import pytest
 from prometheus_client import generate_latest
 from prometheus_client.openmetrics import exposition as openmetrics
@@ -29,7 +30,8 @@ from telemetry.web import server as web_server
 from telemetry.web.auth import Credentials, is_loopback
 from telemetry.web.bind import ListenConfig
 from telemetry.web.server import WebServer, serve_in_thread
-from tests.telemetry.metrics.test_metrics import HOSTILE, full
+from tests.support.builders import HOSTILE_LABEL, full_snapshot
+from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -63,7 +65,7 @@ def serve() -> Iterator[Callable[..., int]]:
     def start(board: LiveState | None = None, **options: Any) -> int:
         if board is None:
             board = LiveState()
-            board.publish([full()])
+            board.publish([full_snapshot()])
         server = WebServer(board, ListenConfig(port=0, **options))
         server.start()
         servers.append(server)
@@ -78,7 +80,7 @@ def serve() -> Iterator[Callable[..., int]]:
 def served() -> Iterator[int]:
     """Give the port of a server that several tests ask, none of which changes it."""
     board = LiveState()
-    board.publish([full()])
+    board.publish([full_snapshot()])
     server = WebServer(board, ListenConfig(port=0))
     server.start()
     yield server.port
@@ -96,7 +98,8 @@ def test_a_scrape_says_what_prometheus_client_would_say(serve: Callable[..., int
     assert plain.headers["Content-Type"].startswith("text/plain")
     ours = {f.name: f for f in text_string_to_metric_families(plain.body.decode())}
     theirs = {
-        f.name: f for f in text_string_to_metric_families(generate_latest(registry(full)).decode())
+        f.name: f
+        for f in text_string_to_metric_families(generate_latest(registry(full_snapshot)).decode())
     }
     assert ours.keys() == theirs.keys()
     for name, family in theirs.items():
@@ -106,13 +109,15 @@ def test_a_scrape_says_what_prometheus_client_would_say(serve: Callable[..., int
     assert open_metrics.headers["Content-Type"].startswith("application/openmetrics-text")
     parse: Any = openmetrics_parser.text_string_to_metric_families  # they publish no types
     generate: Any = openmetrics.generate_latest
-    assert list(parse(open_metrics.body.decode())) == list(parse(generate(registry(full)).decode()))
+    assert list(parse(open_metrics.body.decode())) == list(
+        parse(generate(registry(full_snapshot)).decode())
+    )
 
 
 def test_a_scrape_passes_promtool(serve: Callable[..., int], promtool: str) -> None:
     """With a hostile stage in it."""
     text = Answer(serve(), "/metrics").body
-    assert HOSTILE.split('"', maxsplit=1)[0].encode() in text
+    assert HOSTILE_LABEL.split('"', maxsplit=1)[0].encode() in text
     done = subprocess.run(
         [promtool, "check", "metrics"], input=text, capture_output=True, check=False
     )
@@ -122,7 +127,7 @@ def test_a_scrape_passes_promtool(serve: Callable[..., int], promtool: str) -> N
 def test_half_a_character_in_a_label_breaks_no_scrape(serve: Callable[..., int]) -> None:
     """JSON may hold a lone surrogate, which UTF-8 has no bytes for."""
     board = LiveState()
-    snapshot = full()
+    snapshot = full_snapshot()
     board.publish([type(snapshot)(run="\ud800", host="h", folds=snapshot.folds)])
     port = serve(board)
     assert b'run="?"' in Answer(port, "/metrics").body
@@ -145,7 +150,7 @@ def test_the_state_holds_what_the_page_shows(serve: Callable[..., int]) -> None:
         name="A", severity=Severity.CRITICAL, labels={}, summary="near", description="do", began=1.0
     )
     board = LiveState(alerts=lambda: [alert])
-    board.publish([full()])
+    board.publish([full_snapshot()])
     state = Answer(serve(board), "/api/state").json
     assert state["alerts"][0]["summary"] == "near"
     run = state["run"]
@@ -160,7 +165,7 @@ def test_the_state_holds_what_the_page_shows(serve: Callable[..., int]) -> None:
     assert run["pools"] == [{"pool": "tf_Compute", "threads": 8, "at_first": 8}]
     assert run["growth"][0]["verdict"] == "growing"
     assert run["curves"][0]["threads"] == [36.0]
-    assert {checkpoint["stage"] for checkpoint in run["checkpoints"]} == {"START", HOSTILE}
+    assert {checkpoint["stage"] for checkpoint in run["checkpoints"]} == {"START", HOSTILE_LABEL}
     limits = {ceiling["ceiling"]: ceiling["limit"] for ceiling in run["ceilings"]}
     assert limits["pids_cgroup"] == "unlimited"
     assert limits["cgroup_memory"] == "invisible"
@@ -323,6 +328,14 @@ def is_ended(client: socket.socket, *, within: int = 2**40) -> bool:
     return within > 0
 
 
+def is_served(port: int, client: socket.socket) -> bool:
+    """Whether the server, which is this process, holds its end of the client's connection open."""
+    return any(
+        end.laddr == ("127.0.0.1", port) and end.raddr == client.getsockname()
+        for end in psutil.Process().net_connections("tcp")
+    )
+
+
 def test_slow_clients_are_given_up_and_delay_nobody(
     serve: Callable[..., int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -386,7 +399,7 @@ def test_a_client_that_does_not_take_its_answer_is_given_up(
     port = serve()
     client = opened(port, b"GET /assets/plotly.min.js HTTP/1.1\r\nHost: localhost\r\n\r\n" * 50)
     assert Answer(port, "/healthz").status == 200
-    time.sleep(2.5)
+    wait_until(lambda: not is_served(port, client), 20, "the server to give the client up")
     assert is_ended(client, within=50 * 10**6)
 
 
@@ -453,14 +466,11 @@ def test_two_hundred_scrapes_at_once_all_succeed(serve: Callable[..., int]) -> N
 
 def test_the_runner_s_server_shows_what_changes() -> None:
     """Without a daemon, within about a second, and it draws the curves from what it is shown."""
-    shown = [full()]
+    shown = [full_snapshot()]
     port = serve_in_thread(lambda: shown, port=0)
     assert b'run="r"' in Answer(port, "/metrics").body
     shown[:] = [type(shown[0])(run="other", host="h", fold_count=7, folds=shown[0].folds)]
-    deadline = time.monotonic() + 10
-    while b'run="other"' not in Answer(port, "/metrics").body:
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    wait_until(lambda: b'run="other"' in Answer(port, "/metrics").body, 20, "the other run")
     assert Answer(port, "/api/state").json["run"]["curves"]
 
 

@@ -12,12 +12,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from telemetry.errors import InputError
-from tests.conftest import ROOT, RealCgroup, ends_within, need
+from tests.support.paths import ROOT
+from tests.support.requirements import need
+from tests.support.waiting import ends_within
 from trainer.process.fold_cgroup import FoldCgroups
 from trainer.run.cgroup_limits import CgroupLimits, parse_size
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from tests.support.cgroups import RealCgroup
 
 THREADS = """
 import sys, threading, time

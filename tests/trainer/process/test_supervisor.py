@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.conftest import ROOT, ends_within
+from tests.support.paths import ROOT
+from tests.support.waiting import ends_within
 from trainer.run.directory import RunDirectory
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.conftest import CommandOutcome
+    from tests.support.programs import CommandOutcome
 
 DAEMON = """
 import os, sys, time

@@ -22,7 +22,8 @@ from benchmarks.reproduce import left
 from foldwatch.commands.options import ReproduceScenario
 from telemetry.alerts.alert import Alert, Severity
 from telemetry.errors import InputError
-from tests.conftest import RELEASED, ROOT, need
+from tests.support.paths import RELEASED, ROOT
+from tests.support.requirements import need
 from trainer.reproduce.report import ScenarioOutcome, missing
 from trainer.reproduce.scenarios import SCENARIOS, Enforcement, Reproduced, enforce
 

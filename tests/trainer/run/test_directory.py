@@ -18,7 +18,7 @@ from rich.console import Console
 
 from foldwatch.commands.run_report import result_table
 from telemetry.errors import FoldwatchError, InputError
-from tests.conftest import ROOT
+from tests.support.paths import ROOT
 from trainer.run.config import RunConfig
 from trainer.run.directory import RunDirectory
 from trainer.run.fold_result import Aggregate, FoldResult, read_result, summarize, write_whole

@@ -10,7 +10,7 @@ import pytest
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.conftest import RealCgroup
+    from tests.support.cgroups import RealCgroup
 
 RUN = """
 import sys, threading

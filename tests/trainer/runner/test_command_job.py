@@ -15,7 +15,7 @@ from analyzer import analyze
 from telemetry.errors import InputError
 from telemetry.journal.follower import JournalFollower
 from telemetry.reading import Reading
-from tests.conftest import ROOT
+from tests.support.paths import ROOT
 from trainer.process.output_follower import OutputFollower, printable
 from trainer.run.checkpoint_pattern import CheckpointPattern
 from trainer.runner.command_job import fill_in, read_metrics
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.conftest import CommandOutcome
+    from tests.support.programs import CommandOutcome
 
     Foldwatch = Callable[..., CommandOutcome]
 

@@ -16,7 +16,9 @@ from analyzer import analyze
 from telemetry.journal.follower import JournalFollower
 from telemetry.journal.records import Event
 from telemetry.reading import Reading
-from tests.conftest import ROOT, ends_within, need
+from tests.support.paths import ROOT
+from tests.support.requirements import need
+from tests.support.waiting import ends_within
 from trainer.process import fold_process
 from trainer.run.config import RunConfig
 from trainer.run.directory import RunDirectory
@@ -315,7 +317,7 @@ def test_who_watches_cannot_end_the_run(tmp_path: Path) -> None:
 
     class Broken(list[Any]):
         def append(self, thing: Any) -> None:
-            if thing.parts[0].state == "running":
+            if thing.folds[0].state == "running":
                 raise ValueError("no such page")
 
     said: list[str] = []

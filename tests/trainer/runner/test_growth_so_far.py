@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from telemetry.journal.records import FILE_NAME
 from telemetry.journal.writer import JournalWriter
-from tests.foldwatch.test_serve import until
-from tests.telemetry.daemon.test_daemon import header, reading
+from tests.support.builders import header, reading
+from tests.support.waiting import wait_until
 from trainer.runner.growth_so_far import growth_so_far, judge_run
 
 if TYPE_CHECKING:
@@ -76,5 +76,5 @@ def test_a_runner_learns_the_verdict(tmp_path: Path) -> None:
     growth = growth_so_far(str(tmp_path / "run"))
     assert growth() == ()
     write_folds(tmp_path / "run", 1, 2, 3, 4, step=10)
-    found = until(lambda: {one.resource: one.verdict for one in growth()})
+    found = wait_until(lambda: {one.resource: one.verdict for one in growth()}, 20, "a verdict")
     assert found["threads"] == "growing"

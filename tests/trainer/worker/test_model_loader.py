@@ -17,7 +17,8 @@ import pytest
 from telemetry.errors import InputError
 from telemetry.journal.follower import JournalFollower
 from telemetry.journal.records import Event
-from tests.conftest import ROOT, ends_within
+from tests.support.paths import ROOT
+from tests.support.waiting import ends_within
 from trainer.run.config import REFERENCE
 from trainer.run.thread_caps import THREAD_CAPS
 from trainer.worker import fold as fold_module
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
     from pathlib import Path
 
-    from tests.conftest import CommandOutcome
+    from tests.support.programs import CommandOutcome
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,139 @@
+"""Values of the product's types, complete and plausible, of which a test names only what it is about."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from telemetry.journal.records import Event, Header
+from telemetry.journal.writer import JournalWriter
+from telemetry.reading import GpuUsage, LimitState, Reading
+from telemetry.snapshot import FoldSnapshot, FoldState, GrowthSnapshot, Snapshot
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from telemetry.journal.records import Record
+
+NOW = 1000.0
+"""When a reading is taken, in seconds since the epoch, if the test does not care."""
+HOSTILE_LABEL = 'a"} 1\nfoldwatch_threads 666\n\\'
+"""A checkpoint's label that would break Prometheus's text format if it were not escaped."""
+
+
+def reading(
+    fold: int | None = None,
+    time: float = NOW,
+    *,
+    stage: str | None = "START",
+    folds: int = 3,
+    **values: Any,
+) -> Reading:
+    """Give a reading of process 7: a checkpoint at ``stage`` of ``fold``, or a sample.
+
+    Args:
+        fold: Number of the fold, from 1; None for a process that has not named one.
+        time: Seconds since the epoch.
+        stage: The label without its fold; None for a sample between checkpoints.
+        folds: How many folds there are.
+        **values: Any other field of `Reading`.
+    """
+    label = f"Fold {fold}/{folds} {stage}" if fold and stage else stage
+    known: dict[str, Any] = {"pid": 7, "threads": 9, "label": label, "stage": stage}
+    if fold:
+        known["folds"] = folds
+    return Reading(time=time, fold=fold, **(known | values))
+
+
+def header(host: str = "node", rank: str = "", **values: Any) -> Header:
+    """Give the first record of process 7's journal, with any other field in ``values``."""
+    known: dict[str, Any] = {
+        "time": NOW,
+        "pid": 7,
+        "start_ticks": 1,
+        "boot_id": None,
+        "argv": (),
+        "versions": {},
+        "environment": {},
+        "ceilings": (),
+    }
+    return Header(host=host, rank=rank, **(known | values))
+
+
+def exited(time: float = NOW, **facts: Any) -> Event:
+    """Give the event that the runner writes at the end of process 7, with exit code 1 by default."""
+    return Event(time=time, pid=7, name="exited", facts={"exit_code": 1} | facts)
+
+
+def write_journal(folder: Path, *records: Record) -> str:
+    """Append ``records`` to the journal in ``folder``, which need not exist, and return its path."""
+    path = str(folder / "journal.jsonl")
+    writer = JournalWriter(path)
+    for record in records:
+        writer.write(record)
+    writer.close()
+    return path
+
+
+def write_json(path: Path, content: object) -> None:
+    """Write a JSON file, with its folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content))
+
+
+def full_reading(label: str | None = None, **values: Any) -> Reading:
+    """Give a reading in which every source gave something, with a limit in each state."""
+    whole = Reading(
+        time=100.0,
+        pid=1,
+        label=label,
+        stage=label,
+        threads=36,
+        maps=1850,
+        rss_bytes=2**30,
+        cgroup_pids=0,
+        open_fds=9,
+        pids_limit_hits=2,
+        oom_kills=0,
+        descendants=2,
+        tree_threads=40,
+        tree_rss_bytes=2**31,
+        cgroup_memory_reclaimable_bytes=3,
+        pools={"tf_Compute": 8},
+        gpus=(
+            GpuUsage(
+                gpu="0",
+                used_bytes=1,
+                total_bytes=2,
+                utilization_ratio=0.5,
+                process_used_bytes=1,
+            ),
+        ),
+        limits={
+            "pids_cgroup": LimitState.UNLIMITED,
+            "max_map_count": 65530,
+            "cgroup_memory": LimitState.INVISIBLE,
+            "open_files": LimitState.UNREADABLE,
+        },
+        errors={"fd": "EMFILE"} if label else {},
+    )
+    return replace(whole, **values)
+
+
+def snapshot(*folds: FoldSnapshot, **values: Any) -> Snapshot:
+    """Give the state of run ``r`` on host ``h`` with these of its three folds."""
+    whole = Snapshot(run="r", host="h", fold_count=3, folds=folds)
+    return replace(whole, **values)
+
+
+def full_snapshot() -> Snapshot:
+    """Give the state of a run of which every metric has a sample."""
+    running = FoldSnapshot(fold=1, state=FoldState.RUNNING).with_records(
+        full_reading(label, cgroup_memory_bytes=5) for label in ("START", HOSTILE_LABEL)
+    )
+    ended = FoldSnapshot(fold=2, state=FoldState.FAILED, exit_code=134, seconds=9.5, ended_at=0.0)
+    growth = GrowthSnapshot(
+        resource="maps", verdict="growing", reason="", per_fold=730.0, folds_to_limit=9.5
+    )
+    return snapshot(running, ended, growth=(growth,))
