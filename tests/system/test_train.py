@@ -70,7 +70,7 @@ def test_a_run_that_is_killed_in_fold_2_is_resumed(
 
     outcome = foldwatch(*command, "--resume_mode", "auto")
     assert outcome.code == 0, outcome.err
-    assert "fold 1: skipped, its result is whole" in outcome.err
+    assert "fold 1: skipped (result already complete)" in outcome.err
     assert os.stat(os.path.join(place, "fold-1", "result.json")).st_mtime_ns == first
     assert re.search(r"mean of 2 of 2 +0\.\d{4} ± 0\.\d{4}", outcome.out)
     with open(os.path.join(place, "summary.json"), encoding="utf-8") as file:

@@ -115,8 +115,8 @@ def test_auto_skips_whole_results_of_the_same_configuration(directory: RunDirect
     finish(directory, 2, RunConfig(folds=3, epochs=9, device_mode="cpu"))
     made = plan(directory, CONFIG, only=None, resume_mode="auto")
     assert (made.to_run, made.skipped) == ((2, 3), (1,))
-    assert "fold 1: skipped, its result is whole" in made.remarks
-    assert "fold 2: runs again, its result is of another configuration" in made.remarks
+    assert "fold 1: skipped (result already complete)" in made.remarks
+    assert "fold 2: runs again (its result has another configuration)" in made.remarks
     assert directory.result(1) is not None
     assert os.path.exists(os.path.join(directory.path, "previous-1", "fold-2", "result.json"))
 

@@ -54,12 +54,12 @@ def test_a_fold_waits_for_headroom_and_is_refused_with_the_numbers(
     place = tmp_path / "run"
     outcome = pids_cgroup.run(RUN.format(place=str(place), seconds=seconds))
     assert outcome.code == 0, outcome.err
-    assert "fold 2: waits for room; pids_cgroup: forecast peak 41, headroom 3" in outcome.out
+    assert "fold 2: waiting for headroom; pids_cgroup: forecast peak 41, headroom 3" in outcome.out
     summary = json.loads((place / "summary.json").read_text())
     assert summary["folds_finished"] == finished
     if finished == [1]:
         failure = json.loads((place / "fold-2" / "failure.json").read_text())
         assert failure["outcome"] == "refused"
         assert failure["reason"].startswith(
-            "refused, it would not fit: pids_cgroup: forecast peak 41, headroom 3"
+            "rejected: insufficient headroom; pids_cgroup: forecast peak 41, headroom 3"
         )
