@@ -43,7 +43,7 @@ def plain(fold):
 SCRIPT = """
 import gc, json, os, sys
 from trainer.run.thread_caps import cap_threads
-cap_threads(os.environ)
+cap_threads()
 import telemetry
 telemetry.start(run_dir=sys.argv[1])
 from trainer.run.config import RunConfig

@@ -17,13 +17,13 @@ import pytest
 from rich.console import Console
 
 from foldwatch.commands.run_report import result_table
-from telemetry.errors import FoldwatchError, InputError
+from telemetry.errors import InputError
 from tests.support.paths import ROOT
 from trainer.run.config import RunConfig
 from trainer.run.directory import RunDirectory
 from trainer.run.fold_result import Aggregate, FoldResult, read_result, summarize, write_whole
 from trainer.run.resume_plan import plan
-from trainer.run.thread_caps import THREAD_CAPS, cap_threads
+from trainer.run.thread_caps import THREAD_CAPS, set_caps
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -215,13 +215,12 @@ def test_a_directory_that_is_no_run_is_named(directory: RunDirectory) -> None:
 
 
 def test_caps_are_defaults_and_must_come_first() -> None:
-    """The user's own value stays; too late is an error that names the module."""
+    """The user's own value stays; a library is late only for a cap that was not set when it loaded."""
     environment = {"OMP_NUM_THREADS": "7"}
-    cap_threads(environment, loaded={})
+    assert set_caps(environment, loaded={"numpy", "json"}) == ()
     assert environment == dict(THREAD_CAPS) | {"OMP_NUM_THREADS": "7"}
-    with pytest.raises(FoldwatchError, match="numpy is loaded already; set OMP_NUM_THREADS"):
-        cap_threads({}, loaded={"numpy": None})
-    cap_threads(dict(THREAD_CAPS), loaded={"numpy": None})
+    assert set_caps({}, loaded={"numpy", "torch", "json"}) == ("torch", "numpy")
+    assert set_caps(dict(THREAD_CAPS), loaded={"numpy", "tensorflow"}) == ()
 
 
 def test_a_cap_never_raises_a_pool() -> None:
