@@ -11,17 +11,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from analyzer.formatting import change, safe, short_name
+from analyzer.growth.verdict import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from analyzer.growth.verdict import Growth
-    from analyzer.processes.from_log import Sample
+    from analyzer.processes.checkpoints import Checkpoint
     from analyzer.result import AnalysisResult, Finding
-
-SEVERITY = ("critical", "growing", "slow", "inconclusive", "warm-up", "stable")
-"""The verdicts on a resource, the worst first."""
-ALARMING = ("critical", "growing")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +41,9 @@ class ProcessGroup:
         return self.first.is_isolated and bool(self.first.process.folds)
 
     @property
-    def samples(self) -> list[Sample]:
+    def checkpoints(self) -> list[Checkpoint]:
         """Its labelled readings, in order."""
-        return [sample for finding in self.findings for sample in finding.process.samples]
+        return [sample for finding in self.findings for sample in finding.process.checkpoints]
 
     @property
     def folds(self) -> list[int]:
@@ -81,7 +78,7 @@ class ProcessGroup:
         """Sorts the worst first: a crash, one that follows from another, the worst verdict."""
         verdicts = [g.verdict for g in (*self.growth.values(), *self.epochs.values())]
         ended = 2 if not self.crashed else int(self.first_crash.symptom_of is not None)
-        return (ended, min(map(SEVERITY.index, verdicts), default=len(SEVERITY)))
+        return (ended, min((verdict.severity for verdict in verdicts), default=len(Verdict)))
 
     @property
     def is_alarming(self) -> bool:
@@ -127,7 +124,7 @@ def group_findings(analysis: AnalysisResult) -> list[ProcessGroup]:
         process = finding.process
         if finding.is_isolated and process.folds:
             groups.setdefault(process.group, []).append(finding)
-        elif process.samples or process.matches or process.recovered:
+        elif process.checkpoints or process.matches or process.recovered:
             groups[id(process)] = [finding]
     return [_part(tuple(findings)) for findings in groups.values()]
 
@@ -163,7 +160,7 @@ def rises(part: ProcessGroup) -> str:
         slopes = [
             f"{short_name(name)} {change(name, found.slope)}"
             for name, found in growth.items()
-            if found.verdict in ALARMING
+            if found.verdict.is_alarming
         ]
         if slopes:
             words.append(f"{', '.join(slopes)} {step}")
@@ -172,5 +169,5 @@ def rises(part: ProcessGroup) -> str:
 
 def _rising(part: ProcessGroup) -> str:
     found = (*part.growth.items(), *part.epochs.items())
-    grown = [short_name(name) for name, growth in found if growth.verdict in ALARMING]
+    grown = [short_name(name) for name, growth in found if growth.verdict.is_alarming]
     return ", ".join(dict.fromkeys(grown))

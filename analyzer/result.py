@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from analyzer.diagnosis.evidence import Confidence
 from analyzer.diagnosis.remedies import Remedy, without_repeats
+from analyzer.growth.verdict import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,6 +18,16 @@ if TYPE_CHECKING:
     from analyzer.growth.pool_leaks import PoolLeak
     from analyzer.growth.verdict import Growth
     from analyzer.processes.from_log import Process, Source
+
+
+class OverallVerdict(enum.StrEnum):
+    """What is said of all that was read, worst first."""
+
+    CRASHED = "crashed"
+    CRITICAL = "critical"
+    GROWING = "growing"
+    OK = "ok"
+    NO_SAMPLES = "no samples"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,26 +60,27 @@ class AnalysisResult:
     findings: tuple[Finding, ...]
 
     @property
-    def verdict(self) -> str:
+    def verdict(self) -> OverallVerdict:
         """crashed, critical, growing, ok or no samples: the first that holds."""
         if any(finding.process.crash for finding in self.findings):
-            return "crashed"
+            return OverallVerdict.CRASHED
         verdicts = {
             growth.verdict
             for finding in self.findings
             for growth in (*finding.growth.values(), *finding.epochs.values())
         }
-        for verdict in ("critical", "growing"):
-            if verdict in verdicts:
-                return verdict
-        has_labels = any(finding.process.samples for finding in self.findings)
-        return "ok" if has_labels else "no samples"
+        if Verdict.CRITICAL in verdicts:
+            return OverallVerdict.CRITICAL
+        if Verdict.GROWING in verdicts:
+            return OverallVerdict.GROWING
+        has_labels = any(finding.process.checkpoints for finding in self.findings)
+        return OverallVerdict.OK if has_labels else OverallVerdict.NO_SAMPLES
 
     @property
     def is_alarming(self) -> bool:
         """Whether a resource grows, or a process crashed and a limit may be why."""
-        return self.verdict in {"critical", "growing"} or any(
-            cause.cause != "not_a_limit" and cause.confidence != "ruled out"
+        return self.verdict in {OverallVerdict.CRITICAL, OverallVerdict.GROWING} or any(
+            cause.cause != "not_a_limit" and cause.confidence != Confidence.RULED_OUT
             for finding in self.findings
             for cause in finding.causes
         )

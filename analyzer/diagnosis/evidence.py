@@ -5,6 +5,7 @@ Owns what each kind of evidence proves. It must not weigh one against another: `
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -42,11 +43,20 @@ _REFUSED_FORK = frozenset({"python_errno_11", "shell_fork", "nginx_fork"})
 _NOT_FOR_FORK = frozenset(ENOMEM)
 
 
+class Confidence(enum.StrEnum):
+    """How well a cause is founded, best first; `diagnosis.causes` defines each."""
+
+    CERTAIN = "certain"
+    LIKELY = "likely"
+    POSSIBLE = "possible"
+    RULED_OUT = "ruled out"
+
+
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """One piece of evidence: what it is worth by itself (a standing), and its text."""
 
-    confidence: str
+    confidence: Confidence
     text: str
 
 
@@ -59,9 +69,9 @@ def kernel_evidence(cause: str, process: Process) -> Iterator[Evidence]:
         if not sign.names_its_cause or cause not in sign.causes:
             continue
         is_own, went_on = process.is_named_by(sign), sign.signature in process.recovered
-        confidence = "likely" if is_own or not went_on else "possible"
+        confidence = Confidence.LIKELY if is_own or not went_on else Confidence.POSSIBLE
         if is_own and not went_on:
-            confidence = "certain"
+            confidence = Confidence.CERTAIN
         words = f"the kernel says so{'' if is_own else _of_whom(sign, process)}"
         words += ", and the process went on" if went_on else ""
         yield Evidence(
@@ -101,7 +111,7 @@ def counter_evidence(cause: str, process: Process) -> Iterator[Evidence]:
         yield from _rise(cause, process, f"{name} rose from {before} to {after} during the run")
     elif is_after_death and (name == "pids_limit_hits" or _was_killed(process)):
         yield Evidence(
-            "ruled out", f"{name} stayed at {after}, read after the death at every level"
+            Confidence.RULED_OUT, f"{name} stayed at {after}, read after the death at every level"
         )
 
 
@@ -143,26 +153,28 @@ def _end_time(process: Process) -> float:
 def _early_rise(process: Process, passed: Reading, words: str, *, is_after_death: bool) -> Evidence:
     seconds = _end_time(process) - passed.time
     words += f" by {passed.label!r}, {seconds:,.0f} s before the end, and the process went on"
-    return Evidence("possible" if is_after_death else "likely", words)
+    return Evidence(Confidence.POSSIBLE if is_after_death else Confidence.LIKELY, words)
 
 
 def _rise(cause: str, process: Process, words: str) -> Iterator[Evidence]:
     if cause == "pids_cgroup":
-        yield Evidence("certain", words)
+        yield Evidence(Confidence.CERTAIN, words)
         return
     peak, limit = _memory_peak(process)
     if not isinstance(limit, int):
         is_host = cause == "host_memory" and limit is LimitState.UNLIMITED
-        yield Evidence("likely", f"{words}{', and its cgroups have no limit' if is_host else ''}")
+        yield Evidence(
+            Confidence.LIKELY, f"{words}{', and its cgroups have no limit' if is_host else ''}"
+        )
     elif peak is None:
-        yield Evidence("likely", words)
+        yield Evidence(Confidence.LIKELY, words)
     elif peak >= 0.99 * limit:
         reached = f"the cgroup's peak is {_size(peak)} of {_size(limit)}"
-        certain = "certain" if cause == "cgroup_memory" else "ruled out"
+        certain = Confidence.CERTAIN if cause == "cgroup_memory" else Confidence.RULED_OUT
         yield Evidence(certain, f"{words}, and {reached}")
     else:
         unreached = f"the cgroup's peak is {_size(peak)} of {_size(limit)}"
-        confidence = "likely" if cause == "host_memory" else "possible"
+        confidence = Confidence.LIKELY if cause == "host_memory" else Confidence.POSSIBLE
         yield Evidence(confidence, f"{words}, but {unreached}")
 
 
@@ -203,25 +215,33 @@ def text_evidence(cause: str, process: Process) -> Iterator[Evidence]:
     for sign in process.matches.values():
         if cause in sign.speaks_for:
             where = f"line {sign.line}" if sign.line else "the runner"
-            yield Evidence("likely", f"the message speaks for it ({sign.signature}, {where})")
+            yield Evidence(
+                Confidence.LIKELY, f"the message speaks for it ({sign.signature}, {where})"
+            )
     nproc = process.matches.get("openblas_nproc")
     if cause == "nproc" and nproc is not None:
         soft = int(nproc.details["soft"])
         if soft < 0 or soft >= NO_NPROC:
-            yield Evidence("ruled out", f"OpenBLAS prints RLIMIT_NPROC {soft}: no limit that binds")
+            yield Evidence(
+                Confidence.RULED_OUT, f"OpenBLAS prints RLIMIT_NPROC {soft}: no limit that binds"
+            )
         else:
-            yield Evidence("possible", f"OpenBLAS prints RLIMIT_NPROC {soft:,}, binding or not")
+            yield Evidence(
+                Confidence.POSSIBLE, f"OpenBLAS prints RLIMIT_NPROC {soft:,}, binding or not"
+            )
     refused = _REFUSED_FORK & process.matches.keys()
     if cause in _NOT_FOR_FORK and refused and process.matches.keys() - refused:
         words = "fork was refused as well, with EAGAIN; a want of memory or maps gives it ENOMEM"
-        yield Evidence("ruled out", words)
+        yield Evidence(Confidence.RULED_OUT, words)
     started = process_started(process)
     if started and cause in (*TASKS, *_NOT_FOR_FORK):
         words = f"a process was started after a thread had been refused (line {started})"
         if cause in TASKS:
-            yield Evidence("possible", f"{words}, so this had passed, or is not it")
+            yield Evidence(Confidence.POSSIBLE, f"{words}, so this had passed, or is not it")
         else:
-            yield Evidence("likely", f"{words}; a want of memory or maps refuses the thread alone")
+            yield Evidence(
+                Confidence.LIKELY, f"{words}; a want of memory or maps refuses the thread alone"
+            )
 
 
 def process_started(process: Process) -> int | None:
@@ -246,7 +266,7 @@ def limit_evidence(cause: str, process: Process) -> Iterator[Evidence]:
         return
     if cause == "nproc" and last.is_exempt_from_nproc:
         yield Evidence(
-            "ruled out", "root, or a capability: RLIMIT_NPROC does not bind this process"
+            Confidence.RULED_OUT, "root, or a capability: RLIMIT_NPROC does not bind this process"
         )
     limit = last.limits.get(cause)
     if limit is not LimitState.UNLIMITED:
@@ -255,9 +275,11 @@ def limit_evidence(cause: str, process: Process) -> Iterator[Evidence]:
     level = _SEES_EVERY_LEVEL.get(LIMITS[cause].hits or "", "")
     is_sure = cause in {"nproc", "address_space", "data_size"} or facts.get(level) is True
     if is_sure:
-        yield Evidence("ruled out", "this process has no such limit")
+        yield Evidence(Confidence.RULED_OUT, "this process has no such limit")
     else:
-        yield Evidence("possible", "no limit in the cgroups that are visible from the process")
+        yield Evidence(
+            Confidence.POSSIBLE, "no limit in the cgroups that are visible from the process"
+        )
 
 
 def peak_usage(cause: str, process: Process) -> Usage | None:
@@ -283,12 +305,14 @@ def usage_evidence(cause: str, process: Process) -> Evidence | None:
         and LIMITS[cause].full_is_proof
         and _is_full(cause, process.fullest[cause])
     ):
-        return Evidence("certain", f"at the limit: {numbers}, read {seconds:.1f} s before the end")
+        return Evidence(
+            Confidence.CERTAIN, f"at the limit: {numbers}, read {seconds:.1f} s before the end"
+        )
     if usage.ratio >= NEARLY_FULL:
-        return Evidence("likely", f"nearly full at its peak: {numbers}")
+        return Evidence(Confidence.LIKELY, f"nearly full at its peak: {numbers}")
     label = process.crash.last_label if process.crash else None
     stale = "" if label is None or seconds is not None else f"; the last reading is at {label!r}"
-    return Evidence("possible", f"peak {numbers}{stale}")
+    return Evidence(Confidence.POSSIBLE, f"peak {numbers}{stale}")
 
 
 def _seconds_before_end(cause: str, process: Process) -> float | None:
@@ -311,18 +335,18 @@ def rise_evidence(cause: str, process: Process, growth: Mapping[str, Growth]) ->
     """Say how the resource behind a ceiling rises, and how full it would be at the next peak."""
     resource = LIMITS[cause].resource if cause in LIMITS else None
     found = growth.get(resource) if resource else None
-    if resource is None or found is None or found.verdict not in {"growing", "critical"}:
+    if resource is None or found is None or not found.verdict.is_alarming:
         return None
     if found.slope is None:
         return None
     words = rise(resource, found.slope)
     usage = peak_usage(cause, process)
     if cause not in _IN_A_LOG or usage is None or not isinstance(usage.limit, int):
-        return Evidence("possible", f"{words}; its limit was not recorded")
+        return Evidence(Confidence.POSSIBLE, f"{words}; its limit was not recorded")
     expected = _expected_peak(process, resource, found.slope)
     ratio = expected / usage.limit if usage.limit else 0.0
     words += f"; about {amount(resource, expected)} of {amount(resource, usage.limit)} were to come"
-    return Evidence("likely" if ratio >= NEARLY_FULL else "possible", words)
+    return Evidence(Confidence.LIKELY if ratio >= NEARLY_FULL else Confidence.POSSIBLE, words)
 
 
 def _expected_peak(process: Process, resource: str, per_fold: float) -> float:
@@ -330,7 +354,7 @@ def _expected_peak(process: Process, resource: str, per_fold: float) -> float:
     folds = process.folds
     peaks = [
         value
-        for sample in process.samples
+        for sample in process.checkpoints
         if sample.label.fold in folds[-2:-1] and (value := sample.values.get(resource)) is not None
     ]
     return max((max(peaks) + per_fold) if peaks else 0.0, process.peaks.get(resource, 0))

@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
+from analyzer.diagnosis.evidence import Confidence
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -18,7 +20,6 @@ if TYPE_CHECKING:
 
 MOST = 3
 """Steps for one finding; more are not read."""
-_BAD = ("growing", "critical")
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,17 +227,17 @@ def remedies(
     found: list[tuple[str, Step]] = [
         (name, step)
         for name, judged in growth.items()
-        if judged.verdict in _BAD
+        if judged.verdict.is_alarming
         for step in _GROWTH[name][:MOST]
     ]
     for name, judged in epochs.items():
-        if judged.verdict in _BAD:
+        if judged.verdict.is_alarming:
             found += [(name, step) for step in (_WITHIN_A_FIT, _REUSE, _BOUND_DATA)]
     causes = list(causes)
     for cause in causes:
-        if cause.confidence in {"certain", "likely"}:
+        if cause.confidence in {Confidence.CERTAIN, Confidence.LIKELY}:
             found += [(cause.cause, step) for step in _CAUSES.get(cause.cause, ())[:MOST]]
-    if causes and not any(cause.confidence == "certain" for cause in causes):
+    if causes and not any(cause.confidence == Confidence.CERTAIN for cause in causes):
         found.append((causes[0].cause, _SAMPLE))
     fitting = (
         (target, step if has_tensorflow else _WITHOUT_TENSORFLOW.get(step, step))

@@ -31,7 +31,7 @@ class PoolLeak:
 def find_pool_leaks(process: Process) -> list[PoolLeak]:
     """Compare each fold of ``process`` with the one before; folds that left nothing are left out."""
     pools: dict[int, dict[str, Mapping[str, int]]] = {}
-    for sample in process.samples.with_pools():
+    for sample in process.checkpoints.with_pools():
         if sample.label.fold is not None and sample.pools:
             pools.setdefault(sample.label.fold, {})[sample.label.stage] = sample.pools
     found = []

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from analyzer.processes.checkpoints import Checkpoints, Sample
+from analyzer.processes.checkpoints import Checkpoint, Checkpoints
 from analyzer.signatures.search import SignatureMatch, in_its_frame
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class Process:
     """Which of several it is, where their lines are in one log: a pod, a rank, an actor."""
     log_lines: int = 0
     """How many lines its log has."""
-    samples: Checkpoints = field(default_factory=Checkpoints)
+    checkpoints: Checkpoints = field(default_factory=Checkpoints)
     peaks: dict[str, int] = field(default_factory=dict)
     """The highest value of each resource, labelled or between labels."""
     matches: dict[str, SignatureMatch] = field(default_factory=dict)
@@ -57,13 +57,13 @@ class Process:
     @property
     def folds(self) -> list[int]:
         """The folds that its labels name."""
-        return sorted({label.fold for label in self.samples.labels() if label.fold is not None})
+        return sorted({label.fold for label in self.checkpoints.labels() if label.fold is not None})
 
     @property
     def folds_planned(self) -> int | None:
         """N of the last ``Fold K/N`` that is new."""
         return next(
-            (label.folds for label in reversed([*self.samples.labels()]) if label.folds), None
+            (label.folds for label in reversed([*self.checkpoints.labels()]) if label.folds), None
         )
 
     @property
@@ -84,7 +84,7 @@ class Process:
         return (
             any(map(_TENSORFLOW.search, pools))
             or any(_TENSORFLOW.search(f"{sign.signature} {sign.text}") for sign in matches)
-            or any(_TENSORFLOW.search(label.text) for label in self.samples.labels())
+            or any(_TENSORFLOW.search(label.text) for label in self.checkpoints.labels())
         )
 
     def note_match(self, crash: SignatureMatch) -> None:
@@ -92,7 +92,7 @@ class Process:
         if crash.is_frame:
             self.frames[crash.signature] = crash.line or 0
         elif sign := in_its_frame(crash, self.frames):
-            last_label = self.samples[-1].label.text if self.samples else None
+            last_label = self.checkpoints[-1].label.text if self.checkpoints else None
             self.matches.setdefault(sign.signature, replace(sign, last_label=last_label))
 
     def is_named_by(self, sign: SignatureMatch) -> bool | None:
@@ -112,16 +112,16 @@ class Process:
 
     def limit(self, resource: str) -> Limit:
         """Return the last known limit of ``resource``."""
-        return self.samples.limit(resource)
+        return self.checkpoints.limit(resource)
 
     def series(self, resource: str) -> dict[str, dict[int, float]]:
         """Return, by stage, the last value of ``resource`` in each fold."""
-        return self.samples.series(resource)
+        return self.checkpoints.series(resource)
 
-    def add(self, sample: Sample) -> None:
+    def add(self, sample: Checkpoint) -> None:
         """Take a labelled sample; what looked like a crash before it was none."""
         self.mark_recovered()
-        self.samples.append(sample)
+        self.checkpoints.append(sample)
         self.note_peaks(sample.values)
 
     def mark_recovered(self) -> None:

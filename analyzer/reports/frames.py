@@ -83,7 +83,7 @@ def checkpoints(analysis: AnalysisResult) -> pd.DataFrame:
             **{f"{name}_limit": _limit(sample.limits.get(name)) for name in RESOURCES},
         }
         for who, finding in zip(_who(analysis), analysis.findings, strict=True)
-        for sample in finding.process.samples
+        for sample in finding.process.checkpoints
     ]
     return _frame(rows, CHECKPOINTS)
 

@@ -29,7 +29,7 @@ def _source_json(source: Source) -> dict[str, Any]:
         "path": source.path,
         "earlier": list(source.earlier),
         "lines": source.lines,
-        "samples": source.samples,
+        "samples": source.checkpoints,
         "skipped": [{"line": line.line, "reason": line.reason} for line in source.skipped],
         "more_skipped": source.more_skipped,
     }

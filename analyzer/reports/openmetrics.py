@@ -29,8 +29,8 @@ from telemetry.reading import STAGES_KEPT, Reading, latest_known
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from analyzer.processes.checkpoints import Checkpoint as LabelledReading
     from analyzer.processes.from_log import Process
-    from analyzer.processes.from_log import Sample as LabelledReading
     from analyzer.processes.inputs import Input
     from telemetry.journal.records import Record
 
@@ -179,7 +179,7 @@ def _add_log(export: Export, found: Input, run: str, *, start: float | None, ste
     for table in read_inputs([found]):
         export.skipped += sum(source.skipped_count for source in table.sources)
         for process in table.processes:
-            for sample in process.samples:
+            for sample in process.checkpoints:
                 if sample.time is None and time is None:
                     raise InputError(
                         f"{found.log}: a text log has no times; say when it began, with"

@@ -12,6 +12,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from analyzer.pipeline import analyze
+from analyzer.result import OverallVerdict
 from telemetry.errors import InputError
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def analyze_command(  # noqa: PLR0913 - one argument for each option
         _print_json(analysis, comparison)
     else:
         _print_text(analysis, comparison)
-    if analysis.verdict == "no samples":
+    if analysis.verdict == OverallVerdict.NO_SAMPLES:
         skipped = sum(source.skipped_count for source in analysis.sources)
         found = f"{skipped} could not be read" if skipped else "no [THREADS] line was found"
         print(f"foldwatch: {found}, so growth cannot be judged", file=sys.stderr)

@@ -14,6 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from analyzer.comparison import compare
+from analyzer.diagnosis.evidence import Confidence
 from analyzer.reports import figures
 from analyzer.reports.json_report import comparison_json
 from telemetry.alerts.rules import used_ratio
@@ -94,8 +95,8 @@ def missing(found: Reproduced, outcome: ScenarioOutcome) -> list[str]:
     checks = {
         "the one process did not crash": outcome.fold is not None,
         f"the cause is not told to be {ceiling}": outcome.cause == ceiling,
-        "the cause is not certain": outcome.confidence == "certain"
-        or (ceiling in UNCOUNTED and outcome.confidence == "likely"),
+        "the cause is not certain": outcome.confidence == Confidence.CERTAIN
+        or (ceiling in UNCOUNTED and outcome.confidence == Confidence.LIKELY),
         "no alert came before the crash": (outcome.lead_seconds or 0) > 0,
         "the isolated run is not complete": len(found.finished) == FOLDS,
     }
@@ -201,7 +202,7 @@ def _crash(
     outcome: ScenarioOutcome, ceiling: str, last: tuple[float, float]
 ) -> tuple[float, float]:
     """Return when the process ended and how full the ceiling was: all of it where that is proven."""
-    is_proven = (outcome.cause, outcome.confidence) == (ceiling, "certain")
+    is_proven = (outcome.cause, outcome.confidence) == (ceiling, Confidence.CERTAIN)
     return outcome.end or last[0], max(1.0, last[1]) if is_proven else last[1]
 
 

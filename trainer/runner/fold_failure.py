@@ -11,6 +11,7 @@ import os
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
+from analyzer.diagnosis.evidence import Confidence
 from analyzer.pipeline import analyze
 from analyzer.signatures.signature import MEMORY
 from telemetry.thread_line import clean_label
@@ -101,7 +102,7 @@ def explain(  # noqa: PLR0913 - what is known of an end, each a word of its own
         reason = f"exited with {status.exit_code}; last line: {last_line}"
     finding = None if outcome == "interrupted" else _diagnosis(fold_dir, pid)
     causes = () if finding is None else finding.causes
-    if any(cause.confidence == "certain" and cause.cause in MEMORY for cause in causes):
+    if any(cause.confidence == Confidence.CERTAIN and cause.cause in MEMORY for cause in causes):
         outcome = "out of memory"
     crash = None if finding is None else finding.process.crash
     return FoldFailure(
@@ -121,7 +122,9 @@ def explain(  # noqa: PLR0913 - what is known of an end, each a word of its own
 
 def _root_cause(causes: Sequence[Cause], reason: str, last_line: str) -> str:
     """Name what the evidence speaks for; where it speaks for nothing, say what was last written."""
-    named = [cause for cause in causes if cause.confidence in {"certain", "likely"}]
+    named = [
+        cause for cause in causes if cause.confidence in {Confidence.CERTAIN, Confidence.LIKELY}
+    ]
     if not named or named[0].cause == "not_a_limit":
         return reason
     words = "; ".join(

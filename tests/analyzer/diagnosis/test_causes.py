@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from analyzer import analyze
-from analyzer.diagnosis.causes import CONFIDENCES
+from analyzer.diagnosis.evidence import Confidence
 from analyzer.groups import group_findings
 from analyzer.reports.headline import headline, root_cause_line
 from analyzer.signatures.search import CAUSES
@@ -615,7 +615,7 @@ def test_every_cause_has_a_remedy_and_no_step_comes_twice(
     from analyzer.diagnosis.remedies import MOST, remedies
 
     for cause in CAUSES:
-        for name in CONFIDENCES:
+        for name in list(Confidence):
             steps = remedies({}, {}, [Cause(cause, name, ())], has_tensorflow=has_tensorflow)
             assert len(steps) == len({step.text for step in steps}) <= MOST + 1
             if name in {"certain", "likely"} and cause != "not_a_limit":
