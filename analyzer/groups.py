@@ -64,7 +64,7 @@ class ProcessGroup:
     @property
     def lane(self) -> tuple[str, str | None]:
         """What it is one after another with: its run or log, and its rank there."""
-        return self.first.process.group, rank(self.first)
+        return self.first.process.group, self.first.process.rank
 
     @property
     def name(self) -> str:
@@ -86,7 +86,7 @@ class ProcessGroup:
         return bool(self.crashed or rises(self))
 
     @property
-    def headline(self) -> str:
+    def title(self) -> str:
         """Say what this is: folds, processes, pid."""
         process = self.first.process
         folds, planned = self.folds, process.folds_planned
@@ -96,13 +96,8 @@ class ProcessGroup:
         if self.is_isolated:
             return f"{len(self.findings)} processes, one fold each: {words}"
         who = "process" if process.pid is None else f"process {process.pid}"
-        number = rank(self.first)
+        number = self.first.process.rank
         return f"{who}{'' if number is None else f' of rank {safe(number)}'}: {words}"
-
-
-def rank(finding: Finding) -> str | None:
-    """Return the rank of a process where its log tells several apart."""
-    return finding.process.rank
 
 
 def ranges(numbers: Sequence[int]) -> str:

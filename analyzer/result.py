@@ -30,7 +30,7 @@ class OverallVerdict(enum.StrEnum):
     NO_SAMPLES = "no samples"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Finding:
     """One process with what is found about it; ``growth`` by the names of RESOURCES."""
 
@@ -51,13 +51,23 @@ class Finding:
     """What the evidence comes to: what was near, what contradicts, what to record next time."""
     remedies: tuple[Remedy, ...] = ()
 
+    def __repr__(self) -> str:
+        process = self.process
+        end = "crashed" if process.crash else "did not crash"
+        return f"<Finding: {process.source}, {_count(len(process.folds), 'fold')}, {end}>"
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, repr=False)
 class AnalysisResult:
     """All that was read and found, without the ways to show it."""
 
     sources: tuple[Source, ...]
     findings: tuple[Finding, ...]
+
+    def __repr__(self) -> str:
+        processes = _count(len(self.findings), "process", plural="processes")
+        folds = len({fold for finding in self.findings for fold in finding.process.folds})
+        return f"<{type(self).__name__}: {self.verdict}, {processes}, {_count(folds, 'fold')}>"
 
     @property
     def verdict(self) -> OverallVerdict:
@@ -95,3 +105,7 @@ class AnalysisResult:
     def remedies(self) -> tuple[Remedy, ...]:
         """The steps of all findings, no step twice."""
         return without_repeats(step for finding in self.findings for step in finding.remedies)
+
+
+def _count(number: int, noun: str, *, plural: str | None = None) -> str:
+    return f"{number} {noun if number == 1 else plural or noun + 's'}"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from analyzer.diagnosis.evidence import Confidence
 from analyzer.formatting import cause_title, change, safe, short_name, to_limit
-from analyzer.groups import ProcessGroup, _rising, rank, rises
+from analyzer.groups import ProcessGroup, _rising, rises
 from analyzer.growth.verdict import Verdict
 from analyzer.resources import RESOURCES
 from analyzer.result import OverallVerdict
@@ -94,7 +94,7 @@ def _where(part: ProcessGroup) -> str:
     words = (
         f" in fold {process.folds[-1]} of {process.folds_planned or '?'}" if process.folds else ""
     )
-    number = rank(part.first_crash)
+    number = part.first_crash.process.rank
     return words if number is None else f"{words} of rank {safe(number)}"
 
 

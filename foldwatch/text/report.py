@@ -148,7 +148,7 @@ def _summary(
 
 
 def _part(part: ProcessGroup, *, name: str, width: int, blocks: str) -> Iterator[RenderableType]:
-    title = f"{name}: {part.headline}" if name else part.headline
+    title = f"{name}: {part.title}" if name else part.title
     yield Text(f"\n{title}", style="bold")
     yield from _growth(part.growth, part.checkpoints, width=width, blocks=blocks)
     if any(growth.slope is not None for growth in part.epochs.values()):
@@ -188,10 +188,10 @@ def _growth(
         yield _indented(f"{', '.join(names)}: {reason}")
 
 
-def _trend(checkpoints: Sequence[Checkpoint], name: str, *, width: int, blocks: str) -> str:
-    """Draw the folds; what comes before the first one, where there are folds, would flatten them."""
-    with_folds = [sample for sample in checkpoints if sample.label.fold is not None] or checkpoints
-    return sparkline([s.values.get(name) for s in with_folds], width=width, characters=blocks)
+def _drawn(checkpoints: Sequence[Checkpoint], name: str) -> list[int | None]:
+    """Return the values inside folds, if there are any: those before the first fold would flatten them."""
+    inside = [checkpoint for checkpoint in checkpoints if checkpoint.label.fold is not None]
+    return [checkpoint.values.get(name) for checkpoint in inside or checkpoints]
 
 
 def _table(
@@ -211,9 +211,10 @@ def _table(
     trend = min(40, max(16, width - 62))
     for name, found in growth.items():
         slope = [fmt.change(name, found.slope), fmt.interval(name, found)]
+        drawn = _drawn(checkpoints, name)
         table.add_row(
             fmt.short_name(name),
-            f"{_trend(checkpoints, name, width=trend, blocks=blocks)}\n{_levels(name, found)}",
+            f"{sparkline(drawn, width=trend, characters=blocks)}\n{_levels(name, drawn)}",
             "\n".join(filter(None, (fmt.amount(name, found.peak), fmt.of_limit(name, found)))),
             "\n".join(filter(None, slope)),
             Text(found.verdict, style=COLOURS[found.verdict]),
@@ -221,9 +222,12 @@ def _table(
     return table
 
 
-def _levels(name: str, growth: Growth) -> str:
-    first = fmt.amount(name, growth.first).removesuffix(fmt.unit(name))
-    return f"{first} to {fmt.amount(name, growth.last)}"
+def _levels(name: str, drawn: Sequence[int | None]) -> str:
+    known = [value for value in drawn if value is not None]
+    if not known:
+        return "-"
+    first = fmt.amount(name, known[0]).removesuffix(fmt.unit(name))
+    return f"{first} to {fmt.amount(name, known[-1])}"
 
 
 def _lines(
@@ -236,14 +240,15 @@ def _lines(
 ) -> Iterator[RenderableType]:
     """Say in lines what the table says, for a terminal too narrow for it."""
     for name, found in growth.items():
-        trend = _trend(checkpoints, name, width=min(24, width - 12), blocks=blocks)
+        drawn = _drawn(checkpoints, name)
+        trend = sparkline(drawn, width=min(24, width - 12), characters=blocks)
         verdict = (found.verdict, COLOURS[found.verdict])
         yield Text.assemble((f"{fmt.short_name(name):11} ", "bold"), trend)
         limit = fmt.of_limit(name, found)
         slope = f"{fmt.change(name, found.slope)} a {step}"
         if spread := fmt.interval(name, found):
             slope += f" ({spread})"
-        levels = f"{_levels(name, found)}, peak {fmt.amount(name, found.peak)}"
+        levels = f"{_levels(name, drawn)}, peak {fmt.amount(name, found.peak)}"
         if limit:
             levels += f" ({limit})"
         yield _indented(Text.assemble(f"{levels}, {slope}: ", verdict))
