@@ -1,7 +1,6 @@
-"""`Reading`, the one kind of value that everything downstream is made from.
+"""`Reading`: the numbers of one process at one moment, and which sources failed.
 
-Owns the data model: what was read, of which process, when, and which sources failed. It must not
-know where the numbers come from or how they are written.
+Everything downstream is made from readings.
 """
 
 from __future__ import annotations

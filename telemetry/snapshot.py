@@ -1,8 +1,4 @@
-"""`Snapshot`: what is known of a run at one moment, for whoever shows it.
-
-Owns the way from readings and journal records to the state that metrics are rendered from. It must
-not know how metrics look or who asks.
-"""
+"""`Snapshot`: the state of a run at one moment, built from readings and journal records."""
 
 from __future__ import annotations
 

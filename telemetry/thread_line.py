@@ -1,13 +1,12 @@
 """The ``[THREADS]`` line: its one grammar, in both directions.
 
-Owns the text format, version 1:
+The text format, version 1:
 
     [THREADS] Fold 1/3 START: proc=36, cgroup=506/7680, maps=1850/65530, rss=1200MB
 
 ``proc`` threads of the process; ``cgroup`` pids.current/pids.max of the cgroup that binds; ``maps``
 memory maps over vm.max_map_count; ``rss`` in MB of 2**20 bytes. ``max`` stands for no limit and
 ``?`` for not known. maps and rss are absent in older logs; further ``key=value`` pairs are kept.
-It must not know about files: it takes and gives one line.
 """
 
 from __future__ import annotations

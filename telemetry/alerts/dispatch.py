@@ -1,7 +1,4 @@
-"""The options that say who is told of alerts, for every command that watches a run.
-
-Owns their names, their help and the way from them to an `AlertEngine`. It must not know the commands.
-"""
+"""From the alert options of a command to the `AlertEngine` that serves them."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
-"""`AlertEngine`: turns conditions into episodes: one alert when one begins, one when it ends.
+"""`AlertEngine`: turns conditions into episodes: one alert at its beginning, one at its end.
 
-Owns how long a condition must hold and be gone, and which alerts are active. No threads and no clock
-of its own. It must not know what a condition is made of, or how an alert is sent.
+It has no thread and no clock of its own.
 """
 
 from __future__ import annotations

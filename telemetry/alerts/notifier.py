@@ -1,10 +1,7 @@
-"""Tells people of alerts: standard error, a command, a webhook, Alertmanager's v2 API.
+"""`Notifier`: the thread that sends alerts, and its queue.
 
-Owns the thread that sends, its queue, and each way's format and failures. Nothing here blocks the
-caller or raises into it: what cannot be sent is counted and said once. It must not judge.
-
-Labels come from training scripts: they reach a command by its environment and standard input, never
-as words of a command line, and a webhook as JSON. An address may hold a secret and is never printed.
+The caller is never blocked and gets no exception: an alert that cannot be sent is counted and logged
+once.
 """
 
 from __future__ import annotations

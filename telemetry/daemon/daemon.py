@@ -1,7 +1,6 @@
-"""`Daemon`: follows every run below a directory and publishes what they have come to.
+"""`Daemon`: follows every run below a directory and publishes their state in rounds.
 
-Owns the collecting thread: when the directory is looked through, how much is read in a round, and
-that a scrape only ever takes what was published. It must not know who asks, nor what is done with it.
+A scrape takes what the last round published, so it never waits for a journal to be read.
 """
 
 from __future__ import annotations

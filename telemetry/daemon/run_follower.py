@@ -1,8 +1,7 @@
-"""`RunFollower`: the journals of one run directory, followed, as snapshots.
+"""`RunFollower`: follows the journals of one run directory and turns them into snapshots.
 
-Owns the way from records to the state of each fold, for every process of the run that says a host or
-a rank of its own. It must not know which runs there are, nor who asks. What a journal says is
-untrusted: whatever it holds, what is kept of it is bounded.
+A run has one snapshot for each host and rank that writes to it. A journal's content is untrusted:
+whatever it holds, the memory kept for it is bounded.
 """
 
 from __future__ import annotations

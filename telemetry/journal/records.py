@@ -1,9 +1,8 @@
-"""The journal: every record of a run, one JSON object a line, that survives how the run ends.
+"""The journal: every record of a run, one JSON object a line, that survives however the run ends.
 
-Owns the file format, both directions. One `write` per record on an O_APPEND descriptor: once it has
-returned, the record is in the kernel and outlives SIGABRT and SIGKILL, and records of two writers
-(the process and its runner) do not tear each other (the kernel appends under the inode's lock). It
-must not know what a record is for.
+One ``write`` per record on an O_APPEND descriptor: once it has returned, the record is in the kernel
+and outlives SIGABRT and SIGKILL, and records of two writers (the process and its runner) do not tear
+each other, because the kernel appends under the inode's lock.
 
     {"kind": "header", "schema": 1, "host": "a", "boot_id": "...", "pid": 42, ...}
     {"kind": "checkpoint", "time": 1.5, "pid": 42, "label": "Fold 1/3 START", "threads": 36, ...}

@@ -1,9 +1,7 @@
-"""Every limit that can refuse a thread, a process, a mapping, memory or a descriptor.
+"""The limits that apply to a process: their use, their scope, the one that binds, and warnings.
 
-Owns the list of limits, their scope, which of them binds, and what about them will bite. It must
-not know how they are shown. Rules: kernel/fork.limit copy_process (RLIMIT_NPROC, threads-max),
-kernel/cgroup/pids.limit, mm/mmap.limit (vm.max_map_count; may_expand_vm for RLIMIT_AS and RLIMIT_DATA), man 2
-getrlimit.
+Rules: kernel/fork.c copy_process (RLIMIT_NPROC, threads-max), kernel/cgroup/pids.c, mm/mmap.c
+(vm.max_map_count; may_expand_vm for RLIMIT_AS and RLIMIT_DATA), man 2 getrlimit.
 """
 
 from __future__ import annotations

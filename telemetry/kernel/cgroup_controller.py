@@ -1,9 +1,7 @@
-"""Which cgroups a process is in, and which of them binds.
+"""The files of the pids and memory controllers, and which of a process's cgroups binds.
 
-Owns the formats of /proc/PID/cgroup, of the cgroup lines of /proc/PID/mountinfo and of the pids and
-memory controllers' files, for cgroup v1, v2, both mounted at once (hybrid) and cgroup namespaces.
-It must not know about processes' own numbers. Sources: Documentation/admin-guide/cgroup-v2.rst,
-Documentation/admin-guide/cgroup-v1/, kernel/cgroup/pids.c.
+For cgroup v1, v2, both mounted at once (hybrid) and cgroup namespaces. Sources:
+Documentation/admin-guide/cgroup-v2.rst, Documentation/admin-guide/cgroup-v1/, kernel/cgroup/pids.c.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""What of a memory cgroup's usage is page cache that the kernel takes back before it kills.
+"""The part of a memory cgroup's usage that the kernel takes back before it kills: page cache.
 
-Owns memory.stat's keys, v1 and v2. memory.current counts cached files as used
+From memory.stat, v1 and v2. memory.current counts cached files as used
 (Documentation/admin-guide/cgroup-v2.rst): a healthy run that reads its data from files sits at its
-limit, so fullness alone says nothing there. It must not know which cgroup binds.
+limit, so fullness alone proves nothing there.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """How long tasks waited for CPU, memory and I/O: pressure stall information.
 
-Owns the format of /proc/pressure/* and of a cgroup's *.pressure files
-(Documentation/accounting/psi.rst). It must not judge what is much.
+Format of /proc/pressure/* and of a cgroup's *.pressure files: Documentation/accounting/psi.rst.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""What /proc says of one process and of the host.
+"""The /proc files of one process and of the host.
 
-Owns the formats of /proc/PID/{status,stat,maps,limits,fd}, /proc/loadavg and /proc/sys integers.
-Parsers take the text and return values; `ProcessFiles` reads. It must not know about labels,
-journals or cgroups. Formats: man 5 proc; Documentation/filesystems/proc.rst in the kernel tree.
+/proc/PID/{status,stat,maps,limits,fd}, /proc/loadavg and /proc/sys integers. Parsers take the text and
+return values; `ProcessFiles` reads. Formats: man 5 proc; Documentation/filesystems/proc.rst in the
+kernel tree.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Counts memory maps by asking the kernel for one after the other: PROCMAP_QUERY, Linux 6.11.
 
-Each answer is a fixed record without the path, whose formatting is most of what /proc/PID/maps costs
-where maps are of files. Owns the request and its record, struct procmap_query of
-include/uapi/linux/fs.h. It must not know when asking is the better way.
+Each answer is a fixed record without the path, whose formatting is most of the cost of
+/proc/PID/maps when maps are of files. Record: struct procmap_query of include/uapi/linux/fs.h.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""The Prometheus metrics: their frozen names, and the server that shows them.
+"""The metrics port of a single process: one thread that answers /metrics.
 
-Owns the table METRICS, the one place that names a metric, and the way from a `Snapshot` to metric
-families at scrape time. It must not read the kernel: a scrape renders what is there and never waits.
-prometheus-client is loaded when something is served, not when this module is.
+A scrape renders the values that are there: it reads nothing and never waits. prometheus-client is
+loaded when something is served, not when this module is.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""Who may ask: a user with a password, the bearer of a token, or anybody.
-
-Owns the check of a request's credentials, in constant time. It must not know what is asked for.
-"""
+"""The credentials of a request: a user with a password, the bearer of a token, or none."""
 
 from __future__ import annotations
 

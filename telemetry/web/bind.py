@@ -1,6 +1,6 @@
-"""`ListenConfig`: where a server listens, and to whom.
+"""`ListenConfig`: the address and the credentials of a server.
 
-Owns the value alone, so that it can be checked before a server's packages are loaded.
+Apart from the server, so that it can be checked before the server's packages are loaded.
 """
 
 from __future__ import annotations
