@@ -54,7 +54,7 @@ def difference(earlier: Reading, later: Reading) -> Difference:
 
 
 def changes(earlier: Mapping[str, int] | None, later: Mapping[str, int] | None) -> dict[str, int]:
-    """Return what changed by name, the largest change first; empty where one was not read."""
+    """Return what changed by name, the largest change first; empty if one was not read."""
     if earlier is None or later is None:
         return {}
     changed = {name: later.get(name, 0) - earlier.get(name, 0) for name in {*earlier, *later}}

@@ -57,19 +57,19 @@ def parse_label(text: str, *, previous: Label | None = None) -> Label:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ThreadLine:
-    """What one ``[THREADS]`` line says. ``?`` is None for a count and UNREADABLE for a limit."""
+    """The content of one ``[THREADS]`` line. ``?`` is None for a count and UNREADABLE for a limit."""
 
     label: str
     threads: int | None
     cgroup: Usage
     maps: Usage | None = None
-    """None where the line has no maps pair, as older lines."""
+    """None if the line has no maps pair, as older lines."""
     rss_bytes: int | None = None
     extra: Mapping[str, str] = field(default_factory=dict)
 
 
 def thread_line(reading: Reading) -> ThreadLine:
-    """Take from a reading what a line can say; rss is rounded to whole MB."""
+    """Return the part of a reading that a line has room for; rss is rounded to whole MB."""
     rss = reading.rss_bytes
     return ThreadLine(
         label=clean_label(reading.label or ""),
@@ -135,7 +135,7 @@ def parse_line(text: str) -> ThreadLine:
     """Parse the ``[THREADS]`` line that stands anywhere in ``text``.
 
     Units kB, KB, MB, GB and their ``i`` forms are all powers of 1024. Raises ValueError with the
-    reason where the text begins like a line and is not one (torn, interleaved, out of order).
+    reason if the text begins like a line and is not one (torn, interleaved, out of order).
     """
     match = _LINE.search(text)
     if match is None:

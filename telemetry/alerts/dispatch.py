@@ -27,7 +27,7 @@ def alerting(
 ) -> Iterator[AlertEngine]:
     """Give an engine that writes to ``log`` (standard error by default) and whom the options name.
 
-    Its thread starts here. At the end what is active is ended, and told within seconds. Raises
+    Its thread starts here. At the end, active alerts are ended and sent within seconds. Raises
     InputError for an option that cannot be used.
     """
     log_line = _to_stderr if log is None else log

@@ -47,7 +47,7 @@ class Rise:
         )
 
     def per_second(self, *, now: float) -> float:
-        """Return the rate; 0 where it does not rise throughout, or is not known for five minutes."""
+        """Return the rate; 0 if it does not rise throughout, or is not known for five minutes."""
         before = now - THIRDS * THIRD_SECONDS
         if not self._highs or self._highs[0][0] > before:
             return 0.0

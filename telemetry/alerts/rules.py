@@ -141,7 +141,7 @@ class ConditionTracker:
         if seconds < math.inf:
             words += f", and will be hit in {format_duration(seconds)} at this rate"
         names = {
-            # One alert for one state: where it is critical, a warning says nothing more.
+            # One alert for one state: while it is critical, a warning adds nothing.
             "FoldwatchCeilingNear": NEAR_RATIO < ratio <= CRITICAL_RATIO,
             "FoldwatchCeilingCritical": ratio > CRITICAL_RATIO,
             "FoldwatchCeilingWithinHour": seconds < FORECAST_SECONDS,

@@ -78,7 +78,7 @@ class Curve:
 
 
 def _higher(one: float, other: float) -> float:
-    """Return the higher of two; NaN only where both are absent."""
+    """Return the higher of two; NaN only if both are absent."""
     if math.isnan(one):
         return other
     return one if math.isnan(other) or one > other else other

@@ -36,7 +36,7 @@ class LiveState:
         snapshots: Sequence[Snapshot],
         histories: Mapping[RunKey, History] | None = None,
     ) -> None:
-        """Put ``snapshots`` up; their curves are drawn from them where nobody has them already."""
+        """Publish ``snapshots``; without ``histories``, their curves are collected from them."""
         now = self.clock()
         snapshots = tuple(snapshots)
         self.exposition.publish(snapshots, now=now)

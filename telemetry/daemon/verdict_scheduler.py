@@ -29,7 +29,7 @@ LARGEST_BYTES = 256 * 2**20
 """Of all journals of a run; more is left to ``foldwatch analyze``."""
 
 Judge: TypeAlias = "Callable[[Sequence[str]], tuple[GrowthSnapshot, ...]]"
-"""From the paths of a run's journals to what grows; raises FoldwatchError or OSError where it cannot."""
+"""From the paths of a run's journals to their growth; raises FoldwatchError or OSError."""
 
 
 class VerdictScheduler:

@@ -65,7 +65,7 @@ class JournalFollower:
         """Return the records that came since the last poll; none while the file is missing.
 
         Nothing more is begun at ``until``, of time.monotonic; the next poll goes on from there.
-        Raises OSError where the file is there and cannot be read, or is no regular one.
+        Raises OSError if the file is there and cannot be read, or is no regular one.
         """
         try:
             found = os.stat(self.path)

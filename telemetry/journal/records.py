@@ -34,7 +34,7 @@ MEBIBYTE = 2**20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Header:
-    """Who writes, where, and under which limits; the first record of each process."""
+    """The writer, its host and its limits; the first record of each process."""
 
     time: float
     pid: int
@@ -48,7 +48,7 @@ class Header:
     ceilings: tuple[Mapping[str, Any], ...]
     """Every limit as `foldwatch limits --json` prints it."""
     rank: str = ""
-    """Which of the run's processes it is, where the launcher says so."""
+    """Which of the run's processes it is, if the launcher says so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,7 +171,7 @@ def _limit(name: str, limit: object) -> Limit:
 
 
 def _check_count(name: str, value: object) -> int:
-    """Return ``value`` where the kernel could have said it: a whole number of 64 bits."""
+    """Return ``value`` if the kernel could have written it: a whole number of 64 bits."""
     if type(value) is not int or abs(value) > 2**64:
         raise ValueError(f"{name} is not a whole number of 64 bits")
     return value

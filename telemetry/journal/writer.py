@@ -36,7 +36,7 @@ class JournalWriter:
     def write(self, record: Record) -> None:
         """Append ``record`` in one write. Raises OSError; part of it may then be in the file.
 
-        Where the file was deleted, a new one is begun with this record, and OSError says so once.
+        If the file was deleted, a new one is begun with this record, and OSError says so once.
         """
         if os.fstat(self._descriptor).st_nlink == 0:
             deleted, self._descriptor = self._descriptor, self._open()

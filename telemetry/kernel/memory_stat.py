@@ -24,7 +24,7 @@ _KEYS = (
 # inactive_file 4096
 # active_file 8192
 def parse_reclaimable(text: bytes) -> int | None:
-    """Add up what can be dropped, in bytes; None where no line says. Raises ValueError.
+    """Add up the reclaimable bytes; None if no line has them. Raises ValueError.
 
     tmpfs and shared memory are on the anonymous lists, so they are not among it.
     """
@@ -44,9 +44,9 @@ class MemoryStat:
         self._file: KernelFile | None = None
 
     def reclaimable_bytes(self, folder: str | None) -> int | None:
-        """Read it for the cgroup at ``folder``; None where there is no such file.
+        """Read it for the cgroup at ``folder``; None if there is no such file.
 
-        Raises OSError where it cannot be read, ValueError where it is not understood.
+        Raises OSError if it cannot be read, ValueError if it is not understood.
         """
         if folder is None:
             return None

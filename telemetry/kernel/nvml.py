@@ -86,7 +86,7 @@ class Gpus:
         )
 
     def _used_by_process(self, handle: Any) -> int | None:
-        """Add up this process's entries; None where its PID is not seen, as in a PID namespace."""
+        """Add up this process's entries; None if its PID is not seen, as in a PID namespace."""
         processes = self._ask(self._nvml.nvmlDeviceGetComputeRunningProcesses, handle)
         used = [
             int(process.usedGpuMemory)

@@ -27,7 +27,7 @@ def parse_pressure(text: bytes) -> dict[str, float]:
 
 
 class PressureFiles:
-    """The pressure files of a process's own v2 cgroup, or of the host where it has none."""
+    """The pressure files of a process's own v2 cgroup, or of the host if it has none."""
 
     def __init__(self, *, root: str = "/", pid: int) -> None:
         self._root = root

@@ -30,9 +30,9 @@ class ProcmapQuery:
         self._fields = memoryview(self._buffer).cast("Q")
 
     def count(self, descriptor: int, *, most: int) -> int | None:
-        """Count the maps behind a descriptor of /proc/PID/maps; None where there are more than ``most``.
+        """Count the maps behind a descriptor of /proc/PID/maps; None if there are more than ``most``.
 
-        None also where the kernel does not know the question. Raises OSError: ESRCH for a process
+        None also if the kernel does not know the request. Raises OSError: ESRCH for a process
         that has ended.
         """
         if not KEEPS_THE_LOCK:

@@ -17,7 +17,7 @@ SHARE = 0.001
 
 
 class ReadBudget:
-    """Says when a source is due again, from what its last reading cost.
+    """Tells when a source is due again, by the cost of its last reading.
 
     Invariant: the seconds spent inside ``with`` blocks that were entered when due stay under SHARE
     of the seconds that pass, but for the very first one.

@@ -42,7 +42,7 @@ def serve(snapshot: Callable[[], Snapshot], *, port: int, address: str = "127.0.
     """Serve /metrics from one thread that starts now, and return the port (a free one for 0).
 
     One thread, not one per request: a process at its thread limit still answers. Text or
-    OpenMetrics by the Accept header. Raises OSError where the address cannot be bound.
+    OpenMetrics by the Accept header. Raises OSError if the address cannot be bound.
     """
     from prometheus_client import make_wsgi_app  # noqa: PLC0415 - see the module's text
 

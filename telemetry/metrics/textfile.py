@@ -18,7 +18,7 @@ def replace_file(path: str, content: bytes) -> None:
 
 
 class Textfile:
-    """The metrics as a file for a node's collector; without a path it is none."""
+    """The metrics as a file for a node's collector; without a path nothing is written."""
 
     def __init__(self, path: str | None) -> None:
         self._path = path
@@ -37,7 +37,7 @@ class Textfile:
             self._is_failing = True
 
     def remove(self) -> None:
-        """Take the file away, so that nobody takes what it says for the present."""
+        """Delete the file, so that old values are not taken for the present."""
         if self._path is not None:
             with suppress(OSError):
                 os.unlink(self._path)

@@ -145,7 +145,7 @@ class Sampler:
         self.error_counts[source] = self.error_counts.get(source, 0) + 1
         if self.error_counts[source] == 1:
             words = "foldwatch: %s failed: %s; training goes on, later failures are counted only"
-            with suppress(Exception):  # a handler of the user's may raise; there is nobody to tell
+            with suppress(Exception):  # a handler of the user's may raise
                 logger.warning(words, source, why)
 
     def become_child(self) -> None:

@@ -12,7 +12,7 @@ from telemetry.web.auth import Credentials
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListenConfig:
-    """Where to listen, and to whom."""
+    """The address, the port, the credentials and the certificate of a server."""
 
     address: str = "127.0.0.1"
     port: int = 9464
