@@ -12,8 +12,8 @@ from telemetry.recorder.api import checkpoint, event, fold, stage, start
 
 if TYPE_CHECKING:
     from telemetry import keras as keras
-    from telemetry.difference import Difference, difference
     from telemetry.reading import GpuUsage, Limit, LimitState, Reading, Usage
+    from telemetry.reading_difference import Difference, difference
 
 __all__ = [
     "Difference",
@@ -31,8 +31,8 @@ __all__ = [
 ]
 
 _MODULE_OF = {
-    "Difference": "telemetry.difference",
-    "difference": "telemetry.difference",
+    "Difference": "telemetry.reading_difference",
+    "difference": "telemetry.reading_difference",
     "GpuUsage": "telemetry.reading",
     "Limit": "telemetry.reading",
     "LimitState": "telemetry.reading",

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from telemetry.difference import changes
+from telemetry.reading_difference import changes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -18,9 +18,9 @@ from analyzer.groups import group_findings, names
 from analyzer.reports import figures
 from analyzer.reports.headline import headline, is_open, root_cause_line
 from analyzer.resources import RESOURCES
-from telemetry.difference import named
 from telemetry.errors import InputError, MissingExtraError
 from telemetry.journal.atomic_write import writing
+from telemetry.reading_difference import named
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

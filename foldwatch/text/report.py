@@ -19,7 +19,7 @@ from analyzer import formatting as fmt
 from analyzer.groups import SEVERITY, group_findings
 from analyzer.reports.headline import headline, is_open, root_cause_line
 from analyzer.reports.sparkline import ASCII, BLOCKS, sparkline
-from telemetry.difference import named
+from telemetry.reading_difference import named
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

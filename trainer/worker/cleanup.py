@@ -13,14 +13,14 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from telemetry.difference import difference
 from telemetry.kernel.reader import Reader
+from telemetry.reading_difference import difference
 from telemetry.thread_line import MEBIBYTE
 from trainer.worker.leak_search import RetainedObject, find_survivors, watch
 
 if TYPE_CHECKING:
-    from telemetry.difference import Difference
     from telemetry.reading import Reading
+    from telemetry.reading_difference import Difference
 
 _CUSTOM_GRADIENT = "tensorflow.python.ops.custom_gradient"
 

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from telemetry.difference import changes, difference, named
 from telemetry.kernel.memory_maps import maps_by_kind, read_maps_by_kind
 from telemetry.kernel.pressure import parse_pressure
 from telemetry.kernel.read_budget import SHARE, ReadBudget
 from telemetry.kernel.reader import Reader
 from telemetry.kernel.tasks import POOLS_KEPT, Descendants, pool_name, read_tasks
 from telemetry.reading import Reading, latest_known
+from telemetry.reading_difference import changes, difference, named
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import telemetry
@@ -24,6 +25,12 @@ def test_dir_lists_every_public_name() -> None:
     """Also those that are loaded on first use."""
     assert {*telemetry.__all__, "keras", "Reading"} <= set(dir(telemetry))
     assert "import_module" not in dir(telemetry)
+
+
+def test_no_public_name_turns_into_a_module() -> None:
+    """A module of the same name would take its place once something imports it, at first use."""
+    for name in 2 * telemetry.__all__:
+        assert not isinstance(getattr(telemetry, name), ModuleType), name
 
 
 def test_a_fold_that_makes_no_sense_is_logged_once_and_raises_nothing(
