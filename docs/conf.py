@@ -29,6 +29,7 @@ html_css_files = ["narrow.css"]
 extensions = [
     "myst_parser",
     "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
     "sphinx_copybutton",
     "from_code",
 ]

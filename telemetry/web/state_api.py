@@ -1,7 +1,6 @@
-"""What the page shows, as JSON: the runs in short, and one of them in full.
+"""The JSON of ``/api/state``: every run in short, and one of them in full.
 
-Owns the shape of ``/api/state``. It must not know how it looks. Names and labels go out as they came
-in: the page sets them as text.
+Names and labels go out as they came in: the page sets them as text.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from dataclasses import asdict
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
-from telemetry.limits import USED_BY
+from telemetry.limits import LIMITS, USED_BY
 from telemetry.reading import LimitState
 
 if TYPE_CHECKING:
@@ -22,6 +21,30 @@ if TYPE_CHECKING:
     from telemetry.snapshot import FoldSnapshot, RunKey, Snapshot
 
 RUNS_LISTED = 100
+_NO_LIMITS = {
+    "pids_cgroup": ("threads", "Threads of the process"),
+    "cgroup_memory": ("rss_bytes", "Resident memory"),
+}
+"""What the page shows of a process beside its limits: field and title, by the limit it is shown after."""
+
+
+def _catalogue() -> list[dict[str, Any]]:
+    """Return name, title and unit of everything the page shows, in its order."""
+    shown: dict[str, tuple[str, bool]] = {}
+    for name, field in USED_BY.items():
+        spec = LIMITS[name]
+        shown[name] = spec.label, spec.is_bytes
+        if name in _NO_LIMITS:
+            own, title = _NO_LIMITS[name]
+            shown[own] = title, spec.is_bytes
+        shown.setdefault(field, shown[name])
+    return [
+        {"name": name, "title": title, "is_bytes": is_bytes}
+        for name, (title, is_bytes) in shown.items()
+    ]
+
+
+CATALOGUE = _catalogue()
 
 
 def state(board: LiveState, wanted: RunKey | None) -> dict[str, Any]:
@@ -34,6 +57,7 @@ def state(board: LiveState, wanted: RunKey | None) -> dict[str, Any]:
     return {
         "now": board.clock(),
         "version": metadata.version("foldwatch"),
+        "catalogue": CATALOGUE,
         "runs_in_all": len(snapshots),
         "runs": [_in_short(one) for one in listed],
         "alerts": [asdict(alert) for alert in board.alerts()],

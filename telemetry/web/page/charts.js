@@ -1,6 +1,6 @@
 // The charts: one per resource over time, and the threads by pool. Plotly draws; this says what.
 
-import { amount, level, NAMES, percent, scale } from "./words.js";
+import { amount, level, percent, scale, title } from "./words.js";
 
 /* global Plotly */
 
@@ -126,7 +126,7 @@ function figure(parent, resource) {
   element.id = `chart-${resource.name}`;
   const caption = element.appendChild(document.createElement("figcaption"));
   caption.append(document.createElement("span"), document.createElement("span"));
-  caption.firstChild.textContent = NAMES[resource.name] ?? resource.name;
+  caption.firstChild.textContent = title(resource.name);
   caption.lastChild.className = "share";
   const plot = element.appendChild(document.createElement("div"));
   plot.className = "plot";

@@ -1,11 +1,10 @@
 // The page: asks for the state every two seconds and shows it. Text from outside is only ever set as text.
 
 import { drawPools, drawResource, forget } from "./charts.js";
-import { amount, clock, duration, forecast, isBytes, level, NAMES, percent, perFold } from "./words.js";
+import { amount, clock, duration, forecast, isBytes, learn, level, percent, perFold, place, title } from "./words.js";
 
 const EVERY = 2000;
 const OLD_SECONDS = 30;
-const ORDER = ["pids_cgroup", "threads", "max_map_count", "cgroup_memory", "rss_bytes", "gpu_memory", "open_files", "nproc", "threads_max", "pid_max", "address_space", "data_size"];
 const $ = (id) => document.getElementById(id);
 const keyOf = (run) => JSON.stringify([run.run, run.host, run.rank]);
 let chosen = new URLSearchParams(location.search);
@@ -67,7 +66,7 @@ function showBinding(run) {
   const card = $("binding");
   card.classList.remove("near", "full");
   if (level(binding?.ratio)) card.classList.add(level(binding.ratio));
-  $("binding-name").textContent = binding ? (NAMES[binding.ceiling] ?? binding.ceiling) : "none is known with its limit";
+  $("binding-name").textContent = binding ? title(binding.ceiling) : "none is known with its limit";
   $("binding-ratio").textContent = binding ? percent(binding.ratio) : "–";
   card.querySelector(".meter span").style.width = `${Math.min(100, (binding?.ratio ?? 0) * 100)}%`;
   $("binding-count").textContent = binding
@@ -82,17 +81,17 @@ function showBinding(run) {
 
 function showFolds(run, now) {
   $("folds").replaceChildren(
-    ...run.parts.map((part) => {
+    ...run.parts.map((fold) => {
       const item = make("li");
-      const name = part.fold === null ? "before" : `Fold ${part.fold}`;
-      let what = part.state === "running" || part.state === null ? (part.stage ?? "") : "";
-      if (part.seconds !== null) what = duration(part.seconds);
-      else if (part.ended_at !== null && part.began_at !== null) what = duration(part.ended_at - part.began_at);
-      else if (part.began_at !== null) what = `${what} · ${duration(now - part.began_at)}`;
-      if (part.exit_code) what = `exit code ${part.exit_code} · ${what}`;
+      const name = fold.fold === null ? "before" : `Fold ${fold.fold}`;
+      let what = fold.state === "running" || fold.state === null ? (fold.stage ?? "") : "";
+      if (fold.seconds !== null) what = duration(fold.seconds);
+      else if (fold.ended_at !== null && fold.began_at !== null) what = duration(fold.ended_at - fold.began_at);
+      else if (fold.began_at !== null) what = `${what} · ${duration(now - fold.began_at)}`;
+      if (fold.exit_code) what = `exit code ${fold.exit_code} · ${what}`;
       const text = make("span", "what", what);
       text.title = what;
-      item.append(make("span", "", name), make("span", `chip ${part.state ?? ""}`, part.state ?? "recorded"), text);
+      item.append(make("span", "", name), make("span", `chip ${fold.state ?? ""}`, fold.state ?? "recorded"), text);
       return item;
     }),
   );
@@ -102,7 +101,7 @@ function showVerdict(run) {
   const items = run.growth.map((growth) => {
     const item = make("li");
     const rate = growth.per_fold === null ? "" : ` ${perFold(growth.resource, growth.per_fold)}`;
-    const name = make("span", "", NAMES[growth.resource] ?? growth.resource);
+    const name = make("span", "", title(growth.resource));
     name.append(make("small", "", rate));
     item.append(name, make("span", `chip ${growth.verdict}`, growth.verdict), make("span", "reason", growth.reason));
     return item;
@@ -114,12 +113,12 @@ function showVerdict(run) {
 // The binding one first, then in an order that never changes: a chart must not jump about.
 function resourcesOf(run) {
   const hasCurve = (column) => run.curves.some((curve) => curve[column]);
-  const ceilings = run.ceilings
-    .map((ceiling) => ({ ...ceiling, name: ceiling.ceiling, limit: typeof ceiling.limit === "number" ? ceiling.limit : null }))
-    .filter((ceiling) => ceiling.limit !== null || !isBytes(ceiling.name));
+  const limits = run.ceilings
+    .map((limit) => ({ ...limit, name: limit.ceiling, limit: typeof limit.limit === "number" ? limit.limit : null }))
+    .filter(({ name, limit }) => limit !== null || !isBytes(name));
   const own = ["threads", "rss_bytes"].map((name) => ({ name, column: name, current: run[name], limit: null, ratio: null }));
-  const rank = ({ name }) => (name === run.binding?.ceiling ? -1 : ORDER.indexOf(name));
-  return [...ceilings, ...own].filter(({ column }) => hasCurve(column)).sort((one, other) => rank(one) - rank(other)).slice(0, 9);
+  const rank = ({ name }) => (name === run.binding?.ceiling ? -1 : place(name));
+  return [...limits, ...own].filter(({ column }) => hasCurve(column)).sort((one, other) => rank(one) - rank(other));
 }
 
 function showCharts(run) {
@@ -133,15 +132,15 @@ function showCharts(run) {
   drawPools($("pools"), run.pools);
 }
 
-function showCeilings(run) {
+function showLimits(run) {
   $("ceilings").replaceChildren(
-    ...run.ceilings.map((ceiling) => {
-      const row = make("tr", ceiling.ceiling === run.binding?.ceiling ? "binds" : "");
+    ...run.ceilings.map((limit) => {
+      const row = make("tr", limit.ceiling === run.binding?.ceiling ? "binds" : "");
       row.append(
-        make("td", "", NAMES[ceiling.ceiling] ?? ceiling.ceiling),
-        make("td", "", amount(ceiling.ceiling, ceiling.current)),
-        make("td", "", amount(ceiling.ceiling, ceiling.limit)),
-        make("td", "", percent(ceiling.ratio)),
+        make("td", "", title(limit.ceiling)),
+        make("td", "", amount(limit.ceiling, limit.current)),
+        make("td", "", amount(limit.ceiling, limit.limit)),
+        make("td", "", percent(limit.ratio)),
       );
       return row;
     }),
@@ -161,6 +160,7 @@ function showCheckpoints(run) {
 }
 
 function show(state) {
+  learn(state.catalogue);
   showRuns(state);
   showStatus(state);
   showAlerts(state.alerts);
@@ -177,7 +177,7 @@ function show(state) {
   showBinding(run);
   showFolds(run, state.now);
   showVerdict(run);
-  showCeilings(run);
+  showLimits(run);
   showCheckpoints(run);
   if (window.Plotly) showCharts(run);
 }

@@ -1,27 +1,18 @@
-// What numbers and names are called. It knows nothing of the page.
+// What numbers and names are called.
 
-export const NAMES = {
-  pids_cgroup: "PIDs of the cgroup",
-  max_map_count: "Memory maps",
-  cgroup_memory: "Memory of the cgroup",
-  nproc: "Tasks of the user",
-  gpu_memory: "GPU memory",
-  open_files: "Open files",
-  address_space: "Address space",
-  data_size: "Private writable memory",
-  threads_max: "Tasks of the host",
-  pid_max: "PID numbers of the host",
-  threads: "Threads of the process",
-  rss_bytes: "Resident memory",
-  cgroup_pids: "PIDs of the cgroup",
-  maps: "Memory maps",
-};
+// By name: title, unit and place of each limit and resource, as the state's catalogue has them.
+let catalogue = new Map();
 
-const BYTES = new Set(["cgroup_memory", "gpu_memory", "address_space", "data_size", "rss_bytes"]);
+export function learn(entries) {
+  catalogue = new Map(entries.map((entry, place) => [entry.name, { ...entry, place }]));
+}
+
+export const title = (name) => catalogue.get(name)?.title ?? name;
+export const isBytes = (name) => catalogue.get(name)?.is_bytes ?? false;
+export const place = (name) => catalogue.get(name)?.place ?? catalogue.size;
+
 const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 const short = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
-
-export const isBytes = (name) => BYTES.has(name);
 
 export function scale(name, largest) {
   if (!isBytes(name)) return { divisor: 1, unit: "" };
@@ -45,6 +36,7 @@ export function percent(ratio) {
 
 export const level = (ratio) => (ratio >= 0.95 ? "full" : ratio >= 0.8 ? "near" : "");
 
+// As telemetry/formatting.py's format_duration.
 export function duration(seconds) {
   const rounded = Math.max(0, Math.round(seconds));
   if (rounded < 120) return `${rounded} s`;

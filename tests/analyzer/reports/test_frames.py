@@ -93,7 +93,7 @@ def test_slopes_have_a_unit_and_verdicts_an_order() -> None:
 def test_causes_are_a_frame_too() -> None:
     """A row for each candidate, best founded first."""
     causes = analyzer.analyze([INCIDENT]).causes()
-    assert len(causes) == 8
+    assert len(causes) == 9
     assert causes["confidence"].is_monotonic_increasing
     assert causes["confidence"].cat.categories.tolist() == [*map(str, analyzer.Confidence)]
 

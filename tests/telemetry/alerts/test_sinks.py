@@ -187,7 +187,7 @@ def test_a_sink_that_hangs_blocks_nobody_and_what_it_costs_is_said() -> None:
     notifier.close(deadline_seconds=0.2)
     assert time.monotonic() - began < 5
     assert said
-    assert said[-1].endswith("alerts could not be told in time")
+    assert said[-1].endswith("alerts could not be sent in time")
     stuck.go.set()
     wait_until(lambda: any("were dropped" in line for line in said), 20, "word of what was dropped")
 
@@ -200,7 +200,7 @@ def test_without_a_thread_to_be_had_the_run_goes_on(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(threading.Thread, "start", refuse)
     _, said = told(ConsoleSink(print))
-    assert said[0] == "foldwatch: nobody will be told of alerts: can't start new thread"
+    assert said[0] == "foldwatch: alerts will not be sent: can't start new thread"
 
 
 def test_alertmanager_has_an_alert_once_though_both_ways_tell_of_it(tmp_path: Path) -> None:
