@@ -253,15 +253,12 @@ def test_limits_for_people(foldwatch: Foldwatch) -> None:
 
 def test_limits_of_a_process_at_its_data_size(foldwatch: Foldwatch) -> None:
     """A row of its own, in MB, which binds."""
-    code = (
-        "import resource\n"
-        "with open('/proc/self/status') as file:\n"
-        "    used = next(int(line.split()[1]) for line in file if line.startswith('VmData')) * 1024\n"
-        "resource.setrlimit(resource.RLIMIT_DATA, (used + 2**20, used + 2**20))\n"
-        "print('full', flush=True); input()\n"
-    )
     with subprocess.Popen(
-        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-m", "tests.scripts.full_data_size"],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     ) as full:
         assert full.stdout is not None
         assert full.stdout.readline() == "full\n"

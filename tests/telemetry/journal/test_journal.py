@@ -159,22 +159,13 @@ def resource_limit(size: int) -> int:
     return before
 
 
-WRITER = """
-import sys, telemetry
-telemetry.start(run_dir=sys.argv[1], interval=0.001, lines=open('/dev/null', 'w'))
-number = 0
-while True:
-    telemetry.checkpoint(f"step {number}")
-    print(number, flush=True)
-    number += 1
-"""
-
-
 @pytest.mark.parametrize("attempt", range(10))
 def test_kill_9_loses_no_checkpoint_that_returned(tmp_path: Path, attempt: int) -> None:
     """At a random moment of a tight loop, with the timer running beside it."""
     process = subprocess.Popen(
-        [sys.executable, "-c", WRITER, str(tmp_path)], stdout=subprocess.PIPE, cwd=ROOT
+        [sys.executable, "-m", "tests.scripts.recorder_cases", "endless", str(tmp_path)],
+        stdout=subprocess.PIPE,
+        cwd=ROOT,
     )
     assert process.stdout is not None
     first = process.stdout.readline()
