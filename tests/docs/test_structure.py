@@ -7,7 +7,7 @@ import os
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from tests.support.paths import ROOT
+from tests.support.paths import ROOT, TESTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,6 +27,24 @@ def modules() -> Iterator[tuple[str, str]]:
                     path = os.path.join(folder, name)
                     with open(path, encoding="utf-8") as file:
                         yield os.path.relpath(path, ROOT), file.read()
+
+
+def test_no_test_imports_another() -> None:
+    """What two need stands in tests/support."""
+    imports = []
+    for folder, _, names in os.walk(TESTS):
+        for name in names:
+            if name.endswith(".py"):
+                with open(os.path.join(folder, name), encoding="utf-8") as file:
+                    tree = ast.parse(file.read())
+                imports += [
+                    f"{name}: {node.module}"
+                    for node in ast.walk(tree)
+                    if isinstance(node, ast.ImportFrom)
+                    and (node.module or "").startswith("tests.")
+                    and (node.module or "").split(".")[-1].startswith(("test_", "conftest"))
+                ]
+    assert imports == []
 
 
 def definitions() -> Iterator[tuple[str, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef]]:

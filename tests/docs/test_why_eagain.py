@@ -61,6 +61,7 @@ def test_pids_cgroup(pids_cgroup: RealCgroup) -> None:
     assert tuple(done.out.split()) == rows()["pids cgroup"]
 
 
+@pytest.mark.root
 def test_pid_max_of_a_namespace() -> None:
     """A namespace of its own has one of its own, so that the host's stays as it was."""
     need(os.geteuid() == 0 and shutil.which("unshare"), "root and unshare, of util-linux")

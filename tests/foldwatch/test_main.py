@@ -128,6 +128,7 @@ def test_a_report_fits_80_columns(foldwatch: Foldwatch) -> None:
     assert "none is certain" in outcome.out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", ["png", "svg", "pdf"])
 def test_a_plot_is_written(foldwatch: Foldwatch, tmp_path: Path, suffix: str) -> None:
     """In the format that its name says, and nothing beside it."""

@@ -158,6 +158,7 @@ def test_each_stage_keeps_the_fold_that_reached_it() -> None:
     assert outcome.out.splitlines()[-1] == "{1: ['after fit'], 2: ['START']}"
 
 
+@pytest.mark.tensorflow
 def test_keras_epochs_are_checkpoints() -> None:
     """Every second one and the last, inside the fold; Keras is loaded when it is asked for."""
     outcome = run_case("keras_epochs")
@@ -282,6 +283,7 @@ def test_at_a_full_pids_cgroup_a_checkpoint_still_returns(
     assert (last.pids_limit_hits or 0) >= 1
 
 
+@pytest.mark.root
 def test_root_is_there_for_the_tests_above() -> None:
     """On CI all of them run."""
     need(os.geteuid() == 0, "root, to make a cgroup")
