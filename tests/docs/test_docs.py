@@ -332,7 +332,7 @@ def test_every_key_of_reproduce_json_is_told(tmp_path: Path) -> None:
 def test_every_environment_variable_is_told() -> None:
     """All that stand in the code and in the compose file, and no other of foldwatch's."""
     paths = [f"{ROOT}/grafana/docker-compose.yml"]
-    for package in ("telemetry", "analyzer", "trainer"):
+    for package in ("telemetry", "analyzer", "trainer", "foldwatch"):
         paths += glob.glob(f"{ROOT}/{package}/**/*.py", recursive=True)
     named: set[str] = set()
     for path in paths:
@@ -359,6 +359,7 @@ def test_completion_is_installed_and_completes(tmp_path: Path) -> None:
     assert said.split() == ["maps", "memory"]
 
 
+@pytest.mark.slow
 def test_the_callback_has_types_for_others(tmp_path: Path) -> None:
     """As an attribute of `telemetry`; Keras, which has none, costs its own attributes only."""
     (tmp_path / "own.py").write_text(

@@ -287,7 +287,10 @@ def test_reading_stops_when_its_time_is_over(tmp_path: Path) -> None:
     assert labels(first + follower.poll()) == names
 
 
-@pytest.mark.parametrize(("filler", "times"), [(b"x", 2**26), (b"\0", 2**26), (b"{}\n", 50_000)])
+@pytest.mark.parametrize(
+    ("filler", "times"),
+    [(b"x", 2**26), (b"\0", 2**26), pytest.param(b"{}\n", 50_000, marks=pytest.mark.slow)],
+)
 def test_rubbish_costs_bounded_memory(tmp_path: Path, filler: bytes, times: int) -> None:
     """One endless line, a hole, or many short ones; what follows is read, all of it is counted."""
     path = tmp_path / "journal.jsonl"
