@@ -177,14 +177,21 @@ def test_a_plot_is_written(foldwatch: Foldwatch, tmp_path: Path, suffix: str) ->
     ],
 )
 def test_bad_usage_is_one_line_and_exit_2(
-    foldwatch: Foldwatch, arguments: list[str], message: str
+    capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
 ) -> None:
     """What, where, and no traceback; nothing on standard output."""
-    outcome = foldwatch(*arguments)
-    assert (outcome.code, outcome.out) == (2, "")
-    assert outcome.err.startswith("foldwatch: ")
-    assert outcome.err.count("\n") == 1
-    assert message in outcome.err
+    code = main.main(arguments)
+    out, err = capsys.readouterr()
+    assert (code, out) == (2, "")
+    assert err.startswith("foldwatch: ")
+    assert err.count("\n") == 1
+    assert message in err
+
+
+def test_bad_usage_is_exit_2_of_the_process_too(foldwatch: Foldwatch) -> None:
+    """As the one line and nothing else."""
+    outcome = foldwatch("nonsense")
+    assert (outcome.code, outcome.out, outcome.err.count("\n")) == (2, "", 1)
 
 
 @pytest.mark.parametrize("columns", [40, 60, 78])
