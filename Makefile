@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test docs links lint check bench results format lock clean
+.PHONY: help setup demo test test-fast docs links lint check bench results format lock clean
 
 help:  ## what can be made
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
 
 # The lock is whole, so nothing is resolved: pip takes a package's extra for another, unpinned package.
 $(STAMP): requirements.lock pyproject.toml
@@ -25,6 +25,9 @@ demo: $(STAMP)  ## three real folds, live metrics, and the verdicts
 
 test: $(STAMP)  ## every test, with the coverage gate
 	$(BIN)/python -m pytest --cov --numprocesses auto --dist loadfile
+
+test-fast: $(STAMP)  ## the tests for the work at the desk: no root, no browser, no Prometheus, none that is slow
+	$(BIN)/python -m pytest -m "not slow and not tensorflow and not browser and not prometheus and not root" --numprocesses 2
 
 docs: $(STAMP)  ## the documentation, in docs/_build/html
 	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going docs docs/_build/html

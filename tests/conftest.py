@@ -40,6 +40,7 @@ MARKER_OF_FIXTURE = {
     "browser": "browser",
     "promtool": "prometheus",
     "prometheus": "prometheus",
+    "site": "slow",
 }
 
 # A job in the background is started with SIGINT ignored, and so would be all that the tests press Ctrl-C on.

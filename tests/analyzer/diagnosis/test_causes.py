@@ -514,13 +514,13 @@ def test_a_log_that_simply_stops_is_said_to_have_stopped(tmp_path: Path, cut: in
     analysis = logs(tmp_path, "".join(lines[:cut]))
     (found,) = analysis.findings
     assert found.truncation is not None
-    assert "in the middle of fold 2 of 3" in found.truncation.words
-    assert "it still runs, or it was ended without a word" in found.truncation.words
+    assert "fold 2 of 3" in found.truncation.where
+    assert found.truncation.may_go_on
     assert analysis.verdict == "ok"
     os.utime(tmp_path / "0.log", (0, time.time() - 7300))
     (found,) = analyze([str(tmp_path / "0.log")]).findings
     assert found.truncation is not None
-    assert "nothing was written for 2 hours, so it hangs or was ended" in found.truncation.words
+    assert "2 hours" in found.truncation.words
 
 
 def test_what_is_through_or_between_folds_has_not_stopped(tmp_path: Path) -> None:

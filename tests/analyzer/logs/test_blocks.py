@@ -265,6 +265,7 @@ def test_lines_that_are_no_broken_message_stay_apart() -> None:
         assert read_log("x", io.BytesIO(text.encode())).processes == []
 
 
+@pytest.mark.slow
 def test_any_bytes_are_read_and_every_refused_line_is_counted() -> None:
     """20,000 generated logs; a million of them under benchmarks."""
     numbers = random.Random(4)

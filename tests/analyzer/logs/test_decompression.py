@@ -54,6 +54,7 @@ def test_a_packed_log_is_read_as_the_log_whatever_its_name(tmp_path: Path, suffi
         assert packed.findings[0].growth == plain.findings[0].growth
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", PACKERS)
 def test_of_a_broken_archive_counts_what_can_be_read(tmp_path: Path, suffix: str) -> None:
     """Its cut is a skipped line with its reason; one with nothing in it is refused in one line."""
