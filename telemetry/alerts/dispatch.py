@@ -58,4 +58,5 @@ def _words(command: str) -> list[str]:
 
 
 def _to_stderr(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+    # In one write: print() writes the newline by itself, and another thread may come in between.
+    print(f"{line}\n", end="", file=sys.stderr, flush=True)
