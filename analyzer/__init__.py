@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from analyzer.api import Analysis, analyze, read_journal
     from analyzer.comparison import Change, ChangeOutcome, Comparison, compare
     from analyzer.diagnosis.causes import Cause
-    from analyzer.diagnosis.evidence import Confidence
+    from analyzer.diagnosis.confidence import Confidence
     from analyzer.diagnosis.remedies import Remedy
     from analyzer.growth.verdict import Growth, Verdict
     from analyzer.logs.user_pattern import UserPattern
@@ -27,7 +27,7 @@ _MODULE_OF = {
     "Change": "analyzer.comparison",
     "ChangeOutcome": "analyzer.comparison",
     "Comparison": "analyzer.comparison",
-    "Confidence": "analyzer.diagnosis.evidence",
+    "Confidence": "analyzer.diagnosis.confidence",
     "Finding": "analyzer.result",
     "Growth": "analyzer.growth.verdict",
     "InputError": "telemetry.errors",

@@ -1,8 +1,4 @@
-"""How a value of a resource is said to people: its name, its unit, its slope and its interval.
-
-Owns the words that the terminal, the page and the plots share, and what makes an untrusted text fit
-to be shown. It must not judge.
-"""
+"""The names, units, slopes and intervals of resources in words, and untrusted text made fit to show."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""What is told as one: a process, or the isolated folds of one run together; and the sentences on top.
-
-Owns the grouping of findings for whoever shows them, the headline and the root cause in one sentence
-each. It must not judge: every word here follows from a verdict, a cause or a number found before.
-"""
+"""Findings grouped for people: one process, or all isolated folds of a run together."""
 
 from __future__ import annotations
 

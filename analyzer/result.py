@@ -6,7 +6,7 @@ import enum
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from analyzer.diagnosis.evidence import Confidence
+from analyzer.diagnosis.confidence import Confidence
 from analyzer.diagnosis.remedies import Remedy, without_repeats
 from analyzer.growth.verdict import Verdict
 

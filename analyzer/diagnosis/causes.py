@@ -1,6 +1,6 @@
 """Which limit ended the run: every candidate with its standing and its evidence.
 
-Owns the weighing; `evidence` owns the numbers. It must not read anything.
+Owns the weighing; `evidence` owns the numbers.
 
     certain    the evidence names the limit: a kernel line about this process, a counter that rose since
                the last label that the training went on from, or a use at the limit itself in a
@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from analyzer.diagnosis import evidence
-from analyzer.diagnosis.evidence import Confidence
+from analyzer.diagnosis.confidence import Confidence
 from analyzer.diagnosis.run_end import next_stage
 from telemetry.limits import LIMITS
 

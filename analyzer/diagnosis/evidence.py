@@ -1,19 +1,19 @@
-"""The words that speak for or against one cause, each with its numbers and what it is worth.
+"""The evidence for or against one cause: each piece with its numbers and what it proves by itself.
 
-Owns what each kind of evidence proves. It must not weigh one against another: `diagnosis` does.
+`causes` weighs the pieces against each other.
 """
 
 from __future__ import annotations
 
-import enum
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from analyzer.diagnosis.confidence import Confidence
 from analyzer.resources import RESOURCES
 from analyzer.signatures.signature import ENOMEM, TASKS
+from telemetry.formatting import format_amount
 from telemetry.limits import LIMITS
 from telemetry.reading import LimitState, Usage
-from telemetry.thread_line import MEBIBYTE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from analyzer.growth.verdict import Growth
     from analyzer.processes.from_log import Process
     from analyzer.signatures.search import SignatureMatch
-    from telemetry.reading import Reading
+    from telemetry.reading import Limit, Reading
 
 NEARLY_FULL = 0.9
 AT_FAILURE_SECONDS = 5.0
@@ -41,15 +41,6 @@ _SEES_EVERY_LEVEL = {
 }
 _REFUSED_FORK = frozenset({"python_errno_11", "shell_fork", "nginx_fork"})
 _NOT_FOR_FORK = frozenset(ENOMEM)
-
-
-class Confidence(enum.StrEnum):
-    """How well a cause is founded, best first; `diagnosis.causes` defines each."""
-
-    CERTAIN = "certain"
-    LIKELY = "likely"
-    POSSIBLE = "possible"
-    RULED_OUT = "ruled out"
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,11 +160,11 @@ def _rise(cause: str, process: Process, words: str) -> Iterator[Evidence]:
     elif peak is None:
         yield Evidence(Confidence.LIKELY, words)
     elif peak >= 0.99 * limit:
-        reached = f"the cgroup's peak is {_size(peak)} of {_size(limit)}"
+        reached = f"the cgroup's peak is {_of(cause, peak, limit)}"
         certain = Confidence.CERTAIN if cause == "cgroup_memory" else Confidence.RULED_OUT
         yield Evidence(certain, f"{words}, and {reached}")
     else:
-        unreached = f"the cgroup's peak is {_size(peak)} of {_size(limit)}"
+        unreached = f"the cgroup's peak is {_of(cause, peak, limit)}"
         confidence = Confidence.LIKELY if cause == "host_memory" else Confidence.POSSIBLE
         yield Evidence(confidence, f"{words}, but {unreached}")
 
@@ -297,8 +288,7 @@ def usage_evidence(cause: str, process: Process) -> Evidence | None:
     usage = peak_usage(cause, process)
     if usage is None or usage.ratio is None or usage.current is None:
         return None
-    number = _size if LIMITS[cause].is_bytes else "{:,}".format
-    numbers = f"{number(usage.current)} of {number(usage.limit)} ({usage.ratio:.0%})"
+    numbers = f"{_of(cause, usage.current, usage.limit)} ({usage.ratio:.0%})"
     seconds = _seconds_before_end(cause, process)
     if (
         seconds is not None
@@ -368,8 +358,7 @@ def nearness(process: Process, causes: Sequence[str]) -> list[str]:
         return ["no ceiling of these was recorded"]
     words = []
     for cause, usage in known.items():
-        number = _size if LIMITS[cause].is_bytes else "{:,}".format
-        words.append(f"{cause} {number(usage.current or 0)} of {number(usage.limit)}")
+        words.append(f"{cause} {_of(cause, usage.current or 0, usage.limit)}")
     if any((usage.ratio or 0) >= NEARLY_FULL for usage in known.values()):
         return [f"of the recorded ceilings: {', '.join(words)}"]
     return [f"no recorded ceiling was near: {', '.join(words)}"]
@@ -404,8 +393,13 @@ def amount(resource: str, value: float | None) -> str:
     """Write ``value`` of a resource in its unit."""
     if value is None:
         return "?"
-    return _size(value) if resource.endswith("_bytes") else f"{round(value, 1):,g}"
+    if resource.endswith("_bytes"):
+        return format_amount(value, is_bytes=True)
+    return f"{round(value, 1):,g}"
 
 
-def _size(value: object) -> str:
-    return f"{value / MEBIBYTE:,.0f} MB" if isinstance(value, int | float) else str(value)
+def _of(cause: str, current: int, limit: Limit) -> str:
+    """Write a use of a limit that is a number: ``7,590 of 7,680``."""
+    is_bytes = LIMITS[cause].is_bytes
+    most = format_amount(limit, is_bytes=is_bytes) if isinstance(limit, int) else "?"
+    return f"{format_amount(current, is_bytes=is_bytes)} of {most}"

@@ -1,8 +1,7 @@
-"""What helps: for each finding the two or three steps that are known to work, with the option that does it.
+"""For each finding, the two or three steps that are known to help, with the option that does each.
 
-Owns the advice and its order: what removes the cause first, what moves the limit last. It must not
-judge. Sources: the threads that reference the crash signatures; raising a limit only moves the crash
-where something leaks (smcpp#50, tensorflow#37160).
+What removes the cause comes first; raising a limit comes last, because it only moves the crash if
+something leaks (smcpp#50, tensorflow#37160).
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from analyzer.diagnosis.evidence import Confidence
+from analyzer.diagnosis.confidence import Confidence
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

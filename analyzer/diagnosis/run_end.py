@@ -1,7 +1,4 @@
-"""How the record of a process ends: through, in the middle of a fold, or by a sign that means nothing.
-
-Owns the rule by which a log that simply stops is said to have stopped so. It must not read anything.
-"""
+"""How the record of a process ends: after its last fold, in the middle of one, or by a harmless sign."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Which thread pools a fold left behind.
+"""Thread pools that a fold left behind.
 
-Owns the comparison of one fold with the one before it at the same stage of the same process. It must
-not judge whether that is growth. Only journals carry pools; a log's ``[THREADS]`` line does not.
+Each fold is compared with the one before it, at the same stage of the same process. Only journals
+have thread pools; a ``[THREADS]`` line does not.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""Reads one stretch of a log into a `ScanResult`: its ``[THREADS]`` lines, and the signs of crashes among them.
+"""Scans a range of a log for ``[THREADS]`` lines and signature matches.
 
-Owns which lines are looked at, and how: a line as it was written is taken by one match of its
-bytes, one that stands behind or inside something else is unwrapped and parsed. It must not know of
-processes.
+A line exactly as it was written is matched as bytes; a line with a prefix, or inside other text, is
+unwrapped and parsed.
 """
 
 from __future__ import annotations

@@ -1,8 +1,4 @@
-"""The labelled readings of one process: rows to whoever reads them, columns in memory.
-
-Owns how a hundred thousand readings are held small and asked fast. It must not know where they
-come from.
-"""
+"""The labelled readings of one process: rows to callers, columns in memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a journal to processes and their labelled samples."""
+"""From a journal to processes and their labelled readings."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""From the parts of a log to processes and their labelled samples.
-
-Owns where one process ends and the next begins. It must not judge.
-"""
+"""From the scans of a log to processes: where one ends and the next begins."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""What is known of one process: its readings, its signs of a crash, and how it ended.
-
-Owns which of its signs is the root, and which it survived. It must not know where they were read.
-"""
+"""One process: its readings, its signs of a crash, which of them is the root, and how it ended."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""An `AnalysisResult` as pictures: each resource over the checkpoints, and its folds over each other.
+"""An analysis as figures: each resource over the checkpoints, and its folds over each other.
 
-Owns the look. Figures are returned, never shown. matplotlib is loaded when a figure is made.
+Figures are returned, never shown. matplotlib is loaded when a figure is made.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from analyzer.diagnosis.evidence import Confidence
+from analyzer.diagnosis.confidence import Confidence
 from analyzer.growth.verdict import Verdict
 from analyzer.resources import RESOURCES
 from telemetry.errors import MissingExtraError

@@ -1,14 +1,10 @@
-"""What is told as one: a process, or the isolated folds of one run together; and the sentences on top.
-
-Owns the grouping of findings for whoever shows them, the headline and the root cause in one sentence
-each. It must not judge: every word here follows from a verdict, a cause or a number found before.
-"""
+"""The headline of an analysis and its root cause, one sentence each, from what was found before."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from analyzer.diagnosis.evidence import Confidence
+from analyzer.diagnosis.confidence import Confidence
 from analyzer.formatting import cause_title, change, safe, short_name, to_limit
 from analyzer.groups import ProcessGroup, _rising, rises
 from analyzer.growth.verdict import Verdict

@@ -1,7 +1,6 @@
-"""An `AnalysisResult` as one self-contained page: no script, no request, light and dark.
+"""An analysis as one self-contained page: no script, no request, light and dark.
 
-Owns what the page is made of; templates/report.html owns its look. Everything that is text goes
-through Jinja's autoescape; the pictures are matplotlib's SVG, whose colours become the page's own.
+All text goes through Jinja's autoescape; the pictures are matplotlib's SVG in the page's own colours.
 jinja2 and matplotlib are loaded when a page is made.
 """
 

@@ -1,4 +1,4 @@
-"""An `AnalysisResult` as JSON for programs. Owns the schema; a change that breaks a reader raises SCHEMA."""
+"""An analysis as JSON for programs; SCHEMA rises with every change that breaks a reader."""
 
 from __future__ import annotations
 

@@ -1,9 +1,8 @@
 """Logs and journals as OpenMetrics with their times, for ``promtool tsdb create-blocks-from``.
 
-Owns the text format (OpenMetrics 1.0: families whole and sorted, one value per series and
-millisecond, ``# EOF``). The names are those of `telemetry.exporter`. A text log has no
-times, unless what wraps it has: they are made from a start and a step that the user names, never
-guessed.
+OpenMetrics 1.0: families whole and sorted, one value per series and millisecond, ``# EOF``. The metric
+names are those of `telemetry.metrics.catalog`. A text log without times gets them from a start and a
+step that the user names; they are never guessed.
 """
 
 from __future__ import annotations

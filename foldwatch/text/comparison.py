@@ -1,4 +1,4 @@
-"""A `Comparison` as text for a terminal. Owns the layout; it must not judge."""
+"""A comparison as text for a terminal."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
-"""An `AnalysisResult` as text for a terminal: what happened first, why last.
+"""An analysis as text for a terminal: what happened first, why last.
 
-Owns the layout. It must not judge. Labels and log lines are untrusted: what could steer a terminal is
-taken out of them.
+Labels and log lines are untrusted: whatever could steer a terminal is removed.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from analyzer import formatting as fmt
-from analyzer.diagnosis.evidence import Confidence
+from analyzer.diagnosis.confidence import Confidence
 from analyzer.groups import group_findings
 from analyzer.growth.verdict import Verdict
 from analyzer.reports.headline import headline, is_open, root_cause_line

@@ -14,7 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from analyzer.comparison import compare
-from analyzer.diagnosis.evidence import Confidence
+from analyzer.diagnosis.confidence import Confidence
 from analyzer.reports import figures
 from analyzer.reports.json_report import comparison_json
 from telemetry.alerts.rules import used_ratio

@@ -11,7 +11,7 @@ import os
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from analyzer.diagnosis.evidence import Confidence
+from analyzer.diagnosis.confidence import Confidence
 from analyzer.pipeline import analyze
 from analyzer.signatures.signature import MEMORY
 from telemetry.thread_line import clean_label

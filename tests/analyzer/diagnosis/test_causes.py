@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from analyzer import analyze
-from analyzer.diagnosis.evidence import Confidence
+from analyzer.diagnosis.confidence import Confidence
 from analyzer.groups import group_findings
 from analyzer.reports.headline import headline, root_cause_line
 from analyzer.signatures.search import CAUSES
