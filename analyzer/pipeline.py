@@ -9,8 +9,9 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from analyzer.diagnosis.causes import diagnose, notes
+from analyzer.diagnosis.causes import diagnose
 from analyzer.diagnosis.exit_status import note_exit
+from analyzer.diagnosis.notes import notes
 from analyzer.diagnosis.remedies import remedies
 from analyzer.diagnosis.run_end import RunEnds, discard_benign_matches, find_truncation
 from analyzer.growth.epochs import judge_epochs

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING
 
 from analyzer.diagnosis import evidence
 from analyzer.diagnosis.confidence import Confidence
-from analyzer.diagnosis.run_end import next_stage
 from telemetry.limits import LIMITS
 
 if TYPE_CHECKING:
@@ -113,38 +112,3 @@ def _rank(cause: str, process: Process, growth: Mapping[str, Growth]) -> tuple[b
     rises = resource is not None and resource in growth and growth[resource].verdict.is_alarming
     usage = evidence.peak_usage(cause, process)
     return not rises, -((usage.ratio if usage else None) or 0.0)
-
-
-def notes(process: Process, growth: Mapping[str, Growth], causes: list[Cause]) -> tuple[str, ...]:
-    """Say what the evidence as a whole comes to: what was near, what contradicts, what to record."""
-    crash = process.crash
-    if crash is None:
-        return ()
-    found = [*evidence.contradictions(process)]
-    if any(cause.confidence == Confidence.CERTAIN for cause in causes):
-        return tuple(found)
-    found += evidence.nearness(process, [cause.cause for cause in causes])
-    found += _staleness(process, crash)
-    rising = [
-        evidence.rise(name, found_growth.slope)
-        for name, found_growth in growth.items()
-        if found_growth.verdict.is_alarming and found_growth.slope is not None
-    ]
-    if rising:
-        found.append("; ".join(rising))
-    if process.last_reading is None:
-        found.append(
-            "what would tell next time: telemetry.start(run_dir=...) or `foldwatch run -- CMD` reads"
-            " every ceiling between the labels too, and the kernel's counters after the death"
-        )
-    return tuple(found)
-
-
-def _staleness(process: Process, crash: SignatureMatch) -> list[str]:
-    """Say how old the last reading is, by the stages that earlier folds had."""
-    if crash.last_label is None or process.exit is not None:
-        return []
-    words = f"the last reading is at {crash.last_label!r}"
-    if stage := next_stage(process):
-        return [f"{words}, a stage before {stage!r}: what was used at the crash was not read"]
-    return [f"{words}: what was used at the crash was not read"]

@@ -16,7 +16,7 @@ from telemetry.limits import LIMITS
 from telemetry.reading import LimitState, Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
 
     from analyzer.growth.verdict import Growth
     from analyzer.processes.from_log import Process
@@ -160,11 +160,11 @@ def _rise(cause: str, process: Process, words: str) -> Iterator[Evidence]:
     elif peak is None:
         yield Evidence(Confidence.LIKELY, words)
     elif peak >= 0.99 * limit:
-        reached = f"the cgroup's peak is {_of(cause, peak, limit)}"
+        reached = f"the cgroup's peak is {of_limit(cause, peak, limit)}"
         certain = Confidence.CERTAIN if cause == "cgroup_memory" else Confidence.RULED_OUT
         yield Evidence(certain, f"{words}, and {reached}")
     else:
-        unreached = f"the cgroup's peak is {_of(cause, peak, limit)}"
+        unreached = f"the cgroup's peak is {of_limit(cause, peak, limit)}"
         confidence = Confidence.LIKELY if cause == "host_memory" else Confidence.POSSIBLE
         yield Evidence(confidence, f"{words}, but {unreached}")
 
@@ -284,11 +284,11 @@ def peak_usage(cause: str, process: Process) -> Usage | None:
 
 
 def usage_evidence(cause: str, process: Process) -> Evidence | None:
-    """Say how full the ceiling was; at the limit itself, in a reading at the failure, is proof."""
+    """Say how full the limit was; at the limit itself, in a reading at the failure, is proof."""
     usage = peak_usage(cause, process)
     if usage is None or usage.ratio is None or usage.current is None:
         return None
-    numbers = f"{_of(cause, usage.current, usage.limit)} ({usage.ratio:.0%})"
+    numbers = f"{of_limit(cause, usage.current, usage.limit)} ({usage.ratio:.0%})"
     seconds = _seconds_before_end(cause, process)
     if (
         seconds is not None
@@ -322,7 +322,7 @@ def _is_full(cause: str, reading: Reading) -> bool:
 
 
 def rise_evidence(cause: str, process: Process, growth: Mapping[str, Growth]) -> Evidence | None:
-    """Say how the resource behind a ceiling rises, and how full it would be at the next peak."""
+    """Say how the resource behind a limit rises, and how full it would be at the next peak."""
     resource = LIMITS[cause].resource if cause in LIMITS else None
     found = growth.get(resource) if resource else None
     if resource is None or found is None or not found.verdict.is_alarming:
@@ -350,39 +350,6 @@ def _expected_peak(process: Process, resource: str, per_fold: float) -> float:
     return max((max(peaks) + per_fold) if peaks else 0.0, process.peaks.get(resource, 0))
 
 
-def nearness(process: Process, causes: Sequence[str]) -> list[str]:
-    """Say which recorded ceilings were near their limit, or that none was."""
-    usages = {cause: usage for cause in causes if (usage := peak_usage(cause, process))}
-    known = {c: usage for c, usage in usages.items() if usage.ratio is not None}
-    if not known:
-        return ["no ceiling of these was recorded"]
-    words = []
-    for cause, usage in known.items():
-        words.append(f"{cause} {_of(cause, usage.current or 0, usage.limit)}")
-    if any((usage.ratio or 0) >= NEARLY_FULL for usage in known.values()):
-        return [f"of the recorded ceilings: {', '.join(words)}"]
-    return [f"no recorded ceiling was near: {', '.join(words)}"]
-
-
-def contradictions(process: Process) -> Iterator[str]:
-    """Name what a library or a tool says that the evidence does not bear out."""
-    nproc = process.matches.get("openblas_nproc")
-    if nproc is not None:
-        yield "OpenBLAS prints RLIMIT_NPROC wherever a thread fails, also where it does not bind"
-    if process_started(process):
-        yield "a thread fails and fork works: that is a want of memory or maps rather than of tasks"
-    if "go_os_thread" in process.matches:
-        yield "Go's advice to raise ulimit -u is for one of the limits only; it counts its own threads"
-    if "nnunet_background_workers" in process.matches and len(process.matches) > 1:
-        yield "nnU-Net blames the RAM whatever ended its workers; the message before it counts"
-    if "clone_no_pid" in process.matches:
-        yield "no space left, from clone(), is a want of PIDs and not of disk"
-    if "libgcc_s" in process.matches:
-        yield "libgcc_s.so.1 is installed as a rule: it could not be opened or mapped at that moment"
-    if "dataloader_bus_error" in process.matches:
-        yield "a bus error is also that of a mapped data file that became shorter"
-
-
 def rise(resource: str, per_fold: float) -> str:
     """Say how much a resource rises."""
     verb = "rises" if resource == "rss_bytes" else "rise"
@@ -398,7 +365,7 @@ def amount(resource: str, value: float | None) -> str:
     return f"{round(value, 1):,g}"
 
 
-def _of(cause: str, current: int, limit: Limit) -> str:
+def of_limit(cause: str, current: int, limit: Limit) -> str:
     """Write a use of a limit that is a number: ``7,590 of 7,680``."""
     is_bytes = LIMITS[cause].is_bytes
     most = format_amount(limit, is_bytes=is_bytes) if isinstance(limit, int) else "?"

@@ -51,11 +51,11 @@ def _add_reading(process: Process, reading: Reading, number: int) -> None:
     if reading.label is not None:
         _note_counters(process, reading)
     process.last_reading = latest_known(process.last_reading, reading)
-    for ceiling in USED_BY:
-        ratio = reading.usage(ceiling).ratio
-        before = process.fullest.get(ceiling)
-        if ratio is not None and (before is None or ratio >= (before.usage(ceiling).ratio or 0)):
-            process.fullest[ceiling] = reading
+    for name in USED_BY:
+        ratio = reading.usage(name).ratio
+        before = process.fullest.get(name)
+        if ratio is not None and (before is None or ratio >= (before.usage(name).ratio or 0)):
+            process.fullest[name] = reading
     values = {
         "threads": reading.threads,
         "cgroup_pids": reading.cgroup_pids,

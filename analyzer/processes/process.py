@@ -47,7 +47,7 @@ class Process:
     last_reading: Reading | None = None
     """The journal's last reading of it, what a sample left out filled in; None for a text log."""
     fullest: dict[str, Reading] = field(default_factory=dict)
-    """By ceiling, the reading that was nearest to its limit."""
+    """By limit, the reading that was nearest to its limit."""
     exit: Event | None = None
     """How it ended, as its runner saw it; None where nobody did."""
 

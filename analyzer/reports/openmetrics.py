@@ -208,8 +208,8 @@ def _reading(sample: LabelledReading, process: Process, time: float | None) -> R
         maps=values.get("maps"),
         rss_bytes=values.get("rss_bytes"),
         limits={
-            ceiling: sample.limits[name]
-            for name, ceiling in (("cgroup_pids", "pids_cgroup"), ("maps", "max_map_count"))
+            limit: sample.limits[name]
+            for name, limit in (("cgroup_pids", "pids_cgroup"), ("maps", "max_map_count"))
             if name in sample.limits
         },
     )
