@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from telemetry.snapshot import Snapshot
     from trainer.run.fold_result import Summary
 
+pytestmark = pytest.mark.slow
+
 FOLDWATCH_RUN = (sys.executable, "-m", "foldwatch", "run")
 CONFIG = RunConfig(folds=3, epochs=1, device_mode="cpu")
 WORKER = os.path.join(ROOT, "tests", "scripts", "stand_in_worker.py")
