@@ -9,12 +9,9 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-import keras
-import numpy as np
-from tensorflow import data
-
 from telemetry.journal.follower import JournalFollower
 from telemetry.reading import Reading
+from tests.scripts import small_model
 from tests.support.waiting import wait_until
 from trainer import reference
 from trainer.reproduce import leaks
@@ -27,17 +24,10 @@ SECONDS = 60
 
 
 def train(fold: Fold) -> dict[str, float]:
-    """Train one layer over the fold's devices."""
-    rows = np.arange(64, dtype=np.float32).reshape(32, 2)
-    batches = data.Dataset.from_tensor_slices((rows, np.arange(32) % 2)).batch(8)
-    batches = fold.bound(batches)
-    with fold.strategy.scope():
-        model = keras.Sequential([keras.layers.Dense(2, activation="softmax")])
-        model.compile("sgd", "sparse_categorical_crossentropy")
-    fold.hold(model=model, batches=batches)
-    loss = model.fit(batches, epochs=fold.epochs, verbose=0).history["loss"][-1]
+    """Train one layer over the fold's devices, and be read."""
+    metrics = small_model.train(fold)
     _wait_for_readings(fold)
-    return {"loss": loss}
+    return metrics
 
 
 def _wait_for_readings(fold: Fold) -> None:
