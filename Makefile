@@ -24,7 +24,7 @@ demo: $(STAMP)  ## three real folds, live metrics, and the verdicts
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh ./demo.sh
 
 test: $(STAMP)  ## every test, with the coverage gate
-	$(BIN)/python -m pytest --cov --numprocesses auto --dist loadfile
+	$(BIN)/python -m pytest --cov --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 test-fast: $(STAMP)  ## the tests for the work at the desk: no root, no browser, no Prometheus, none that is slow
 	$(BIN)/python -m pytest -m "not slow and not tensorflow and not browser and not prometheus and not root" --numprocesses 2

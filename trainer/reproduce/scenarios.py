@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from trainer.runner.observer import RunObserver
 
 FOLDS = 3
+LEAKS = "trainer.reproduce.leaks"
+"""The module with a model for each scenario."""
 RUNS = ONE_PROCESS, ISOLATED = "one-process", "isolated"
 """Folders of the two runs."""
 MOST_MAPS = 2**21
@@ -152,9 +154,7 @@ def _run_twice(name: str, place: str, observer: RunObserver) -> Reproduced:
     observer.on_message(
         f"{name}: each fold leaves {SCENARIOS[name].leaks} behind, {enforcement.words}"
     )
-    config = RunConfig(
-        folds=FOLDS, epochs=1, device_mode="cpu", model=f"trainer.reproduce.leaks:{name}"
-    )
+    config = RunConfig(folds=FOLDS, epochs=1, device_mode="cpu", model=f"{LEAKS}:{name}")
     told: list[Alert] = []
     lines = ConsoleSink(observer.on_message)
 

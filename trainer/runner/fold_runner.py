@@ -25,7 +25,7 @@ from trainer.runner.run_state import RunState
 from trainer.runner.signals import Interruptions
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from telemetry.journal.records import Record
     from trainer.process.fold_process import FoldProcess
@@ -58,6 +58,7 @@ class FoldRunner:
         observer: RunObserver | None = None,
         state: RunState | None = None,
         admission_seconds: float = ADMISSION_SECONDS,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self.failures: dict[int, FoldFailure] = {}
         """Of this run, by fold."""
@@ -69,6 +70,7 @@ class FoldRunner:
         self._data_digest = plan.data_digest
         self._outcomes = FoldOutcomes(directory, job)
         self._queue = FoldQueue(plan.to_run, retries=self._options.retries)
+        self._clock = clock
         self._is_stopped = False
         self._has_lingered = False
         launcher = FoldLauncher(
@@ -160,7 +162,7 @@ class FoldRunner:
         if process.fold is not None:
             self._forward_output(process, process.lines())
             timeout = self._options.timeout_seconds
-            if timeout is not None and time.time() - process.fold_began > timeout:
+            if timeout is not None and self._clock() - process.fold_began > timeout:
                 process.end(f"timeout: it ran for more than {timeout:g} s")
         done = process.folds_done()
         if process.sample() or done or status is not None:
