@@ -37,7 +37,7 @@ IMPORTS = """
 import os, sys
 from trainer.run.thread_caps import THREAD_CAPS, cap_threads
 if sys.argv[1] == "capped":
-    cap_threads(os.environ)
+    cap_threads()
 if sys.argv[1] == "uncapped_on_64":  # what each library takes by itself there
     os.environ |= dict.fromkeys(THREAD_CAPS, "64")
 import numpy, sklearn.ensemble, tensorflow as tf

@@ -1,9 +1,11 @@
 """Records, judges and isolates training runs: the library behind the ``foldwatch`` command.
 
-Record a training with `start`, `checkpoint`, `fold`, `stage`, `event` and `difference`; judge a log,
-a journal or a run directory with `analyze` and `read_journal`; keep a run from growing with
-`cap_threads`, `bound` and `hold`. Importing it loads a little of the standard library and starts
-nothing; the rest loads when it is used.
+- Record a training: `start`, `checkpoint`, `fold`, `stage`, `event`, `difference`.
+- Judge a log, a journal or a run's directory: `analyze`, `read_journal`.
+- Keep a training from growing: `cap_threads`, `bound`, `hold`.
+
+Importing it loads modules of the standard library only and starts no thread; everything else loads on first use.
+No function here imports TensorFlow.
 """
 
 from importlib import import_module
@@ -12,18 +14,25 @@ from typing import TYPE_CHECKING
 from telemetry import checkpoint, event, fold, stage, start
 
 if TYPE_CHECKING:
-    from analyzer import Analysis, analyze
+    from analyzer import Analysis, analyze, read_journal
     from telemetry import Difference, difference
+    from trainer.run.thread_caps import cap_threads
+    from trainer.worker.held_objects import hold
+    from trainer.worker.input_pipeline import bound
 
 __all__ = [
     "Analysis",
     "Difference",
     "__version__",
     "analyze",
+    "bound",
+    "cap_threads",
     "checkpoint",
     "difference",
     "event",
     "fold",
+    "hold",
+    "read_journal",
     "stage",
     "start",
 ]
@@ -32,12 +41,16 @@ _MODULE_OF = {
     "Analysis": "analyzer",
     "Difference": "telemetry",
     "analyze": "analyzer",
+    "bound": "trainer.worker.input_pipeline",
+    "cap_threads": "trainer.run.thread_caps",
     "difference": "telemetry",
+    "hold": "trainer.worker.held_objects",
+    "read_journal": "analyzer",
 }
 
 if TYPE_CHECKING:
     __version__: str
-else:  # to a type checker, any name would be there, and Any
+else:  # to a type checker, every name would exist, as Any
 
     def __getattr__(name: str) -> object:
         if name == "__version__":

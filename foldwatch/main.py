@@ -1,6 +1,6 @@
 """The command line: names the commands and maps errors to exit codes.
 
-A command's module is loaded when the command runs, so that ``--help`` and completion are quick.
+A command's module is loaded when the command runs, so ``--help`` and completion are quick.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ COMMANDS = {
     "analyze": "Say what grows per fold, how many folds are left, and which limit ended the run.",
     "export": "Write old logs and journals as OpenMetrics: promtool tsdb create-blocks-from openmetrics.",
     "serve": "Follow every run below DIR; serve Prometheus metrics and a live page.",
-    "limits": "Show every ceiling, where it was read, and which one binds.",
+    "limits": "Show every limit of a process, its source, and the one that binds.",
     "grafana": "Write the Grafana dashboards, Prometheus rules and configurations, and a docker-compose.yml.",
 }
 """Summary by command; each is a module of `foldwatch.commands`, and a test holds the two together."""
@@ -44,7 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _is_interruption(error: BaseException) -> bool:
-    """Whether it came of Ctrl-C, which a library that was being loaded made another error of."""
+    """Whether Ctrl-C caused it: a library that was being loaded may have raised another error from it."""
     seen: BaseException | None = error
     while seen is not None and not isinstance(seen, KeyboardInterrupt):
         seen = seen.__cause__ or seen.__context__
@@ -52,14 +52,16 @@ def _is_interruption(error: BaseException) -> bool:
 
 
 def _run(arguments: list[str] | None) -> int:
-    from telemetry.errors import FoldwatchError  # noqa: PLC0415 - inside, so that Ctrl-C while it loads ends in one line too
+    from telemetry.errors import FoldwatchError  # noqa: PLC0415 - inside, so Ctrl-C while it loads also ends in one line
 
-    words = sys.argv[1:] if arguments is None else arguments
+    args = sys.argv[1:] if arguments is None else arguments
     try:
-        return _analyze_plainly(words) if _is_plain(words) else _run_typer(words)
+        if args == ["--version"]:
+            return _print_version()
+        return _analyze_plainly(args) if _is_plain(args) else _run_typer(args)
     except FoldwatchError as error:
         return _fail(str(error), code=error.exit_code)
-    except OSError as error:  # a full disk, a file that went away: whatever no command translated
+    except OSError as error:  # e.g. a full disk or a deleted file, if no command translated it
         where = f"{error.filename}: " if error.filename else ""
         return _fail(f"{where}{error.strerror or error}", code=2)
     except MemoryError:
@@ -70,25 +72,25 @@ def _run(arguments: list[str] | None) -> int:
         return _fail(f"{error}: a limit on tasks or memory; see `foldwatch limits`", code=2)
 
 
-def _is_plain(words: list[str]) -> bool:
+def _is_plain(args: list[str]) -> bool:
     """Whether this is ``analyze`` with paths and flags alone."""
-    flags = [word for word in words if word.startswith("-") and word != "-"]
-    return words[:1] == ["analyze"] and len(words) - len(flags) > 1 and FLAGS.issuperset(flags)
+    flags = [arg for arg in args if arg.startswith("-") and arg != "-"]
+    return args[:1] == ["analyze"] and len(args) - len(flags) > 1 and FLAGS.issuperset(flags)
 
 
-def _analyze_plainly(words: list[str]) -> int:
+def _analyze_plainly(args: list[str]) -> int:
     """Analyze without typer, which takes longer to load than most logs to read."""
     from foldwatch.commands.analysis import analyze_command  # noqa: PLC0415 - see `_run`
 
-    paths = [word for word in words[1:] if word not in FLAGS]
-    return analyze_command(paths, as_json="--json" in words, exit_zero="--exit-zero" in words)
+    paths = [arg for arg in args[1:] if arg not in FLAGS]
+    return analyze_command(paths, as_json="--json" in args, exit_zero="--exit-zero" in args)
 
 
-def _run_typer(words: list[str]) -> int:
+def _run_typer(args: list[str]) -> int:
     import typer  # noqa: PLC0415 - see `_run`
 
     try:
-        code = int(_app()(args=words, prog_name="foldwatch", standalone_mode=False) or 0)
+        code = int(_app()(args=args, prog_name="foldwatch", standalone_mode=False) or 0)
     except typer.TyperException as error:  # a wrong option or argument, in typer's own words
         return _fail(" ".join(error.format_message().split()), code=2)
     except typer.Abort:
@@ -101,7 +103,7 @@ def _app() -> typer.core.TyperGroup:
     import typer.main  # noqa: PLC0415
 
     class LaterCommand(typer.core.TyperCommand):
-        """A command that is known by its summary until it runs."""
+        """A command of which only the summary is known until it runs."""
 
         def make_context(self, info_name: str | None, *args: Any, **extra: Any) -> Any:
             module = import_module(f"foldwatch.commands.{info_name}")
@@ -110,24 +112,52 @@ def _app() -> typer.core.TyperGroup:
 
     group = typer.Typer(
         name="foldwatch",
-        help="Sees a training run's thread, PID, memory-map and memory ceilings coming.",
+        help="Warns before a training run reaches its thread, PID, memory-map or memory limit.",
         no_args_is_help=True,
     )
-    group.callback()(lambda: None)
+
+    # A default, not an annotation: typer resolves annotations in the module, which does not import it.
+    version = typer.Option(
+        False,  # noqa: FBT003 - the default of a flag
+        "--version",
+        callback=_show_version,
+        is_eager=True,
+        help="Show the version and exit.",
+    )
+
+    @group.callback()
+    def options(_version: bool = version) -> None:  # noqa: FBT001 - a flag of the command line
+        """Take the options of every command."""
+
     app = cast("typer.core.TyperGroup", typer.main.get_command(group))  # it has a callback
     for name, summary in COMMANDS.items():
         app.add_command(LaterCommand(name, help=summary))
     return app
 
 
+def _show_version(is_asked: bool) -> None:  # noqa: FBT001 - typer calls it so
+    if is_asked:
+        import typer  # noqa: PLC0415 - see `_run`
+
+        _print_version()
+        raise typer.Exit
+
+
+def _print_version() -> int:
+    from foldwatch import __version__  # noqa: PLC0415 - loaded on demand, as the package itself does
+
+    print(f"foldwatch {__version__}")
+    return 0
+
+
 def _fail(message: str, *, code: int) -> int:
-    if message:  # empty where typer has printed the help already
+    if message:  # empty if typer has printed the help already
         print(f"foldwatch: {message}", file=sys.stderr)
     return code
 
 
 def _flush() -> None:
-    """Write what is left; where nobody reads it, let the interpreter's own last flush find nothing."""
+    """Flush standard output; if its pipe is closed, leave nothing for the interpreter's own flush."""
     try:
         if sys.stdout is not None:
             sys.stdout.flush()

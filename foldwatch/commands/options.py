@@ -14,7 +14,7 @@ AlertCommand: TypeAlias = Annotated[
     typer.Option(
         envvar="FOLDWATCH_ALERT_COMMAND",
         metavar="COMMAND",
-        help="Run this for each alert, with the alert as JSON on its standard input.",
+        help="Run this command for each alert, with the alert as JSON on its standard input.",
     ),
 ]
 AlertWebhook: TypeAlias = Annotated[
@@ -22,7 +22,7 @@ AlertWebhook: TypeAlias = Annotated[
     typer.Option(
         envvar="FOLDWATCH_ALERT_WEBHOOK",
         metavar="URL",
-        help="POST each alert there, in the format of Alertmanager's webhooks.",
+        help="POST each alert to this URL, in the format of Alertmanager's webhooks.",
     ),
 ]
 AlertmanagerUrl: TypeAlias = Annotated[
@@ -37,7 +37,7 @@ AlertmanagerUrl: TypeAlias = Annotated[
 
 
 class ResumeMode(enum.StrEnum):
-    """What happens to folds that are finished."""
+    """How finished folds of an earlier run are treated."""
 
     fresh = "fresh"
     auto = "auto"
@@ -60,7 +60,7 @@ class Isolation(enum.StrEnum):
 
 
 class ReproduceScenario(enum.StrEnum):
-    """What ends the one process."""
+    """The resource that the one process exhausts."""
 
     pids = "pids"
     maps = "maps"
@@ -68,50 +68,66 @@ class ReproduceScenario(enum.StrEnum):
     incident = "incident"
 
 
-Only: TypeAlias = Annotated[int | None, typer.Option("--fold", help="Run this fold only.")]
+Only: TypeAlias = Annotated[int | None, typer.Option("--fold", help="Run only this fold.")]
 Resume: TypeAlias = Annotated[
     ResumeMode,
     typer.Option(
-        "--resume-mode", "--resume_mode", help="auto skips finished folds; fresh runs all again."
+        "--resume-mode",
+        "--resume_mode",
+        help="auto skips finished folds; fresh runs every fold again.",
     ),
 ]
 Output: TypeAlias = Annotated[str, typer.Option(metavar="DIR", help="The run directory.")]
 Port: TypeAlias = Annotated[
     int | None,
-    typer.Option(min=0, max=65535, help="Serve /metrics and a page on 127.0.0.1 meanwhile."),
+    typer.Option(
+        min=0, max=65535, help="Serve /metrics and a live page on 127.0.0.1 during the run."
+    ),
 ]
 Timeout: TypeAlias = Annotated[
     float | None,
-    typer.Option(min=0.001, metavar="SECONDS", help="End a fold that takes longer; it failed."),
+    typer.Option(
+        min=0.001, metavar="SECONDS", help="Kill a fold that runs longer and mark it failed."
+    ),
 ]
-Retries: TypeAlias = Annotated[int, typer.Option(min=0, help="Run a failed fold again, so often.")]
-Parallel: TypeAlias = Annotated[int, typer.Option(min=1, help="So many folds at the same time.")]
+Retries: TypeAlias = Annotated[int, typer.Option(min=0, help="Number of retries of a failed fold.")]
+Parallel: TypeAlias = Annotated[
+    int, typer.Option(min=1, help="Number of folds to run in parallel.")
+]
 StopOnFailure: TypeAlias = Annotated[
     bool, typer.Option("--stop-on-failure", help="Start no further fold after one has failed.")
 ]
 CgroupPids: TypeAlias = Annotated[
     int | None,
     typer.Option(
-        min=1, metavar="N", help="A cgroup for each fold: at most N processes and threads."
+        min=1,
+        metavar="N",
+        help="Limit on processes and threads per fold (creates one cgroup per fold).",
     ),
 ]
 Memory: TypeAlias = Annotated[
     str | None,
-    typer.Option(metavar="SIZE", help="A cgroup for each fold: at most so much memory, as 8G."),
+    typer.Option(
+        metavar="SIZE", help="Memory limit per fold, e.g. 8G (creates one cgroup per fold)."
+    ),
 ]
 Paths: TypeAlias = Annotated[
     list[str],
-    typer.Argument(metavar="PATH...", help="Logs, journals, run directories, or - for input."),
+    typer.Argument(
+        metavar="PATH...", help="Logs, journals, run directories, or - for standard input."
+    ),
 ]
 Model: TypeAlias = Annotated[
     str,
     typer.Argument(
         metavar="MODEL",
-        help="package.module:function, what trains a fold; by default the reference pipeline.",
+        help="package.module:function that trains a fold; by default the reference pipeline.",
         show_default=False,
     ),
 ]
-Folds: TypeAlias = Annotated[int, typer.Option(help="Folds of the cross-validation, 2 or more.")]
+Folds: TypeAlias = Annotated[
+    int, typer.Option(help="Number of folds of the cross-validation, 2 or more.")
+]
 Device: TypeAlias = Annotated[
     DeviceMode,
     typer.Option(
@@ -122,37 +138,79 @@ FoldIsolation: TypeAlias = Annotated[
     Isolation,
     typer.Option(
         help="process: one per fold; none: one for all, so growth shows;"
-        " auto: one for as long as the forecast says that the next fold fits."
+        " auto: one as long as the next fold is forecast to fit."
     ),
 ]
-Epochs: TypeAlias = Annotated[int, typer.Option(help="Epochs of each stage of a fold.")]
+Epochs: TypeAlias = Annotated[int, typer.Option(help="Number of epochs of each stage of a fold.")]
 Without: TypeAlias = Annotated[
-    str, typer.Option(metavar="NAMES", help=f"Switch off, to see: {','.join(MITIGATIONS)}.")
+    str,
+    typer.Option(
+        metavar="NAMES",
+        help=f"Comma-separated mitigations to disable, for comparison: {','.join(MITIGATIONS)}.",
+    ),
 ]
 FoldCommand: TypeAlias = Annotated[
     list[str],
     typer.Argument(
         metavar="COMMAND",
-        help="The command of one fold; {fold} and {folds} are filled in.",
+        help="Command of one fold; {fold} and {folds} are replaced.",
         show_default=False,
     ),
 ]
-Times: TypeAlias = Annotated[int, typer.Option(min=1, help="How many times, as folds 1 to N.")]
+Times: TypeAlias = Annotated[
+    int, typer.Option(min=1, help="Number of runs of the command, as folds 1 to N.")
+]
 LabelPattern: TypeAlias = Annotated[
     str | None,
     typer.Option(
         metavar="REGEX",
-        help="Read at each line of output that matches; named groups make the label.",
+        help="Take a checkpoint at each output line that matches; named groups make the label.",
     ),
 ]
 Scenario: TypeAlias = Annotated[
     ReproduceScenario,
     typer.Argument(
         metavar="SCENARIO",
-        help=f"Which limit it dies of: {', '.join(ReproduceScenario)}.",
+        help=f"The limit to crash at: {', '.join(ReproduceScenario)}.",
         show_default=False,
     ),
 ]
 ReproduceOutput: TypeAlias = Annotated[
-    str, typer.Option(metavar="DIR", help="For both runs, reproduce.json and two pictures.")
+    str,
+    typer.Option(metavar="DIR", help="Directory for both runs, reproduce.json and two pictures."),
+]
+Directory: TypeAlias = Annotated[
+    str, typer.Argument(metavar="DIR", help="The directory with the runs.")
+]
+Address: TypeAlias = Annotated[str, typer.Option(help="Address to listen on.")]
+ServePort: TypeAlias = Annotated[
+    int, typer.Option(min=0, max=65535, help="Port to listen on; 0 for a free one.")
+]
+User: TypeAlias = Annotated[
+    str | None,
+    typer.Option(help="Require this name and a password: --password-file or $FOLDWATCH_PASSWORD."),
+]
+PasswordFile: TypeAlias = Annotated[
+    str | None, typer.Option(metavar="FILE", help="File whose first line is the password.")
+]
+TokenFile: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE", help="File whose first line is a bearer token; or $FOLDWATCH_TOKEN."
+    ),
+]
+TlsCert: TypeAlias = Annotated[
+    str | None, typer.Option(metavar="FILE", help="Serve HTTPS with this certificate (PEM) ...")
+]
+TlsKey: TypeAlias = Annotated[str | None, typer.Option(metavar="FILE", help="... and its key.")]
+AllowAnonymous: TypeAlias = Annotated[
+    bool, typer.Option("--allow-anonymous", help="Allow unauthenticated access.")
+]
+TextfileOutput: TypeAlias = Annotated[
+    str | None,
+    typer.Option(metavar="FILE", help="Also write the metrics to FILE.prom, for node_exporter."),
+]
+FileSd: TypeAlias = Annotated[
+    str | None,
+    typer.Option(metavar="FILE", help="Write FILE.json with the target, for Prometheus's file_sd."),
 ]

@@ -1,7 +1,4 @@
-"""The command ``foldwatch serve``: arguments in, a daemon until SIGTERM.
-
-Here, and not in telemetry, because the verdict so far is the analyzer's.
-"""
+"""``foldwatch serve``: follows every run below a directory until SIGTERM."""
 
 from __future__ import annotations
 
@@ -10,11 +7,26 @@ import signal
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
-from foldwatch.commands.options import AlertCommand, AlertmanagerUrl, AlertWebhook
+from foldwatch.commands.options import (
+    Address,
+    AlertCommand,
+    AlertmanagerUrl,
+    AlertWebhook,
+    AllowAnonymous,
+    Directory,
+    FileSd,
+    PasswordFile,
+    ServePort,
+    TextfileOutput,
+    TlsCert,
+    TlsKey,
+    TokenFile,
+    User,
+)
 from telemetry.alerts.dispatch import alerting
 from telemetry.daemon.daemon import Daemon
 from telemetry.daemon.live_state import LiveState
@@ -34,46 +46,22 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 SWITCH_SECONDS = 0.0005
-"""How soon the thread that collects makes way for the one that answers; 5 ms is Python's own."""
+"""The interpreter's thread switch interval, so answers do not wait for collecting; Python's default is 5 ms."""
 
 
 @app.command()
 def serve(  # noqa: PLR0913, PLR0917 - typer makes an option of each argument
-    directory: Annotated[str, typer.Argument(metavar="DIR", help="Where the runs are.")] = ".",
-    address: Annotated[str, typer.Option(help="Where to listen.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 for a free one.")] = 9464,
-    user: Annotated[
-        str | None,
-        typer.Option(
-            help="Ask for this name and a password: --password-file or $FOLDWATCH_PASSWORD."
-        ),
-    ] = None,
-    password_file: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Its first line is the password.")
-    ] = None,
-    token_file: Annotated[
-        str | None,
-        typer.Option(metavar="FILE", help="Its first line is a bearer token; or $FOLDWATCH_TOKEN."),
-    ] = None,
-    tls_cert: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Serve HTTPS with this certificate (PEM) ...")
-    ] = None,
-    tls_key: Annotated[str | None, typer.Option(metavar="FILE", help="... and its key.")] = None,
-    allow_anonymous: Annotated[
-        bool, typer.Option("--allow-anonymous", help="Let everybody in who reaches the address.")
-    ] = False,
-    textfile: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE", help="Also write the metrics to FILE.prom, for node_exporter."
-        ),
-    ] = None,
-    file_sd: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE", help="Write FILE.json, from which Prometheus takes the target."
-        ),
-    ] = None,
+    directory: Directory = ".",
+    address: Address = "127.0.0.1",
+    port: ServePort = 9464,
+    user: User = None,
+    password_file: PasswordFile = None,
+    token_file: TokenFile = None,
+    tls_cert: TlsCert = None,
+    tls_key: TlsKey = None,
+    allow_anonymous: AllowAnonymous = False,
+    textfile: TextfileOutput = None,
+    file_sd: FileSd = None,
     alert_command: AlertCommand = None,
     alert_webhook: AlertWebhook = None,
     alertmanager: AlertmanagerUrl = None,
@@ -81,12 +69,8 @@ def serve(  # noqa: PLR0913, PLR0917 - typer makes an option of each argument
     """Follow every run below DIR; serve Prometheus metrics and a live page."""
     if not os.path.isdir(directory):
         raise InputError(f"{directory}: not a directory; name the one that the runs are in")
-    _check_name(textfile, "--textfile", ".prom")
-    _check_name(file_sd, "--file-sd", ".json")
-    try:
-        from telemetry.web.server import WebServer  # noqa: PLC0415 - an extra that may be missing
-    except ImportError as error:
-        raise MissingExtraError(f"{error.name} is missing", extra="serve") from error
+    _check_suffix(textfile, "--textfile", ".prom")
+    _check_suffix(file_sd, "--file-sd", ".json")
     listening = ListenConfig(
         address=address,
         port=port,
@@ -94,29 +78,43 @@ def serve(  # noqa: PLR0913, PLR0917 - typer makes an option of each argument
         certificate=tls_cert,
         key=tls_key,
     )
-    _check_exposure(listening, is_open_meant=allow_anonymous)
+    _check_exposure(listening, is_anonymous_allowed=allow_anonymous)
     with alerting(
         command=alert_command, webhook=alert_webhook, alertmanager=alertmanager
     ) as alerts:
-        board = LiveState(alerts=lambda: alerts.active)
-        try:
-            server = WebServer(board, listening)
-        except OSError as error:
-            why = (error.strerror or str(error)).lower()
-            raise InputError(f"{address}:{port}: {why}") from error
+        state = LiveState(alerts=lambda: alerts.active)
+        server = _make_server(state, listening)
         try:
             if file_sd is not None:
                 _write(file_sd, targets(listening, port=server.port), "--file-sd")
             if textfile is not None:
-                _write(textfile, board.exposition.text(is_open_metrics=False), "--textfile")
-            _run(directory, board, server, Textfile(textfile), alerts)
+                _write(textfile, state.exposition.text(is_open_metrics=False), "--textfile")
+            _run(directory, state, server, Textfile(textfile), alerts)
         finally:
             server.stop()
 
 
-def _check_name(path: str | None, option: str, ending: str) -> None:
-    if path is not None and not path.endswith(ending):
-        raise InputError(f"{option} {path}: who reads it takes only names that end in {ending}")
+def _make_server(state: LiveState, listening: ListenConfig) -> WebServer:
+    """Bind the server, before any file is written.
+
+    Raises:
+        MissingExtraError: The extra ``serve`` is not installed.
+        InputError: The address cannot be listened on.
+    """
+    try:
+        from telemetry.web.server import WebServer  # noqa: PLC0415 - an extra that may be missing
+    except ImportError as error:
+        raise MissingExtraError(f"{error.name} is missing", extra="serve") from error
+    try:
+        return WebServer(state, listening)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise InputError(f"{listening.address}:{listening.port}: {reason}") from error
+
+
+def _check_suffix(path: str | None, option: str, suffix: str) -> None:
+    if path is not None and not path.endswith(suffix):
+        raise InputError(f"{option} {path}: the name must end in {suffix}")
 
 
 def _access(user: str | None, password_file: str | None, token_file: str | None) -> Credentials:
@@ -138,22 +136,22 @@ def _secret(path: str | None, variable: str) -> str | None:
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read: {error}") from error
     if not secret:
-        raise InputError(f"{path}: its first line is empty, and would let everybody in")
+        raise InputError(f"{path}: the first line is empty; a secret is required")
     return secret
 
 
-def _check_exposure(listening: ListenConfig, *, is_open_meant: bool) -> None:
+def _check_exposure(listening: ListenConfig, *, is_anonymous_allowed: bool) -> None:
     if (listening.certificate is None) != (listening.key is None):
         raise InputError("a certificate and its key go together: --tls-cert and --tls-key")
-    if listening.access.is_open and not is_open_meant and not is_loopback(listening.address):
+    if listening.access.is_open and not is_anonymous_allowed and not is_loopback(listening.address):
         raise InputError(
-            f"--address {listening.address}: others reach it, so ask for a password (--user) or a"
-            " token (--token-file), or say --allow-anonymous"
+            f"--address {listening.address}: others can reach it; require a password (--user) or a"
+            " token (--token-file), or pass --allow-anonymous"
         )
 
 
 def _run(
-    directory: str, board: LiveState, server: WebServer, textfile: Textfile, alerts: AlertEngine
+    directory: str, state: LiveState, server: WebServer, textfile: Textfile, alerts: AlertEngine
 ) -> None:
     """Collect until SIGTERM or Ctrl-C; this thread collects, the server's own one answers."""
     stop = threading.Event()
@@ -161,9 +159,9 @@ def _run(
     sys.setswitchinterval(SWITCH_SECONDS)
 
     def publish(snapshots: Sequence[Snapshot]) -> None:
-        board.publish(snapshots, daemon.histories())
+        state.publish(snapshots, daemon.histories())
         alerts.observe(snapshots, time.time())
-        textfile.write(board.exposition.text(is_open_metrics=False))
+        textfile.write(state.exposition.text(is_open_metrics=False))
 
     daemon = Daemon(directory, judge=judge_run, on_publish=publish)
     try:

@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     from telemetry.reading import Reading
     from telemetry.recorder.sampler import ThreadLineSink
 
-THREAD_CAPS = (
+RECORDED_CAPS = (
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
     "MKL_NUM_THREADS",
     "TF_NUM_INTEROP_THREADS",
     "TF_NUM_INTRAOP_THREADS",
 )
-"""Variables that cap thread pools; the journal's header says how they were set."""
+"""Variables that cap thread pools; the journal's header records their values."""
 
 
 def begin(
@@ -118,7 +118,7 @@ def _header() -> Header:
         boot_id=_boot_id(),
         argv=tuple(sys.argv),
         versions={"python": platform.python_version(), "kernel": platform.release()},
-        environment={name: os.environ[name] for name in THREAD_CAPS if name in os.environ},
+        environment={name: os.environ[name] for name in RECORDED_CAPS if name in os.environ},
         ceilings=tuple(limit.as_json() for limit in read_applied_limits()),
         rank=os.environ.get("RANK", ""),
     )

@@ -94,7 +94,7 @@ def test_alerts_are_told_and_shown(tmp_path: Path) -> None:
         (["--address", "0.0.0.0"], "--allow-anonymous"),
         (["--user", "ann"], "a name and a password go together"),
         (["--token-file", "{tmp}/none"], "cannot be read"),
-        (["--token-file", "{tmp}/empty"], "its first line is empty"),
+        (["--token-file", "{tmp}/empty"], "the first line is empty"),
         (["--tls-cert", "{tmp}/empty"], "a certificate and its key go together"),
         (
             ["--tls-cert", "{tmp}/empty", "--tls-key", "{tmp}/empty"],

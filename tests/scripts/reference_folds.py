@@ -92,7 +92,7 @@ def is_device_touched() -> bool:
 
 def main(run_dir: str) -> None:
     """Run every scenario."""
-    cap_threads(os.environ)
+    cap_threads()
     telemetry.start(run_dir=run_dir)
     training = Training(small("train"))
     reference = Training(RunConfig(folds=3, epochs=2, device_mode="multi"))

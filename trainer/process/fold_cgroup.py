@@ -1,9 +1,8 @@
-"""A real cgroup for each fold, with limits of its own.
+"""A real cgroup for each fold, with limits of its own, for cgroup v1 and v2.
 
-Owns where such a cgroup can be made and how its limits are written, for v1 and v2. Sources:
-Documentation/admin-guide/cgroup-v2.rst ("No Internal Process Constraint", "Delegation"),
-Documentation/admin-guide/cgroup-v1/memory.rst. The supervisor joins, empties and removes it. It must
-not know what runs in it.
+The cgroup is made below the runner's own, by a process that may write there. The fold's supervisor joins,
+empties and removes it. Sources: Documentation/admin-guide/cgroup-v2.rst ("No Internal Process Constraint",
+"Delegation"), Documentation/admin-guide/cgroup-v1/memory.rst.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from trainer.run.cgroup_limits import CgroupLimits
 
 RUNNER = "foldwatch-runner"
-"""The leaf that the runner itself moves into where v2 leaves no other way."""
+"""The leaf that the runner itself moves into if v2 requires it."""
 _LIMIT_FILES = {
     ("pids", 1): ("pids.max",),
     ("pids", 2): ("pids.max",),
@@ -40,7 +39,11 @@ class FoldCgroups:
         self._moved_from: str | None = None
 
     def make(self, name: str) -> list[str]:
-        """Make the cgroup of one process; return the folders to join. Raises OSError, and makes none."""
+        """Make the cgroup of one process; return the folders to join.
+
+        Raises:
+            OSError: A cgroup cannot be made or limited; none is left.
+        """
         made: list[str] = []
         try:
             for controller, limit in self._limits.by_controller().items():
@@ -67,7 +70,7 @@ class FoldCgroups:
             self._moved_from = None
 
     def _parent(self, controller: str) -> tuple[int, str]:
-        """Return version and folder of the cgroup to make a child in, able to limit it."""
+        """Return version and folder of the cgroup to make a child in, with the controller enabled."""
         process = os.path.join(self._root, "proc/self")
         with (
             open(os.path.join(process, "cgroup"), "rb") as membership,
@@ -81,21 +84,23 @@ class FoldCgroups:
             return 1, own
         if self._moved_from is not None:
             own = self._moved_from
-        if controller not in self._words(own, "cgroup.controllers"):
+        if controller not in self._read_words(own, "cgroup.controllers"):
             raise FileNotFoundError(2, f"the {controller} controller is not enabled for it", own)
-        if controller not in self._words(own, "cgroup.subtree_control"):
+        if controller not in self._read_words(own, "cgroup.subtree_control"):
             self._enable(own, controller)
         return 2, own
 
     def _enable(self, own: str, controller: str) -> None:
         """Enable a controller for the children of ``own``, which may then have no process itself.
 
-        Where only the runner is in it, the runner moves into a child. Others are not ours to move.
+        If only the runner is in it, the runner moves into a child. Other processes are not moved.
         """
         try:
             self._write(own, "cgroup.subtree_control", f"+{controller}")
         except OSError:
-            others = [pid for pid in self._words(own, "cgroup.procs") if int(pid) != os.getpid()]
+            others = [
+                pid for pid in self._read_words(own, "cgroup.procs") if int(pid) != os.getpid()
+            ]
             if self._moved_from is not None:
                 raise
             if others:
@@ -123,6 +128,6 @@ class FoldCgroups:
             file.write(text)
 
     @staticmethod
-    def _words(folder: str, name: str) -> list[str]:
+    def _read_words(folder: str, name: str) -> list[str]:
         with open(os.path.join(folder, name), encoding="ascii") as file:
             return file.read().split()

@@ -1,8 +1,4 @@
-"""One process that runs folds, watched from outside: its journal, its output, its peaks.
-
-Owns what is read of a process while it lives and what is kept of it at its end. It must not know
-which folds there are, or why one is run.
-"""
+"""One process that runs folds, watched from outside: its journal, its output, its peaks."""
 
 from __future__ import annotations
 
@@ -13,7 +9,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from telemetry.journal.follower import JournalFollower
-from telemetry.journal.records import FILE_NAME, Event
+from telemetry.journal.records import Event
+from telemetry.journal.run_layout import JOURNAL
 from telemetry.journal.writer import JournalWriter
 from telemetry.kernel.process_tree import foreground_child
 from telemetry.kernel.reader import Reader
@@ -34,9 +31,9 @@ if TYPE_CHECKING:
 
 SAMPLE_SECONDS = 1.0
 GRACE_SECONDS = 5.0
-"""Between the polite signal and the other one."""
+"""Between SIGTERM and SIGKILL."""
 EXIT_SECONDS = 10.0
-"""For a process that has nothing more to do: what it runs at its exit may take its time."""
+"""For a process without another fold: its exit handlers may take a while."""
 LINGERED = f"it had nothing more to do and did not end within {EXIT_SECONDS:g} s"
 _KEPT = frozenset({*GROWS_WITH.values(), "tree_threads"})
 
@@ -52,7 +49,11 @@ class FoldProcess:
         reserved_for: int | None = None,
         pattern: CheckpointPattern | None = None,
     ) -> None:
-        """Launch it. Raises OSError."""
+        """Launch it.
+
+        Raises:
+            OSError: It cannot be started.
+        """
         self._folds, self._pattern = folds, pattern
         self.fold_dir = os.path.dirname(spec.output_path)
         os.makedirs(self.fold_dir, exist_ok=True)
@@ -62,16 +63,16 @@ class FoldProcess:
         """The fold that it runs now."""
         self.fold_began = time.time()
         self.end_reason: str | None = None
-        """Why the runner ended it; None where it ended by itself."""
+        """Why the runner ended it; None if it ended by itself."""
         self.peaks: dict[int, dict[str, int]] = {}
-        """By fold, the highest value of what a forecast is made from."""
+        """By fold, the highest value of each quantity that the forecast needs."""
         self.limits: Mapping[str, Limit] = {}
         self.is_dismissed = False
-        """Whether it was told that there is nothing more to do."""
+        """Whether its standard input was closed: there is no other fold for it."""
         self.has_lingered = False
-        """Whether it did not end for all that, and was killed."""
-        self._follower = JournalFollower(os.path.join(self.fold_dir, FILE_NAME))
-        self._follower.poll()  # of another process, or of a former run
+        """Whether it did not end after that, and was killed."""
+        self._follower = JournalFollower(os.path.join(self.fold_dir, JOURNAL))
+        self._follower.poll()  # skips records of another process or an earlier run
         self._journal = JournalWriter(self._follower.path)
         try:
             self.supervised = SupervisedProcess(spec)
@@ -92,27 +93,27 @@ class FoldProcess:
         self.supervised.start()
 
     def sockets(self) -> Iterator[socket.socket]:
-        """Give what becomes readable when something happens to it."""
+        """Yield the sockets that become readable when it reports something."""
         yield self.supervised.control
-        if self.supervised.orders is not None:
-            yield self.supervised.orders
+        if self.supervised.requests is not None:
+            yield self.supervised.requests
 
     def give(self, fold: int) -> None:
-        """Let it run ``fold`` now."""
+        """Start ``fold`` in it."""
         self.fold, self.reserved_for = fold, None
         self.fold_began = time.time()
-        self.supervised.order(str(fold))
+        self.supervised.request(str(fold))
 
     def dismiss(self) -> None:
-        """Tell it that there is nothing more to do."""
+        """Close its standard input, so that it exits."""
         self.is_dismissed = True
-        self.supervised.no_more_orders()
+        self.supervised.close_requests()
         self._kill_at = time.monotonic() + EXIT_SECONDS
 
-    def end(self, why: str, *, at_once: bool = False) -> None:
-        """Have it ended: politely, and after a grace of GRACE_SECONDS, or at once, by SIGKILL."""
+    def end(self, reason: str, *, at_once: bool = False) -> None:
+        """End it by SIGTERM, and by SIGKILL after GRACE_SECONDS or at once."""
         if self.end_reason is None:
-            self.end_reason = why
+            self.end_reason = reason
             self.supervised.terminate()
             self._kill_at = time.monotonic() + GRACE_SECONDS
         if at_once:
@@ -120,16 +121,16 @@ class FoldProcess:
             self._kill_at = None
 
     def folds_done(self) -> set[int]:
-        """Return the folds that it says to be done since the last call; never waits."""
-        if self.supervised.orders is None:
+        """Return the folds that it has reported as done since the last call; never waits."""
+        if self.supervised.requests is None:
             return set()
-        done, may_say_more = self._replies.read(self.supervised.orders)
-        if not may_say_more:
-            self.supervised.no_more_orders()
+        done, is_open = self._replies.read(self.supervised.requests)
+        if not is_open:
+            self.supervised.close_requests()
         return done
 
     def poll(self) -> ExitStatus | None:
-        """Return how it ended, or None while it lives; kills it where its grace is over."""
+        """Return how it ended, or None while it lives; kill it if its grace is over."""
         if self._kill_at is not None and time.monotonic() > self._kill_at:
             self.has_lingered = self.end_reason is None
             self.supervised.kill()
@@ -137,22 +138,22 @@ class FoldProcess:
         return self.supervised.poll()
 
     def lines(self) -> list[str]:
-        """Return what it wrote since, for a person; a line that is a label is read at, at once."""
+        """Return the lines to show that it wrote since; take a checkpoint at each line that is a label."""
         lines = self._output.poll()
         for line in lines if self._pattern else ():
             label = self._pattern.label(line.text) if self._pattern else None
-            # A bar that is redrawn says the same again and again; a line that is written means it.
+            # A redrawn progress bar repeats its label; only a complete line may repeat one on purpose.
             if label is not None and not (line.is_redraw and label == self._last_label):
                 self._last_label = label
                 self._checkpoint(label)
         return self._output.shown(lines)
 
     def last_lines(self) -> list[str]:
-        """Return what is left of its output at its end."""
+        """Return the remaining lines of its output, after its end."""
         return self._output.shown(self._output.finish())
 
     def sample(self) -> bool:
-        """Read it from outside where that is due; whether it was."""
+        """Read it from outside if a sample is due; return whether it was."""
         if time.monotonic() - self._sampled_at < SAMPLE_SECONDS:
             return False
         self._sampled_at = time.monotonic()
@@ -163,7 +164,7 @@ class FoldProcess:
         return True
 
     def records(self) -> list[Record]:
-        """Return what came into its journal since, its own records and ours."""
+        """Return the new records of its journal, the runner's own included."""
         records = self._follower.poll()
         for record in records:
             if isinstance(record, Reading) and self.fold is not None:
@@ -171,13 +172,13 @@ class FoldProcess:
                 self._note_peaks(record, record.fold or self.fold)
         return records
 
-    def close(self, ending: ExitStatus) -> None:
-        """Write down how it ended and give everything back."""
-        facts = {"exit_code": ending.exit_code, **self._reader.final_counters()}
-        if ending.signal is not None:
-            facts |= {"signal": ending.signal}
-        if why := self.end_reason or (LINGERED if self.has_lingered else None):
-            facts |= {"by_runner": True, "why": why}
+    def close(self, status: ExitStatus) -> None:
+        """Record how it ended in its journal and release everything."""
+        facts = {"exit_code": status.exit_code, **self._reader.final_counters()}
+        if status.signal is not None:
+            facts |= {"signal": status.signal}
+        if reason := self.end_reason or (LINGERED if self.has_lingered else None):
+            facts |= {"by_runner": True, "why": reason}
         pid = self.pid if self._child is None else self._child.pid  # whose readings there are
         self.write(Event(time=time.time(), pid=pid, name="exited", facts=facts))
         self.supervised.close()
@@ -187,14 +188,14 @@ class FoldProcess:
         self._journal.close()
 
     def write(self, record: Record) -> None:
-        """Append to its journal; what cannot be written is said, and nothing else suffers."""
+        """Append to its journal; report an error on standard error and go on."""
         try:
             self._journal.write(record)
         except OSError as error:
             print(f"foldwatch: {self._follower.path}: {error}", file=sys.stderr)
 
     def _read(self, *, in_full: bool) -> Reading:
-        """Read the process that does the work: of ``sh -c ...`` or ``uv run ...`` what it waits for."""
+        """Read the process that does the work: the child that ``sh -c ...`` or ``uv run ...`` waits for."""
         pid = foreground_child(self.pid) if self._follows_children else self.pid
         if self._child is not None and self._child.pid != pid:
             self._child.close()

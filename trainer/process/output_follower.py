@@ -1,7 +1,6 @@
-"""What a fold's process writes, line by line as it comes, while it goes to a file by itself.
+"""Follows the output file of a fold's process, line by line as it is written.
 
-Owns the following of that file and which of its lines are labels. The process writes it, so that no
-byte of it waits for the runner or dies with it. It must not know where lines are shown.
+The process writes the file itself, so its output neither waits for the runner nor is lost with it.
 """
 
 from __future__ import annotations
@@ -14,11 +13,11 @@ from dataclasses import dataclass
 from analyzer.logs.blocks import strip_escapes
 
 MOST_BEHIND_BYTES = 2**20
-"""Of what was not looked at yet; older output is in the file, and neither shown nor read for labels."""
+"""Of unread output; anything older stays in the file, neither shown nor searched for labels."""
 LINE_BYTES = 2**14
-"""Of a longer line only the end is kept."""
+"""The end of a longer line is kept."""
 REDRAW_SECONDS = 1.0
-"""A progress bar is shown no oftener."""
+"""The least time between two updates of a progress bar."""
 _LINE_END = re.compile(rb"([\r\n]+)")
 
 
@@ -60,7 +59,7 @@ class OutputFollower:
         ]
 
     def finish(self) -> list[Line]:
-        """Return all that is left; a last line needs no end."""
+        """Return the remaining lines; the last one needs no line end."""
         lines = self.poll()
         if self._rest:
             lines.append(Line(self._rest.rstrip(b"\r").decode("utf-8", "replace"), is_redraw=False))
@@ -68,7 +67,7 @@ class OutputFollower:
         return lines
 
     def shown(self, lines: list[Line]) -> list[str]:
-        """Return what of ``lines`` a person is to see, cleaned for a terminal."""
+        """Return the lines to show, cleaned for a terminal; redraws of a progress bar are thinned out."""
         texts = []
         for line in lines:
             text = printable(line.text)

@@ -1,20 +1,19 @@
-"""The process between the runner and one fold: whatever dies, nothing of the fold outlives it.
+"""The process between the runner and one fold: whichever dies, no process of the fold outlives it.
 
 Run by its path, ``python -I -S supervisor.py CONTROL CGROUPS COMMAND...``, on the standard library
-alone, so that it starts in a moment and stays small. It is the subreaper of all that the command
-starts (man 2 prctl, PR_SET_CHILD_SUBREAPER), so that what made itself a daemon stays below it. The
-command gets SIGKILL from the kernel if the supervisor is killed itself. Messages on the socket
-CONTROL, a line each:
+alone, so that it starts quickly and stays small. It is the subreaper of every process that the command
+starts (man 2 prctl, PR_SET_CHILD_SUBREAPER), so daemons stay below it, too. If the supervisor itself is
+killed, the kernel sends SIGKILL to the command. Messages on the socket CONTROL, a line each:
 
-    it says      pid N             the command's process is there, in its cgroups, and waits
-                 failed WHY        there is none; that is all that it says
-                 ended CODE LEFT   how it ended (negative: a signal), and how many processes would
-                                   not die; all others are gone
-    it is told   start, terminate (SIGTERM to the command's group), kill (everything)
-                 end of file: the runner has died, or has taken note of the end
+    sends        pid N             the command's process exists, in its cgroups, and waits
+                 failed REASON     there is none; no other message follows
+                 ended CODE LEFT   its exit code (negative: a signal), and the number of processes that
+                                   could not be killed; all others have ended
+    receives     start, terminate (SIGTERM to the command's group), kill (every process)
+                 end of file: the runner has died, or has noted the end
 
 CGROUPS are folders, separated by newlines, that the command joins before it runs and that are
-removed at the end. It must not know what a fold is.
+removed at the end.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ PR_SET_CHILD_SUBREAPER = 36
 PR_GET_CHILD_SUBREAPER = 37
 """include/uapi/linux/prctl.h"""
 KILL_SECONDS = 5.0
-"""How long it is tried: a process in an uninterruptible wait (state D) does not die before that ends."""
+"""The time to kill in: a process in an uninterruptible wait (state D) dies only after it."""
 
 
 def adopt_orphans() -> None:
@@ -46,20 +45,20 @@ def adopt_orphans() -> None:
 
 
 def die_with(parent: int) -> bool:
-    """Have the kernel send SIGKILL when the parent ends; whether ``parent`` is that still."""
+    """Let the kernel send SIGKILL when the parent ends; return whether that is still ``parent``."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     return os.getppid() == parent
 
 
 def adopts_orphans() -> bool:
-    """Whether this process does so."""
+    """Whether this process adopts orphans."""
     answer = ctypes.c_int(0)
     ctypes.CDLL(None).prctl(PR_GET_CHILD_SUBREAPER, ctypes.byref(answer))
     return bool(answer.value)
 
 
 def descendants(spared: Container[int] = ()) -> list[int]:
-    """Return the processes below this one, without those in ``spared`` and what is below them."""
+    """Return the processes below this one, without those in ``spared`` and their descendants."""
     children: dict[int, list[int]] = {}
     for name in os.listdir("/proc"):
         if not name.isdigit():
@@ -68,16 +67,16 @@ def descendants(spared: Container[int] = ()) -> list[int]:
             # 42 (a name) S 41 ...: the name may hold anything, so look behind its last bracket.
             parent = int(file.read().rpartition(b")")[2].split()[1])
             children.setdefault(parent, []).append(int(name))
-    found, waiting = [], [os.getpid()]
-    while waiting:
-        below = [pid for pid in children.get(waiting.pop(), ()) if pid not in spared]
-        found += below
-        waiting += below
-    return found
+    below, pending = [], [os.getpid()]
+    while pending:
+        own = [pid for pid in children.get(pending.pop(), ()) if pid not in spared]
+        below += own
+        pending += own
+    return below
 
 
 def kill_descendants(spared: Container[int] = (), *, cgroups: Sequence[str] = ()) -> int:
-    """Kill them round after round, as one may fork meanwhile; return how many would not die."""
+    """Kill them repeatedly, since one may fork meanwhile; return how many could not be killed."""
     deadline = time.monotonic() + KILL_SECONDS
     while left := {*descendants(spared), *members(cgroups)}:
         for pid in left:
@@ -109,7 +108,7 @@ _statuses: dict[int, int] = {}
 
 
 def reap(pid: int) -> bool:
-    """Take note of the end of child ``pid`` (-1: any), if it has ended; whether one had."""
+    """Note the exit code of child ``pid`` (-1: any) if it has ended; return whether one had."""
     ended, status = os.waitpid(pid, os.WNOHANG)
     if ended:
         _statuses.setdefault(ended, os.waitstatus_to_exitcode(status))
@@ -118,24 +117,24 @@ def reap(pid: int) -> bool:
 
 def main(arguments: Sequence[str]) -> int:
     """Supervise one command until it has ended and the runner knows."""
-    for name in os.listdir("/proc/self/fd"):  # what the runner handed down is not the command's
+    for name in os.listdir("/proc/self/fd"):  # the command inherits no descriptor of the runner's
         with suppress(OSError):
             os.set_inheritable(int(name), int(name) <= 2)
     control = socket.socket(fileno=int(arguments[0]))
     cgroups = arguments[1].split("\n") if arguments[1] else []
     adopt_orphans()
-    woken = _wake_on_signals()
+    signals = _signal_descriptor()
     try:
         command, gate = _fork(arguments[2:], cgroups, runner=control)
     except OSError as error:  # no descriptor, no process or no memory left
-        _say(control, f"failed {error.strerror}")
+        _send(control, f"failed {error.strerror}")
         return 1
     gate.recv(1)  # it is in its cgroups now, or has failed to join them and ends
-    _say(control, f"pid {command}")
-    is_runner_there = _serve(control, command, gate, woken)
+    _send(control, f"pid {command}")
+    is_runner_there = _serve(control, command, gate, signals)
     left = kill_descendants(cgroups=cgroups)
     if is_runner_there:
-        _say(control, f"ended {_statuses.get(command, -signal.SIGKILL)} {left}")
+        _send(control, f"ended {_statuses.get(command, -signal.SIGKILL)} {left}")
         while control.recv(64):  # it reads the counters of the cgroups before they go
             pass
     remove(cgroups)
@@ -154,8 +153,8 @@ def remove(cgroups: Sequence[str]) -> None:
         time.sleep(0.01)
 
 
-def _wake_on_signals() -> int:
-    """Return a descriptor on which every signal that matters shows as a byte of its number."""
+def _signal_descriptor() -> int:
+    """Return a descriptor from which the number of each SIGCHLD and SIGTERM can be read, as a byte."""
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     for number in (signal.SIGCHLD, signal.SIGTERM):
@@ -169,7 +168,7 @@ def _wake_on_signals() -> int:
 def _fork(
     command: Sequence[str], cgroups: Sequence[str], *, runner: socket.socket
 ) -> tuple[int, socket.socket]:
-    """Start the process that becomes the command as soon as it hears something through the gate."""
+    """Start the process that becomes the command as soon as it receives a byte through the gate."""
     supervisor = os.getpid()
     gate, theirs = socket.socketpair()
     if pid := os.fork():
@@ -181,7 +180,7 @@ def _fork(
         os.setsid()
         has_parent = die_with(supervisor)
         for number in (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE, signal.SIGXFSZ):
-            signal.signal(number, signal.SIG_DFL)  # what is ignored stays so through exec
+            signal.signal(number, signal.SIG_DFL)  # an ignored signal stays ignored through exec
         for folder in cgroups:
             with open(os.path.join(folder, "cgroup.procs"), "w", encoding="ascii") as file:
                 file.write("0")
@@ -189,33 +188,33 @@ def _fork(
         if has_parent and theirs.recv(1):
             os.execvp(command[0], list(command))  # noqa: S606 - a command's arguments are its own
     except OSError as error:
-        where = error.filename or command[0]
-        os.write(2, os.fsencode(f"foldwatch: cannot run {where}: {error.strerror}\n"))
+        path = error.filename or command[0]
+        os.write(2, os.fsencode(f"foldwatch: cannot run {path}: {error.strerror}\n"))
     os._exit(127)
 
 
-def _serve(control: socket.socket, command: int, gate: socket.socket, woken: int) -> bool:
-    """Do what is told until the command has ended or has to; whether the runner is still there."""
+def _serve(control: socket.socket, command: int, gate: socket.socket, signals: int) -> bool:
+    """Follow the runner's commands until the fold's has ended or must; return whether the runner lives."""
     poller = select.poll()
     poller.register(control, select.POLLIN)
-    poller.register(woken, select.POLLIN)
+    poller.register(signals, select.POLLIN)
     while True:
         for descriptor, _ in poller.poll():
-            if descriptor == woken:
-                signals = os.read(woken, 512)
+            if descriptor == signals:
+                numbers = os.read(signals, 512)
                 with suppress(ChildProcessError):
                     while reap(-1):
                         pass
-                if command in _statuses or signal.SIGTERM in signals:
+                if command in _statuses or signal.SIGTERM in numbers:
                     return True
                 continue
-            orders = _receive(control)
-            if not orders or b"kill" in orders:
-                return bool(orders)
-            if b"start" in orders:
+            message = _receive(control)
+            if not message or b"kill" in message:
+                return bool(message)
+            if b"start" in message:
                 with suppress(OSError):
                     gate.send(b"s")
-            if b"terminate" in orders:
+            if b"terminate" in message:
                 with suppress(OSError):
                     os.killpg(command, signal.SIGTERM)
 
@@ -227,9 +226,9 @@ def _receive(control: socket.socket) -> bytes:
         return b""
 
 
-def _say(control: socket.socket, words: str) -> None:
-    with suppress(OSError):  # the runner is gone, which the next look at the socket says
-        control.sendall(f"{words}\n".encode())
+def _send(control: socket.socket, line: str) -> None:
+    with suppress(OSError):  # the runner is gone, as the next read of the socket shows
+        control.sendall(f"{line}\n".encode())
 
 
 if __name__ == "__main__":

@@ -1,7 +1,4 @@
-"""One fold of the reference run, stage by stage, as a model of one's own would be written.
-
-Owns the stages and their labels. It must not know whether other folds share its process.
-"""
+"""One fold of the reference run, stage by stage, written as any model for ``foldwatch train``."""
 
 from __future__ import annotations
 
@@ -24,6 +21,7 @@ from trainer.reference.network import (
     make_gate,
     make_multimodal,
 )
+from trainer.run.modality_file import modality_file_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,8 +49,8 @@ def train(fold: Fold) -> dict[str, float]:
     gated = _gate(fold, train_votes, test_votes, train_part)
     results.append(evaluate("gated", gated, test_part.labels))
     # Run N of the cross-validation is fold N; each writes a file of its own.
-    name = f"modality_results_run_{fold.number}.csv"
-    write_results(os.path.join(os.path.dirname(fold.folder), name), fold.number, results)
+    path = os.path.join(os.path.dirname(fold.folder), modality_file_name(fold.number))
+    write_results(path, fold.number, results)
     return _metrics({result.modality: result for result in results})
 
 

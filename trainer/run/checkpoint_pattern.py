@@ -1,8 +1,4 @@
-"""What a fold's process writes, line by line as it comes, while it goes to a file by itself.
-
-Owns the following of that file and which of its lines are labels. The process writes it, so that no
-byte of it waits for the runner or dies with it. It must not know where lines are shown.
-"""
+"""`CheckpointPattern`: turns the lines of any program's output into labels, by ``--checkpoint-pattern``."""
 
 from __future__ import annotations
 
@@ -25,13 +21,13 @@ class CheckpointPattern:
         self._compiled = compile_expression(expression, option="--checkpoint-pattern")
 
     def label(self, line: str) -> str | None:
-        """Return the label of ``line``, or None where it has none."""
+        """Return the label of ``line``, or None if it does not match."""
         match = self._compiled.search(strip_escapes(line))
         if match is None:
             return None
-        words = [
+        parts = [
             value if name == "label" else f"{name} {value}"
             for name, value in match.groupdict().items()
             if value is not None
         ]
-        return clean_label(" ".join(words) or match.group())[:LABEL_LENGTH]
+        return clean_label(" ".join(parts) or match.group())[:LABEL_LENGTH]

@@ -1,8 +1,4 @@
-"""What a run is: its configuration, its directory, and which of its folds are to do.
-
-Owns run.json, the layout of a run directory, and what ``--resume-mode`` does to one. Nothing is ever
-deleted: what a run replaces is moved into ``previous-N/``.
-"""
+"""The configuration of a run: everything that its results depend on, and its hash."""
 
 from __future__ import annotations
 
@@ -16,7 +12,7 @@ REFERENCE = "trainer.reference:train"
 PIPELINE_VERSION = 2
 """Raised when the reference pipeline changes what a fold computes, so old results are not mixed in."""
 MITIGATIONS = ("caps", "bounds", "cleanup", "isolation")
-"""What keeps a run from growing; ``--without`` switches it off, to show what it is worth."""
+"""The measures against growth; ``--without`` switches them off, to show the effect of each."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,9 +24,9 @@ class RunConfig:
     device_mode: str
     seed: int = 7
     model: str = REFERENCE
-    """``package.module:function``: what trains a fold."""
+    """``package.module:function``, the function that trains a fold."""
     without: tuple[str, ...] = ()
-    """Names of REMEDIES that are switched off."""
+    """Names of MITIGATIONS that are switched off."""
     pipeline: str = f"reference {PIPELINE_VERSION}"
 
     def digest(self) -> str:
@@ -40,7 +36,7 @@ class RunConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandConfig:
-    """What is known of a run of somebody's command: its line, before ``{fold}`` is filled in."""
+    """The configuration of a run of any command: its line, before ``{fold}`` is filled in."""
 
     folds: int
     command: tuple[str, ...]

@@ -1,7 +1,8 @@
-"""What a run is: its configuration, its directory, and which of its folds are to do.
+"""A run's directory: who may write to it, and what a later run of the same directory does to it.
 
-Owns run.json, the layout of a run directory, and what ``--resume-mode`` does to one. Nothing is ever
-deleted: what a run replaces is moved into ``previous-N/``.
+``run.json`` is written first. ``.lock`` is locked (man 2 flock) while a run writes; a second run of the same
+directory ends with an error. Nothing is ever deleted: files and folds that a run replaces are moved into
+``previous-N/``.
 """
 
 from __future__ import annotations
@@ -15,39 +16,43 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from telemetry.errors import InputError
+from telemetry.journal.run_layout import RunLayout
 from trainer.run.config import Config, RunConfig
-from trainer.run.fold_result import RESULT, FoldResult, read_result, sync_folder, write_whole
+from trainer.run.fold_result import FoldResult, read_result, sync_folder, write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-RUN = "run.json"
-LOCK = ".lock"
 LOCK_SECONDS = 3.0
-"""How long a lock is waited for: a runner that was killed holds it until its last process is gone."""
+"""How long to wait for the lock: that of a killed runner is held until its last process is gone."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunDirectory:
-    """The paths of one run."""
+    """The directory of one run, as the runner and its workers use it."""
 
     path: str
 
     @property
+    def layout(self) -> RunLayout:
+        """The paths of everything in it."""
+        return RunLayout(self.path)
+
+    @property
     def name(self) -> str:
         """The run's name: its directory's."""
-        return os.path.basename(os.path.abspath(self.path))
+        return self.layout.name
 
     def fold(self, number: int) -> str:
         """The directory of one fold."""
-        return os.path.join(self.path, f"fold-{number}")
+        return self.layout.fold_dir(number)
 
     def result(self, number: int) -> FoldResult | None:
         """The whole result of a fold, or None."""
-        return read_result(os.path.join(self.fold(number), RESULT))
+        return read_result(self.layout.result(number))
 
     def results(self, config: Config, *, data_digest: str | None) -> list[FoldResult]:
-        """The whole results that may be averaged: of ``config``, and of that data where it is known."""
+        """The whole results that may be averaged: of ``config``, and of that data if it is known."""
         found = [self.result(fold) for fold in range(1, config.folds + 1)]
         return [
             result
@@ -59,7 +64,7 @@ class RunDirectory:
 
     def config(self) -> RunConfig:
         """Read run.json. Raises InputError."""
-        path = os.path.join(self.path, RUN)
+        path = self.layout.config
         try:
             with open(path, encoding="utf-8") as file:
                 content = json.load(file)["config"]
@@ -71,7 +76,7 @@ class RunDirectory:
         """Make the directory and see that it can be written to. Raises InputError."""
         try:
             os.makedirs(self.path, exist_ok=True)
-            with open(os.path.join(self.path, LOCK), "ab"):
+            with open(self.layout.lock, "ab"):
                 pass
         except FileExistsError as error:
             raise InputError(f"{self.path}: a file; name a directory for the run") from error
@@ -82,10 +87,10 @@ class RunDirectory:
     def locked(self) -> Iterator[int]:
         """Keep other runners out; give the lock's descriptor. Raises InputError.
 
-        The kernel lifts the lock when the last process that holds the descriptor has ended: the runner
-        or, where that was killed, what has yet to end its folds' processes.
+        The kernel releases the lock when the last process that holds the descriptor has ended: the runner
+        or, if it was killed, the supervisors that still end its folds' processes.
         """
-        with open(os.path.join(self.path, LOCK), "ab") as file:
+        with open(self.layout.lock, "ab") as file:
             deadline = time.monotonic() + LOCK_SECONDS
             while not _lock(file.fileno()):
                 if time.monotonic() > deadline:
@@ -96,22 +101,22 @@ class RunDirectory:
     def write_config(self, config: Config) -> None:
         """Write run.json, whole or not at all."""
         content = {"schema": 1, "run": self.name, "config": asdict(config)}
-        write_whole(os.path.join(self.path, RUN), json.dumps(content, indent=2) + "\n")
+        write_whole(self.layout.config, json.dumps(content, indent=2) + "\n")
 
     def set_aside(self, names: list[str]) -> str | None:
-        """Move these entries, where they are there, into a new ``previous-N``; return its path."""
-        there = [name for name in names if os.path.lexists(os.path.join(self.path, name))]
-        if not there:
+        """Move the entries that exist into a new ``previous-N``; return its path, None if none exists."""
+        present = [name for name in names if os.path.lexists(os.path.join(self.path, name))]
+        if not present:
             return None
         number = 1
-        while os.path.exists(aside := os.path.join(self.path, f"previous-{number}")):
+        while os.path.exists(backup_dir := self.layout.set_aside(number)):
             number += 1
-        os.mkdir(aside)
-        for name in there:
-            os.rename(os.path.join(self.path, name), os.path.join(aside, name))
-        sync_folder(aside)
+        os.mkdir(backup_dir)
+        for name in present:
+            os.rename(os.path.join(self.path, name), os.path.join(backup_dir, name))
+        sync_folder(backup_dir)
         sync_folder(self.path)
-        return aside
+        return backup_dir
 
 
 def _lock(descriptor: int) -> bool:

@@ -1,6 +1,7 @@
 """A fold's result and a run's summary: whole or absent, never in between.
 
-Owns result.json, summary.json and summary.csv, and how any of a run's files is written.
+``result.json``, ``failure.json``, ``summary.json`` and ``summary.csv`` are written to a temporary file, synced
+and renamed, so a power loss or a kill leaves either the old file or the new one.
 """
 
 from __future__ import annotations
@@ -15,22 +16,20 @@ from statistics import mean, stdev
 from typing import TYPE_CHECKING, Any
 
 from telemetry.journal.atomic_write import writing
+from telemetry.journal.run_layout import RESULT, RunLayout
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-RESULT = "result.json"
-METRICS = "metrics.json"
-"""What a command of `foldwatch run` may leave in its fold's directory: an object of numbers."""
 SCHEMA = 1
 
 
 def write_whole(path: str, text: str) -> None:
-    """Write aside, fsync, rename, fsync the folder: after a power loss it is whole or absent.
+    """Write a temporary file, fsync, rename, fsync the folder: after a power loss it is whole or absent.
 
     Raises OSError; nothing half-written is left under ``path``.
     """
-    with writing(path) as aside, open(aside, "w", encoding="utf-8") as file:
+    with writing(path) as temporary, open(temporary, "w", encoding="utf-8") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
@@ -54,9 +53,9 @@ class FoldResult:
     folds: int
     config_digest: str
     data_digest: str = ""
-    """Of the data and its split; empty where the runner cannot know of any."""
+    """Of the data and its split; empty if the runner knows of none, as for a command."""
     metrics: Mapping[str, float]
-    """One that is no finite number stands as null in the file: JSON has no word for it."""
+    """NaN and infinity are null in the file, since JSON has neither."""
     seconds: float
 
     def write(self, directory: str) -> None:
@@ -69,7 +68,7 @@ class FoldResult:
 
 
 def read_result(path: str) -> FoldResult | None:
-    """Return the result at ``path``, or None where there is none that is whole."""
+    """Return the result at ``path``, or None if it is absent or not whole."""
     try:
         with open(path, encoding="utf-8") as file:
             content = json.load(file)
@@ -100,11 +99,11 @@ class Aggregate:
     """Mean and sample standard deviation of a metric over the folds that have a finite one."""
 
     mean: float | None
-    """None where no fold has one."""
+    """None if no fold has one."""
     std: float | None
     """None for a single fold: one value has no spread."""
     folds: int
-    """How many folds it is over."""
+    """The number of folds that have one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +116,8 @@ class Summary:
     @property
     def missing(self) -> list[int]:
         """Folds without a result."""
-        there = {result.fold for result in self.results}
-        return [fold for fold in range(1, self.folds + 1) if fold not in there]
+        finished = {result.fold for result in self.results}
+        return [fold for fold in range(1, self.folds + 1) if fold not in finished]
 
     def aggregates(self) -> dict[str, Aggregate]:
         """Return each metric's aggregate over the finished folds; NaN and infinity are in none."""
@@ -149,8 +148,9 @@ class Summary:
             "is_complete": not self.missing,
             "metrics": {name: asdict(found) for name, found in self.aggregates().items()},
         }
-        write_whole(os.path.join(directory, "summary.json"), json.dumps(content, indent=2) + "\n")
-        write_whole(os.path.join(directory, "summary.csv"), _csv(self.results))
+        layout = RunLayout(directory)
+        write_whole(layout.summary_json, json.dumps(content, indent=2) + "\n")
+        write_whole(layout.summary_csv, _csv(self.results))
 
 
 def _aggregate(values: Sequence[float]) -> Aggregate:
@@ -163,8 +163,8 @@ def _aggregate(values: Sequence[float]) -> Aggregate:
 
 def summarize(folds: int, results: Sequence[FoldResult | None]) -> Summary:
     """Put the whole results of a run together, in the folds' order."""
-    there = [result for result in results if result is not None]
-    return Summary(folds, tuple(sorted(there, key=lambda result: result.fold)))
+    present = [result for result in results if result is not None]
+    return Summary(folds, tuple(sorted(present, key=lambda result: result.fold)))
 
 
 def _csv(results: Sequence[FoldResult]) -> str:

@@ -1,7 +1,4 @@
-"""What runs a fold, and how folds are run: the two things that a run is asked for.
-
-Owns the values alone.
-"""
+"""`Job`, the program that runs a fold, and `RunOptions`, how folds are run."""
 
 from __future__ import annotations
 
@@ -23,13 +20,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """What runs a fold."""
+    """The program that runs a fold."""
 
     command: Callable[[RunDirectory, int], Sequence[str]]
     is_persistent: bool = False
-    """Whether it trains fold after fold as its standard input says, and writes each result itself.
+    """Whether it trains each fold named on its standard input, and writes the results itself.
 
-    Else it runs the one fold that it was started for, and its exit code 0 is the fold's success.
+    Otherwise it runs the one fold that it was started for, and exit code 0 means success.
     """
     result: Callable[[str, int, float], FoldResult] | None = None
     """Makes that result, from the fold's directory, the fold and its seconds."""
@@ -52,7 +49,7 @@ def training_job(config: RunConfig) -> Job:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOptions:
-    """How folds are run; no result depends on it."""
+    """How folds are run; results do not depend on it."""
 
     isolation: str = "process"
     """process: one per fold. none: one for all. auto: one for as long as the forecast allows."""

@@ -1,16 +1,15 @@
-"""Thread caps, set before the libraries that read them are loaded.
+"""Thread caps: environment variables that bound the thread pools of NumPy, TensorFlow, PyTorch and others.
 
-Owns the variables and their defaults. A pool is sized when its library loads and never again, so a
-cap that comes later does nothing: that is an error here, not a silence.
+A pool is sized when its library loads, and never again, so a cap must be set first. A cap that comes too late
+is reported with the libraries that were loaded already.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+import warnings
 from typing import TYPE_CHECKING
-
-from telemetry.errors import FoldwatchError
 
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping, MutableMapping
@@ -21,24 +20,53 @@ THREAD_CAPS: Mapping[str, str] = {
     "TF_NUM_INTEROP_THREADS": str(min(2, _CORES)),
     "TF_NUM_INTRAOP_THREADS": str(min(4, _CORES)),
 }
-"""What ended the incident's thread growth, as defaults: a variable that is set already stays.
+"""The caps that ended the incident's thread growth, as defaults: a variable that is set already stays.
 
-Without them a pool has a thread per core; on fewer cores than that a cap must not raise it.
+Without them a pool has a thread per core; on fewer cores than a cap's value the cap must not raise it.
 """
+_OPENMP = ("OMP_NUM_THREADS",)
+READ_AT_IMPORT: Mapping[str, tuple[str, ...]] = {
+    "tensorflow": tuple(THREAD_CAPS),
+    "torch": _OPENMP,
+    "numpy": _OPENMP,  # OpenBLAS and MKL read it, unless they find their own variable
+    "scipy": _OPENMP,
+    "scipy_openblas64": _OPENMP,
+    "sklearn": _OPENMP,
+    "numexpr": _OPENMP,
+}
+"""By module, the caps that its thread pools read while it loads."""
 
-READS_CAPS_AT_IMPORT = ("tensorflow", "numpy", "sklearn")
 
-
-def cap_threads(
+def set_caps(
     environment: MutableMapping[str, str], *, loaded: Container[str] = sys.modules
-) -> None:
-    """Set each cap that the user has not set. Raises FoldwatchError where it would come too late."""
+) -> tuple[str, ...]:
+    """Set each cap that is not set yet; return the loaded libraries that it came too late for."""
     missing = [name for name in THREAD_CAPS if name not in environment]
-    late = [module for module in READS_CAPS_AT_IMPORT if module in loaded]
-    if missing and late:
-        raise FoldwatchError(
-            f"thread caps come too late: {', '.join(late)} is loaded already;"
-            f" set {', '.join(missing)} before importing it"
+    environment.update({name: THREAD_CAPS[name] for name in missing})
+    return tuple(
+        module
+        for module, names in READ_AT_IMPORT.items()
+        if module in loaded and not set(missing).isdisjoint(names)
+    )
+
+
+def cap_threads() -> tuple[str, ...]:
+    """Cap the thread pools of libraries that are imported from now on.
+
+    Sets ``OMP_NUM_THREADS`` and ``TF_NUM_INTEROP_THREADS`` to 2 and ``TF_NUM_INTRAOP_THREADS`` to 4, or to the
+    number of cores if that is less. A variable that is set already keeps its value. Call it before the first
+    import of NumPy, TensorFlow or PyTorch.
+
+    Returns:
+        The modules that were imported before and read a cap that was not set then: their pools keep their
+        size. Empty if every cap is in effect. They are also named in a RuntimeWarning.
+    """
+    late = set_caps(os.environ)
+    if late:
+        warnings.warn(
+            f"thread caps come too late for {', '.join(late)}, imported before;"
+            " call foldwatch.cap_threads() first",
+            RuntimeWarning,
+            stacklevel=2,
         )
-    for name in missing:
-        environment[name] = THREAD_CAPS[name]
+    return late

@@ -1,11 +1,9 @@
 """The lines between the runner and a process that trains fold after fold, on the latter's standard input.
 
-Owns both directions of it:
-
-    runner to worker    ``4`` train fold 4; end of file: there is nothing more to do
+    runner to worker    ``4`` train fold 4; end of file: no more folds
     worker to runner    ``ready`` loaded, and waiting; ``done 4`` fold 4's result is written
 
-It must not know what a fold is. That a fold is done is only ever believed with its result.
+The runner believes ``done 4`` only if the result is there and whole.
 """
 
 from __future__ import annotations
@@ -32,33 +30,33 @@ class WorkerChannel:
         os.close(empty)
 
     def folds(self) -> Iterator[int]:
-        """Say that it is ready, and give the folds to train as they are ordered."""
-        self._say("ready")
+        """Report that it is ready, and yield each fold that the runner requests."""
+        self._send("ready")
         with self._socket.makefile("r", encoding="ascii") as lines:
             for line in lines:
                 fold = int(line)
                 yield fold
-                self._say(f"done {fold}")
+                self._send(f"done {fold}")
 
-    def _say(self, words: str) -> None:
+    def _send(self, line: str) -> None:
         with suppress(OSError):  # the runner is gone, and the kernel's SIGKILL on its way
-            self._socket.sendall(f"{words}\n".encode())
+            self._socket.sendall(f"{line}\n".encode())
 
 
 class RunnerChannel:
-    """The runner's end: what the worker has said since."""
+    """The runner's end: collects the folds that the worker reports as done."""
 
     def __init__(self) -> None:
         self._rest = b""
 
-    def read(self, orders: socket.socket) -> tuple[set[int], bool]:
-        """Return the folds that are done, and whether the worker may say more; never waits."""
+    def read(self, requests: socket.socket) -> tuple[set[int], bool]:
+        """Return the folds done since the last call, and whether the worker's end is open; never waits."""
         try:
-            received = orders.recv(4096, socket.MSG_DONTWAIT)
+            received = requests.recv(4096, socket.MSG_DONTWAIT)
         except BlockingIOError:
             return set(), True
         except OSError:
             return set(), False
         *lines, self._rest = (self._rest + received).split(b"\n")
-        done = {int(words[1]) for line in lines if (words := line.split())[:1] == [b"done"]}
+        done = {int(parts[1]) for line in lines if (parts := line.split())[:1] == [b"done"]}
         return done, bool(received)

@@ -1,7 +1,6 @@
-"""What fresh processes have needed so far, and whether another one fits now.
+"""Admission control: the peaks of the folds so far, and whether another process fits now.
 
-Owns the measuring for `forecast`: the peaks of processes that were watched, and a reading of the
-runner's own surroundings, which are those of a process that it starts.
+The headroom is read for the runner's own process, because a process that it starts is in the same cgroups.
 """
 
 from __future__ import annotations
@@ -17,11 +16,11 @@ if TYPE_CHECKING:
     from telemetry.reading import Reading
 
 IMPORTED = "after TF import"
-"""The label at which a worker has loaded everything and has touched nothing."""
+"""The label at which a worker has loaded every module and touched no device."""
 
 
 class AdmissionControl:
-    """Knows the needs of a process with its first fold, and of one that only waits for it."""
+    """Remembers what a process needs for its first fold, and what it needs to wait for it."""
 
     def __init__(self) -> None:
         self._reader = Reader()
@@ -29,25 +28,25 @@ class AdmissionControl:
         self._of_waiting: dict[str, int] = {}
 
     def note_fold(self, peaks: Mapping[str, int]) -> None:
-        """Take the peaks of a process's first fold."""
+        """Remember the peaks of a process's first fold."""
         _raise(self._of_a_fold, peaks)
 
     def note_checkpoint(self, reading: Reading) -> None:
-        """Take what a worker needs that has loaded everything."""
+        """Remember what a loaded worker needs, if this is the reading of one."""
         if reading.stage == IMPORTED:
             known = {"tree_threads": reading.threads, "rss_bytes": reading.rss_bytes}
             _raise(self._of_waiting, {name: v for name, v in known.items() if v is not None})
 
     def shortage_for_new_fold(self) -> Shortage | None:
-        """Return what a fresh process with a fold would not have enough of now."""
+        """Return the limit that leaves too little for a fresh process with a fold, if any."""
         return self._shortage(self._of_a_fold)
 
     def shortage_for_waiting_worker(self) -> Shortage | None:
-        """Return what one that is only loaded would not have enough of, beside what runs now."""
+        """Return the limit that leaves too little for one more loaded process, if any."""
         return self._shortage(self._of_waiting)
 
     def close(self) -> None:
-        """Give the descriptors back."""
+        """Close the descriptors."""
         self._reader.close()
 
     def _shortage(self, need: Mapping[str, int]) -> Shortage | None:
@@ -58,7 +57,7 @@ class AdmissionControl:
 
 
 def _free_memory(reading: Reading) -> int | None:
-    """Return what the cgroup and the host still give, page cache that can be dropped included."""
+    """Return the bytes that the cgroup and the host have left, reclaimable page cache included."""
     available = _available_on_host()
     headroom = reading.usage("cgroup_memory").headroom
     if headroom is None:

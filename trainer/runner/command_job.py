@@ -1,8 +1,4 @@
-"""Anybody's command as the work of a fold.
-
-Owns how a command line is filled in for a fold, and what its success leaves as a result. It must not
-know how the command is run.
-"""
+"""A job that runs any command once for each fold; its result holds the numbers in its metrics.json."""
 
 from __future__ import annotations
 
@@ -13,8 +9,9 @@ import sys
 from typing import TYPE_CHECKING
 
 from telemetry.errors import InputError
+from telemetry.journal.run_layout import METRICS
 from telemetry.thread_line import clean_label
-from trainer.run.fold_result import METRICS, FoldResult
+from trainer.run.fold_result import FoldResult
 from trainer.run.job import Job
 
 if TYPE_CHECKING:
@@ -30,7 +27,7 @@ def fill_in(command: Sequence[str], *, fold: int, folds: int) -> list[str]:
 
 
 def check_command(config: CommandConfig) -> None:
-    """See that the program is there. Raises InputError."""
+    """Check that the program exists. Raises InputError."""
     program = fill_in(config.command, fold=1, folds=config.folds)[0]
     if shutil.which(program) is not None:
         return
@@ -38,24 +35,24 @@ def check_command(config: CommandConfig) -> None:
         raise InputError(
             f"run: {program} is not executable; chmod +x, or name what runs it: python {program}"
         )
-    words = program.split()
-    if len(words) > 1 and len(config.command) == 1 and shutil.which(words[0]):
+    parts = program.split()
+    if len(parts) > 1 and len(config.command) == 1 and shutil.which(parts[0]):
         raise InputError(f"run: no such program: {program!r}; write it without the quotes")
     raise InputError(f"run: no such program: {program}")
 
 
 def command_job(config: CommandConfig) -> Job:
-    """Return the work of running the command once for each fold."""
+    """Return the job that runs the command once for each fold."""
 
     def command(_directory: RunDirectory, fold: int) -> list[str]:
         return fill_in(config.command, fold=fold, folds=config.folds)
 
-    def result(place: str, fold: int, seconds: float) -> FoldResult:
+    def result(fold_dir: str, fold: int, seconds: float) -> FoldResult:
         return FoldResult(
             fold=fold,
             folds=config.folds,
             config_digest=config.digest(),
-            metrics=read_metrics(os.path.join(place, METRICS)),
+            metrics=read_metrics(os.path.join(fold_dir, METRICS)),
             seconds=seconds,
         )
 
@@ -63,7 +60,7 @@ def command_job(config: CommandConfig) -> Job:
 
 
 def read_metrics(path: str) -> dict[str, float]:
-    """Return the numbers that a command left, none without a file; what else is there is told."""
+    """Return the numbers in a command's metrics.json, none without one; report anything else in it."""
     try:
         with open(path, encoding="utf-8") as file:
             content = json.load(file)
@@ -83,11 +80,11 @@ def read_metrics(path: str) -> dict[str, float]:
 
 def _number(value: object) -> float | None:
     try:
-        return float(value)  # type: ignore[arg-type] # that is what is asked
+        return float(value)  # type: ignore[arg-type] # whether it is a number is the question
     except (TypeError, ValueError, OverflowError):
         return None
 
 
-def _ignored(path: str, words: str) -> dict[str, float]:
-    print(f"foldwatch: {clean_label(f'{path}: {words}')}", file=sys.stderr)
+def _ignored(path: str, reason: str) -> dict[str, float]:
+    print(f"foldwatch: {clean_label(f'{path}: {reason}')}", file=sys.stderr)
     return {}

@@ -1,7 +1,7 @@
-"""How a fold ended that left no result: typed, with the analyzer's diagnosis.
+"""How a fold ended that left no result: its outcome, and the analyzer's diagnosis, in ``failure.json``.
 
-Owns failure.json. The analyzer reads the journal and the output as it would afterwards; the counters
-that make a cause certain were read at the death, and stand in the journal's last record.
+The diagnosis is the one that ``foldwatch analyze`` gives afterwards, from the journal and the output. The
+counters that make a cause certain were read when the process died; they are in the journal's last record.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from analyzer.diagnosis.confidence import Confidence
 from analyzer.pipeline import analyze
 from analyzer.signatures.signature import MEMORY
+from telemetry.journal.run_layout import FAILURE, OUTPUT
 from telemetry.thread_line import clean_label
 from trainer.process.output_follower import printable
 from trainer.run.fold_result import SCHEMA, write_whole
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from analyzer.result import Finding
     from trainer.process.launcher import ExitStatus
 
-FAILURE = "failure.json"
 TAIL_LINES = 20
 TAIL_BYTES = 16384
 TRACEBACK = "Traceback (most recent call last):"
@@ -33,26 +33,26 @@ TRACEBACK = "Traceback (most recent call last):"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoldFailure:
-    """What is known of the end of a fold without a result."""
+    """How a fold without a result ended."""
 
     fold: int
     outcome: str
     """exception, exit code, signal, out of memory (for certain), no result, timeout, interrupted, not
     reached, refused or not started."""
     exit_code: int | None
-    """As the shell says it: 128 + N for signal N. None where no process was started."""
+    """As in a shell: 128 + N for signal N. None if no process was started."""
     signal: str | None
     reason: str
-    """What happened, in one line."""
+    """The event that ended it, in one line."""
     root_cause: str
     """Why, as far as the evidence goes, in one line."""
     causes: tuple[Cause, ...] = ()
     signature: str | None = None
-    """The analyzer's name of the message that the crash left."""
+    """The analyzer's name for the crash message."""
     stderr_tail: tuple[str, ...] = ()
     """The last lines of its output."""
     processes_left: int = 0
-    """Processes that SIGKILL did not end within the time that was given to it."""
+    """Processes that SIGKILL did not end in time, e.g. in an uninterruptible wait."""
     seconds: float
 
     def write(self, directory: str) -> None:
@@ -67,7 +67,7 @@ class FoldFailure:
 
 
 def not_run(fold: int, outcome: str, reason: str) -> FoldFailure:
-    """Return the failure of a fold that no process was started for, or that none came to."""
+    """Return the failure of a fold that was never started or never reached."""
     return FoldFailure(
         fold=fold,
         outcome=outcome,
@@ -79,7 +79,7 @@ def not_run(fold: int, outcome: str, reason: str) -> FoldFailure:
     )
 
 
-def explain(  # noqa: PLR0913 - what is known of an end, each a word of its own
+def explain(  # noqa: PLR0913 - each argument is another fact about the end
     fold: int,
     status: ExitStatus,
     *,
@@ -88,9 +88,9 @@ def explain(  # noqa: PLR0913 - what is known of an end, each a word of its own
     end_reason: str | None,
     seconds: float,
 ) -> FoldFailure:
-    """Put together what the process left in ``fold_dir``; ``end_reason`` is why the runner ended it."""
-    lines = last_lines(os.path.join(fold_dir, "output.log"))
-    last_line = clean_label(_last_words(lines)) if lines else "it wrote nothing"
+    """Explain the end of a process by the files in ``fold_dir``; ``end_reason`` is why the runner ended it."""
+    lines = last_lines(os.path.join(fold_dir, OUTPUT))
+    last_line = clean_label(_last_message(lines)) if lines else "it wrote nothing"
     if end_reason is not None:
         outcome, reason = end_reason.split(":", 1)[0], end_reason
     elif status.signal is not None:
@@ -115,36 +115,36 @@ def explain(  # noqa: PLR0913 - what is known of an end, each a word of its own
         causes=causes,
         signature=None if crash is None else crash.signature,
         stderr_tail=tuple(lines[-TAIL_LINES:]),
-        processes_left=status.left,
+        processes_left=status.survivors,
         seconds=seconds,
     )
 
 
 def _root_cause(causes: Sequence[Cause], reason: str, last_line: str) -> str:
-    """Name what the evidence speaks for; where it speaks for nothing, say what was last written."""
+    """Name the causes with evidence; without any, give the last line of the output."""
     named = [
         cause for cause in causes if cause.confidence in {Confidence.CERTAIN, Confidence.LIKELY}
     ]
     if not named or named[0].cause == "not_a_limit":
         return reason
-    words = "; ".join(
+    causes_line = "; ".join(
         f"{cause.cause} ({cause.confidence}): {', '.join(cause.evidence[:1])}"
         for cause in named[:2]
     )
-    return f"{words}; last line: {last_line}"
+    return f"{causes_line}; last line: {last_line}"
 
 
 def _diagnosis(fold_dir: str, pid: int) -> Finding | None:
     try:
         findings = analyze([fold_dir]).findings
-    except Exception:  # noqa: BLE001 - a failure is recorded whatever there is to read, or is not
+    except Exception:  # noqa: BLE001 - the failure is recorded even if it cannot be diagnosed
         return None
     own = [finding for finding in findings if finding.process.pid == pid]
     return next((finding for finding in (*own, *findings) if finding.process.crash), None)
 
 
-def _last_words(lines: Sequence[str]) -> str:
-    """Return the last line; with that of the exception before it where its message has several."""
+def _last_message(lines: Sequence[str]) -> str:
+    """Return the last line; before it the exception's first, if its message has several lines."""
     begun = max((at for at, line in enumerate(lines) if line == TRACEBACK), default=len(lines))
     raised = next((line for line in lines[begun + 1 :] if not line.startswith(" ")), lines[-1])
     return lines[-1] if raised == lines[-1] else f"{raised} ... {lines[-1]}"

@@ -1,4 +1,4 @@
-"""Runs the folds of a plan: which one when, in which process, and what becomes of each.
+"""`FoldRunner`: runs the folds of a plan, in one loop, and writes the summary.
 
 A fold is finished by its whole result and by nothing else: the runner trusts only that and the exit
 status.
@@ -16,7 +16,7 @@ from trainer.process.fold_process import LINGERED
 from trainer.process.supervisor import adopts_orphans, kill_descendants
 from trainer.run.fold_result import FoldResult, Summary, summarize
 from trainer.run.job import TRAINING, RunOptions
-from trainer.runner.fold_failure import FoldFailure, not_run
+from trainer.runner.fold_failure import not_run
 from trainer.runner.fold_outcomes import FoldOutcomes
 from trainer.runner.fold_queue import FoldQueue
 from trainer.runner.observer import RunObserver
@@ -25,7 +25,7 @@ from trainer.runner.run_state import RunState
 from trainer.runner.signals import Interruptions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from telemetry.journal.records import Record
     from trainer.process.fold_process import FoldProcess
@@ -34,10 +34,11 @@ if TYPE_CHECKING:
     from trainer.run.directory import RunDirectory
     from trainer.run.job import Job
     from trainer.run.resume_plan import Plan
+    from trainer.runner.fold_failure import FoldFailure
 
 TICK_SECONDS = 1.0
 OUTPUT_TICK_SECONDS = 0.05
-"""If output is shown or searched for labels: how late a line may be."""
+"""The longest delay of a line that is shown or searched for a label."""
 
 
 class FoldRunner:
@@ -60,18 +61,15 @@ class FoldRunner:
         admission_seconds: float = ADMISSION_SECONDS,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self.failures: dict[int, FoldFailure] = {}
-        """Of this run, by fold."""
         self._directory = directory
         self._config = config
         self._job = job
         self._options = options or RunOptions()
         self._observer = observer or RunObserver()
         self._data_digest = plan.data_digest
-        self._outcomes = FoldOutcomes(directory, job)
         self._queue = FoldQueue(plan.to_run, retries=self._options.retries)
         self._clock = clock
-        self._is_stopped = False
+        self._is_interrupted = False
         self._has_lingered = False
         launcher = FoldLauncher(
             directory, config, job, self._options, log=self._observer.on_message
@@ -81,6 +79,24 @@ class FoldRunner:
         )
         self.state = state or RunState(directory.name, folds=config.folds, observer=self._observer)
         self.state.begin(skipped=plan.skipped)
+        self._outcomes = FoldOutcomes(
+            directory,
+            job,
+            self._options,
+            queue=self._queue,
+            state=self.state,
+            observer=self._observer,
+        )
+
+    @property
+    def failures(self) -> Mapping[int, FoldFailure]:
+        """The failures of this run, by fold."""
+        return self._outcomes.failures
+
+    @property
+    def _is_stopped(self) -> bool:
+        """Whether no further fold is started."""
+        return self._is_interrupted or (self._options.stops_on_failure and bool(self.failures))
 
     def run(self) -> Summary:
         """Run every fold of the plan; write failures and the summary.
@@ -105,13 +121,13 @@ class FoldRunner:
         return summary
 
     def summary(self) -> Summary:
-        """Put together what is finished, skipped folds included."""
+        """Put the results together, those of skipped folds included."""
         results = self._directory.results(self._config, data_digest=self._data_digest)
         return summarize(self._config.folds, results)
 
     def _step(self, interruptions: Interruptions) -> None:
         if count := interruptions.take_count():
-            self._is_stopped = True
+            self._is_interrupted = True
             for process in self._pool:
                 process.end("interrupted", at_once=count > 1)
         if not self._is_stopped:
@@ -155,7 +171,7 @@ class FoldRunner:
 
     def _refuse(self, fold: int, error: FoldNotStartedError) -> None:
         self._queue.drop(fold)
-        self._fail(fold, not_run(fold, error.outcome, str(error)))
+        self._outcomes.fail(not_run(fold, error.outcome, str(error)))
 
     def _poll(self, process: FoldProcess) -> None:
         status = process.poll()
@@ -173,7 +189,7 @@ class FoldRunner:
             self._finish_in_place(process)
 
     def _finish_in_place(self, process: FoldProcess) -> None:
-        """Go on after a fold that its process has survived."""
+        """Record a fold whose process lives on."""
         if self._options.is_isolated:
             process.dismiss()  # the fold ends with it
             return
@@ -201,7 +217,7 @@ class FoldRunner:
         )
 
     def _on_exit(self, process: FoldProcess, status: ExitStatus) -> None:
-        """Take note of the end of a process, and of the fold that it ran."""
+        """Record the end of a process, and of the fold that it ran."""
         if process.has_lingered and not self._has_lingered:
             self._has_lingered = True
             self._observer.on_message(
@@ -223,42 +239,14 @@ class FoldRunner:
             seconds = time.time() - process.fold_began
             self._pool.note_finished(process.peaks, seconds=seconds)
             exit_code = 0 if status is None or process.has_lingered else status.exit_code
-            self.state.finish(fold, exit_code=exit_code, seconds=outcome.seconds)
-            self._observer.on_fold_end(outcome)
+            self._outcomes.finish(outcome, exit_code=exit_code)
         elif self._queue.may_retry(fold) and not self._is_stopped:
-            self._retry(fold, outcome)
+            self._outcomes.retry(outcome)
         else:
-            self._fail(fold, outcome)
-
-    def _retry(self, fold: int, failure: FoldFailure) -> None:
-        """Put what a fold left aside and queue it again."""
-        self._outcomes.write(failure)
-        backup_dir = self._directory.set_aside([f"fold-{fold}"])
-        attempt = f"attempt {self._queue.attempts(fold) + 1} of {self._queue.most_attempts}"
-        self._observer.on_message(
-            f"fold {fold}: {attempt}, after {failure.root_cause} ({backup_dir})"
-        )
-        self.state.wait(fold)
-        self._queue.retry(fold)
-
-    def _fail(self, fold: int, failure: FoldFailure) -> None:
-        self.failures[fold] = failure
-        self._outcomes.write(failure)
-        self.state.fail(fold, exit_code=failure.exit_code, seconds=failure.seconds)
-        if failure.outcome != "interrupted":
-            self._observer.on_fold_end(failure)
-        if self._options.stops_on_failure:
-            self._is_stopped = True
-        if self._options.isolation == "none":  # a fold takes those behind it along
-            for later in self._queue.drop_all():
-                self.failures[later] = not_run(
-                    later, "not reached", f"not reached: fold {fold} ended the process"
-                )
-                self._outcomes.write(self.failures[later])
-                self.state.fail(later, exit_code=failure.exit_code, seconds=None)
+            self._outcomes.fail(outcome)
 
     def _end_all(self) -> None:
-        """End what an error has left running."""
+        """End every process that an error has left running."""
         for process in self._pool:
             process.end("interrupted", at_once=True)
         while self._pool:

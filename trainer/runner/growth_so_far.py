@@ -1,7 +1,4 @@
-"""The verdict so far on a run that is still writing: journals in, `GrowthSnapshot`s out.
-
-Owns which process of a run is the present one. It must not know who shows the verdict.
-"""
+"""The growth verdict on a run that still writes: its journals in, `GrowthSnapshot`s out."""
 
 from __future__ import annotations
 
@@ -23,9 +20,13 @@ logger = logging.getLogger("foldwatch")
 
 
 def judge_run(journals: Sequence[str]) -> tuple[GrowthSnapshot, ...]:
-    """Judge the run that wrote ``journals``, by its present process; nothing where nothing is labelled.
+    """Judge the run that wrote ``journals``, by the process that wrote last.
 
-    Raises OSError where a journal cannot be read.
+    Returns:
+        One verdict per recorded resource; none if there is no labelled reading of a fold.
+
+    Raises:
+        OSError: A journal cannot be read.
     """
     processes = [process for path in journals for process in _processes(path)]
     with_folds = [process for process in processes if process.folds]
@@ -46,10 +47,10 @@ def judge_run(journals: Sequence[str]) -> tuple[GrowthSnapshot, ...]:
 
 
 def growth_so_far(directory: str) -> Callable[[], tuple[GrowthSnapshot, ...]]:
-    """Return what gives the verdict so far on the run in ``directory``, for one thread to call.
+    """Return a function that gives the verdict so far on the run in ``directory``, for one thread to call.
 
-    For a runner, which knows all but that. It never raises: a verdict is not worth a run. What judges
-    has its thread from now on; where there can be none, there is no verdict.
+    The function never raises: a verdict is not worth a run. The judging thread starts now; if none can be
+    started, the function returns no verdict.
     """
     try:
         daemon = Daemon(directory, judge=judge_run)
@@ -70,7 +71,7 @@ def _processes(path: str) -> list[Process]:
     try:
         return read_journal(path).processes
     except (InputError, FileNotFoundError):
-        return []  # nothing in it yet, or gone since: the other journals still say what they say
+        return []  # empty, or gone since: the other journals still count
 
 
 def _last_time(process: Process) -> float:

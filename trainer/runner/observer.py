@@ -1,4 +1,4 @@
-"""`RunObserver`: receives what happens in a run; the runner knows nothing else of who watches."""
+"""`RunObserver`: receives the events of a run, for a terminal, an alert engine or a page."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ ADMISSION_SECONDS = 30.0
 """How long a fold waits for headroom while no process of the run lives; then it is refused."""
 LAST_STAGES = frozenset({"after Stage 2 fit"})
 LEAD_SECONDS = 10.0
-"""Before a fold's end, judged by the length of the one before: enough to import TensorFlow."""
+"""Before a fold's end, estimated by the length of the one before: enough to import TensorFlow."""
 
 
 class FoldNotStartedError(Exception):
@@ -74,7 +74,7 @@ class ProcessPool:
         """Return a process for ``fold``, or None if it must wait.
 
         Raises:
-            FoldNotStartedError: It was refused for want of headroom, or could not be started.
+            FoldNotStartedError: The headroom stayed too small, or the process could not be started.
         """
         for process in self._processes:
             if process.fold is None and not process.is_dismissed:
@@ -87,31 +87,31 @@ class ProcessPool:
         return self._launch(fold) if self._is_admitted(fold) else None
 
     def prestart(self, fold: int, state: RunState) -> None:
-        """Load the next worker while a fold is in its last stage, if it fits beside it.
+        """Launch the next worker while a fold is in its last stage, if both fit.
 
         Raises:
             FoldNotStartedError: It could not be started.
         """
         if fold in self._prestarted or not any(self._is_late(p, state) for p in self._processes):
             return
-        self._prestarted.add(fold)  # once, whatever becomes of it
+        self._prestarted.add(fold)  # tried once, even if it fails
         if self._admission.shortage_for_waiting_worker() is None:
             self._launch(fold)
 
     def dismiss_idle(self) -> None:
-        """Let every process end that has no fold."""
+        """Dismiss every process without a fold."""
         for process in self._processes:
             if process.fold is None and not process.is_dismissed:
                 process.dismiss()
 
     def note_records(self, records: Sequence[Record]) -> None:
-        """Take what a loaded worker needs from its journal."""
+        """Note from a worker's journal what a loaded worker needs."""
         for record in records:
             if isinstance(record, Reading):
                 self._admission.note_checkpoint(record)
 
     def note_finished(self, peaks: Mapping[int, Mapping[str, int]], *, seconds: float) -> None:
-        """Take what a finished fold has needed: ``peaks`` by the folds of its process."""
+        """Note what a finished fold has needed: ``peaks`` by the folds of its process."""
         self._typical_seconds = seconds
         self._admission.note_fold(next(iter(peaks.values()), {}))
 
@@ -121,12 +121,12 @@ class ProcessPool:
         return {other.supervised.supervisor_pid for other in self._processes}
 
     def close(self) -> None:
-        """Give the descriptors and cgroups back."""
+        """Close the descriptors, and leave the cgroups as they were."""
         self._admission.close()
         self._launcher.close()
 
     def _can_reuse(self, process: FoldProcess, fold: int) -> bool:
-        """Whether the process takes this fold too; else recycle it and say why."""
+        """Whether the process takes this fold too; else recycle it and report why."""
         if self._options.isolation == "none" or not process.peaks:
             return True
         shortage = shortage_for_next_fold(list(process.peaks.values()), process.limits)
@@ -139,7 +139,7 @@ class ProcessPool:
         return False
 
     def _is_admitted(self, fold: int) -> bool:
-        """Whether a fresh process for ``fold`` fits; it waits while another may make room."""
+        """Whether a fresh process for ``fold`` fits; it waits while another may free some."""
         shortage = self._admission.shortage_for_new_fold()
         if shortage is None:
             self._waits_since = None
@@ -147,10 +147,10 @@ class ProcessPool:
         self._waits_since = self._waits_since or time.monotonic()
         if fold not in self._announced:
             self._announced.add(fold)
-            self._observer.on_message(f"fold {fold}: waits for room; {shortage}")
+            self._observer.on_message(f"fold {fold}: waiting for headroom; {shortage}")
         is_over = time.monotonic() - self._waits_since > self._admission_seconds
         if is_over and not self._processes:
-            raise FoldNotStartedError("refused", f"refused, it would not fit: {shortage}")
+            raise FoldNotStartedError("refused", f"rejected: insufficient headroom; {shortage}")
         return False
 
     def _launch(self, fold: int) -> FoldProcess:

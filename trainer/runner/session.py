@@ -1,6 +1,6 @@
 """`run_session`: one run from its lock to its summary, whatever it trains.
 
-The order: the lock, the alerts, the port, the plan, the folds.
+In this order: the lock, the alerts, the port, the plan, the folds.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunRequest:
-    """What was asked for, beside the job itself."""
+    """What a run is asked for, besides its configuration and job."""
 
     output: str
     only: int | None
@@ -56,7 +56,7 @@ class RunRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOutcome:
-    """What a run came to."""
+    """The results and failures of a run."""
 
     directory: RunDirectory
     summary: Summary
@@ -152,7 +152,7 @@ def _data_digest(
 ) -> str | None:
     """Return the hash of the data if earlier results may be used, read in a process of its own.
 
-    That process loads the model's module, which the runner must not.
+    That process imports the model's module, so the runner does not have to.
     """
     is_fresh = request.resume_mode == "fresh" and request.only is None
     if not isinstance(config, RunConfig) or is_fresh:
@@ -168,7 +168,7 @@ def _data_digest(
     )
     digest = printed_digest(done.stdout.decode("utf-8", "replace"))
     if done.returncode or digest is None:
-        lines = done.stderr.decode("utf-8", "replace").splitlines() or ["it said nothing"]
+        lines = done.stderr.decode("utf-8", "replace").splitlines() or ["no output"]
         raise InputError(f"{config.model}: its data cannot be read: {clean_label(lines[-1])}")
     return digest
 

@@ -1,7 +1,7 @@
-"""Ctrl-C, SIGTERM and a closed terminal, counted instead of raised.
+"""`Interruptions`: Ctrl-C, SIGTERM and a closed terminal, counted instead of raised.
 
-An exception could come between any two lines: between a process and its place in a list, between a
-result and the summary. So a run is only told, and ends what it has begun.
+An exception could be raised between any two lines, e.g. between starting a process and listing it, or between a
+result and the summary. So the run only counts the signal, and then ends its processes in order.
 """
 
 from __future__ import annotations
@@ -19,23 +19,25 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interruptions:
-    """How often somebody has asked the run to end; ``wakes`` becomes readable each time.
+    """Counts the signals that ask the run to end; ``wakes`` becomes readable each time.
 
-    A signal that is ignored (``nohup``) stays ignored. Outside the main thread none can be caught.
+    An ignored signal (``nohup``) stays ignored. Outside the main thread no signal can be caught.
     """
 
     def __init__(self) -> None:
         self.count = 0
-        self.wakes, self._bell = socket.socketpair()
+        self.wakes, self._wakeup = socket.socketpair()
         self.wakes.settimeout(0)
-        self._bell.settimeout(0)
+        self._wakeup.settimeout(0)
         self._before: dict[int, object] = {}
-        self._bell_before: int | None = None
+        self._wakeup_before: int | None = None
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
-            # The bell rings whichever thread the kernel gives the signal to; the handler waits for ours.
-            self._bell_before = signal.set_wakeup_fd(self._bell.fileno(), warn_on_full_buffer=False)
+            # The kernel may deliver the signal to any thread; Python runs the handler in this one only.
+            self._wakeup_before = signal.set_wakeup_fd(
+                self._wakeup.fileno(), warn_on_full_buffer=False
+            )
             for number in SIGNALS:
                 if signal.getsignal(number) is not signal.SIG_IGN:
                     self._before[number] = signal.signal(number, self._count)
@@ -48,14 +50,14 @@ class Interruptions:
         trace: TracebackType | None,
     ) -> None:
         for number, handler in self._before.items():
-            signal.signal(number, handler)  # type: ignore[arg-type] # what signal() itself gave
-        if self._bell_before is not None:
-            signal.set_wakeup_fd(self._bell_before)
+            signal.signal(number, handler)  # type: ignore[arg-type] # signal() itself returned it
+        if self._wakeup_before is not None:
+            signal.set_wakeup_fd(self._wakeup_before)
         self.wakes.close()
-        self._bell.close()
+        self._wakeup.close()
 
     def take_count(self) -> int:
-        """Return the count and let ``wakes`` wait for the next."""
+        """Return the count and make ``wakes`` wait for the next signal."""
         with suppress(BlockingIOError):
             while self.wakes.recv(64):
                 pass

@@ -1,8 +1,7 @@
-"""The process that trains: ``python -m trainer.worker RUN_DIR``, folds by its standard input.
+"""The process that trains: ``python -m trainer.worker RUN_DIR``, with the folds on its standard input.
 
-Owns the order that cannot change: caps, telemetry, TensorFlow, folds. It is the only module that
-loads TensorFlow, and the runner learns of it only by its exit status and the result files. Loaded
-ahead of its turn it waits for its first order, with no device touched.
+The order is fixed: caps, telemetry, TensorFlow, folds. The runner sees only its exit status and the result
+files. If it is started ahead of its turn, it waits for its first fold and touches no device.
 """
 
 from __future__ import annotations
@@ -12,23 +11,31 @@ import sys
 import time
 
 import telemetry
+from telemetry.errors import FoldwatchError
 from trainer.run.directory import RunDirectory
 from trainer.run.fold_result import FoldResult
-from trainer.run.thread_caps import cap_threads
+from trainer.run.thread_caps import THREAD_CAPS, set_caps
 from trainer.run.worker_protocol import WorkerChannel
 from trainer.worker.fold_loop import Training
 
 
 def main(arguments: list[str]) -> int:
-    """Train the folds ordered; a fold's exception ends the process with its traceback, exit code 1."""
-    orders = WorkerChannel()
+    """Train the requested folds; a fold's exception ends the process with its traceback, exit code 1.
+
+    Raises:
+        FoldwatchError: A library was loaded before its thread caps were set.
+    """
+    channel = WorkerChannel()
     directory = RunDirectory(arguments[0])
     config = directory.config()
-    if "caps" not in config.without:
-        cap_threads(os.environ)
+    if "caps" not in config.without and (late := set_caps(os.environ)):
+        raise FoldwatchError(
+            f"thread caps come too late: {', '.join(late)} is loaded already;"
+            f" set {', '.join(THREAD_CAPS)} before importing it"
+        )
     telemetry.start()
     training = Training(config)
-    for fold in orders.folds():
+    for fold in channel.folds():
         began = time.monotonic()
         metrics = training.train(fold, directory.fold(fold))
         FoldResult(

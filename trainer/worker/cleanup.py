@@ -1,9 +1,8 @@
-"""What a fold leaves behind in Python, given back at its end.
+"""The clean-up after a fold: it releases the Python objects that the fold leaves behind.
 
-Owns the order: the fold's objects first, then Keras's global state, then the cycles that both held,
-then the gradients that TensorFlow remembers of graphs that are gone. It cannot free what TensorFlow's
-C++ side keeps (kernels, rendezvous, shared thread pools); only the end of the process does. It must
-not know what the objects are.
+In this order: the fold's objects, Keras's global state, the reference cycles that both held, and the gradients
+that TensorFlow registered for graphs that are gone. It cannot free the state of TensorFlow's C++ side
+(kernels, rendezvous, shared thread pools); only the end of the process does.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ _CUSTOM_GRADIENT = "tensorflow.python.ops.custom_gradient"
 
 @dataclass(frozen=True, slots=True)
 class CleanUp:
-    """What one clean-up came to: readings around it, and what outlived it."""
+    """The result of one clean-up: readings before and after, and the objects that are still alive."""
 
     before: Reading
     after: Reading
@@ -36,7 +35,7 @@ class CleanUp:
 
     @property
     def changed(self) -> Difference:
-        """After minus before: what was freed is negative."""
+        """After minus before: freed amounts are negative."""
         return difference(self.before, self.after)
 
     def facts(self) -> dict[str, Any]:
@@ -49,7 +48,7 @@ class CleanUp:
         }
 
     def __str__(self) -> str:
-        """Say it in one line, memory in MB of 2**20 bytes."""
+        """Return one line, memory in MB of 2**20 bytes."""
         sentence = ", ".join(
             _change(word, getattr(self.before, name), getattr(self.after, name), unit)
             for word, name, unit in (
@@ -63,16 +62,19 @@ class CleanUp:
 
 
 def _change(word: str, before: int | None, after: int | None, unit: int) -> str:
-    words = ["?" if value is None else f"{round(value / unit):,}" for value in (before, after)]
-    return f"{word} {words[0]} -> {words[1]}"
+    amounts = ["?" if value is None else f"{round(value / unit):,}" for value in (before, after)]
+    return f"{word} {amounts[0]} -> {amounts[1]}"
 
 
 def clean_up(held: dict[str, object], *, gradients: frozenset[str] | None = None) -> CleanUp:
-    """Empty ``held``, clear Keras's session, collect twice, and say what came of it.
+    """Empty ``held``, clear Keras's session, collect garbage twice, and find the objects still alive.
 
-    Twice, because finalizers of the first pass leave new garbage. Of ``held`` nothing may be alive
-    afterwards; what is, is named with its holder. At the end of a fold ``gradients`` are those that
-    were `custom_gradients` at its start: where nothing survived, later ones are forgotten.
+    Twice, because finalizers of the first pass leave new garbage.
+
+    Args:
+        held: The objects that must be gone afterwards, by name; it is emptied.
+        gradients: At the end of a fold, the `custom_gradients` of its start: if no object survived, later
+            ones are removed.
     """
     reader = Reader()
     try:
@@ -106,14 +108,14 @@ def custom_gradients() -> frozenset[str]:
 
 
 def _registry() -> dict[str, Any]:
-    """TensorFlow's table of gradients; empty where it is not loaded, or keeps it another way."""
+    """Return TensorFlow's table of gradients; empty if it is not loaded, or has no such table."""
     ops = sys.modules.get("tensorflow.python.framework.ops")
-    found = getattr(getattr(ops, "gradient_registry", None), "_registry", None)
-    return found if isinstance(found, dict) else {}
+    registry = getattr(getattr(ops, "gradient_registry", None), "_registry", None)
+    return registry if isinstance(registry, dict) else {}
 
 
 def _forget(gradients: frozenset[str]) -> int:
-    """Take out the custom gradients that came after ``gradients``; return how many."""
+    """Remove the custom gradients that were registered after ``gradients``; return how many."""
     later = custom_gradients() - gradients
     for name in later:
         del _registry()[name]
@@ -121,10 +123,12 @@ def _forget(gradients: frozenset[str]) -> int:
 
 
 def _clear_session() -> None:
-    """Clear what a fold's process has loaded; this module loads neither."""
+    """Clear the state of Keras and TensorFlow, if loaded; this module loads neither."""
     if keras := sys.modules.get("keras"):
-        keras.utils.clear_session(free_memory=False)  # it would only collect, which comes next
+        keras.utils.clear_session(
+            free_memory=False
+        )  # it would only collect garbage, which comes next
     if tf := sys.modules.get("tensorflow"):
         for gpu in tf.config.list_logical_devices("GPU"):
-            # What its tensors took is free again for the next fold; the peak must be that fold's own.
+            # The next fold's peak must not include the memory of this one's tensors.
             tf.config.experimental.reset_memory_stats(gpu.name)

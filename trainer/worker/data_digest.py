@@ -1,10 +1,9 @@
-"""What the data and the split of a run are, as one hash: results of different data are not averaged.
+"""One hash of a run's data and split, so that results of different data are not averaged.
 
-``python -m trainer.worker.data_digest MODEL FOLDS SEED PARENT`` prints it, and lives no longer than PARENT, its
-parent's process id. Owns what goes into it: what the
-model's module says of its data (a function ``data_digest() -> str`` beside the one that trains; where
-it has none, the source of the function's module stands for it), and what decides the split. For the reference run it
-takes no TensorFlow.
+``python -m trainer.worker.data_digest MODEL FOLDS SEED PARENT`` prints it; the process ends with PARENT, the
+process id of its parent. The hash covers the string that the model's module returns from a function
+``data_digest() -> str``, or, without one, the source of the function's module; and the parameters of the
+split. It does not load TensorFlow for the reference run.
 """
 
 from __future__ import annotations
@@ -22,7 +21,11 @@ _PRINTED = re.compile(r"^data digest ([0-9a-f]{16})$", re.MULTILINE)
 
 
 def data_digest(model: str, *, folds: int, seed: int) -> str:
-    """Return the hash. Raises InputError where there is no such model."""
+    """Return the hash.
+
+    Raises:
+        InputError: There is no such model.
+    """
     module = load_module(model)
     own = getattr(module, "data_digest", None)
     data = str(own()) if callable(own) else _source(model)
@@ -32,7 +35,7 @@ def data_digest(model: str, *, folds: int, seed: int) -> str:
 
 
 def _source(model: str) -> str:
-    """Return the source of the module that the function is written in; its name where there is none."""
+    """Return the source of the module that the function is written in; its name if there is no source."""
     written_in = sys.modules.get(getattr(load_function(model), "__module__", ""))
     try:
         return inspect.getsource(written_in) if written_in else model
@@ -48,9 +51,9 @@ def _version(package: str) -> str:
 
 
 def printed_digest(output: str) -> str | None:
-    """Return the hash in what such a process printed; whatever the model's module prints besides."""
-    found = _PRINTED.findall(output)
-    return str(found[-1]) if found else None
+    """Return the hash in the output of such a process, whatever else the model's module prints."""
+    digests = _PRINTED.findall(output)
+    return str(digests[-1]) if digests else None
 
 
 def main(model: str, folds: str, seed: str, parent: str) -> int:

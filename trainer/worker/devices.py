@@ -1,7 +1,6 @@
-"""The devices that folds train on, and the strategy over them.
+"""The devices that folds train on, by ``--device-mode``, and the strategy over them.
 
-Owns what ``--device-mode`` means. It must not know what is trained; TensorFlow loads with the first
-use of `Devices.strategy`, and no device is touched before.
+TensorFlow loads with the first use of `Devices.strategy`, and no device is touched before.
 """
 
 from __future__ import annotations
@@ -15,11 +14,11 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 CPU_DEVICES = 2
-"""Logical devices that one CPU is split into, so that a machine without a GPU mirrors as well."""
+"""Logical devices that one CPU is split into, to mirror on a machine without a GPU as well."""
 
 
 class Devices:
-    """The devices of one process; ``strategy`` is made once, for devices cannot be set up twice."""
+    """The devices of one process; the strategy is made once, since devices cannot be set up twice."""
 
     def __init__(self, device_mode: str) -> None:
         self._device_mode = device_mode
@@ -27,11 +26,15 @@ class Devices:
 
     @property
     def strategy(self) -> tf.distribute.Strategy:
-        """The strategy over these devices. Raises InputError where TensorFlow is in use already."""
+        """The strategy over these devices.
+
+        Raises:
+            InputError: TensorFlow has initialised its devices already.
+        """
         if self._strategy is None:
             try:
                 self._strategy = make_strategy(self._device_mode)
-            except RuntimeError as error:  # its words for devices that are set up already
+            except RuntimeError as error:  # the devices are initialised already
                 raise InputError(
                     f"the strategy cannot be made: {error}; make tensors, variables and models inside"
                     " the function that trains, not where its module is imported"
@@ -43,8 +46,8 @@ class Devices:
 def make_strategy(device_mode: str) -> tf.distribute.Strategy:
     """Return a MirroredStrategy; must be called before TensorFlow touches a device.
 
-    ``multi``: every visible GPU, or logical CPU devices where there is none. ``single``: the first
-    of them. ``cpu``: logical CPU devices, whatever GPUs there are.
+    ``multi``: every visible GPU, or logical CPU devices if there is none. ``single``: the first
+    of them. ``cpu``: logical CPU devices, even if there are GPUs.
     """
     import tensorflow as tf  # noqa: PLC0415 - after the caps, and only for a model that uses it
 

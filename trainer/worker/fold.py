@@ -1,8 +1,7 @@
-'''`Fold`: what a function that trains one fold of a cross-validation gets.
+'''`Fold`: the argument of a function that trains one fold of a cross-validation.
 
-Owns the split of any data by the fold's number, and the remedies that such a function can use. It
-must not know what is trained, nor load TensorFlow by itself. A whole model of one's own, for
-``foldwatch train my_model:train``:
+It splits any data by the fold's number and offers the remedies against growth. It does not load TensorFlow
+by itself. A complete model for ``foldwatch train my_model:train``:
 
     """A dense network on scikit-learn's wine data."""
 
@@ -33,14 +32,12 @@ must not know what is trained, nor load TensorFlow by itself. A whole model of o
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import telemetry
-from telemetry.thread_line import clean_label
 from trainer.worker import input_pipeline
-from trainer.worker.cleanup import clean_up, custom_gradients
+from trainer.worker.held_objects import HeldObjects
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,7 +53,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fold:
-    """One fold: its number, its devices, its folder, and what it holds until its clean-up."""
+    """One fold: its number, its devices, its folder, and the objects held until its clean-up."""
 
     number: int
     """From 1."""
@@ -71,9 +68,11 @@ class Fold:
     devices: Devices
     without: frozenset[str] = frozenset()
     """Remedies that are switched off: ``bounds``, ``cleanup``."""
-    held: dict[str, object] = field(default_factory=dict)
-    gradients: frozenset[str] = field(default_factory=custom_gradients)
-    """Custom gradients that TensorFlow knew before this fold."""
+    held: HeldObjects = field(init=False)
+
+    def __post_init__(self) -> None:
+        title = f"fold {self.number}/{self.folds}"
+        object.__setattr__(self, "held", HeldObjects(title, fold=self.number))
 
     @property
     def strategy(self) -> tf.distribute.Strategy:
@@ -86,9 +85,9 @@ class Fold:
         """Return the indices of this fold's training and test samples.
 
         ``labels`` are the classes of all samples, for folds with the same share of each class; or
-        the number of samples, where there are no classes. Each sample is in the test set of one fold.
+        the number of samples, if there are no classes. Each sample is in the test set of one fold.
         """
-        # After the caps, and only for a function that asks for it.
+        # Loaded after the caps, and only by a function that needs it.
         from sklearn.model_selection import KFold, StratifiedKFold  # noqa: PLC0415
 
         kind, samples = (
@@ -103,25 +102,19 @@ class Fold:
         return telemetry.checkpoint(label, prefix=prefix)
 
     def bound(self, dataset: tf.data.Dataset) -> tf.data.Dataset:
-        """Return ``dataset`` with counted threads; as it is where bounds are switched off."""
+        """Return ``dataset`` with a fixed number of threads; unchanged if bounds are switched off."""
         return dataset if "bounds" in self.without else input_pipeline.bound(dataset)
 
     def hold(self, **objects: object) -> None:
-        """Name objects that must be gone after the fold: clean-up drops them, and tells who is not."""
-        self.held.update(objects)
+        """Register objects that must be gone after the fold: clean-up drops them and reports survivors."""
+        self.held(**objects)
 
     def clean_up(self, *names: str) -> CleanUp | None:
-        """Give back the objects of these names, or all; None where clean-up is switched off.
+        """Release the objects of these names, or all; None if clean-up is switched off.
 
-        At the end of a fold this is done for it. The report goes to standard output and, as an event,
+        At the end of a fold this is called automatically. The report goes to standard output and, as an event,
         into the journal.
         """
         if "cleanup" in self.without:
             return None
-        part = {name: self.held.pop(name) for name in names or tuple(self.held)}
-        done = clean_up(part, gradients=None if names else self.gradients)
-        what = f"fold {self.number}/{self.folds}" + "".join(f", {name}" for name in names)
-        with suppress(OSError, UnicodeError):  # a full disk must not lose a fold that is trained
-            print(clean_label(f"clean-up of {what}: {done}"), flush=True)
-        telemetry.event("cleanup", fold=self.number, **done.facts())
-        return done
+        return self.held.clean_up(*names)

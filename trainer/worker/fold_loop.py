@@ -1,7 +1,6 @@
-"""`Training`: everything that a process needs to train folds, whatever the model.
+"""`Training`: trains folds one after another in a process, whatever the model.
 
-Owns the order inside that process: the model's module (and TensorFlow with it), the devices, then
-fold by fold. It must not know who asks for a fold, nor where results are kept.
+In this order: the model's module (and TensorFlow with it), the devices, then fold by fold.
 """
 
 from __future__ import annotations
@@ -32,25 +31,29 @@ class Training:
 
         ``devices`` are those of another training in this process, which has its devices once.
 
-        Raises InputError, and whatever the module raises: before any fold, which would be lost.
+        Raises:
+            InputError: There is no such model.
+            Exception: Any that the module raises; no fold has begun yet.
         """
         telemetry.checkpoint("before TF import")
         self._function = load_function(config.model)
         telemetry.checkpoint("after TF import")
         self.data_digest = data_digest(config.model, folds=config.folds, seed=config.seed)
-        """Of the data and its split. Taken now: a source that is edited later is not what runs."""
+        """Of the data and its split. Taken now, since the source may be edited later."""
         self._config = config
         self.devices = devices or Devices(config.device_mode)
         self._kept: list[dict[str, object]] = []
-        """What folds leave where clean-up is switched off, as a script's own lists keep it."""
+        """The objects of each fold if clean-up is switched off, kept as by a script's own lists."""
 
     def train(self, number: int, folder: str) -> dict[str, float]:
         """Train fold ``number`` with its files in ``folder``; return its metrics.
 
-        Raises InputError where the function returns no metrics, and whatever it raises itself.
+        Raises:
+            InputError: The function returns no metrics.
+            Exception: Any that the function raises.
         """
         if "tensorflow" in sys.modules:
-            with suppress(InputError):  # raised again where a function asks for the strategy
+            with suppress(InputError):  # raised again if the function uses the strategy
                 _ = self.devices.strategy  # before the fold's own labels
         os.makedirs(folder, exist_ok=True)
         fold = self._fold(number, folder)
@@ -59,7 +62,7 @@ class Training:
             _seed_generators(fold.seed)
             metrics = self._metrics(self._function(fold))
             if fold.clean_up() is None:
-                self._kept.append(fold.held)
+                self._kept.append(fold.held.objects)
             fold.checkpoint("AFTER CLEANUP")
         return metrics
 
@@ -78,7 +81,7 @@ class Training:
     def _metrics(self, returned: object) -> dict[str, float]:
         try:
             if not isinstance(returned, Mapping) or not returned:
-                raise TypeError  # noqa: TRY301 - one message for all that is not metrics
+                raise TypeError  # noqa: TRY301 - one message for every return value that is not metrics
             return {str(name): float(value) for name, value in returned.items()}
         except (TypeError, ValueError) as error:
             raise InputError(
@@ -87,7 +90,7 @@ class Training:
 
 
 def _seed_generators(seed: int) -> None:
-    """Start the generators of whatever the model has loaded from the fold's seed."""
+    """Seed the random generators of the libraries that the model has loaded."""
     if keras := sys.modules.get("keras"):
         keras.utils.set_random_seed(seed)
         return

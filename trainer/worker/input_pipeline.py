@@ -1,11 +1,12 @@
-"""Input pipelines whose threads are counted, not tuned at run time.
+"""Input pipelines with a fixed number of threads.
 
-Owns the numbers, and the one call that bounds any ``tf.data.Dataset``. AUTOTUNE lets each pipeline
-take what the machine has: with several pipelines, replicas and folds that is many times as much.
+AUTOTUNE lets each pipeline use every core of the machine: with several pipelines, replicas and folds that
+multiplies.
 """
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -18,15 +19,26 @@ PRIVATE_THREADS = 8
 
 
 def bound(dataset: tf.data.Dataset) -> tf.data.Dataset:
-    """Return ``dataset`` with a private pool of 8 threads, no autotuning, and 2 batches ahead.
+    """Give a ``tf.data`` pipeline a private pool of 8 threads, no autotuning, and 2 batches ahead.
 
-    A ``num_parallel_calls=AUTOTUNE`` inside it is then the size of that pool at most. A distributed
-    dataset takes these options over from its source, and has no ``with_options`` of its own: bound
-    first, then ``strategy.experimental_distribute_dataset``.
+    A ``num_parallel_calls=AUTOTUNE`` inside it then uses at most that pool. A distributed dataset takes these
+    options over from its source and has no ``with_options`` itself, so bound the source first, then call
+    ``strategy.experimental_distribute_dataset``.
+
+    Args:
+        dataset: The pipeline, batched.
+
+    Returns:
+        The bounded pipeline; ``dataset`` itself is unchanged.
+
+    Raises:
+        TypeError: It is not a ``tf.data.Dataset``.
     """
-    import tensorflow as tf  # noqa: PLC0415 - loaded by the caller already; this module must not load it first
-
-    options = tf.data.Options()
+    # Whoever has a dataset has TensorFlow loaded; this function is not to be the one that loads it.
+    tensorflow = sys.modules.get("tensorflow")
+    if tensorflow is None or not isinstance(dataset, tensorflow.data.Dataset):
+        raise TypeError(f"bound() takes a tf.data.Dataset, not {type(dataset).__name__}")
+    options = tensorflow.data.Options()
     options.threading.private_threadpool_size = PRIVATE_THREADS
     options.threading.max_intra_op_parallelism = PARALLELISM
     options.autotune.enabled = False

@@ -1,8 +1,8 @@
-"""Which objects are still alive that should be gone, and what in Python holds each of them.
+"""Finds the objects that are still alive although they should be gone, and the reference that keeps each alive.
 
-Owns the search: weak references say who is alive, the garbage collector says by whom. One question
-to it looks at every object of the process (some 50 ms with TensorFlow), so the search is bounded in
-objects, in steps and in time. It must not know why an object should be gone.
+Weak references show which objects are alive, the garbage collector shows their referrers. One call of
+gc.get_referrers visits every object of the process (about 50 ms with TensorFlow), so the search is bounded in
+objects, in steps and in time.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 EXPLAINED = 5
-"""Survivors whose holder is looked for; the others are named only."""
+"""The number of survivors whose holder is searched for; the others are only named."""
 STEPS = 8
-"""From an object to what holds it, to what holds that, ..."""
+"""The longest path from an object to its holder, to the holder's holder, and so on."""
 OBJECTS = 2_000
-"""That are looked at on the way."""
+"""The most objects that one search visits."""
 SEARCH_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class RetainedObject:
-    """An object that is alive, and the way from it to a name that a person can look for."""
+    """An object that is still alive, and the path from it to a name in the source."""
 
     name: str
     kind: str
     held_by: str
 
     def __str__(self) -> str:
-        """Say it in one line."""
+        """Return one line."""
         return f"{self.name} ({self.kind}), held by {self.held_by}"
 
 
@@ -54,28 +54,28 @@ def watch(objects: Mapping[str, object]) -> dict[str, weakref.ref[object]]:
 def find_survivors(watched: Mapping[str, weakref.ref[object]]) -> tuple[RetainedObject, ...]:
     """Return those of ``watched`` that are alive, with their holders."""
     deadline = time.monotonic() + SEARCH_SECONDS
-    found: list[RetainedObject] = []
+    survivors: list[RetainedObject] = []
     for name, reference in watched.items():
         thing = reference()
         if thing is not None:
-            is_explained = len(found) < EXPLAINED and time.monotonic() < deadline
+            is_explained = len(survivors) < EXPLAINED and time.monotonic() < deadline
             held_by = _holder(thing, deadline) if is_explained else "(not looked for)"
-            found.append(RetainedObject(name, type(thing).__name__, held_by))
+            survivors.append(RetainedObject(name, type(thing).__name__, held_by))
         del thing
-    return tuple(found)
+    return tuple(survivors)
 
 
 def _holder(thing: object, deadline: float) -> str:
     try:
-        return _way_to_holder(thing, deadline)
-    except Exception as error:  # noqa: BLE001 - the search meets objects of any kind, and a fold that is trained must not be lost to one
+        return _path_to_holder(thing, deadline)
+    except Exception as error:  # noqa: BLE001 - the search visits any kind of object, and a trained fold must not be lost to one
         return f"(not found: {type(error).__name__})"
 
 
-def _way_to_holder(thing: object, deadline: float) -> str:
-    """Look for the shortest way to a running function's variable or a module's, breadth first.
+def _path_to_holder(thing: object, deadline: float) -> str:
+    """Search the shortest path to a variable of a running function or a module, breadth first.
 
-    Keras's objects hold each other in circles, so that a single referrer leads nowhere.
+    Keras's objects hold each other in cycles, so a single referrer leads nowhere.
     """
     things, holds = [thing], [0]  # an object, and the index of the one that it holds
     seen = {id(thing), id(things)}
@@ -83,8 +83,8 @@ def _way_to_holder(thing: object, deadline: float) -> str:
     for _ in range(STEPS):
         last = len(things)
         at = {id(things[index]): index for index in range(first, last)}
-        if place := _running_function(at):
-            return _words(things, holds, place.index, place.words)
+        if variable := _running_function(at):
+            return _path_text(things, holds, variable.index, variable.description)
         for holder in gc.get_referrers(*things[first:last]):
             if id(holder) in seen or isinstance(holder, types.FrameType):
                 continue
@@ -92,7 +92,7 @@ def _way_to_holder(thing: object, deadline: float) -> str:
             if held is None:
                 continue
             if _module_of(holder):
-                return _words(things, holds, held, _place(holder, things[held]))
+                return _path_text(things, holds, held, _location(holder, things[held]))
             if len(things) < OBJECTS:
                 seen.add(id(holder))
                 things.append(holder)
@@ -101,23 +101,23 @@ def _way_to_holder(thing: object, deadline: float) -> str:
         if first == len(things) or time.monotonic() > deadline:
             break
     if len(things) > 1:
-        return _place(things[1], thing)
+        return _location(things[1], thing)
     return "nothing that Python's collector sees: native code"
 
 
-def _words(things: list[object], holds: list[int], index: int, end: str) -> str:
-    """Say the way from the first thing to ``things[index]``, and what holds that."""
-    words = [end]
+def _path_text(things: list[object], holds: list[int], index: int, end: str) -> str:
+    """Describe the path from the first thing to ``things[index]``, and to its holder ``end``."""
+    steps = [end]
     while index:
-        words.append(_place(things[index], things[holds[index]]))
+        steps.append(_location(things[index], things[holds[index]]))
         index = holds[index]
-    return " in ".join(reversed(words))
+    return " in ".join(reversed(steps))
 
 
 @dataclass(frozen=True, slots=True)
 class _Variable:
     index: int
-    words: str
+    description: str
 
 
 def _running_function(at: Mapping[int, int]) -> _Variable | None:
@@ -147,8 +147,8 @@ def _module_of(holder: object) -> types.ModuleType | None:
     return module if module is not None and vars(module) is holder else None
 
 
-def _place(holder: object, thing: object) -> str:
-    """Say where in ``holder`` the thing is."""
+def _location(holder: object, thing: object) -> str:
+    """Describe where in ``holder`` the thing is."""
     if isinstance(holder, dict):
         key = next((key for key, value in holder.items() if value is thing), None)
         if module := _module_of(holder):

@@ -1,7 +1,6 @@
-"""The function that trains a fold, by its name ``package.module:function``.
+"""The function that trains a fold, found by its name ``package.module:function``.
 
-Owns how such a name is read and found. Modules of the current folder come last: one that is called
-as a package of foldwatch's or of a library's is not taken for it.
+The current folder is searched last, so that a module there does not hide a package of foldwatch or of a library.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ def split_name(name: str) -> tuple[str, str]:
 
 
 def check_name(name: str) -> None:
-    """See that the module is there, without importing it. Raises InputError."""
+    """Check that the module exists, without importing it. Raises InputError."""
     module, _ = split_name(name)
     parts = module.split(".")
     spec = _top_package(parts[0])
@@ -48,16 +47,16 @@ def check_name(name: str) -> None:
 
 
 def _top_package(name: str) -> ModuleSpec | None:
-    """Find it by whatever finds modules here: an editable install is on no path, but has a finder."""
+    """Find a top-level module by every finder: an editable install is on no path, but has a finder."""
     try:
-        found = find_spec(name)
-    except ValueError:  # it is loaded and does not say where from: __main__
-        found = None
-    return found or PathFinder.find_spec(name, [os.getcwd()])
+        spec = find_spec(name)
+    except ValueError:  # it is loaded and has no spec: __main__
+        spec = None
+    return spec or PathFinder.find_spec(name, [os.getcwd()])
 
 
 def load_module(name: str) -> ModuleType:
-    """Import the module of a model's name. Raises InputError where there is none of that name."""
+    """Import the module of a model's name. Raises InputError if there is none of that name."""
     module, _ = split_name(name)
     if os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())
@@ -65,19 +64,19 @@ def load_module(name: str) -> ModuleType:
         return import_module(module)
     except ModuleNotFoundError as error:
         if error.name is None or not f"{module}.".startswith(f"{error.name}."):
-            raise  # it is there, and something that it imports is not
+            raise  # it exists, and a module that it imports does not
         check_name(name)
         raise
 
 
 def load_function(name: str) -> Callable[[Any], object]:
-    """Import the function of that name. Raises InputError where the module has none."""
-    found: object = getattr(load_module(name), split_name(name)[1], None)
-    if not callable(found):
+    """Import the function of that name. Raises InputError if the module has none."""
+    function: object = getattr(load_module(name), split_name(name)[1], None)
+    if not callable(function):
         raise InputError(f"{name}: {split_name(name)[0]} has no function {split_name(name)[1]}")
-    return found
+    return function
 
 
 def missing_modules(*more: str) -> list[str]:
-    """Return what of the reference pipeline's imports, and ``more``, is not installed; loads none."""
+    """Return which imports of the reference pipeline, and of ``more``, are not installed; load none."""
     return [name for name in ("tensorflow", "sklearn", *more) if find_spec(name) is None]

@@ -17,13 +17,13 @@ import pytest
 from rich.console import Console
 
 from foldwatch.commands.run_report import result_table
-from telemetry.errors import FoldwatchError, InputError
+from telemetry.errors import InputError
 from tests.support.paths import ROOT
 from trainer.run.config import RunConfig
 from trainer.run.directory import RunDirectory
 from trainer.run.fold_result import Aggregate, FoldResult, read_result, summarize, write_whole
 from trainer.run.resume_plan import plan
-from trainer.run.thread_caps import THREAD_CAPS, cap_threads
+from trainer.run.thread_caps import THREAD_CAPS, set_caps
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -115,8 +115,8 @@ def test_auto_skips_whole_results_of_the_same_configuration(directory: RunDirect
     finish(directory, 2, RunConfig(folds=3, epochs=9, device_mode="cpu"))
     made = plan(directory, CONFIG, only=None, resume_mode="auto")
     assert (made.to_run, made.skipped) == ((2, 3), (1,))
-    assert "fold 1: skipped, its result is whole" in made.remarks
-    assert "fold 2: runs again, its result is of another configuration" in made.remarks
+    assert "fold 1: skipped (result already complete)" in made.remarks
+    assert "fold 2: runs again (its result has another configuration)" in made.remarks
     assert directory.result(1) is not None
     assert os.path.exists(os.path.join(directory.path, "previous-1", "fold-2", "result.json"))
 
@@ -215,13 +215,12 @@ def test_a_directory_that_is_no_run_is_named(directory: RunDirectory) -> None:
 
 
 def test_caps_are_defaults_and_must_come_first() -> None:
-    """The user's own value stays; too late is an error that names the module."""
+    """The user's own value stays; a library is late only for a cap that was not set when it loaded."""
     environment = {"OMP_NUM_THREADS": "7"}
-    cap_threads(environment, loaded={})
+    assert set_caps(environment, loaded={"numpy", "json"}) == ()
     assert environment == dict(THREAD_CAPS) | {"OMP_NUM_THREADS": "7"}
-    with pytest.raises(FoldwatchError, match="numpy is loaded already; set OMP_NUM_THREADS"):
-        cap_threads({}, loaded={"numpy": None})
-    cap_threads(dict(THREAD_CAPS), loaded={"numpy": None})
+    assert set_caps({}, loaded={"numpy", "torch", "json"}) == ("torch", "numpy")
+    assert set_caps(dict(THREAD_CAPS), loaded={"numpy", "tensorflow"}) == ()
 
 
 def test_a_cap_never_raises_a_pool() -> None:

@@ -207,11 +207,11 @@ def test_resume_is_by_the_command_line(foldwatch: Foldwatch, tmp_path: Path) -> 
     assert python(foldwatch, place, "1", "--folds", "2").code == 0
     again = python(foldwatch, place, "1", "--folds", "2", "--resume-mode", "auto")
     assert again.err.splitlines()[:2] == [
-        "fold 1: skipped, its result is whole",
-        "fold 2: skipped, its result is whole",
+        "fold 1: skipped (result already complete)",
+        "fold 2: skipped (result already complete)",
     ]
     other = python(foldwatch, place, "2", "--folds", "2", "--resume-mode", "auto")
-    assert "fold 1: runs again, its result is of another configuration" in other.err
+    assert "fold 1: runs again (its result has another configuration)" in other.err
     one = python(foldwatch, place, "2", "--folds", "2", "--fold", "2")
     assert "fold 2 finished" in one.err
     assert "fold 1 finished" not in one.err

@@ -48,11 +48,11 @@ def test_one_fold_more_only_under_80_percent_of_every_ceiling() -> None:
     assert shortage_for_next_fold(peaks, {"max_map_count": 1000, "open_files": 1000}) is None
     shortage = shortage_for_next_fold(peaks, {"max_map_count": 999, "open_files": 51})
     assert shortage is not None
-    assert (shortage.ceiling, shortage.needed) == ("open_files", 50)
+    assert (shortage.limit, shortage.needed) == ("open_files", 50)
     assert shortage.available == pytest.approx(USABLE * 51)
     shortage = shortage_for_next_fold([{"rss_bytes": 900 * 2**20}], {"cgroup_memory": 2**30})
     assert shortage is not None
-    assert (shortage.ceiling, shortage.needed) == ("cgroup_memory", 900 * 2**20)
+    assert (shortage.limit, shortage.needed) == ("cgroup_memory", 900 * 2**20)
     assert shortage.available == pytest.approx(USABLE * 2**30)
 
 

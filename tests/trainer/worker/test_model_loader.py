@@ -142,7 +142,7 @@ def test_a_source_that_is_edited_while_a_fold_trains_is_other_code(
     again = foldwatch("train", "own_edited:train", *options, **environment)
     assert again.code == 0, again.err
     for fold in (1, 2):
-        assert f"fold {fold}: runs again, its result is of other data" in again.err
+        assert f"fold {fold}: runs again (its result has other data" in again.err
 
 
 @pytest.mark.slow
