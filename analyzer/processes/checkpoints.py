@@ -39,7 +39,7 @@ class CheckpointContext:
     limits: Mapping[str, Limit]
 
 
-class Checkpoints(Sequence[Checkpoint]):
+class CheckpointTable(Sequence[Checkpoint]):
     """A list of `Checkpoint` that only grows at its end; each is made anew when it is asked for."""
 
     def __init__(self) -> None:

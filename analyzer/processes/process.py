@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from analyzer.processes.checkpoints import Checkpoint, Checkpoints
+from analyzer.processes.checkpoints import Checkpoint, CheckpointTable
 from analyzer.signatures.search import SignatureMatch, in_its_frame
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class Process:
     """Which of several it is, where their lines are in one log: a pod, a rank, an actor."""
     log_lines: int = 0
     """How many lines its log has."""
-    checkpoints: Checkpoints = field(default_factory=Checkpoints)
+    checkpoints: CheckpointTable = field(default_factory=CheckpointTable)
     peaks: dict[str, int] = field(default_factory=dict)
     """The highest value of each resource, labelled or between labels."""
     matches: dict[str, SignatureMatch] = field(default_factory=dict)
