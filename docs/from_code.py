@@ -1,7 +1,7 @@
-"""A Sphinx extension: the reference pages that are made from the code when the pages are built.
+"""A Sphinx extension: the reference pages that are generated from the code.
 
-Owns the directives ``commands``, ``metrics``, ``exit-codes`` and ``scenarios``, and the way from this project's
-docstrings, where an indented block is an example, to reStructuredText. It must hold no fact of its own.
+It defines the directives ``commands``, ``metrics``, ``exit-codes`` and ``scenarios``, and converts docstrings to
+reStructuredText: the indented examples of modules, and the Google sections of functions and classes.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import typer.main
+from sphinx.ext.napoleon.docstring import GoogleDocstring
 from sphinx.util.docutils import SphinxDirective
 
 from foldwatch.commands.analysis import FOUND
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class _Generated(SphinxDirective):
-    """A directive that stands for Markdown made from the code."""
+    """A directive that expands to Markdown generated from the code."""
 
     def run(self) -> list[Node]:
         lines = list(self.markdown())
@@ -39,7 +40,7 @@ class _Generated(SphinxDirective):
 
 
 class Commands(_Generated):
-    """Every command of the command line: what it does, its arguments and options."""
+    """Every command of the command line, with its arguments and options."""
 
     def markdown(self) -> Iterator[str]:
         for name in COMMANDS:
@@ -49,7 +50,7 @@ class Commands(_Generated):
             with command.make_context(name, [], resilient_parsing=True) as context:
                 records = [part.get_help_record(context) for part in command.get_params(context)]
             rows = [[f"`{spelled}`", words] for spelled, words in filter(None, records)]
-            yield from _table(["argument or option", "what it does"], rows)
+            yield from _table(["argument or option", "description"], rows)
 
 
 class Metrics(_Generated):
@@ -67,11 +68,11 @@ def _names(names: Iterable[str]) -> str:
 
 
 class ExitCodes(_Generated):
-    """Every exit code, from the errors' classes and the two codes that are no error."""
+    """Every exit code, from the errors' classes and the two codes that are not errors."""
 
     def markdown(self) -> Iterator[str]:
         rows = [
-            [0, "", "Nothing was found, everything was done."],
+            [0, "", "Success; nothing was found."],
             [FOUND, "", "`foldwatch analyze` found growth, or a crash at a limit."],
             [INTERRUPTED, "", "Interrupted: Ctrl-C, or SIGTERM."],
         ]
@@ -83,14 +84,14 @@ class ExitCodes(_Generated):
 
 
 class Scenarios(_Generated):
-    """Every scenario of ``foldwatch reproduce``, and the ceiling that it dies of."""
+    """Every scenario of ``foldwatch reproduce``, and the limit that it crashes at."""
 
     def markdown(self) -> Iterator[str]:
         rows = [
-            [f"`{name}`", scenario.leaks, *map("`{}`".format, _first_and_last(scenario.ceilings))]
+            [f"`{name}`", scenario.leaks, *map("`{}`".format, _first_and_last(scenario.limits))]
             for name, scenario in SCENARIOS.items()
         ]
-        header = ["scenario", "a fold leaves behind", "dies of", "where no cgroup can be made"]
+        header = ["scenario", "a fold leaves behind", "limit", "limit without a cgroup"]
         yield from _table(header, rows)
 
 
@@ -125,10 +126,14 @@ def _is_in_block(made: list[str]) -> bool:
 
 
 def _rewrite(
-    _app: Sphinx, what: str, _name: str, _object: Any, _options: Any, lines: list[str]
+    _app: Sphinx, what: str, name: str, documented: Any, _options: Any, lines: list[str]
 ) -> None:
     if what == "module":
         lines[:] = with_literal_blocks(lines)
+    elif what not in {"attribute", "data", "property"}:
+        # As an extension, napoleon would also read "Seconds: ..." of an attribute as its type.
+        google = GoogleDocstring(list(lines), what="object", name=name, obj=documented)
+        lines[:] = google.lines()
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

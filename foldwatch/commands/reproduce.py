@@ -36,16 +36,16 @@ def reproduce(scenario: Scenario, output: ReproduceOutput = "foldwatch-reproduce
         with Progress() as progress:
             backup_dir = directory.set_aside([*RUNS, *report.FILES])
             if backup_dir is not None:
-                progress.on_message(f"earlier results are now in {backup_dir}")
+                progress.on_message(f"earlier results moved to {backup_dir}")
             found = run_twice(scenario.value, directory.path, progress)
         outcome = report.ScenarioOutcome.of(found, directory.path)
         report.write(found, outcome, directory.path)
         _show(found, outcome, directory.path)
-    if lacks := report.missing(found, outcome):
-        raise FoldsFailedError(f"reproduce {scenario.value}: {'; '.join(lacks)}")
+    if unmet := report.missing(found, outcome):
+        raise FoldsFailedError(f"reproduce {scenario.value}: {'; '.join(unmet)}")
 
 
-def _show(found: Reproduced, outcome: report.ScenarioOutcome, place: str) -> None:
+def _show(found: Reproduced, outcome: report.ScenarioOutcome, path: str) -> None:
     """Print the outcome and the table of before and after to standard output."""
     for line in _lines(found, outcome):
         print_output(line)
@@ -53,29 +53,29 @@ def _show(found: Reproduced, outcome: report.ScenarioOutcome, place: str) -> Non
     for part in comparison_text(comparison, width=columns(), with_sources=False):
         print_output(part)
     print_output(
-        f"\npictures: {os.path.join(place, report.PICTURE)}, {os.path.join(place, report.CRASH_PICTURE)}"
+        f"\npictures: {os.path.join(path, report.PICTURE)}, {os.path.join(path, report.CRASH_PICTURE)}"
     )
 
 
 def _lines(found: Reproduced, outcome: report.ScenarioOutcome) -> Iterator[str]:
-    yield f"reproduce {found.scenario}: {found.enforcement.words}"
+    yield f"reproduce {found.scenario}: {found.enforcement.description}"
     if outcome.fold is None:
         yield "crash      none"
     else:
-        said = outcome.message or "not a word: its output just ends"
-        yield f"crash      fold {outcome.fold}/{FOLDS}, {outcome.signal or found.exit_code}: {said}"
+        message = outcome.message or "no message: its output just ends"
+        yield f"crash      fold {outcome.fold}/{FOLDS}, {outcome.signal or found.exit_code}: {message}"
     if outcome.alert is None or outcome.lead_seconds is None:
         yield "alert      none"
     else:
         alert = outcome.alert
         yield f"alert      {outcome.lead_seconds:.1f} s before: {alert.name}, {alert.summary}"
-    told = [
-        f"{'not seen' if peak is None else f'{peak:.0%}'} {words}"
-        for words, peak in zip(
+    peaks = [
+        f"{'not seen' if peak is None else f'{peak:.0%}'} {run}"
+        for run, peak in zip(
             ("in one process", "isolated"), outcome.used_at_most.values(), strict=True
         )
     ]
     evidence = "; ".join(outcome.evidence[:1])
     yield f"cause      {outcome.cause} ({outcome.confidence}): {evidence}"
     yield f"isolated   {len(found.finished)} of {FOLDS} folds finished"
-    yield f"at most    {found.enforcement.ceiling}: {', '.join(told)}, as sampled"
+    yield f"at most    {found.enforcement.limit}: {', '.join(peaks)}, as sampled"

@@ -314,7 +314,7 @@ def test_every_key_of_reproduce_json_is_told(tmp_path: Path) -> None:
     )
     found = Reproduced(
         scenario="maps",
-        enforcement=Enforcement(ceiling="max_map_count", words=""),
+        enforcement=Enforcement(limit="max_map_count", description=""),
         one_process=analysis,
         isolated=analysis,
         alerts=(alert,),

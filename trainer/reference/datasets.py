@@ -1,7 +1,4 @@
-"""From the digits to a fold's cached datasets: the forest's votes, the maps, the cache.
-
-Owns data preparation and the labels inside it. It must not know the network.
-"""
+"""From the digits to a fold's cached datasets: the forest's votes, the maps, the cache."""
 
 from __future__ import annotations
 
@@ -25,15 +22,15 @@ FOREST_JOBS = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """One side of a split: a dataset of batches in the rows' order, and what belongs to the rows."""
+class DatasetSplit:
+    """One side of a split: batches in the order of the rows, with the rows' labels and votes."""
 
     data: tf.data.Dataset
     labels: Integers
     forest_votes: Floats
 
 
-def prepare_cached_datasets(fold: Fold, digits: Digits) -> tuple[Part, Part]:
+def prepare_cached_datasets(fold: Fold, digits: Digits) -> tuple[DatasetSplit, DatasetSplit]:
     """Return the training and the test part; the forest's votes are among their features.
 
     Training rows get out-of-bag votes: those of trees that have not seen the row.
@@ -53,7 +50,7 @@ def prepare_cached_datasets(fold: Fold, digits: Digits) -> tuple[Part, Part]:
     return parts
 
 
-def _part(fold: Fold, digits: Digits, rows: Integers, votes: Floats) -> Part:
+def _part(fold: Fold, digits: Digits, rows: Integers, votes: Floats) -> DatasetSplit:
     inputs = {
         "image": digits.images[rows],
         "edges": digits.edges[rows],
@@ -66,7 +63,7 @@ def _part(fold: Fold, digits: Digits, rows: Integers, votes: Floats) -> Part:
         .map(_with_blurred_edges, num_parallel_calls=parallelism)
         .cache()
     )
-    return Part(data, digits.labels[rows], votes)
+    return DatasetSplit(data, digits.labels[rows], votes)
 
 
 def _with_blurred_edges(

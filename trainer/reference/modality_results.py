@@ -1,7 +1,4 @@
-"""What each modality is worth on a fold's test samples: evaluation, and ``modality_results_run_N.csv``.
-
-Owns the metrics per modality and their file. It must not know which network gave the votes.
-"""
+"""Evaluation of each modality on a fold's test samples, and ``modality_results_run_N.csv``."""
 
 from __future__ import annotations
 
@@ -35,12 +32,12 @@ class ModalityResult:
 
 def evaluate(modality: str, votes: Floats, labels: Integers) -> ModalityResult:
     """Compare the votes (n, classes) with the labels (n,)."""
-    said = votes.argmax(axis=1)
+    predicted = votes.argmax(axis=1)
     shares = votes / votes.sum(axis=1, keepdims=True)
     return ModalityResult(
         modality=modality,
-        accuracy=float(accuracy_score(labels, said)),
-        f1=float(f1_score(labels, said, average="macro")),
+        accuracy=float(accuracy_score(labels, predicted)),
+        f1=float(f1_score(labels, predicted, average="macro")),
         loss=float(log_loss(labels, shares, labels=np.arange(CLASSES))),
         samples=len(labels),
     )

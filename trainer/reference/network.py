@@ -1,7 +1,4 @@
-"""The networks of the reference run: a branch per modality, their fusion, and the gate.
-
-Owns layers and shapes. It must not know how they are trained.
-"""
+"""The networks of the reference run: a branch per modality, their fusion, and the gate."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from trainer.reference.data import Floats, load
-from trainer.reference.datasets import BATCH, Part, prepare_cached_datasets
+from trainer.reference.datasets import BATCH, DatasetSplit, prepare_cached_datasets
 from trainer.reference.modality_results import ModalityResult, evaluate, write_results
 from trainer.reference.network import (
     COMBINED,
@@ -62,7 +62,7 @@ def _metrics(results: dict[str, ModalityResult]) -> dict[str, float]:
     }
 
 
-def _pretrain(fold: Fold, model: keras.Model, part: Part) -> None:
+def _pretrain(fold: Fold, model: keras.Model, part: DatasetSplit) -> None:
     """Train the branches of the pictures by themselves and hand their weights to ``model``."""
     _fit_branches(fold, model, part)  # in a function of its own: its variables end with it
     fold.checkpoint("after pretrain fit")
@@ -70,7 +70,7 @@ def _pretrain(fold: Fold, model: keras.Model, part: Part) -> None:
     fold.checkpoint("after pretrain cleanup")
 
 
-def _fit_branches(fold: Fold, model: keras.Model, part: Part) -> None:
+def _fit_branches(fold: Fold, model: keras.Model, part: DatasetSplit) -> None:
     data = fold.bound(_shuffled(fold, part).map(_with_targets(PICTURES)))
     with fold.strategy.scope():
         pretrained = make_branches(PICTURES)
@@ -82,7 +82,7 @@ def _fit_branches(fold: Fold, model: keras.Model, part: Part) -> None:
     fold.hold(pretrained=pretrained, pretrain_data=data)
 
 
-def _fit_stages(fold: Fold, model: keras.Model, part: Part) -> None:
+def _fit_stages(fold: Fold, model: keras.Model, part: DatasetSplit) -> None:
     """Stage 1 trains what is new, with the pre-trained branches frozen; Stage 2 all of it, slower."""
     data = _shuffled(fold, part).map(_with_targets(OUTPUTS))
     _compile(fold, model, frozen=PICTURES, rate=STAGE_1_RATE)
@@ -105,7 +105,7 @@ def _compile(fold: Fold, model: keras.Model, *, frozen: tuple[str, ...], rate: f
     fold.hold(**{f"optimizer_{'1' if frozen else '2'}": optimizer})
 
 
-def _shuffled(fold: Fold, part: Part) -> tf.data.Dataset:
+def _shuffled(fold: Fold, part: DatasetSplit) -> tf.data.Dataset:
     """Shuffle whole batches of the cached data: their order is another one in each epoch."""
     return part.data.shuffle(len(part.labels), seed=fold.seed)
 
@@ -122,7 +122,7 @@ def _with_targets(names: tuple[str, ...]) -> Callable[..., Any]:
     return targeted
 
 
-def _votes(fold: Fold, model: keras.Model, part: Part) -> dict[str, Floats]:
+def _votes(fold: Fold, model: keras.Model, part: DatasetSplit) -> dict[str, Floats]:
     """Return each modality's probabilities for the rows of ``part``, the forest's among them."""
     data = fold.bound(part.data)
     votes: dict[str, Floats] = model.predict(data, verbose=0)
@@ -130,7 +130,7 @@ def _votes(fold: Fold, model: keras.Model, part: Part) -> dict[str, Floats]:
 
 
 def _gate(
-    fold: Fold, train_votes: dict[str, Floats], test_votes: dict[str, Floats], part: Part
+    fold: Fold, train_votes: dict[str, Floats], test_votes: dict[str, Floats], part: DatasetSplit
 ) -> Floats:
     """Train a network that weighs the modalities sample by sample; return its test votes."""
     fold.checkpoint("before gating network")

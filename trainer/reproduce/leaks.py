@@ -1,8 +1,8 @@
-"""The reference run with a leak: what a fold holds and never gives back, until a real limit ends it.
+"""The reference run with a leak: objects that a fold never releases, until a real limit ends the process.
 
-Owns the leaks of ``foldwatch reproduce``. Each is a model as ``foldwatch train`` takes one: it trains
-the reference fold, leaks, takes the label ``after leak``, and then needs a pool of threads as every
-input pipeline does. It must not know which process it runs in: alone in one, a fold's leak fits.
+Each leak of ``foldwatch reproduce`` is a model as ``foldwatch train`` takes one: it trains the reference fold,
+leaks, takes the checkpoint ``after leak``, and then needs a pool of threads as every input pipeline does. In a
+process of its own, a fold's leak fits.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from trainer.worker.fold import Fold
 
 SHARE = 0.48
-"""What one fold leaks of the headroom that there was after the first: two folds fit, a third does not."""
+"""The share of the headroom after the first fold that each fold leaks: two fit, a third does not."""
 PIECE_BYTES = 2**20
 INCIDENT_BYTES = 96 * 2**20
-"""What a fold of the incident leaves resident beside its maps."""
+"""Resident memory that a fold of the incident leaves, besides its maps."""
 
 _kept: list[object] = []
 
@@ -51,7 +51,7 @@ def maps(fold: Fold) -> dict[str, float]:
 
 
 def memory(fold: Fold) -> dict[str, float]:
-    """Keep memory: touched, or only reserved where the address space is what is limited."""
+    """Keep memory: touched, or only reserved if the address space is limited."""
 
     def leak() -> None:
         is_in_cgroup = _headroom("cgroup_memory") is not None
@@ -75,7 +75,7 @@ def incident(fold: Fold) -> dict[str, float]:
 
 def _train(fold: Fold, leak: Callable[[], None]) -> dict[str, float]:
     metrics: dict[str, float] = train(fold)
-    with suppress(OSError):  # at the limit: as a library goes on that tried to map a file
+    with suppress(OSError):  # at the limit: go on, like a library that failed to map a file
         leak()
     fold.checkpoint("after leak")
     for _ in _pipeline(fold):
@@ -94,24 +94,24 @@ def _leak_maps() -> None:
 
 
 @cache
-def _share(*ceilings: str) -> int:
-    """Return how much a fold of this process leaks; of several ceilings the nearest counts."""
-    rooms = [room for name in ceilings if (room := _headroom(name)) is not None]
-    return int(SHARE * min(rooms, default=0))
+def _share(*limits: str) -> int:
+    """Return how much a fold of this process leaks; of several limits the nearest counts."""
+    headrooms = [left for name in limits if (left := _headroom(name)) is not None]
+    return int(SHARE * min(headrooms, default=0))
 
 
-def _headroom(ceiling: str) -> int | None:
+def _headroom(limit: str) -> int | None:
     reader = Reader()
     try:
         reading = reader.read(in_full=True)
     finally:
         reader.close()
-    if ceiling == "nproc" and reading.is_exempt_from_nproc:
+    if limit == "nproc" and reading.is_exempt_from_nproc:
         return None
-    room = reading.usage(ceiling).headroom
-    if room is not None and ceiling == "cgroup_memory":
-        room += reading.cgroup_memory_reclaimable_bytes or 0
-    return room
+    headroom = reading.usage(limit).headroom
+    if headroom is not None and limit == "cgroup_memory":
+        headroom += reading.cgroup_memory_reclaimable_bytes or 0
+    return headroom
 
 
 def _pipeline(fold: Fold) -> tf.data.Dataset:

@@ -1,8 +1,7 @@
-"""``foldwatch reproduce``: the crash in miniature, the alert before it, and the same folds isolated.
+"""``foldwatch reproduce``: a crash in miniature, the alert before it, and the same folds isolated.
 
-Owns the scenarios, the limits that they run under and the order of the two runs. Limits are those of
-a real cgroup; where none can be made, what an ordinary user can set (man 2 setrlimit). It must not
-know how a fold leaks, nor how the outcome is shown.
+The limits are those of a real cgroup; if none can be made, those that an ordinary user can set (man 2
+setrlimit).
 """
 
 from __future__ import annotations
@@ -41,62 +40,63 @@ LEAKS = "trainer.reproduce.leaks"
 RUNS = ONE_PROCESS, ISOLATED = "one-process", "isolated"
 """Folders of the two runs."""
 MOST_MAPS = 2**21
-"""Of a limit that is leaked against: a map costs the kernel and Python 340 bytes (measured, 6.18)."""
+"""The highest limit to leak up to: a map costs the kernel and Python 340 bytes (measured, 6.18)."""
 USER_TASKS = 1000
-"""What RLIMIT_NPROC leaves beside the tasks that the user has already."""
+"""The tasks that RLIMIT_NPROC allows besides those that the user has already."""
 ADDRESS_SPACE_BYTES = 16 * 2**30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
-    """One way to die."""
+    """One way to crash."""
 
     leaks: str
-    """What each fold leaves behind, in words."""
-    ceilings: tuple[str, ...]
-    """The ceiling that is met: in a cgroup, and where none can be made."""
-    limits: CgroupLimits
-    needs_limits: bool = True
-    """Whether it dies of them; else they are there as in the incident, and not met."""
+    """The objects that each fold leaves behind, as a phrase."""
+    limits: tuple[str, ...]
+    """The limit that is reached: in a cgroup, and if none can be made."""
+    cgroup_limits: CgroupLimits
+    needs_cgroup_limits: bool = True
+    """Whether these are reached; else they are set as in the incident, but not reached."""
 
 
 SCENARIOS: Mapping[str, Scenario] = {
     "pids": Scenario(
         leaks="iterators with the threads of their input pipelines",
-        ceilings=("pids_cgroup", "nproc"),
-        limits=CgroupLimits(pids=2000),
+        limits=("pids_cgroup", "nproc"),
+        cgroup_limits=CgroupLimits(pids=2000),
     ),
     "maps": Scenario(
         leaks="memory maps",
-        ceilings=("max_map_count",),
-        limits=CgroupLimits(pids=7680),
-        needs_limits=False,
+        limits=("max_map_count",),
+        cgroup_limits=CgroupLimits(pids=7680),
+        needs_cgroup_limits=False,
     ),
     "memory": Scenario(
         leaks="memory",
-        ceilings=("cgroup_memory", "address_space"),
-        limits=CgroupLimits(memory_bytes=2 * 2**30),
+        limits=("cgroup_memory", "address_space"),
+        cgroup_limits=CgroupLimits(memory_bytes=2 * 2**30),
     ),
     "incident": Scenario(
         leaks="memory maps and memory, and not one thread",
-        ceilings=("max_map_count",),
-        limits=CgroupLimits(pids=7680),
-        needs_limits=False,
+        limits=("max_map_count",),
+        cgroup_limits=CgroupLimits(pids=7680),
+        needs_cgroup_limits=False,
     ),
 }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Enforcement:
-    """What limits the runs: a cgroup for each process, or options of ``prlimit``."""
+    """How the runs are limited: a cgroup for each process, or options of ``prlimit``."""
 
-    ceiling: str
-    words: str
-    limits: CgroupLimits = field(default_factory=CgroupLimits)
+    limit: str
+    """The name of the limit that is reached."""
+    description: str
+    cgroup_limits: CgroupLimits = field(default_factory=CgroupLimits)
     prlimit: tuple[str, ...] = ()
 
     def job(self) -> Job:
-        """Return what trains under it."""
+        """Return the job that trains under it."""
 
         def limited(directory: RunDirectory, fold: int) -> Sequence[str]:
             return ["prlimit", *self.prlimit, *worker_command(directory, fold)]
@@ -114,7 +114,7 @@ class Reproduced:
     one_process: AnalysisResult
     isolated: AnalysisResult
     alerts: tuple[Alert, ...]
-    """As each began."""
+    """Each as it began."""
     exit_code: int | None
     """Of the one process, 128 + N for signal N."""
     finished: tuple[int, ...]
@@ -122,22 +122,30 @@ class Reproduced:
     seconds: float
 
 
-def run_twice(name: str, place: str, observer: RunObserver) -> Reproduced:
-    """Run ``name`` of SCENARIOS twice below the folder ``place``.
+def run_twice(name: str, path: str, observer: RunObserver) -> Reproduced:
+    """Run the scenario ``name`` twice: in one process, and isolated.
 
-    Raises InputError where no limit can be set, and KeyboardInterrupt. Whatever it raises, no process
-    and no cgroup of it is left, and no file elsewhere.
+    It leaves no process, no cgroup and no file outside ``path``, even if it raises.
+
+    Args:
+        name: A key of SCENARIOS.
+        path: The directory for both runs.
+        observer: Receives the events of both.
+
+    Raises:
+        InputError: No limit can be set.
+        KeyboardInterrupt: The run was interrupted.
     """
     with _temporary_files():
-        return _run_twice(name, place, observer)
+        return _run_twice(name, path, observer)
 
 
 @contextlib.contextmanager
 def _temporary_files() -> Iterator[None]:
-    """Give the workers a place for theirs that goes with them: TensorFlow's stay where it aborts."""
+    """Give the workers a temporary directory: TensorFlow leaves its files behind when it aborts."""
     before = os.environ.get("TMPDIR")
-    with tempfile.TemporaryDirectory(prefix="foldwatch-", ignore_cleanup_errors=True) as place:
-        os.environ["TMPDIR"] = place
+    with tempfile.TemporaryDirectory(prefix="foldwatch-", ignore_cleanup_errors=True) as folder:
+        os.environ["TMPDIR"] = folder
         try:
             yield
         finally:
@@ -146,31 +154,31 @@ def _temporary_files() -> Iterator[None]:
                 os.environ["TMPDIR"] = before
 
 
-def _run_twice(name: str, place: str, observer: RunObserver) -> Reproduced:
+def _run_twice(name: str, path: str, observer: RunObserver) -> Reproduced:
     began = time.monotonic()
     install_signal_handlers()
-    first, second = (RunDirectory(os.path.join(place, run)) for run in RUNS)
+    first, second = (RunDirectory(os.path.join(path, run)) for run in RUNS)
     enforcement = enforce(SCENARIOS[name], log=observer.on_message)
     observer.on_message(
-        f"{name}: each fold leaves {SCENARIOS[name].leaks} behind, {enforcement.words}"
+        f"{name}: each fold leaves {SCENARIOS[name].leaks} behind, {enforcement.description}"
     )
     config = RunConfig(folds=FOLDS, epochs=1, device_mode="cpu", model=f"{LEAKS}:{name}")
-    told: list[Alert] = []
-    lines = ConsoleSink(observer.on_message)
+    alerts: list[Alert] = []
+    console = ConsoleSink(observer.on_message)
 
-    def tell(alert: Alert) -> None:
+    def notify(alert: Alert) -> None:
         if alert.ended is None:
-            told.append(alert)
-            lines.send(alert)
+            alerts.append(alert)
+            console.send(alert)
 
-    one_process = _run(first, config, "none", enforcement, observer, AlertEngine(tell))
+    one_process = _run(first, config, "none", enforcement, observer, AlertEngine(notify))
     isolated = _run(second, config, "process", enforcement, observer, AlertEngine())
     return Reproduced(
         scenario=name,
         enforcement=enforcement,
         one_process=analyze([first.path]),
         isolated=analyze([second.path]),
-        alerts=tuple(told),
+        alerts=tuple(alerts),
         exit_code=next((failure.exit_code for failure in one_process.failures.values()), None),
         finished=tuple(result.fold for result in isolated.summary().results),
         seconds=time.monotonic() - began,
@@ -193,7 +201,7 @@ def _run(  # noqa: PLR0913, PLR0917 - what to run, how, and who watches
             config,
             plan(directory, config, only=None, resume_mode="fresh"),
             job=enforcement.job(),
-            options=RunOptions(isolation=isolation, limits=enforcement.limits, lock=lock),
+            options=RunOptions(isolation=isolation, limits=enforcement.cgroup_limits, lock=lock),
             observer=observer,
             state=watched_state(directory, config, alerts=alerts, observer=observer),
         )
@@ -203,23 +211,27 @@ def _run(  # noqa: PLR0913, PLR0917 - what to run, how, and who watches
 
 
 def enforce(scenario: Scenario, *, log: Callable[[str], None], root: str = "/") -> Enforcement:
-    """Find out what limits can be set here. Raises InputError where none can and one is needed."""
-    if scenario.ceilings == ("max_map_count",):
+    """Find out which limits can be set here.
+
+    Raises:
+        InputError: None can be set and the scenario needs one.
+    """
+    if scenario.limits == ("max_map_count",):
         _check_maps(root)
-    cgroups = FoldCgroups(scenario.limits, root=root)
+    cgroups = FoldCgroups(scenario.cgroup_limits, root=root)
     try:
         made = cgroups.make(f"foldwatch-{os.getpid()}-probe")
         for folder in made:
             os.rmdir(folder)
     except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        return _without_cgroup(scenario, f"{where}{error.strerror}", log)
+        path = f"{error.filename}: " if error.filename else ""
+        return _without_cgroup(scenario, f"{path}{error.strerror}", log)
     finally:
         cgroups.close()
     return Enforcement(
-        ceiling=scenario.ceilings[0],
-        words=f"in a cgroup for each process, {_words(scenario.limits)}",
-        limits=scenario.limits,
+        limit=scenario.limits[0],
+        description=f"in a cgroup for each process, {_described(scenario.cgroup_limits)}",
+        cgroup_limits=scenario.cgroup_limits,
     )
 
 
@@ -232,25 +244,25 @@ def _check_maps(root: str) -> None:
     if isinstance(limit, int) and limit > MOST_MAPS:
         raise InputError(
             f"vm.max_map_count is {limit:,} here, too many to leak: it would take"
-            f" {limit * 340 >> 30:,} GB; `foldwatch reproduce memory` dies of memory"
+            f" {limit * 340 >> 30:,} GB; use `foldwatch reproduce memory`"
         )
 
 
-def _words(limits: CgroupLimits) -> str:
+def _described(limits: CgroupLimits) -> str:
     size = limits.memory_bytes
     return f"pids.max {limits.pids:,}" if size is None else f"memory {size >> 20:,} MB"
 
 
-def _without_cgroup(scenario: Scenario, why: str, log: Callable[[str], None]) -> Enforcement:
-    if not scenario.needs_limits:
+def _without_cgroup(scenario: Scenario, reason: str, log: Callable[[str], None]) -> Enforcement:
+    if not scenario.needs_cgroup_limits:
         return Enforcement(
-            ceiling=scenario.ceilings[0], words="without a cgroup, which it does not need"
+            limit=scenario.limits[0], description="without a cgroup, which it does not need"
         )
-    log(f"no cgroup can be made here: {why}; a limit of the user's own instead")
-    if scenario.ceilings[-1] == "address_space":
+    log(f"no cgroup can be made here: {reason}; using a limit of the user instead")
+    if scenario.limits[-1] == "address_space":
         return Enforcement(
-            ceiling="address_space",
-            words=f"under RLIMIT_AS {ADDRESS_SPACE_BYTES >> 20:,} MB",
+            limit="address_space",
+            description=f"under RLIMIT_AS {ADDRESS_SPACE_BYTES >> 20:,} MB",
             prlimit=(f"--as={ADDRESS_SPACE_BYTES}",),
         )
     reader = Reader()
@@ -260,10 +272,10 @@ def _without_cgroup(scenario: Scenario, why: str, log: Callable[[str], None]) ->
         reader.close()
     if reading.is_exempt_from_nproc or reading.user_tasks is None:
         raise InputError(
-            f"no cgroup can be made here ({why}), and RLIMIT_NPROC does not bind root;"
-            " run it as an ordinary user, or where cgroups can be written"
+            f"no cgroup can be made here ({reason}), and RLIMIT_NPROC does not bind root;"
+            " run it as an ordinary user, or with write access to cgroups"
         )
     tasks = reading.user_tasks + USER_TASKS
     return Enforcement(
-        ceiling="nproc", words=f"under RLIMIT_NPROC {tasks:,}", prlimit=(f"--nproc={tasks}",)
+        limit="nproc", description=f"under RLIMIT_NPROC {tasks:,}", prlimit=(f"--nproc={tasks}",)
     )

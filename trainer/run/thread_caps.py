@@ -58,8 +58,8 @@ def cap_threads() -> tuple[str, ...]:
     import of NumPy, TensorFlow or PyTorch.
 
     Returns:
-        The modules that were imported before and read a cap that was not set then: their pools keep their
-        size. Empty if every cap is in effect. They are also named in a RuntimeWarning.
+        The modules that were imported before and read a cap that was not set then, so their pools keep their
+        size; a RuntimeWarning names them, too. Empty if every cap is in effect.
     """
     late = set_caps(os.environ)
     if late:

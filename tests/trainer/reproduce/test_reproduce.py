@@ -179,8 +179,8 @@ def test_without_cgroups_a_limit_of_the_user_s_own_binds(tmp_path: Path) -> None
     """It says why, and the process has that limit."""
     said: list[str] = []
     found = enforce(SCENARIOS["memory"], log=said.append, root=str(tmp_path))
-    assert found.ceiling == "address_space"
-    assert not found.limits
+    assert found.limit == "address_space"
+    assert not found.cgroup_limits
     assert said[0].startswith("no cgroup can be made here: ")
     code = "import resource; print(resource.getrlimit(resource.RLIMIT_AS)[0])"
     done = subprocess.run(
@@ -192,7 +192,7 @@ def test_without_cgroups_a_limit_of_the_user_s_own_binds(tmp_path: Path) -> None
 def test_a_scenario_of_a_limit_that_is_there_needs_no_cgroup(tmp_path: Path) -> None:
     """vm.max_map_count binds everybody."""
     found = enforce(SCENARIOS["maps"], log=pytest.fail, root=str(tmp_path))
-    assert (found.ceiling, found.prlimit, bool(found.limits)) == ("max_map_count", (), False)
+    assert (found.limit, found.prlimit, bool(found.cgroup_limits)) == ("max_map_count", (), False)
 
 
 def test_a_limit_that_would_take_all_memory_is_refused(tmp_path: Path) -> None:
@@ -211,7 +211,7 @@ def test_where_no_limit_binds_it_says_so(tmp_path: Path) -> None:
             enforce(SCENARIOS["pids"], log=lambda _: None, root=str(tmp_path))
     else:
         found = enforce(SCENARIOS["pids"], log=lambda _: None, root=str(tmp_path))
-        assert found.ceiling == "nproc"
+        assert found.limit == "nproc"
 
 
 def test_the_command_knows_every_scenario() -> None:
@@ -221,7 +221,7 @@ def test_the_command_knows_every_scenario() -> None:
 
 def test_what_did_not_come_about_is_named(tmp_path: Path) -> None:
     """A crash that did not happen is no reproduction, nor is an alert that came after it."""
-    enforcement = Enforcement(ceiling="pids_cgroup", words="")
+    enforcement = Enforcement(limit="pids_cgroup", description="")
     healthy = analyze([RELEASED])
     found = Reproduced(
         scenario="pids",
@@ -236,7 +236,7 @@ def test_what_did_not_come_about_is_named(tmp_path: Path) -> None:
     outcome = ScenarioOutcome.of(found, str(tmp_path))
     assert missing(found, outcome) == [
         "the one process did not crash",
-        "the cause is not told to be pids_cgroup",
+        "the cause found is not pids_cgroup",
         "the cause is not certain",
         "no alert came before the crash",
         "the isolated run is not complete",
@@ -257,5 +257,5 @@ def test_what_did_not_come_about_is_named(tmp_path: Path) -> None:
     assert missing(complete, replace(late, lead_seconds=1.0)) == []
     likely = replace(late, lead_seconds=1.0, confidence="likely")
     assert missing(complete, likely) == ["the cause is not certain"]
-    own = replace(complete, enforcement=Enforcement(ceiling="nproc", words=""))
+    own = replace(complete, enforcement=Enforcement(limit="nproc", description=""))
     assert missing(own, replace(likely, cause="nproc")) == []  # the kernel counts no hits of it
