@@ -27,10 +27,10 @@ demo: $(STAMP)  ## three real folds, live metrics, and the verdicts
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh ./demo.sh
 
 test: $(STAMP)  ## every test, with the coverage gate
-	$(BIN)/python -m pytest --cov --numprocesses auto --dist loadfile
+	$(BIN)/python -m pytest --cov --numprocesses auto --dist loadfile --no-loadscope-reorder
 
-test-fast: $(STAMP)  ## the tests for the work at the desk, under a minute: no TensorFlow, browser, root or long runs
-	$(BIN)/python -m pytest --numprocesses auto -m "$(FAST)"
+test-fast: $(STAMP)  ## the quick tests: no TensorFlow, browser, Prometheus, root or long runs
+	$(BIN)/python -m pytest -m "$(FAST)" --numprocesses auto
 
 docs: $(STAMP)  ## the documentation, in docs/_build/html
 	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going docs docs/_build/html

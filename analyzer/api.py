@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from analyzer import pipeline
@@ -9,7 +10,6 @@ from analyzer.reports import figures, frames, html_report
 from analyzer.result import AnalysisResult
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable, Iterable, Sequence
 
     import pandas as pd
@@ -31,8 +31,17 @@ class Analysis(AnalysisResult):
         """Return one row per process and resource; the columns are those of frames.GROWTH."""
         return frames.growth(self)
 
+    def causes(self) -> pd.DataFrame:
+        """Return one row per process and candidate cause; the columns are those of frames.CAUSES."""
+        return frames.causes(self)
+
     def figure(self) -> Figure:
-        """Return the picture that ``--plot`` writes. Raises InputError where nothing was recorded."""
+        """Return the picture that ``--plot`` writes.
+
+        Raises:
+            InputError: Nothing was recorded.
+            MissingExtraError: matplotlib is not installed.
+        """
         return figures.plot(self)
 
     def _repr_html_(self) -> str:
@@ -60,3 +69,20 @@ def analyze(
     """
     result = pipeline.analyze(paths, patterns=patterns, progress=progress)
     return Analysis(result.sources, result.findings)
+
+
+def read_journal(path: str | os.PathLike[str]) -> pd.DataFrame:
+    """Read a journal into a frame: one row per reading, labelled or not.
+
+    Args:
+        path: A ``journal.jsonl``.
+
+    Returns:
+        The columns of `frames.READINGS`: the fields of `telemetry.Reading` that hold one value, in
+        the units that their names say, and ``NAME_limit`` for each limit.
+
+    Raises:
+        OSError: The file cannot be read.
+        MissingExtraError: pandas is not installed.
+    """
+    return frames.readings(os.fspath(path))

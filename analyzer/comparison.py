@@ -12,19 +12,29 @@ Definition. Each side is told by its worst process (for isolated folds by the ru
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from analyzer import formatting as fmt
-from analyzer.groups import ALARMING, ProcessGroup, group_findings
+from analyzer.groups import ProcessGroup, group_findings
+from analyzer.growth.verdict import Verdict
 from analyzer.resources import RESOURCES
+from analyzer.result import OverallVerdict
 
 if TYPE_CHECKING:
     from analyzer.growth.verdict import Growth
     from analyzer.result import AnalysisResult
 
-GROWS = (*ALARMING, "slow")
-FLAT = ("stable", "warm-up")
+
+class ChangeOutcome(enum.StrEnum):
+    """What became of one resource."""
+
+    BETTER = "better"
+    WORSE = "worse"
+    SAME = "same"
+    UNCLEAR = "no clear difference"
+    UNKNOWN = "cannot tell"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +43,7 @@ class Change:
 
     before: Growth | None
     after: Growth | None
-    outcome: str
-    """better, worse, same, no clear difference or cannot tell."""
+    outcome: ChangeOutcome
     reason: str
 
 
@@ -50,17 +59,21 @@ class Comparison:
     def sentence(self) -> str:
         """Say in one line what the change did."""
         words = []
-        for outcome in ("better", "worse"):
+        for outcome in (ChangeOutcome.BETTER, ChangeOutcome.WORSE):
             names = [
                 fmt.short_name(name) for name, c in self.changes.items() if c.outcome == outcome
             ]
             if names:
                 words.append(f"{outcome}: {', '.join(names)}")
-        crashes = [analysis.verdict == "crashed" for analysis in (self.before, self.after)]
+        crashes = [
+            analysis.verdict == OverallVerdict.CRASHED for analysis in (self.before, self.after)
+        ]
         if crashes != [False, False]:
-            before, after = ("crashed" if crashed else "did not crash" for crashed in crashes)
+            before, after = (
+                OverallVerdict.CRASHED if crashed else "did not crash" for crashed in crashes
+            )
             words.append(f"it {before} before and {after} now")
-        return "; ".join(words) or "no clear difference"
+        return "; ".join(words) or ChangeOutcome.UNCLEAR
 
 
 def compare(before: AnalysisResult, after: AnalysisResult) -> Comparison:
@@ -70,50 +83,50 @@ def compare(before: AnalysisResult, after: AnalysisResult) -> Comparison:
 
 
 def _worst(analysis: AnalysisResult) -> ProcessGroup | None:
-    parts = [part for part in group_findings(analysis) if part.samples]
+    parts = [part for part in group_findings(analysis) if part.checkpoints]
     return min(parts, key=lambda part: part.severity, default=None)
 
 
 def _change(name: str, before: ProcessGroup | None, after: ProcessGroup | None) -> Change:
     old, new = (None if part is None else part.growth.get(name) for part in (before, after))
     if before is None or after is None or old is None or new is None:
-        return Change(old, new, "cannot tell", "a side has no reading")
+        return Change(old, new, ChangeOutcome.UNKNOWN, "a side has no reading")
     if old.peak is None or new.peak is None:
-        return Change(old, new, "cannot tell", "not recorded on both sides")
+        return Change(old, new, ChangeOutcome.UNKNOWN, "not recorded on both sides")
     if isolated := _isolated(before, after, old, new):
         return Change(old, new, *isolated)
-    if old.verdict in FLAT and new.verdict in FLAT:
-        return Change(old, new, "same", "neither grows")
+    if old.verdict.is_steady and new.verdict.is_steady:
+        return Change(old, new, ChangeOutcome.SAME, "neither grows")
     return Change(old, new, *_slopes(name, old, new))
 
 
 def _isolated(
     before: ProcessGroup, after: ProcessGroup, old: Growth, new: Growth
-) -> tuple[str, str] | None:
+) -> tuple[ChangeOutcome, str] | None:
     if before.is_isolated == after.is_isolated:
-        return ("same", "a process per fold in both") if after.is_isolated else None
+        return (ChangeOutcome.SAME, "a process per fold in both") if after.is_isolated else None
     grows = old if after.is_isolated else new
-    if grows.verdict in FLAT:
-        return "same", "nothing was carried over without a process per fold either"
-    if grows.verdict not in GROWS:
-        return "cannot tell", "too few folds in one process to compare with"
+    if grows.verdict.is_steady:
+        return ChangeOutcome.SAME, "nothing was carried over without a process per fold either"
+    if grows.verdict is Verdict.INCONCLUSIVE:
+        return ChangeOutcome.UNKNOWN, "too few folds in one process to compare with"
     if after.is_isolated:
-        return "better", "a process per fold: nothing is carried over any more"
-    return "worse", "no process per fold any more: folds carry over"
+        return ChangeOutcome.BETTER, "a process per fold: nothing is carried over any more"
+    return ChangeOutcome.WORSE, "no process per fold any more: folds carry over"
 
 
-def _slopes(name: str, old: Growth, new: Growth) -> tuple[str, str]:
+def _slopes(name: str, old: Growth, new: Growth) -> tuple[ChangeOutcome, str]:
     if old.slope is None or new.slope is None:
-        return "cannot tell", "too few folds on one side"
+        return ChangeOutcome.UNKNOWN, "too few folds on one side"
     difference = new.slope - old.slope
     words = f"{fmt.change(name, difference)} a fold"
     if abs(difference) <= RESOURCES[name].floor:
-        return "same", "no difference that can be measured"
+        return ChangeOutcome.SAME, "no difference that can be measured"
     if _under(new, old):
-        return "better", words
+        return ChangeOutcome.BETTER, words
     if _under(old, new):
-        return "worse", words
-    return "no clear difference", f"{words}, within the spread between folds"
+        return ChangeOutcome.WORSE, words
+    return ChangeOutcome.UNCLEAR, f"{words}, within the spread between folds"
 
 
 def _under(lower: Growth, upper: Growth) -> bool:

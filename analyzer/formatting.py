@@ -1,8 +1,4 @@
-"""How a value of a resource is said to people: its name, its unit, its slope and its interval.
-
-Owns the words that the terminal, the page and the plots share, and what makes an untrusted text fit
-to be shown. It must not judge.
-"""
+"""The names, units, slopes and intervals of resources in words, and untrusted text made fit to show."""
 
 from __future__ import annotations
 
@@ -66,7 +62,7 @@ def interval(resource: str, growth: Growth) -> str:
 
 
 def of_limit(resource: str, growth: Growth) -> str:
-    """Write a peak against its limit: ``6 % of 65,530``; empty where no limit is known."""
+    """Write a peak against its limit: ``6% of 65,530``; empty where no limit is known."""
     if growth.limit is None or growth.peak is None:
         return ""
     if not growth.limit:
@@ -75,10 +71,8 @@ def of_limit(resource: str, growth: Growth) -> str:
 
 
 def share(ratio: float) -> str:
-    """Write a part of a whole: ``6 %``, ``0.4 %``."""
-    return (
-        f"{ratio:.0%}".replace("%", " %") if ratio >= 0.0995 else f"{ratio:.1%}".replace("%", " %")
-    )
+    """Write a part of a whole: ``6%``, ``0.4%``."""
+    return f"{ratio:.0%}" if ratio >= 0.0995 else f"{ratio:.1%}"
 
 
 def to_limit(left: float, *, step: str = "fold") -> str:

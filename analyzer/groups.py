@@ -1,8 +1,4 @@
-"""What is told as one: a process, or the isolated folds of one run together; and the sentences on top.
-
-Owns the grouping of findings for whoever shows them, the headline and the root cause in one sentence
-each. It must not judge: every word here follows from a verdict, a cause or a number found before.
-"""
+"""Findings grouped for people: one process, or all isolated folds of a run together."""
 
 from __future__ import annotations
 
@@ -11,17 +7,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from analyzer.formatting import change, safe, short_name
+from analyzer.growth.verdict import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from analyzer.growth.verdict import Growth
-    from analyzer.processes.from_log import Sample
+    from analyzer.processes.checkpoints import Checkpoint
     from analyzer.result import AnalysisResult, Finding
-
-SEVERITY = ("critical", "growing", "slow", "inconclusive", "warm-up", "stable")
-"""The verdicts on a resource, the worst first."""
-ALARMING = ("critical", "growing")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +37,9 @@ class ProcessGroup:
         return self.first.is_isolated and bool(self.first.process.folds)
 
     @property
-    def samples(self) -> list[Sample]:
+    def checkpoints(self) -> list[Checkpoint]:
         """Its labelled readings, in order."""
-        return [sample for finding in self.findings for sample in finding.process.samples]
+        return [sample for finding in self.findings for sample in finding.process.checkpoints]
 
     @property
     def folds(self) -> list[int]:
@@ -67,7 +60,7 @@ class ProcessGroup:
     @property
     def lane(self) -> tuple[str, str | None]:
         """What it is one after another with: its run or log, and its rank there."""
-        return self.first.process.group, rank(self.first)
+        return self.first.process.group, self.first.process.rank
 
     @property
     def name(self) -> str:
@@ -81,7 +74,7 @@ class ProcessGroup:
         """Sorts the worst first: a crash, one that follows from another, the worst verdict."""
         verdicts = [g.verdict for g in (*self.growth.values(), *self.epochs.values())]
         ended = 2 if not self.crashed else int(self.first_crash.symptom_of is not None)
-        return (ended, min(map(SEVERITY.index, verdicts), default=len(SEVERITY)))
+        return (ended, min((verdict.severity for verdict in verdicts), default=len(Verdict)))
 
     @property
     def is_alarming(self) -> bool:
@@ -89,7 +82,7 @@ class ProcessGroup:
         return bool(self.crashed or rises(self))
 
     @property
-    def headline(self) -> str:
+    def title(self) -> str:
         """Say what this is: folds, processes, pid."""
         process = self.first.process
         folds, planned = self.folds, process.folds_planned
@@ -99,13 +92,8 @@ class ProcessGroup:
         if self.is_isolated:
             return f"{len(self.findings)} processes, one fold each: {words}"
         who = "process" if process.pid is None else f"process {process.pid}"
-        number = rank(self.first)
+        number = self.first.process.rank
         return f"{who}{'' if number is None else f' of rank {safe(number)}'}: {words}"
-
-
-def rank(finding: Finding) -> str | None:
-    """Return the rank of a process where its log tells several apart."""
-    return finding.process.rank
 
 
 def ranges(numbers: Sequence[int]) -> str:
@@ -127,7 +115,7 @@ def group_findings(analysis: AnalysisResult) -> list[ProcessGroup]:
         process = finding.process
         if finding.is_isolated and process.folds:
             groups.setdefault(process.group, []).append(finding)
-        elif process.samples or process.matches or process.recovered:
+        elif process.checkpoints or process.matches or process.recovered:
             groups[id(process)] = [finding]
     return [_part(tuple(findings)) for findings in groups.values()]
 
@@ -163,7 +151,7 @@ def rises(part: ProcessGroup) -> str:
         slopes = [
             f"{short_name(name)} {change(name, found.slope)}"
             for name, found in growth.items()
-            if found.verdict in ALARMING
+            if found.verdict.is_alarming
         ]
         if slopes:
             words.append(f"{', '.join(slopes)} {step}")
@@ -172,5 +160,5 @@ def rises(part: ProcessGroup) -> str:
 
 def _rising(part: ProcessGroup) -> str:
     found = (*part.growth.items(), *part.epochs.items())
-    grown = [short_name(name) for name, growth in found if growth.verdict in ALARMING]
+    grown = [short_name(name) for name, growth in found if growth.verdict.is_alarming]
     return ", ".join(dict.fromkeys(grown))

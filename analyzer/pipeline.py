@@ -9,13 +9,14 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from analyzer.diagnosis.causes import diagnose, notes
+from analyzer.diagnosis.causes import diagnose
 from analyzer.diagnosis.exit_status import note_exit
+from analyzer.diagnosis.notes import notes
 from analyzer.diagnosis.remedies import remedies
 from analyzer.diagnosis.run_end import RunEnds, discard_benign_matches, find_truncation
 from analyzer.growth.epochs import judge_epochs
 from analyzer.growth.pool_leaks import find_pool_leaks
-from analyzer.growth.verdict import Growth, judge, judge_isolated
+from analyzer.growth.verdict import Growth, Verdict, judge, judge_isolated
 from analyzer.processes.inputs import find_inputs, read_inputs
 from analyzer.resources import RESOURCES
 from analyzer.result import AnalysisResult, Finding
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from analyzer.logs.user_pattern import UserPattern
     from analyzer.processes.from_log import Process, Source
 
-NOT_RECORDED = Growth(verdict="inconclusive", reason="not recorded")
+NOT_RECORDED = Growth(verdict=Verdict.INCONCLUSIVE, reason="not recorded")
 NO_FOLD = "no label names a fold (Fold 1/3 ...; in --pattern (?P<fold>...), or (?P<epoch>...))"
 
 
@@ -78,9 +79,9 @@ class _RankSequence:
 
 
 def _follows(later: Process, earlier: Process) -> bool:
-    if not (later.samples and earlier.samples):
+    if not (later.checkpoints and earlier.checkpoints):
         return False
-    ended, began = earlier.samples[-1].time, later.samples[0].time
+    ended, began = earlier.checkpoints[-1].time, later.checkpoints[0].time
     if ended is None or began is None:
         return later.source == earlier.source
     return ended <= began
@@ -186,13 +187,13 @@ def _judge(process: Process, resource: str) -> Growth:
         limit=limit if isinstance(limit, int) else None,
         folds_planned=process.folds_planned,
     )
-    if growth.verdict == "inconclusive" and not process.folds:
+    if growth.verdict == Verdict.INCONCLUSIVE and not process.folds:
         return replace(growth, reason=NO_FOLD)
     return growth
 
 
 def _with_levels(growth: Growth, process: Process, resource: str) -> Growth:
-    values = process.samples.known(resource)
+    values = process.checkpoints.known(resource)
     limit = process.limit(resource)
     return replace(
         growth,

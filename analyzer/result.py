@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from analyzer.diagnosis.confidence import Confidence
 from analyzer.diagnosis.remedies import Remedy, without_repeats
+from analyzer.growth.verdict import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,7 +20,17 @@ if TYPE_CHECKING:
     from analyzer.processes.from_log import Process, Source
 
 
-@dataclass(frozen=True, slots=True)
+class OverallVerdict(enum.StrEnum):
+    """What is said of all that was read, worst first."""
+
+    CRASHED = "crashed"
+    CRITICAL = "critical"
+    GROWING = "growing"
+    OK = "ok"
+    NO_SAMPLES = "no samples"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
 class Finding:
     """One process with what is found about it; ``growth`` by the names of RESOURCES."""
 
@@ -38,35 +51,46 @@ class Finding:
     """What the evidence comes to: what was near, what contradicts, what to record next time."""
     remedies: tuple[Remedy, ...] = ()
 
+    def __repr__(self) -> str:
+        process = self.process
+        end = "crashed" if process.crash else "did not crash"
+        return f"<Finding: {process.source}, {_count(len(process.folds), 'fold')}, {end}>"
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, repr=False)
 class AnalysisResult:
     """All that was read and found, without the ways to show it."""
 
     sources: tuple[Source, ...]
     findings: tuple[Finding, ...]
 
+    def __repr__(self) -> str:
+        processes = _count(len(self.findings), "process", plural="processes")
+        folds = len({fold for finding in self.findings for fold in finding.process.folds})
+        return f"<{type(self).__name__}: {self.verdict}, {processes}, {_count(folds, 'fold')}>"
+
     @property
-    def verdict(self) -> str:
+    def verdict(self) -> OverallVerdict:
         """crashed, critical, growing, ok or no samples: the first that holds."""
         if any(finding.process.crash for finding in self.findings):
-            return "crashed"
+            return OverallVerdict.CRASHED
         verdicts = {
             growth.verdict
             for finding in self.findings
             for growth in (*finding.growth.values(), *finding.epochs.values())
         }
-        for verdict in ("critical", "growing"):
-            if verdict in verdicts:
-                return verdict
-        has_labels = any(finding.process.samples for finding in self.findings)
-        return "ok" if has_labels else "no samples"
+        if Verdict.CRITICAL in verdicts:
+            return OverallVerdict.CRITICAL
+        if Verdict.GROWING in verdicts:
+            return OverallVerdict.GROWING
+        has_labels = any(finding.process.checkpoints for finding in self.findings)
+        return OverallVerdict.OK if has_labels else OverallVerdict.NO_SAMPLES
 
     @property
     def is_alarming(self) -> bool:
         """Whether a resource grows, or a process crashed and a limit may be why."""
-        return self.verdict in {"critical", "growing"} or any(
-            cause.cause != "not_a_limit" and cause.confidence != "ruled out"
+        return self.verdict in {OverallVerdict.CRITICAL, OverallVerdict.GROWING} or any(
+            cause.cause != "not_a_limit" and cause.confidence != Confidence.RULED_OUT
             for finding in self.findings
             for cause in finding.causes
         )
@@ -81,3 +105,7 @@ class AnalysisResult:
     def remedies(self) -> tuple[Remedy, ...]:
         """The steps of all findings, no step twice."""
         return without_repeats(step for finding in self.findings for step in finding.remedies)
+
+
+def _count(number: int, noun: str, *, plural: str | None = None) -> str:
+    return f"{number} {noun if number == 1 else plural or noun + 's'}"

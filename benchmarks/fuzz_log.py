@@ -30,11 +30,11 @@ def one_input(content: bytes) -> None:
             raise AssertionError("a log with a [THREADS] line was refused") from error
         return
     (source,) = table.sources
-    samples = sum(len(process.samples) for process in table.processes)
-    if samples != source.samples:
-        raise AssertionError(f"{samples} of {source.samples} samples are in a process")
+    samples = sum(len(process.checkpoints) for process in table.processes)
+    if samples != source.checkpoints:
+        raise AssertionError(f"{samples} of {source.checkpoints} samples are in a process")
     lines = {skipped.line for skipped in source.skipped}
-    lines |= {line for process in table.processes for line in process.samples.lines}
+    lines |= {line for process in table.processes for line in process.checkpoints.lines}
     packed = content.startswith((b"\x1f\x8b", b"BZh", b"\xfd7z", b"\x28\xb5"))
     joined = b'{"log":"' in content or b" stdout " in content or b" stderr " in content
     if packed or joined:

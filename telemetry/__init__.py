@@ -1,7 +1,8 @@
 """Records threads, cgroup PIDs, memory maps and RSS of a training process at labelled checkpoints.
 
 The only package of foldwatch that is imported into a training. Importing it loads a little of the
-standard library and starts nothing; the types, and ``telemetry.keras``, are loaded when asked for.
+standard library and starts nothing; the types, and ``telemetry.keras``, are loaded on first use.
+``telemetry.keras`` is in `dir` but not in ``__all__``: a star import would load TensorFlow.
 """
 
 from importlib import import_module
@@ -47,3 +48,6 @@ if not TYPE_CHECKING:  # else every name would be there, and Any
         if name in _MODULE_OF:
             return getattr(import_module(_MODULE_OF[name]), name)
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+    def __dir__() -> list[str]:
+        return sorted({*__all__, "keras", *(name for name in globals() if name.startswith("__"))})

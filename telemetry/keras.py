@@ -15,11 +15,17 @@ from telemetry.recorder.api import checkpoint
 class Checkpoints(keras.callbacks.Callback):  # type: ignore[misc] # keras has no types
     """Takes a checkpoint ``epoch E`` at the end of every ``every``-th epoch and of the last one.
 
-    Inside `telemetry.fold` the label is ``Fold K/N epoch E``. Epochs count from 1.
+    Inside `telemetry.fold` the label is ``Fold K/N epoch E``. Epochs count from 1. Once constructed, it
+    raises nothing into the training.
+
+    Args:
+        every: How many epochs pass from one checkpoint to the next, at least 1.
+
+    Raises:
+        ValueError: ``every`` is under 1.
     """
 
     def __init__(self, *, every: int = 1) -> None:
-        """Raise ValueError for an ``every`` under 1, before the training begins."""
         if every < 1:
             raise ValueError(f"every={every}: a checkpoint every 1 or more epochs")
         super().__init__()

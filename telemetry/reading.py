@@ -1,7 +1,6 @@
-"""`Reading`, the one kind of value that everything downstream is made from.
+"""`Reading`: the numbers of one process at one moment, and which sources failed.
 
-Owns the data model: what was read, of which process, when, and which sources failed. It must not
-know where the numbers come from or how they are written.
+Everything downstream is made from readings.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ class LimitState(enum.Enum):
     """Why a limit is not a number; the three are different and 0 is none of them."""
 
     UNLIMITED = "unlimited"
-    """The kernel says that there is no limit (``max``, ``unlimited``, or a root cgroup)."""
+    """There is no limit (``max``, ``unlimited``, or a root cgroup)."""
     INVISIBLE = "invisible"
     """There may be one, but it cannot be seen from here (no such mount or file in this namespace)."""
     UNREADABLE = "unreadable"
@@ -33,14 +32,14 @@ Limit: TypeAlias = int | LimitState
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What is used of one limit; both numbers come from the same place at the same time."""
+    """The use of one limit; both numbers come from the same place at the same time."""
 
     current: int | None
     limit: Limit
 
     @property
     def headroom(self) -> int | None:
-        """Limit minus current; negative where a limit was lowered under the usage."""
+        """Limit minus current; negative if a limit was lowered under the usage."""
         if self.current is None or not isinstance(self.limit, int):
             return None
         return self.limit - self.current
@@ -55,7 +54,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GpuUsage:
-    """One GPU, or one MIG instance of one; a field is None where the driver does not say it."""
+    """One GPU, or one MIG instance of one; a field is None if the driver does not report it."""
 
     gpu: str
     """Index, or ``index/instance`` for a MIG instance."""
@@ -64,7 +63,7 @@ class GpuUsage:
     utilization_ratio: float | None = None
     """0 to 1, over the driver's last sample period."""
     process_used_bytes: int | None = None
-    """What this very process uses of it."""
+    """The share of this very process."""
 
 
 PEAKS = ("threads", "cgroup_pids", "maps", "rss_bytes", "open_fds", "cgroup_memory_bytes")
@@ -94,12 +93,12 @@ class Reading:
     rss_bytes: int | None = None
     virtual_bytes: int | None = None
     data_bytes: int | None = None
-    """VmData: what it maps privately and may write, stacks of threads included, touched or not."""
+    """VmData: private writable mappings, stacks of threads included, touched or not."""
     maps: int | None = None
     """Entries of /proc/PID/maps that count against vm.max_map_count (``[vsyscall]`` does not)."""
     open_fds: int | None = None
     cgroup: str | None = None
-    """The process's own pids cgroup; its counters say nothing of a time in another one."""
+    """The process's own pids cgroup; its counters do not cover a time in another one."""
     cgroup_pids: int | None = None
     """pids.current of the pids cgroup that binds; threads count as PIDs there."""
     cgroup_memory_bytes: int | None = None
@@ -108,11 +107,11 @@ class Reading:
     cgroup_memory_peak_bytes: int | None = None
     """memory.peak (v2) or memory.max_usage_in_bytes (v1) of the memory cgroup that binds."""
     cgroup_memory_reclaimable_bytes: int | None = None
-    """What of ``cgroup_memory_bytes`` the kernel takes back before it kills: see memory_stat."""
+    """The part of ``cgroup_memory_bytes`` that the kernel takes back before it kills: see memory_stat."""
     user_tasks: int | None = None
     """Tasks of the process's real user that can be seen: what RLIMIT_NPROC counts, or fewer.
 
-    Not counted where RLIMIT_NPROC does not bind.
+    Not counted if RLIMIT_NPROC does not bind.
     """
     uid: int | None = None
     is_exempt_from_nproc: bool | None = None
@@ -130,13 +129,13 @@ class Reading:
     gpu_memory_used_bytes: int | None = None
     """Of the GPU with the least free memory by share, which is the one its limit is of."""
     pids_limit_hits: int | None = None
-    """Forks that the pids controller refused, as far as visible from here: cgroup.Controller."""
+    """Forks that the pids controller refused, as far as visible from here: see cgroup_controller.Controller."""
     oom_kills: int | None = None
     """``oom_kill`` of memory.events (v2) or memory.oom_control (v1)."""
     pools: Mapping[str, int] | None = None
     """Threads by pool: names without their number, the 20 largest and ``other``."""
     map_kinds: Mapping[str, int] | None = None
-    """Memory maps by kind, where a checkpoint asked for them: see maps.KINDS."""
+    """Memory maps by kind, if a checkpoint asked for them: see memory_maps.KINDS."""
     pressure_seconds: Mapping[str, float] | None = None
     """Time stalled so far, by ``cpu_some``, ``memory_some``, ``memory_full``, ``io_some``, ..."""
     gpus: tuple[GpuUsage, ...] | None = None
@@ -149,7 +148,7 @@ class Reading:
 
     @property
     def binding(self) -> str | None:
-        """The limit with the least relative headroom of those read; None where none is known."""
+        """The limit with the least relative headroom of those read; None if none is known."""
         ratios = {
             name: ratio
             for name in USED_BY
@@ -159,7 +158,7 @@ class Reading:
         return max(ratios, key=lambda name: ratios[name], default=None)
 
     def usage(self, name: str) -> Usage:
-        """Return what is used of limit ``name``, a key of `USED_BY`."""
+        """Return the use of limit ``name``, a key of `USED_BY`."""
         current: int | None = getattr(self, USED_BY[name])
         return Usage(current, self.limits.get(name, LimitState.UNREADABLE))
 
@@ -175,11 +174,11 @@ PACED = {
     "gpu_memory_used_bytes": "gpu",
     "cgroup_memory_reclaimable_bytes": "memory_stat",
 }
-"""Source by field of a reading, where a sample between labels may leave it out to save its cost."""
+"""Source by field, for the fields that a sample between labels may leave out to save their cost."""
 
 
 def latest_known(before: Reading | None, reading: Reading) -> Reading:
-    """Fill what ``reading`` left out, of the same process, from ``before``; what failed stays None."""
+    """Fill the fields that ``reading`` left out from ``before``, if it is of the same process; failed ones stay None."""
     if before is None or (before.pid, before.start_ticks) != (reading.pid, reading.start_ticks):
         return reading
     known = {

@@ -1,7 +1,4 @@
-"""What is different between two readings: who grew.
-
-Owns the comparison and its words. It must not judge whether a difference is growth.
-"""
+"""The difference between two readings, and its words."""
 
 from __future__ import annotations
 
@@ -35,7 +32,15 @@ class Difference:
 
 
 def difference(earlier: Reading, later: Reading) -> Difference:
-    """Compare two readings; the pools and kinds that changed most come first."""
+    """Compare two readings of one process.
+
+    Args:
+        earlier: The reading that is subtracted.
+        later: The reading that it is subtracted from.
+
+    Returns:
+        The differences of the numbers that both have; the pools and kinds that changed most come first.
+    """
     numbers = {}
     for name in _NUMBERS:
         before, after = getattr(earlier, name), getattr(later, name)
@@ -49,7 +54,7 @@ def difference(earlier: Reading, later: Reading) -> Difference:
 
 
 def changes(earlier: Mapping[str, int] | None, later: Mapping[str, int] | None) -> dict[str, int]:
-    """Return what changed by name, the largest change first; empty where one was not read."""
+    """Return what changed by name, the largest change first; empty if one was not read."""
     if earlier is None or later is None:
         return {}
     changed = {name: later.get(name, 0) - earlier.get(name, 0) for name in {*earlier, *later}}

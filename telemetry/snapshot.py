@@ -1,8 +1,4 @@
-"""`Snapshot`: what is known of a run at one moment, for whoever shows it.
-
-Owns the way from readings and journal records to the state that metrics are rendered from. It must
-not know how metrics look or who asks.
-"""
+"""`Snapshot`: the state of a run at one moment, built from readings and journal records."""
 
 from __future__ import annotations
 
@@ -19,9 +15,9 @@ if TYPE_CHECKING:
     from telemetry.journal.records import Record
 
 SOURCES_KEPT = 50
-"""More than there are; a journal may name any."""
+"""More than there are; an untrusted journal may name any number."""
 LINGER_SECONDS = 60.0
-"""How long the live series of an ended fold are still shown, so that a last scrape sees its end."""
+"""Seconds that the live series of an ended fold are still shown, so that a last scrape sees its end."""
 
 
 class FoldState(enum.StrEnum):
@@ -55,7 +51,7 @@ class FoldSnapshot:
     error_counts: Mapping[str, int] = field(default_factory=dict)
     """How often each source or sink failed."""
     exit_code: int | None = None
-    """As the shell says it: 128 plus the signal's number for a process that a signal ended."""
+    """As a shell reports it: 128 plus the signal's number for a process that a signal ended."""
     seconds: float | None = None
     ended_at: float | None = None
 
@@ -110,14 +106,14 @@ class FoldSnapshot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GrowthSnapshot:
-    """What the analyzer says of one resource of the run's present process, so far."""
+    """The analyzer's verdict so far on one resource of the run's present process."""
 
     resource: str
     """threads, cgroup_pids, maps or rss_bytes."""
     verdict: str
     reason: str
     per_fold: float | None = None
-    """In the resource's own unit; None where no slope can be told."""
+    """In the resource's own unit; None if no slope is known."""
     folds_to_limit: float | None = None
 
 
@@ -139,9 +135,9 @@ class Snapshot:
     fold_count: int | None = None
     folds: tuple[FoldSnapshot, ...] = ()
     growth: tuple[GrowthSnapshot, ...] = ()
-    """By resource; empty where nobody judges, or there is too little to judge."""
+    """By resource; empty if nothing judges the run, or there is too little to judge."""
 
     @property
     def key(self) -> RunKey:
-        """What tells it from the other snapshots of a daemon."""
+        """Its identity among the snapshots of a daemon."""
         return RunKey(self.run, self.host, self.rank)

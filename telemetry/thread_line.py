@@ -1,13 +1,12 @@
 """The ``[THREADS]`` line: its one grammar, in both directions.
 
-Owns the text format, version 1:
+The text format, version 1:
 
     [THREADS] Fold 1/3 START: proc=36, cgroup=506/7680, maps=1850/65530, rss=1200MB
 
 ``proc`` threads of the process; ``cgroup`` pids.current/pids.max of the cgroup that binds; ``maps``
 memory maps over vm.max_map_count; ``rss`` in MB of 2**20 bytes. ``max`` stands for no limit and
 ``?`` for not known. maps and rss are absent in older logs; further ``key=value`` pairs are kept.
-It must not know about files: it takes and gives one line.
 """
 
 from __future__ import annotations
@@ -58,19 +57,19 @@ def parse_label(text: str, *, previous: Label | None = None) -> Label:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ThreadLine:
-    """What one ``[THREADS]`` line says. ``?`` is None for a count and UNREADABLE for a limit."""
+    """The content of one ``[THREADS]`` line. ``?`` is None for a count and UNREADABLE for a limit."""
 
     label: str
     threads: int | None
     cgroup: Usage
     maps: Usage | None = None
-    """None where the line has no maps pair, as older lines."""
+    """None if the line has no maps pair, as older lines."""
     rss_bytes: int | None = None
     extra: Mapping[str, str] = field(default_factory=dict)
 
 
 def thread_line(reading: Reading) -> ThreadLine:
-    """Take from a reading what a line can say; rss is rounded to whole MB."""
+    """Return the part of a reading that a line has room for; rss is rounded to whole MB."""
     rss = reading.rss_bytes
     return ThreadLine(
         label=clean_label(reading.label or ""),
@@ -136,7 +135,7 @@ def parse_line(text: str) -> ThreadLine:
     """Parse the ``[THREADS]`` line that stands anywhere in ``text``.
 
     Units kB, KB, MB, GB and their ``i`` forms are all powers of 1024. Raises ValueError with the
-    reason where the text begins like a line and is not one (torn, interleaved, out of order).
+    reason if the text begins like a line and is not one (torn, interleaved, out of order).
     """
     match = _LINE.search(text)
     if match is None:

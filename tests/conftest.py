@@ -21,7 +21,7 @@ from tests.support.programs import run_foldwatch
 from tests.support.requirements import need
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
     from pathlib import Path
 
     from playwright.sync_api import Browser
@@ -40,7 +40,21 @@ MARKER_OF_FIXTURE = {
     "browser": "browser",
     "promtool": "prometheus",
     "prometheus": "prometheus",
+    "site": "slow",
+    "healthy": "tensorflow",
+    "reproduced": "tensorflow",
+    "reference_folds": "tensorflow",
+    "training_page": "tensorflow",
 }
+
+LONGEST_FIRST = (
+    "tests/system/test_train.py",
+    "tests/trainer/reproduce/",
+    "tests/docs/",
+    "tests/system/",
+    "tests/trainer/",
+)
+"""Files that would keep one worker busy alone if they came last, the longest first."""
 
 # A job in the background is started with SIGINT ignored, and so would be all that the tests press Ctrl-C on.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -50,13 +64,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="write tests/golden anew")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark each test with what its fixtures need, however indirectly it asks for them."""
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None]:
+    """Mark each test with what its fixtures need, and bring the longest files of any order first."""
     for item in items:
         for fixture in getattr(item, "fixturenames", ()):
             if marker := MARKER_OF_FIXTURE.get(fixture):
                 item.add_marker(marker)
+    yield  # the plugins that shuffle and select
+    items.sort(key=_turn)
+
+
+def _turn(item: pytest.Item) -> int:
+    places = enumerate(LONGEST_FIRST)
+    return next((n for n, name in places if item.nodeid.startswith(name)), len(LONGEST_FIRST))
 
 
 @pytest.fixture(name="foldwatch")

@@ -1,6 +1,6 @@
 """Which limit ended the run: every candidate with its standing and its evidence.
 
-Owns the weighing; `evidence` owns the numbers. It must not read anything.
+Owns the weighing; `evidence` owns the numbers.
 
     certain    the evidence names the limit: a kernel line about this process, a counter that rose since
                the last label that the training went on from, or a use at the limit itself in a
@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from analyzer.diagnosis import evidence
-from analyzer.diagnosis.run_end import next_stage
+from analyzer.diagnosis.confidence import Confidence
 from telemetry.limits import LIMITS
 
 if TYPE_CHECKING:
@@ -29,9 +29,6 @@ if TYPE_CHECKING:
     from analyzer.processes.from_log import Process
     from analyzer.signatures.search import SignatureMatch
 
-CONFIDENCES = ("certain", "likely", "possible", "ruled out")
-_RISING = ("growing", "critical")
-
 
 @dataclass(frozen=True, slots=True)
 class Cause:
@@ -41,7 +38,7 @@ class Cause:
     """
 
     cause: str
-    confidence: str
+    confidence: Confidence
     evidence: tuple[str, ...]
 
 
@@ -55,11 +52,11 @@ def diagnose(process: Process, growth: Mapping[str, Growth] | None = None) -> li
     candidates = dict.fromkeys(cause for sign in matches for cause in sign.causes)
     causes = [_weigh(cause, process, growth) for cause in candidates]
     causes = _with_last_one(causes)
-    certain = {cause.cause for cause in causes if cause.confidence == "certain"}
+    certain = {cause.cause for cause in causes if cause.confidence == Confidence.CERTAIN}
     order = {cause: _rank(cause, process, growth) for cause in candidates}
     return sorted(
         (_beside(cause, certain) for cause in causes),
-        key=lambda cause: (CONFIDENCES.index(cause.confidence), order[cause.cause]),
+        key=lambda cause: (list(Confidence).index(cause.confidence), order[cause.cause]),
     )
 
 
@@ -83,70 +80,35 @@ def _weigh(cause: str, process: Process, growth: Mapping[str, Growth]) -> Cause:
     if rise is not None:
         words.append(rise)
     standings = [word.confidence for word in words]
-    for confidence in ("certain", "ruled out", "likely"):
+    for confidence in (Confidence.CERTAIN, Confidence.RULED_OUT, Confidence.LIKELY):
         if confidence in standings:
             told = [word.text for word in words if word.confidence == confidence]
             told += [word.text for word in words if word.confidence != confidence]
             return Cause(cause, confidence, tuple(told))
-    return Cause(cause, "possible", tuple(word.text for word in words))
+    return Cause(cause, Confidence.POSSIBLE, tuple(word.text for word in words))
 
 
 def _with_last_one(causes: list[Cause]) -> list[Cause]:
     """Make the only cause that nothing rules out likely; it alone is left."""
-    left = [cause for cause in causes if cause.confidence != "ruled out"]
-    if len(left) != 1 or len(causes) == 1 or left[0].confidence != "possible":
+    left = [cause for cause in causes if cause.confidence != Confidence.RULED_OUT]
+    if len(left) != 1 or len(causes) == 1 or left[0].confidence != Confidence.POSSIBLE:
         return causes
     words = "every other cause of such an end is ruled out"
-    last = Cause(left[0].cause, "likely", (words, *left[0].evidence))
+    last = Cause(left[0].cause, Confidence.LIKELY, (words, *left[0].evidence))
     return [last if cause is left[0] else cause for cause in causes]
 
 
 def _beside(cause: Cause, certain: set[str]) -> Cause:
     """Lower what only the text speaks for where the evidence names another limit."""
-    if not certain or cause.confidence != "likely":
+    if not certain or cause.confidence != Confidence.LIKELY:
         return cause
     words = f"the evidence names {', '.join(sorted(certain))}"
-    return Cause(cause.cause, "possible", (words, *cause.evidence))
+    return Cause(cause.cause, Confidence.POSSIBLE, (words, *cause.evidence))
 
 
 def _rank(cause: str, process: Process, growth: Mapping[str, Growth]) -> tuple[bool, float]:
     """Order within one standing: what rises first, then what was fuller."""
     resource = LIMITS[cause].resource if cause in LIMITS else None
-    rises = resource is not None and resource in growth and growth[resource].verdict in _RISING
+    rises = resource is not None and resource in growth and growth[resource].verdict.is_alarming
     usage = evidence.peak_usage(cause, process)
     return not rises, -((usage.ratio if usage else None) or 0.0)
-
-
-def notes(process: Process, growth: Mapping[str, Growth], causes: list[Cause]) -> tuple[str, ...]:
-    """Say what the evidence as a whole comes to: what was near, what contradicts, what to record."""
-    crash = process.crash
-    if crash is None:
-        return ()
-    found = [*evidence.contradictions(process)]
-    if any(cause.confidence == "certain" for cause in causes):
-        return tuple(found)
-    found += evidence.nearness(process, [cause.cause for cause in causes])
-    found += _staleness(process, crash)
-    rising = [
-        evidence.rise(name, found_growth.slope)
-        for name, found_growth in growth.items()
-        if found_growth.verdict in _RISING and found_growth.slope is not None
-    ]
-    if rising:
-        found.append("; ".join(rising))
-    if process.last_reading is None:
-        found.append(
-            "what would tell next time: telemetry.start(run_dir=...) or `foldwatch run -- CMD` reads"
-            " every ceiling between the labels too, and the kernel's counters after the death"
-        )
-    return tuple(found)
-
-
-def _staleness(process: Process, crash: SignatureMatch) -> list[str]:
-    """Say how old the last reading is, by the stages that earlier folds had."""
-    if crash.last_label is None or process.exit is not None:
-        return []
-    words = f"the last reading is at {crash.last_label!r}"
-    if stage := next_stage(process):
-        return [f"{words}, a stage before {stage!r}: what was used at the crash was not read"]
-    return [f"{words}: what was used at the crash was not read"]

@@ -1,6 +1,6 @@
-"""The words that speak for or against one cause, each with its numbers and what it is worth.
+"""The evidence for or against one cause: each piece with its numbers and what it proves by itself.
 
-Owns what each kind of evidence proves. It must not weigh one against another: `diagnosis` does.
+`causes` weighs the pieces against each other.
 """
 
 from __future__ import annotations
@@ -8,19 +8,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from analyzer.diagnosis.confidence import Confidence
 from analyzer.resources import RESOURCES
 from analyzer.signatures.signature import ENOMEM, TASKS
+from telemetry.formatting import format_amount
 from telemetry.limits import LIMITS
 from telemetry.reading import LimitState, Usage
-from telemetry.thread_line import MEBIBYTE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
 
     from analyzer.growth.verdict import Growth
     from analyzer.processes.from_log import Process
     from analyzer.signatures.search import SignatureMatch
-    from telemetry.reading import Reading
+    from telemetry.reading import Limit, Reading
 
 NEARLY_FULL = 0.9
 AT_FAILURE_SECONDS = 5.0
@@ -46,7 +47,7 @@ _NOT_FOR_FORK = frozenset(ENOMEM)
 class Evidence:
     """One piece of evidence: what it is worth by itself (a standing), and its text."""
 
-    confidence: str
+    confidence: Confidence
     text: str
 
 
@@ -59,9 +60,9 @@ def kernel_evidence(cause: str, process: Process) -> Iterator[Evidence]:
         if not sign.names_its_cause or cause not in sign.causes:
             continue
         is_own, went_on = process.is_named_by(sign), sign.signature in process.recovered
-        confidence = "likely" if is_own or not went_on else "possible"
+        confidence = Confidence.LIKELY if is_own or not went_on else Confidence.POSSIBLE
         if is_own and not went_on:
-            confidence = "certain"
+            confidence = Confidence.CERTAIN
         words = f"the kernel says so{'' if is_own else _of_whom(sign, process)}"
         words += ", and the process went on" if went_on else ""
         yield Evidence(
@@ -101,7 +102,7 @@ def counter_evidence(cause: str, process: Process) -> Iterator[Evidence]:
         yield from _rise(cause, process, f"{name} rose from {before} to {after} during the run")
     elif is_after_death and (name == "pids_limit_hits" or _was_killed(process)):
         yield Evidence(
-            "ruled out", f"{name} stayed at {after}, read after the death at every level"
+            Confidence.RULED_OUT, f"{name} stayed at {after}, read after the death at every level"
         )
 
 
@@ -143,26 +144,28 @@ def _end_time(process: Process) -> float:
 def _early_rise(process: Process, passed: Reading, words: str, *, is_after_death: bool) -> Evidence:
     seconds = _end_time(process) - passed.time
     words += f" by {passed.label!r}, {seconds:,.0f} s before the end, and the process went on"
-    return Evidence("possible" if is_after_death else "likely", words)
+    return Evidence(Confidence.POSSIBLE if is_after_death else Confidence.LIKELY, words)
 
 
 def _rise(cause: str, process: Process, words: str) -> Iterator[Evidence]:
     if cause == "pids_cgroup":
-        yield Evidence("certain", words)
+        yield Evidence(Confidence.CERTAIN, words)
         return
     peak, limit = _memory_peak(process)
     if not isinstance(limit, int):
         is_host = cause == "host_memory" and limit is LimitState.UNLIMITED
-        yield Evidence("likely", f"{words}{', and its cgroups have no limit' if is_host else ''}")
+        yield Evidence(
+            Confidence.LIKELY, f"{words}{', and its cgroups have no limit' if is_host else ''}"
+        )
     elif peak is None:
-        yield Evidence("likely", words)
+        yield Evidence(Confidence.LIKELY, words)
     elif peak >= 0.99 * limit:
-        reached = f"the cgroup's peak is {_size(peak)} of {_size(limit)}"
-        certain = "certain" if cause == "cgroup_memory" else "ruled out"
+        reached = f"the cgroup's peak is {of_limit(cause, peak, limit)}"
+        certain = Confidence.CERTAIN if cause == "cgroup_memory" else Confidence.RULED_OUT
         yield Evidence(certain, f"{words}, and {reached}")
     else:
-        unreached = f"the cgroup's peak is {_size(peak)} of {_size(limit)}"
-        confidence = "likely" if cause == "host_memory" else "possible"
+        unreached = f"the cgroup's peak is {of_limit(cause, peak, limit)}"
+        confidence = Confidence.LIKELY if cause == "host_memory" else Confidence.POSSIBLE
         yield Evidence(confidence, f"{words}, but {unreached}")
 
 
@@ -203,25 +206,33 @@ def text_evidence(cause: str, process: Process) -> Iterator[Evidence]:
     for sign in process.matches.values():
         if cause in sign.speaks_for:
             where = f"line {sign.line}" if sign.line else "the runner"
-            yield Evidence("likely", f"the message speaks for it ({sign.signature}, {where})")
+            yield Evidence(
+                Confidence.LIKELY, f"the message speaks for it ({sign.signature}, {where})"
+            )
     nproc = process.matches.get("openblas_nproc")
     if cause == "nproc" and nproc is not None:
         soft = int(nproc.details["soft"])
         if soft < 0 or soft >= NO_NPROC:
-            yield Evidence("ruled out", f"OpenBLAS prints RLIMIT_NPROC {soft}: no limit that binds")
+            yield Evidence(
+                Confidence.RULED_OUT, f"OpenBLAS prints RLIMIT_NPROC {soft}: no limit that binds"
+            )
         else:
-            yield Evidence("possible", f"OpenBLAS prints RLIMIT_NPROC {soft:,}, binding or not")
+            yield Evidence(
+                Confidence.POSSIBLE, f"OpenBLAS prints RLIMIT_NPROC {soft:,}, binding or not"
+            )
     refused = _REFUSED_FORK & process.matches.keys()
     if cause in _NOT_FOR_FORK and refused and process.matches.keys() - refused:
         words = "fork was refused as well, with EAGAIN; a want of memory or maps gives it ENOMEM"
-        yield Evidence("ruled out", words)
+        yield Evidence(Confidence.RULED_OUT, words)
     started = process_started(process)
     if started and cause in (*TASKS, *_NOT_FOR_FORK):
         words = f"a process was started after a thread had been refused (line {started})"
         if cause in TASKS:
-            yield Evidence("possible", f"{words}, so this had passed, or is not it")
+            yield Evidence(Confidence.POSSIBLE, f"{words}, so this had passed, or is not it")
         else:
-            yield Evidence("likely", f"{words}; a want of memory or maps refuses the thread alone")
+            yield Evidence(
+                Confidence.LIKELY, f"{words}; a want of memory or maps refuses the thread alone"
+            )
 
 
 def process_started(process: Process) -> int | None:
@@ -246,7 +257,7 @@ def limit_evidence(cause: str, process: Process) -> Iterator[Evidence]:
         return
     if cause == "nproc" and last.is_exempt_from_nproc:
         yield Evidence(
-            "ruled out", "root, or a capability: RLIMIT_NPROC does not bind this process"
+            Confidence.RULED_OUT, "root, or a capability: RLIMIT_NPROC does not bind this process"
         )
     limit = last.limits.get(cause)
     if limit is not LimitState.UNLIMITED:
@@ -255,9 +266,11 @@ def limit_evidence(cause: str, process: Process) -> Iterator[Evidence]:
     level = _SEES_EVERY_LEVEL.get(LIMITS[cause].hits or "", "")
     is_sure = cause in {"nproc", "address_space", "data_size"} or facts.get(level) is True
     if is_sure:
-        yield Evidence("ruled out", "this process has no such limit")
+        yield Evidence(Confidence.RULED_OUT, "this process has no such limit")
     else:
-        yield Evidence("possible", "no limit in the cgroups that are visible from the process")
+        yield Evidence(
+            Confidence.POSSIBLE, "no limit in the cgroups that are visible from the process"
+        )
 
 
 def peak_usage(cause: str, process: Process) -> Usage | None:
@@ -271,24 +284,25 @@ def peak_usage(cause: str, process: Process) -> Usage | None:
 
 
 def usage_evidence(cause: str, process: Process) -> Evidence | None:
-    """Say how full the ceiling was; at the limit itself, in a reading at the failure, is proof."""
+    """Say how full the limit was; at the limit itself, in a reading at the failure, is proof."""
     usage = peak_usage(cause, process)
     if usage is None or usage.ratio is None or usage.current is None:
         return None
-    number = _size if LIMITS[cause].is_bytes else "{:,}".format
-    numbers = f"{number(usage.current)} of {number(usage.limit)} ({usage.ratio:.0%})"
+    numbers = f"{of_limit(cause, usage.current, usage.limit)} ({usage.ratio:.0%})"
     seconds = _seconds_before_end(cause, process)
     if (
         seconds is not None
         and LIMITS[cause].full_is_proof
         and _is_full(cause, process.fullest[cause])
     ):
-        return Evidence("certain", f"at the limit: {numbers}, read {seconds:.1f} s before the end")
+        return Evidence(
+            Confidence.CERTAIN, f"at the limit: {numbers}, read {seconds:.1f} s before the end"
+        )
     if usage.ratio >= NEARLY_FULL:
-        return Evidence("likely", f"nearly full at its peak: {numbers}")
+        return Evidence(Confidence.LIKELY, f"nearly full at its peak: {numbers}")
     label = process.crash.last_label if process.crash else None
     stale = "" if label is None or seconds is not None else f"; the last reading is at {label!r}"
-    return Evidence("possible", f"peak {numbers}{stale}")
+    return Evidence(Confidence.POSSIBLE, f"peak {numbers}{stale}")
 
 
 def _seconds_before_end(cause: str, process: Process) -> float | None:
@@ -308,21 +322,21 @@ def _is_full(cause: str, reading: Reading) -> bool:
 
 
 def rise_evidence(cause: str, process: Process, growth: Mapping[str, Growth]) -> Evidence | None:
-    """Say how the resource behind a ceiling rises, and how full it would be at the next peak."""
+    """Say how the resource behind a limit rises, and how full it would be at the next peak."""
     resource = LIMITS[cause].resource if cause in LIMITS else None
     found = growth.get(resource) if resource else None
-    if resource is None or found is None or found.verdict not in {"growing", "critical"}:
+    if resource is None or found is None or not found.verdict.is_alarming:
         return None
     if found.slope is None:
         return None
     words = rise(resource, found.slope)
     usage = peak_usage(cause, process)
     if cause not in _IN_A_LOG or usage is None or not isinstance(usage.limit, int):
-        return Evidence("possible", f"{words}; its limit was not recorded")
+        return Evidence(Confidence.POSSIBLE, f"{words}; its limit was not recorded")
     expected = _expected_peak(process, resource, found.slope)
     ratio = expected / usage.limit if usage.limit else 0.0
     words += f"; about {amount(resource, expected)} of {amount(resource, usage.limit)} were to come"
-    return Evidence("likely" if ratio >= NEARLY_FULL else "possible", words)
+    return Evidence(Confidence.LIKELY if ratio >= NEARLY_FULL else Confidence.POSSIBLE, words)
 
 
 def _expected_peak(process: Process, resource: str, per_fold: float) -> float:
@@ -330,44 +344,10 @@ def _expected_peak(process: Process, resource: str, per_fold: float) -> float:
     folds = process.folds
     peaks = [
         value
-        for sample in process.samples
+        for sample in process.checkpoints
         if sample.label.fold in folds[-2:-1] and (value := sample.values.get(resource)) is not None
     ]
     return max((max(peaks) + per_fold) if peaks else 0.0, process.peaks.get(resource, 0))
-
-
-def nearness(process: Process, causes: Sequence[str]) -> list[str]:
-    """Say which recorded ceilings were near their limit, or that none was."""
-    usages = {cause: usage for cause in causes if (usage := peak_usage(cause, process))}
-    known = {c: usage for c, usage in usages.items() if usage.ratio is not None}
-    if not known:
-        return ["no ceiling of these was recorded"]
-    words = []
-    for cause, usage in known.items():
-        number = _size if LIMITS[cause].is_bytes else "{:,}".format
-        words.append(f"{cause} {number(usage.current or 0)} of {number(usage.limit)}")
-    if any((usage.ratio or 0) >= NEARLY_FULL for usage in known.values()):
-        return [f"of the recorded ceilings: {', '.join(words)}"]
-    return [f"no recorded ceiling was near: {', '.join(words)}"]
-
-
-def contradictions(process: Process) -> Iterator[str]:
-    """Name what a library or a tool says that the evidence does not bear out."""
-    nproc = process.matches.get("openblas_nproc")
-    if nproc is not None:
-        yield "OpenBLAS prints RLIMIT_NPROC wherever a thread fails, also where it does not bind"
-    if process_started(process):
-        yield "a thread fails and fork works: that is a want of memory or maps rather than of tasks"
-    if "go_os_thread" in process.matches:
-        yield "Go's advice to raise ulimit -u is for one of the limits only; it counts its own threads"
-    if "nnunet_background_workers" in process.matches and len(process.matches) > 1:
-        yield "nnU-Net blames the RAM whatever ended its workers; the message before it counts"
-    if "clone_no_pid" in process.matches:
-        yield "no space left, from clone(), is a want of PIDs and not of disk"
-    if "libgcc_s" in process.matches:
-        yield "libgcc_s.so.1 is installed as a rule: it could not be opened or mapped at that moment"
-    if "dataloader_bus_error" in process.matches:
-        yield "a bus error is also that of a mapped data file that became shorter"
 
 
 def rise(resource: str, per_fold: float) -> str:
@@ -380,8 +360,13 @@ def amount(resource: str, value: float | None) -> str:
     """Write ``value`` of a resource in its unit."""
     if value is None:
         return "?"
-    return _size(value) if resource.endswith("_bytes") else f"{round(value, 1):,g}"
+    if resource.endswith("_bytes"):
+        return format_amount(value, is_bytes=True)
+    return f"{round(value, 1):,g}"
 
 
-def _size(value: object) -> str:
-    return f"{value / MEBIBYTE:,.0f} MB" if isinstance(value, int | float) else str(value)
+def of_limit(cause: str, current: int, limit: Limit) -> str:
+    """Write a use of a limit that is a number: ``7,590 of 7,680``."""
+    is_bytes = LIMITS[cause].is_bytes
+    most = format_amount(limit, is_bytes=is_bytes) if isinstance(limit, int) else "?"
+    return f"{format_amount(current, is_bytes=is_bytes)} of {most}"

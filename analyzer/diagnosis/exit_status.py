@@ -1,4 +1,4 @@
-"""What the end of a process, as its runner saw it, shows of a crash."""
+"""The sign of a crash that the runner of a process recorded when it ended."""
 
 from __future__ import annotations
 

@@ -1,14 +1,15 @@
-"""What helps: for each finding the two or three steps that are known to work, with the option that does it.
+"""For each finding, the two or three steps that are known to help, with the option that does each.
 
-Owns the advice and its order: what removes the cause first, what moves the limit last. It must not
-judge. Sources: the threads that reference the crash signatures; raising a limit only moves the crash
-where something leaks (smcpp#50, tensorflow#37160).
+What removes the cause comes first; raising a limit comes last, because it only moves the crash if
+something leaks (smcpp#50, tensorflow#37160).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
+
+from analyzer.diagnosis.confidence import Confidence
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
 MOST = 3
 """Steps for one finding; more are not read."""
-_BAD = ("growing", "critical")
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,17 +226,17 @@ def remedies(
     found: list[tuple[str, Step]] = [
         (name, step)
         for name, judged in growth.items()
-        if judged.verdict in _BAD
+        if judged.verdict.is_alarming
         for step in _GROWTH[name][:MOST]
     ]
     for name, judged in epochs.items():
-        if judged.verdict in _BAD:
+        if judged.verdict.is_alarming:
             found += [(name, step) for step in (_WITHIN_A_FIT, _REUSE, _BOUND_DATA)]
     causes = list(causes)
     for cause in causes:
-        if cause.confidence in {"certain", "likely"}:
+        if cause.confidence in {Confidence.CERTAIN, Confidence.LIKELY}:
             found += [(cause.cause, step) for step in _CAUSES.get(cause.cause, ())[:MOST]]
-    if causes and not any(cause.confidence == "certain" for cause in causes):
+    if causes and not any(cause.confidence == Confidence.CERTAIN for cause in causes):
         found.append((causes[0].cause, _SAMPLE))
     fitting = (
         (target, step if has_tensorflow else _WITHOUT_TENSORFLOW.get(step, step))

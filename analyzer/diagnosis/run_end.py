@@ -1,7 +1,4 @@
-"""How the record of a process ends: through, in the middle of a fold, or by a sign that means nothing.
-
-Owns the rule by which a log that simply stops is said to have stopped so. It must not read anything.
-"""
+"""How the record of a process ends: after its last fold, in the middle of one, or by a harmless sign."""
 
 from __future__ import annotations
 
@@ -35,14 +32,14 @@ _OPENING = re.compile(r"^(?:start|begin|before)\b", re.IGNORECASE)
 
 def _last_stages(process: Process) -> set[str]:
     """Return the stage with which each fold but the process's last one ended."""
-    return {*list(process.samples.last_stages().values())[:-1]}
+    return {*list(process.checkpoints.last_stages().values())[:-1]}
 
 
 def _is_between_folds(process: Process) -> bool:
     """Whether its last label closes a fold: by its words, or as its other folds ended with it."""
-    if not process.samples:
+    if not process.checkpoints:
         return False
-    stage = process.samples.label(-1).stage
+    stage = process.checkpoints.label(-1).stage
     return bool(_CLOSING.search(stage)) or stage in _last_stages(process)
 
 
@@ -53,7 +50,7 @@ def discard_benign_matches(process: Process, *, is_followed: bool = False) -> No
     label says, tears down its workers, and a log that goes on below a sign was not ended by it.
     """
     is_through = _is_between_folds(process) and (
-        is_followed or not _folds_left(process, process.samples.label(-1))
+        is_followed or not _folds_left(process, process.checkpoints.label(-1))
     )
     exited_well = process.exit is not None and process.exit.facts.get("exit_code") == 0
     for name, sign in list(process.matches.items()):
@@ -91,7 +88,7 @@ class RunEnds:
         for process in processes:
             if process.crash is None:
                 self._processes += 1
-                self._closing.update(_last_stages(process) | {process.samples.label(-1).stage})
+                self._closing.update(_last_stages(process) | {process.checkpoints.label(-1).stage})
 
     @property
     def is_known(self) -> bool:
@@ -127,9 +124,9 @@ def find_truncation(
     another process of the run (``others``, this one among them), went past the stage, or the stage
     opens something. ``quiet_seconds`` have passed since the last write; None where nobody knows.
     """
-    if process.crash or process.exit is not None or not process.samples:
+    if process.crash or process.exit is not None or not process.checkpoints:
         return None
-    label = process.samples.label(-1)
+    label = process.checkpoints.label(-1)
     is_closed = _is_between_folds(process) or others.closes(label.stage)
     where, how = _open_end(process, label, others, is_closed=is_closed, is_followed=is_followed)
     if not where:
@@ -174,9 +171,9 @@ def _open_end(
 
 def _stages_after(process: Process, stage: str) -> str | None:
     """Return the stage that followed ``stage`` in the latest earlier fold that had it."""
-    samples, last = process.samples, process.samples.label(-1).fold
-    for row in range(len(samples) - 2, -1, -1):
-        label, after = samples.label(row), samples.label(row + 1)
+    checkpoints, last = process.checkpoints, process.checkpoints.label(-1).fold
+    for row in range(len(checkpoints) - 2, -1, -1):
+        label, after = checkpoints.label(row), checkpoints.label(row + 1)
         if label.stage == stage and label.fold != last and after.fold == label.fold:
             return after.stage
     return None
@@ -184,4 +181,6 @@ def _stages_after(process: Process, stage: str) -> str | None:
 
 def next_stage(process: Process) -> str | None:
     """Return the stage that should have come next, by an earlier fold; None where none tells."""
-    return _stages_after(process, process.samples.label(-1).stage) if process.samples else None
+    return (
+        _stages_after(process, process.checkpoints.label(-1).stage) if process.checkpoints else None
+    )

@@ -13,7 +13,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from analyzer.growth.verdict import EPOCHS, Growth, judge
+from analyzer.growth.verdict import EPOCHS, Growth, Verdict, judge
 from analyzer.resources import RESOURCES
 
 if TYPE_CHECKING:
@@ -25,19 +25,18 @@ _EPOCH = re.compile(
     r"\bep(?:och)?[ _=:#\[-]{0,3}(?P<epoch>\d{1,9})(?: ?(?:/|of) ?(?P<planned>\d{1,9}))?\b",
     re.IGNORECASE,
 )
-_NOT_GROWING = ("stable", "warm-up")
 
 
 def epoch_series(process: Process, resource: str) -> dict[str, dict[int, float]]:
     """Return, by fit, the value of ``resource`` at each epoch."""
     fits: dict[str, dict[int, float]] = {}
     begun: dict[tuple[int | None, str], int] = {}
-    samples = process.samples
+    checkpoints = process.checkpoints
     for row, match in _epochs(process):
-        value = samples.value(resource, row)
+        value = checkpoints.value(resource, row)
         if value is None:
             continue
-        epoch, label = int(match["epoch"]), samples.label(row)
+        epoch, label = int(match["epoch"]), checkpoints.label(row)
         kind = (label.fold, label.stage[: match.start()] + label.stage[match.end() :])
         fit = fits.get(f"{kind} {begun.setdefault(kind, 1)}", {})
         if fit and epoch <= next(reversed(fit)):
@@ -51,7 +50,7 @@ def planned_epoch(process: Process) -> str | None:
 
     They count from 0 or from 1.
     """
-    last = _EPOCH.search(process.samples.label(-1).stage)
+    last = _EPOCH.search(process.checkpoints.label(-1).stage)
     if last is None or last["planned"] is None:
         return None
     begun = min(int(match["epoch"]) for _, match in _epochs(process))
@@ -78,17 +77,17 @@ def judge_epochs(process: Process, resource: str, *, by_fold: Growth) -> Growth 
         folds_planned=planned[-1] if planned else None,
         axis=EPOCHS,
     )
-    if growth.verdict == "growing" and by_fold.verdict in _NOT_GROWING:
+    if growth.verdict == Verdict.GROWING and by_fold.verdict.is_steady:
         reason = f"{growth.reason}, but the next fold begins without it"
-        return replace(growth, verdict="slow", reason=reason)
+        return replace(growth, verdict=Verdict.SLOW, reason=reason)
     return growth
 
 
 def _epochs(process: Process) -> Iterator[tuple[int, re.Match[str]]]:
     """Give the rows whose label names an epoch."""
-    labels = enumerate(process.samples.labels())
+    labels = enumerate(process.checkpoints.labels())
     named = {head: match for head, label in labels if (match := _EPOCH.search(label.stage))}
     if named:
-        for row, head in enumerate(process.samples.head_of):
+        for row, head in enumerate(process.checkpoints.head_of):
             if head in named:
                 yield row, named[head]

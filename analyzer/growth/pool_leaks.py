@@ -1,7 +1,7 @@
-"""Which thread pools a fold left behind.
+"""Thread pools that a fold left behind.
 
-Owns the comparison of one fold with the one before it at the same stage of the same process. It must
-not judge whether that is growth. Only journals carry pools; a log's ``[THREADS]`` line does not.
+Each fold is compared with the one before it, at the same stage of the same process. Only journals
+have thread pools; a ``[THREADS]`` line does not.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class PoolLeak:
 def find_pool_leaks(process: Process) -> list[PoolLeak]:
     """Compare each fold of ``process`` with the one before; folds that left nothing are left out."""
     pools: dict[int, dict[str, Mapping[str, int]]] = {}
-    for sample in process.samples.with_pools():
+    for sample in process.checkpoints.with_pools():
         if sample.label.fold is not None and sample.pools:
             pools.setdefault(sample.label.fold, {})[sample.label.stage] = sample.pools
     found = []

@@ -1,7 +1,6 @@
 """Does a quantity measured at several stages of every lap rise from lap to lap? Pure statistics.
 
-A lap is a fold or an epoch. Owns the slope, its interval and the shapes that are no lasting rise. It
-must not know resources, limits or verdicts.
+A lap is a fold or an epoch. Here are the slope, its interval and the shapes that are no lasting rise.
 
 Definition. The slope is Sen's with the stages as seasons: the median over all pairs of laps at the same
 stage, pooled over the stages (Sen 1968; Hirsch, Slack & Smith 1982). For its interval each pair of

@@ -39,6 +39,7 @@ are wrong, by kind of series.
 
 from __future__ import annotations
 
+import enum
 import math
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -49,6 +50,33 @@ from analyzer.growth.trend import FEW, LONG, Slope, Trend
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+
+class Verdict(enum.StrEnum):
+    """What is said of a resource's growth, worst first; the definitions are above."""
+
+    CRITICAL = "critical"
+    GROWING = "growing"
+    SLOW = "slow"
+    INCONCLUSIVE = "inconclusive"
+    WARM_UP = "warm-up"
+    STABLE = "stable"
+
+    @property
+    def is_alarming(self) -> bool:
+        """Whether the resource grows."""
+        return self in {Verdict.CRITICAL, Verdict.GROWING}
+
+    @property
+    def is_steady(self) -> bool:
+        """Whether it is known not to grow any more."""
+        return self in {Verdict.STABLE, Verdict.WARM_UP}
+
+    @property
+    def severity(self) -> int:
+        """Its rank, 0 for the worst."""
+        return list(Verdict).index(self)
+
 
 NEAR_LIMIT_LAPS = 100
 CRITICAL_USAGE = 0.8
@@ -81,7 +109,7 @@ EPOCHS = Axis(unit="epoch", relative=0.01, altogether=0.5, fewest=5)
 class Growth:
     """What one resource of one process does; in its own unit, per ``unit`` where a fold is named."""
 
-    verdict: str
+    verdict: Verdict
     reason: str
     slope: float | None = None
     slope_low: float | None = None
@@ -116,7 +144,7 @@ def judge(  # noqa: PLR0913 - a series, and what a limit is judged by
     steps = max((len(values) for values in series.values()), default=0) - 1
     if steps < axis.fewest:
         return Growth(
-            verdict="inconclusive", reason=_too_few(len(laps), steps, axis), unit=axis.unit
+            verdict=Verdict.INCONCLUSIVE, reason=_too_few(len(laps), steps, axis), unit=axis.unit
         )
     if steps == 2:
         slope, reason = _judge_two_steps(series, floor)
@@ -160,12 +188,14 @@ def judge_isolated(series: Mapping[str, Mapping[int, float]]) -> Growth:
         if len(values) > 1
     ]
     if not spreads:
-        return Growth(verdict="inconclusive", reason="no stage was reached by two folds")
+        return Growth(verdict=Verdict.INCONCLUSIVE, reason="no stage was reached by two folds")
     spread = median(spreads)
     alike = f"a process per fold; at the same stage folds differ by {spread:.1%}"
     if spread <= ISOLATED_SPREAD:
-        return Growth(verdict="stable", reason=alike)
-    return Growth(verdict="inconclusive", reason=alike + ", which is not growth in any process")
+        return Growth(verdict=Verdict.STABLE, reason=alike)
+    return Growth(
+        verdict=Verdict.INCONCLUSIVE, reason=alike + ", which is not growth in any process"
+    )
 
 
 def _steps(series: Mapping[str, Mapping[int, float]], number: int) -> list[float]:
@@ -180,14 +210,14 @@ def _steps(series: Mapping[str, Mapping[int, float]], number: int) -> list[float
 
 def _judge_two_steps(
     series: Mapping[str, Mapping[int, float]], floor: float
-) -> tuple[Slope, tuple[str, str] | None]:
+) -> tuple[Slope, tuple[Verdict, str] | None]:
     steps = [_steps(series, 0), _steps(series, 1)]
     first, second = map(median, steps)
     slope = Slope(second, min(first, second), max(first, second))
     if second < floor:
         if first >= floor:
-            return slope, ("warm-up", "only the first step rises")
-        return slope, ("stable", "neither step rises")
+            return slope, (Verdict.WARM_UP, "only the first step rises")
+        return slope, (Verdict.STABLE, "neither step rises")
     rising = min(sum(step > 0 for step in some) / len(some) for some in steps)
     is_alike = slope.low >= (1 - ALIKE) * slope.high
     doubts = {
@@ -201,7 +231,7 @@ def _judge_two_steps(
     doubt = next((words for words, holds in doubts.items() if holds), None)
     if doubt is None:
         return slope, None
-    return slope, ("inconclusive", f"{doubt}; one more fold would tell")
+    return slope, (Verdict.INCONCLUSIVE, f"{doubt}; one more fold would tell")
 
 
 def _is_carried_over(series: Mapping[str, Mapping[int, float]], step: float) -> bool:
@@ -221,7 +251,7 @@ def _is_carried_over(series: Mapping[str, Mapping[int, float]], step: float) -> 
 
 def _judge_many_steps(
     series: Mapping[str, Mapping[int, float]], floor: float
-) -> tuple[Slope, tuple[str, str] | None]:
+) -> tuple[Slope, tuple[Verdict, str] | None]:
     first = median(_steps(series, 0))
     trend = Trend(
         {
@@ -232,24 +262,24 @@ def _judge_many_steps(
     slope = trend.slope()
     if _is_rise(slope, floor) and trend.levels_off():
         if len(trend.laps) < FEW:
-            return slope, ("inconclusive", "the rise slows down; one more fold would tell")
+            return slope, (Verdict.INCONCLUSIVE, "the rise slows down; one more fold would tell")
         trend = _last_trend(trend, floor)
         slope = trend.slope()
         if len(trend.laps) < LONG or not _is_rise(slope, floor):
-            return slope, ("warm-up", "the rise levels off")
+            return slope, (Verdict.WARM_UP, "the rise levels off")
     if not _is_rise(slope, floor):
         words = _flat_words(slope, floor)
         if first >= max(floor, 2 * abs(slope.value)):
-            return slope, ("warm-up", f"the first step rises, then {words}")
-        return slope, ("stable", words)
+            return slope, (Verdict.WARM_UP, f"the first step rises, then {words}")
+        return slope, (Verdict.STABLE, words)
     return slope, _doubt(trend, first, floor)
 
 
-def _doubt(trend: Trend, first: float, floor: float) -> tuple[str, str] | None:
+def _doubt(trend: Trend, first: float, floor: float) -> tuple[Verdict, str] | None:
     if trend.falls_back():
-        return "stable", "rises and falls back"
+        return Verdict.STABLE, "rises and falls back"
     if len(trend.laps) < LAPS_FOR_INTERVAL and not (first >= floor and trend.is_regular()):
-        return "inconclusive", "rises unevenly over few folds; one more fold would tell"
+        return Verdict.INCONCLUSIVE, "rises unevenly over few folds; one more fold would tell"
     return None
 
 
@@ -299,12 +329,12 @@ def _judge_size(  # noqa: PLR0913 - a slope, what it is measured by, and a limit
         words += f"; at this rate {to_limit:,.0f} {axis.unit}s to the limit"
     is_near = to_limit is not None and to_limit <= max(NEAR_LIMIT_LAPS, laps_seen)
     is_much = relative >= axis.relative or relative * laps_seen >= axis.altogether
-    verdict = "growing" if is_much or is_near else "slow"
-    if verdict == "growing" and to_limit is not None and usage is not None:
+    verdict = Verdict.GROWING if is_much or is_near else Verdict.SLOW
+    if verdict == Verdict.GROWING and to_limit is not None and usage is not None:
         if usage >= CRITICAL_USAGE:
-            verdict, words = "critical", f"{words}; {usage:.0%} of it is used"
+            verdict, words = Verdict.CRITICAL, f"{words}; {usage:.0%} of it is used"
         elif laps_left is not None and to_limit < laps_left:
-            verdict, words = "critical", f"{words}, and {laps_left} are still planned"
+            verdict, words = Verdict.CRITICAL, f"{words}, and {laps_left} are still planned"
     return Growth(verdict=verdict, reason=words, folds_to_limit=to_limit)
 
 

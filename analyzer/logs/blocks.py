@@ -1,8 +1,7 @@
-"""The bytes of a log, block by block, and what of them a terminal would show.
+"""The bytes of a log, block by block, and the part of them that a terminal would show.
 
-Owns line ends (newline, and the carriage returns and backspaces that progress bars redraw with),
-terminal escapes and broken encodings. Memory is bounded: one block, however long a line is. It must
-not know what a line says.
+Line ends are newlines, and the carriage returns and backspaces with which progress bars redraw. Memory
+is bounded: one block, however long a line is.
 """
 
 from __future__ import annotations

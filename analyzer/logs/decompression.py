@@ -1,7 +1,7 @@
-"""Opens a log, packed or not, as one stream of its bytes.
+"""Opens a log, compressed or not, as one stream of its bytes.
 
-Owns how gzip, bzip2, xz and zstd are told (by their first bytes: names lie after a rotation) and
-what a broken archive is worth: all that could be unpacked, and one sentence on what could not.
+gzip, bzip2, xz and zstd are recognized by their first bytes, since names lie after a rotation. A broken
+archive gives all that could be decompressed, and one sentence on the rest.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 r"""Takes off what a container runtime, a log collector or a launcher put around a line.
 
 Owns the prefixes, in all their senses: they are no part of the line, some of them name the process
-that wrote it, and some of them say when. It must not know what a line says.
+that wrote it, and some of them say when.
 
     {"log":"text\n","stream":"stdout","time":"2026-11-24T08:15:30.123456789Z"}     docker json-file
     2026-11-24T08:15:30.123456789Z stdout F text                                  Kubernetes CRI

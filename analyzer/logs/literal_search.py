@@ -1,11 +1,8 @@
 """The search of a block for many literals at once, at the speed of memory.
 
-Owns which byte strings are looked for so that no wanted literal is missed. It must not know what
-the literals mean: a hit says where to look, no more.
-
-The search is Rust's aho-corasick, which finds up to 64 literals with vector instructions (Teddy); with
-one more it walks an automaton, at a tenth of the speed. So where there are more, those that share
-a part are looked for by that part.
+It uses aho-corasick, which finds up to 64 literals with vector instructions (Teddy); with one more it
+walks an automaton, at a tenth of the speed. If there are more, those that share a part are searched
+for by that part, so a hit shows only where to look.
 """
 
 from __future__ import annotations

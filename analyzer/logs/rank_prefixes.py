@@ -1,8 +1,8 @@
-"""Which of the names in front of a log's lines are those of processes that write it in turns.
+"""Which prefixes of a log's lines are ranks that write it in turns.
 
-Owns the one case that no single line decides: ``3: text`` is rank 3 of srun, or the third line of a
-list; ``[trainer3]: text`` is a rank of torchrun, ``[epoch3]: text`` none. Ranks come back, one after
-the other; what counts does not. It must not know what a line says.
+No single line decides it: ``3: text`` is rank 3 of srun, or the third line of a list; ``[trainer3]:
+text`` is a rank of torchrun, ``[epoch3]: text`` is not. Ranks come back, one after the other; numbers
+that count do not.
 """
 
 from __future__ import annotations

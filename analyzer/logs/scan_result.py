@@ -1,7 +1,6 @@
-"""One stretch of a log as values: its readings in columns, and the signs of crashes among them.
+"""`ScanResult`: the readings of a range of a log in columns, and the signature matches among them.
 
-Owns what is kept of a stretch, so that memory grows with the readings only. It must not know how a
-line is read, nor of processes: the stretch may begin in the middle of one.
+Memory grows with the readings only. The range may begin in the middle of a process.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""Reads one stretch of a log into a `ScanResult`: its ``[THREADS]`` lines, and the signs of crashes among them.
+"""Scans a range of a log for ``[THREADS]`` lines and signature matches.
 
-Owns which lines are looked at, and how: a line as it was written is taken by one match of its
-bytes, one that stands behind or inside something else is unwrapped and parsed. It must not know of
-processes.
+A line exactly as it was written is matched as bytes; a line with a prefix, or inside other text, is
+unwrapped and parsed.
 """
 
 from __future__ import annotations
@@ -21,12 +20,13 @@ from analyzer.logs.line_prefixes import (
     unwrap,
 )
 from analyzer.logs.literal_search import matcher_for
-from analyzer.logs.scan_result import LabelContext, LocatedMatch, ScanResult
+from analyzer.logs.scan_result import LabelContext, ScanResult
+from analyzer.logs.scan_result_builder import ScanResultBuilder
 from analyzer.logs.wrapped_messages import AROUND_BYTES, BROKEN, Around, around, wrapped_match
-from analyzer.resources import ABSENT, COLUMNS, LARGEST
+from analyzer.resources import COLUMNS, LARGEST
 from analyzer.signatures.search import LITERALS, find_matches
 from telemetry.reading import LimitState
-from telemetry.thread_line import MARKER, MEBIBYTE, parse_line
+from telemetry.thread_line import MARKER, parse_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
     from analyzer.logs.blocks import Block
     from analyzer.logs.user_pattern import Found, PatternSearch, UserPattern
-    from telemetry.reading import Limit
     from telemetry.thread_line import ThreadLine
 
 _MARKER = MARKER.encode()
@@ -65,57 +64,53 @@ def scan(
 
     ``advance`` is told how many bytes were read. Raises OSError.
     """
-    return _Reading(patterns).read(stream, limit_bytes, advance)
+    return Scanner(patterns).read(stream, limit_bytes, advance)
 
 
-class _Reading:
-    """A part in the making."""
+class Scanner:
+    """Finds the hits of a stream and gives each to a `ScanResultBuilder`."""
 
     def __init__(self, patterns: Sequence[UserPattern]) -> None:
-        self._part = ScanResult()
+        self._builder = ScanResultBuilder()
         self._joiner = PartialLineAssembler()
         self._patterns = _search(patterns)
         self._matches: list[Found] = []
         """Of the block that is read, the last first; they take their turn among the hits."""
         self._needles = matcher_for(SCANNED_LITERALS)
-        self._known: dict[object, int] = {}
-        self._written: dict[tuple[bytes, ...], int] = {}
-        self._open_signs: set[tuple[str | None, str]] = set()
-        """Writers and signatures of the signs since the last reading; each counts once."""
-        self._plain: list[tuple[bytes, ...]] = []
-        self._plain_at: list[int] = []
 
     def read(
         self, stream: BinaryIO, limit_bytes: int | None, advance: Callable[[int], None] | None
     ) -> ScanResult:
-        part = self._part
+        """Read it; see `scan`."""
+        result = self._builder.result
         blocks = Blocks(stream, limit_bytes=limit_bytes)
         read_before = 0
         for block in blocks:
             with memoryview(block.content) as view:
                 hits = self._needles.starts(view[: block.size])
             if not block.lines_before and not block.head:
-                part.is_utf_16 = block.content.startswith(_UTF_16)
-            if not (part.has_nul or part.line_of):
-                part.has_nul = block.content.find(b"\0", 0, block.size) >= 0
+                result.is_utf_16 = block.content.startswith(_UTF_16)
+            if not (result.has_nul or result.line_of):
+                result.has_nul = block.content.find(b"\0", 0, block.size) >= 0
             if self._patterns is not None:
                 self._matches = self._patterns.found(block)[::-1]
             if pieces := [*docker_pieces(block.content, block.cut)]:
                 hits = sorted({*hits, *pieces})
             self._take_hits(block, hits)
-            self._flush(block)
+            self._builder.flush(block)
             self._take_matches(block, block.cut)
             if advance is not None:
                 advance(blocks.size_bytes - read_before)
                 read_before = blocks.size_bytes
         for line in self._joiner.rest():
             self._take_text(line, blocks.lines, is_whole=False)
-        part.lines, part.size_bytes = blocks.lines, blocks.size_bytes
-        return part
+        result.lines, result.size_bytes = blocks.lines, blocks.size_bytes
+        return result
 
     def _take_hits(self, block: Block, hits: Iterable[int]) -> None:
         content, size = block.content, block.size
         match, match_with_colon = _AS_WRITTEN.match, _WITH_COLON.match
+        plain, plain_at = self._builder.plain, self._builder.plain_at
         floor = line_start = self._take_joined(block, 0) if self._joiner.is_waiting else 0
         for at in hits:
             if at < floor:
@@ -133,8 +128,8 @@ class _Reading:
                 and not (at == 0 and block.head)
                 and (found := match(content, at, size) or match_with_colon(content, at, size))
             ):
-                self._plain.append(found.groups())
-                self._plain_at.append(at)
+                plain.append(found.groups())
+                plain_at.append(at)
                 floor = found.end()
                 continue
             if is_of_runtime(content, line_start) and not (line_start == 0 and block.head):
@@ -152,7 +147,7 @@ class _Reading:
         end = line_end if end < 0 else end
         if end > block.cut and (again := content.find(_MARKER, block.cut, end)) >= 0:
             end = again
-        self._flush(block)
+        self._builder.flush(block)
         head = block.head_of(line_start)
         if head.startswith(DOCKER_START.encode()):
             start, end = line_start, line_end
@@ -173,7 +168,7 @@ class _Reading:
 
         Returns where the next line begins.
         """
-        self._flush(block)
+        self._builder.flush(block)
         while start < block.cut:
             end = block.content.find(b"\n", start, block.size)
             end = block.cut if end < 0 else end
@@ -189,16 +184,16 @@ class _Reading:
     def _take_matches(self, block: Block, before: int) -> None:
         """Take the matches of the user's patterns that begin ``before`` an offset."""
         if self._matches:
-            self._flush(block)
+            self._builder.flush(block)
         while self._matches and self._matches[-1].at < before:
             found = self._matches.pop()
             line, match = block.line_number(found.at), found.match
             if isinstance(match, str):
-                self._part.skip(line, match)
+                self._builder.result.skip(line, match)
                 continue
             unseen = LimitState.INVISIBLE
-            heading = LabelContext(found.writer, match.text, unseen, unseen, match.label)
-            self._add_row(heading, line, map(match.values.get, COLUMNS), found.time)
+            context = LabelContext(found.writer, match.text, unseen, unseen, match.label)
+            self._builder.add_row(context, line, map(match.values.get, COLUMNS), found.time)
 
     def _take_text(
         self,
@@ -217,7 +212,7 @@ class _Reading:
         origin = unwrap(prefix) if prefix else unwrapped
         marked = unwrapped.text.count(MARKER)
         if marked < text.count(MARKER) and not text.startswith(DOCKER_START):
-            self._part.skip(line, "the marker is inside an escape sequence")
+            self._builder.result.skip(line, "the marker is inside an escape sequence")
         drawn = redraws(unwrapped.text)
         is_refused = not marked
         for number, part in enumerate(drawn, start=1):
@@ -227,9 +222,9 @@ class _Reading:
                     if parsed is None:
                         is_refused = True
                     else:
-                        self._add_line(parsed, line, origin)
+                        self._builder.add_line(parsed, line, origin)
         if is_refused:
-            self._take_sign(unwrapped.text, near, line, origin)
+            self._take_matches_of(unwrapped.text, near, line, origin)
 
     def _parse_all(self, text: str, line: int, *, is_whole: bool) -> Iterator[ThreadLine | None]:
         """Parse each of the lines that two writers may have put into one; None for a refused one."""
@@ -242,74 +237,18 @@ class _Reading:
                 if max(_numbers(parsed)) > LARGEST:
                     raise ValueError("a number that no kernel says")  # noqa: TRY301 - see above
             except ValueError as error:
-                self._part.skip(line, str(error))
+                self._builder.result.skip(line, str(error))
                 yield None
             else:
                 yield parsed
 
-    def _take_sign(self, text: str, near: Around, line: int, origin: Unwrapped) -> None:
-        matches = [sign for piece in _near_hits(text) for sign in find_matches(piece, line=line)]
-        if not matches and (broken := wrapped_match(text.rstrip("\r"), near, line=line)):
-            matches = [broken]
-        for sign in matches:
-            if (origin.writer, sign.signature) not in self._open_signs:
-                self._open_signs.add((origin.writer, sign.signature))
-                row = len(self._part.line_of)
-                self._part.matches.append(LocatedMatch(row, origin.writer, sign, origin.time))
-
-    def _add_line(self, parsed: ThreadLine, line: int, origin: Unwrapped) -> None:
-        maps = parsed.maps
-        heading = LabelContext(
-            origin.writer,
-            parsed.label,
-            parsed.cgroup.limit,
-            LimitState.INVISIBLE if maps is None else maps.limit,
-        )
-        current = None if maps is None else maps.current
-        values = [parsed.threads, parsed.cgroup.current, current, parsed.rss_bytes]
-        self._add_row(heading, line, values, origin.time)
-
-    def _add_row(
-        self, heading: LabelContext, line: int, values: Iterable[int | None], time: float | None
-    ) -> None:
-        part = self._part
-        part.heading_of.append(self._heading(heading))
-        part.line_of.append(line)
-        if time is not None:
-            part.times.append(time)
-        for name, value in zip(COLUMNS, values, strict=True):
-            part.columns[name].append(ABSENT if value is None else value)
-        self._open_signs.clear()
-
-    def _heading(self, heading: LabelContext) -> int:
-        number = self._known.get(heading)
-        if number is None:
-            number = self._known[heading] = len(self._part.headings)
-            self._part.headings.append(heading)
-        return number
-
-    def _flush(self, block: Block) -> None:
-        """Put the lines that were taken as they were written into the columns."""
-        if not self._plain:
-            return
-        part, columns = self._part, self._part.columns
-        label, threads, pids, pids_limit, maps, maps_limit, rss = zip(*self._plain, strict=True)
-        columns["threads"].extend(map(int, threads))
-        columns["cgroup_pids"].extend(map(int, pids))
-        columns["maps"].extend(map(int, maps))
-        columns["rss_bytes"].extend([int(size) * MEBIBYTE for size in rss])
-        known = self._written
-        for key in zip(label, pids_limit, maps_limit, strict=True):
-            number = known.get(key)
-            if number is None:
-                text = key[0].decode("utf-8", "replace").strip()
-                heading = LabelContext(None, text, _limit(key[1]), _limit(key[2]))
-                number = known[key] = self._heading(heading)
-            part.heading_of.append(number)
-        part.line_of.extend(map(block.line_number, self._plain_at))
-        self._plain.clear()
-        self._plain_at.clear()
-        self._open_signs.clear()
+    def _take_matches_of(self, text: str, near: Around, line: int, origin: Unwrapped) -> None:
+        """Add what the line ``text`` says of a crash."""
+        found = [match for piece in _near_hits(text) for match in find_matches(piece, line=line)]
+        if not found and (broken := wrapped_match(text.rstrip("\r"), near, line=line)):
+            found = [broken]
+        for match in found:
+            self._builder.add_match(match, origin)
 
 
 def _search(patterns: Sequence[UserPattern]) -> PatternSearch | None:
@@ -318,10 +257,6 @@ def _search(patterns: Sequence[UserPattern]) -> PatternSearch | None:
     from analyzer.logs.user_pattern import PatternSearch  # noqa: PLC0415 - most logs need none
 
     return PatternSearch(patterns)
-
-
-def _limit(word: bytes) -> Limit:
-    return LimitState.UNLIMITED if word == b"max" else int(word)
 
 
 def _numbers(line: ThreadLine) -> Iterator[int]:

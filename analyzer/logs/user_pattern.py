@@ -1,8 +1,7 @@
-r"""A user's own regular expression for logs without ``[THREADS]``: its named groups are the values.
+r"""A user's regular expression for logs without ``[THREADS]`` lines: its named groups are the values.
 
-Owns the groups (threads, rss with rss_unit, maps, cgroup_pids; fold, folds, epoch, label) and the
-units. The expression runs in RE2, whose time grows with the length of the log and with nothing
-else, so that none can hang. It must not know about files.
+The groups are threads, rss with rss_unit, maps, cgroup_pids; fold, folds, epoch, label. The expression
+runs in RE2, in time linear in the length of the log, so none can hang.
 
     --pattern 'Current memory usage: (?P<rss>[\d.,]+) MB'
     --pattern 'epoch (?P<epoch>\d+) .* threads=(?P<threads>\d+)'

@@ -1,7 +1,4 @@
-"""Messages that a narrow terminal broke: lines of the same length, and the rest of the message.
-
-Owns which neighbours of a line may be the rest of what it says, and the sign of a crash in all of it.
-"""
+"""Messages that a narrow terminal broke into lines of the same length, put together again."""
 
 from __future__ import annotations
 

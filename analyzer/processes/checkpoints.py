@@ -1,8 +1,4 @@
-"""The labelled readings of one process: rows to whoever reads them, columns in memory.
-
-Owns how a hundred thousand readings are held small and asked fast. It must not know where they
-come from.
-"""
+"""The labelled readings of one process: rows to callers, columns in memory."""
 
 from __future__ import annotations
 
@@ -23,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sample:
+class Checkpoint:
     """One labelled reading; ``values`` and ``limits`` by the names of RESOURCES."""
 
     line: int
@@ -43,8 +39,8 @@ class CheckpointContext:
     limits: Mapping[str, Limit]
 
 
-class Checkpoints(Sequence[Sample]):
-    """A list of `Sample` that only grows at its end; each is made anew when it is asked for."""
+class CheckpointTable(Sequence[Checkpoint]):
+    """A list of `Checkpoint` that only grows at its end; each is made anew when it is asked for."""
 
     def __init__(self) -> None:
         self.heads: list[CheckpointContext] = []
@@ -62,15 +58,15 @@ class Checkpoints(Sequence[Sample]):
         return len(self.lines)
 
     @overload
-    def __getitem__(self, index: int) -> Sample: ...
+    def __getitem__(self, index: int) -> Checkpoint: ...
     @overload
-    def __getitem__(self, index: slice) -> list[Sample]: ...
-    def __getitem__(self, index: int | slice) -> Sample | list[Sample]:
+    def __getitem__(self, index: slice) -> list[Checkpoint]: ...
+    def __getitem__(self, index: int | slice) -> Checkpoint | list[Checkpoint]:
         if isinstance(index, slice):
             return [self[row] for row in range(*index.indices(len(self)))]
         row = range(len(self))[index]
         head = self.heads[self.head_of[row]]
-        return Sample(
+        return Checkpoint(
             line=self.lines[row],
             time=None if math.isnan(self.times[row]) else self.times[row],
             label=head.label,
@@ -79,11 +75,11 @@ class Checkpoints(Sequence[Sample]):
             pools=self._pools.get(row),
         )
 
-    def with_pools(self) -> Iterator[Sample]:
+    def with_pools(self) -> Iterator[Checkpoint]:
         """Give the readings that know the threads by pool: a journal's."""
         return (self[row] for row in self._pools)
 
-    def append(self, sample: Sample) -> None:
+    def append(self, sample: Checkpoint) -> None:
         """Take a reading with limits, a time and pools of its own."""
         row = len(self)
         values = [sample.values.get(name) for name in COLUMNS]

@@ -1,8 +1,9 @@
-"""From a journal to processes and their labelled samples."""
+"""From a journal to processes and their labelled readings."""
 
 from __future__ import annotations
 
-from analyzer.processes.from_log import Process, Sample, Source, Table
+from analyzer.processes.checkpoints import Checkpoint
+from analyzer.processes.from_log import Process, Source, Table
 from analyzer.resources import RESOURCES
 from telemetry.errors import InputError
 from telemetry.journal.follower import JournalFollower
@@ -39,7 +40,7 @@ def read_journal(path: str, *, group: str | None = None) -> Table:
             latest[key[0]] = processes[key] = process
         if isinstance(record, Reading):
             _add_reading(processes[record.pid, record.start_ticks], record, number)
-            source.samples += 1
+            source.checkpoints += 1
         elif isinstance(record, Event) and record.name == "exited" and record.pid in latest:
             latest[record.pid].exit = record
     return Table([source], list(processes.values()))
@@ -50,11 +51,11 @@ def _add_reading(process: Process, reading: Reading, number: int) -> None:
     if reading.label is not None:
         _note_counters(process, reading)
     process.last_reading = latest_known(process.last_reading, reading)
-    for ceiling in USED_BY:
-        ratio = reading.usage(ceiling).ratio
-        before = process.fullest.get(ceiling)
-        if ratio is not None and (before is None or ratio >= (before.usage(ceiling).ratio or 0)):
-            process.fullest[ceiling] = reading
+    for name in USED_BY:
+        ratio = reading.usage(name).ratio
+        before = process.fullest.get(name)
+        if ratio is not None and (before is None or ratio >= (before.usage(name).ratio or 0)):
+            process.fullest[name] = reading
     values = {
         "threads": reading.threads,
         "cgroup_pids": reading.cgroup_pids,
@@ -66,7 +67,7 @@ def _add_reading(process: Process, reading: Reading, number: int) -> None:
         return
     process.note_peaks({name: reading.peaks.get(name) for name in values})
     process.add(
-        Sample(
+        Checkpoint(
             line=number,
             time=reading.time,
             label=Label(reading.label, reading.fold, reading.folds, reading.stage or ""),

@@ -1,7 +1,4 @@
-"""From the parts of a log to processes and their labelled samples.
-
-Owns where one process ends and the next begins. It must not judge.
-"""
+"""From the scans of a log to processes: where one ends and the next begins."""
 
 from __future__ import annotations
 
@@ -17,7 +14,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from analyzer.logs.parallel import read_open
 from analyzer.logs.rank_prefixes import without_counts
-from analyzer.processes.checkpoints import CheckpointContext, Sample
+from analyzer.processes.checkpoints import CheckpointContext
 from analyzer.processes.process import Process
 from analyzer.resources import ABSENT, COLUMNS
 from telemetry.errors import InputError
@@ -30,7 +27,7 @@ if TYPE_CHECKING:
     from telemetry.journal.follower import SkippedLine
     from telemetry.thread_line import Label
 
-__all__ = ["Process", "Sample", "Source", "Table", "read_log", "table_of"]
+__all__ = ["Process", "Source", "Table", "read_log", "table_of"]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -41,7 +38,7 @@ class Source:
     earlier: tuple[str, ...] = ()
     """What was rotated away of it, the oldest first: lines count from there on."""
     lines: int = 0
-    samples: int = 0
+    checkpoints: int = 0
     skipped: list[SkippedLine] = field(default_factory=list)
     more_skipped: int = 0
     """Refused lines beyond those in ``skipped``, which would fill the memory."""
@@ -78,7 +75,7 @@ def table_of(path: str, parts: Sequence[ScanResult], *, group: str | None = None
             replace(skipped, line=skipped.line + source.lines) for skipped in part.skipped
         ]
         source.more_skipped += part.more_skipped
-        source.samples += len(part.line_of)
+        source.checkpoints += len(part.line_of)
         source.lines += part.lines
     if not any(part.size_bytes for part in parts):
         why = source.skipped[0].reason if source.skipped else "the file is empty"
@@ -127,7 +124,7 @@ class Assembly:
             row = sign.row
             line = None if sign.crash.line is None else sign.crash.line + lines_before
             process = self._whose(sign.writer).process
-            since = process.samples.seconds_since(sign.time)
+            since = process.checkpoints.seconds_since(sign.time)
             crash = replace(sign.crash, line=line, seconds_after_last_sample=since)
             process.note_match(crash)
         self._take_rows(part, row, len(part.line_of), lines_before, layout)
@@ -136,7 +133,7 @@ class Assembly:
         """Return the processes of a log of so many lines, in the order in which they began."""
         for process in self.processes:
             process.log_lines = lines
-            peaks = {name: process.samples.peak(name) for name in COLUMNS}
+            peaks = {name: process.checkpoints.peak(name) for name in COLUMNS}
             process.note_peaks(peaks)
         return self.processes
 
@@ -248,7 +245,7 @@ class _Life:
 
     def __init__(self, process: Process) -> None:
         self.process = process
-        self._samples = process.samples
+        self._samples = process.checkpoints
         self._first_rows: dict[str, int] = {}
         """By text of the label, where it first came."""
         self._heads: dict[tuple[int, int | None], int] = {}
@@ -284,14 +281,14 @@ class _Life:
         return rows.stop
 
     def _add(self, part: ScanResult, rows: range, heads: array[int], lines_before: int) -> None:
-        samples, taken = self._samples, slice(rows.start, rows.stop)
-        samples.head_of.extend(heads)
+        checkpoints, taken = self._samples, slice(rows.start, rows.stop)
+        checkpoints.head_of.extend(heads)
         lines = part.line_of[taken]
-        samples.lines.extend(map(lines_before.__add__, lines) if lines_before else lines)
+        checkpoints.lines.extend(map(lines_before.__add__, lines) if lines_before else lines)
         times = part.times[taken] if part.is_dated else repeat(math.nan, len(rows))
-        samples.times.extend(times)
+        checkpoints.times.extend(times)
         for name in COLUMNS:
-            samples.columns[name].extend(part.columns[name][taken])
+            checkpoints.columns[name].extend(part.columns[name][taken])
 
     def _new_head(self, heading: LabelContext) -> int:
         label = heading.label or parse_label(heading.text, previous=self._last)

@@ -1,7 +1,4 @@
-"""From the paths that a user names to the files that are read.
-
-Owns what a run directory, a directory of logs and a lone file are. It must not know what they hold.
-"""
+"""From the paths that a user names to the files to read: run directories, directories of logs, files."""
 
 from __future__ import annotations
 

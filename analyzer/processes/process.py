@@ -1,7 +1,4 @@
-"""What is known of one process: its readings, its signs of a crash, and how it ended.
-
-Owns which of its signs is the root, and which it survived. It must not know where they were read.
-"""
+"""One process: its readings, its signs of a crash, which of them is the root, and how it ended."""
 
 from __future__ import annotations
 
@@ -9,7 +6,7 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from analyzer.processes.checkpoints import Checkpoints, Sample
+from analyzer.processes.checkpoints import Checkpoint, CheckpointTable
 from analyzer.signatures.search import SignatureMatch, in_its_frame
 
 if TYPE_CHECKING:
@@ -34,7 +31,7 @@ class Process:
     """Which of several it is, where their lines are in one log: a pod, a rank, an actor."""
     log_lines: int = 0
     """How many lines its log has."""
-    samples: Checkpoints = field(default_factory=Checkpoints)
+    checkpoints: CheckpointTable = field(default_factory=CheckpointTable)
     peaks: dict[str, int] = field(default_factory=dict)
     """The highest value of each resource, labelled or between labels."""
     matches: dict[str, SignatureMatch] = field(default_factory=dict)
@@ -50,20 +47,20 @@ class Process:
     last_reading: Reading | None = None
     """The journal's last reading of it, what a sample left out filled in; None for a text log."""
     fullest: dict[str, Reading] = field(default_factory=dict)
-    """By ceiling, the reading that was nearest to its limit."""
+    """By limit, the reading that was nearest to its limit."""
     exit: Event | None = None
     """How it ended, as its runner saw it; None where nobody did."""
 
     @property
     def folds(self) -> list[int]:
         """The folds that its labels name."""
-        return sorted({label.fold for label in self.samples.labels() if label.fold is not None})
+        return sorted({label.fold for label in self.checkpoints.labels() if label.fold is not None})
 
     @property
     def folds_planned(self) -> int | None:
         """N of the last ``Fold K/N`` that is new."""
         return next(
-            (label.folds for label in reversed([*self.samples.labels()]) if label.folds), None
+            (label.folds for label in reversed([*self.checkpoints.labels()]) if label.folds), None
         )
 
     @property
@@ -84,7 +81,7 @@ class Process:
         return (
             any(map(_TENSORFLOW.search, pools))
             or any(_TENSORFLOW.search(f"{sign.signature} {sign.text}") for sign in matches)
-            or any(_TENSORFLOW.search(label.text) for label in self.samples.labels())
+            or any(_TENSORFLOW.search(label.text) for label in self.checkpoints.labels())
         )
 
     def note_match(self, crash: SignatureMatch) -> None:
@@ -92,7 +89,7 @@ class Process:
         if crash.is_frame:
             self.frames[crash.signature] = crash.line or 0
         elif sign := in_its_frame(crash, self.frames):
-            last_label = self.samples[-1].label.text if self.samples else None
+            last_label = self.checkpoints[-1].label.text if self.checkpoints else None
             self.matches.setdefault(sign.signature, replace(sign, last_label=last_label))
 
     def is_named_by(self, sign: SignatureMatch) -> bool | None:
@@ -112,16 +109,16 @@ class Process:
 
     def limit(self, resource: str) -> Limit:
         """Return the last known limit of ``resource``."""
-        return self.samples.limit(resource)
+        return self.checkpoints.limit(resource)
 
     def series(self, resource: str) -> dict[str, dict[int, float]]:
         """Return, by stage, the last value of ``resource`` in each fold."""
-        return self.samples.series(resource)
+        return self.checkpoints.series(resource)
 
-    def add(self, sample: Sample) -> None:
+    def add(self, sample: Checkpoint) -> None:
         """Take a labelled sample; what looked like a crash before it was none."""
         self.mark_recovered()
-        self.samples.append(sample)
+        self.checkpoints.append(sample)
         self.note_peaks(sample.values)
 
     def mark_recovered(self) -> None:

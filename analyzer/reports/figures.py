@@ -1,6 +1,6 @@
-"""An `AnalysisResult` as pictures: each resource over the checkpoints, and its folds over each other.
+"""An analysis as figures: each resource over the checkpoints, and its folds over each other.
 
-Owns the look. Figures are returned, never shown. matplotlib is loaded when a figure is made.
+Figures are returned, never shown. matplotlib is loaded when a figure is made.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from analyzer import formatting as fmt
 from analyzer.groups import ProcessGroup, group_findings, names
+from analyzer.growth.verdict import Verdict
 from analyzer.resources import RESOURCES
 from telemetry.errors import InputError, MissingExtraError
 from telemetry.journal.atomic_write import writing
@@ -22,18 +23,18 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from analyzer.processes.from_log import Sample
+    from analyzer.processes.checkpoints import Checkpoint
     from analyzer.result import AnalysisResult
 
 INK, MUTED, GRID, SHADE = "#1b1f24", "#5b6471", "#d3d8df", "#eef1f6"
 LINE, GOOD, WARN, ALARM = "#1f5fa8", "#2a7f3f", "#9a6a00", "#c0282d"
 COLOURS = {
-    "stable": GOOD,
-    "warm-up": GOOD,
-    "slow": WARN,
-    "growing": ALARM,
-    "critical": ALARM,
-    "inconclusive": MUTED,
+    Verdict.STABLE: GOOD,
+    Verdict.WARM_UP: GOOD,
+    Verdict.SLOW: WARN,
+    Verdict.GROWING: ALARM,
+    Verdict.CRITICAL: ALARM,
+    Verdict.INCONCLUSIVE: MUTED,
 }
 _LANES = (LINE, "#c77700", "#2a8f6f", "#9b4fc4", "#b3466b", "#5f7d1e", "#3f86c9", "#8a6d5a")
 _FOLDS = ("#3b8bd9", "#8a63c0", "#d9483b")
@@ -53,7 +54,7 @@ class Lane:
     """Processes that ran one after another: one line from left to right."""
 
     name: str
-    pieces: list[Sequence[Sample]]
+    pieces: list[Sequence[Checkpoint]]
     """The samples of each process."""
     crashes: list[int]
     """After how many samples a process ended in a crash."""
@@ -99,8 +100,8 @@ def lanes_of(parts: Sequence[ProcessGroup]) -> list[Lane]:
     for part in parts:
         lane = lanes.setdefault(part.lane, Lane(part.name, [], []))
         for finding in part.findings:
-            if finding.process.samples:
-                lane.pieces.append(finding.process.samples)
+            if finding.process.checkpoints:
+                lane.pieces.append(finding.process.checkpoints)
             if finding.process.crash:
                 lane.crashes.append(lane.length)
     return [lane for lane in lanes.values() if lane.pieces]
@@ -181,7 +182,7 @@ def told_by(parts: Sequence[ProcessGroup]) -> ProcessGroup | None:
 def stages_of(part: ProcessGroup) -> list[str]:
     """Return the stages in the order of the run; where there are many, those that most folds reached."""
     folds: dict[str, set[int]] = {}
-    for sample in part.samples:
+    for sample in part.checkpoints:
         if sample.label.fold is not None:
             folds.setdefault(sample.label.stage, set()).add(sample.label.fold)
     shown = sorted(folds, key=lambda stage: -len(folds[stage]))[:STAGES_DRAWN]

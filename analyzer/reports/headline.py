@@ -1,16 +1,15 @@
-"""What is told as one: a process, or the isolated folds of one run together; and the sentences on top.
-
-Owns the grouping of findings for whoever shows them, the headline and the root cause in one sentence
-each. It must not judge: every word here follows from a verdict, a cause or a number found before.
-"""
+"""The headline of an analysis and its root cause, one sentence each, from what was found before."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from analyzer.diagnosis.confidence import Confidence
 from analyzer.formatting import cause_title, change, safe, short_name, to_limit
-from analyzer.groups import ALARMING, ProcessGroup, _rising, rank, rises
+from analyzer.groups import ProcessGroup, _rising, rises
+from analyzer.growth.verdict import Verdict
 from analyzer.resources import RESOURCES
+from analyzer.result import OverallVerdict
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,23 +24,23 @@ CAUSES_NAMED = 3
 def headline(analysis: AnalysisResult, parts: Sequence[ProcessGroup]) -> str:
     """Say in one line what a tired reader has to know."""
     verdict = analysis.verdict
-    if verdict == "no samples":
+    if verdict == OverallVerdict.NO_SAMPLES:
         return "NOTHING TO JUDGE: no reading with a label was found"
     worst = min(parts, key=lambda part: part.severity)
     grown = rises(worst)
-    if verdict == "crashed":
+    if verdict == OverallVerdict.CRASHED:
         words = f"CRASHED{_where(worst)}"
         ended = sum(len(part.crashed) for part in parts)
         if ended > 1:
             words += f" ({ended} processes of {len(analysis.findings)})"
         return f"{words}; {grown}" if grown else f"{words}; no resource is seen to grow"
-    if verdict in ALARMING:
+    if verdict in {OverallVerdict.CRITICAL, OverallVerdict.GROWING}:
         soonest = min(
             (
                 (growth.folds_to_limit, step)
                 for step, judged in (("fold", worst.growth), ("epoch", worst.epochs))
                 for growth in judged.values()
-                if growth.verdict in ALARMING and growth.folds_to_limit is not None
+                if growth.verdict.is_alarming and growth.folds_to_limit is not None
             ),
             default=None,
         )
@@ -57,14 +56,14 @@ def _headline_of_a_calm_run(parts: Sequence[ProcessGroup]) -> str:
         return f"{words}; {rising}" if rising else words
     if rising:
         return f"OK so far: {rising}"
-    if all(g.verdict == "inconclusive" for part in parts for g in part.growth.values()):
+    if all(g.verdict == Verdict.INCONCLUSIVE for part in parts for g in part.growth.values()):
         return "OK, as far as can be told: too few folds to judge growth"
     return f"OK: nothing grows in a way that endangers the run ({_how_much(parts)})"
 
 
 def is_open(analysis: AnalysisResult, parts: Sequence[ProcessGroup]) -> bool:
     """Whether nothing alarming was found and yet not all is well: it stopped, or something may grow."""
-    return analysis.verdict == "ok" and bool(_stop(parts) or _open_rises(parts))
+    return analysis.verdict == OverallVerdict.OK and bool(_stop(parts) or _open_rises(parts))
 
 
 def _stop(parts: Sequence[ProcessGroup]) -> Truncation | None:
@@ -79,7 +78,7 @@ def _open_rises(parts: Sequence[ProcessGroup]) -> str:
         rises = [
             f"{short_name(name)} {change(name, found.slope)}"
             for name, found in part.growth.items()
-            if found.verdict == "inconclusive" and (found.slope or 0) > RESOURCES[name].floor
+            if found.verdict == Verdict.INCONCLUSIVE and (found.slope or 0) > RESOURCES[name].floor
         ]
         if rises:
             return f"{', '.join(rises)} a fold may be growth; one more fold tells"
@@ -91,7 +90,7 @@ def _where(part: ProcessGroup) -> str:
     words = (
         f" in fold {process.folds[-1]} of {process.folds_planned or '?'}" if process.folds else ""
     )
-    number = rank(part.first_crash)
+    number = part.first_crash.process.rank
     return words if number is None else f"{words} of rank {safe(number)}"
 
 
@@ -104,11 +103,11 @@ def _how_much(parts: Sequence[ProcessGroup]) -> str:
 
 def root_cause_line(analysis: AnalysisResult, parts: Sequence[ProcessGroup]) -> str:
     """Say in one line why: the limit where it is known, else what is known instead."""
-    if analysis.verdict == "no samples":
+    if analysis.verdict == OverallVerdict.NO_SAMPLES:
         return "root cause: cannot be told without a labelled reading"
     worst = min(parts, key=lambda part: part.severity)
     grown = _rising(worst)
-    if analysis.verdict == "crashed":
+    if analysis.verdict == OverallVerdict.CRASHED:
         return f"root cause: {_crash_cause(worst.first_crash.causes, grown)}"
     if grown:
         keeper = "folds" if rises(worst).endswith("fold") else "epochs"
@@ -119,9 +118,9 @@ def root_cause_line(analysis: AnalysisResult, parts: Sequence[ProcessGroup]) -> 
 
 
 def _crash_cause(causes: Sequence[Cause], grown: str) -> str:
-    if causes and causes[0].confidence in {"certain", "likely"}:
+    if causes and causes[0].confidence in {Confidence.CERTAIN, Confidence.LIKELY}:
         return f"{cause_title(causes[0].cause)} ({causes[0].confidence})"
-    names = [cause.cause for cause in causes if cause.confidence == "possible"]
+    names = [cause.cause for cause in causes if cause.confidence == Confidence.POSSIBLE]
     if not names:
         return "not known"
     words = f"not proven, {len(names)} remain"

@@ -1,7 +1,6 @@
-"""An `AnalysisResult` as one self-contained page: no script, no request, light and dark.
+"""An analysis as one self-contained page: no script, no request, light and dark.
 
-Owns what the page is made of; templates/report.html owns its look. Everything that is text goes
-through Jinja's autoescape; the pictures are matplotlib's SVG, whose colours become the page's own.
+All text goes through Jinja's autoescape; the pictures are matplotlib's SVG in the page's own colours.
 jinja2 and matplotlib are loaded when a page is made.
 """
 
@@ -122,11 +121,11 @@ def save(page: str, path: str) -> None:
 
 
 def _cards(parts: Sequence[ProcessGroup]) -> list[ResourceCard]:
-    with_samples = [part for part in parts if part.samples]
-    if not with_samples:
+    with_checkpoints = [part for part in parts if part.checkpoints]
+    if not with_checkpoints:
         return []
-    worst = min(with_samples, key=lambda part: part.severity)
-    told = figures.told_by(with_samples)
+    worst = min(with_checkpoints, key=lambda part: part.severity)
+    told = figures.told_by(with_checkpoints)
     rows = 0 if told is None else len(figures.stages_of(told))
     cards = []
     for name in RESOURCES:
@@ -137,7 +136,7 @@ def _cards(parts: Sequence[ProcessGroup]) -> list[ResourceCard]:
         words += (
             f"{fmt.amount(name, growth.peak)} at the peak, {fmt.amount(name, growth.last)} last"
         )
-        pictures = [_picture(figures.timeline(with_samples, name, rows=rows), words)]
+        pictures = [_picture(figures.timeline(with_checkpoints, name, rows=rows), words)]
         if told is not None:
             words = f"{RESOURCES[name].title} of each fold at the same stage"
             pictures.append(_picture(figures.stage_plot(told, name), words))

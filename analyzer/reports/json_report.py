@@ -1,4 +1,4 @@
-"""An `AnalysisResult` as JSON for programs. Owns the schema; a change that breaks a reader raises SCHEMA."""
+"""An analysis as JSON for programs; SCHEMA rises with every change that breaks a reader."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _source_json(source: Source) -> dict[str, Any]:
         "path": source.path,
         "earlier": list(source.earlier),
         "lines": source.lines,
-        "samples": source.samples,
+        "samples": source.checkpoints,
         "skipped": [{"line": line.line, "reason": line.reason} for line in source.skipped],
         "more_skipped": source.more_skipped,
     }

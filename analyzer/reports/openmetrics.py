@@ -1,9 +1,8 @@
 """Logs and journals as OpenMetrics with their times, for ``promtool tsdb create-blocks-from``.
 
-Owns the text format (OpenMetrics 1.0: families whole and sorted, one value per series and
-millisecond, ``# EOF``). The names are those of `telemetry.exporter`. A text log has no
-times, unless what wraps it has: they are made from a start and a step that the user names, never
-guessed.
+OpenMetrics 1.0: families whole and sorted, one value per series and millisecond, ``# EOF``. The metric
+names are those of `telemetry.metrics.catalog`. A text log without times gets them from a start and a
+step that the user names; they are never guessed.
 """
 
 from __future__ import annotations
@@ -29,8 +28,8 @@ from telemetry.reading import STAGES_KEPT, Reading, latest_known
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from analyzer.processes.checkpoints import Checkpoint as LabelledReading
     from analyzer.processes.from_log import Process
-    from analyzer.processes.from_log import Sample as LabelledReading
     from analyzer.processes.inputs import Input
     from telemetry.journal.records import Record
 
@@ -179,7 +178,7 @@ def _add_log(export: Export, found: Input, run: str, *, start: float | None, ste
     for table in read_inputs([found]):
         export.skipped += sum(source.skipped_count for source in table.sources)
         for process in table.processes:
-            for sample in process.samples:
+            for sample in process.checkpoints:
                 if sample.time is None and time is None:
                     raise InputError(
                         f"{found.log}: a text log has no times; say when it began, with"
@@ -209,8 +208,8 @@ def _reading(sample: LabelledReading, process: Process, time: float | None) -> R
         maps=values.get("maps"),
         rss_bytes=values.get("rss_bytes"),
         limits={
-            ceiling: sample.limits[name]
-            for name, ceiling in (("cgroup_pids", "pids_cgroup"), ("maps", "max_map_count"))
+            limit: sample.limits[name]
+            for name, limit in (("cgroup_pids", "pids_cgroup"), ("maps", "max_map_count"))
             if name in sample.limits
         },
     )

@@ -1,7 +1,4 @@
-"""A series as one line of characters, for a terminal.
-
-Owns the characters and how many values make one: the highest of its stretch, so that a peak shows.
-"""
+"""A series as one line of characters; a character shows the highest of its values, so that a peak shows."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
 """Signatures of processes that could not be started, and of the code that starts them.
 
-Owns this part of the table; the example above each is a line as it is seen in logs. The first that
-matches counts, so the special ones stand before the general ones.
+The example above each is a real line. The first that matches counts, so special ones stand first.
 """
 
 from __future__ import annotations

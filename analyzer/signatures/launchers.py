@@ -1,7 +1,7 @@
-"""Signatures of what launches, schedules or supervises a training, and says how it ended.
+"""Signatures of launchers, schedulers and supervisors that report how a training ended.
 
-Owns this part of the table; the example above each is a line as it is seen in logs. Most of it is
-secondary: a summary of what some process said or suffered before it.
+The example above each is a real line. Most are secondary: a summary of what some process reported or
+suffered before.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""What a log says when a limit was hit: the whole table, and the search of one line for it.
+"""The table of signatures, and the search of a line for them.
 
-Owns `SignatureMatch`, the sign as it was found, and what the lines of a traceback above it add. A message never
-proves a cause: only the kernel's own lines name one. It must not judge; `diagnosis` weighs the
-candidates.
+A message never proves a cause: only the kernel's own lines name one. The lines of a traceback above a
+match may change what it means.
 """
 
 from __future__ import annotations

@@ -1,8 +1,4 @@
-"""What one signature is, and every cause that a signature can have.
-
-Owns the types. The tables are beside it: `task_signatures`, `fork_signatures`,
-`memory_signatures` and `launcher_signatures`; `signatures` puts them together.
-"""
+"""The type of a signature, and the causes that signatures can have."""
 
 from __future__ import annotations
 

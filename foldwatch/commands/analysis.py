@@ -1,7 +1,6 @@
-"""What ``foldwatch analyze`` does: one analysis, shown as it was asked for, and its exit code.
+"""One analysis, written and shown as it was asked for, and its exit code.
 
-Owns what is written where. It must not know how the arguments were parsed: the command line takes a
-way of its own to it where there are few.
+It does not import typer, so that ``foldwatch analyze LOG`` starts quickly.
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from analyzer.pipeline import analyze
+from analyzer.result import OverallVerdict
 from telemetry.errors import InputError
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def analyze_command(  # noqa: PLR0913 - one argument for each option
         _print_json(analysis, comparison)
     else:
         _print_text(analysis, comparison)
-    if analysis.verdict == "no samples":
+    if analysis.verdict == OverallVerdict.NO_SAMPLES:
         skipped = sum(source.skipped_count for source in analysis.sources)
         found = f"{skipped} could not be read" if skipped else "no [THREADS] line was found"
         print(f"foldwatch: {found}, so growth cannot be judged", file=sys.stderr)

@@ -167,7 +167,8 @@ def _run(
     try:
         daemon.collect()
         server.start()
-        print(f"serving {server.url}", file=sys.stderr, flush=True)
+        # In one write: the thread that logs alerts may write in between.
+        print(f"serving {server.url}\n", end="", file=sys.stderr, flush=True)
         daemon.run(stop)
     finally:
         textfile.remove()

@@ -1,4 +1,4 @@
-"""A `Comparison` as text for a terminal. Owns the layout; it must not judge."""
+"""A comparison as text for a terminal."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from analyzer import formatting as fmt
+from analyzer.comparison import ChangeOutcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,7 +19,11 @@ if TYPE_CHECKING:
 
     from analyzer.comparison import Change, Comparison
 
-OUTCOME_COLOURS = {"better": "bold green", "worse": "bold red", "same": "green"}
+OUTCOME_COLOURS = {
+    ChangeOutcome.BETTER: "bold green",
+    ChangeOutcome.WORSE: "bold red",
+    ChangeOutcome.SAME: "green",
+}
 TABLE_COLUMNS = 78
 
 
@@ -32,7 +37,7 @@ def comparison_text(
     yield Text(f"\nbefore and after: {comparison.sentence}", style="bold")
     for source in comparison.before.sources if with_sources else ():
         path = fmt.safe(source.path, longest=fmt.LONGEST_LINE)
-        yield Text(f"before: {path}: {source.lines:,} lines, {source.samples:,} samples")
+        yield Text(f"before: {path}: {source.lines:,} lines, {source.checkpoints:,} samples")
     if width >= TABLE_COLUMNS:
         yield _table(comparison)
     for name, change in comparison.changes.items():

@@ -1,7 +1,6 @@
-"""An `AnalysisResult` as text for a terminal: what happened first, why last.
+"""An analysis as text for a terminal: what happened first, why last.
 
-Owns the layout. It must not judge. Labels and log lines are untrusted: what could steer a terminal is
-taken out of them.
+Labels and log lines are untrusted: whatever could steer a terminal is removed.
 """
 
 from __future__ import annotations
@@ -16,9 +15,12 @@ from rich.table import Table
 from rich.text import Text
 
 from analyzer import formatting as fmt
-from analyzer.groups import SEVERITY, group_findings
+from analyzer.diagnosis.confidence import Confidence
+from analyzer.groups import group_findings
+from analyzer.growth.verdict import Verdict
 from analyzer.reports.headline import headline, is_open, root_cause_line
 from analyzer.reports.sparkline import ASCII, BLOCKS, sparkline
+from analyzer.result import OverallVerdict
 from telemetry.reading_difference import named
 
 if TYPE_CHECKING:
@@ -27,7 +29,8 @@ if TYPE_CHECKING:
     from analyzer.groups import ProcessGroup
     from analyzer.growth.pool_leaks import PoolLeak
     from analyzer.growth.verdict import Growth
-    from analyzer.processes.from_log import Sample, Source
+    from analyzer.processes.checkpoints import Checkpoint
+    from analyzer.processes.from_log import Source
     from analyzer.result import AnalysisResult, Finding
     from analyzer.signatures.search import SignatureMatch
 
@@ -41,15 +44,15 @@ REMEDIES_SHOWN = 8
 TABLE_COLUMNS = 78
 """A narrower terminal gets lines: a table would cut its numbers off."""
 COLOURS = {
-    "stable": "green",
-    "warm-up": "green",
-    "slow": "yellow",
-    "growing": "red",
-    "critical": "bold red",
-    "inconclusive": "dim",
-    "ok": "bold green",
-    "crashed": "bold red",
-    "no samples": "yellow",
+    Verdict.STABLE: "green",
+    Verdict.WARM_UP: "green",
+    Verdict.SLOW: "yellow",
+    Verdict.GROWING: "red",
+    Verdict.CRITICAL: "bold red",
+    Verdict.INCONCLUSIVE: "dim",
+    OverallVerdict.OK: "bold green",
+    OverallVerdict.CRASHED: "bold red",
+    OverallVerdict.NO_SAMPLES: "yellow",
 }
 
 
@@ -104,15 +107,17 @@ def _sources(sources: Sequence[Source]) -> Iterator[RenderableType]:
     broken = [source for source in sources if source.skipped]
     shown = sources
     if len(sources) > SOURCES_SHOWN:
-        lines, samples = (sum(getattr(s, name) for s in sources) for name in ("lines", "samples"))
-        yield Text(f"{len(sources)} files: {lines:,} lines, {samples:,} samples")
+        lines, checkpoints = (
+            sum(getattr(s, name) for s in sources) for name in ("lines", "checkpoints")
+        )
+        yield Text(f"{len(sources)} files: {lines:,} lines, {checkpoints:,} samples")
         shown = broken[:SOURCES_SHOWN]
     for source in shown:
         path = fmt.safe(source.path, longest=fmt.LONGEST_LINE)
         if source.earlier:
             count = len(source.earlier)
             path += f" and {count} rotated file{'' if count == 1 else 's'} before it"
-        yield Text(f"{path}: {source.lines:,} lines, {source.samples:,} samples")
+        yield Text(f"{path}: {source.lines:,} lines, {source.checkpoints:,} samples")
         for skipped in source.skipped[:SKIPPED_SHOWN]:
             yield _indented(f"line {skipped.line} skipped: {fmt.safe(skipped.reason)}")
         if (more := source.skipped_count - SKIPPED_SHOWN) > 0:
@@ -131,7 +136,7 @@ def _summary(
         found = [part.growth[name] for part in parts]
         peaks = sorted(growth.peak for growth in found if growth.peak is not None)
         counts = Counter(growth.verdict for growth in found)
-        verdicts = ", ".join(f"{counts[v]} {v}" for v in SEVERITY if counts[v])
+        verdicts = ", ".join(f"{counts[v]} {v}" for v in Verdict if counts[v])
         words = "not recorded"
         if peaks:
             low, middle, high = (fmt.amount(name, peaks[i]) for i in (0, len(peaks) // 2, -1))
@@ -142,12 +147,12 @@ def _summary(
 
 
 def _part(part: ProcessGroup, *, name: str, width: int, blocks: str) -> Iterator[RenderableType]:
-    title = f"{name}: {part.headline}" if name else part.headline
+    title = f"{name}: {part.title}" if name else part.title
     yield Text(f"\n{title}", style="bold")
-    yield from _growth(part.growth, part.samples, width=width, blocks=blocks)
+    yield from _growth(part.growth, part.checkpoints, width=width, blocks=blocks)
     if any(growth.slope is not None for growth in part.epochs.values()):
         yield Text("per epoch:")
-        yield from _growth(part.epochs, part.samples, width=width, blocks=blocks, step="epoch")
+        yield from _growth(part.epochs, part.checkpoints, width=width, blocks=blocks, step="epoch")
     left = [left for finding in part.findings for left in finding.pool_leaks]
     for one in left[-LEFT_SHOWN:]:
         yield _indented(_left(one))
@@ -164,7 +169,7 @@ def _left(left: PoolLeak) -> str:
 
 def _growth(
     growth: Mapping[str, Growth],
-    samples: Sequence[Sample],
+    checkpoints: Sequence[Checkpoint],
     *,
     width: int,
     blocks: str,
@@ -172,9 +177,9 @@ def _growth(
 ) -> Iterator[RenderableType]:
     recorded = {name: found for name, found in growth.items() if found.peak is not None}
     if width >= TABLE_COLUMNS and recorded:
-        yield _table(recorded, samples, width=width, blocks=blocks, step=step)
+        yield _table(recorded, checkpoints, width=width, blocks=blocks, step=step)
     else:
-        yield from _lines(recorded, samples, width=width, blocks=blocks, step=step)
+        yield from _lines(recorded, checkpoints, width=width, blocks=blocks, step=step)
     reasons: dict[str, list[str]] = {}
     for name, found in growth.items():
         reasons.setdefault(found.reason, []).append(fmt.short_name(name))
@@ -182,14 +187,19 @@ def _growth(
         yield _indented(f"{', '.join(names)}: {reason}")
 
 
-def _trend(samples: Sequence[Sample], name: str, *, width: int, blocks: str) -> str:
-    """Draw the folds; what comes before the first one, where there are folds, would flatten them."""
-    with_folds = [sample for sample in samples if sample.label.fold is not None] or samples
-    return sparkline([s.values.get(name) for s in with_folds], width=width, characters=blocks)
+def _drawn(checkpoints: Sequence[Checkpoint], name: str) -> list[int | None]:
+    """Return the values inside folds, if there are any: those before the first fold would flatten them."""
+    inside = [checkpoint for checkpoint in checkpoints if checkpoint.label.fold is not None]
+    return [checkpoint.values.get(name) for checkpoint in inside or checkpoints]
 
 
 def _table(
-    growth: Mapping[str, Growth], samples: Sequence[Sample], *, width: int, blocks: str, step: str
+    growth: Mapping[str, Growth],
+    checkpoints: Sequence[Checkpoint],
+    *,
+    width: int,
+    blocks: str,
+    step: str,
 ) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), expand=False)
     table.add_column("resource", no_wrap=True)
@@ -200,9 +210,10 @@ def _table(
     trend = min(40, max(16, width - 62))
     for name, found in growth.items():
         slope = [fmt.change(name, found.slope), fmt.interval(name, found)]
+        drawn = _drawn(checkpoints, name)
         table.add_row(
             fmt.short_name(name),
-            f"{_trend(samples, name, width=trend, blocks=blocks)}\n{_levels(name, found)}",
+            f"{sparkline(drawn, width=trend, characters=blocks)}\n{_levels(name, drawn)}",
             "\n".join(filter(None, (fmt.amount(name, found.peak), fmt.of_limit(name, found)))),
             "\n".join(filter(None, slope)),
             Text(found.verdict, style=COLOURS[found.verdict]),
@@ -210,24 +221,33 @@ def _table(
     return table
 
 
-def _levels(name: str, growth: Growth) -> str:
-    first = fmt.amount(name, growth.first).removesuffix(fmt.unit(name))
-    return f"{first} to {fmt.amount(name, growth.last)}"
+def _levels(name: str, drawn: Sequence[int | None]) -> str:
+    known = [value for value in drawn if value is not None]
+    if not known:
+        return "-"
+    first = fmt.amount(name, known[0]).removesuffix(fmt.unit(name))
+    return f"{first} to {fmt.amount(name, known[-1])}"
 
 
 def _lines(
-    growth: Mapping[str, Growth], samples: Sequence[Sample], *, width: int, blocks: str, step: str
+    growth: Mapping[str, Growth],
+    checkpoints: Sequence[Checkpoint],
+    *,
+    width: int,
+    blocks: str,
+    step: str,
 ) -> Iterator[RenderableType]:
     """Say in lines what the table says, for a terminal too narrow for it."""
     for name, found in growth.items():
-        trend = _trend(samples, name, width=min(24, width - 12), blocks=blocks)
+        drawn = _drawn(checkpoints, name)
+        trend = sparkline(drawn, width=min(24, width - 12), characters=blocks)
         verdict = (found.verdict, COLOURS[found.verdict])
         yield Text.assemble((f"{fmt.short_name(name):11} ", "bold"), trend)
         limit = fmt.of_limit(name, found)
         slope = f"{fmt.change(name, found.slope)} a {step}"
         if spread := fmt.interval(name, found):
             slope += f" ({spread})"
-        levels = f"{_levels(name, found)}, peak {fmt.amount(name, found.peak)}"
+        levels = f"{_levels(name, drawn)}, peak {fmt.amount(name, found.peak)}"
         if limit:
             levels += f" ({limit})"
         yield _indented(Text.assemble(f"{levels}, {slope}: ", verdict))
@@ -267,13 +287,15 @@ def _causes(finding: Finding) -> Iterator[RenderableType]:
     yield Text("causes, the best founded first:")
     for cause in finding.causes:
         if cause.evidence:
-            confidence = "bold" if cause.confidence in {"certain", "likely"} else ""
+            confidence = (
+                "bold" if cause.confidence in {Confidence.CERTAIN, Confidence.LIKELY} else ""
+            )
             yield _indented(Text(f"{cause.confidence}: {cause.cause}", style=confidence), 2)
             for evidence in cause.evidence:
                 yield _indented(fmt.safe(evidence, longest=fmt.LONGEST_LINE), 4)
     if unrecorded := [cause.cause for cause in finding.causes if not cause.evidence]:
         yield _indented(f"possible, but not recorded here: {', '.join(unrecorded)}", 2)
-    if not any(cause.confidence == "certain" for cause in finding.causes):
+    if not any(cause.confidence == Confidence.CERTAIN for cause in finding.causes):
         words = "none is certain: the message is the same for all of them"
         yield _indented(Text(words, style="dim"), 2)
 

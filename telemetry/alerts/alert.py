@@ -1,7 +1,4 @@
-"""`Alert`: one condition of a run that somebody should know of, and for how long it has held.
-
-Owns the value, and how a duration is said. It must not know what raises an alert, or where it is sent.
-"""
+"""`Alert`: one condition of a run that somebody should know of, and how long it held."""
 
 from __future__ import annotations
 

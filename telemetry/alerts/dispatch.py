@@ -1,7 +1,4 @@
-"""The options that say who is told of alerts, for every command that watches a run.
-
-Owns their names, their help and the way from them to an `AlertEngine`. It must not know the commands.
-"""
+"""From the alert options of a command to the `AlertEngine` that serves them."""
 
 from __future__ import annotations
 
@@ -30,7 +27,7 @@ def alerting(
 ) -> Iterator[AlertEngine]:
     """Give an engine that writes to ``log`` (standard error by default) and whom the options name.
 
-    Its thread starts here. At the end what is active is ended, and told within seconds. Raises
+    Its thread starts here. At the end, active alerts are ended and sent within seconds. Raises
     InputError for an option that cannot be used.
     """
     log_line = _to_stderr if log is None else log
@@ -61,4 +58,5 @@ def _words(command: str) -> list[str]:
 
 
 def _to_stderr(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+    # In one write: print() writes the newline by itself, and another thread may come in between.
+    print(f"{line}\n", end="", file=sys.stderr, flush=True)

@@ -1,7 +1,6 @@
-"""`AlertEngine`: turns conditions into episodes: one alert when one begins, one when it ends.
+"""`AlertEngine`: turns conditions into episodes: one alert at its beginning, one at its end.
 
-Owns how long a condition must hold and be gone, and which alerts are active. No threads and no clock
-of its own. It must not know what a condition is made of, or how an alert is sent.
+It has no thread and no clock of its own.
 """
 
 from __future__ import annotations
@@ -31,17 +30,17 @@ class _ActiveAlert:
 
 
 class AlertEngine:
-    """Judges every snapshot that it is shown.
+    """Judges the snapshots given to `observe`.
 
-    Invariant: an alert is told exactly once when it begins and once when it ends, and ``active``
-    holds it in between.
+    Invariant: an alert is sent exactly once when it begins and once when it ends; in between it is in
+    ``active``.
     """
 
-    def __init__(self, tell: Callable[[Alert], None] = lambda _: None) -> None:
-        """Take what is told of each beginning and end; it must not block."""
+    def __init__(self, send: Callable[[Alert], None] = lambda _: None) -> None:
+        """Take the function that gets each beginning and end; it must not block."""
         self.active: tuple[Alert, ...] = ()
         """Replaced, never changed: another thread may read it."""
-        self._tell = tell
+        self._send = send
         self._episodes: dict[Key, _ActiveAlert] = {}
         self._trackers: dict[tuple[str, ...], ConditionTracker] = {}
 
@@ -60,7 +59,7 @@ class AlertEngine:
         self._show()
 
     def close(self, now: float) -> None:
-        """End what is active: nobody looks at the runs any more."""
+        """End the active alerts: the runs are not watched any more."""
         for key in list(self._episodes):
             self._release(key, now, is_over=True)
         self._show()
@@ -92,7 +91,7 @@ class AlertEngine:
                 description=condition.description,
                 began=now,
             )
-            self._tell(episode.alert)
+            self._send(episode.alert)
         elif episode.alert is not None:
             episode.alert = replace(episode.alert, summary=condition.summary)
 
@@ -102,7 +101,7 @@ class AlertEngine:
         if now - episode.last_seen >= keep_firing_for:
             del self._episodes[key]
             if episode.alert is not None:
-                self._tell(replace(episode.alert, ended=now))
+                self._send(replace(episode.alert, ended=now))
 
     def _show(self) -> None:
         self.active = tuple(e.alert for e in self._episodes.values() if e.alert is not None)

@@ -1,10 +1,7 @@
-"""Tells people of alerts: standard error, a command, a webhook, Alertmanager's v2 API.
+"""`Notifier`: the thread that sends alerts, and its queue.
 
-Owns the thread that sends, its queue, and each way's format and failures. Nothing here blocks the
-caller or raises into it: what cannot be sent is counted and said once. It must not judge.
-
-Labels come from training scripts: they reach a command by its environment and standard input, never
-as words of a command line, and a webhook as JSON. An address may hold a secret and is never printed.
+The caller is never blocked and gets no exception: an alert that cannot be sent is counted and logged
+once.
 """
 
 from __future__ import annotations
@@ -29,11 +26,11 @@ QUEUE_LENGTH = 200
 class Notifier:
     """Hands alerts to the sinks from one thread, which starts with this object.
 
-    Invariant: calling it returns at once. ``dropped`` and ``failed`` count what nobody was told.
+    Invariant: calling it returns at once. ``dropped`` and ``failed`` count the alerts that were not sent.
     """
 
     def __init__(self, sinks: Sequence[Sink], *, log: Callable[[str], None]) -> None:
-        """Take the sinks, and where a failure of one is said once."""
+        """Take the sinks, and the log for the first failure of each."""
         self.dropped = 0
         self.failed: dict[str, int] = {}
         self._sinks = sinks
@@ -43,17 +40,17 @@ class Notifier:
         try:
             self._thread.start()
         except RuntimeError as error:  # no thread to be had: the run goes on without notices
-            log(f"foldwatch: nobody will be told of alerts: {error}")
+            log(f"foldwatch: alerts will not be sent: {error}")
 
     def __call__(self, alert: Alert) -> None:
-        """Queue ``alert``; where the queue is full it is dropped and counted."""
+        """Queue ``alert``; if the queue is full, it is dropped and counted."""
         try:
             self._queue.put_nowait(alert)
         except queue.Full:
             self.dropped += 1
 
     def close(self, *, deadline_seconds: float = 5.0) -> None:
-        """Wait for what is queued, but no longer than that; end and say what was not told."""
+        """Wait for the queue to empty, but no longer than that; log how many alerts were not sent."""
         ends = time.monotonic() + deadline_seconds
         with contextlib.suppress(queue.Full):
             self._queue.put(None, timeout=deadline_seconds)
@@ -62,9 +59,9 @@ class Notifier:
         if self._thread.is_alive():
             for sink in self._sinks:
                 sink.stop()
-        untold = self.dropped + (self._queue.qsize() if self._thread.is_alive() else 0)
-        if untold:
-            self._log(f"foldwatch: {untold} alerts could not be told in time")
+        unsent = self.dropped + (self._queue.qsize() if self._thread.is_alive() else 0)
+        if unsent:
+            self._log(f"foldwatch: {unsent} alerts could not be sent in time")
 
     def _run(self) -> None:
         repeat_at, has_said_so = time.monotonic() + REPEAT_SECONDS, False

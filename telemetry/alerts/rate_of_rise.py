@@ -1,10 +1,10 @@
-"""`Rise`: how fast a level rises, told from its low points. Pure: times and levels in, a rate out.
+"""`Rise`: how fast a level rises, computed from its low points. Pure: times and levels in, a rate out.
 
 Definition. The last five minutes (and a quarter) are three thirds; the rate is the smallest of three steps: between
-the thirds' lowest levels, and from the last of them to the level now. It is 0 where the level was as
+the thirds' lowest levels, and from the last of them to the level now. It is 0 if the level was as
 high in the hour before. So a step (a model is built), a spike, a warm-up that has ended and a
-saw-tooth have none: only what rises throughout, to where it has not been, has one. grafana/rules
-computes the same from Prometheus. It must not know what the level is of.
+saw-tooth have none: only a level that rises throughout, and above its last hour, has one.
+grafana/rules computes the same from Prometheus.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Rise:
         )
 
     def per_second(self, *, now: float) -> float:
-        """Return the rate; 0 where it does not rise throughout, or is not known for five minutes."""
+        """Return the rate; 0 if it does not rise throughout, or is not known for five minutes."""
         before = now - THIRDS * THIRD_SECONDS
         if not self._highs or self._highs[0][0] > before:
             return 0.0

@@ -1,11 +1,9 @@
-"""What is worth an alert: the conditions, their thresholds and their words.
+"""The alerts' conditions, thresholds and texts. Pure: a snapshot in, conditions out.
 
-Owns the one place where the thresholds stand; grafana/rules has the same ones for Prometheus, and a
-test holds the two against each other. Pure: a snapshot in, conditions out. It must not know for how
-long a condition has held, or who is told.
+grafana/rules has the same thresholds for Prometheus, and a test compares the two.
 
-GPU memory has no alert: TensorFlow takes nearly all of it at its start, so fullness says nothing.
-Of a memory cgroup, page cache does not count; where it cannot be told apart, only a kill alerts.
+GPU memory has no alert: TensorFlow takes nearly all of it at its start, so a full GPU is no sign.
+Page cache does not count as use of a memory cgroup; if it cannot be told apart, only a kill alerts.
 """
 
 from __future__ import annotations
@@ -143,7 +141,7 @@ class ConditionTracker:
         if seconds < math.inf:
             words += f", and will be hit in {format_duration(seconds)} at this rate"
         names = {
-            # One alert for one state: where it is critical, a warning says nothing more.
+            # One alert for one state: while it is critical, a warning adds nothing.
             "FoldwatchCeilingNear": NEAR_RATIO < ratio <= CRITICAL_RATIO,
             "FoldwatchCeilingCritical": ratio > CRITICAL_RATIO,
             "FoldwatchCeilingWithinHour": seconds < FORECAST_SECONDS,

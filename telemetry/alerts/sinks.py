@@ -1,10 +1,7 @@
-"""Tells people of alerts: standard error, a command, a webhook, Alertmanager's v2 API.
+"""The ways to send an alert: standard error, a command, a webhook, Alertmanager's v2 API.
 
-Owns the thread that sends, its queue, and each way's format and failures. Nothing here blocks the
-caller or raises into it: what cannot be sent is counted and said once. It must not judge.
-
-Labels come from training scripts: they reach a command by its environment and standard input, never
-as words of a command line, and a webhook as JSON. An address may hold a secret and is never printed.
+Labels come from training scripts: a command gets them in its environment and on its standard input,
+never as words of a command line, and a webhook as JSON. An address may hold a secret and is never printed.
 """
 
 from __future__ import annotations
@@ -36,24 +33,24 @@ HTTP_SECONDS = 5.0
 COMMAND_SECONDS = 30.0
 ATTEMPTS = 3
 REPEAT_SECONDS = 60.0
-"""How often Alertmanager is told again: it lets go of what nobody repeats for five minutes."""
+"""How often an alert is repeated to Alertmanager, which ends one that is not repeated for five minutes."""
 SHORTEST_EPISODE_SECONDS = 60.0
-"""Alertmanager never tells of what ends before its group_wait is over."""
+"""Alertmanager never sends an alert that ends before its group_wait is over."""
 
 
 class Sink(Protocol):
-    """One way to tell; `send` raises OSError or ValueError with a reason for people."""
+    """One way to send alerts; `send` raises OSError or ValueError with the reason."""
 
     name: str
 
     def send(self, alert: Alert, /) -> None:
-        """Tell of a beginning or an end."""
+        """Send a beginning or an end."""
 
     def repeat(self) -> None:
         """Called about every REPEAT_SECONDS."""
 
     def stop(self) -> None:
-        """Called from another thread where `send` takes too long: leave nothing running."""
+        """Called from another thread if `send` takes too long: leave nothing running."""
 
 
 @dataclass(slots=True)
@@ -64,7 +61,7 @@ class ConsoleSink:
     name: str = "lines"
 
     def send(self, alert: Alert) -> None:
-        """Say it; the text is cleaned for a terminal."""
+        """Log it; the text is cleaned for a terminal."""
         place = " ".join(f"{name}={text}" for name, text in alert.labels.items() if text)
         words = f"{alert.severity}: {alert.summary}"
         if alert.ended is not None:
@@ -72,7 +69,7 @@ class ConsoleSink:
         self.log(clean_label(f"foldwatch alert: {words} [{alert.name} {place}]"))
 
     def repeat(self) -> None:
-        """Said once is enough."""
+        """Logged once is enough."""
 
     def stop(self) -> None:
         """There is nothing to wait for."""
@@ -103,7 +100,7 @@ class Command:
             env=os.environ | environment,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            start_new_session=True,  # Ctrl-C ends the run; its last notice is still told
+            start_new_session=True,  # Ctrl-C ends the run; its last alert is still sent
         ) as self.process:
             try:
                 content = json.dumps(webhook_content(alert)).encode()
@@ -116,7 +113,7 @@ class Command:
             raise OSError(f"exit code {self.process.returncode}")
 
     def repeat(self) -> None:
-        """It was told."""
+        """It was sent."""
 
     def stop(self) -> None:
         """End the one that runs, with what it started."""
@@ -135,7 +132,7 @@ class Webhook:
     name = "webhook"
 
     def __init__(self, url: str, *, option: str = "--alert-webhook") -> None:
-        """Raises InputError where ``url`` is no http or https address."""
+        """Raises InputError if ``url`` is no http or https address."""
         self._url = _checked(url, option)
 
     def send(self, alert: Alert) -> None:
@@ -143,7 +140,7 @@ class Webhook:
         _post(self._url, webhook_content(alert))
 
     def repeat(self) -> None:
-        """It was told."""
+        """It was sent."""
 
     def stop(self) -> None:
         """A request ends with its thread."""
@@ -155,7 +152,7 @@ class Alertmanager:
     name = "alertmanager"
 
     def __init__(self, url: str, *, clock: Callable[[], float] = time.time) -> None:
-        """Raises InputError where ``url`` is no http or https address."""
+        """Raises InputError if ``url`` is no http or https address."""
         self._url = _checked(url, "--alertmanager").rstrip("/") + "/api/v2/alerts"
         self._clock = clock
         self._active: dict[tuple[object, ...], Alert] = {}

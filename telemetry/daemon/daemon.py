@@ -1,7 +1,6 @@
-"""`Daemon`: follows every run below a directory and publishes what they have come to.
+"""`Daemon`: follows every run below a directory and publishes their state in rounds.
 
-Owns the collecting thread: when the directory is looked through, how much is read in a round, and
-that a scrape only ever takes what was published. It must not know who asks, nor what is done with it.
+A scrape takes what the last round published, so it never waits for a journal to be read.
 """
 
 from __future__ import annotations
@@ -29,11 +28,11 @@ INTERVAL_SECONDS = 1.0
 SCAN_INTERVALS = 5
 """How many rounds pass between two looks through the directory, and for a run's result files."""
 ROUND_SECONDS = 0.5
-"""How long a round reads, so that a journal of gigabytes delays no other for long."""
+"""Seconds that a round reads, so that a journal of gigabytes delays no other for long."""
 
 
 class Daemon:
-    """Collects in rounds; ``snapshots`` is the last round's, the same objects where nothing changed."""
+    """Collects in rounds; ``snapshots`` is the last round's, and the same object for a run that did not change."""
 
     def __init__(
         self,
@@ -52,13 +51,13 @@ class Daemon:
         self._clock = clock
         self._runs: dict[str, RunFollower] = {}
         self._looker = looker or ThreadPoolExecutor(1, thread_name_prefix="foldwatch-look")
-        self._looker.submit(int)  # its thread starts now: see Judging
+        self._looker.submit(int)  # its thread starts now: as VerdictScheduler's
         self._looking: Future[dict[str, list[str]]] | None = None
         self._rounds = 0
         self._turn = 0
 
     def run(self, stop: threading.Event) -> None:
-        """Collect until ``stop``; whatever fails, the next round comes, and of a row one is told."""
+        """Collect until ``stop``. A round that fails is followed by the next; of failures in a row the first is logged."""
         is_failing = False
         while not stop.is_set():
             began = time.monotonic()
@@ -93,7 +92,7 @@ class Daemon:
         }
 
     def _scan(self) -> None:
-        """Look through the directory, in a thread of its own but for the first time."""
+        """Look through the directory: in a thread of its own, except for the first time."""
         if self._looking is None and self._rounds % SCAN_INTERVALS == 1:
             self._looking = self._looker.submit(find_journals, self._top)
         if self._looking is None or not (self._looking.done() or self._rounds == 1):
@@ -109,7 +108,7 @@ class Daemon:
                 self._runs[directory] = RunFollower(directory, name, journals)
 
     def _read(self) -> None:
-        """Let every run read in turn; where a round's time is spent, the next begins behind it."""
+        """Let every run read in turn; if a round's time is spent, the next begins after the run that spent it."""
         runs = tuple(self._runs.values())
         now, until = self._clock(), time.monotonic() + ROUND_SECONDS
         first = self._turn % len(runs) if runs else 0

@@ -1,7 +1,6 @@
-"""`History`: how a run's numbers went, for charts, in bounded memory.
+"""`History`: the curves of a run's numbers for charts, in bounded memory.
 
-Owns the thinning: the longer a run, the coarser its curve, and no peak is ever lost. It must not know
-how a curve is drawn.
+The longer a run, the coarser its curve; no peak is ever lost.
 """
 
 from __future__ import annotations
@@ -79,7 +78,7 @@ class Curve:
 
 
 def _higher(one: float, other: float) -> float:
-    """Return the higher of two; NaN only where both are absent."""
+    """Return the higher of two; NaN only if both are absent."""
     if math.isnan(one):
         return other
     return one if math.isnan(other) or one > other else other

@@ -1,8 +1,4 @@
-"""`LiveState`: what is shown right now, to scrapes and to the page.
-
-Owns that whoever asks only takes what is there: it is put up by one thread, and taken by any. It must
-not know where it comes from, nor how it travels.
-"""
+"""`LiveState`: the state that scrapes and the page show: one thread publishes it, any thread reads it."""
 
 from __future__ import annotations
 
@@ -40,7 +36,7 @@ class LiveState:
         snapshots: Sequence[Snapshot],
         histories: Mapping[RunKey, History] | None = None,
     ) -> None:
-        """Put ``snapshots`` up; their curves are drawn from them where nobody has them already."""
+        """Publish ``snapshots``; without ``histories``, their curves are collected from them."""
         now = self.clock()
         snapshots = tuple(snapshots)
         self.exposition.publish(snapshots, now=now)

@@ -1,8 +1,7 @@
-"""`RunFollower`: the journals of one run directory, followed, as snapshots.
+"""`RunFollower`: follows the journals of one run directory and turns them into snapshots.
 
-Owns the way from records to the state of each fold, for every process of the run that says a host or
-a rank of its own. It must not know which runs there are, nor who asks. What a journal says is
-untrusted: whatever it holds, what is kept of it is bounded.
+A run has one snapshot for each host and rank that writes to it. A journal's content is untrusted:
+whatever it holds, the memory kept for it is bounded.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from telemetry.snapshot import GrowthSnapshot
 
 ABANDONED_SECONDS = 3600.0
-"""A process of which nothing was heard for so long is taken for ended, though nobody saw it."""
+"""A process without a record for so long counts as ended."""
 MEMBERS_KEPT = 256
 FOLDS_KEPT = 1000
 WRITERS_KEPT = 4096
@@ -36,21 +35,21 @@ GPUS_KEPT = 64
 
 
 class Origin(NamedTuple):
-    """Who writes: a run on two hosts, or of two ranks, is shown as two."""
+    """The writer of a record: a run on two hosts, or of two ranks, is shown as two."""
 
     host: str
     rank: str
 
 
 class RunFollower:
-    """Follows the journals of one run; ``snapshots`` is what they have said so far."""
+    """Follows the journals of one run; ``snapshots`` is their state so far."""
 
     def __init__(self, directory: str, name: str, journals: Sequence[str]) -> None:
         self.directory = directory
         self.name = name
         self.journals = tuple(journals)
         self.checkpoints = 0
-        """How many labelled readings were taken: what growth is judged by."""
+        """How many labelled readings were taken: growth is judged by them."""
         self.snapshots: tuple[Snapshot, ...] = ()
         self.is_live = True
         """Whether a fold of it runs or waits, or ended within a minute."""
@@ -75,7 +74,7 @@ class RunFollower:
         return {RunKey(self.name, *origin): member.history for origin, member in members}
 
     def follow(self, journals: Sequence[str]) -> None:
-        """Follow these journals from now on; where one is gone, the rest is read anew."""
+        """Follow these journals from now on; if one is gone, the rest is read anew."""
         new = [path for path in journals if path not in self.journals]
         is_any_gone = len(self.journals) + len(new) > len(journals)
         self.journals = tuple(journals)
@@ -85,10 +84,10 @@ class RunFollower:
             self._followers += map(JournalFollower, new)
 
     def collect(self, *, until: float, now: float, look: bool = True) -> None:
-        """Take what the journals hold that is new; what is not read at ``until`` is left for later.
+        """Read the new records; those not read at ``until`` are left for the next call.
 
-        Result files are looked for where there was something new, or ``look`` says so; of a run that
-        is over, its journals too.
+        Result files are looked for if there was a new record, or if ``look`` is set. A run that is over
+        is read only if ``look`` is set.
         """
         self.is_live = self._is_live(now)
         if not (look or self.is_live):
@@ -123,7 +122,7 @@ class RunFollower:
         member.take(_bounded(record), record.fold if fold is None else fold)
 
     def _member(self, origin: Origin | None) -> _Member:
-        """Return the member of ``origin``; one that said no header is the first there is."""
+        """Return the member of ``origin``; a writer without a header belongs to the first member."""
         if origin is None or (origin not in self._members and len(self._members) >= MEMBERS_KEPT):
             origin = next(iter(self._members), Origin(socket.gethostname(), ""))
         return self._members.setdefault(origin, _Member())
@@ -138,7 +137,7 @@ class RunFollower:
         return not self._members or any(fold_snapshot.is_live(now) for fold_snapshot in folds)
 
     def _settle(self, now: float) -> None:
-        """Take what the result files say, and who is silent for too long."""
+        """Read the result files, and end the folds that are silent for too long."""
         self._planned = self._planned or RunLayout(self.directory).folds_planned()
         first = self._member(None)
         known = {fold for member in self._members.values() for fold in member.folds}
@@ -180,11 +179,11 @@ class _Member:
         self.history = History()
         self.planned: int | None = None
         self._fold_of: dict[int, int | None] = {}
-        """By pid, the fold that its last reading was of."""
+        """By PID, the fold of its last reading."""
 
     @property
     def fold_count(self) -> int | None:
-        """How many are planned, as run.json or the labels say."""
+        """How many are planned, by run.json, else by the labels."""
         if self.planned is not None:
             return self.planned
         named = (
@@ -211,7 +210,7 @@ class _Member:
         self.history.add(fold, reading)
 
     def take_event(self, event: Event) -> None:
-        """Take the runner's word of how a process ended."""
+        """Take the runner's record of how a process ended."""
         code = event.facts.get("exit_code")
         if event.name != "exited" or event.pid not in self._fold_of:
             return
@@ -223,7 +222,7 @@ class _Member:
         self._change(fold, state=state, ended_at=event.time, exit_code=code)
 
     def settle(self, layout: RunLayout, now: float) -> None:
-        """Take what the result files say of each fold, and end what is silent for too long."""
+        """Read each fold's result file, and end the folds that are silent for too long."""
         for fold, fold_snapshot in self.folds.items():
             if fold is not None and fold <= MOST_FOLDS and fold_snapshot.seconds is None:
                 found = layout.fold_outcome(fold)
@@ -247,7 +246,7 @@ class _Member:
 
 
 def _bounded(reading: Reading) -> Reading:
-    """Return ``reading`` without what nobody here asks for, and no text longer than is shown."""
+    """Return ``reading`` without the fields that are not shown, and with its texts cut."""
     pools = reading.pools
     if pools is not None and len(pools) > POOLS_KEPT:
         largest = sorted(pools.items(), key=lambda item: -item[1])

@@ -1,7 +1,7 @@
-"""`VerdictScheduler`: asks for the verdict so far on runs that changed, and never keeps anybody waiting.
+"""`VerdictScheduler`: has the runs that changed judged, without keeping anybody waiting.
 
-Owns when a run is judged: after a new label, in a thread of its own, and so seldom that judging takes
-a small share of the time. It must not know how a verdict is found.
+A run is judged after a new label, in a thread of its own, and so seldom that judging takes a small
+share of the time.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ LARGEST_BYTES = 256 * 2**20
 """Of all journals of a run; more is left to ``foldwatch analyze``."""
 
 Judge: TypeAlias = "Callable[[Sequence[str]], tuple[GrowthSnapshot, ...]]"
-"""From the paths of a run's journals to what grows; raises FoldwatchError or OSError where it cannot."""
+"""From the paths of a run's journals to their growth; raises FoldwatchError or OSError."""
 
 
 class VerdictScheduler:

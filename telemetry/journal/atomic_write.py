@@ -37,7 +37,7 @@ def writing(path: str) -> Iterator[str]:
 
 
 def open_regular(path: str) -> FileIO:
-    """Open ``path`` for reading, unbuffered. Raises OSError, also where it is no regular file.
+    """Open ``path`` for reading, unbuffered. Raises OSError, also if it is no regular file.
 
     A pipe would wait for a writer for good (open(2)), and a device may act on being opened.
     """

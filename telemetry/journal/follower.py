@@ -1,14 +1,6 @@
-"""The journal: every record of a run, one JSON object a line, that survives how the run ends.
+"""`JournalFollower`: reads a journal that is being written, or one that a crash has torn.
 
-Owns the file format, both directions. One `write` per record on an O_APPEND descriptor: once it has
-returned, the record is in the kernel and outlives SIGABRT and SIGKILL, and records of two writers
-(the process and its runner) do not tear each other (the kernel appends under the inode's lock). It
-must not know what a record is for.
-
-    {"kind": "header", "schema": 1, "host": "a", "boot_id": "...", "pid": 42, ...}
-    {"kind": "checkpoint", "time": 1.5, "pid": 42, "label": "Fold 1/3 START", "threads": 36, ...}
-    {"kind": "sample", ...}
-    {"kind": "event", "time": 2.0, "pid": 42, "name": "exited", "exit_code": 0}
+The format is described in `telemetry.journal.records`.
 """
 
 from __future__ import annotations
@@ -73,7 +65,7 @@ class JournalFollower:
         """Return the records that came since the last poll; none while the file is missing.
 
         Nothing more is begun at ``until``, of time.monotonic; the next poll goes on from there.
-        Raises OSError where the file is there and cannot be read, or is no regular one.
+        Raises OSError if the file is there and cannot be read, or is no regular one.
         """
         try:
             found = os.stat(self.path)

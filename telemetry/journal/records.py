@@ -1,9 +1,8 @@
-"""The journal: every record of a run, one JSON object a line, that survives how the run ends.
+"""The journal: every record of a run, one JSON object a line, that survives however the run ends.
 
-Owns the file format, both directions. One `write` per record on an O_APPEND descriptor: once it has
-returned, the record is in the kernel and outlives SIGABRT and SIGKILL, and records of two writers
-(the process and its runner) do not tear each other (the kernel appends under the inode's lock). It
-must not know what a record is for.
+One ``write`` per record on an O_APPEND descriptor: once it has returned, the record is in the kernel
+and outlives SIGABRT and SIGKILL, and records of two writers (the process and its runner) do not tear
+each other, because the kernel appends under the inode's lock.
 
     {"kind": "header", "schema": 1, "host": "a", "boot_id": "...", "pid": 42, ...}
     {"kind": "checkpoint", "time": 1.5, "pid": 42, "label": "Fold 1/3 START", "threads": 36, ...}
@@ -35,7 +34,7 @@ MEBIBYTE = 2**20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Header:
-    """Who writes, where, and under which limits; the first record of each process."""
+    """The writer, its host and its limits; the first record of each process."""
 
     time: float
     pid: int
@@ -49,7 +48,7 @@ class Header:
     ceilings: tuple[Mapping[str, Any], ...]
     """Every limit as `foldwatch limits --json` prints it."""
     rank: str = ""
-    """Which of the run's processes it is, where the launcher says so."""
+    """Which of the run's processes it is, if the launcher says so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,7 +171,7 @@ def _limit(name: str, limit: object) -> Limit:
 
 
 def _check_count(name: str, value: object) -> int:
-    """Return ``value`` where the kernel could have said it: a whole number of 64 bits."""
+    """Return ``value`` if the kernel could have written it: a whole number of 64 bits."""
     if type(value) is not int or abs(value) > 2**64:
         raise ValueError(f"{name} is not a whole number of 64 bits")
     return value

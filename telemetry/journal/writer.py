@@ -1,14 +1,6 @@
-"""The journal: every record of a run, one JSON object a line, that survives how the run ends.
+"""`JournalWriter`: appends records to a journal, each in one write.
 
-Owns the file format, both directions. One `write` per record on an O_APPEND descriptor: once it has
-returned, the record is in the kernel and outlives SIGABRT and SIGKILL, and records of two writers
-(the process and its runner) do not tear each other (the kernel appends under the inode's lock). It
-must not know what a record is for.
-
-    {"kind": "header", "schema": 1, "host": "a", "boot_id": "...", "pid": 42, ...}
-    {"kind": "checkpoint", "time": 1.5, "pid": 42, "label": "Fold 1/3 START", "threads": 36, ...}
-    {"kind": "sample", ...}
-    {"kind": "event", "time": 2.0, "pid": 42, "name": "exited", "exit_code": 0}
+The format, and why a record survives a crash, is described in `telemetry.journal.records`.
 """
 
 from __future__ import annotations
@@ -44,7 +36,7 @@ class JournalWriter:
     def write(self, record: Record) -> None:
         """Append ``record`` in one write. Raises OSError; part of it may then be in the file.
 
-        Where the file was deleted, a new one is begun with this record, and OSError says so once.
+        If the file was deleted, a new one is begun with this record, and OSError says so once.
         """
         if os.fstat(self._descriptor).st_nlink == 0:
             deleted, self._descriptor = self._descriptor, self._open()

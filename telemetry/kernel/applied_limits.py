@@ -1,9 +1,7 @@
-"""Every limit that can refuse a thread, a process, a mapping, memory or a descriptor.
+"""The limits that apply to a process: their use, their scope, the one that binds, and warnings.
 
-Owns the list of limits, their scope, which of them binds, and what about them will bite. It must
-not know how they are shown. Rules: kernel/fork.limit copy_process (RLIMIT_NPROC, threads-max),
-kernel/cgroup/pids.limit, mm/mmap.limit (vm.max_map_count; may_expand_vm for RLIMIT_AS and RLIMIT_DATA), man 2
-getrlimit.
+Rules: kernel/fork.c copy_process (RLIMIT_NPROC, threads-max), kernel/cgroup/pids.c, mm/mmap.c
+(vm.max_map_count; may_expand_vm for RLIMIT_AS and RLIMIT_DATA), man 2 getrlimit.
 """
 
 from __future__ import annotations
@@ -30,12 +28,12 @@ ORCHESTRATOR_DEFAULTS = {
     2048: "podman's default",
     4096: "a common podPidsLimit of Kubernetes",
 }
-"""Values of pids.max that nobody chose for this job."""
+"""Defaults of pids.max, which were not chosen for this job."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppliedLimit:
-    """One limit, what is used of it, whom it binds and where it was read."""
+    """One limit: its use, its scope and its source."""
 
     name: str
     usage: Usage
@@ -61,13 +59,13 @@ class AppliedLimit:
 
 
 def binding(limits: Sequence[AppliedLimit]) -> AppliedLimit | None:
-    """Return the limit with the least relative headroom; None where none has both numbers."""
+    """Return the limit with the least relative headroom; None if none has both numbers."""
     known = [limit for limit in limits if limit.usage.ratio is not None and not limit.is_exempt]
     return max(known, key=lambda limit: limit.usage.ratio or 0.0, default=None)
 
 
 def warnings(limits: Sequence[AppliedLimit], *, cores: int) -> list[str]:
-    """Say which limits will bite on a machine with ``cores`` visible cores, though not full yet."""
+    """Return a warning for each limit that will bite on a machine with ``cores`` visible cores, though not full yet."""
     found = []
     for applied in limits:
         limit = applied.usage.limit
@@ -89,7 +87,7 @@ def warnings(limits: Sequence[AppliedLimit], *, cores: int) -> list[str]:
 def read_applied_limits(*, root: str = "/", pid: int | None = None) -> tuple[AppliedLimit, ...]:
     """Read every limit of process ``pid``, this one by default; each cgroup level is one.
 
-    Raises InputError where there is no such process. Counts the tasks of the user for RLIMIT_NPROC
+    Raises InputError if there is no such process. Counts the tasks of the user for RLIMIT_NPROC
     by reading every process, so it is for asking on demand.
     """
     number = os.getpid() if pid is None else pid

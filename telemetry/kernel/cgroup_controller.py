@@ -1,9 +1,7 @@
-"""Which cgroups a process is in, and which of them binds.
+"""The files of the pids and memory controllers, and which of a process's cgroups binds.
 
-Owns the formats of /proc/PID/cgroup, of the cgroup lines of /proc/PID/mountinfo and of the pids and
-memory controllers' files, for cgroup v1, v2, both mounted at once (hybrid) and cgroup namespaces.
-It must not know about processes' own numbers. Sources: Documentation/admin-guide/cgroup-v2.rst,
-Documentation/admin-guide/cgroup-v1/, kernel/cgroup/pids.c.
+For cgroup v1, v2, both mounted at once (hybrid) and cgroup namespaces. Sources:
+Documentation/admin-guide/cgroup-v2.rst, Documentation/admin-guide/cgroup-v1/, kernel/cgroup/pids.c.
 """
 
 from __future__ import annotations
@@ -29,7 +27,7 @@ def parse_limit(text: bytes) -> Limit:
 
 
 def parse_event(text: bytes, name: str) -> int | None:
-    """Return counter ``name`` of a flat-keyed file ("max 3"), or None where it is not listed."""
+    """Return counter ``name`` of a flat-keyed file ("max 3"), or None if it is not listed."""
     for line in text.splitlines():
         key, _, value = line.partition(b" ")
         if key == name.encode():
@@ -39,7 +37,7 @@ def parse_event(text: bytes, name: str) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class ControllerFiles:
-    """What one controller calls its files in one version of cgroups."""
+    """The names of a controller's files in one version of cgroups."""
 
     current: str
     limit: str
@@ -76,11 +74,11 @@ PF_EXITING = 0x4  # include/linux/sched.h
 
 @dataclass(frozen=True, slots=True)
 class ControllerUsage:
-    """What one controller says: the usage of the level that binds, and where that level is."""
+    """The usage of the level that binds, and the place of that level."""
 
     usage: Usage
     folder: str | None
-    """The folder that ``usage`` was read from; None where nothing could be read."""
+    """The folder that ``usage`` was read from; None if nothing could be read."""
     peak: int | None
     """The highest usage of that level since it was made (or since somebody reset it)."""
     events: int | None
@@ -93,14 +91,14 @@ class ControllerUsage:
 
 @dataclass(frozen=True, slots=True)
 class FinalCounters:
-    """What a controller says of a process's cgroup once the process is gone."""
+    """The counters of a process's cgroup once the process is gone."""
 
     own_folder: str | None
     before: int | None
     """The counter when the process was first seen in this cgroup."""
     after: int | None
     peak: int | None
-    """The highest usage of the level with the lowest limit; None where no level has one."""
+    """The highest usage of the level with the lowest limit; None if no level has one."""
     sees_every_level: bool
     """Whether no ancestor is hidden, so that a counter that stayed proves that no limit was hit."""
 
@@ -121,7 +119,7 @@ class Level:
         )
 
     def usage(self) -> Usage | None:
-        """Read current and limit; None where this level does not have the controller."""
+        """Read current and limit; None if this level does not have the controller."""
         try:
             limit = parse_limit(self._limit.read())
         except FileNotFoundError:
@@ -135,14 +133,14 @@ class Level:
         return Usage(current, limit)
 
     def peak(self) -> int | None:
-        """Read the highest usage so far; None where the kernel is too old to keep it."""
+        """Read the highest usage so far; None if the kernel is too old to keep it."""
         try:
             return int(self._peak.read())
         except (OSError, ValueError):
             return None
 
     def events(self) -> int | None:
-        """Read the counter of this cgroup; None where the file is missing or cannot be read."""
+        """Read the counter of this cgroup; None if the file is missing or cannot be read."""
         return self._count(self._events)
 
     def local_events(self) -> int | None:
@@ -183,7 +181,7 @@ class Controller:
 
         The kernel charges every ancestor and the fullest refuses ("the most stringent limit in the
         hierarchy is followed"), so the limit that binds is min(limit - current) over the levels,
-        not min(limit). Raises OSError where /proc/PID/cgroup or mountinfo cannot be read.
+        not min(limit). Raises OSError if /proc/PID/cgroup or mountinfo cannot be read.
         """
         self._resolve()
         readable = [(level, usage) for level in self._levels if (usage := level.usage())]
@@ -214,11 +212,11 @@ class Controller:
     def _hits(self) -> int | None:
         """Count the hits of limits that bind this process.
 
-        Where the kernel keeps pids.events.local (6.11 and later, v2), each level's counts the hits
+        If the kernel keeps pids.events.local (6.11 and later, v2), each level's counts the hits
         of that level's own limit, so they add up; pids.events there also counts what the cgroups
         below hit, siblings included. On older kernels, on v1, and with the mount option
         pids_localevents, the own cgroup's pids.events counts the forks refused in it, whichever
-        level's limit it was. Zero proves nothing where a limit may be hidden.
+        level's limit it was. Zero proves nothing if a limit may be hidden.
         """
         local = [count for level in self._levels if (count := level.local_events()) is not None]
         if local:
@@ -229,7 +227,7 @@ class Controller:
     def final_counters(self) -> FinalCounters | None:
         """Read the peak and the counter of the cgroup where the process was last seen.
 
-        It may be gone by now: the files are held open. None where it was never seen.
+        It may be gone by now: the files are held open. None if it was never seen.
         """
         if self._seen is None:
             return None

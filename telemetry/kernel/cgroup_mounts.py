@@ -1,9 +1,7 @@
-"""Which cgroups a process is in, and which of them binds.
+"""The cgroups of a process, from /proc/PID/cgroup and the cgroup lines of /proc/PID/mountinfo.
 
-Owns the formats of /proc/PID/cgroup, of the cgroup lines of /proc/PID/mountinfo and of the pids and
-memory controllers' files, for cgroup v1, v2, both mounted at once (hybrid) and cgroup namespaces.
-It must not know about processes' own numbers. Sources: Documentation/admin-guide/cgroup-v2.rst,
-Documentation/admin-guide/cgroup-v1/, kernel/cgroup/pids.c.
+For cgroup v1, v2, both mounted at once (hybrid) and cgroup namespaces. Sources:
+Documentation/admin-guide/cgroup-v2.rst, Documentation/admin-guide/cgroup-v1/.
 """
 
 from __future__ import annotations
@@ -52,7 +50,7 @@ def parse_membership(text: bytes) -> dict[str, str]:
 def parse_mounts(text: bytes) -> list[CgroupMount]:
     """Return the cgroup mounts of /proc/PID/mountinfo, in its order.
 
-    A later mount at the same place hides the earlier one, as where a container's subtree is mounted
+    A later mount at the same place hides the earlier one, as when a container's subtree is mounted
     over the hierarchy.
     """
     mounts: dict[str, CgroupMount] = {}
@@ -80,8 +78,8 @@ def _unescape(path: str) -> str:
 def locate(controller: str, membership: bytes, mountinfo: bytes) -> CgroupLocation | None:
     """Find the folders of ``controller`` from the texts of /proc/PID/cgroup and mountinfo.
 
-    A v1 mount that carries the controller wins over v2, which can then not have it. None where no
-    mounted hierarchy can show it. Where the path lies outside the mounted subtree (``/../x`` in a
+    A v1 mount that carries the controller wins over v2, which can then not have it. None if no
+    mounted hierarchy can show it. If the path lies outside the mounted subtree (``/../x`` in a
     namespace, or v1's host path in a container without a cgroup namespace), the mount itself is
     the container's cgroup.
     """

@@ -1,8 +1,7 @@
 """`KernelFile`: a kernel file that stays open and is read again and again into the same buffer.
 
-Owns the descriptor and the buffer. At a limit nothing new can be opened or allocated, so both are
-taken up front: a process that holds 65,530 maps gets ENOMEM for a fresh buffer but still reads into
-an old one. It must not know what the bytes mean.
+At a limit nothing new can be opened or allocated, so descriptor and buffer are taken up front: a
+process that holds 65,530 maps gets ENOMEM for a fresh buffer but still reads into an old one.
 """
 
 from __future__ import annotations

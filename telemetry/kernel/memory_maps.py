@@ -1,7 +1,6 @@
-"""Memory maps by kind: which kind grew, when their number did.
+"""Memory maps by kind, from /proc/PID/maps: which kind grew, when their number did.
 
-Owns the format of /proc/PID/maps. Counting alone is `procfs.ProcessFiles.maps`, many times cheaper.
-Format: man 5 proc.
+`procfs.ProcessFiles.maps` only counts them, many times cheaper. Format: man 5 proc.
 """
 
 from __future__ import annotations

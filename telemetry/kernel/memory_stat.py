@@ -1,8 +1,8 @@
-"""What of a memory cgroup's usage is page cache that the kernel takes back before it kills.
+"""The part of a memory cgroup's usage that the kernel takes back before it kills: page cache.
 
-Owns memory.stat's keys, v1 and v2. memory.current counts cached files as used
+From memory.stat, v1 and v2. memory.current counts cached files as used
 (Documentation/admin-guide/cgroup-v2.rst): a healthy run that reads its data from files sits at its
-limit, so fullness alone says nothing there. It must not know which cgroup binds.
+limit, so fullness alone proves nothing there.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _KEYS = (
 # inactive_file 4096
 # active_file 8192
 def parse_reclaimable(text: bytes) -> int | None:
-    """Add up what can be dropped, in bytes; None where no line says. Raises ValueError.
+    """Add up the reclaimable bytes; None if no line has them. Raises ValueError.
 
     tmpfs and shared memory are on the anonymous lists, so they are not among it.
     """
@@ -44,9 +44,9 @@ class MemoryStat:
         self._file: KernelFile | None = None
 
     def reclaimable_bytes(self, folder: str | None) -> int | None:
-        """Read it for the cgroup at ``folder``; None where there is no such file.
+        """Read it for the cgroup at ``folder``; None if there is no such file.
 
-        Raises OSError where it cannot be read, ValueError where it is not understood.
+        Raises OSError if it cannot be read, ValueError if it is not understood.
         """
         if folder is None:
             return None

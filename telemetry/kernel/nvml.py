@@ -1,8 +1,8 @@
-"""What NVIDIA's driver says of its GPUs: memory, utilisation, and this process's share.
+"""NVIDIA's numbers of its GPUs, through nvidia-ml-py: memory, utilisation, and this process's share.
 
-Owns the use of nvidia-ml-py. Where there is no driver nothing is loaded; where a number may not be
-read (MIG, a container without permissions) it is None and the others stay. It must not raise.
-NVML API reference: nvmlDeviceGetMemoryInfo, ...GetUtilizationRates, ...GetComputeRunningProcesses,
+Without a driver nothing is loaded. A number that may not be read (MIG, a container without
+permissions) is None and the others stay; nothing is raised. NVML API reference:
+nvmlDeviceGetMemoryInfo, ...GetUtilizationRates, ...GetComputeRunningProcesses,
 ...GetMigDeviceHandleByIndex.
 """
 
@@ -86,7 +86,7 @@ class Gpus:
         )
 
     def _used_by_process(self, handle: Any) -> int | None:
-        """Add up this process's entries; None where its PID is not seen, as in a PID namespace."""
+        """Add up this process's entries; None if its PID is not seen, as in a PID namespace."""
         processes = self._ask(self._nvml.nvmlDeviceGetComputeRunningProcesses, handle)
         used = [
             int(process.usedGpuMemory)

@@ -1,7 +1,6 @@
 """How long tasks waited for CPU, memory and I/O: pressure stall information.
 
-Owns the format of /proc/pressure/* and of a cgroup's *.pressure files
-(Documentation/accounting/psi.rst). It must not judge what is much.
+Format of /proc/pressure/* and of a cgroup's *.pressure files: Documentation/accounting/psi.rst.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ def parse_pressure(text: bytes) -> dict[str, float]:
 
 
 class PressureFiles:
-    """The pressure files of a process's own v2 cgroup, or of the host where it has none."""
+    """The pressure files of a process's own v2 cgroup, or of the host if it has none."""
 
     def __init__(self, *, root: str = "/", pid: int) -> None:
         self._root = root

@@ -1,8 +1,8 @@
-"""What /proc says of one process and of the host.
+"""The /proc files of one process and of the host.
 
-Owns the formats of /proc/PID/{status,stat,maps,limits,fd}, /proc/loadavg and /proc/sys integers.
-Parsers take the text and return values; `ProcessFiles` reads. It must not know about labels,
-journals or cgroups. Formats: man 5 proc; Documentation/filesystems/proc.rst in the kernel tree.
+/proc/PID/{status,stat,maps,limits,fd}, /proc/loadavg and /proc/sys integers. Parsers take the text and
+return values; `ProcessFiles` reads. Formats: man 5 proc; Documentation/filesystems/proc.rst in the
+kernel tree.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from telemetry.reading import Limit, LimitState
 
 @dataclass(frozen=True, slots=True)
 class ProcessStatus:
-    """The lines of /proc/PID/status that foldwatch uses; None where the kernel left one out."""
+    """The lines of /proc/PID/status that foldwatch uses; None if the kernel left one out."""
 
     threads: int | None
     rss_bytes: int | None
@@ -38,7 +38,7 @@ class ProcessStatus:
 # Threads:	36
 # CapEff:	000001ffffffffff
 def parse_status(text: bytes) -> ProcessStatus:
-    """Parse /proc/PID/status. Raises ValueError where a number is not one."""
+    """Parse /proc/PID/status. Raises ValueError for a number that is none."""
     rss, virtual = _status_value(text, b"VmRSS"), _status_value(text, b"VmSize")
     threads, uid = _status_value(text, b"Threads"), _status_value(text, b"Uid")
     data = _status_value(text, b"VmData")
@@ -70,7 +70,7 @@ def _status_value(text: bytes, key: bytes) -> bytes | None:
 
 @dataclass(frozen=True, slots=True)
 class ProcessTimes:
-    """What /proc/PID/stat says of a process's time."""
+    """The times of a process, from /proc/PID/stat."""
 
     start_ticks: int
     """starttime, in clock ticks since boot: with the PID it names the process for good."""
@@ -103,7 +103,7 @@ def is_initial_user_namespace(uid_map: bytes) -> bool:
 def parse_soft_limits(text: bytes) -> dict[str, Limit]:
     """Return the soft limits in /proc/PID/limits by the limit's name.
 
-    Of the data size the hard one where the soft one is 0: then the kernel goes by that (mm/mmap.c).
+    Of the data size the hard one if the soft one is 0: then the kernel goes by that (mm/mmap.c).
     """
     return {name: _soft_limit(text, row) for name, row in RLIMITS.items()}
 
@@ -190,11 +190,11 @@ class ProcessFiles:
     def maps(self) -> int:
         """Count the memory maps that vm.max_map_count limits.
 
-        Map by map where the text was mostly paths at the last look, and until there are a quarter
-        more of them; else by the lines of the text. ``[vsyscall]`` is listed there last, where there
-        is one, and is no mapping of the process. A process that is gone has an empty file:
-        ProcessLookupError, not 0. So has one that became another program (exec) since the file was
-        opened: it is opened anew once.
+        Map by map if the text was mostly paths at the last look, and until there are a quarter more of
+        them; else by the lines of the text. ``[vsyscall]``, if there is one, is listed there last and
+        is no mapping of the process. A process that is gone has an empty file: ProcessLookupError, not
+        0. So has one that became another program (exec) since the file was opened: then the file is
+        opened anew once.
         """
         try:
             return self._count_maps()

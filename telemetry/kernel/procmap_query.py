@@ -1,8 +1,7 @@
 """Counts memory maps by asking the kernel for one after the other: PROCMAP_QUERY, Linux 6.11.
 
-Each answer is a fixed record without the path, whose formatting is most of what /proc/PID/maps costs
-where maps are of files. Owns the request and its record, struct procmap_query of
-include/uapi/linux/fs.h. It must not know when asking is the better way.
+Each answer is a fixed record without the path, whose formatting is most of the cost of
+/proc/PID/maps when maps are of files. Record: struct procmap_query of include/uapi/linux/fs.h.
 """
 
 from __future__ import annotations
@@ -31,9 +30,9 @@ class ProcmapQuery:
         self._fields = memoryview(self._buffer).cast("Q")
 
     def count(self, descriptor: int, *, most: int) -> int | None:
-        """Count the maps behind a descriptor of /proc/PID/maps; None where there are more than ``most``.
+        """Count the maps behind a descriptor of /proc/PID/maps; None if there are more than ``most``.
 
-        None also where the kernel does not know the question. Raises OSError: ESRCH for a process
+        None also if the kernel does not know the request. Raises OSError: ESRCH for a process
         that has ended.
         """
         if not KEEPS_THE_LOCK:

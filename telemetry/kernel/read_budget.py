@@ -1,8 +1,7 @@
-"""`ReadBudget`: how often a reading that costs something may be taken.
+"""`ReadBudget`: how often a reading with a cost may be taken.
 
-Owns the rule that a source takes at most a given share of wall time, whatever it costs: the memory
-maps of a process with 60,000 of them take 10 ms to count, and its owner did not ask for that every
-second.
+A source takes at most a given share of wall time: counting the memory maps of a process with 60,000
+of them takes 10 ms, and its owner did not ask for that every second.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ SHARE = 0.001
 
 
 class ReadBudget:
-    """Says when a source is due again, from what its last reading cost.
+    """Tells when a source is due again, by the cost of its last reading.
 
     Invariant: the seconds spent inside ``with`` blocks that were entered when due stay under SHARE
     of the seconds that pass, but for the very first one.

@@ -79,7 +79,7 @@ class Reader:
         self.read(in_full=False)
 
     def final_counters(self) -> dict[str, int | str | bool]:
-        """Return what its cgroups say once the process is gone; what nobody knows is left out.
+        """Return the counters of its cgroups once the process is gone; unknown ones are left out.
 
         Each counter stands beside what it was when the process was first seen in that cgroup.
         """

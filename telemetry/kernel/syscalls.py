@@ -5,7 +5,7 @@ while another one computes waits a switch interval of 5 ms: the hundred calls of
 half a second beside a busy Python thread. The files read here are made up by the kernel on the spot,
 so nothing is worth giving the lock up for. What may wait for a disk (the journal) is not read here.
 
-``ctypes.PyDLL`` is documented to keep the lock. It must not know what the bytes mean.
+``ctypes.PyDLL`` is documented to keep the lock.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """The tasks of a process: its threads by pool, and the processes that descend from it.
 
-Owns thread names, the walk over /proc/PID/task/TID/children, and how many tasks a user has. It must
-not know about labels or limits. A thread name is at most 15 bytes (TASK_COMM_LEN in
-include/linux/sched.h), so ``tf_data_private_threadpool`` shows as ``tf_data_private``.
+A thread name is at most 15 bytes (TASK_COMM_LEN in include/linux/sched.h), so
+``tf_data_private_threadpool`` shows as ``tf_data_private``.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""The Prometheus metrics: their frozen names, and the server that shows them.
+"""A collector for prometheus-client: one snapshot as metric families at each scrape.
 
-Owns the table METRICS, the one place that names a metric, and the way from a `Snapshot` to metric
-families at scrape time. It must not read the kernel: a scrape renders what is there and never waits.
-prometheus-client is loaded when something is served, not when this module is.
+prometheus-client is loaded when something is served, not when this module is; it escapes labels and
+writes numbers itself.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """`Exposition`: many snapshots as the text of one scrape, rendered when they are published.
 
-Owns the two text formats for a daemon, where prometheus-client's own rendering would take ten times
-as long; a test holds the one against the other. It must not name a metric: `exporter` does.
+prometheus-client's own rendering would take ten times as long; a test compares the two. Escaping of
+labels and the form of numbers are defined here for every writer of Prometheus text.
 """
 
 from __future__ import annotations

@@ -1,9 +1,4 @@
-"""The Prometheus metrics: their frozen names, and the server that shows them.
-
-Owns the table METRICS, the one place that names a metric, and the way from a `Snapshot` to metric
-families at scrape time. It must not read the kernel: a scrape renders what is there and never waits.
-prometheus-client is loaded when something is served, not when this module is.
-"""
+"""From a snapshot or a reading to the values of the metrics in `telemetry.metrics.catalog`."""
 
 from __future__ import annotations
 

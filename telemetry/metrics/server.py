@@ -1,8 +1,7 @@
-"""The Prometheus metrics: their frozen names, and the server that shows them.
+"""The metrics port of a single process: one thread that answers /metrics.
 
-Owns the table METRICS, the one place that names a metric, and the way from a `Snapshot` to metric
-families at scrape time. It must not read the kernel: a scrape renders what is there and never waits.
-prometheus-client is loaded when something is served, not when this module is.
+A scrape renders the values that are there: it reads nothing and never waits. prometheus-client is
+loaded when something is served, not when this module is.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ def serve(snapshot: Callable[[], Snapshot], *, port: int, address: str = "127.0.
     """Serve /metrics from one thread that starts now, and return the port (a free one for 0).
 
     One thread, not one per request: a process at its thread limit still answers. Text or
-    OpenMetrics by the Accept header. Raises OSError where the address cannot be bound.
+    OpenMetrics by the Accept header. Raises OSError if the address cannot be bound.
     """
     from prometheus_client import make_wsgi_app  # noqa: PLC0415 - see the module's text
 

@@ -1,7 +1,4 @@
-"""Files that others read instead of asking: a node's textfile collector, and Prometheus's file_sd.
-
-Owns that each is whole at every moment: written aside, then renamed. It must not know what is in it.
-"""
+"""The metrics as a file for a node's textfile collector, whole at every moment."""
 
 from __future__ import annotations
 
@@ -21,7 +18,7 @@ def replace_file(path: str, content: bytes) -> None:
 
 
 class Textfile:
-    """The metrics as a file for a node's collector; without a path it is none."""
+    """The metrics as a file for a node's collector; without a path nothing is written."""
 
     def __init__(self, path: str | None) -> None:
         self._path = path
@@ -40,7 +37,7 @@ class Textfile:
             self._is_failing = True
 
     def remove(self) -> None:
-        """Take the file away, so that nobody takes what it says for the present."""
+        """Delete the file, so that old values are not taken for the present."""
         if self._path is not None:
             with suppress(OSError):
                 os.unlink(self._path)

@@ -1,10 +1,11 @@
-"""What a training script calls: `start`, `checkpoint`, `event`, `fold`.
+"""The calls of a training script: `start`, `checkpoint`, `stage`, `fold`, `event`.
 
-Owns the one sampler of this process and what the environment says of it. Nothing here raises into
-the training, whatever fails.
+Rule: nothing here raises into a running training, whatever fails; a failure is logged once, by the
+logger ``foldwatch``, and counted. Only the construction of an object before the training, such as
+``telemetry.keras.Checkpoints(every=0)``, may raise.
 
 Environment, set by the fold runner: FOLDWATCH_RUN_DIR, FOLDWATCH_FOLD, FOLDWATCH_FOLDS, and
-FOLDWATCH_SUPERVISED=1 where the runner samples this process from outside, so that it needs no timer.
+FOLDWATCH_SUPERVISED=1 if the runner samples this process from outside, so that it needs no timer.
 """
 
 from __future__ import annotations
@@ -32,13 +33,16 @@ def start(
     interval: float = 1.0,
     lines: ThreadLineSink = None,
 ) -> None:
-    """Begin to record this process; a second call changes nothing.
+    """Begin to record this process; a second call changes nothing. Never raises.
 
-    ``run_dir`` (or FOLDWATCH_RUN_DIR) is where the journal goes; without either there is none.
-    ``port`` serves Prometheus metrics at http://address:port/metrics. ``interval`` seconds pass
-    between samples that have no label; they are taken only where a journal or a port wants them.
-    ``lines`` is a text stream or a logger for the ``[THREADS]`` lines, standard output by default.
-    Never raises: what fails is logged once and the rest goes on.
+    Args:
+        run_dir: The directory of the journal; FOLDWATCH_RUN_DIR by default. Without either there is no
+            journal.
+        port: Serve Prometheus metrics at ``http://address:port/metrics``.
+        address: The address of that port.
+        interval: Seconds between samples without a label. They are taken only if there is a journal or
+            a port.
+        lines: A text stream or a logger for the ``[THREADS]`` lines; standard output by default.
     """
     global _sampler  # noqa: PLW0603 - a process has one sampler, as it has one standard output
     with _starting:
@@ -52,29 +56,52 @@ def start(
 
 
 def checkpoint(label: str, *, prefix: bool = True, with_map_kinds: bool = False) -> Reading:
-    """Read now, write the ``[THREADS]`` line and the journal record, and return the reading.
+    """Read now, write the ``[THREADS]`` line and the journal record. Never raises.
 
-    Inside `fold` the label gets ``Fold K/N`` in front unless ``prefix`` is false. ``with_map_kinds``
-    also says of what kind the memory maps are, at twice the cost. Starts recording with the defaults
-    where `start` was not called. Never raises.
+    Starts recording with the defaults if `start` was not called.
+
+    Args:
+        label: The text of the label. Inside `fold` it gets ``Fold K/N`` in front.
+        prefix: Whether it does.
+        with_map_kinds: Read the kinds of the memory maps too, at twice the cost.
+
+    Returns:
+        The reading. A number that could not be read is None, and ``errors`` says why.
     """
     return _started().checkpoint(label, prefix=prefix, with_map_kinds=with_map_kinds)
 
 
 def event(name: str, **facts: object) -> None:
-    """Append an event with its facts (JSON values) to the journal, where there is one. Never raises."""
+    """Append an event to the journal, if there is one. Never raises.
+
+    Args:
+        name: The event's name.
+        **facts: Values that JSON has a form for.
+    """
     _started().event(name, facts)
 
 
 def fold(number: int, *, of: int) -> AbstractContextManager[None]:
-    """Give the checkpoints inside the ``with`` block the label prefix ``Fold number/of``."""
+    """Give the checkpoints inside the ``with`` block the label prefix ``Fold number/of``.
+
+    Never raises: numbers that make no sense (``fold(5, of=3)``) are logged once, and the prefix is
+    written as it was asked for.
+
+    Args:
+        number: The fold, from 1 to ``of``.
+        of: The number of folds.
+    """
     return _started().fold(number, of=of)
 
 
 class stage(ContextDecorator):  # noqa: N801 - used as a function: a decorator or a with block
     """Take the checkpoints ``before NAME`` and ``after NAME`` around a block or a function.
 
-    The second one is taken also where the block raises, and the exception goes on.
+    The second one is taken also if the block raises, and the exception goes on. It raises nothing of
+    its own.
+
+    Args:
+        name: The stage's name.
     """
 
     def __init__(self, name: str) -> None:

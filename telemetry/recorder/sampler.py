@@ -1,12 +1,12 @@
 """`Sampler`: takes readings of this process at labels and on a timer, and hands them to the sinks.
 
-Owns when a reading is taken and that nothing of it harms the training: after construction no method
-raises, and no thread starts late. It must not know what the readings look like once written.
+After construction no method raises and no thread starts: the training must not be harmed.
 """
 
 from __future__ import annotations
 
 import logging
+import operator
 import os
 import sys
 import threading
@@ -33,6 +33,16 @@ SHORTEST_SECONDS = 0.001
 """A timer under this would do nothing but read."""
 
 logger = logging.getLogger("foldwatch")
+
+
+def _check_fold(number: object, of: object) -> None:
+    """Raise ValueError if it is no fold of so many; whole numbers of NumPy count as well."""
+    try:
+        is_fold = 1 <= operator.index(number) <= operator.index(of)  # type: ignore[arg-type] # TypeError says that it is none
+    except TypeError:
+        is_fold = False
+    if not is_fold:
+        raise ValueError(f"fold({number!r:.40}, of={of!r:.40}): these numbers make no sense")
 
 
 def _as_text(label: object) -> str:
@@ -67,7 +77,7 @@ class Sampler:
         self._lines = lines
         self._peaks: dict[str, int] = {}
         self._previous: Label | None = None
-        self._prefix: tuple[int, int] | None = None
+        self._prefix: tuple[str, str] | None = None
         # Reentrant: a signal handler may take a checkpoint while one is being taken.
         self._lock = threading.RLock()
         self._stop = threading.Event()
@@ -119,7 +129,8 @@ class Sampler:
     @contextmanager
     def fold(self, number: int, *, of: int) -> Iterator[None]:
         """Put ``Fold number/of`` in front of the labels of the checkpoints inside."""
-        before, self._prefix = self._prefix, (number, of)
+        self.attempt("fold", lambda: _check_fold(number, of))
+        before, self._prefix = self._prefix, (_as_text(number), _as_text(of))
         try:
             yield
         finally:
@@ -134,7 +145,7 @@ class Sampler:
         self.error_counts[source] = self.error_counts.get(source, 0) + 1
         if self.error_counts[source] == 1:
             words = "foldwatch: %s failed: %s; training goes on, later failures are counted only"
-            with suppress(Exception):  # a handler of the user's may raise; there is nobody to tell
+            with suppress(Exception):  # a handler of the user's may raise
                 logger.warning(words, source, why)
 
     def become_child(self) -> None:

@@ -1,7 +1,6 @@
-"""`begin`: puts the sampler of this process together, with its journal, timer and metrics.
+"""`begin`: assembles the sampler of this process, with its journal, timer and metrics.
 
-Owns what is needed to record and loads it all, so that nothing has to be loaded later, at a limit.
-It must not know who calls it.
+Everything that recording needs is loaded here, so that nothing has to be loaded later, at a limit.
 """
 
 from __future__ import annotations

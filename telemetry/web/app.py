@@ -42,7 +42,7 @@ logger = logging.getLogger("foldwatch")
 OPEN_PATH = "/healthz"
 """It says nothing of any run, and probes have no credentials."""
 STALLED_SECONDS = 30.0
-"""A board that nobody has put anything up on for so long is no sign of health."""
+"""Without a publication for so long, /healthz answers 503."""
 REFRESH_SECONDS = 1.0
 PLOTLY = "plotly.min.js"
 _TYPES = {

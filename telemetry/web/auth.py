@@ -1,7 +1,4 @@
-"""Who may ask: a user with a password, the bearer of a token, or anybody.
-
-Owns the check of a request's credentials, in constant time. It must not know what is asked for.
-"""
+"""The credentials of a request: a user with a password, the bearer of a token, or none."""
 
 from __future__ import annotations
 
@@ -22,7 +19,7 @@ class Credentials:
 
     @property
     def is_open(self) -> bool:
-        """Whether nothing is asked for."""
+        """Whether everybody is let in."""
         return self.password is None and self.token is None
 
     def allows(self, authorization: str | None) -> bool:
@@ -38,7 +35,7 @@ class Credentials:
 
     @property
     def challenge(self) -> str:
-        """What a refused client is asked for."""
+        """The WWW-Authenticate header for a refused client."""
         return "Bearer" if self.password is None else 'Basic realm="foldwatch", charset="UTF-8"'
 
 

@@ -1,6 +1,6 @@
-"""`ListenConfig`: where a server listens, and to whom.
+"""`ListenConfig`: the address and the credentials of a server.
 
-Owns the value alone, so that it can be checked before a server's packages are loaded.
+Apart from the server, so that it can be checked before the server's packages are loaded.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from telemetry.web.auth import Credentials
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListenConfig:
-    """Where to listen, and to whom."""
+    """The address, the port, the credentials and the certificate of a server."""
 
     address: str = "127.0.0.1"
     port: int = 9464

@@ -1,7 +1,4 @@
-"""Files that others read instead of asking: a node's textfile collector, and Prometheus's file_sd.
-
-Owns that each is whole at every moment: written aside, then renamed. It must not know what is in it.
-"""
+"""The target of this daemon for Prometheus's file-based service discovery."""
 
 from __future__ import annotations
 

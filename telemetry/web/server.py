@@ -107,7 +107,7 @@ class WebServer:
     ) -> None:
         """Bind; ``refresh`` is called every second, once it answers.
 
-        Raises OSError where the address cannot be had, InputError for a bad certificate.
+        Raises OSError if the address cannot be bound, InputError for a bad certificate.
         """
         family = socket.AF_INET6 if ":" in listening.address else socket.AF_INET
         app = application(
@@ -147,7 +147,7 @@ class WebServer:
         self._thread = threading.Thread(target=self._run, name="foldwatch-http", daemon=True)
 
     def start(self) -> None:
-        """Answer from now on. Raises RuntimeError where no thread can be had."""
+        """Answer from now on. Raises RuntimeError if no thread can be started."""
         try:
             self._thread.start()
         except RuntimeError:
@@ -158,7 +158,7 @@ class WebServer:
         self._server.run(sockets=[self._socket])
 
     def stop(self) -> None:
-        """Finish the answers that are under way, and end; also where nothing was started."""
+        """Finish the answers that are under way, and end; also if nothing was started."""
         self._server.should_exit = True
         if self._thread.is_alive():
             self._thread.join(timeout=5)
@@ -174,7 +174,7 @@ def serve_in_thread(
 ) -> int:
     """Serve metrics and the page from inside a process, and return the port (a free one for 0).
 
-    One thread does it all, so that nothing has to be started later, at a limit. Raises OSError where
+    One thread does it all, so that nothing has to be started later, at a limit. Raises OSError if
     the address cannot be bound.
     """
     board = LiveState(alerts=alerts)

@@ -1,7 +1,6 @@
-"""What the page shows, as JSON: the runs in short, and one of them in full.
+"""The JSON of ``/api/state``: every run in short, and one of them in full.
 
-Owns the shape of ``/api/state``. It must not know how it looks. Names and labels go out as they came
-in: the page sets them as text.
+Names and labels go out as they came in: the page sets them as text.
 """
 
 from __future__ import annotations

@@ -113,7 +113,7 @@ def test_every_broken_line_is_counted_with_its_number() -> None:
     good = "[THREADS] Fold 1/2 START: proc=8, cgroup=9/7680, maps=1851/65530, rss=620MB\n"
     table = read_log("x", io.BytesIO((good + "[THREADS] torn: pro\n" + good + good[:49]).encode()))
     (source,) = table.sources
-    assert (source.samples, source.lines) == (2, 4)
+    assert (source.checkpoints, source.lines) == (2, 4)
     assert [skipped.line for skipped in source.skipped] == [2, 4]
 
 
@@ -122,7 +122,7 @@ def test_a_last_line_that_may_be_cut_is_not_trusted() -> None:
     text = "[THREADS] a: proc=8, cgroup=9/76"
     (source,) = read_log("x", io.BytesIO(text.encode())).sources
     assert [skipped.reason for skipped in source.skipped] == ["the file ends inside this line"]
-    assert read_log("x", io.BytesIO(text.encode() + b"\n")).sources[0].samples == 1
+    assert read_log("x", io.BytesIO(text.encode() + b"\n")).sources[0].checkpoints == 1
 
 
 def leaking(number: int, fold: int, stage: str | None, **more: Any) -> Reading:
@@ -158,7 +158,7 @@ def test_a_counter_that_rose_makes_the_cause_certain(tmp_path: Path) -> None:
     best = finding.causes[0]
     assert (best.cause, best.confidence) == ("pids_cgroup", "certain")
     assert best.evidence[0] == "pids_limit_hits rose from 0 to 3 during the run"
-    assert [source.samples for source in analyze([str(tmp_path)]).sources] == [2, 45]
+    assert [source.checkpoints for source in analyze([str(tmp_path)]).sources] == [2, 45]
 
 
 def test_a_process_that_a_signal_ended_without_a_word(tmp_path: Path) -> None:
@@ -305,9 +305,9 @@ def test_two_lines_that_two_writers_put_into_one_are_both_read() -> None:
     """And a torn one in front of a whole one is counted."""
     whole = "[THREADS] a: proc=1, cgroup=2/3, maps=4/5, rss=6MB"
     (source,) = read_log("x", io.BytesIO((whole + whole + "\n").encode())).sources
-    assert (source.samples, source.skipped) == (2, [])
+    assert (source.checkpoints, source.skipped) == (2, [])
     (source,) = read_log("x", io.BytesIO((whole[:20] + whole + "\n").encode())).sources
-    assert (source.samples, [skipped.line for skipped in source.skipped]) == (1, [1])
+    assert (source.checkpoints, [skipped.line for skipped in source.skipped]) == (1, [1])
 
 
 def test_numbers_that_no_kernel_says_are_refused() -> None:
@@ -315,7 +315,7 @@ def test_numbers_that_no_kernel_says_are_refused() -> None:
     huge = "9" * 400
     for pair in (f"proc={huge}, cgroup=1/2", f"proc=1, cgroup=1/2, maps=1/2, rss={huge}MB"):
         (source,) = read_log("x", io.BytesIO(f"[THREADS] a: {pair}\n".encode())).sources
-        assert (source.samples, len(source.skipped)) == (0, 1)
+        assert (source.checkpoints, len(source.skipped)) == (0, 1)
 
 
 def test_a_counter_of_another_cgroup_proves_nothing(tmp_path: Path) -> None:
@@ -391,4 +391,4 @@ def test_a_path_is_taken_as_it_is_given(tmp_path: Path) -> None:
     path.write_text("[THREADS] a: proc=8, cgroup=9/7680, maps=9/65530, rss=1MB\n")
     for paths in (str(path), path, [path], [str(path)], iter([path])):
         (source,) = analyze(paths).sources
-        assert (source.path, source.samples) == (str(path), 1)
+        assert (source.path, source.checkpoints) == (str(path), 1)

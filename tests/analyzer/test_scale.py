@@ -71,6 +71,7 @@ def bytecodes(work: Callable[[], object]) -> int:
     return count
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", LOGS)
 def test_work_grows_with_the_log_and_no_faster(kind: str, tmp_path: Path) -> None:
     """Four times as many of what there may be 100,000 of: quadratic work would be more than four."""

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Browser
 
+pytestmark = pytest.mark.timeout(300)
 DOCS = os.path.join(ROOT, "docs")
 PAGES = [
     "README.md",
@@ -82,6 +83,8 @@ def text_of(page: str) -> str:
         return file.read()
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("page", PAGES)
 def test_every_block_runs_as_it_stands(page: str, tmp_path: Path) -> None:
     """In one shell and one folder, in the page's order, printing what the page shows."""
@@ -358,6 +361,7 @@ def test_completion_is_installed_and_completes(tmp_path: Path) -> None:
     assert said.split() == ["maps", "memory"]
 
 
+@pytest.mark.slow
 def test_the_callback_has_types_for_others(tmp_path: Path) -> None:
     """As an attribute of `telemetry`; Keras, which has none, costs its own attributes only."""
     (tmp_path / "own.py").write_text(

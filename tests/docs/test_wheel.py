@@ -25,6 +25,8 @@ from tests.support.paths import GRAFANA, INCIDENT, ROOT
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
 
 @pytest.fixture(scope="module", name="wheel")
 def built_wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -139,6 +141,7 @@ def test_with_gpu(wheel: Path, tmp_path: Path) -> None:
     assert run(python, code="import pynvml, telemetry.kernel.nvml").returncode == 0
 
 
+@pytest.mark.tensorflow
 def test_with_train(wheel: Path, tmp_path: Path) -> None:
     """The reference pipeline loads, in real TensorFlow, and so does what judges it."""
     python = environment(tmp_path / "train", wheel, "train")

@@ -12,66 +12,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.scripts.why_eagain import LIMITS
 from tests.support.paths import ROOT
 from tests.support.requirements import need
 
 if TYPE_CHECKING:
     from tests.support.cgroups import RealCgroup
 
-MEASURE = """
-import ctypes, errno, mmap, os, resource, threading
-libc = ctypes.CDLL(None)
-nothing = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p)(lambda _: 0)
-thread, stop, kept = ctypes.c_ulong(), threading.Event(), []
-
-def used(field):
-    with open("/proc/self/status") as file:
-        return next(int(line.split()[1]) * 1024 for line in file if line.startswith(field))
-
-def fill():
-    try:
-        while True:
-            threading.Thread(target=stop.wait, daemon=True).start()
-    except (RuntimeError, MemoryError):
-        pass
-
-def maps():
-    kinds = (mmap.PROT_READ, mmap.PROT_READ | mmap.PROT_WRITE)
-    flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
-    try:
-        while True:
-            kept.append(mmap.mmap(-1, mmap.PAGESIZE, flags=flags, prot=kinds[len(kept) % 2]))
-    except (OSError, MemoryError):
-        pass
-
-def forked():
-    try:
-        child = os.fork()
-    except OSError as error:
-        return errno.errorcode[error.errno]
-    if child == 0:
-        os._exit(0)
-    os.waitpid(child, 0)
-    return "works"
-"""
-REPORT = """
-code = libc.pthread_create(ctypes.byref(thread), None, nothing, None)
-print(errno.errorcode.get(code, "works"), forked(), flush=True)
-os._exit(0)
-"""
-ROOM = 64 * 2**20
-LIMITS = {
-    "RLIMIT_AS": f"resource.setrlimit(resource.RLIMIT_AS, [used('VmSize') + {ROOM}] * 2); fill()",
-    "RLIMIT_DATA": (
-        f"resource.setrlimit(resource.RLIMIT_DATA, [used('VmData') + {ROOM}] * 2); fill()"
-    ),
-    "RLIMIT_NPROC": (
-        "os.getuid() or os.setuid(54321); resource.setrlimit(resource.RLIMIT_NPROC, (20, 20)); fill()"
-    ),
-    "max_map_count": "maps(); fill()",
-    "pids cgroup": "fill()",
-    "pid_max": "open('/proc/sys/kernel/pid_max', 'w').write('400'); fill()",
-}
+MEASURE = "tests.scripts.why_eagain"
 
 
 def rows() -> dict[str, tuple[str, str]]:
@@ -85,7 +33,8 @@ def rows() -> dict[str, tuple[str, str]]:
 def measure(limit: str, *before: str) -> tuple[str, ...]:
     """Return what a thread and a fork come to in a process that has filled ``limit``."""
     done = subprocess.run(
-        [*before, sys.executable, "-c", f"{MEASURE}\n{LIMITS[limit]}\n{REPORT}"],
+        [*before, sys.executable, "-m", MEASURE, limit],
+        cwd=ROOT,
         capture_output=True,
         text=True,
         check=True,
@@ -108,10 +57,11 @@ def test_a_limit_of_the_process_or_the_user(limit: str) -> None:
 def test_pids_cgroup(pids_cgroup: RealCgroup) -> None:
     """In a real one."""
     pids_cgroup.limit(20)
-    done = pids_cgroup.run(f"{MEASURE}\n{LIMITS['pids cgroup']}\n{REPORT}")
+    done = pids_cgroup.run_module(MEASURE, "pids cgroup")
     assert tuple(done.out.split()) == rows()["pids cgroup"]
 
 
+@pytest.mark.root
 def test_pid_max_of_a_namespace() -> None:
     """A namespace of its own has one of its own, so that the host's stays as it was."""
     need(os.geteuid() == 0 and shutil.which("unshare"), "root and unshare, of util-linux")

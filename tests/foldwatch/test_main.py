@@ -128,6 +128,7 @@ def test_a_report_fits_80_columns(foldwatch: Foldwatch) -> None:
     assert "none is certain" in outcome.out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", ["png", "svg", "pdf"])
 def test_a_plot_is_written(foldwatch: Foldwatch, tmp_path: Path, suffix: str) -> None:
     """In the format that its name says, and nothing beside it."""
@@ -176,14 +177,21 @@ def test_a_plot_is_written(foldwatch: Foldwatch, tmp_path: Path, suffix: str) ->
     ],
 )
 def test_bad_usage_is_one_line_and_exit_2(
-    foldwatch: Foldwatch, arguments: list[str], message: str
+    capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
 ) -> None:
     """What, where, and no traceback; nothing on standard output."""
-    outcome = foldwatch(*arguments)
-    assert (outcome.code, outcome.out) == (2, "")
-    assert outcome.err.startswith("foldwatch: ")
-    assert outcome.err.count("\n") == 1
-    assert message in outcome.err
+    code = main.main(arguments)
+    out, err = capsys.readouterr()
+    assert (code, out) == (2, "")
+    assert err.startswith("foldwatch: ")
+    assert err.count("\n") == 1
+    assert message in err
+
+
+def test_bad_usage_is_exit_2_of_the_process_too(foldwatch: Foldwatch) -> None:
+    """As the one line and nothing else."""
+    outcome = foldwatch("nonsense")
+    assert (outcome.code, outcome.out, outcome.err.count("\n")) == (2, "", 1)
 
 
 @pytest.mark.parametrize("columns", [40, 60, 78])
@@ -253,15 +261,12 @@ def test_limits_for_people(foldwatch: Foldwatch) -> None:
 
 def test_limits_of_a_process_at_its_data_size(foldwatch: Foldwatch) -> None:
     """A row of its own, in MB, which binds."""
-    code = (
-        "import resource\n"
-        "with open('/proc/self/status') as file:\n"
-        "    used = next(int(line.split()[1]) for line in file if line.startswith('VmData')) * 1024\n"
-        "resource.setrlimit(resource.RLIMIT_DATA, (used + 2**20, used + 2**20))\n"
-        "print('full', flush=True); input()\n"
-    )
     with subprocess.Popen(
-        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-m", "tests.scripts.full_data_size"],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     ) as full:
         assert full.stdout is not None
         assert full.stdout.readline() == "full\n"

@@ -178,6 +178,7 @@ def test_what_to_do_stands_before_the_root_cause(foldwatch: Foldwatch) -> None:
     assert out.count("foldwatch train --isolation process") == 1
 
 
+@pytest.mark.slow
 def test_growth_per_epoch_has_a_table_of_its_own(foldwatch: Foldwatch, tmp_path: Path) -> None:
     """A run without any fold; said in the first line and in the last."""
     line = "[THREADS] epoch {}: proc={}, cgroup={}/7680, maps=1851/65530, rss=620MB\n"
@@ -193,6 +194,7 @@ def test_growth_per_epoch_has_a_table_of_its_own(foldwatch: Foldwatch, tmp_path:
     assert "growth from epoch to epoch" in page.read_text()
 
 
+@pytest.mark.slow
 def test_a_log_that_stops_says_so(foldwatch: Foldwatch, tmp_path: Path) -> None:
     """In the middle of a fold, without a word: no crash, and not nothing either."""
     text = log_of_rank(0)
@@ -246,6 +248,7 @@ def test_a_crash_is_told_before_growth_elsewhere(foldwatch: Foldwatch, tmp_path:
     assert outcome.out.splitlines()[-1] == "root cause: not proven, 9 remain"
 
 
+@pytest.mark.slow
 def test_the_cause_is_taken_from_the_crash_that_is_no_symptom(
     foldwatch: Foldwatch, tmp_path: Path
 ) -> None:

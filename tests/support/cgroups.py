@@ -34,6 +34,11 @@ class RealCgroup:
         join = f"open({os.path.join(self.folder, 'cgroup.procs')!r}, 'w').write('0')\n"
         return run_python("-c", join + code, *arguments)
 
+    def run_module(self, module: str, *arguments: str) -> CommandOutcome:
+        """Run Python's ``-m module`` in such a process."""
+        run = f"import runpy; runpy.run_module({module!r}, run_name='__main__', alter_sys=True)\n"
+        return self.run(run, *arguments)
+
 
 def make_cgroup(mounts: tuple[str, ...], file: str) -> str | None:
     """Make a cgroup with the controller file ``file`` under one of ``mounts``, or return None."""

@@ -6,8 +6,12 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from tests.support.paths import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 @dataclass(frozen=True)
@@ -20,7 +24,10 @@ class CommandOutcome:
 
 
 def run_python(
-    *arguments: str, stdin: bytes = b"", seconds: float = 60, **environment: str
+    *arguments: str,
+    stdin: bytes = b"",
+    seconds: float = 60,
+    environment: Mapping[str, str] | None = None,
 ) -> CommandOutcome:
     """Run this interpreter with ``arguments``, at the repository's root.
 
@@ -28,7 +35,7 @@ def run_python(
         *arguments: As on its command line: ``-m``, ``-c`` or a path, and what follows.
         stdin: All of the standard input.
         seconds: When to give up.
-        **environment: Set over this process's own.
+        environment: Set over this process's own.
 
     Raises:
         TimeoutExpired: It took longer than ``seconds``.
@@ -36,7 +43,7 @@ def run_python(
     done = subprocess.run(
         [sys.executable, *arguments],
         cwd=ROOT,
-        env=os.environ | environment,
+        env=os.environ | (environment or {}),
         input=stdin,
         capture_output=True,
         check=False,
@@ -47,4 +54,6 @@ def run_python(
 
 def run_foldwatch(*arguments: str, stdin: bytes = b"", **environment: str) -> CommandOutcome:
     """Run the command line with ``arguments``, for 300 seconds at most."""
-    return run_python("-m", "foldwatch", *arguments, stdin=stdin, seconds=300, **environment)
+    return run_python(
+        "-m", "foldwatch", *arguments, stdin=stdin, seconds=300, environment=environment
+    )

@@ -9,6 +9,8 @@ import sys
 import uuid
 from typing import TYPE_CHECKING
 
+import pytest
+
 from telemetry.journal.follower import JournalFollower
 from telemetry.kernel.cgroup_controller import Controller
 from telemetry.reading import Reading
@@ -18,6 +20,8 @@ from tests.support.requirements import need
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+pytestmark = pytest.mark.slow
 
 HEAD = """
 import ctypes, mmap, os, resource, sys, threading, time
@@ -86,6 +90,7 @@ def test_every_memory_map_is_used(tmp_path: Path) -> None:
     assert all(reading.threads and reading.rss_bytes for reading in full)
 
 
+@pytest.mark.root
 def test_every_task_of_a_user_is_used(tmp_path: Path) -> None:
     """RLIMIT_NPROC, which binds a user who is not root."""
     need(os.geteuid() == 0, "root, to become another user")
@@ -192,6 +197,7 @@ def test_the_journal_is_deleted_under_it(tmp_path: Path) -> None:
     assert labels == ["step 0", "step 1", "step 2"]
 
 
+@pytest.mark.root
 def test_a_process_of_its_memory_cgroup_is_killed(tmp_path: Path) -> None:
     """oom_kills rises by what really happened: one."""
     need(os.geteuid() == 0, "root, to make a cgroup")

@@ -23,6 +23,7 @@ from tests.support.alert_stack import receiver, stack
 from tests.support.dashboards import NAMES, board
 from tests.support.nvml import Nvml
 from tests.support.paths import GRAFANA
+from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -75,6 +76,8 @@ def run_as_it_is(reader: Reader) -> Snapshot:
     return Snapshot(run="leak", host="here", fold_count=3, folds=tuple(parts), growth=tuple(growth))
 
 
+@pytest.mark.prometheus
+@pytest.mark.slow
 def test_every_expression_has_data_of_a_real_run(
     pids_cgroup: RealCgroup, memory_cgroup: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -105,11 +108,12 @@ def test_every_expression_has_data_of_a_real_run(
         )
         empty = {expression for name in NAMES for expression in expressions(name)}
         assert len(empty) > 40
-        deadline = time.monotonic() + 30
-        while empty and time.monotonic() < deadline:
-            time.sleep(0.5)
-            empty = {expression for expression in empty if not servers.query(expression)}
-    assert empty == set()
+
+        def all_have_data() -> bool:
+            empty.difference_update([query for query in empty if servers.query(query)])
+            return not empty
+
+        wait_until(all_have_data, 60, lambda: f"data of {sorted(empty)}")
 
 
 def test_metrics_and_grafana_know_each_other() -> None:

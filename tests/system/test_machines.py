@@ -128,6 +128,8 @@ def shipped(name: str, folder: Path, **replacements: str) -> Path:
     return folder / name
 
 
+@pytest.mark.root
+@pytest.mark.slow
 def test_daemons_on_two_machines_reach_one_prometheus(tmp_path: Path, prometheus: str) -> None:
     """By their target files, with a token; and from there a central one, both ways that are shipped.
 

@@ -42,7 +42,7 @@ def opened(
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def training_page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Start a real training that serves its own page, and give the page's address."""
     place = tmp_path_factory.mktemp("page")
     log = place / "log"
@@ -56,34 +56,37 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             env=os.environ | {"CUDA_VISIBLE_DEVICES": ""},
         )
     try:
-        deadline = time.monotonic() + 60
-        while not (found := re.search(r"the page at (\S+)", log.read_text())):
+
+        def address() -> re.Match[str] | None:
             assert process.poll() is None, log.read_text()
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
+            return re.search(r"the page at (\S+)", log.read_text())
+
+        found = wait_until(address, 60, "the page's address")
         yield found[1]
     finally:
         process.terminate()
         process.wait()
 
 
-def test_the_page_lives_while_a_real_run_does(browser: Browser, run: str, tmp_path: Path) -> None:
+def test_the_page_lives_while_a_real_run_does(
+    browser: Browser, training_page: str, tmp_path: Path
+) -> None:
     """At desk and phone width, light and dark: no console error, no request elsewhere, values change."""
     looks: list[tuple[int, Literal["light", "dark"]]] = [(1440, "light"), (390, "dark")]
     for width, scheme in looks:
-        seen = opened(browser, run, width=width, scheme=scheme)
+        seen = opened(browser, training_page, width=width, scheme=scheme)
         page = seen.page
         before = page.evaluate(VALUES)
         wait_until(partial(has_changed, page, before), 20, "a change of the page")
         page.screenshot(path=str(tmp_path / f"{width}-{scheme}.png"), full_page=True)
         assert seen.said == []
-        assert all(url.startswith((run, "data:")) for url in seen.requests)
+        assert all(url.startswith((training_page, "data:")) for url in seen.requests)
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         assert page.evaluate(POOLS)
         ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
         assert ground == ("rgb(244, 246, 250)" if scheme == "light" else "rgb(14, 19, 27)")
         page.close()
-    page = opened(browser, run).page
+    page = opened(browser, training_page).page
     assert page.locator("#folds li").count() >= 2
     assert page.locator("#folds .running").count() == 1
     assert page.locator("#folds .waiting").count() == 1

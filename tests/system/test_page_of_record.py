@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.scripts.leak import LIMIT, measure
 
 if TYPE_CHECKING:
@@ -15,6 +17,8 @@ SCALE = 20.0
 TEN_MINUTES = 600.0
 
 
+@pytest.mark.prometheus
+@pytest.mark.slow
 def test_a_leak_that_fills_the_limit_in_ten_minutes_is_told_a_minute_before(
     pids_cgroup: RealCgroup, tmp_path: Path
 ) -> None:

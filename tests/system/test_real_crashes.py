@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from analyzer.result import Finding
     from tests.support.cgroups import RealCgroup
 
+pytestmark = pytest.mark.slow
+
 CONFIG = RunConfig(folds=1, epochs=1, device_mode="cpu")
 HEAD = """
 import ctypes, mmap, os, resource, subprocess, sys, threading, time, traceback
@@ -81,6 +83,7 @@ def importable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", ROOT)
 
 
+@pytest.mark.tensorflow
 def test_tensorflow_in_a_pids_cgroup(tmp_path: Path, pids_cgroup: RealCgroup) -> None:
     """Check failed: ret == 0 (11 vs. 0), SIGABRT; the counter rose."""
     pids_cgroup.limit(30)
@@ -125,6 +128,7 @@ def test_every_memory_map_is_used(tmp_path: Path) -> None:
     assert standings(run)["pids_cgroup"] == standings(run)["nproc"] == "ruled out"
 
 
+@pytest.mark.root
 def test_every_task_of_a_user_is_used(tmp_path: Path) -> None:
     """RLIMIT_NPROC, as a user who is not root: fork and thread fail, so it is no want of memory."""
     need(os.geteuid() == 0, "root, to become another user")

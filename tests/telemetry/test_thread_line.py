@@ -53,6 +53,7 @@ def test_a_line_is_found_behind_and_before_other_text(
     assert parse_line(before.replace("\n", " ") + format_line(line) + after) == line
 
 
+@pytest.mark.slow
 @given(lines.filter(lambda line: line.maps and line.rss_bytes), st.data())
 def test_a_torn_line_is_refused_or_is_the_short_form(line: ThreadLine, data: st.DataObject) -> None:
     """A cut line never gives a number that was not there whole, but for the cut last number."""

@@ -10,6 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from analyzer.comparison import compare
+from analyzer.diagnosis.confidence import Confidence
 from analyzer.reports import figures
 from analyzer.reports.json_report import comparison_json
 from telemetry.alerts.rules import used_ratio
@@ -90,8 +91,8 @@ def missing(found: Reproduced, outcome: ScenarioOutcome) -> list[str]:
     checks = {
         "the one process did not crash": outcome.fold is not None,
         f"the cause found is not {limit}": outcome.cause == limit,
-        "the cause is not certain": outcome.confidence == "certain"
-        or (limit in UNCOUNTED and outcome.confidence == "likely"),
+        "the cause is not certain": outcome.confidence == Confidence.CERTAIN
+        or (limit in UNCOUNTED and outcome.confidence == Confidence.LIKELY),
         "no alert came before the crash": (outcome.lead_seconds or 0) > 0,
         "the isolated run is not complete": len(found.finished) == FOLDS,
     }
@@ -200,7 +201,7 @@ def before_and_after(found: Reproduced, outcome: ScenarioOutcome, path: str) -> 
 
 def _crash(outcome: ScenarioOutcome, limit: str, last: tuple[float, float]) -> tuple[float, float]:
     """Return the time of the end and the use of the limit: 1 or more if the cause is certain."""
-    is_proven = (outcome.cause, outcome.confidence) == (limit, "certain")
+    is_proven = (outcome.cause, outcome.confidence) == (limit, Confidence.CERTAIN)
     return outcome.end or last[0], max(1.0, last[1]) if is_proven else last[1]
 
 

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from trainer.runner.observer import RunObserver
 
 FOLDS = 3
+LEAKS = "trainer.reproduce.leaks"
+"""The module with a model for each scenario."""
 RUNS = ONE_PROCESS, ISOLATED = "one-process", "isolated"
 """Folders of the two runs."""
 MOST_MAPS = 2**21
@@ -160,9 +162,7 @@ def _run_twice(name: str, path: str, observer: RunObserver) -> Reproduced:
     observer.on_message(
         f"{name}: each fold leaves {SCENARIOS[name].leaks} behind, {enforcement.description}"
     )
-    config = RunConfig(
-        folds=FOLDS, epochs=1, device_mode="cpu", model=f"trainer.reproduce.leaks:{name}"
-    )
+    config = RunConfig(folds=FOLDS, epochs=1, device_mode="cpu", model=f"{LEAKS}:{name}")
     alerts: list[Alert] = []
     console = ConsoleSink(observer.on_message)
 

@@ -11,6 +11,7 @@ import os
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
+from analyzer.diagnosis.confidence import Confidence
 from analyzer.pipeline import analyze
 from analyzer.signatures.signature import MEMORY
 from telemetry.journal.run_layout import FAILURE, OUTPUT
@@ -101,7 +102,7 @@ def explain(  # noqa: PLR0913 - each argument is another fact about the end
         reason = f"exited with {status.exit_code}; last line: {last_line}"
     finding = None if outcome == "interrupted" else _diagnosis(fold_dir, pid)
     causes = () if finding is None else finding.causes
-    if any(cause.confidence == "certain" and cause.cause in MEMORY for cause in causes):
+    if any(cause.confidence == Confidence.CERTAIN and cause.cause in MEMORY for cause in causes):
         outcome = "out of memory"
     crash = None if finding is None else finding.process.crash
     return FoldFailure(
@@ -121,7 +122,9 @@ def explain(  # noqa: PLR0913 - each argument is another fact about the end
 
 def _root_cause(causes: Sequence[Cause], reason: str, last_line: str) -> str:
     """Name the causes with evidence; without any, give the last line of the output."""
-    named = [cause for cause in causes if cause.confidence in {"certain", "likely"}]
+    named = [
+        cause for cause in causes if cause.confidence in {Confidence.CERTAIN, Confidence.LIKELY}
+    ]
     if not named or named[0].cause == "not_a_limit":
         return reason
     causes_line = "; ".join(

@@ -6,7 +6,6 @@ status.
 
 from __future__ import annotations
 
-import selectors
 import time
 from typing import TYPE_CHECKING
 
@@ -25,7 +24,7 @@ from trainer.runner.run_state import RunState
 from trainer.runner.signals import Interruptions
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from telemetry.journal.records import Record
     from trainer.process.fold_process import FoldProcess
@@ -59,6 +58,7 @@ class FoldRunner:
         observer: RunObserver | None = None,
         state: RunState | None = None,
         admission_seconds: float = ADMISSION_SECONDS,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._directory = directory
         self._config = config
@@ -67,6 +67,7 @@ class FoldRunner:
         self._observer = observer or RunObserver()
         self._data_digest = plan.data_digest
         self._queue = FoldQueue(plan.to_run, retries=self._options.retries)
+        self._clock = clock
         self._is_interrupted = False
         self._has_lingered = False
         launcher = FoldLauncher(
@@ -126,25 +127,17 @@ class FoldRunner:
     def _step(self, interruptions: Interruptions) -> None:
         if count := interruptions.take_count():
             self._is_interrupted = True
-            for process in self._pool:
-                process.end("interrupted", at_once=count > 1)
+            self._pool.end("interrupted", at_once=count > 1)
         if not self._is_stopped:
             self._start_folds()
         if self._is_stopped or not self._queue:
             self._pool.dismiss_idle()
-        self._wait(interruptions)
+        watches = self._options.shows_output or self._options.pattern
+        self._pool.wait(
+            interruptions.wakes, seconds=OUTPUT_TICK_SECONDS if watches else TICK_SECONDS
+        )
         for process in self._pool:
             self._poll(process)
-
-    def _wait(self, interruptions: Interruptions) -> None:
-        """Wait until something happens, or it is time to look."""
-        with selectors.DefaultSelector() as selector:
-            selector.register(interruptions.wakes, selectors.EVENT_READ)
-            for process in self._pool:
-                for connection in process.sockets():
-                    selector.register(connection, selectors.EVENT_READ)
-            watches = self._options.shows_output or self._options.pattern
-            selector.select(OUTPUT_TICK_SECONDS if watches else TICK_SECONDS)
 
     def _start_folds(self) -> None:
         """Give the next folds to processes, as long as there are a slot and headroom."""
@@ -176,7 +169,7 @@ class FoldRunner:
         if process.fold is not None:
             self._forward_output(process, process.lines())
             timeout = self._options.timeout_seconds
-            if timeout is not None and time.time() - process.fold_began > timeout:
+            if timeout is not None and self._clock() - process.fold_began > timeout:
                 process.end(f"timeout: it ran for more than {timeout:g} s")
         done = process.folds_done()
         if process.sample() or done or status is not None:
@@ -245,8 +238,7 @@ class FoldRunner:
 
     def _end_all(self) -> None:
         """End every process that an error has left running."""
-        for process in self._pool:
-            process.end("interrupted", at_once=True)
+        self._pool.end("interrupted", at_once=True)
         while self._pool:
             for process in self._pool:
                 if (status := process.poll()) is not None:

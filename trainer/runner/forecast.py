@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 USABLE = 0.8
 """Of a limit; above it the analyzer, too, calls the use critical."""
 
-_STEADY = ("stable", "warm-up")
-
 
 @dataclass(frozen=True, slots=True)
 class Shortage:
@@ -60,7 +58,7 @@ def next_peak(peaks: Sequence[int], *, floor: float = 1.0) -> float:
     steps = [after - before for before, after in pairwise(peaks)]
     if len(steps) > 1:
         series = {"peak": dict(enumerate(map(float, peaks), start=1))}
-        steps = [0] if judge(series, floor=floor).verdict in _STEADY else steps[1:]
+        steps = [0] if judge(series, floor=floor).verdict.is_steady else steps[1:]
     return max(peaks) + max(0, *steps, 0)
 
 

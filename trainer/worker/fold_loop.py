@@ -26,8 +26,10 @@ if TYPE_CHECKING:
 class Training:
     """The model of a run, loaded. Invariant: until the first `train` no device is touched."""
 
-    def __init__(self, config: RunConfig) -> None:
+    def __init__(self, config: RunConfig, *, devices: Devices | None = None) -> None:
         """Import the model's module, and TensorFlow if it uses that.
+
+        ``devices`` are those of another training in this process, which has its devices once.
 
         Raises:
             InputError: There is no such model.
@@ -39,7 +41,7 @@ class Training:
         self.data_digest = data_digest(config.model, folds=config.folds, seed=config.seed)
         """Of the data and its split. Taken now, since the source may be edited later."""
         self._config = config
-        self._devices = Devices(config.device_mode)
+        self.devices = devices or Devices(config.device_mode)
         self._kept: list[dict[str, object]] = []
         """The objects of each fold if clean-up is switched off, kept as by a script's own lists."""
 
@@ -52,7 +54,7 @@ class Training:
         """
         if "tensorflow" in sys.modules:
             with suppress(InputError):  # raised again if the function uses the strategy
-                _ = self._devices.strategy  # before the fold's own labels
+                _ = self.devices.strategy  # before the fold's own labels
         os.makedirs(folder, exist_ok=True)
         fold = self._fold(number, folder)
         with telemetry.fold(number, of=self._config.folds):
@@ -72,7 +74,7 @@ class Training:
             seed=self._config.seed + number,
             split_seed=self._config.seed,
             folder=folder,
-            devices=self._devices,
+            devices=self.devices,
             without=frozenset(self._config.without),
         )
 

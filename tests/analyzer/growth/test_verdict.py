@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analyzer.growth.trend import Trend
-from analyzer.growth.verdict import EPOCHS, Growth, judge, judge_isolated
+from analyzer.growth.verdict import EPOCHS, Growth, Verdict, judge, judge_isolated
 from benchmarks.growth_rates import KINDS, MAY_BE, NEAR_LIMIT, SELDOM
 
 if TYPE_CHECKING:
@@ -202,5 +202,5 @@ def test_isolated_folds_never_grow() -> None:
     assert judge_isolated(series([100, 101, 102])).verdict == "stable"
     assert judge_isolated(series([100, 200, 300])).verdict == "inconclusive"
     assert judge_isolated({"a": {1: 5.0}, "b": {2: 5.0}}) == Growth(
-        verdict="inconclusive", reason="no stage was reached by two folds"
+        verdict=Verdict.INCONCLUSIVE, reason="no stage was reached by two folds"
     )

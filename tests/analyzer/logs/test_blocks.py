@@ -31,7 +31,7 @@ def lines_found(content: bytes) -> list[tuple[int, str]]:
     (source,) = read_log("x", io.BytesIO(content)).sources
     part = scan(io.BytesIO(content))
     taken = [(line, "taken") for line in part.line_of]
-    assert len(taken) == source.samples
+    assert len(taken) == source.checkpoints
     return sorted(taken + [(skipped.line, "refused") for skipped in source.skipped])
 
 
@@ -99,7 +99,7 @@ def test_a_line_taken_by_its_bytes_says_what_the_grammar_says(
         )
     )
     (process,) = read_log("x", io.BytesIO(f"{written}\n".encode())).processes
-    (sample,) = process.samples
+    (sample,) = process.checkpoints
     parsed = parse_line(written)
     assert parsed.maps is not None
     assert (sample.label.text, sample.values["threads"]) == (parsed.label, parsed.threads)
@@ -255,7 +255,7 @@ def test_lines_that_are_no_broken_message_stay_apart() -> None:
     text = f"Check failed: ret == 0\nRuntimeError: can't start new thread\n{LINE}\n"
     (process,) = read_log("x", io.BytesIO(text.encode())).processes
     assert [sign.line for sign in process.recovered.values()] == [2]
-    assert len(process.samples) == 1
+    assert len(process.checkpoints) == 1
     apart = "x" * 50 + " DataLoader worker is killed by signal"
     for text in (
         f"{apart}\n\n: Bus error\n",
@@ -265,6 +265,7 @@ def test_lines_that_are_no_broken_message_stay_apart() -> None:
         assert read_log("x", io.BytesIO(text.encode())).processes == []
 
 
+@pytest.mark.slow
 def test_any_bytes_are_read_and_every_refused_line_is_counted() -> None:
     """20,000 generated logs; a million of them under benchmarks."""
     numbers = random.Random(4)

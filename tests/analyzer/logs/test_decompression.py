@@ -54,6 +54,7 @@ def test_a_packed_log_is_read_as_the_log_whatever_its_name(tmp_path: Path, suffi
         assert packed.findings[0].growth == plain.findings[0].growth
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", PACKERS)
 def test_of_a_broken_archive_counts_what_can_be_read(tmp_path: Path, suffix: str) -> None:
     """Its cut is a skipped line with its reason; one with nothing in it is refused in one line."""
@@ -63,13 +64,13 @@ def test_of_a_broken_archive_counts_what_can_be_read(tmp_path: Path, suffix: str
     packed = PACKERS[suffix](text)
     path.write_bytes(packed[: len(packed) * 2 // 3])
     (source,) = analyze([str(path)]).sources
-    assert source.samples > 0
+    assert source.checkpoints > 0
     assert "cut off here" in source.skipped[-1].reason
     broken = bytearray(packed)
     broken[len(packed) * 2 // 3] ^= 0xFF
     path.write_bytes(packed + packed[: len(packed) // 3] + bytes(broken[len(packed) // 3 :]))
     (source,) = analyze([str(path)]).sources
-    assert source.samples > 0
+    assert source.checkpoints > 0
     path.write_bytes(packed[:12])
     with pytest.raises(InputError, match=r"a\.log.*(cut off|unpacked)"):
         analyze([str(path)])
@@ -125,7 +126,7 @@ def test_what_was_rotated_away_is_the_beginning_of_the_log(
         analysis = analyze(given)
         (finding,) = analysis.findings
         assert finding.growth == whole.growth
-        assert list(finding.process.samples.lines) == list(whole.process.samples.lines)
+        assert list(finding.process.checkpoints.lines) == list(whole.process.checkpoints.lines)
         assert (analysis.sources[0].path, [*analysis.sources[0].earlier]) == (paths[2], paths[:2])
 
 

@@ -63,7 +63,9 @@ def table(text: str) -> list[dict[str, object]]:
 
 def summary(process: Process) -> dict[str, object]:
     crash = process.crash
-    samples = [(s.line, s.label.text, s.label.fold, s.values, s.limits) for s in process.samples]
+    samples = [
+        (s.line, s.label.text, s.label.fold, s.values, s.limits) for s in process.checkpoints
+    ]
     return {
         "samples": samples,
         "crash": None
@@ -131,7 +133,7 @@ def test_lines_that_a_runtime_cut_are_joined(name: str, size: int, seed: int) ->
         mixed.append(queues[stream].pop(0))
     text = "\n".join(mixed) + "\n"
     (process,) = read_log("x", io.BytesIO(text.encode())).processes
-    assert len(process.samples) == 1
+    assert len(process.checkpoints) == 1
     matches = {**process.matches, **process.recovered}
     assert list(matches) == ["python_new_thread"]
 
@@ -146,7 +148,7 @@ def test_ranks_in_one_log_are_told_apart() -> None:
     lines.append("[rank1]: RuntimeError: can't start new thread")
     lines.append("[rank0]: " + LINE.format(3, 8, 1851))
     processes = read_log("x", io.BytesIO("\n".join(lines).encode() + b"\n")).processes
-    assert [(p.rank, p.folds, len(p.samples)) for p in processes] == [
+    assert [(p.rank, p.folds, len(p.checkpoints)) for p in processes] == [
         ("rank0", [1, 2, 3], 4),
         ("rank1", [1, 2, 3], 3),
     ]
@@ -195,7 +197,7 @@ def test_a_loop_that_repeats_its_label_is_one_process_and_a_restart_is_another()
     restarted = [*wandering, LINE.format(1, 30, 3900), LINE.format(1, 8, 2500)]
     assert len(read_log("x", io.BytesIO("\n".join(wandering).encode())).processes) == 1
     processes = read_log("x", io.BytesIO("\n".join(restarted).encode() + b"\n")).processes
-    assert [len(process.samples) for process in processes] == [51, 1]
+    assert [len(process.checkpoints) for process in processes] == [51, 1]
 
 
 TURNS = [
@@ -255,7 +257,7 @@ def test_the_times_of_the_wrapping_are_those_of_the_readings(wrapper: str) -> No
     ]
     text = "\n".join(map(DATED[wrapper], lines, stamps)) + "\n"
     (process,) = read_log("x", io.BytesIO(text.encode())).processes
-    assert [sample.time for sample in process.samples] == [1795508130.25, 1795508131.25]
+    assert [sample.time for sample in process.checkpoints] == [1795508130.25, 1795508131.25]
     assert process.crash is not None
     assert process.crash.seconds_after_last_sample == 11
 
@@ -267,7 +269,7 @@ def test_a_time_is_never_guessed(first: str) -> None:
     """Not where a year or a zone is missing, nor where one reading has none."""
     text = f"{first}{LINE.format(1, 8, 1851)}\n{STAMP} {LINE.format(2, 8, 1851)}\n"
     processes = read_log("x", io.BytesIO(text.encode())).processes
-    assert {sample.time for process in processes for sample in process.samples} == {None}
+    assert {sample.time for process in processes for sample in process.checkpoints} == {None}
 
 
 @pytest.mark.parametrize("first", ["unable to retrieve container logs", 'ng","time":"x"}', "\n"])
@@ -282,5 +284,5 @@ def test_a_line_in_front_does_not_hide_a_runtime(name: str, first: str) -> None:
     text = f"{first}\n{WRAPPERS[name](line)}\n{pieces}\n{first}\n".encode()
     for content in (text, gzip.compress(text)):
         (process,) = read_log("x", io.BytesIO(content)).processes
-        assert len(process.samples) == 2
-        assert process.samples[1].line == text.count(b"\n") - first.count("\n") - 1
+        assert len(process.checkpoints) == 2
+        assert process.checkpoints[1].line == text.count(b"\n") - first.count("\n") - 1

@@ -67,7 +67,7 @@ def test_an_analysis_does_not_depend_on_the_cores(
         found.append(
             (
                 analysis.sources,
-                [list(f.process.samples) for f in analysis.findings],
+                [list(f.process.checkpoints) for f in analysis.findings],
                 [f.process.crash for f in analysis.findings],
             )
         )

@@ -44,7 +44,7 @@ def read(path: Path, text: str, *expressions: str, unit: str = "MB") -> Analysis
 def test_units_and_separators(tmp_path: Path, line: str, expression: str, size: float) -> None:
     """Said in the number, behind it, in a group of its own, or nowhere."""
     (finding,) = read(tmp_path / "a.log", line, expression).findings
-    (sample,) = finding.process.samples
+    (sample,) = finding.process.checkpoints
     assert sample.values["rss_bytes"] == round(size)
     assert sample.values["threads"] is None
 
@@ -74,7 +74,7 @@ def test_a_leak_is_found_through_a_pattern(tmp_path: Path) -> None:
     lines = [f"fold {k}/5 END threads={20 + 8 * k}\n" for k in (1, 2, 3, 4, 5)]
     (finding,) = read(tmp_path / "b.log", "".join(lines), expression).findings
     assert (finding.growth["threads"].verdict, finding.growth["threads"].slope) == ("growing", 8)
-    assert finding.process.samples[0].label.text == "Fold 1/5 END"
+    assert finding.process.checkpoints[0].label.text == "Fold 1/5 END"
     assert finding.process.folds_planned == 5
 
 
@@ -88,7 +88,7 @@ def test_labels_from_what_is_named(tmp_path: Path) -> None:
     }
     for expression, expected in cases.items():
         (finding,) = read(tmp_path / "a.log", "e7 t3\n", expression).findings
-        label = finding.process.samples[0].label
+        label = finding.process.checkpoints[0].label
         assert (label.text, label.fold) == expected
 
 
@@ -173,18 +173,18 @@ def test_a_pattern_reads_a_wrapped_line_as_the_line(tmp_path: Path, wrapper: str
     (finding,) = read(
         tmp_path / "a.log", text, r"^Current memory usage: (?P<rss>[\d.]+) MB$", r"rss=(?P<rss>\d+)"
     ).findings
-    assert list(finding.process.samples.known("rss_bytes")) == [
+    assert list(finding.process.checkpoints.known("rss_bytes")) == [
         *(round((1200.5 + 550 * step) * 2**20) for step in range(8)),
         9000 * 2**20,
     ]
-    assert [sample.line for sample in finding.process.samples][-1] == text.count("\n")
+    assert [sample.line for sample in finding.process.checkpoints][-1] == text.count("\n")
 
 
 def test_a_pattern_may_ask_for_what_looks_like_a_rank(tmp_path: Path) -> None:
     """The line as it was written is read where the unwrapped one says nothing."""
     text = "".join(f"[{epoch}] mem {epoch}00 MB\n" for epoch in range(1, 5))
     (finding,) = read(tmp_path / "a.log", text, r"^\[(?P<epoch>\d)\] mem (?P<rss>\d+)").findings
-    assert [sample.label.text for sample in finding.process.samples] == [
+    assert [sample.label.text for sample in finding.process.checkpoints] == [
         f"epoch {epoch}" for epoch in range(1, 5)
     ]
 
@@ -197,7 +197,7 @@ def test_a_number_that_no_kernel_says_is_refused(tmp_path: Path, line: str) -> N
     """It is counted, as it is in a [THREADS] line."""
     expressions = r"(?:fold (?P<fold>\d+) )?mem (?P<rss>\d+)", r"threads=(?P<threads>\d+)"
     (source,) = read(tmp_path / "a.log", f"x\n{line}\n", *expressions).sources
-    assert [(skipped.line, source.samples) for skipped in source.skipped] == [(2, 0)]
+    assert [(skipped.line, source.checkpoints) for skipped in source.skipped] == [(2, 0)]
 
 
 def test_a_pattern_that_names_no_fold_is_told_what_to_name(tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ def test_the_incident_has_its_folds_over_each_other() -> None:
     figure = plot(analyze([INCIDENT]))
     assert len(figure.axes) == 2 * len(RESOURCES)
     shown = words(figure)
-    for part in ("fold 1", "crash", "growing, +730 a fold", "6.0 % of 65,530 at the peak"):
+    for part in ("fold 1", "crash", "growing, +730 a fold", "6.0% of 65,530 at the peak"):
         assert part in shown
     stages = figure.axes[5]
     assert [len(line.get_ydata()) for line in stages.lines] == [16, 16, 10]  # type: ignore[arg-type] # an array

@@ -12,7 +12,7 @@ import pytest
 from matplotlib.figure import Figure
 
 import analyzer
-from analyzer.reports.frames import CHECKPOINTS, GROWTH
+from analyzer.reports.frames import CAUSES, CHECKPOINTS, GROWTH, READINGS
 from telemetry.journal.writer import JournalWriter
 from telemetry.reading import LimitState, Reading
 from tests.support.paths import INCIDENT, RELEASED, ROOT
@@ -39,7 +39,11 @@ def test_a_notebook() -> None:
 def test_the_columns_are_as_documented() -> None:
     """Names and dtypes; absent is <NA>, never 0."""
     analysis = analyzer.analyze([INCIDENT, RELEASED])
-    for table, columns in ((analysis.checkpoints(), CHECKPOINTS), (analysis.growth(), GROWTH)):
+    for table, columns in (
+        (analysis.checkpoints(), CHECKPOINTS),
+        (analysis.growth(), GROWTH),
+        (analysis.causes(), CAUSES),
+    ):
         assert {name: str(dtype) for name, dtype in table.dtypes.items()} == dict(columns)
     table = analysis.checkpoints()
     assert len(table) == 45 + 28
@@ -68,6 +72,65 @@ def test_a_journal_has_times_pids_and_no_limit_is_infinite(tmp_path: Path) -> No
     assert (row["cgroup_pids_limit"], row["maps_limit"]) == (float("inf"), 65530)
     assert row["rss_bytes_limit"] is pd.NA
     assert row["maps"] is pd.NA
+
+
+def test_slopes_have_a_unit_and_verdicts_an_order() -> None:
+    """So that bytes and counts in one column are told apart, and the worst sorts first."""
+    analysis = analyzer.analyze([INCIDENT])
+    growth = analysis.growth().set_index("resource")
+    assert growth.loc["rss_bytes", "slope_unit"] == "bytes/fold"
+    assert growth.loc["maps", "slope_unit"] == "maps/fold"
+    assert growth["verdict"].cat.ordered
+    assert growth["verdict"].min() == "growing"
+    assert growth.loc["maps", "limit"] == 65530.0
+    assert list(analysis.checkpoints()["stage"].cat.categories[:2]) == [
+        "before TF import",
+        "after TF import",
+    ]
+    assert analysis.checkpoints().attrs["units"]["rss_bytes"] == "bytes"
+
+
+def test_causes_are_a_frame_too() -> None:
+    """A row for each candidate, best founded first."""
+    causes = analyzer.analyze([INCIDENT]).causes()
+    assert len(causes) == 9
+    assert causes["confidence"].is_monotonic_increasing
+    assert causes["confidence"].cat.categories.tolist() == [*map(str, analyzer.Confidence)]
+
+
+def test_a_journal_is_a_frame(tmp_path: Path) -> None:
+    """Every reading with its numbers and limits, samples between labels included."""
+    writer = JournalWriter(str(tmp_path / "journal.jsonl"))
+    limits: dict[str, int | LimitState] = {"pids_cgroup": LimitState.UNLIMITED, "open_files": 1024}
+    writer.write(Reading(time=1.5, pid=7, label="a", stage="a", threads=0, limits=limits))
+    writer.write(Reading(time=2.5, pid=7, rss_bytes=2**20))
+    writer.close()
+    table = analyzer.read_journal(tmp_path / "journal.jsonl")
+    assert {name: str(dtype) for name, dtype in table.dtypes.items()} == dict(READINGS)
+    assert table["time"].tolist() == [
+        pd.Timestamp(1.5, unit="s", tz="UTC"),
+        pd.Timestamp(2.5, unit="s", tz="UTC"),
+    ]
+    assert table["threads"].tolist() == [0, pd.NA]
+    assert table["rss_bytes"].tolist() == [pd.NA, 2**20]
+    assert table["pids_cgroup_limit"][0] == float("inf")
+    assert table["open_files_limit"][0] == 1024
+    assert table["maps"].isna().all()
+    assert table.attrs["units"]["rss_bytes"] == "bytes"
+
+
+def test_a_repr_is_one_line() -> None:
+    """In a notebook's error message, a thousand readings would hide it."""
+    analysis = analyzer.analyze([INCIDENT])
+    assert repr(analysis) == "<Analysis: crashed, 1 process, 3 folds>"
+    assert repr(analysis.findings[0]) == f"<Finding: {INCIDENT}, 3 folds, crashed>"
+
+
+def test_the_public_names_are_there() -> None:
+    """Each loads, and completion shows it."""
+    assert dir(analyzer) == sorted(analyzer.__all__)
+    for name in analyzer.__all__:
+        assert getattr(analyzer, name) is not None
 
 
 def test_no_reading_is_an_empty_frame(tmp_path: Path) -> None:
@@ -116,4 +179,4 @@ def test_nothing_is_loaded_before_it_is_needed(code: str, forbidden: tuple[str, 
 def test_an_unknown_name_is_an_attribute_error() -> None:
     """As of any module."""
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
-        _ = analyzer.nonsense
+        _ = analyzer.nonsense  # type: ignore[attr-defined] # the point

@@ -102,6 +102,7 @@ def outputs(log: str) -> Callable[[str, Path], bytes]:
     return write
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "inert"),
     [

@@ -103,6 +103,7 @@ def test_hostile_labels_do_nothing_in_a_browser(browser: Browser, tmp_path: Path
     seen.page.close()
 
 
+@pytest.mark.slow
 def test_it_is_one_small_file_without_an_address_to_load(incident: str) -> None:
     """Under 1 MB; namespaces are names, not addresses that are asked."""
     with open(incident, encoding="utf-8") as file:
@@ -114,6 +115,7 @@ def test_it_is_one_small_file_without_an_address_to_load(incident: str) -> None:
     assert len(ids) == len(set(ids))
 
 
+@pytest.mark.slow
 def test_many_samples_and_many_ranks_stay_small(tmp_path: Path) -> None:
     """The peak in 12,000 samples is still in the picture; a hundred ranks are under 1 MB."""
     line = "[THREADS] step: proc={}, cgroup=9/7680, maps=1851/65530, rss=620MB\n"
@@ -150,6 +152,7 @@ def test_a_log_without_samples_has_a_page_too(
     assert sorted(os.listdir(tmp_path)) == ["a.html", "a.log"]
 
 
+@pytest.mark.slow
 def test_it_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     """Nothing is left behind where it cannot be."""
     (tmp_path / "x.html").mkdir()

@@ -10,6 +10,8 @@ from concurrent.futures import Executor, Future
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from telemetry.daemon.daemon import Daemon
 from telemetry.daemon.history import POINTS, Curve
 from telemetry.errors import InputError
@@ -23,8 +25,6 @@ if TYPE_CHECKING:
     import logging
     from collections.abc import Callable, Sequence
     from pathlib import Path
-
-    import pytest
 
     from telemetry.snapshot import FoldSnapshot, Snapshot
 
@@ -251,6 +251,7 @@ def test_a_hostile_journal_is_kept_within_bounds(tmp_path: Path) -> None:
             assert all(len(name) <= 200 for name in pools)
 
 
+@pytest.mark.slow
 def test_a_gigabyte_of_rubbish_costs_bounded_memory_and_delays_nobody(tmp_path: Path) -> None:
     """The run beside it is read in the same round."""
     (tmp_path / "a-rubbish").mkdir()

@@ -159,22 +159,13 @@ def resource_limit(size: int) -> int:
     return before
 
 
-WRITER = """
-import sys, telemetry
-telemetry.start(run_dir=sys.argv[1], interval=0.001, lines=open('/dev/null', 'w'))
-number = 0
-while True:
-    telemetry.checkpoint(f"step {number}")
-    print(number, flush=True)
-    number += 1
-"""
-
-
 @pytest.mark.parametrize("attempt", range(10))
 def test_kill_9_loses_no_checkpoint_that_returned(tmp_path: Path, attempt: int) -> None:
     """At a random moment of a tight loop, with the timer running beside it."""
     process = subprocess.Popen(
-        [sys.executable, "-c", WRITER, str(tmp_path)], stdout=subprocess.PIPE, cwd=ROOT
+        [sys.executable, "-m", "tests.scripts.recorder_cases", "endless", str(tmp_path)],
+        stdout=subprocess.PIPE,
+        cwd=ROOT,
     )
     assert process.stdout is not None
     first = process.stdout.readline()
@@ -296,7 +287,10 @@ def test_reading_stops_when_its_time_is_over(tmp_path: Path) -> None:
     assert labels(first + follower.poll()) == names
 
 
-@pytest.mark.parametrize(("filler", "times"), [(b"x", 2**26), (b"\0", 2**26), (b"{}\n", 50_000)])
+@pytest.mark.parametrize(
+    ("filler", "times"),
+    [(b"x", 2**26), (b"\0", 2**26), pytest.param(b"{}\n", 50_000, marks=pytest.mark.slow)],
+)
 def test_rubbish_costs_bounded_memory(tmp_path: Path, filler: bytes, times: int) -> None:
     """One endless line, a hole, or many short ones; what follows is read, all of it is counted."""
     path = tmp_path / "journal.jsonl"

@@ -25,18 +25,23 @@ if TYPE_CHECKING:
 
 HOSTS = os.path.join(TESTS, "hosts")
 GOLDEN = os.path.join(TESTS, "golden", "hosts")
+UNREADABLE = "unreadable.txt"
 NAMES = sorted(entry.name for entry in os.scandir(HOSTS) if entry.is_dir())
 PID = 42
+
+
+def has_unreadable_files(name: str) -> bool:
+    return os.path.exists(os.path.join(HOSTS, name, UNREADABLE))
 
 
 @contextlib.contextmanager
 def tree(name: str) -> Iterator[str]:
     """Give the host's tree; where it lists unreadable files, a copy in which an ordinary user sits."""
     recorded = os.path.join(HOSTS, name)
-    listed = os.path.join(recorded, "unreadable.txt")
-    if not os.path.exists(listed):
+    if not has_unreadable_files(name):
         yield recorded
         return
+    listed = os.path.join(recorded, UNREADABLE)
     need(os.geteuid() == 0, "root, to become a user who may not read")
     with tempfile.TemporaryDirectory() as place:
         root = os.path.join(place, name)
@@ -77,7 +82,13 @@ def pids(root: str) -> Usage:
         return reader.read().usage("pids_cgroup")
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.root] if has_unreadable_files(name) else [])
+        for name in NAMES
+    ],
+)
 def test_a_host_is_read_as_its_golden_file_says(name: str, request: pytest.FixtureRequest) -> None:
     """Every number, every limit's state, every source and the binding ceiling."""
     path = os.path.join(GOLDEN, f"{name}.json")

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from typing import TYPE_CHECKING
 
 from telemetry.kernel.memory_stat import parse_reclaimable
-from tests.support.paths import ROOT
+from tests.support.programs import run_python
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,28 +25,10 @@ def test_a_file_without_the_keys_says_nothing() -> None:
     assert parse_reclaimable(b"rss 5\n") is None
 
 
-READ_A_FILE = """
-import sys
-open(sys.argv[1] + "/cgroup.procs", "w").write("0")
-with open(sys.argv[2], "wb") as file:
-    for _ in range(48):
-        file.write(bytes(2**20))
-from telemetry.kernel.reader import Reader
-reading = Reader().read()
-print(reading.cgroup_memory_bytes, reading.cgroup_memory_reclaimable_bytes)
-"""
-
-
 def test_a_file_that_was_written_is_used_memory_that_can_be_taken_back(
     memory_cgroup: str, tmp_path: Path
 ) -> None:
     """48 MB of page cache: all of it in both numbers."""
-    done = subprocess.run(
-        [sys.executable, "-c", READ_A_FILE, memory_cgroup, str(tmp_path / "data")],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    used, reclaimable = map(int, done.stdout.split())
+    outcome = run_python("-m", "tests.scripts.written_file", memory_cgroup, str(tmp_path / "data"))
+    used, reclaimable = map(int, outcome.out.split())
     assert FILE_BYTES <= reclaimable < used

@@ -20,6 +20,7 @@ from telemetry.kernel.syscalls import Buffer, has_children, list_folder, read_fi
 
 if TYPE_CHECKING:
     from pathlib import Path
+from tests.support.programs import run_python
 
 
 def test_a_file_longer_than_the_buffer_is_cut() -> None:
@@ -63,17 +64,8 @@ def test_where_the_c_library_cannot_list_python_does(
 
 def test_children_are_known_without_being_reaped() -> None:
     """One that runs, one that ended; its exit code is still there to be asked for."""
-    code = (
-        "import subprocess, sys; from telemetry.kernel.syscalls import has_children as has\n"
-        "assert not has()\n"
-        "child = subprocess.Popen([sys.executable, '-c', 'input(); pass'],"
-        " stdin=subprocess.PIPE, stderr=subprocess.DEVNULL)\n"
-        "assert has()\n"
-        "child.stdin.close()\n"
-        "while ' Z ' not in open(f'/proc/{child.pid}/stat').read(): pass\n"
-        "assert has() and child.wait() == 1 and not has()\n"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True)
+    outcome = run_python("-m", "tests.scripts.own_children")
+    assert (outcome.code, outcome.err) == (0, "")
     assert isinstance(has_children(), bool)
 
 

@@ -16,11 +16,12 @@ from telemetry.journal.follower import JournalFollower
 from telemetry.journal.records import Header
 from telemetry.reading import Reading
 from telemetry.thread_line import parse_line
+from tests.scripts.recorder_cases import WRONG_STARTS
 from tests.support.paths import ROOT
 from tests.support.ports import free_port
-from tests.support.programs import CommandOutcome
+from tests.support.programs import CommandOutcome, run_python
 from tests.support.requirements import need
-from tests.support.waiting import ends_within
+from tests.support.waiting import wait_for_end
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,17 +29,18 @@ if TYPE_CHECKING:
     from tests.support.cgroups import RealCgroup
 
 
-def run(code: str, *arguments: str, **environment: str) -> CommandOutcome:
-    """Run a training script in a process of its own."""
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", code, *arguments],
-        cwd=ROOT,
-        env=os.environ | environment,
-        capture_output=True,
-        check=False,
-        timeout=60,
-    )
-    return CommandOutcome(done.returncode, done.stdout.decode(), done.stderr.decode())
+CASES = "tests.scripts.recorder_cases"
+
+
+def run(code: str, **environment: str) -> CommandOutcome:
+    """Run a training script of a line or two in a process of its own."""
+    return run_python("-W", "error", "-c", code, environment=environment)
+
+
+def run_case(name: str, *arguments: object, **environment: str) -> CommandOutcome:
+    """Run one of the trainings of tests/scripts/recorder_cases.py."""
+    words = ("-W", "error", "-m", CASES, name, *map(str, arguments))
+    return run_python(*words, environment=environment)
 
 
 def journal(path: Path) -> list[object]:
@@ -50,31 +52,13 @@ def journal(path: Path) -> list[object]:
 
 def test_importing_loads_the_standard_library_only_and_starts_nothing() -> None:
     """No third-party module, no thread, no file."""
-    outcome = run(
-        "import sys, os, threading\n"
-        "before = set(sys.modules); files = len(os.listdir('/proc/self/fd'))\n"
-        "import telemetry\n"
-        "new = {n.split('.')[0] for n in set(sys.modules) - before}\n"
-        "print(sorted(new - set(sys.stdlib_module_names) - {'telemetry'}))\n"
-        "print(threading.active_count(), len(os.listdir('/proc/self/task')))\n"
-        "print(len(os.listdir('/proc/self/fd')) - files)\n"
-    )
+    outcome = run_case("importing")
     assert outcome.out.split("\n")[:3] == ["[]", "1 1", "0"]
 
 
 def test_checkpoints_make_lines_and_records(tmp_path: Path) -> None:
     """A line on standard output and a record in the journal, with the fold in both."""
-    outcome = run(
-        "import telemetry\n"
-        f"telemetry.start(run_dir={str(tmp_path)!r}, interval=60)\n"
-        f"telemetry.start(run_dir='/nonexistent')\n"
-        "telemetry.checkpoint('before TF import')\n"
-        "with telemetry.fold(2, of=3):\n"
-        "    telemetry.checkpoint('START')\n"
-        "    telemetry.checkpoint('Fold 2/3 by hand')\n"
-        "    telemetry.checkpoint('after RF fit (n_jobs=2)', prefix=False)\n"
-        "telemetry.checkpoint('end')\n"
-    )
+    outcome = run_case("checkpoints", tmp_path)
     assert (outcome.code, outcome.err) == (0, "")
     labels = [parse_line(line).label for line in outcome.out.splitlines()]
     assert labels == [
@@ -109,12 +93,7 @@ def test_the_runner_s_environment_is_followed(tmp_path: Path) -> None:
 
 def test_the_timer_reads_between_checkpoints(tmp_path: Path) -> None:
     """Samples without a label, in the fold that was named last."""
-    run(
-        "import telemetry, time\n"
-        f"telemetry.start(run_dir={str(tmp_path)!r}, interval=0.02)\n"
-        "telemetry.checkpoint('Fold 1/2 START')\n"
-        "time.sleep(0.5)\n"
-    )
+    run_case("timer", tmp_path)
     samples = [
         r for r in journal(tmp_path / "journal.jsonl") if isinstance(r, Reading) and not r.label
     ]
@@ -122,37 +101,10 @@ def test_the_timer_reads_between_checkpoints(tmp_path: Path) -> None:
     assert {sample.fold for sample in samples[1:]} == {1}
 
 
-@pytest.mark.parametrize(
-    "start",
-    [
-        "run_dir='/proc/nowhere'",
-        "run_dir='/dev/full/x'",
-        "port=-5",
-        "port=70000",
-        "address='256.0.0.1', port=9",
-        "lines=open('/dev/full', 'w')",
-        "lines=Broken()",
-        "run_dir=5",
-        "run_dir='a\\0b'",
-        "run_dir=b'/proc/nowhere'",
-        "port='9464'",
-        "port=0, interval=0",
-        "port=0, interval='x'",
-        "port=0, interval=float('nan')",
-    ],
-)
+@pytest.mark.parametrize("start", WRONG_STARTS)
 def test_what_fails_is_logged_once_and_the_training_goes_on(start: str) -> None:
     """An unwritable directory, a wrong port, a full or broken stream: never an exception."""
-    outcome = run(
-        "import telemetry\n"
-        "class Broken:\n"
-        "    def flush(self): raise RuntimeError('broken')\n"
-        f"telemetry.start({start})\n"
-        "for _ in range(3): reading = telemetry.checkpoint('a')\n"
-        "print('alive', reading.threads)\n"
-        "import os; os._exit(0)\n",
-        PYTHONUNBUFFERED="1",
-    )
+    outcome = run_case("wrong_start", start, PYTHONUNBUFFERED="1")
     assert outcome.code == 0
     assert re.search(r"^alive \d+$", outcome.out, re.MULTILINE)
     assert outcome.err.count("training goes on") == 1
@@ -160,34 +112,14 @@ def test_what_fails_is_logged_once_and_the_training_goes_on(start: str) -> None:
 
 def test_nothing_of_the_user_s_own_making_raises_through_telemetry() -> None:
     """A label whose text raises, and a logging handler that raises."""
-    outcome = run(
-        "import logging, telemetry\n"
-        "class Handler(logging.Handler):\n"
-        "    def emit(self, record): raise RuntimeError('handler')\n"
-        "logging.getLogger('foldwatch').addHandler(Handler())\n"
-        "class Label:\n"
-        "    def __str__(self): raise RuntimeError('label')\n"
-        "telemetry.start(run_dir='/proc/nowhere')\n"
-        "telemetry.checkpoint(Label())\n"
-        "telemetry.checkpoint(7)\n"
-        "print('alive')\n"
-    )
+    outcome = run_case("raising_label_and_handler")
     assert outcome.out.splitlines()[-1] == "alive", outcome
     assert "[THREADS] 7: proc=" in outcome.out
 
 
 def test_eight_threads_that_begin_at_once_make_one_sampler(tmp_path: Path) -> None:
     """One header, one timer."""
-    outcome = run(
-        "import telemetry, threading\n"
-        "barrier = threading.Barrier(8)\n"
-        "def work(): barrier.wait(); telemetry.checkpoint('a')\n"
-        "workers = [threading.Thread(target=work) for _ in range(8)]\n"
-        "[worker.start() for worker in workers]\n"
-        "[worker.join() for worker in workers]\n"
-        "print([t.name for t in threading.enumerate()].count('foldwatch-timer'))\n",
-        FOLDWATCH_RUN_DIR=str(tmp_path),
-    )
+    outcome = run_case("threads_at_once", FOLDWATCH_RUN_DIR=str(tmp_path))
     assert outcome.out.splitlines()[-1] == "1"
     records = journal(tmp_path / "journal.jsonl")
     assert sum(isinstance(record, Header) for record in records) == 1
@@ -196,16 +128,7 @@ def test_eight_threads_that_begin_at_once_make_one_sampler(tmp_path: Path) -> No
 
 def test_a_stage_is_a_block_or_a_function_and_raises_through() -> None:
     """For PyTorch, JAX, scikit-learn: anything that has a beginning and an end."""
-    outcome = run(
-        "import telemetry\n"
-        "@telemetry.stage('fit')\n"
-        "def fit(x): return x + 1\n"
-        "with telemetry.fold(1, of=2):\n"
-        "    assert fit(1) == 2\n"
-        "    try:\n"
-        "        with telemetry.stage('evaluate'): raise KeyError('x')\n"
-        "    except KeyError: print('raised')\n"
-    )
+    outcome = run_case("stages")
     labels = [line.split(": ")[0] for line in outcome.out.splitlines()]
     assert labels == [
         "[THREADS] Fold 1/2 before fit",
@@ -218,18 +141,7 @@ def test_a_stage_is_a_block_or_a_function_and_raises_through() -> None:
 
 def test_peaks_between_labels_are_in_the_next_one(tmp_path: Path) -> None:
     """Forty threads that came and went while nobody set a label."""
-    run(
-        "import telemetry, threading, time\n"
-        f"telemetry.start(run_dir={str(tmp_path)!r}, interval=0.02)\n"
-        "telemetry.checkpoint('before')\n"
-        "stop = threading.Event()\n"
-        "workers = [threading.Thread(target=stop.wait) for _ in range(40)]\n"
-        "[worker.start() for worker in workers]\n"
-        "time.sleep(0.3); stop.set()\n"
-        "[worker.join() for worker in workers]\n"
-        "telemetry.checkpoint('after')\n"
-        "telemetry.checkpoint('again')\n"
-    )
+    run_case("peaks", tmp_path)
     labelled = {
         r.label: r
         for r in journal(tmp_path / "journal.jsonl")
@@ -242,34 +154,14 @@ def test_peaks_between_labels_are_in_the_next_one(tmp_path: Path) -> None:
 
 def test_each_stage_keeps_the_fold_that_reached_it() -> None:
     """Fold 2 has not come to "after fit" yet; the value there is fold 1's."""
-    outcome = run(
-        "import telemetry\n"
-        "from telemetry.recorder import api\n"
-        "from telemetry.recorder.setup import process_snapshot\n"
-        "with telemetry.fold(1, of=2):\n"
-        "    telemetry.checkpoint('START'); telemetry.checkpoint('after fit')\n"
-        "with telemetry.fold(2, of=2): telemetry.checkpoint('START')\n"
-        "parts = process_snapshot(api._sampler).folds\n"
-        "print({part.fold: sorted(part.checkpoints) for part in parts})\n"
-    )
+    outcome = run_case("folds_of_stages")
     assert outcome.out.splitlines()[-1] == "{1: ['after fit'], 2: ['START']}"
 
 
+@pytest.mark.tensorflow
 def test_keras_epochs_are_checkpoints() -> None:
     """Every second one and the last, inside the fold; Keras is loaded when it is asked for."""
-    outcome = run(
-        "import warnings; warnings.simplefilter('ignore')  # Keras's own\n"
-        "import sys, telemetry\n"
-        "assert 'keras' not in sys.modules\n"
-        "callback = telemetry.keras.Checkpoints(every=2)\n"
-        "callback.set_params({'epochs': 5})\n"
-        "with telemetry.fold(1, of=3):\n"
-        "    for epoch in range(5): callback.on_epoch_end(epoch, {})\n"
-        "try: telemetry.keras.Checkpoints(every=0)\n"
-        "except ValueError as error: print(error)\n"
-        "try: telemetry.nonsense\n"
-        "except AttributeError as error: print(error)\n",
-    )
+    outcome = run_case("keras_epochs")
     assert [line.split(": ")[0] for line in outcome.out.splitlines()] == [
         "[THREADS] Fold 1/3 epoch 2",
         "[THREADS] Fold 1/3 epoch 4",
@@ -290,18 +182,7 @@ def test_a_label_that_standard_output_cannot_encode_is_written_all_the_same() ->
 
 def test_a_forked_child_does_not_write_its_parent_s_journal(tmp_path: Path) -> None:
     """It reads its own numbers and leaves the file alone."""
-    outcome = run(
-        "import telemetry, os\n"
-        f"telemetry.start(run_dir={str(tmp_path)!r}, interval=0.001)\n"
-        "telemetry.checkpoint('parent')\n"
-        "for _ in range(20):\n"
-        "    child = os.fork()\n"
-        "    if child == 0:\n"
-        "        reading = telemetry.checkpoint('child')\n"
-        "        os._exit(0 if reading.pid == os.getpid() and reading.threads == 1 else 9)\n"
-        "    assert os.waitpid(child, 0)[1] == 0\n"
-        "telemetry.checkpoint('parent again')\n"
-    )
+    outcome = run_case("forks", tmp_path)
     assert outcome.code == 0, outcome.err
     readings = [r for r in journal(tmp_path / "journal.jsonl") if isinstance(r, Reading)]
     assert {r.label for r in readings} == {None, "parent", "parent again"}
@@ -310,16 +191,9 @@ def test_a_forked_child_does_not_write_its_parent_s_journal(tmp_path: Path) -> N
 
 def test_metrics_are_served_from_inside_the_process(tmp_path: Path) -> None:
     """start(port=...) and a scrape, in text and in OpenMetrics."""
-    code = (
-        "import telemetry, sys, time\n"
-        f"telemetry.start(run_dir={str(tmp_path)!r}, port=int(sys.argv[1]))\n"
-        "with telemetry.fold(1, of=2): telemetry.checkpoint('START')\n"
-        "print('ready', flush=True)\n"
-        "sys.stdin.read()\n"
-    )
     port = free_port()
     process = subprocess.Popen(
-        [sys.executable, "-c", code, str(port)],
+        [sys.executable, "-m", CASES, "serve_metrics", str(tmp_path), str(port)],
         cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -356,15 +230,8 @@ def test_a_tighter_real_parent_is_shown(pids_cgroup: RealCgroup) -> None:
     inner = pids_cgroup.child("inner")
     inner.limit(50)
     sibling = pids_cgroup.child("sibling")
-    hold = (
-        "import threading\nstop = threading.Event()\n"
-        "[threading.Thread(target=stop.wait, daemon=True).start() for _ in range(30)]\n"
-        "import subprocess, sys\n"
-        f"code = \"open({inner.folder!r} + '/cgroup.procs', 'w').write('0')\\n\" + {CHECKPOINT!r}\n"
-        "print(subprocess.run([sys.executable, '-c', code], capture_output=True, text=True))\n"
-        "import os; os._exit(0)\n"
-    )
-    outcome = sibling.run(hold)
+    procs = os.path.join(inner.folder, "cgroup.procs")
+    outcome = sibling.run_module("tests.scripts.hold_threads_in_sibling", procs)
     assert re.search(r"cgroup=3\d/60, ", outcome.out), outcome
 
 
@@ -390,18 +257,7 @@ def test_a_process_in_another_mount_namespace_is_seen_with_its_own_limit(
 ) -> None:
     """As a container's is from the host: never "unlimited" because we looked at our own mounts."""
     pids_cgroup.limit(77)
-    enter = (
-        "import os, subprocess, sys\n"
-        "inside = 'umount -R /sys/fs/cgroup && mount -t tmpfs t /sys/fs/cgroup && '\n"
-        "inside += 'mkdir /sys/fs/cgroup/pids && mount -t cgroup -o pids c /sys/fs/cgroup/pids && '\n"
-        "inside += 'echo ready && exec sleep 30'\n"
-        "command = ['unshare', '-C', '-m', 'sh', '-c', inside]\n"
-        "null = subprocess.DEVNULL\n"
-        "process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=null, stdin=null)\n"
-        "print(process.pid, process.stdout.readline(), flush=True)\n"
-        "os._exit(0)\n"
-    )
-    words = pids_cgroup.run(enter).out.split()
+    words = pids_cgroup.run_module("tests.scripts.enter_mount_namespace").out.split()
     pid = int(words[0])
     try:
         need(words[1:] == ["b'ready\\n'"], "leave to make a mount namespace with a v1 pids mount")
@@ -410,7 +266,7 @@ def test_a_process_in_another_mount_namespace_is_seen_with_its_own_limit(
         assert (ceiling["limit"], ceiling["current"]) == (77, 1)
     finally:
         os.kill(pid, 9)
-        assert ends_within(5, pid)
+        wait_for_end(pid)
 
 
 def test_at_a_full_pids_cgroup_a_checkpoint_still_returns(
@@ -418,16 +274,7 @@ def test_at_a_full_pids_cgroup_a_checkpoint_still_returns(
 ) -> None:
     """No thread is started late, and the hits are counted."""
     pids_cgroup.limit(12)
-    outcome = pids_cgroup.run(
-        "import telemetry, threading\n"
-        f"telemetry.start(run_dir={str(tmp_path)!r}, interval=0.05)\n"
-        "stop = threading.Event()\n"
-        "try:\n"
-        "    while True: threading.Thread(target=stop.wait, daemon=True).start()\n"
-        "except RuntimeError: print('full', flush=True)\n"
-        "print('BINDING', telemetry.checkpoint('at the limit').binding)\n"
-        "import sys, os; sys.stdout.flush(); os._exit(0)\n"
-    )
+    outcome = pids_cgroup.run_module(CASES, "fill_cgroup", str(tmp_path))
     assert outcome.out.splitlines()[0] == "full"
     assert "cgroup=12/12" in outcome.out
     assert "BINDING pids_cgroup" in outcome.out
@@ -436,6 +283,7 @@ def test_at_a_full_pids_cgroup_a_checkpoint_still_returns(
     assert (last.pids_limit_hits or 0) >= 1
 
 
+@pytest.mark.root
 def test_root_is_there_for_the_tests_above() -> None:
     """On CI all of them run."""
     need(os.geteuid() == 0, "root, to make a cgroup")

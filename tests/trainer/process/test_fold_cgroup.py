@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,7 +13,7 @@ import pytest
 from telemetry.errors import InputError
 from tests.support.paths import ROOT
 from tests.support.requirements import need
-from tests.support.waiting import ends_within
+from tests.support.waiting import wait_for_end, wait_until
 from trainer.process.fold_cgroup import FoldCgroups
 from trainer.run.cgroup_limits import CgroupLimits, parse_size
 
@@ -69,6 +68,8 @@ except OSError:
 """
 
 
+@pytest.mark.root
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("too_small", "cause", "evidence"),
     [
@@ -129,6 +130,7 @@ def test_a_runner_that_is_at_the_limit_itself_says_so_and_leaves_no_cgroup(
     assert next(os.walk(pids_cgroup.folder))[1] == []
 
 
+@pytest.mark.root
 def test_a_killed_runner_leaves_no_cgroup_and_nothing_in_it(tmp_path: Path) -> None:
     """The supervisor empties and removes it, a daemon of the fold's included."""
     need(os.geteuid() == 0, "root, to make a cgroup")
@@ -144,18 +146,18 @@ def test_a_killed_runner_leaves_no_cgroup_and_nothing_in_it(tmp_path: Path) -> N
     process = subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
-    while not mark.exists() or len(mark.read_text().split()) < 2:
+
+    def are_traced() -> bool:
         assert process.poll() is None
-        time.sleep(0.02)
+        return mark.exists() and len(mark.read_text().split()) == 2
+
+    wait_until(are_traced, 30, "the fold and its daemon")
     assert len(leftovers(process.pid)) == 2
     process.kill()
     process.wait()
     for pid in mark.read_text().split():
-        assert ends_within(2, int(pid))
-    deadline = time.monotonic() + 3
-    while leftovers(process.pid) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert leftovers(process.pid) == []
+        wait_for_end(int(pid))
+    wait_until(lambda: not leftovers(process.pid), 10, "the removal of the cgroups")
 
 
 def test_where_no_cgroup_may_be_made_one_line_says_so(

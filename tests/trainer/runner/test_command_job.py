@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from analyzer import analyze
+from foldwatch.main import main
 from telemetry.errors import InputError
 from telemetry.journal.follower import JournalFollower
 from telemetry.reading import Reading
@@ -41,6 +42,7 @@ def test_braces_are_filled_in_and_other_braces_stay() -> None:
     assert filled == ["a-2", "3/22", "{x} {}"]
 
 
+@pytest.mark.slow
 def test_output_is_kept_byte_for_byte_and_shown_with_its_fold(
     foldwatch: Foldwatch, tmp_path: Path
 ) -> None:
@@ -61,6 +63,7 @@ def test_output_is_kept_byte_for_byte_and_shown_with_its_fold(
         assert "\x07" not in "".join(lines)
 
 
+@pytest.mark.slow
 def test_an_uninstrumented_script_gets_labels_and_a_verdict(
     foldwatch: Foldwatch, tmp_path: Path
 ) -> None:
@@ -87,6 +90,7 @@ def test_an_uninstrumented_script_gets_labels_and_a_verdict(
     assert analysis.findings[0].growth["maps"].verdict == "stable"
 
 
+@pytest.mark.slow
 def test_a_command_that_uses_telemetry_writes_the_same_journal(
     foldwatch: Foldwatch, tmp_path: Path
 ) -> None:
@@ -107,6 +111,7 @@ def test_a_command_that_uses_telemetry_writes_the_same_journal(
     assert len({(r.pid, r.start_ticks) for r in readings}) == 1
 
 
+@pytest.mark.slow
 def test_success_is_exit_0_and_metrics_are_the_commands_own(
     foldwatch: Foldwatch, tmp_path: Path
 ) -> None:
@@ -129,6 +134,7 @@ def test_success_is_exit_0_and_metrics_are_the_commands_own(
     assert "means are over 2 of 3 folds; without fold 3" in outcome.out
 
 
+@pytest.mark.slow
 def test_nan_in_one_fold_is_told_and_the_run_can_be_resumed(
     foldwatch: Foldwatch, tmp_path: Path
 ) -> None:
@@ -174,6 +180,7 @@ def test_metrics_that_are_none_are_told_and_the_numbers_beside_them_kept(
     assert not capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_script_that_changes_its_folder_still_finds_the_run(
     foldwatch: Foldwatch, tmp_path: Path
 ) -> None:
@@ -193,6 +200,7 @@ def test_a_script_that_changes_its_folder_still_finds_the_run(
     assert "here" in {r.label for r in journal.finish() if isinstance(r, Reading)}
 
 
+@pytest.mark.slow
 def test_resume_is_by_the_command_line(foldwatch: Foldwatch, tmp_path: Path) -> None:
     """The same line skips what is finished; another one runs it again and says why."""
     place = str(tmp_path / "run")
@@ -225,13 +233,13 @@ def test_resume_is_by_the_command_line(foldwatch: Foldwatch, tmp_path: Path) -> 
     ],
 )
 def test_bad_usage_is_one_line_and_exit_2(
-    foldwatch: Foldwatch, tmp_path: Path, options: tuple[str, ...], words: str
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, options: tuple[str, ...], words: str
 ) -> None:
     """Nothing is begun."""
-    outcome = foldwatch("run", "--output", str(tmp_path / "run"), *options)
-    assert outcome.code == 2
-    assert len(outcome.err.splitlines()) == 1
-    assert words in outcome.err
+    assert main(["run", "--output", str(tmp_path / "run"), *options]) == 2
+    error = capsys.readouterr().err
+    assert len(error.splitlines()) == 1
+    assert words in error
     assert not (tmp_path / "run" / "run.json").exists()
 
 
@@ -280,6 +288,7 @@ def test_lines_come_whole_however_they_are_written(tmp_path: Path) -> None:
     assert printable("a\x1b]0;title\x07b\tc\x00") == "ab      c"
 
 
+@pytest.mark.slow
 def test_behind_a_shell_the_program_that_works_is_read(
     foldwatch: Foldwatch, tmp_path: Path
 ) -> None:
@@ -297,6 +306,7 @@ def test_behind_a_shell_the_program_that_works_is_read(
     assert records[-1].pid == labelled[0].pid
 
 
+@pytest.mark.slow
 def test_output_faster_than_it_can_be_shown_holds_nobody_up(
     foldwatch: Foldwatch, tmp_path: Path
 ) -> None:
@@ -310,6 +320,7 @@ def test_output_faster_than_it_can_be_shown_holds_nobody_up(
     assert len(outcome.err) < 20_000_000
 
 
+@pytest.mark.slow
 def test_a_reader_that_goes_away_ends_no_run(tmp_path: Path) -> None:
     """As ``foldwatch run ... 2>&1 | head -1`` has it: all folds are run, and it is no failure."""
     command = [sys.executable, "-m", "foldwatch", "run", "--folds", "3", "--output", str(tmp_path)]

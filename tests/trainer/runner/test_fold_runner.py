@@ -18,7 +18,7 @@ from telemetry.journal.records import Event
 from telemetry.reading import Reading
 from tests.support.paths import ROOT
 from tests.support.requirements import need
-from tests.support.waiting import ends_within
+from tests.support.waiting import wait_for_end, wait_until
 from trainer.process import fold_process
 from trainer.run.config import RunConfig
 from trainer.run.directory import RunDirectory
@@ -28,42 +28,27 @@ from trainer.runner.fold_runner import FoldRunner
 from trainer.runner.observer import RunObserver
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from telemetry.snapshot import Snapshot
     from trainer.run.fold_result import Summary
 
+pytestmark = pytest.mark.slow
+
 FOLDWATCH_RUN = (sys.executable, "-m", "foldwatch", "run")
 CONFIG = RunConfig(folds=3, epochs=1, device_mode="cpu")
-WORKER = """
-import os, signal, subprocess, sys, time, telemetry
-from trainer.run.fold_result import FoldResult
-from trainer.run.directory import RunDirectory
-from trainer.run.worker_protocol import WorkerChannel
-orders, directory = WorkerChannel(), RunDirectory(sys.argv[1])
-config = directory.config()
-telemetry.checkpoint("before TF import")
-telemetry.checkpoint("after TF import")
-for number in orders.folds():
-    with telemetry.fold(number, of=config.folds):
-        telemetry.checkpoint("START")
-        if number in {troubled}:
-            {trouble}
-        telemetry.checkpoint("after Stage 2 fit")
-        FoldResult(
-            fold=number, folds=config.folds, config_digest=config.digest(),
-            metrics={{"accuracy": 0.9 + number / 100}}, seconds=0.1,
-        ).write(directory.fold(number))
-        telemetry.checkpoint("AFTER CLEANUP")
-"""
+WORKER = os.path.join(ROOT, "tests", "scripts", "stand_in_worker.py")
 
 
-def stand_in(trouble: str = "pass", troubled: tuple[int, ...] = (2,)) -> Job:
+def stand_in(trouble: str = "none", argument: str = "", troubled: tuple[int, ...] = (2,)) -> Job:
     """Give a worker without TensorFlow that has a trouble in some folds."""
-    code = WORKER.format(trouble=trouble, troubled=troubled)
+    folds = ",".join(map(str, troubled))
     return Job(
-        command=lambda place, _fold: [sys.executable, "-c", code, place.path], is_persistent=True
+        command=lambda place, _fold: [
+            *(sys.executable, WORKER, place.path, folds, trouble, argument)
+        ],
+        is_persistent=True,
     )
 
 
@@ -84,7 +69,8 @@ class Recorder(RunObserver):
 
 def run(
     tmp_path: Path,
-    trouble: str = "pass",
+    trouble: str = "none",
+    argument: str = "",
     *,
     troubled: tuple[int, ...] = (2,),
     resume_mode: str = "fresh",
@@ -92,6 +78,7 @@ def run(
     config: RunConfig = CONFIG,
     said: list[str] | None = None,
     seen: list[Snapshot] | None = None,
+    clock: Callable[[], float] = time.time,
     **options: Any,
 ) -> tuple[FoldRunner, RunDirectory, Summary]:
     directory = RunDirectory(str(tmp_path / "run"))
@@ -100,9 +87,10 @@ def run(
         directory,
         config,
         plan(directory, config, only=only, resume_mode=resume_mode),
-        job=stand_in(trouble, troubled),
+        job=stand_in(trouble, argument, troubled),
         options=RunOptions(**options),
         observer=Recorder(said, seen),
+        clock=clock,
     )
     return runner, directory, runner.run()
 
@@ -143,35 +131,29 @@ def test_every_fold_has_a_process_of_its_own(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("trouble", "ending", "reason"),
+    ("trouble", "argument", "ending", "reason"),
     [
         (
-            "raise ValueError('no such label')",
-            ("exception", 1, None),
+            *("error", "no such label", ("exception", 1, None)),
             "exited with 1; last line: ValueError: no such label",
         ),
         (
-            "raise ValueError('first\\nsecond')",
-            ("exception", 1, None),
+            *("error", "first\nsecond", ("exception", 1, None)),
             "exited with 1; last line: ValueError: first ... second",
         ),
-        ("sys.exit(5)", ("exit code", 5, None), "exited with 5; last line: (THREADS) Fold 2/3"),
-        ("sys.exit(0)", ("no result", 0, None), "exited with 0 and left no result.json"),
-        (
-            "os.kill(os.getpid(), signal.SIGKILL)",
-            ("signal", 137, "SIGKILL"),
-            "ended by SIGKILL; last line: ",
-        ),
-        ("os.abort()", ("signal", 134, "SIGABRT"), "ended by SIGABRT"),
-        ("os.kill(os.getpid(), signal.SIGSEGV)", ("signal", 139, "SIGSEGV"), "ended by SIGSEGV"),
-        ("os.kill(os.getpid(), 40)", ("signal", 168, "SIGRTMIN+6"), "ended by SIGRTMIN+6"),
+        ("ends", "5", ("exit code", 5, None), "exited with 5; last line: (THREADS) Fold 2/3"),
+        ("ends", "0", ("no result", 0, None), "exited with 0 and left no result.json"),
+        ("dies", "9", ("signal", 137, "SIGKILL"), "ended by SIGKILL; last line: "),
+        ("dies", "6", ("signal", 134, "SIGABRT"), "ended by SIGABRT"),
+        ("dies", "11", ("signal", 139, "SIGSEGV"), "ended by SIGSEGV"),
+        ("dies", "40", ("signal", 168, "SIGRTMIN+6"), "ended by SIGRTMIN+6"),
     ],
 )
 def test_however_a_fold_dies_the_others_run_and_the_mean_says_so(
-    tmp_path: Path, trouble: str, ending: tuple[str, int, str | None], reason: str
+    tmp_path: Path, trouble: str, argument: str, ending: tuple[str, int, str | None], reason: str
 ) -> None:
     """The failure is typed, and no mean is over a missing fold in silence."""
-    runner, directory, summary = run(tmp_path, trouble)
+    runner, directory, summary = run(tmp_path, trouble, argument)
     assert (runner.state.failed, summary.missing) == ([2], [2])
     failure = failure_of(directory, 2)
     assert (failure["outcome"], failure["exit_code"], failure["signal"]) == ending
@@ -187,8 +169,7 @@ def test_two_folds_killed_half_way_are_resumed_and_the_finished_one_is_not_repea
     tmp_path: Path,
 ) -> None:
     """--resume-mode auto after two kills; the aggregate says what it covers before and after."""
-    kill = "os.kill(os.getpid(), signal.SIGKILL)"
-    runner, directory, summary = run(tmp_path, kill, troubled=(2, 3))
+    runner, directory, summary = run(tmp_path, "dies", "9", troubled=(2, 3))
     assert (runner.state.failed, summary.missing) == ([2, 3], [2, 3])
     with open(os.path.join(directory.path, "summary.json"), encoding="utf-8") as file:
         content = json.load(file)
@@ -218,25 +199,17 @@ def test_one_process_for_all_folds(tmp_path: Path) -> None:
 
 def test_one_process_that_dies_takes_the_later_folds_with_it(tmp_path: Path) -> None:
     """Each failure says whether its fold was reached."""
-    runner, directory, summary = run(tmp_path, "os.abort()", isolation="none")
+    runner, directory, summary = run(tmp_path, "dies", "6", isolation="none")
     assert (runner.state.failed, summary.missing) == ([2, 3], [2, 3])
     assert failure_of(directory, 3)["reason"] == "not reached: fold 2 ended the process"
 
 
 def test_what_a_fold_leaves_running_dies_with_it(tmp_path: Path) -> None:
     """A child that ignores SIGTERM, orphaned by its parent's end."""
-    mark, script = tmp_path / "orphan", tmp_path / "orphan.py"
-    script.write_text(
-        "import os, signal, time\n"
-        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
-        f"open({str(mark)!r}, 'w').write(str(os.getpid()))\n"
-        "time.sleep(60)\n"
-    )
-    trouble = f"import subprocess; subprocess.Popen([sys.executable, {str(script)!r}]); "
-    trouble += f"[time.sleep(0.05) for _ in range(200) if not os.path.exists({str(mark)!r})]; "
-    _, _, summary = run(tmp_path, trouble + "time.sleep(0.2)")
+    mark = tmp_path / "orphan"
+    _, _, summary = run(tmp_path, "leaves_child", str(mark))
     assert summary.missing == []
-    assert ends_within(2, int(mark.read_text()))
+    wait_for_end(int(mark.read_text()))
 
 
 def test_a_thread_that_outlives_a_good_fold_is_told_once_and_is_no_crash(
@@ -245,8 +218,7 @@ def test_a_thread_that_outlives_a_good_fold_is_told_once_and_is_no_crash(
     """The process is killed by the runner, which says so on the screen and in the journal."""
     monkeypatch.setattr(fold_process, "EXIT_SECONDS", 0.5)
     said: list[str] = []
-    trouble = "import threading; threading.Thread(target=time.sleep, args=(60,)).start()"
-    runner, directory, summary = run(tmp_path, trouble, troubled=(1, 2, 3), said=said)
+    runner, directory, summary = run(tmp_path, "leaves_thread", troubled=(1, 2, 3), said=said)
     assert (runner.state.failed, summary.missing) == ([], [])
     assert {part.exit_code for part in runner.state.current.folds} == {0}
     assert [text for text in said if "did not end" in text] == said
@@ -257,7 +229,7 @@ def test_a_thread_that_outlives_a_good_fold_is_told_once_and_is_no_crash(
 def test_the_process_is_sampled_from_outside(tmp_path: Path) -> None:
     """Samples between its labels, of the same process, without a thread in it."""
     seen: list[Snapshot] = []
-    _, directory, _ = run(tmp_path, "time.sleep(2.5)", only=2, seen=seen)
+    _, directory, _ = run(tmp_path, "waits_for_samples", "2", only=2, seen=seen)
     records = JournalFollower(os.path.join(directory.fold(2), "journal.jsonl")).finish()
     readings = [record for record in records if isinstance(record, Reading)]
     assert sum(reading.label is None for reading in readings) >= 2
@@ -282,9 +254,12 @@ def test_ctrl_c_and_sigterm_end_the_fold_and_leave_a_run_to_resume(
     )
     journal = place / "fold-1" / "journal.jsonl"
     output = place / "fold-1" / "output.log"
-    while not (output.exists() and output.read_bytes()):
+
+    def has_written() -> bool:
         assert process.poll() is None
-        time.sleep(0.05)
+        return output.exists() and bool(output.read_bytes())
+
+    wait_until(has_written, 30, "the fold's first line")
     process.send_signal(number)
     _, err = process.communicate(timeout=30)
     assert process.returncode == 130, err
@@ -302,9 +277,8 @@ def test_ctrl_c_and_sigterm_end_the_fold_and_leave_a_run_to_resume(
 def test_a_failed_fold_is_tried_again_and_its_first_attempt_is_kept(tmp_path: Path) -> None:
     """--retries 1: the second attempt finishes, the first one's files are set aside."""
     mark = tmp_path / "tried"
-    trouble = f"if not os.path.exists({str(mark)!r}): open({str(mark)!r}, 'w'); os.abort()"
     said: list[str] = []
-    runner, directory, summary = run(tmp_path, trouble, retries=1, said=said)
+    runner, directory, summary = run(tmp_path, "dies_once", str(mark), retries=1, said=said)
     assert (runner.failures, summary.missing) == ({}, [])
     kept = os.path.join(directory.path, "previous-1", "fold-2", "failure.json")
     with open(kept, encoding="utf-8") as file:
@@ -329,8 +303,7 @@ def test_who_watches_cannot_end_the_run(tmp_path: Path) -> None:
 def test_retries_end(tmp_path: Path) -> None:
     """A fold that always fails is tried retries + 1 times."""
     count = tmp_path / "count"
-    trouble = f"open({str(count)!r}, 'a').write('x'); sys.exit(3)"
-    runner, directory, _ = run(tmp_path, trouble, retries=2)
+    runner, directory, _ = run(tmp_path, "counts", str(count), retries=2)
     assert runner.state.failed == [2]
     assert count.read_text() == "xxx"
     assert failure_of(directory, 2)["exit_code"] == 3
@@ -338,7 +311,7 @@ def test_retries_end(tmp_path: Path) -> None:
 
 def test_stop_on_failure_starts_no_further_fold(tmp_path: Path) -> None:
     """Folds behind it stay waiting; they did not fail."""
-    runner, _, summary = run(tmp_path, "os.abort()", stops_on_failure=True)
+    runner, _, summary = run(tmp_path, "dies", "6", stops_on_failure=True)
     assert [part.state for part in runner.state.current.folds] == ["finished", "failed", "waiting"]
     assert summary.missing == [2, 3]
 
@@ -348,35 +321,33 @@ def test_a_fold_that_hangs_is_ended_with_what_it_started(
 ) -> None:
     """--timeout, for a process that ignores SIGTERM."""
     monkeypatch.setattr(fold_process, "GRACE_SECONDS", 0.5)
-    trouble = "signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)"
-    runner, directory, summary = run(tmp_path, trouble, timeout_seconds=6)
+    mark = tmp_path / "hangs"
+
+    failure_json = tmp_path / "run" / "fold-2" / "failure.json"
+
+    def clock() -> float:
+        """Show ten minutes more for as long as the fold hangs."""
+        return time.time() + 600 * (mark.exists() and not failure_json.exists())
+
+    runner, directory, summary = run(tmp_path, "hangs", str(mark), timeout_seconds=300, clock=clock)
     assert (runner.state.failed, summary.missing) == ([2], [2])
     failure = failure_of(directory, 2)
     assert (failure["outcome"], failure["signal"]) == ("timeout", "SIGKILL")
-    assert failure["reason"] == "timeout: it ran for more than 6 s"
+    assert failure["reason"] == "timeout: it ran for more than 300 s"
 
 
 def test_folds_run_side_by_side(tmp_path: Path) -> None:
     """--parallel 3: all three are at the same place at the same time."""
+    meeting = tmp_path / "meeting"
     for fold in (1, 2, 3):
-        (tmp_path / f"{fold}").mkdir()
-    meet = (
-        f"os.rmdir({str(tmp_path)!r} + '/' + str(number)); "
-        f"[time.sleep(0.02) for _ in range(500) if len(os.listdir({str(tmp_path)!r})) > 1]"
-    )
-    _, _, summary = run(tmp_path, meet, troubled=(1, 2, 3), parallel=3, timeout_seconds=30)
+        (meeting / f"{fold}").mkdir(parents=True)
+    _, _, summary = run(tmp_path, "waits_for_others", str(meeting), troubled=(1, 2, 3), parallel=3)
     assert summary.missing == []
 
 
 def test_the_next_worker_is_loaded_before_the_fold_ends(tmp_path: Path) -> None:
     """It has nothing to do until the fold before it is gone, and writes to its own fold's journal."""
-    run(tmp_path, "pass", troubled=())
-    _, directory, _ = run(
-        tmp_path,
-        "telemetry.checkpoint('after Stage 2 fit'); time.sleep(2.5)",
-        troubled=(1, 2, 3),
-        seen=[],
-    )
+    _, directory, _ = run(tmp_path, "waits_for_next", troubled=(1, 2, 3), seen=[])
     stages: dict[int, dict[str, float]] = {}
     pids = {}
     for fold in (1, 2, 3):
@@ -389,11 +360,6 @@ def test_the_next_worker_is_loaded_before_the_fold_ends(tmp_path: Path) -> None:
     for fold in (2, 3):
         assert stages[fold]["after TF import"] < stages[fold - 1]["AFTER CLEANUP"]
         assert stages[fold]["START"] > stages[fold - 1]["exited"] - 0.1
-
-
-LEAK = (
-    "kept = globals().setdefault('kept', []); kept += [os.open('/dev/null', 0) for _ in range(80)]"
-)
 
 
 @pytest.fixture
@@ -409,6 +375,7 @@ def few_files() -> Iterator[int]:
 
 
 SIX = RunConfig(folds=6, epochs=1, device_mode="cpu")
+ALL_SIX = (1, 2, 3, 4, 5, 6)
 
 
 def test_a_leak_that_would_hit_the_limit_in_fold_4_is_met_by_recycling(
@@ -417,10 +384,19 @@ def test_a_leak_that_would_hit_the_limit_in_fold_4_is_met_by_recycling(
     """--isolation auto: two folds a process, for the third one's forecast is over 80 % of 300."""
     del few_files
     said: list[str] = []
-    leak = {"troubled": (1, 2, 3, 4, 5, 6), "config": SIX}
-    runner, _, _ = run(tmp_path / "a", LEAK, isolation="none", **leak)  # type: ignore[arg-type] # of several types
+    runner, _, _ = run(
+        tmp_path / "a", "leaks_files", "80", isolation="none", troubled=ALL_SIX, config=SIX
+    )
     assert runner.state.failed == [4, 5, 6]
-    runner, directory, summary = run(tmp_path / "b", LEAK, isolation="auto", said=said, **leak)  # type: ignore[arg-type] # see above
+    runner, directory, summary = run(
+        tmp_path / "b",
+        "leaks_files",
+        "80",
+        isolation="auto",
+        said=said,
+        troubled=ALL_SIX,
+        config=SIX,
+    )
     assert (runner.state.failed, summary.missing) == ([], [])
     assert [line.split(":")[0] for line in said] == ["fold 3", "fold 5"]
     assert "open_files: forecast peak" in said[0]
@@ -442,15 +418,9 @@ def test_without_growth_auto_keeps_one_process(tmp_path: Path, few_files: int) -
 def test_a_daemon_that_left_its_session_dies_with_the_fold(tmp_path: Path) -> None:
     """Double fork and setsid: its parent is gone, its group is another one."""
     mark = tmp_path / "daemon"
-    trouble = (
-        f"pid = os.fork() or (os.setsid(), os.fork() and os._exit(0), open({str(mark)!r}, 'w')"
-        ".write(str(os.getpid())), time.sleep(60)); os.waitpid(pid, 0); "
-        f"[time.sleep(0.05) for _ in range(100) if not os.path.exists({str(mark)!r})]; "
-        "time.sleep(0.2)"
-    )
-    _, _, summary = run(tmp_path, trouble)
+    _, _, summary = run(tmp_path, "leaves_daemon", str(mark))
     assert summary.missing == []
-    assert ends_within(2, int(mark.read_text()))
+    wait_for_end(int(mark.read_text()))
 
 
 def test_a_full_disk_fails_the_fold_in_one_line_and_the_rest_is_resumed(tmp_path: Path) -> None:

@@ -5,7 +5,13 @@ from __future__ import annotations
 import pytest
 
 from telemetry.reading import LimitState, Reading
-from trainer.runner.forecast import next_peak, shortage_for_first_fold, shortage_for_next_fold
+from trainer.runner.forecast import (
+    USABLE,
+    Shortage,
+    next_peak,
+    shortage_for_first_fold,
+    shortage_for_next_fold,
+)
 
 
 @pytest.mark.parametrize(
@@ -42,9 +48,38 @@ def test_one_fold_more_only_under_80_percent_of_every_ceiling() -> None:
     assert shortage_for_next_fold(peaks, {"max_map_count": 1000, "open_files": 1000}) is None
     shortage = shortage_for_next_fold(peaks, {"max_map_count": 999, "open_files": 51})
     assert shortage is not None
-    assert str(shortage) == "open_files: forecast peak 50, 80% of the limit is 41"
+    assert (shortage.limit, shortage.needed) == ("open_files", 50)
+    assert shortage.available == pytest.approx(USABLE * 51)
     shortage = shortage_for_next_fold([{"rss_bytes": 900 * 2**20}], {"cgroup_memory": 2**30})
-    assert str(shortage) == "cgroup_memory: forecast peak 900 MB, 80% of the limit is 819 MB"
+    assert shortage is not None
+    assert (shortage.limit, shortage.needed) == ("cgroup_memory", 900 * 2**20)
+    assert shortage.available == pytest.approx(USABLE * 2**30)
+
+
+@pytest.mark.parametrize(
+    ("shortage", "words"),
+    [
+        (
+            Shortage("open_files", 50, 40.8, "80% of the limit is"),
+            "open_files: forecast peak 50, 80% of the limit is 41",
+        ),
+        (
+            Shortage("cgroup_memory", 900 * 2**20, 0.8 * 2**30, "80% of the limit is"),
+            "cgroup_memory: forecast peak 900 MB, 80% of the limit is 819 MB",
+        ),
+        (
+            Shortage("pids_cgroup", 11, 10, "headroom"),
+            "pids_cgroup: forecast peak 11, headroom 10",
+        ),
+        (
+            Shortage("memory", 2**30, 2**29, "free"),
+            "memory: forecast peak 1,024 MB, free 512 MB",
+        ),
+    ],
+)
+def test_a_shortage_in_words(shortage: Shortage, words: str) -> None:
+    """With its numbers, sizes in MB."""
+    assert str(shortage) == words
 
 
 def test_a_fresh_process_must_fit_into_the_headroom() -> None:
@@ -60,8 +95,8 @@ def test_a_fresh_process_must_fit_into_the_headroom() -> None:
     assert shortage_for_first_fold({}, runner, free_memory_bytes=0) is None
     assert shortage_for_first_fold({"tree_threads": 10}, runner, free_memory_bytes=None) is None
     shortage = shortage_for_first_fold({"tree_threads": 11}, runner, free_memory_bytes=None)
-    assert str(shortage) == "pids_cgroup: forecast peak 11, headroom 10"
+    assert shortage == Shortage("pids_cgroup", 11, 10, "headroom")
     need = {"rss_bytes": 2**30}
     assert shortage_for_first_fold(need, runner, free_memory_bytes=2**30) is None
     shortage = shortage_for_first_fold(need, runner, free_memory_bytes=2**29)
-    assert str(shortage) == "memory: forecast peak 1,024 MB, free 512 MB"
+    assert shortage == Shortage("memory", 2**30, 2**29, "free")

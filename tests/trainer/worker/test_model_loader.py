@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 import textwrap
-import time
 from importlib.util import spec_from_file_location
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +17,7 @@ from telemetry.errors import InputError
 from telemetry.journal.follower import JournalFollower
 from telemetry.journal.records import Event
 from tests.support.paths import ROOT
-from tests.support.waiting import ends_within
+from tests.support.waiting import wait_for_end, wait_until
 from trainer.run.config import REFERENCE
 from trainer.run.thread_caps import THREAD_CAPS
 from trainer.worker import fold as fold_module
@@ -125,6 +124,7 @@ def test_the_digest_changes_with_data_folds_and_seed(
     assert len(others | {first}) == 5
 
 
+@pytest.mark.slow
 def test_a_source_that_is_edited_while_a_fold_trains_is_other_code(
     tmp_path: Path, foldwatch: Callable[..., CommandOutcome]
 ) -> None:
@@ -145,6 +145,7 @@ def test_a_source_that_is_edited_while_a_fold_trains_is_other_code(
         assert f"fold {fold}: runs again (its result has other data" in again.err
 
 
+@pytest.mark.slow
 def test_the_reference_data_s_digest_needs_no_tensorflow() -> None:
     """A probe of a second, not of five."""
     code = (
@@ -159,6 +160,7 @@ def test_the_reference_data_s_digest_needs_no_tensorflow() -> None:
     assert printed_digest(output) == digest.decode()
 
 
+@pytest.mark.slow
 def test_the_process_that_hashes_the_data_dies_with_the_runner(tmp_path: Path) -> None:
     """However long it takes; what its module prints, at exit too, is not taken for the hash."""
     (tmp_path / "own_slow.py").write_text(
@@ -183,12 +185,15 @@ def test_the_process_that_hashes_the_data_dies_with_the_runner(tmp_path: Path) -
     assert b"fold 2: skipped" in done.stderr
     mark.touch()
     runner = subprocess.Popen(command, stderr=subprocess.DEVNULL, **options)
-    while not mark.read_text():
+
+    def is_hashing() -> bool:
         assert runner.poll() is None
-        time.sleep(0.02)
+        return bool(mark.read_text())
+
+    wait_until(is_hashing, 60, "the process that hashes")
     runner.kill()
     runner.wait()
-    assert ends_within(5, int(mark.read_text()))
+    wait_for_end(int(mark.read_text()))
 
 
 def fold(number: int, folds: int = 3) -> Fold:
@@ -223,6 +228,7 @@ def test_folds_have_the_same_share_of_each_class() -> None:
         assert [labels[row] for row in test].count("rare") == 1
 
 
+@pytest.mark.tensorflow
 def test_the_documented_model_trains(
     tmp_path: Path, foldwatch: Callable[..., CommandOutcome]
 ) -> None:
@@ -264,6 +270,7 @@ def test_a_report_that_cannot_be_written_costs_no_fold() -> None:
     assert (printed.count(b"\n"), b"\x1b" in printed) == (1, False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("without", "count"), [("", 3), ("caps,isolation", 0)])
 def test_caps_are_set_before_the_model_s_module_loads(
     tmp_path: Path, foldwatch: Callable[..., CommandOutcome], without: str, count: int
@@ -283,6 +290,7 @@ def test_caps_are_set_before_the_model_s_module_loads(
     assert os.path.exists(os.path.join(place, "journal.jsonl")) == ("isolation" in without)
 
 
+@pytest.mark.slow
 def test_metrics_that_are_none_are_told(
     tmp_path: Path, foldwatch: Callable[..., CommandOutcome]
 ) -> None:
