@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from telemetry.journal.records import Event
 from telemetry.reading import Reading
+from trainer.process.fold_process import LINGERED
 from trainer.runner.admission import AdmissionControl
 from trainer.runner.forecast import shortage_for_next_fold
 
@@ -58,6 +59,7 @@ class ProcessPool:
         self._announced: set[int] = set()
         self._prestarted: set[int] = set()
         self._typical_seconds: float | None = None
+        self._has_reported_lingering = False
 
     def __iter__(self) -> Iterator[FoldProcess]:
         """Iterate over a copy: a process that ended is removed meanwhile."""
@@ -134,6 +136,11 @@ class ProcessPool:
     def remove(self, process: FoldProcess) -> set[int]:
         """Forget a process that has ended; return the supervisors of the others."""
         self._processes.remove(process)
+        if process.has_lingered and not self._has_reported_lingering:
+            self._has_reported_lingering = True
+            self._observer.on_message(
+                f"a fold's process was killed: {LINGERED}; a non-daemon thread keeps a process alive"
+            )
         return {other.supervised.supervisor_pid for other in self._processes}
 
     def close(self) -> None:
