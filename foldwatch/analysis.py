@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from analyzer.result import AnalysisResult
 
 FOUND = 3
-"""Exit code where growth or a limit crash was found."""
+"""Exit code if growth or a crash at a limit was found."""
 PLOTS = (".png", ".svg", ".pdf")
 PROGRESS_BYTES = 2**29
 """Read in less time than it takes to look at a bar."""
@@ -79,7 +79,7 @@ def _progress(paths: Sequence[str]) -> Iterator[Callable[[int], None] | None]:
 
 
 def _compared(analysis: AnalysisResult, other: str, patterns: Sequence[UserPattern]) -> Comparison:
-    from analyzer.comparison import compare  # noqa: PLC0415 - loaded where it is wanted
+    from analyzer.comparison import compare  # noqa: PLC0415 - loaded when it is needed
 
     return compare(analyze([other], patterns=patterns), analysis)
 
@@ -88,18 +88,18 @@ def _write_files(
     analysis: AnalysisResult, comparison: Comparison | None, *, html: str | None, plot: str | None
 ) -> None:
     if plot is not None:
-        from analyzer.reports import figures  # noqa: PLC0415 - loaded where it is wanted
+        from analyzer.reports import figures  # noqa: PLC0415 - loaded when it is needed
 
         figures.save(figures.plot(analysis), plot)
     if html is not None:
-        from analyzer.reports import html_report  # noqa: PLC0415 - loaded where it is wanted
+        from analyzer.reports import html_report  # noqa: PLC0415 - loaded when it is needed
 
         html_report.save(html_report.as_html(analysis, comparison), html)
 
 
 def _print_json(analysis: AnalysisResult, comparison: Comparison | None) -> None:
-    from analyzer.reports import json_report  # noqa: PLC0415 - loaded where it is wanted
-    from foldwatch.terminal import print_json  # noqa: PLC0415 - loaded where it is wanted
+    from analyzer.reports import json_report  # noqa: PLC0415 - loaded when it is needed
+    from foldwatch.terminal import print_json  # noqa: PLC0415 - loaded when it is needed
 
     content = json_report.as_json(analysis)
     if comparison is not None:
@@ -108,9 +108,9 @@ def _print_json(analysis: AnalysisResult, comparison: Comparison | None) -> None
 
 
 def _print_text(analysis: AnalysisResult, comparison: Comparison | None) -> None:
-    from foldwatch.terminal import columns, encoding, print_output  # noqa: PLC0415 - loaded where it is wanted
-    from foldwatch.text import report  # noqa: PLC0415 - loaded where it is wanted
-    from foldwatch.text.comparison import comparison_text  # noqa: PLC0415 - loaded where it is wanted
+    from foldwatch.terminal import columns, encoding, print_output  # noqa: PLC0415 - loaded when it is needed
+    from foldwatch.text import report  # noqa: PLC0415 - loaded when it is needed
+    from foldwatch.text.comparison import comparison_text  # noqa: PLC0415 - loaded when it is needed
 
     width = columns()
     middle = [] if comparison is None else list(comparison_text(comparison, width=width))
@@ -118,7 +118,7 @@ def _print_text(analysis: AnalysisResult, comparison: Comparison | None) -> None
 
 
 def check_writable(path: str) -> None:
-    """Raise InputError where no file can be written at ``path``."""
+    """Raise InputError if no file can be written at ``path``."""
     folder = os.path.dirname(path) or "."
     if os.path.isdir(path):
         raise InputError(f"{path}: a directory; name a file to write")
