@@ -6,7 +6,6 @@ status.
 
 from __future__ import annotations
 
-import selectors
 import time
 from typing import TYPE_CHECKING
 
@@ -35,10 +34,6 @@ if TYPE_CHECKING:
     from trainer.run.job import Job
     from trainer.run.resume_plan import Plan
     from trainer.runner.fold_failure import FoldFailure
-
-TICK_SECONDS = 1.0
-OUTPUT_TICK_SECONDS = 0.05
-"""The longest delay of a line that is shown or searched for a label."""
 
 
 class FoldRunner:
@@ -71,11 +66,11 @@ class FoldRunner:
         self._clock = clock
         self._is_interrupted = False
         self._has_lingered = False
-        launcher = FoldLauncher(
-            directory, config, job, self._options, log=self._observer.on_message
-        )
         self._pool = ProcessPool(
-            launcher, self._options, self._observer, admission_seconds=admission_seconds
+            FoldLauncher(directory, config, job, self._options, log=self._observer.on_message),
+            self._options,
+            self._observer,
+            admission_seconds=admission_seconds,
         )
         self.state = state or RunState(directory.name, folds=config.folds, observer=self._observer)
         self.state.begin(skipped=plan.skipped)
@@ -134,19 +129,9 @@ class FoldRunner:
             self._start_folds()
         if self._is_stopped or not self._queue:
             self._pool.dismiss_idle()
-        self._wait(interruptions)
+        self._pool.wait(interruptions.wakes, seconds=self._options.poll_seconds)
         for process in self._pool:
             self._poll(process)
-
-    def _wait(self, interruptions: Interruptions) -> None:
-        """Wait until something happens, or it is time to look."""
-        with selectors.DefaultSelector() as selector:
-            selector.register(interruptions.wakes, selectors.EVENT_READ)
-            for process in self._pool:
-                for connection in process.sockets():
-                    selector.register(connection, selectors.EVENT_READ)
-            watches = self._options.shows_output or self._options.pattern
-            selector.select(OUTPUT_TICK_SECONDS if watches else TICK_SECONDS)
 
     def _start_folds(self) -> None:
         """Give the next folds to processes, as long as there are a slot and headroom."""
@@ -206,15 +191,10 @@ class FoldRunner:
         self._pool.note_records(records)
         fold = process.fold or process.reserved_for
         is_shared = not self._options.is_isolated
-        self.state.apply(
-            (
-                record.fold
-                if is_shared and isinstance(record, Reading) and record.fold in self.state
-                else fold,
-                record,
-            )
-            for record in records
-        )
+        for record in records:
+            own = record.fold if is_shared and isinstance(record, Reading) else None
+            self.state.apply(own if own in self.state else fold, record)
+        self.state.publish()
 
     def _on_exit(self, process: FoldProcess, status: ExitStatus) -> None:
         """Record the end of a process, and of the fold that it ran."""

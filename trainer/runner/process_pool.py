@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import selectors
 import time
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from trainer.runner.admission import AdmissionControl
 from trainer.runner.forecast import shortage_for_next_fold
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Iterator, Mapping, Sequence
 
     from telemetry.journal.records import Record
@@ -97,6 +99,15 @@ class ProcessPool:
         self._prestarted.add(fold)  # tried once, even if it fails
         if self._admission.shortage_for_waiting_worker() is None:
             self._launch(fold)
+
+    def wait(self, interrupted: socket.socket, *, seconds: float) -> None:
+        """Wait until a process has something to report, ``interrupted`` is readable, or time is up."""
+        with selectors.DefaultSelector() as selector:
+            selector.register(interrupted, selectors.EVENT_READ)
+            for process in self._processes:
+                for connection in process.sockets():
+                    selector.register(connection, selectors.EVENT_READ)
+            selector.select(seconds)
 
     def dismiss_idle(self) -> None:
         """Dismiss every process without a fold."""
