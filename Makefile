@@ -3,11 +3,14 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+FAST := not slow and not tensorflow and not browser and not prometheus and not root
+# `make soak SEED=12345` repeats a soak.
+SEED :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast docs links lint check bench results format lock clean
+.PHONY: help setup demo test test-fast docs links lint check bench soak results format lock clean
 
-help:  ## what can be made
+help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
 
 # The lock is whole, so nothing is resolved: pip takes a package's extra for another, unpinned package.
@@ -26,14 +29,14 @@ demo: $(STAMP)  ## three real folds, live metrics, and the verdicts
 test: $(STAMP)  ## every test, with the coverage gate
 	$(BIN)/python -m pytest --cov --numprocesses auto --dist loadfile --no-loadscope-reorder
 
-test-fast: $(STAMP)  ## the tests for the work at the desk: no root, no browser, no Prometheus, none that is slow
-	$(BIN)/python -m pytest -m "not slow and not tensorflow and not browser and not prometheus and not root" --numprocesses 2
+test-fast: $(STAMP)  ## the quick tests: no TensorFlow, browser, Prometheus, root or long runs
+	$(BIN)/python -m pytest -m "$(FAST)" --numprocesses auto
 
 docs: $(STAMP)  ## the documentation, in docs/_build/html
 	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going docs docs/_build/html
 	@echo docs/_build/html/index.html
 
-links: $(STAMP)  ## whether the documentation's links to other sites are alive (needs the network)
+links: $(STAMP)  ## check the documentation's links to other sites (needs the network)
 	$(BIN)/sphinx-build --quiet --builder linkcheck docs docs/_build/links
 
 lint: $(STAMP)  ## format, lint, spelling, types, layering
@@ -45,15 +48,18 @@ lint: $(STAMP)  ## format, lint, spelling, types, layering
 
 check: lint test  ## all of both
 
-bench: $(STAMP)  ## what it costs, as ratios measured in one run; writes bench.json
+bench: $(STAMP)  ## measure the costs, as ratios of one run; writes bench.json
 	$(BIN)/python -m benchmarks
+
+soak: $(STAMP)  ## the long random tests: kills, generated logs, random series, the fuzzer; prints its seed
+	$(BIN)/python -m benchmarks.soak $(SEED)
 
 results: $(STAMP)  ## docs/results.md and the README's tables, all measured anew: under an hour
 	-$(BIN)/python -m benchmarks
 	$(BIN)/python -m benchmarks.reproduce
 	$(BIN)/python -m benchmarks.results
 
-format: $(STAMP)  ## rewrite in the house format
+format: $(STAMP)  ## reformat the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
@@ -61,5 +67,5 @@ lock:  ## renew requirements.lock (needs uv)
 	uv pip compile pyproject.toml --extra all --extra docs --extra dev --universal --python-version 3.11 \
 	    --generate-hashes --no-header --no-annotate --no-emit-index-url --output-file requirements.lock
 
-clean:  ## what make built
+clean:  ## remove the files that make built
 	rm -rf $(VENV) demo-run docs/_build build dist *.egg-info

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 import random
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -156,10 +157,10 @@ class Kind:
     grows: bool
     axis: Axis = FOLDS
 
-    def rate(self, seeds: int, *, limit: int | None) -> float:
+    def rate(self, seeds: int, *, limit: int | None, first: int = 0) -> float:
         """Return the share of wrong verdicts: alarms where nothing grows, none where it does."""
         wrong = 0
-        for seed in range(seeds):
+        for seed in range(first, first + seeds):
             series = self.make(random.Random(seed))
             peak = max(max(values.values()) for values in series.values())
             growth = judge(
@@ -226,20 +227,26 @@ MAY_BE: Mapping[str, float] = {
 SELDOM = 0.005
 
 
-def main() -> None:
-    """Print one JSON object per kind; series that do not grow are judged beside a near limit too."""
+def main(first: int = 0) -> None:
+    """Print one JSON object per kind, of the seeds from ``first`` on.
+
+    Series that do not grow are judged with a near limit, too.
+    """
     for name, kind in KINDS.items():
         seeds = SEEDS if kind.axis is FOLDS else SEEDS // 10
         result = {
             "kind": name,
             "grows": kind.grows,
-            "wrong": kind.rate(seeds, limit=None),
+            "seeds": seeds,
+            "wrong": kind.rate(seeds, limit=None, first=first),
             "may_be": MAY_BE.get(name, SELDOM),
         }
         if not kind.grows:
-            result["wrong_near_limit"] = kind.rate(seeds, limit=NEAR_LIMIT[kind.axis.unit])
+            result["wrong_near_limit"] = kind.rate(
+                seeds, limit=NEAR_LIMIT[kind.axis.unit], first=first
+            )
         print(json.dumps(result), flush=True)
 
 
 if __name__ == "__main__":
-    main()
+    main(*map(int, sys.argv[1:2]))

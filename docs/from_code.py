@@ -15,7 +15,7 @@ import typer.main
 from sphinx.ext.napoleon.docstring import GoogleDocstring
 from sphinx.util.docutils import SphinxDirective
 
-from foldwatch.commands.analysis import FOUND
+from foldwatch.analysis import FOUND
 from foldwatch.main import COMMANDS, INTERRUPTED
 from telemetry.errors import FoldwatchError
 from telemetry.metrics.catalog import BASE_LABELS, METRICS

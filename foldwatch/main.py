@@ -80,7 +80,7 @@ def _is_plain(args: list[str]) -> bool:
 
 def _analyze_plainly(args: list[str]) -> int:
     """Analyze without typer, which takes longer to load than most logs to read."""
-    from foldwatch.commands.analysis import analyze_command  # noqa: PLC0415 - see `_run`
+    from foldwatch.analysis import analyze_command  # noqa: PLC0415 - see `_run`
 
     paths = [arg for arg in args[1:] if arg not in FLAGS]
     return analyze_command(paths, as_json="--json" in args, exit_zero="--exit-zero" in args)

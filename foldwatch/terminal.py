@@ -1,7 +1,4 @@
-"""What a command prints: to whoever reads it, and to nobody where nobody does.
-
-Owns the rule that a closed pipe ends neither a command's work nor its exit code.
-"""
+"""Output of the commands. A closed pipe neither ends a command's work nor changes its exit code."""
 
 from __future__ import annotations
 
@@ -22,7 +19,7 @@ if TYPE_CHECKING:
 def print_output(content: RenderableType) -> None:
     """Print to standard output; raises OSError for a full disk, and nothing for a closed pipe.
 
-    What the terminal's encoding lacks is written as an escape: a label may hold any character.
+    A character that the terminal's encoding lacks is written as an escape: a label may hold any.
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
@@ -54,12 +51,12 @@ def _ignoring_closed_pipe() -> Iterator[None]:
 
 
 def console(*, stderr: bool = False) -> Console:
-    """Return what lays tables out; loading it costs more than most answers."""
+    """Return the console that lays out tables; loading rich takes longer than most commands."""
     from rich.console import Console  # noqa: PLC0415 - see above
 
     class Output(Console):
         def on_broken_pipe(self) -> None:
-            """Go on silently, where rich would end the program."""
+            """Go on silently; rich would end the program."""
             stream = sys.stderr if stderr else sys.stdout
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
@@ -67,10 +64,10 @@ def console(*, stderr: bool = False) -> Console:
 
 
 def encoding() -> str:
-    """In which encoding standard output is written."""
+    """Return the encoding of standard output."""
     return getattr(sys.stdout, "encoding", None) or "ascii"
 
 
 def columns() -> int:
-    """How wide standard output is."""
+    """Return the width of standard output."""
     return console().width

@@ -1,4 +1,4 @@
-"""``foldwatch analyze``: its options; `analysis` does the work, also without typer."""
+"""``foldwatch analyze``: its options; `foldwatch.analysis` does the work, also without typer."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from analyzer.logs.user_pattern import DEFAULT_UNIT, UserPattern
-from foldwatch.commands.analysis import analyze_command
+from foldwatch.analysis import analyze_command
 from foldwatch.commands.options import Paths
 
 app = typer.Typer()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from foldwatch.commands.analysis import check_writable
+from foldwatch.analysis import check_writable
 from foldwatch.commands.options import Paths
 from telemetry.errors import InputError
 
@@ -21,14 +21,14 @@ app = typer.Typer()
 def export_command(
     paths: Paths,
     openmetrics: Annotated[
-        str, typer.Option(metavar="FILE", help="Write this file, for promtool tsdb.")
+        str, typer.Option(metavar="FILE", help="File to write, for promtool tsdb.")
     ],
     start: Annotated[
         str | None,
-        typer.Option(metavar="TIME", help="When a log without times began, as 2026-01-31T08:00Z."),
+        typer.Option(metavar="TIME", help="Start of a log without times, e.g. 2026-01-31T08:00Z."),
     ] = None,
     step: Annotated[
-        float, typer.Option(metavar="SECONDS", help="How far apart such a log's readings are put.")
+        float, typer.Option(metavar="SECONDS", help="Time between the readings of such a log.")
     ] = 60.0,
 ) -> None:
     """Write old logs and journals as OpenMetrics: promtool tsdb create-blocks-from openmetrics."""
@@ -40,21 +40,21 @@ def export_command(
     check_writable(openmetrics)
     export = collect(paths, start=began, step=step)
     write(export, openmetrics)
-    typer.echo(_export_words(export, openmetrics, step), err=True)
+    typer.echo(_export_line(export, openmetrics, step), err=True)
 
 
-def _export_words(export: Export, path: str, step: float) -> str:
+def _export_line(export: Export, path: str, step: float) -> str:
     series = sum(map(len, export.families.values()))
-    words = [f"foldwatch: {path}: {export.readings:,} readings in {series:,} series"]
+    parts = [f"foldwatch: {path}: {export.readings:,} readings in {series:,} series"]
     if export.made_times:
-        words.append(f"{export.made_times:,} of them had no time and were put {step:g} s apart")
+        parts.append(f"{export.made_times:,} of them had no time and were put {step:g} s apart")
     if export.repeated:
-        words.append(f"{export.repeated:,} values gave way to a later one of the same millisecond")
+        parts.append(f"{export.repeated:,} values gave way to a later one of the same millisecond")
     if export.stages_left_out:
-        words.append(f"{export.stages_left_out:,} readings of further stages have no stage series")
+        parts.append(f"{export.stages_left_out:,} readings of further stages have no stage series")
     if export.skipped:
-        words.append(f"{export.skipped:,} lines could not be read")
-    return "; ".join(words)
+        parts.append(f"{export.skipped:,} lines could not be read")
+    return "; ".join(parts)
 
 
 def _time(text: str) -> float:

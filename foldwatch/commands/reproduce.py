@@ -9,7 +9,7 @@ import typer
 
 from analyzer.comparison import compare
 from foldwatch.commands.options import ReproduceOutput, Scenario
-from foldwatch.commands.run_report import check_installed
+from foldwatch.running import check_installed
 from foldwatch.terminal import columns, print_output
 from foldwatch.text.comparison import comparison_text
 from foldwatch.text.progress import Progress

@@ -23,7 +23,7 @@ from foldwatch.commands.options import (
     Timeout,
     Times,
 )
-from foldwatch.commands.run_report import alert_options, limits, run_and_report
+from foldwatch.running import alert_options, limits, run_and_report
 from trainer.run.checkpoint_pattern import CheckpointPattern
 from trainer.run.config import CommandConfig
 from trainer.run.job import RunOptions

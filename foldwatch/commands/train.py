@@ -28,7 +28,7 @@ from foldwatch.commands.options import (
     Timeout,
     Without,
 )
-from foldwatch.commands.run_report import alert_options, check_installed, limits, run_and_report
+from foldwatch.running import alert_options, check_installed, limits, run_and_report
 from telemetry.errors import InputError
 from trainer.run.config import MITIGATIONS, REFERENCE, RunConfig
 from trainer.run.job import RunOptions, training_job

@@ -1,7 +1,4 @@
-"""`Progress`: a live line on a terminal, a line for each fold everywhere.
-
-All of it goes to standard error, since standard output is the result's.
-"""
+"""`Progress`: a live line on a terminal, and a line for each fold that ends, on standard error."""
 
 from __future__ import annotations
 
@@ -24,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Progress(RunObserver):
-    """Shows a running fold's stage and numbers; outside a terminal only what has ended."""
+    """Shows a running fold's stage and numbers; outside a terminal only the folds that ended."""
 
     def __init__(self) -> None:
         self._console = console(stderr=True)
@@ -46,7 +43,7 @@ class Progress(RunObserver):
 
     def on_message(self, text: str, /) -> None:
         """Print one line above the live one."""
-        with suppress(OSError, ValueError):  # nobody reads it any more; the training goes on
+        with suppress(OSError, ValueError):  # standard error is closed; the training goes on
             self._console.print(escape(clean_label(text)), soft_wrap=True)
 
     def on_output(self, fold: int, line: str, /) -> None:
@@ -55,8 +52,8 @@ class Progress(RunObserver):
             self._console.print(f"fold {fold} | {line}", markup=False, soft_wrap=True)
 
     def on_change(self, snapshot: Snapshot, /) -> None:
-        """Renew the live line."""
-        running = next((part for part in snapshot.folds if part.state == "running"), None)
+        """Update the live line."""
+        running = next((fold for fold in snapshot.folds if fold.state == "running"), None)
         if running is not None and self._console.is_terminal:
             with suppress(OSError, ValueError):
                 self._status.update(self._live_line(running, snapshot.fold_count or 0))
@@ -66,18 +63,18 @@ class Progress(RunObserver):
         if not isinstance(outcome, FoldResult):
             self.on_message(f"fold {outcome.fold} failed: {outcome.reason}")
             return
-        words = ", ".join(f"{name} {value:.4f}" for name, value in outcome.metrics.items())
+        metrics = ", ".join(f"{name} {value:.4f}" for name, value in outcome.metrics.items())
         ended = f"fold {outcome.fold} finished in {outcome.seconds:.1f} s"
-        self.on_message(f"{ended}: {words}" if words else ended)
+        self.on_message(f"{ended}: {metrics}" if metrics else ended)
 
-    def _live_line(self, part: FoldSnapshot, folds: int) -> str:
-        words = [f"fold {part.fold}/{folds}", f"{time.monotonic() - self._began:.0f} s"]
-        if part.checkpoints:
-            stage = max(part.checkpoints.values(), key=lambda reading: reading.time).stage
-            words.append(escape(clean_label(stage or "")))
-        if part.latest is not None and part.latest.rss_bytes is not None:
-            rss = part.latest.rss_bytes / MEBIBYTE
-            counts = {"threads": part.latest.threads, "maps": part.latest.maps}
+    def _live_line(self, fold: FoldSnapshot, folds: int) -> str:
+        parts = [f"fold {fold.fold}/{folds}", f"{time.monotonic() - self._began:.0f} s"]
+        if fold.checkpoints:
+            stage = max(fold.checkpoints.values(), key=lambda reading: reading.time).stage
+            parts.append(escape(clean_label(stage or "")))
+        if fold.latest is not None and fold.latest.rss_bytes is not None:
+            rss = fold.latest.rss_bytes / MEBIBYTE
+            counts = {"threads": fold.latest.threads, "maps": fold.latest.maps}
             known = [f"{count} {name}" for name, count in counts.items() if count is not None]
-            words.append(", ".join([*known, f"{rss:,.0f} MB"]))
-        return "  ".join(words)
+            parts.append(", ".join([*known, f"{rss:,.0f} MB"]))
+        return "  ".join(parts)

@@ -22,7 +22,7 @@ import telemetry
 from analyzer import analyze
 from analyzer.growth import verdict
 from benchmarks.results import BEGIN, END, RESULTS
-from foldwatch.commands.analysis import FOUND
+from foldwatch.analysis import FOUND
 from foldwatch.main import INTERRUPTED
 from telemetry import snapshot
 from telemetry.alerts import rules as alert_rules

@@ -87,7 +87,7 @@ def test_the_command_writes_every_file_once(
     (place / "alertmanager.yml").write_text("mine")
     outcome = foldwatch("grafana", "--output", str(place))
     assert outcome.code == 2
-    assert outcome.err.endswith("it is there and not empty; name a new folder\n")
+    assert outcome.err.endswith("exists and is not empty; name a new folder\n")
     assert (place / "alertmanager.yml").read_text() == "mine"
     assert os.listdir(tmp_path / "there") == ["grafana"]
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from telemetry.reading import Reading
 from trainer.process.fold_launcher import FoldLauncher
-from trainer.process.fold_process import LINGERED
 from trainer.process.supervisor import adopts_orphans, kill_descendants
 from trainer.run.fold_result import FoldResult, Summary, summarize
 from trainer.run.job import TRAINING, RunOptions
@@ -65,7 +64,6 @@ class FoldRunner:
         self._queue = FoldQueue(plan.to_run, retries=self._options.retries)
         self._clock = clock
         self._is_interrupted = False
-        self._has_lingered = False
         self._pool = ProcessPool(
             FoldLauncher(directory, config, job, self._options, log=self._observer.on_message),
             self._options,
@@ -123,8 +121,7 @@ class FoldRunner:
     def _step(self, interruptions: Interruptions) -> None:
         if count := interruptions.take_count():
             self._is_interrupted = True
-            for process in self._pool:
-                process.end("interrupted", at_once=count > 1)
+            self._pool.end("interrupted", at_once=count > 1)
         if not self._is_stopped:
             self._start_folds()
         if self._is_stopped or not self._queue:
@@ -198,11 +195,6 @@ class FoldRunner:
 
     def _on_exit(self, process: FoldProcess, status: ExitStatus) -> None:
         """Record the end of a process, and of the fold that it ran."""
-        if process.has_lingered and not self._has_lingered:
-            self._has_lingered = True
-            self._observer.on_message(
-                f"a fold's process was killed: {LINGERED}; a thread that is no daemon keeps one alive"
-            )
         others = self._pool.remove(process)
         self._forward_output(process, process.last_lines())
         process.close(status)
@@ -227,8 +219,7 @@ class FoldRunner:
 
     def _end_all(self) -> None:
         """End every process that an error has left running."""
-        for process in self._pool:
-            process.end("interrupted", at_once=True)
+        self._pool.end("interrupted", at_once=True)
         while self._pool:
             for process in self._pool:
                 if (status := process.poll()) is not None:

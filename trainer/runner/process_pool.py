@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from telemetry.journal.records import Event
 from telemetry.reading import Reading
+from trainer.process.fold_process import LINGERED
 from trainer.runner.admission import AdmissionControl
 from trainer.runner.forecast import shortage_for_next_fold
 
@@ -58,6 +59,7 @@ class ProcessPool:
         self._announced: set[int] = set()
         self._prestarted: set[int] = set()
         self._typical_seconds: float | None = None
+        self._has_reported_lingering = False
 
     def __iter__(self) -> Iterator[FoldProcess]:
         """Iterate over a copy: a process that ended is removed meanwhile."""
@@ -100,14 +102,19 @@ class ProcessPool:
         if self._admission.shortage_for_waiting_worker() is None:
             self._launch(fold)
 
-    def wait(self, interrupted: socket.socket, *, seconds: float) -> None:
-        """Wait until a process has something to report, ``interrupted`` is readable, or time is up."""
+    def wait(self, wakes: socket.socket, *, seconds: float) -> None:
+        """Wait until a process reports something, ``wakes`` becomes readable, or ``seconds`` are over."""
         with selectors.DefaultSelector() as selector:
-            selector.register(interrupted, selectors.EVENT_READ)
+            selector.register(wakes, selectors.EVENT_READ)
             for process in self._processes:
                 for connection in process.sockets():
                     selector.register(connection, selectors.EVENT_READ)
             selector.select(seconds)
+
+    def end(self, reason: str, *, at_once: bool) -> None:
+        """End every process, as `FoldProcess.end` does."""
+        for process in self._processes:
+            process.end(reason, at_once=at_once)
 
     def dismiss_idle(self) -> None:
         """Dismiss every process without a fold."""
@@ -129,6 +136,11 @@ class ProcessPool:
     def remove(self, process: FoldProcess) -> set[int]:
         """Forget a process that has ended; return the supervisors of the others."""
         self._processes.remove(process)
+        if process.has_lingered and not self._has_reported_lingering:
+            self._has_reported_lingering = True
+            self._observer.on_message(
+                f"a fold's process was killed: {LINGERED}; a non-daemon thread keeps a process alive"
+            )
         return {other.supervised.supervisor_pid for other in self._processes}
 
     def close(self) -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 from rich.console import Console
 
-from foldwatch.commands.run_report import result_table
+from foldwatch.text.results import result_table
 from telemetry.errors import InputError
 from tests.support.paths import ROOT
 from trainer.run.config import RunConfig

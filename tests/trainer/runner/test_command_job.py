@@ -131,7 +131,7 @@ def test_success_is_exit_0_and_metrics_are_the_commands_own(
         summary = json.load(file)
     assert (summary["folds_finished"], summary["folds_missing"]) == ([1, 2], [3])
     assert summary["metrics"]["score"]["mean"] == pytest.approx(0.15)
-    assert "means are over 2 of 3 folds; without fold 3" in outcome.out
+    assert "averages cover 2 of 3 folds (missing: 3)" in outcome.out
 
 
 @pytest.mark.slow
@@ -148,7 +148,7 @@ def test_nan_in_one_fold_is_told_and_the_run_can_be_resumed(
     for mode in ("fresh", "auto"):
         outcome = python(foldwatch, place, code, "--folds", "2", "--resume-mode", mode)
         assert outcome.code == 0, outcome.err
-        assert "score: no finite number in fold 2, which its mean leaves out" in outcome.out
+        assert "score: not finite in fold 2, which its average leaves out" in outcome.out
 
 
 @pytest.mark.parametrize(
