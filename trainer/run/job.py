@@ -67,3 +67,8 @@ class RunOptions:
     def is_isolated(self) -> bool:
         """Whether each fold has a process of its own."""
         return self.isolation == "process"
+
+    @property
+    def poll_seconds(self) -> float:
+        """The time between two looks at a process: short if its output is shown or searched."""
+        return 0.05 if self.shows_output or self.pattern else 1.0

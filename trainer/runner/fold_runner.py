@@ -34,10 +34,6 @@ if TYPE_CHECKING:
     from trainer.run.resume_plan import Plan
     from trainer.runner.fold_failure import FoldFailure
 
-TICK_SECONDS = 1.0
-OUTPUT_TICK_SECONDS = 0.05
-"""The longest delay of a line that is shown or searched for a label."""
-
 
 class FoldRunner:
     """Runs the folds of a plan and keeps ``state`` up to date.
@@ -68,11 +64,11 @@ class FoldRunner:
         self._queue = FoldQueue(plan.to_run, retries=self._options.retries)
         self._clock = clock
         self._is_interrupted = False
-        launcher = FoldLauncher(
-            directory, config, job, self._options, log=self._observer.on_message
-        )
         self._pool = ProcessPool(
-            launcher, self._options, self._observer, admission_seconds=admission_seconds
+            FoldLauncher(directory, config, job, self._options, log=self._observer.on_message),
+            self._options,
+            self._observer,
+            admission_seconds=admission_seconds,
         )
         self.state = state or RunState(directory.name, folds=config.folds, observer=self._observer)
         self.state.begin(skipped=plan.skipped)
@@ -130,10 +126,7 @@ class FoldRunner:
             self._start_folds()
         if self._is_stopped or not self._queue:
             self._pool.dismiss_idle()
-        watches = self._options.shows_output or self._options.pattern
-        self._pool.wait(
-            interruptions.wakes, seconds=OUTPUT_TICK_SECONDS if watches else TICK_SECONDS
-        )
+        self._pool.wait(interruptions.wakes, seconds=self._options.poll_seconds)
         for process in self._pool:
             self._poll(process)
 
@@ -195,15 +188,10 @@ class FoldRunner:
         self._pool.note_records(records)
         fold = process.fold or process.reserved_for
         is_shared = not self._options.is_isolated
-        self.state.apply(
-            (
-                record.fold
-                if is_shared and isinstance(record, Reading) and record.fold in self.state
-                else fold,
-                record,
-            )
-            for record in records
-        )
+        for record in records:
+            own = record.fold if is_shared and isinstance(record, Reading) else None
+            self.state.apply(own if own in self.state else fold, record)
+        self.state.publish()
 
     def _on_exit(self, process: FoldProcess, status: ExitStatus) -> None:
         """Record the end of a process, and of the fold that it ran."""

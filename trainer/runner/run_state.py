@@ -59,17 +59,17 @@ class RunState:
             )
             for fold in range(1, (self.current.fold_count or 0) + 1)
         }
-        self._publish()
+        self.publish()
 
     def wait(self, fold: int) -> None:
         """Forget an attempt of a fold that will be tried again."""
         self._folds[fold] = FoldSnapshot(fold=fold, state=FoldState.WAITING)
-        self._publish()
+        self.publish()
 
     def start(self, fold: int) -> None:
         """Note that a process runs the fold."""
         self._folds[fold] = replace(self._folds[fold], state=FoldState.RUNNING)
-        self._publish()
+        self.publish()
 
     def finish(self, fold: int, *, exit_code: int, seconds: float) -> None:
         """Note that the fold left a whole result."""
@@ -79,12 +79,10 @@ class RunState:
         """Note that the fold left no result."""
         self._end(fold, state=FoldState.FAILED, exit_code=exit_code, seconds=seconds)
 
-    def apply(self, records: Iterable[tuple[int | None, Record]]) -> None:
-        """Take journal records, each with the fold that it belongs to, if any."""
-        for fold, record in records:
-            if fold is not None:
-                self._folds[fold] = self._folds[fold].with_record(record)
-        self._publish()
+    def apply(self, fold: int | None, record: Record) -> None:
+        """Take a journal record of a fold, to be published with others."""
+        if fold is not None:
+            self._folds[fold] = self._folds[fold].with_record(record)
 
     def _end(
         self, fold: int, *, state: FoldState, exit_code: int | None, seconds: float | None
@@ -96,9 +94,10 @@ class RunState:
             seconds=seconds,
             ended_at=time.time(),
         )
-        self._publish()
+        self.publish()
 
-    def _publish(self) -> None:
+    def publish(self) -> None:
+        """Show the observer the state as it is now."""
         self.current = replace(
             self.current, folds=tuple(self._folds.values()), growth=self._growth()
         )
