@@ -101,6 +101,7 @@ def recording_figures() -> list[Figure]:
     )
     (loading,) = run("import_cost")
     found.append(Figure("import telemetry", loading["milliseconds"], "ms", 25))
+    found.append(Figure("import foldwatch", loading["foldwatch_milliseconds"], "ms", 25))
     found.append(Figure("import telemetry", loading["megabytes"], "MB", 5))
     return found
 

@@ -1,4 +1,4 @@
-"""What ``import telemetry`` adds to a bare interpreter: milliseconds and memory."""
+"""The cost of ``import telemetry`` and ``import foldwatch`` over a bare interpreter: time and memory."""
 
 from __future__ import annotations
 
@@ -30,12 +30,14 @@ def measure(statement: str) -> tuple[float, float]:
 
 def main() -> None:
     """Print one JSON object: medians over runs that alternate."""
-    bare, loaded = [], []
+    bare, loaded, library = [], [], []
     for _ in range(RUNS):
         bare.append(measure("pass"))
         loaded.append(measure("import telemetry"))
+        library.append(measure("import foldwatch"))
     result = {
         "milliseconds": 1000 * statistics.median(s for s, _ in loaded),
+        "foldwatch_milliseconds": 1000 * statistics.median(s for s, _ in library),
         "megabytes": (
             statistics.median(k for _, k in loaded) - statistics.median(k for _, k in bare)
         )

@@ -100,7 +100,7 @@ def test_alerts_are_told_and_shown(tmp_path: Path) -> None:
             ["--tls-cert", "{tmp}/empty", "--tls-key", "{tmp}/empty"],
             "not a certificate and its key",
         ),
-        (["--textfile", "{tmp}/metrics"], "names that end in .prom"),
+        (["--textfile", "{tmp}/metrics"], "the name must end in .prom"),
         (["--file-sd", "{tmp}/no/where.json"], "No such file or directory"),
         (["--textfile", "{tmp}/no/where.prom"], "No such file or directory"),
         (["--port", "{busy}"], "address already in use"),
