@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Resource:
+class Resource(NamedTuple):
     """What is known of one resource before any value is read."""
 
     title: str
     """For a chart or a sentence."""
     floor: float
     """Per fold, the change that measuring alone can cause: half a thread, one map, 1 MB."""
-    limit: str | None = None
-    """The limit that a log line shows beside it; the threads of one process have none."""
     pattern_group: str
     """The named group of ``--pattern``."""
+    limit: str | None = None
+    """The limit that a log line shows beside it; the threads of one process have none."""
 
 
 RESOURCES: Mapping[str, Resource] = {

@@ -8,8 +8,7 @@ may_expand_vm for RLIMIT_AS and RLIMIT_DATA), man 2 getrlimit.
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,8 +33,7 @@ _BOUND_MEMORY = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LimitSpec:
+class LimitSpec(NamedTuple):
     """What is known of one limit before any is read."""
 
     title: str

@@ -176,8 +176,8 @@ def _read_logs(
         except OSError as error:
             found[path].append(UnreadableInput(error))
     parts = read_ranges(wanted, workers=workers, patterns=patterns, progress=progress)
-    for stretch, part in zip(wanted, parts, strict=True):
-        found[stretch.path].append(part)
+    for byte_range, part in zip(wanted, parts, strict=True):
+        found[byte_range.path].append(part)
     return found
 
 
@@ -194,10 +194,10 @@ def _table(found: Input, logs: Mapping[str, Sequence[ScanResult | UnreadableInpu
     except OSError as error:
         raise InputError(f"{error.filename or found.group}: {error.strerror}") from error
     if is_told and found.log is not None:
-        told = _log_table(found, logs)
-        table.sources.extend(told.sources)
+        reported = _log_table(found, logs)
+        table.sources.extend(reported.sources)
         for process in table.processes[-1:]:
-            for other in {other.rank: other for other in told.processes}.values():
+            for other in {other.rank: other for other in reported.processes}.values():
                 process.take_matches(other)
     return table
 

@@ -17,7 +17,7 @@ import json
 import os
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from telemetry.journal.atomic_write import open_regular
 
@@ -57,8 +57,7 @@ def is_set_aside(name: str) -> bool:
     return _SET_ASIDE.fullmatch(name) is not None
 
 
-@dataclass(frozen=True, slots=True)
-class FoldOutcome:
+class FoldOutcome(NamedTuple):
     """How a fold ended, as its result or failure file says."""
 
     is_finished: bool

@@ -19,7 +19,7 @@ def noisy(laps: int, *, slope: float, seed: int) -> list[float]:
 @pytest.mark.parametrize("seed", range(25))
 @pytest.mark.parametrize("laps", [4, 6, 9, 17, 40, 60])
 def test_one_stage_is_theil_and_sen(laps: int, seed: int) -> None:
-    """The same slope; the interval's ends at most one rank further out, never further in."""
+    """The same slope; the interval's ends are at most one rank away."""
     values = noisy(laps, slope=2.0, seed=seed)
     own = Trend({"fit": dict(enumerate(values))}).slope()
     known = stats.theilslopes(values, range(laps), alpha=0.95)
@@ -29,10 +29,10 @@ def test_one_stage_is_theil_and_sen(laps: int, seed: int) -> None:
         for lap in range(laps)
         for later in range(lap + 1, laps)
     )
-    for end, expected, step in ((own.low, known.low_slope, 1), (own.high, known.high_slope, -1)):
+    for end, expected in ((own.low, known.low_slope), (own.high, known.high_slope)):
         rank = min(range(len(ordered)), key=lambda at: abs(ordered[at] - expected))
         nearest = ordered[max(0, rank - 1) : rank + 2]
-        assert any(end == pytest.approx(value) for value in nearest), (end, expected, step)
+        assert any(end == pytest.approx(value) for value in nearest), (end, expected)
 
 
 @pytest.mark.parametrize("seed", range(25))

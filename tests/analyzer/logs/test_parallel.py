@@ -114,9 +114,9 @@ def test_a_file_that_went_away_is_unread() -> None:
 @pytest.mark.usefixtures("small")
 def test_progress_ends_at_the_size(log: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Told in bytes, never less than before."""
-    monkeypatch.setattr(parallel, "TOLD_SECONDS", 0.0)
-    told: list[int] = []
+    monkeypatch.setattr(parallel, "PROGRESS_SECONDS", 0.0)
+    reported: list[int] = []
     wanted = parallel.byte_ranges(log, workers=1)
-    read_ranges(wanted, workers=1, progress=told.append)
-    assert told == sorted(told)
-    assert told[-1] == os.path.getsize(log)
+    read_ranges(wanted, workers=1, progress=reported.append)
+    assert reported == sorted(reported)
+    assert reported[-1] == os.path.getsize(log)
