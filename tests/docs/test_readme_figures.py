@@ -133,7 +133,7 @@ def from_code() -> Iterator[str]:
     yield f"{codes}, in one line; {FOUND} growth or a crash found"
     yield f"; {INTERRUPTED} interrupted"
     yield f"Exit code {FOUND} needs growth"
-    yield f"at or under {percent(forecast.USABLE)} of every ceiling"
+    yield f"at or under {percent(forecast.USABLE)} of every limit"
     yield f"is refused after {ADMISSION_SECONDS:.0f} s"
     near, critical = percent(alert_rules.NEAR_RATIO), percent(alert_rules.CRITICAL_RATIO)
     yield f"over {near} (warning) or {critical} (critical) full"
