@@ -55,6 +55,13 @@ LONGEST_FIRST = (
     "tests/trainer/",
 )
 """Files that would keep one worker busy alone if they came last, the longest first."""
+MEASURED_PROCESSES = (
+    "tests/foldwatch/",
+    "tests/system/",
+    "tests/telemetry/recorder/",
+    "tests/trainer/",
+)
+"""Tests whose processes are measured for coverage. That costs each process as long as its start."""
 
 # A job in the background is started with SIGINT ignored, and so would be all that the tests press Ctrl-C on.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -78,6 +85,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None]:
 def _turn(item: pytest.Item) -> int:
     places = enumerate(LONGEST_FIRST)
     return next((n for n, name in places if item.nodeid.startswith(name)), len(LONGEST_FIRST))
+
+
+@pytest.fixture(autouse=True)
+def measured_processes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Measure the processes of the tests that are about processes; the others only use them."""
+    if not request.node.nodeid.startswith(MEASURED_PROCESSES):
+        monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
+        monkeypatch.delenv("COVERAGE_PROCESS_START", raising=False)
 
 
 @pytest.fixture(name="foldwatch")
