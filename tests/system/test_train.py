@@ -204,7 +204,7 @@ def test_a_run_that_is_killed_in_fold_2_is_resumed(healthy: HealthyRun) -> None:
     outcome = run_foldwatch(*healthy.options, "--resume_mode", "auto")
     assert outcome.code == 0, outcome.err
     for fold in (1, 3):
-        assert f"fold {fold}: skipped, its result is whole" in outcome.err
+        assert f"fold {fold}: skipped (result already complete)" in outcome.err
     assert [os.stat(results[fold]).st_mtime_ns for fold in (0, 2)] == finished
     assert_whole(healthy, outcome)
 
