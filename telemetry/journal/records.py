@@ -17,7 +17,6 @@ import math
 from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from telemetry.journal.run_layout import JOURNAL
 from telemetry.limits import USED_BY
 from telemetry.reading import GpuUsage, LimitState, Reading
 
@@ -27,8 +26,6 @@ if TYPE_CHECKING:
     from telemetry.reading import Limit
 
 SCHEMA = 1
-FILE_NAME = JOURNAL
-"""For trainer/, until it takes the name from `RunLayout`."""
 MEBIBYTE = 2**20
 
 

@@ -15,8 +15,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from telemetry.journal.atomic_write import open_regular
@@ -32,29 +30,29 @@ SUMMARY_JSON = "summary.json"
 SUMMARY_CSV = "summary.csv"
 LARGEST_BYTES = 2**20
 MOST_FOLDS = 10_000
-_FOLD = re.compile(r"fold-(\d{1,6})")
-_SET_ASIDE = re.compile(r"previous-\d+")
+_FOLD, _SET_ASIDE = "fold-", "previous-"
 
 
 def fold_name(fold: int | str) -> str:
     """Return the name of a fold's directory inside the run's: ``fold-3``."""
-    return f"fold-{fold}"
+    return f"{_FOLD}{fold}"
 
 
 def fold_number(name: str) -> int | None:
     """Return the fold whose directory has that name; None if it is not a fold's."""
-    match = _FOLD.fullmatch(name)
-    return int(match[1]) if match else None
+    digits = name.removeprefix(_FOLD)
+    is_fold = digits != name and digits.isascii() and digits.isdecimal() and len(digits) <= 6
+    return int(digits) if is_fold else None
 
 
 def set_aside_name(number: int) -> str:
     """Return the name of the ``number``-th directory of replaced files: ``previous-1``."""
-    return f"previous-{number}"
+    return f"{_SET_ASIDE}{number}"
 
 
 def is_set_aside(name: str) -> bool:
     """Whether a directory of that name holds files that a later run replaced."""
-    return _SET_ASIDE.fullmatch(name) is not None
+    return name.startswith(_SET_ASIDE) and name.removeprefix(_SET_ASIDE).isdecimal()
 
 
 class FoldOutcome(NamedTuple):
@@ -68,7 +66,6 @@ class FoldOutcome(NamedTuple):
     seconds: float | None
 
 
-@dataclass(frozen=True, slots=True)
 class RunLayout:
     """The paths of one run; nothing is touched to build them.
 
@@ -79,7 +76,10 @@ class RunLayout:
         path: The run's directory, absolute or relative.
     """
 
-    path: str
+    __slots__ = ("path",)
+
+    def __init__(self, path: str) -> None:
+        self.path = path
 
     @property
     def name(self) -> str:

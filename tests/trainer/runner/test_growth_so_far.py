@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from telemetry.journal.records import FILE_NAME
+from telemetry.journal.run_layout import JOURNAL
 from telemetry.journal.writer import JournalWriter
 from tests.support.builders import header, reading
 from tests.support.waiting import wait_until
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def write_folds(folder: Path, *folds: int, step: int, pid: int = 7) -> str:
     """Write three labels a fold, each ``step`` threads above the last, and give the journal's path."""
-    path = str(folder / FILE_NAME)
+    path = str(folder / JOURNAL)
     writer = JournalWriter(path)
     writer.write(header(pid=pid))
     for fold in folds:
