@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from typing import TYPE_CHECKING, TypeVar
 
@@ -54,10 +53,3 @@ def has_ended(pid: int) -> bool:
 def wait_for_end(pid: int, seconds: float = 10) -> None:
     """Wait until process ``pid`` has ended."""
     wait_until(lambda: has_ended(pid), seconds, f"the end of process {pid}")
-
-
-def ends_within(seconds: float, pid: int) -> bool:
-    """Return whether process ``pid`` ends in time; `wait_for_end` is the better name for a wait."""
-    with contextlib.suppress(AssertionError):
-        wait_for_end(pid, seconds)
-    return has_ended(pid)
