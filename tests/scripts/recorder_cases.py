@@ -52,6 +52,7 @@ def timer(folder: str) -> None:
 def peaks(folder: str) -> None:
     """Run forty threads between two labels, until the timer has seen them."""
     import telemetry
+    from tests.support.waiting import wait_until
 
     telemetry.start(run_dir=folder, interval=0.02)
     telemetry.checkpoint("before")
@@ -63,6 +64,8 @@ def peaks(folder: str) -> None:
     stop.set()
     for worker in workers:
         worker.join()
+    # A thread is joined when it lets go of its lock, and counted until the kernel has ended it.
+    wait_until(lambda: len(os.listdir("/proc/self/task")) < 10, 20, "the end of forty threads")
     telemetry.checkpoint("after")
     telemetry.checkpoint("again")
 
