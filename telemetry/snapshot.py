@@ -10,7 +10,7 @@ from telemetry.journal.records import Event
 from telemetry.reading import Reading, latest_known, with_stage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from telemetry.journal.records import Record
 
@@ -91,13 +91,6 @@ class FoldSnapshot:
             if type(facts.get(name)) is int
         }
         return replace(self, latest=replace(latest, **counters))
-
-    def with_records(self, records: Iterable[Record]) -> FoldSnapshot:
-        """Return this snapshot as it is after all of ``records``, in their order."""
-        snapshot = self
-        for record in records:
-            snapshot = snapshot.with_record(record)
-        return snapshot
 
     def is_live(self, now: float) -> bool:
         """Whether its series are still shown at ``now``, in seconds since the epoch."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 from telemetry.journal.records import Event, Header
@@ -12,6 +13,7 @@ from telemetry.reading import GpuUsage, LimitState, Reading
 from telemetry.snapshot import FoldSnapshot, FoldState, GrowthSnapshot, Snapshot
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from telemetry.journal.records import Record
@@ -121,6 +123,11 @@ def full_reading(label: str | None = None, **values: Any) -> Reading:
     return replace(whole, **values)
 
 
+def with_records(fold: FoldSnapshot, records: Iterable[Record]) -> FoldSnapshot:
+    """Return ``fold`` as it is after all of ``records``, in their order."""
+    return reduce(FoldSnapshot.with_record, records, fold)
+
+
 def snapshot(*folds: FoldSnapshot, **values: Any) -> Snapshot:
     """Give the state of run ``r`` on host ``h`` with these of its three folds."""
     whole = Snapshot(run="r", host="h", fold_count=3, folds=folds)
@@ -129,8 +136,9 @@ def snapshot(*folds: FoldSnapshot, **values: Any) -> Snapshot:
 
 def full_snapshot() -> Snapshot:
     """Give the state of a run of which every metric has a sample."""
-    running = FoldSnapshot(fold=1, state=FoldState.RUNNING).with_records(
-        full_reading(label, cgroup_memory_bytes=5) for label in ("START", HOSTILE_LABEL)
+    running = with_records(
+        FoldSnapshot(fold=1, state=FoldState.RUNNING),
+        (full_reading(label, cgroup_memory_bytes=5) for label in ("START", HOSTILE_LABEL)),
     )
     ended = FoldSnapshot(fold=2, state=FoldState.FAILED, exit_code=134, seconds=9.5, ended_at=0.0)
     growth = GrowthSnapshot(

@@ -19,7 +19,7 @@ from telemetry.snapshot import FoldSnapshot, FoldState, Snapshot
 from telemetry.web.bind import ListenConfig
 from telemetry.web.server import WebServer
 from tests.support.browsing import Seen, watched
-from tests.support.builders import header, reading
+from tests.support.builders import header, reading, with_records
 from tests.support.paths import ROOT
 from tests.support.serving import serving
 from tests.support.waiting import wait_until
@@ -153,16 +153,19 @@ def test_hostile_text_is_inert(browser: Browser) -> None:
         description=HOSTILE,
         began=1.0,
     )
-    part = FoldSnapshot(fold=1, state=FoldState.RUNNING).with_records(
-        reading(
-            1,
-            time.time() - number,
-            stage=HOSTILE + str(number),
-            rss_bytes=2**30,
-            maps=9,
-            pools={HOSTILE: 5, "<b>x</b>": 3, "constructor": 3, "__proto__": 2},
-        )
-        for number in range(3, 0, -1)
+    part = with_records(
+        FoldSnapshot(fold=1, state=FoldState.RUNNING),
+        (
+            reading(
+                1,
+                time.time() - number,
+                stage=HOSTILE + str(number),
+                rss_bytes=2**30,
+                maps=9,
+                pools={HOSTILE: 5, "<b>x</b>": 3, "constructor": 3, "__proto__": 2},
+            )
+            for number in range(3, 0, -1)
+        ),
     )
     board = LiveState(alerts=lambda: [alert])
     board.publish([Snapshot(run=HOSTILE, host=HOSTILE, rank=HOSTILE, fold_count=3, folds=(part,))])

@@ -31,7 +31,13 @@ from telemetry.snapshot import (
     Snapshot,
 )
 from telemetry.web.state_api import state
-from tests.support.builders import HOSTILE_LABEL, full_reading, full_snapshot, snapshot
+from tests.support.builders import (
+    HOSTILE_LABEL,
+    full_reading,
+    full_snapshot,
+    snapshot,
+    with_records,
+)
 from tests.support.paths import ROOT
 
 
@@ -109,7 +115,7 @@ def test_an_ended_fold_keeps_its_result_and_loses_its_live_series() -> None:
 
 def test_stages_are_bounded() -> None:
     """200 of them; a label per step must not flood Prometheus."""
-    part = FoldSnapshot(fold=1).with_records(full_reading(f"step {n}") for n in range(500))
+    part = with_records(FoldSnapshot(fold=1), (full_reading(f"step {n}") for n in range(500)))
     stages = [
         s for s in samples(snapshot(part), now=0.0) if s.name == "foldwatch_checkpoint_threads"
     ]
@@ -123,7 +129,7 @@ def test_a_fold_of_many_stages_shows_its_present_one() -> None:
         replace(full_reading(f"step {n}"), time=float(n), pools={"tf_Compute": 8 + n})
         for n in range(500)
     )
-    board.publish([snapshot(FoldSnapshot(fold=1).with_records(steps))])
+    board.publish([snapshot(with_records(FoldSnapshot(fold=1), steps))])
     run = state(board, None)["run"]
     assert (run["parts"][0]["stage"], run["parts"][0]["began_at"]) == ("step 499", 0.0)
     assert run["pools"] == [{"pool": "tf_Compute", "threads": 507, "at_first": 8}]
