@@ -63,9 +63,10 @@ class RunFollower:
         self._growth: tuple[GrowthSnapshot, ...] = ()
 
     def judge(self, growth: tuple[GrowthSnapshot, ...]) -> None:
-        """Take a verdict; it is shown from the next round on."""
-        self._growth = growth
-        self._publish()
+        """Take a verdict; it is shown from the next round on. One on what is forgotten is dropped."""
+        if self._members:
+            self._growth = growth
+            self._publish()
 
     @property
     def histories(self) -> dict[RunKey, History]:

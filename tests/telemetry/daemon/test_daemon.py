@@ -6,6 +6,7 @@ import os
 import resource
 import shutil
 import threading
+import time
 from concurrent.futures import Executor, Future
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ import pytest
 
 from telemetry.daemon.daemon import Daemon
 from telemetry.daemon.history import POINTS, Curve
+from telemetry.daemon.run_follower import RunFollower
 from telemetry.errors import InputError
 from telemetry.journal.records import Event
 from telemetry.reading import Reading
@@ -192,6 +194,18 @@ def test_a_run_that_is_set_aside_and_begun_anew_shows_nothing_old(tmp_path: Path
     assert states(one.snapshots[0]) == ["waiting"]
 
 
+def test_a_verdict_on_what_is_gone_leaves_the_run_in_sight(tmp_path: Path) -> None:
+    """It was judged while the runner moved the fold aside."""
+    write_json(tmp_path / "run.json", {"config": {"folds": 1}})
+    write_journal(tmp_path / "fold-1", reading(1))
+    run = RunFollower(str(tmp_path), "run", [str(tmp_path / "fold-1" / "journal.jsonl")])
+    run.collect(until=time.monotonic() + 60, now=NOW)
+    shown = run.snapshots
+    run.follow([])
+    run.judge(())
+    assert run.snapshots == shown != ()
+
+
 def test_what_cannot_be_read_costs_itself_only(tmp_path: Path) -> None:
     """A directory in a journal's place, a link in a circle, a run.json that is none, rubbish."""
     (tmp_path / "odd" / "journal.jsonl").mkdir(parents=True)
@@ -228,6 +242,7 @@ def test_a_pipe_in_a_file_s_place_is_not_waited_for(tmp_path: Path) -> None:
     assert [states(snapshot) for snapshot in one.snapshots] == [["running"]]
 
 
+@pytest.mark.slow
 def test_a_hostile_journal_is_kept_within_bounds(tmp_path: Path) -> None:
     """Folds, stages, pools, hosts and texts without end."""
     long = "x" * 100_000
@@ -316,6 +331,7 @@ def test_a_verdict_that_fails_costs_the_verdict(
     assert states(one.snapshots[0]) == ["running"]
 
 
+@pytest.mark.slow
 def test_a_curve_is_bounded_and_keeps_every_peak() -> None:
     """Ten hours at one a second, with one spike that lasts one reading."""
     curve = Curve()
