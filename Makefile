@@ -6,6 +6,10 @@ STAMP := $(VENV)/.installed
 FAST := not slow and not tensorflow and not browser and not prometheus and not root
 # `make soak SEED=12345` repeats a soak.
 SEED :=
+# The tests of processes wait as often as they work.
+WORKERS = $(shell expr $$(nproc) + 1)
+# The tests start hundreds of programs, each of which would compile this project anew without its bytecode.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-fast docs links lint check bench soak results format lock clean
@@ -26,8 +30,8 @@ setup: $(STAMP)  ## the virtual environment with everything, from the locked ver
 demo: $(STAMP)  ## three real folds, live metrics, and the verdicts
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh ./demo.sh
 
-test: $(STAMP)  ## every test, with the coverage gate
-	$(BIN)/python -m pytest --cov --numprocesses auto --dist loadfile --no-loadscope-reorder
+test: $(STAMP)  ## every test
+	$(BIN)/python -m pytest $(COVERAGE) --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 test-fast: $(STAMP)  ## the quick tests: no TensorFlow, browser, Prometheus, root or long runs
 	$(BIN)/python -m pytest -m "$(FAST)" --numprocesses auto
@@ -46,7 +50,8 @@ lint: $(STAMP)  ## format, lint, spelling, types, layering
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-check: lint test  ## all of both
+check: COVERAGE = --cov
+check: lint test  ## all of both, with the coverage gate
 
 bench: $(STAMP)  ## measure the costs, as ratios of one run; writes bench.json
 	$(BIN)/python -m benchmarks

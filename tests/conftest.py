@@ -17,7 +17,7 @@ from tests.support.cgroups import (
     make_cgroup,
     remove_cgroup,
 )
-from tests.support.programs import run_foldwatch
+from tests.support.programs import call_foldwatch
 from tests.support.requirements import need
 
 if TYPE_CHECKING:
@@ -97,8 +97,8 @@ def measured_processes(request: pytest.FixtureRequest, monkeypatch: pytest.Monke
 
 @pytest.fixture(name="foldwatch")
 def foldwatch_command() -> Callable[..., CommandOutcome]:
-    """Run the command line in a process of its own."""
-    return run_foldwatch
+    """Call the command line in this process."""
+    return call_foldwatch
 
 
 @pytest.fixture

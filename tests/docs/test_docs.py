@@ -348,6 +348,7 @@ def test_every_environment_variable_is_told() -> None:
     assert all(f"`{name}`" in text for name in THREAD_CAPS)
 
 
+@pytest.mark.slow
 def test_completion_is_installed_and_completes(tmp_path: Path) -> None:
     """In a real bash, with a home of its own; --show-completion prints what is installed."""
     with closing(Shell(str(tmp_path), HOME=str(tmp_path))) as shell:

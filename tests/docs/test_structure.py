@@ -7,6 +7,8 @@ import os
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.support.paths import ROOT, TESTS
 
 if TYPE_CHECKING:
@@ -77,6 +79,7 @@ def test_no_class_is_over_200_lines_and_no_function_over_50() -> None:
     assert too_long == {}
 
 
+@pytest.mark.slow
 def test_no_class_name_is_defined_twice() -> None:
     """Private ones too: a traceback shows the name alone."""
     places = defaultdict(list)

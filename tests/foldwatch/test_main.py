@@ -18,6 +18,7 @@ import typer.main
 from foldwatch import main
 from foldwatch.main import COMMANDS
 from tests.support.paths import INCIDENT, RELEASED, RETAINED, ROOT
+from tests.support.programs import run_foldwatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,12 +47,15 @@ def test_help_loads_no_command() -> None:
     assert shown.stdout.splitlines()[-1] == "[]"
 
 
-def test_the_shell_completes(foldwatch: Foldwatch) -> None:
+@pytest.mark.slow
+def test_the_shell_completes() -> None:
     """Names of commands and of their options."""
-    asked = {"_FOLDWATCH_COMPLETE": "complete_bash", "COMP_CWORD": "1"}
-    assert foldwatch(COMP_WORDS="foldwatch an", **asked).out.split() == ["analyze"]
-    asked["COMP_CWORD"] = "2"
-    assert foldwatch(COMP_WORDS="foldwatch train --iso", **asked).out.split() == ["--isolation"]
+    for words, at, completed in (
+        ("foldwatch an", "1", ["analyze"]),
+        ("foldwatch train --iso", "2", ["--isolation"]),
+    ):
+        asked = {"_FOLDWATCH_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": at}
+        assert run_foldwatch(environment=asked).out.split() == completed
 
 
 def test_the_incident_as_json(foldwatch: Foldwatch) -> None:
@@ -236,14 +240,15 @@ def test_a_full_disk_under_standard_output_is_one_line(command: list[str]) -> No
     assert done.returncode == 2
 
 
-def test_a_failed_start_of_a_run_changes_nothing(foldwatch: Foldwatch, tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_a_failed_start_of_a_run_changes_nothing(tmp_path: Path) -> None:
     """A port in use is found before earlier results are moved aside."""
     (tmp_path / "fold-1").mkdir()
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = str(taken.getsockname()[1])
-        outcome = foldwatch("train", "--output", str(tmp_path), "--port", port)
+        outcome = run_foldwatch("train", "--output", str(tmp_path), "--port", port)
     assert outcome.code == 2
     assert outcome.err.count("\n") == 1
     assert (tmp_path / "fold-1").exists()

@@ -15,6 +15,7 @@ from analyzer.reports.sparkline import ASCII, BLOCKS, sparkline
 from telemetry.journal.writer import JournalWriter
 from telemetry.reading import Reading
 from tests.support.paths import INCIDENT, RELEASED, RETAINED, ROOT
+from tests.support.programs import run_foldwatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -123,9 +124,11 @@ def test_skipped_lines_are_shown(foldwatch: Foldwatch, tmp_path: Path) -> None:
     assert "and 7 more skipped" in out
 
 
-def test_a_terminal_without_blocks_gets_ascii(foldwatch: Foldwatch) -> None:
+def test_a_terminal_without_blocks_gets_ascii() -> None:
     """Nothing that its encoding lacks, and no traceback."""
-    outcome = foldwatch("analyze", RETAINED, PYTHONIOENCODING="ascii", PYTHONUTF8="0")
+    outcome = run_foldwatch(
+        "analyze", RETAINED, environment={"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
+    )
     assert outcome.code == 3
     assert outcome.out.isascii()
     assert set(ASCII) & set(outcome.out)

@@ -30,6 +30,7 @@ def grow(journal: Path, threads: int) -> None:
     write_journal(journal.parent, header(), reading(1, time.time(), threads=threads))
 
 
+@pytest.mark.slow
 def test_it_follows_a_journal_and_ends_at_sigterm(tmp_path: Path) -> None:
     """With exit code 0 and nothing more said; the textfile is gone then, the target file stays."""
     runs, textfile, targets = tmp_path / "runs", tmp_path / "f.prom", tmp_path / "t.json"
@@ -50,6 +51,7 @@ def test_it_follows_a_journal_and_ends_at_sigterm(tmp_path: Path) -> None:
     assert sorted(os.listdir(tmp_path)) == ["runs", "t.json"]
 
 
+@pytest.mark.slow
 def test_growth_so_far_is_a_metric(tmp_path: Path) -> None:
     """A leak of three folds in one process, judged while it runs."""
     writer = JournalWriter(str(tmp_path / "run" / "journal.jsonl"))
@@ -75,6 +77,7 @@ def test_growth_so_far_is_a_metric(tmp_path: Path) -> None:
         assert float(text[1]) == pytest.approx(30)
 
 
+@pytest.mark.slow
 def test_alerts_are_told_and_shown(tmp_path: Path) -> None:
     """A pids ceiling at 97 %: on standard error, and in what the page shows."""
     writer = JournalWriter(str(tmp_path / "run" / "journal.jsonl"))
@@ -130,6 +133,7 @@ def test_a_directory_that_is_none_is_refused(capsys: pytest.CaptureFixture[str])
     assert capsys.readouterr().err.startswith("foldwatch: /no/such/place: not a directory")
 
 
+@pytest.mark.slow
 def test_without_its_packages_it_says_what_to_install() -> None:
     """In one line."""
     code = "import sys; sys.modules['starlette'] = None; from foldwatch.main import main; sys.exit(main())"
@@ -144,6 +148,7 @@ def test_without_its_packages_it_says_what_to_install() -> None:
     assert "pip install 'foldwatch[serve]'" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_runner_without_those_packages_serves_its_metrics_all_the_same(tmp_path: Path) -> None:
     """And says what a page would need."""
     code = "import sys; sys.modules['starlette'] = None; from foldwatch.main import main; sys.exit(main())"
@@ -168,6 +173,7 @@ def test_a_runner_without_those_packages_serves_its_metrics_all_the_same(tmp_pat
             process.stdout.read()
 
 
+@pytest.mark.slow
 def test_other_addresses_are_served_with_a_secret_from_a_file_or_the_environment(
     tmp_path: Path,
 ) -> None:

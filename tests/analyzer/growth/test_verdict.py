@@ -49,6 +49,7 @@ def test_no_false_alarm(values: list[float], expected: str) -> None:
     assert verdict(values, values) == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", KINDS)
 def test_wrong_verdicts_are_rare(name: str) -> None:
     """By kind, over some hundred seeds with room for chance; growth_rates.py runs thousands."""
@@ -59,6 +60,7 @@ def test_wrong_verdicts_are_rare(name: str) -> None:
         assert kind.rate(seeds, limit=limit) <= MAY_BE.get(name, SELDOM) + 0.02
 
 
+@pytest.mark.slow
 def test_a_long_series_is_judged_in_bounded_memory() -> None:
     """10,000 folds at 200 stages: no more pairs than of 60 laps, and memory for a copy of the series."""
     values = {fold: 100.0 + 5 * fold for fold in range(1, 10_001)}

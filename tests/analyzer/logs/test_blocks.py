@@ -131,6 +131,7 @@ class Endless(io.RawIOBase):
         return size
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "part",
     [

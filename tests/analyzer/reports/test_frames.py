@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+@pytest.mark.slow
 def test_a_notebook() -> None:
     """Checkpoints by fold and stage, growth by resource, a figure, and a page in a cell."""
     analysis = analyzer.analyze([INCIDENT])

@@ -137,6 +137,7 @@ def test_a_name_and_password_in_the_address_are_sent_as_such() -> None:
     assert "ss@" not in said[0]
 
 
+@pytest.mark.slow
 def test_a_server_that_recovers_is_tried_again() -> None:
     """Of three attempts the last one counts."""
     with receiver() as hook:

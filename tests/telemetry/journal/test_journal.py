@@ -57,6 +57,7 @@ readings = st.builds(
 )
 
 
+@pytest.mark.slow
 @given(readings)
 def test_a_reading_comes_back_as_it_was_written(reading: Reading) -> None:
     """Whatever its label holds, in one line; absent stays absent and 0 stays 0."""
@@ -275,6 +276,7 @@ def test_a_journal_that_only_grows_is_never_read_twice(tmp_path: Path) -> None:
     assert follower.skipped == []
 
 
+@pytest.mark.slow
 def test_reading_stops_when_its_time_is_over(tmp_path: Path) -> None:
     """The rest comes with the next polls, in order and whole."""
     path = tmp_path / "journal.jsonl"

@@ -135,6 +135,7 @@ def test_a_fold_of_many_stages_shows_its_present_one() -> None:
     assert run["pools"] == [{"pool": "tf_Compute", "threads": 507, "at_first": 8}]
 
 
+@pytest.mark.slow
 def test_a_process_of_many_stages_exports_its_present_one() -> None:
     """As it is served from inside the process; a stage that comes again is not the oldest."""
     sampler = Sampler(reader=Reader(), lines=io.StringIO())

@@ -336,6 +336,7 @@ def is_served(port: int, client: socket.socket) -> bool:
     )
 
 
+@pytest.mark.slow
 def test_slow_clients_are_given_up_and_delay_nobody(
     serve: Callable[..., int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -391,6 +392,7 @@ def test_who_comes_with_a_request_finds_a_place_among_idle_connections(
         client.close()
 
 
+@pytest.mark.slow
 def test_a_client_that_does_not_take_its_answer_is_given_up(
     serve: Callable[..., int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -447,6 +449,7 @@ def test_nothing_can_be_changed_from_outside(served: int, method: str) -> None:
     assert Answer(served, "/api/state", method=method).status == 405
 
 
+@pytest.mark.slow
 def test_two_hundred_scrapes_at_once_all_succeed(serve: Callable[..., int]) -> None:
     """While hostile clients hold as many connections."""
     port = serve()
@@ -464,6 +467,7 @@ def test_two_hundred_scrapes_at_once_all_succeed(serve: Callable[..., int]) -> N
         client.close()
 
 
+@pytest.mark.slow
 def test_the_runner_s_server_shows_what_changes() -> None:
     """Without a daemon, within about a second, and it draws the curves from what it is shown."""
     shown = [full_snapshot()]

@@ -15,14 +15,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.paths import ROOT
+from tests.support.programs import run_foldwatch
 from tests.support.waiting import wait_for_end, wait_until
 from trainer.run.directory import RunDirectory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
-    from tests.support.programs import CommandOutcome
 
 pytestmark = pytest.mark.slow
 
@@ -173,13 +172,11 @@ def test_ctrl_c_twice_in_any_state(
     assert process.returncode == 0, err
 
 
-def test_a_second_runner_is_refused_while_the_first_is_there(
-    tmp_path: Path, foldwatch: Callable[..., CommandOutcome]
-) -> None:
+def test_a_second_runner_is_refused_while_the_first_is_there(tmp_path: Path) -> None:
     """One line, exit 2, and nothing of the first run is touched."""
     process = start(tmp_path, fold=LONG, folds=1)
     wait_for(tmp_path / "begun", process)
-    outcome = foldwatch("run", "--output", str(tmp_path / "run"), "--", "true")
+    outcome = run_foldwatch("run", "--output", str(tmp_path / "run"), "--", "true")
     assert outcome.code == 2
     assert outcome.err == f"foldwatch: {tmp_path}/run: another run is writing here\n"
     assert (tmp_path / "run" / "fold-1" / "output.log").exists()

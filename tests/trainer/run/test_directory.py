@@ -63,6 +63,7 @@ def test_a_result_comes_back_and_a_broken_one_is_none(directory: RunDirectory) -
         assert read_result(path) is None
 
 
+@pytest.mark.slow
 def test_a_writer_killed_at_any_moment_leaves_a_whole_file_or_none(tmp_path: Path) -> None:
     """SIGKILL in a loop of writes: what is there is always one of the versions."""
     path = str(tmp_path / "x.json")
@@ -194,6 +195,7 @@ def test_a_metric_that_is_no_finite_number_costs_no_mean(directory: RunDirectory
     assert summary.not_finite() == {"loss": [2, 3], "nan": [1, 2, 3]}
 
 
+@pytest.mark.slow
 def test_two_runners_on_one_directory_are_refused(directory: RunDirectory) -> None:
     """The second one, while the first is there."""
     with (

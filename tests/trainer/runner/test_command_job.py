@@ -17,23 +17,21 @@ from telemetry.errors import InputError
 from telemetry.journal.follower import JournalFollower
 from telemetry.reading import Reading
 from tests.support.paths import ROOT
+from tests.support.programs import run_foldwatch
 from trainer.process.output_follower import OutputFollower, printable
 from trainer.run.checkpoint_pattern import CheckpointPattern
 from trainer.runner.command_job import fill_in, read_metrics
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from tests.support.programs import CommandOutcome
 
-    Foldwatch = Callable[..., CommandOutcome]
 
-
-def python(foldwatch: Foldwatch, place: str, code: str, *options: str) -> CommandOutcome:
+def python(place: str, code: str, *options: str) -> CommandOutcome:
     """Run Python ``code`` as each fold; its argument is the fold."""
     command = [sys.executable, "-c", code, "{fold}"]
-    return foldwatch("run", *options, "--output", place, "--", *command)
+    return run_foldwatch("run", *options, "--output", place, "--", *command)
 
 
 def test_braces_are_filled_in_and_other_braces_stay() -> None:
@@ -43,15 +41,11 @@ def test_braces_are_filled_in_and_other_braces_stay() -> None:
 
 
 @pytest.mark.slow
-def test_output_is_kept_byte_for_byte_and_shown_with_its_fold(
-    foldwatch: Foldwatch, tmp_path: Path
-) -> None:
+def test_output_is_kept_byte_for_byte_and_shown_with_its_fold(tmp_path: Path) -> None:
     """Colours, a bar that is redrawn, bytes that are no text, and a last line without an end."""
     place = str(tmp_path / "run")
     raw = b"\x1b[31mred\x1b[0m\n  indented\rbar 1\rbar 2\r\n\xff\xfe\x07bell\nlast"
-    outcome = python(
-        foldwatch, place, f"import sys; sys.stdout.buffer.write({raw!r})", "--folds", "2"
-    )
+    outcome = python(place, f"import sys; sys.stdout.buffer.write({raw!r})", "--folds", "2")
     assert outcome.code == 0, outcome.err
     for fold in ("1", "2"):
         with open(os.path.join(place, f"fold-{fold}", "output.log"), "rb") as file:
@@ -64,9 +58,7 @@ def test_output_is_kept_byte_for_byte_and_shown_with_its_fold(
 
 
 @pytest.mark.slow
-def test_an_uninstrumented_script_gets_labels_and_a_verdict(
-    foldwatch: Foldwatch, tmp_path: Path
-) -> None:
+def test_an_uninstrumented_script_gets_labels_and_a_verdict(tmp_path: Path) -> None:
     """A reading in full at each line that matches, taken while that epoch runs."""
     place = str(tmp_path / "run")
     code = (
@@ -76,7 +68,7 @@ def test_an_uninstrumented_script_gets_labels_and_a_verdict(
         "    print(f'Epoch {epoch}/3', flush=True); time.sleep(0.4)\n"
     )
     pattern = r"Epoch (?P<epoch>\d+)/"
-    outcome = python(foldwatch, place, code, "--folds", "3", "--checkpoint-pattern", pattern)
+    outcome = python(place, code, "--folds", "3", "--checkpoint-pattern", pattern)
     assert outcome.code == 0, outcome.err
     for fold in (1, 2, 3):
         path = os.path.join(place, f"fold-{fold}", "journal.jsonl")
@@ -91,9 +83,7 @@ def test_an_uninstrumented_script_gets_labels_and_a_verdict(
 
 
 @pytest.mark.slow
-def test_a_command_that_uses_telemetry_writes_the_same_journal(
-    foldwatch: Foldwatch, tmp_path: Path
-) -> None:
+def test_a_command_that_uses_telemetry_writes_the_same_journal(tmp_path: Path) -> None:
     """The fold's environment is all that it needs; both writers' records are whole."""
     place = str(tmp_path / "run")
     code = (
@@ -102,7 +92,7 @@ def test_a_command_that_uses_telemetry_writes_the_same_journal(
         " of=int(os.environ['FOLDWATCH_FOLDS'])):\n"
         "    telemetry.checkpoint('START'); time.sleep(1.3)\n"
     )
-    assert python(foldwatch, place, code, "--folds", "2").code == 0
+    assert python(place, code, "--folds", "2").code == 0
     follower = JournalFollower(os.path.join(place, "fold-2", "journal.jsonl"))
     readings = [r for r in follower.finish() if isinstance(r, Reading)]
     assert follower.skipped == []
@@ -112,9 +102,7 @@ def test_a_command_that_uses_telemetry_writes_the_same_journal(
 
 
 @pytest.mark.slow
-def test_success_is_exit_0_and_metrics_are_the_commands_own(
-    foldwatch: Foldwatch, tmp_path: Path
-) -> None:
+def test_success_is_exit_0_and_metrics_are_the_commands_own(tmp_path: Path) -> None:
     """result.json is the runner's; a command that leaves metrics.json has them in the aggregate."""
     place = str(tmp_path / "run")
     code = (
@@ -122,7 +110,7 @@ def test_success_is_exit_0_and_metrics_are_the_commands_own(
         "open(os.environ['FOLDWATCH_METRICS'], 'w').write('{\"score\": 0.%s}' % sys.argv[1])\n"
         "sys.exit(7 if sys.argv[1] == '3' else 0)\n"
     )
-    outcome = python(foldwatch, place, code, "--folds", "3")
+    outcome = python(place, code, "--folds", "3")
     assert outcome.code == 1
     assert outcome.err.splitlines()[-1] == (
         "foldwatch: fold 3: exited with 7; last line: it wrote nothing"
@@ -135,9 +123,7 @@ def test_success_is_exit_0_and_metrics_are_the_commands_own(
 
 
 @pytest.mark.slow
-def test_nan_in_one_fold_is_told_and_the_run_can_be_resumed(
-    foldwatch: Foldwatch, tmp_path: Path
-) -> None:
+def test_nan_in_one_fold_is_told_and_the_run_can_be_resumed(tmp_path: Path) -> None:
     """The folds are finished; the mean is over the numbers that there are."""
     place = str(tmp_path / "run")
     code = (
@@ -146,7 +132,7 @@ def test_nan_in_one_fold_is_told_and_the_run_can_be_resumed(
         "open(os.environ['FOLDWATCH_METRICS'], 'w').write('{\"score\": %s}' % value)\n"
     )
     for mode in ("fresh", "auto"):
-        outcome = python(foldwatch, place, code, "--folds", "2", "--resume-mode", mode)
+        outcome = python(place, code, "--folds", "2", "--resume-mode", mode)
         assert outcome.code == 0, outcome.err
         assert "score: not finite in fold 2, which its average leaves out" in outcome.out
 
@@ -181,9 +167,7 @@ def test_metrics_that_are_none_are_told_and_the_numbers_beside_them_kept(
 
 
 @pytest.mark.slow
-def test_a_script_that_changes_its_folder_still_finds_the_run(
-    foldwatch: Foldwatch, tmp_path: Path
-) -> None:
+def test_a_script_that_changes_its_folder_still_finds_the_run(tmp_path: Path) -> None:
     """Where --output is a relative path, as the default is."""
     place = os.path.relpath(tmp_path / "run", ROOT)
     code = (
@@ -193,7 +177,7 @@ def test_a_script_that_changes_its_folder_still_finds_the_run(
         "telemetry.checkpoint('here')\n"
         "open(os.environ['FOLDWATCH_METRICS'], 'w').write('{\"score\": 2}')\n"
     )
-    outcome = python(foldwatch, place, f"import sys; sys.path.insert(0, {ROOT!r})\n{code}")
+    outcome = python(place, f"import sys; sys.path.insert(0, {ROOT!r})\n{code}")
     assert outcome.code == 0, outcome.err
     assert "score 2.0000" in outcome.err
     journal = JournalFollower(str(tmp_path / "run" / "fold-1" / "journal.jsonl"))
@@ -201,18 +185,18 @@ def test_a_script_that_changes_its_folder_still_finds_the_run(
 
 
 @pytest.mark.slow
-def test_resume_is_by_the_command_line(foldwatch: Foldwatch, tmp_path: Path) -> None:
+def test_resume_is_by_the_command_line(tmp_path: Path) -> None:
     """The same line skips what is finished; another one runs it again and says why."""
     place = str(tmp_path / "run")
-    assert python(foldwatch, place, "1", "--folds", "2").code == 0
-    again = python(foldwatch, place, "1", "--folds", "2", "--resume-mode", "auto")
+    assert python(place, "1", "--folds", "2").code == 0
+    again = python(place, "1", "--folds", "2", "--resume-mode", "auto")
     assert again.err.splitlines()[:2] == [
         "fold 1: skipped (result already complete)",
         "fold 2: skipped (result already complete)",
     ]
-    other = python(foldwatch, place, "2", "--folds", "2", "--resume-mode", "auto")
+    other = python(place, "2", "--folds", "2", "--resume-mode", "auto")
     assert "fold 1: runs again (its result has another configuration)" in other.err
-    one = python(foldwatch, place, "2", "--folds", "2", "--fold", "2")
+    one = python(place, "2", "--folds", "2", "--fold", "2")
     assert "fold 2 finished" in one.err
     assert "fold 1 finished" not in one.err
     assert "mean of 2 of 2" in one.out
@@ -289,15 +273,15 @@ def test_lines_come_whole_however_they_are_written(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_behind_a_shell_the_program_that_works_is_read(
-    foldwatch: Foldwatch, tmp_path: Path
-) -> None:
+def test_behind_a_shell_the_program_that_works_is_read(tmp_path: Path) -> None:
     """Sh waits and grows by nothing; its child's numbers and its child's end are what counts."""
     place = str(tmp_path / "run")
     code = "import time; held = b'x' * 50_000_000; print('step 1'); time.sleep(1.2)"
     command = ["sh", "-c", f'{sys.executable} -c "{code}"; echo the end']
     pattern = r"step \d+"
-    outcome = foldwatch("run", "--checkpoint-pattern", pattern, "--output", place, "--", *command)
+    outcome = run_foldwatch(
+        "run", "--checkpoint-pattern", pattern, "--output", place, "--", *command
+    )
     assert outcome.code == 0, outcome.err
     records = JournalFollower(os.path.join(place, "fold-1", "journal.jsonl")).finish()
     labelled = [r for r in records if isinstance(r, Reading) and r.label]
@@ -307,13 +291,11 @@ def test_behind_a_shell_the_program_that_works_is_read(
 
 
 @pytest.mark.slow
-def test_output_faster_than_it_can_be_shown_holds_nobody_up(
-    foldwatch: Foldwatch, tmp_path: Path
-) -> None:
+def test_output_faster_than_it_can_be_shown_holds_nobody_up(tmp_path: Path) -> None:
     """All of it is in the file; of what is shown the end is there."""
     place = str(tmp_path / "run")
     code = "print(('x' * 99 + chr(10)) * 500_000 + 'the end')"
-    outcome = python(foldwatch, place, code)
+    outcome = python(place, code)
     assert outcome.code == 0
     assert os.path.getsize(os.path.join(place, "fold-1", "output.log")) == 100 * 500_000 + 8
     assert "fold 1 | the end" in outcome.err

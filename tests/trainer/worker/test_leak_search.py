@@ -6,6 +6,8 @@ import gc
 import threading
 from typing import TYPE_CHECKING
 
+import pytest
+
 from trainer.worker.cleanup import clean_up
 from trainer.worker.leak_search import EXPLAINED, find_survivors, watch
 
@@ -48,6 +50,7 @@ def test_a_list_of_a_module_is_named() -> None:
     assert found == {"model": f"model (Model), held by {held_by}"}
 
 
+@pytest.mark.slow
 def test_an_attribute_a_closure_and_a_running_function_are_named() -> None:
     """Whatever holds it in Python, there is a word to look for."""
     holder, held = Model(), Model()
@@ -102,6 +105,7 @@ def test_an_object_that_raises_costs_the_explanation_only() -> None:
     assert found["model"].startswith("model (Model), held by ")
 
 
+@pytest.mark.slow
 def test_the_search_is_bounded() -> None:
     """Many survivors are named; the way is looked for a few times only."""
     kept.extend(Model() for _ in range(EXPLAINED + 2))
@@ -113,6 +117,7 @@ def test_the_search_is_bounded() -> None:
         kept.clear()
 
 
+@pytest.mark.slow
 def test_a_clean_up_says_what_was_freed_and_what_was_not() -> None:
     """Readings before and after; a thread that ends in between is counted."""
     go = threading.Event()

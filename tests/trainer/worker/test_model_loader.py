@@ -17,6 +17,7 @@ from telemetry.errors import InputError
 from telemetry.journal.follower import JournalFollower
 from telemetry.journal.records import Event
 from tests.support.paths import ROOT
+from tests.support.programs import run_foldwatch
 from tests.support.waiting import wait_for_end, wait_until
 from trainer.run.config import REFERENCE
 from trainer.run.thread_caps import THREAD_CAPS
@@ -125,9 +126,7 @@ def test_the_digest_changes_with_data_folds_and_seed(
 
 
 @pytest.mark.slow
-def test_a_source_that_is_edited_while_a_fold_trains_is_other_code(
-    tmp_path: Path, foldwatch: Callable[..., CommandOutcome]
-) -> None:
+def test_a_source_that_is_edited_while_a_fold_trains_is_other_code(tmp_path: Path) -> None:
     """The result is of the source that was loaded, so a resumed run does not take it."""
     source = tmp_path / "own_edited.py"
     source.write_text(
@@ -137,9 +136,9 @@ def test_a_source_that_is_edited_while_a_fold_trains_is_other_code(
     )
     options = ["--folds", "2", "--isolation", "none", "--output", str(tmp_path / "run")]
     environment = {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
-    assert foldwatch("train", "own_edited:train", *options, **environment).code == 0
+    assert run_foldwatch("train", "own_edited:train", *options, environment=environment).code == 0
     options += ["--resume-mode", "auto"]
-    again = foldwatch("train", "own_edited:train", *options, **environment)
+    again = run_foldwatch("train", "own_edited:train", *options, environment=environment)
     assert again.code == 0, again.err
     for fold in (1, 2):
         assert f"fold {fold}: runs again (its result has other data" in again.err
@@ -229,9 +228,7 @@ def test_folds_have_the_same_share_of_each_class() -> None:
 
 
 @pytest.mark.tensorflow
-def test_the_documented_model_trains(
-    tmp_path: Path, foldwatch: Callable[..., CommandOutcome]
-) -> None:
+def test_the_documented_model_trains(tmp_path: Path) -> None:
     """The example in `trainer.worker.fold` runs as it stands, over two folds in one process, and cleans up."""
     text = fold_module.__doc__ or ""
     code = textwrap.dedent(text.split(":\n\n", 1)[1])
@@ -240,7 +237,7 @@ def test_the_documented_model_trains(
     place = str(tmp_path / "run")
     options = ["--isolation", "none", "--folds", "2", "--epochs", "3", "--output", place]
     environment = {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
-    outcome = foldwatch("train", "own_wine:train", *options, **environment)
+    outcome = run_foldwatch("train", "own_wine:train", *options, environment=environment)
     assert outcome.code == 0, outcome.err
     with open(os.path.join(place, "summary.json"), encoding="utf-8") as file:
         summary = json.load(file)
@@ -273,7 +270,7 @@ def test_a_report_that_cannot_be_written_costs_no_fold() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(("without", "count"), [("", 3), ("caps,isolation", 0)])
 def test_caps_are_set_before_the_model_s_module_loads(
-    tmp_path: Path, foldwatch: Callable[..., CommandOutcome], without: str, count: int
+    tmp_path: Path, without: str, count: int
 ) -> None:
     """And switched off in the runner's environment too, where it would else set them."""
     (tmp_path / "own_caps.py").write_text(
@@ -283,7 +280,7 @@ def test_caps_are_set_before_the_model_s_module_loads(
     place = str(tmp_path / "run")
     options = ["--without", without, "--output", place]
     environment = {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
-    outcome = foldwatch("train", "own_caps:train", *options, **environment)
+    outcome = run_foldwatch("train", "own_caps:train", *options, environment=environment)
     assert outcome.code == 0, outcome.err
     with open(os.path.join(place, "summary.json"), encoding="utf-8") as file:
         assert json.load(file)["metrics"]["caps"]["mean"] == count
@@ -291,14 +288,12 @@ def test_caps_are_set_before_the_model_s_module_loads(
 
 
 @pytest.mark.slow
-def test_metrics_that_are_none_are_told(
-    tmp_path: Path, foldwatch: Callable[..., CommandOutcome]
-) -> None:
+def test_metrics_that_are_none_are_told(tmp_path: Path) -> None:
     """A function that forgets to return, in the fold's failure."""
     (tmp_path / "own_plain.py").write_text("def train(fold):\n    fold.checkpoint('here')\n")
     place = str(tmp_path / "run")
     environment = {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
-    outcome = foldwatch("train", "own_plain:train", "--output", place, **environment)
+    outcome = run_foldwatch("train", "own_plain:train", "--output", place, environment=environment)
     assert outcome.code == 1
     with open(os.path.join(place, "fold-1", "failure.json"), encoding="utf-8") as file:
         assert "own_plain:train returned None; return metrics" in json.load(file)["reason"]
