@@ -8,6 +8,7 @@ import signal
 import subprocess
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 
 from tests.support.cgroups import (
@@ -62,6 +63,12 @@ MEASURED_PROCESSES = (
     "tests/trainer/",
 )
 """Tests whose processes are measured for coverage. That costs each process as long as its start."""
+
+# How fast examples are made and run is no property of the code: a busy machine is slow at both.
+hypothesis.settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("any machine")
 
 # A job in the background is started with SIGINT ignored, and so would be all that the tests press Ctrl-C on.
 signal.signal(signal.SIGINT, signal.default_int_handler)

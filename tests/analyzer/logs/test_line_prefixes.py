@@ -96,7 +96,7 @@ def test_a_wrapped_log_is_read_as_the_log(wrapper: str) -> None:
     st.sampled_from([name for name in WRAPPERS if name not in OUTERMOST]),
     st.lists(st.sampled_from(LOGS[INCIDENT]), min_size=1, max_size=12),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_two_wrappings_are_taken_off_one_after_the_other(
     outer: str, inner: str, lines: list[str]
 ) -> None:
@@ -107,7 +107,7 @@ def test_two_wrappings_are_taken_off_one_after_the_other(
 
 @pytest.mark.parametrize("name", ["docker", "cri"])
 @given(st.integers(1, 60), st.integers(0, 3))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_lines_that_a_runtime_cut_are_joined(name: str, size: int, seed: int) -> None:
     """In pieces of any size, the pieces of stdout and stderr between each other."""
     numbers = random.Random(seed)
