@@ -13,11 +13,13 @@ import threading
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, TextIO, TypeAlias
 
 from telemetry.journal.records import Event
 from telemetry.kernel.reader import Reader
 from telemetry.reading import PEAKS, Reading, latest_known, with_stage
+from telemetry.recorder.raised import RAISED, RECORDED, describe, is_failure
 from telemetry.thread_line import Label, format_line, parse_label, thread_line
 
 if TYPE_CHECKING:
@@ -120,6 +122,12 @@ class Sampler:
         """Append an event of this process to the journal, if there is one."""
         self.record(Event(time=time.time(), pid=os.getpid(), name=name, facts=facts))
 
+    def record_raised(self, error: BaseException) -> None:
+        """Append an exception that ends a fold or the process, once on its way up."""
+        if is_failure(error) and not getattr(error, RECORDED, False):
+            setattr(error, RECORDED, True)
+            self.event(RAISED, describe(error))
+
     def record(self, record: Record) -> None:
         """Append ``record`` to the journal, if there is one and it is this process's own."""
         journal = self._journal
@@ -133,6 +141,9 @@ class Sampler:
         before, self._prefix = self._prefix, (_as_text(number), _as_text(of))
         try:
             yield
+        except BaseException as error:
+            self.attempt("exception", partial(self.record_raised, error))
+            raise
         finally:
             self._prefix = before
 

@@ -18,6 +18,7 @@ from telemetry.journal.writer import JournalWriter
 from telemetry.kernel.applied_limits import read_applied_limits
 from telemetry.kernel.procfs import ProcessFiles
 from telemetry.kernel.reader import Reader
+from telemetry.recorder.raised import hook
 from telemetry.recorder.sampler import Sampler
 from telemetry.snapshot import FoldSnapshot, Snapshot
 
@@ -62,6 +63,7 @@ def begin(
         sampler.record_failure("journal", failure)
     if journal is not None:
         sampler.attempt("header", lambda: journal.write(_header()))
+        sampler.attempt("exceptions", lambda: hook(sampler))
     if port is not None:
         sampler.attempt("metrics", lambda: _serve(sampler, port, address))
     return sampler

@@ -1,0 +1,57 @@
+"""What is recorded of an exception that ends a fold or the process: its last words, before they are lost."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from telemetry.recorder.sampler import Sampler
+
+RAISED = "raised"
+"""The event's name."""
+RECORDED = "_foldwatch_recorded"
+"""The attribute of an exception that is in the journal already."""
+MESSAGE_KEPT = 500
+"""Characters of an exception's message."""
+
+
+def describe(error: BaseException) -> dict[str, str]:
+    """Return the facts of the event: the exception's class, its message, and where it was raised.
+
+    Args:
+        error: Any exception; one whose message cannot be made is told without.
+    """
+    try:
+        message = str(error)[:MESSAGE_KEPT]
+    except Exception:  # noqa: BLE001 - its own __str__ may raise anything
+        message = ""
+    facts = {"exception": type(error).__name__, "message": message}
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is not None:
+        code = trace.tb_frame.f_code
+        facts["frame"] = f"{os.path.basename(code.co_filename)}:{trace.tb_lineno} in {code.co_name}"
+    return facts
+
+
+def is_failure(error: BaseException) -> bool:
+    """Whether an exception says that something failed or was interrupted; an exit with 0 does not."""
+    return not (isinstance(error, SystemExit) and error.code in {None, 0})
+
+
+def hook(sampler: Sampler) -> None:
+    """Record the exception that ends this process, and hand it on to the hook that was there."""
+    before = sys.excepthook
+
+    def excepthook(
+        kind: type[BaseException], error: BaseException, trace: TracebackType | None
+    ) -> None:
+        sampler.attempt("exception", lambda: sampler.record_raised(error))
+        before(kind, error, trace)
+
+    sys.excepthook = excepthook

@@ -1,0 +1,67 @@
+"""The exception that ends a fold, or the process, is in the journal, and goes its way all the same."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from telemetry.journal.follower import JournalFollower
+from telemetry.journal.records import Event
+from telemetry.recorder.raised import MESSAGE_KEPT, describe, is_failure
+from tests.support.programs import run_python
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SCRIPT = """\
+import sys, telemetry
+telemetry.start(run_dir=sys.argv[1])
+try:
+    with telemetry.fold(1, of=2):
+        telemetry.checkpoint("START")
+        raise ValueError("handled")
+except ValueError:
+    pass
+with telemetry.fold(2, of=2):
+    {}["missing"]
+"""
+
+
+def test_it_is_recorded_once_and_goes_on(tmp_path: Path) -> None:
+    """One that the script handles, and one that ends it with its own traceback and exit code."""
+    outcome = run_python("-c", SCRIPT, str(tmp_path))
+    assert outcome.code == 1
+    assert outcome.err.endswith("KeyError: 'missing'\n")
+    records = JournalFollower(str(tmp_path / "journal.jsonl")).finish()
+    events = [record for record in records if isinstance(record, Event)]
+    assert [(event.name, event.facts["exception"]) for event in events] == [
+        ("raised", "ValueError"),
+        ("raised", "KeyError"),
+    ]
+    assert events[1].facts["message"] == "'missing'"
+    assert events[1].facts["frame"] == "<string>:10 in <module>"
+
+
+class MuteError(Exception):
+    """Cannot even be printed."""
+
+    def __str__(self) -> str:
+        raise RuntimeError
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [(ValueError("x" * 9_999), "x" * MESSAGE_KEPT), (MuteError(), ""), (KeyError(), "")],
+)
+def test_its_words_are_bounded_and_may_be_absent(error: BaseException, message: str) -> None:
+    """Also where its own ``__str__`` raises."""
+    assert describe(error) == {"exception": type(error).__name__, "message": message}
+
+
+def test_an_exit_with_0_is_no_failure() -> None:
+    """Nor one without a code; Ctrl-C is an end."""
+    assert not is_failure(SystemExit())
+    assert not is_failure(SystemExit(0))
+    assert is_failure(SystemExit(3))
+    assert is_failure(KeyboardInterrupt())
