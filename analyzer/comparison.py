@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from analyzer import formatting as fmt
 from analyzer.groups import ProcessGroup, group_findings
 from analyzer.growth.verdict import Verdict
-from analyzer.resources import RESOURCES
+from analyzer.resources import COLUMNS, RESOURCES
 from analyzer.result import OverallVerdict
 
 if TYPE_CHECKING:
@@ -79,7 +79,9 @@ class Comparison:
 def compare(before: AnalysisResult, after: AnalysisResult) -> Comparison:
     """Hold ``after`` against ``before``, resource by resource."""
     sides = [_worst(analysis) for analysis in (before, after)]
-    return Comparison(before, after, {name: _change(name, *sides) for name in RESOURCES})
+    judged = {name for side in sides if side is not None for name in side.growth}
+    names = [name for name in RESOURCES if name in judged or name in COLUMNS]
+    return Comparison(before, after, {name: _change(name, *sides) for name in names})
 
 
 def _worst(analysis: AnalysisResult) -> ProcessGroup | None:

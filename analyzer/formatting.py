@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from analyzer.signatures.signature import OTHER_CAUSES
 from telemetry.limits import LIMITS
 from telemetry.thread_line import MEBIBYTE, clean_label
 
@@ -84,4 +85,4 @@ def to_limit(left: float, *, step: str = "fold") -> str:
 
 def cause_title(cause: str) -> str:
     """Return the words for a cause that a diagnosis names."""
-    return LIMITS[cause].title if cause in LIMITS else "no limit"
+    return LIMITS[cause].title if cause in LIMITS else OTHER_CAUSES.get(cause, cause)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections import defaultdict
@@ -9,16 +10,17 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from analyzer.diagnosis.causes import diagnose
+from analyzer.diagnosis.causes import diagnose, event_signs
 from analyzer.diagnosis.exit_status import note_exit
 from analyzer.diagnosis.notes import notes
+from analyzer.diagnosis.outcome import find_ending
 from analyzer.diagnosis.remedies import remedies
 from analyzer.diagnosis.run_end import RunEnds, discard_benign_matches, find_truncation
 from analyzer.growth.epochs import judge_epochs
 from analyzer.growth.pool_leaks import find_pool_leaks
 from analyzer.growth.verdict import Growth, Verdict, judge, judge_isolated
 from analyzer.processes.inputs import find_inputs, read_inputs
-from analyzer.resources import RESOURCES
+from analyzer.resources import COLUMNS, OF_CHILDREN, RESOURCES
 from analyzer.result import AnalysisResult, Finding
 
 if TYPE_CHECKING:
@@ -66,6 +68,7 @@ class _RankSequence:
     """The processes of one rank of a run, one after another: what they say together, found once."""
 
     def __init__(self, processes: Sequence[Process], *, furthest: int) -> None:
+        self._superseded = _superseded(processes)
         self._followed = {id(a) for a, b in pairwise(processes) if _follows(b, a)}
         for process in processes:
             discard_benign_matches(process, is_followed=self.is_followed(process))
@@ -73,9 +76,27 @@ class _RankSequence:
         self.endings = RunEnds(with_folds, furthest=furthest)
         self.isolated = _judge_processes(with_folds)
 
+    def is_superseded(self, process: Process) -> bool:
+        """Whether a later attempt took up what it was at; another fold's process does not."""
+        return id(process) in self._superseded
+
     def is_followed(self, process: Process) -> bool:
         """Whether another process began where it ended."""
         return id(process) in self._followed
+
+
+def _superseded(processes: Sequence[Process]) -> set[int]:
+    """Return the ids of the processes that a later one of them went over again."""
+    found: set[int] = set()
+    lowest = (
+        math.inf
+    )  # of the folds that later processes began with; one that names none is another attempt
+    for process in reversed(processes):
+        if max(process.folds, default=lowest if lowest < math.inf else -1) >= lowest:
+            found.add(id(process))
+        if process.checkpoints:
+            lowest = min(lowest, min(process.folds, default=0))
+    return found
 
 
 def _follows(later: Process, earlier: Process) -> bool:
@@ -108,14 +129,22 @@ def judge_growth(process: Process, of_run: Iterable[Process]) -> dict[str, Growt
 def _judge_processes(with_folds: Sequence[Process]) -> Mapping[str, Growth] | None:
     """Judge growth over the processes; None but where each of several folds had one of its own."""
     if len(with_folds) > 1 and all(len(process.folds) == 1 for process in with_folds):
-        return {name: _judge_isolated(with_folds, name) for name in RESOURCES}
+        names = [name for name in RESOURCES if any(_is_judged(one, name) for one in with_folds)]
+        return {name: _judge_isolated(with_folds, name) for name in names}
     return None
 
 
 def _growth(process: Process, isolated: Mapping[str, Growth] | None) -> dict[str, Growth]:
     if isolated is None or not process.folds:
-        isolated = {name: _judge(process, name) for name in RESOURCES}
-    return {name: _with_levels(isolated[name], process, name) for name in RESOURCES}
+        isolated = {name: _judge(process, name) for name in RESOURCES if _is_judged(process, name)}
+    return {name: _with_levels(found, process, name) for name, found in isolated.items()}
+
+
+def _is_judged(process: Process, resource: str) -> bool:
+    """Whether a resource is one of a ``[THREADS]`` line, or was recorded besides and says more."""
+    if resource in OF_CHILDREN and not process.checkpoints.peak("descendants"):
+        return False  # the process is its own tree
+    return resource in COLUMNS or resource in process.checkpoints.columns
 
 
 def _finding(
@@ -124,7 +153,7 @@ def _finding(
     growth = _growth(process, lane.isolated)
     epochs = {
         name: _with_levels(found, process, name)
-        for name in RESOURCES
+        for name in growth
         if (found := judge_epochs(process, name, by_fold=growth[name]))
     }
     causes = diagnose(process, growth)
@@ -135,6 +164,8 @@ def _finding(
         tuple(find_pool_leaks(process)),
         lane.isolated is not None,
         epochs=epochs,
+        ending=find_ending(process, is_followed=lane.is_followed(process)),
+        is_superseded=lane.is_superseded(process),
         truncation=find_truncation(
             process,
             quiet_seconds=_quiet_seconds(process),
@@ -143,7 +174,14 @@ def _finding(
         ),
         symptom_of=symptom if process.crash is not None and process.crash.is_secondary else None,
         notes=notes(process, growth, causes),
-        remedies=remedies(growth, epochs, causes, has_tensorflow=has_tensorflow),
+        remedies=remedies(
+            growth,
+            epochs,
+            causes,
+            has_tensorflow=has_tensorflow,
+            signs=event_signs(process),
+            is_recorded=process.last_reading is not None,
+        ),
     )
 
 

@@ -1,4 +1,4 @@
-"""The catalogue of the four resources that are judged for growth."""
+"""The catalogue of the resources that are judged for growth."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Resource(NamedTuple):
     pattern_group: str
     """The named group of ``--pattern``."""
     limit: str | None = None
-    """The limit that a log line shows beside it; the threads of one process have none."""
+    """The limit that it is compared with; the threads of one process have none."""
 
 
 RESOURCES: Mapping[str, Resource] = {
@@ -30,10 +30,35 @@ RESOURCES: Mapping[str, Resource] = {
     "rss_bytes": Resource(
         title="resident memory", floor=2.0**20, limit="cgroup_memory", pattern_group="rss"
     ),
+    "open_fds": Resource(
+        title="open descriptors", floor=1.0, limit="open_files", pattern_group="open_fds"
+    ),
+    "descendants": Resource(title="child processes", floor=0.5, pattern_group="descendants"),
+    "tree_threads": Resource(
+        title="threads of the process and its children", floor=1.0, pattern_group="tree_threads"
+    ),
+    "tree_rss_bytes": Resource(
+        title="resident memory of the process and its children",
+        floor=2.0**21,
+        pattern_group="tree_rss",
+    ),
+    "cgroup_memory_bytes": Resource(
+        title="memory of the cgroup",
+        floor=2.0**22,
+        limit="cgroup_memory",
+        pattern_group="cgroup_memory",
+    ),
+    "gpu_memory_used_bytes": Resource(
+        title="GPU memory", floor=2.0**21, limit="gpu_memory", pattern_group="gpu_memory"
+    ),
 }
 """By the name of the field of `Reading`."""
-COLUMNS = tuple(RESOURCES)
-"""The columns of a log's readings, in their order."""
+COLUMNS = ("threads", "cgroup_pids", "maps", "rss_bytes")
+"""What a ``[THREADS]`` line says, in its order; the columns of a log's readings."""
+MORE_COLUMNS = tuple(name for name in RESOURCES if name not in COLUMNS)
+"""What only a journal, or a pattern, says."""
+OF_CHILDREN = frozenset({"descendants", "tree_threads", "tree_rss_bytes"})
+"""Those that differ from the process's own where it has children."""
 ABSENT = -1
 """Stands for None inside a column, and nowhere else; no count is negative."""
 LARGEST = 2**62

@@ -6,7 +6,7 @@ import enum
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from analyzer.diagnosis.confidence import Confidence
+from analyzer.diagnosis.outcome import Outcome
 from analyzer.diagnosis.remedies import Remedy, without_repeats
 from analyzer.growth.verdict import Verdict
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from analyzer.diagnosis.causes import Cause
+    from analyzer.diagnosis.outcome import Ending
     from analyzer.diagnosis.run_end import Truncation
     from analyzer.growth.pool_leaks import PoolLeak
     from analyzer.growth.verdict import Growth
@@ -24,6 +25,7 @@ class OverallVerdict(enum.StrEnum):
     """What is said of all that was read, worst first."""
 
     CRASHED = "crashed"
+    STOPPED = "stopped"
     CRITICAL = "critical"
     GROWING = "growing"
     OK = "ok"
@@ -43,6 +45,10 @@ class Finding:
     epochs: Mapping[str, Growth] = field(default_factory=dict)
     """Growth from epoch to epoch by resource; empty where no label names an epoch. Its ``slope``
     and ``folds_to_limit`` are per epoch."""
+    ending: Ending | None = None
+    """How it ended, and what says so; None only where nobody looked."""
+    is_superseded: bool = False
+    """Whether a later attempt took its place."""
     truncation: Truncation | None = None
     """That the record ends before the run is through and nothing says why; None where it does not."""
     symptom_of: str | None = None
@@ -71,9 +77,11 @@ class AnalysisResult:
 
     @property
     def verdict(self) -> OverallVerdict:
-        """crashed, critical, growing, ok or no samples: the first that holds."""
-        if any(finding.process.crash for finding in self.findings):
+        """crashed, stopped, critical, growing, ok or no samples: the first that holds."""
+        if self.outcome == Outcome.CRASHED:
             return OverallVerdict.CRASHED
+        if self.outcome == Outcome.STOPPED:
+            return OverallVerdict.STOPPED
         verdicts = {
             growth.verdict
             for finding in self.findings
@@ -87,13 +95,15 @@ class AnalysisResult:
         return OverallVerdict.OK if has_labels else OverallVerdict.NO_SAMPLES
 
     @property
+    def outcome(self) -> Outcome:
+        """How the run ended: the worst of its last attempts."""
+        endings = [f.ending for f in self.findings if f.ending is not None and not f.is_superseded]
+        return min((e.outcome for e in endings), key=lambda o: o.severity, default=Outcome.RUNNING)
+
+    @property
     def is_alarming(self) -> bool:
-        """Whether a resource grows, or a process crashed and a limit may be why."""
-        return self.verdict in {OverallVerdict.CRITICAL, OverallVerdict.GROWING} or any(
-            cause.cause != "not_a_limit" and cause.confidence != Confidence.RULED_OUT
-            for finding in self.findings
-            for cause in finding.causes
-        )
+        """Whether the run crashed or was stopped, or a resource grows."""
+        return self.verdict not in {OverallVerdict.OK, OverallVerdict.NO_SAMPLES}
 
     @property
     def first_failure(self) -> Finding | None:

@@ -73,7 +73,7 @@ class ExitCodes(_Generated):
     def markdown(self) -> Iterator[str]:
         rows = [
             [0, "", "Success; nothing was found."],
-            [FOUND, "", "`foldwatch analyze` found growth, or a crash at a limit."],
+            [FOUND, "", "`foldwatch analyze` found growth, or a run that crashed or was stopped."],
             [INTERRUPTED, "", "Interrupted: Ctrl-C, or SIGTERM."],
         ]
         rows += [

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from analyzer.result import AnalysisResult
 
 FOUND = 3
-"""Exit code if growth or a crash at a limit was found."""
+"""Exit code if growth was found, or if the run crashed or was stopped."""
+NOTHING_JUDGED = 2
+"""Exit code of ``--require-verdict`` if there was no reading and no failure to judge."""
 PLOTS = (".png", ".svg", ".pdf")
 PROGRESS_BYTES = 2**29
 """Read in less time than it takes to look at a bar."""
@@ -37,6 +39,7 @@ def analyze_command(  # noqa: PLR0913 - one argument for each option
     compare: str | None = None,
     patterns: Sequence[UserPattern] = (),
     exit_zero: bool = False,
+    require_verdict: bool = False,
 ) -> int:
     """Analyse ``paths``, print and write what was asked for, return the exit code. Raises InputError."""
     for path in filter(None, (plot, html)):
@@ -57,6 +60,8 @@ def analyze_command(  # noqa: PLR0913 - one argument for each option
         skipped = sum(source.skipped_count for source in analysis.sources)
         found = f"{skipped} could not be read" if skipped else "no [THREADS] line was found"
         print(f"foldwatch: {found}, so growth cannot be judged", file=sys.stderr)
+    if require_verdict and analysis.verdict == OverallVerdict.NO_SAMPLES:
+        return NOTHING_JUDGED
     if analysis.is_alarming and not exit_zero:
         return FOUND
     return 0

@@ -47,7 +47,7 @@ class LimitSpec(NamedTuple):
     grows_with: str | None = None
     """The field of `Reading` by which one process comes nearer to it."""
     resource: str | None = None
-    """The judged resource (threads, cgroup_pids, maps, rss_bytes) whose growth brings it nearer."""
+    """The judged resource whose growth brings it nearer: a name of `analyzer.resources.RESOURCES`."""
     proc_limits_row: bytes | None = None
     """The start of its line in /proc/PID/limits."""
     refuses: frozenset[Refusal] = frozenset()
@@ -113,12 +113,14 @@ LIMITS: Mapping[str, LimitSpec] = {
         is_bytes=True,
         used_by="gpu_memory_used_bytes",
         grows_with="gpu_memory_used_bytes",
+        resource="gpu_memory_used_bytes",
     ),
     "open_files": LimitSpec(
         title="the limit on open files (RLIMIT_NOFILE, ulimit -n)",
         label="Open files",
         used_by="open_fds",
         grows_with="open_fds",
+        resource="open_fds",
         proc_limits_row=b"Max open files ",
         refuses=frozenset({Refusal.DESCRIPTOR}),
         full_is_proof=True,

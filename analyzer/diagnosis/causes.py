@@ -6,8 +6,10 @@ Owns the weighing; `evidence` owns the numbers.
                the last label that the training went on from, or a use at the limit itself in a
                reading at the failure (within AT_FAILURE_SECONDS of the end that a runner saw). Never
                from a message alone, nor from a reading in a log alone
-    likely     the text speaks for it, or 90 % of the limit were used, or would be at the peak forecast
+    likely     the text speaks for it, or 90 % of the limit were used, or would be at the peak forecast,
+               or the stage that was to come took in an earlier fold what was left of it
     possible   the sign can have it and nothing speaks for or against it
+    unlikely   reaching the limit would have taken a jump far beyond any step of this run
     ruled out  the evidence excludes it: no such limit, root is exempt, no counter rose up to a reading
                after the death with every level visible, or fork was refused for a want of tasks
 """
@@ -17,17 +19,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from analyzer.diagnosis import evidence
+from analyzer.diagnosis import evidence, plausibility
 from analyzer.diagnosis.confidence import Confidence
+from analyzer.diagnosis.evidence import Evidence
 from telemetry.limits import LIMITS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from analyzer.diagnosis.evidence import Evidence
     from analyzer.growth.verdict import Growth
     from analyzer.processes.from_log import Process
     from analyzer.signatures.search import SignatureMatch
+
+
+EVENT_LINES = 200
+"""Signs that stand no further apart are of one event."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +54,11 @@ def diagnose(process: Process, growth: Mapping[str, Growth] | None = None) -> li
     Signs that follow from others count only where there are no others.
     """
     growth = growth or {}
-    matches = _root_signs(process)
+    matches = event_signs(process)
     candidates = dict.fromkeys(cause for sign in matches for cause in sign.causes)
-    causes = [_weigh(cause, process, growth) for cause in candidates]
+    sure = [s for s in matches if not s.names_its_cause or process.is_named_by(s)]
+    excluded = _excluded(sure)
+    causes = [_weigh(cause, process, growth, excluded.get(cause)) for cause in candidates]
     causes = _with_last_one(causes)
     certain = {cause.cause for cause in causes if cause.confidence == Confidence.CERTAIN}
     order = {cause: _rank(cause, process, growth) for cause in candidates}
@@ -60,18 +68,59 @@ def diagnose(process: Process, growth: Mapping[str, Growth] | None = None) -> li
     )
 
 
-def _root_signs(process: Process) -> list[SignatureMatch]:
-    primary = [sign for sign in process.matches.values() if not sign.is_secondary]
-    return primary or list(process.matches.values())
+def event_signs(process: Process) -> list[SignatureMatch]:
+    """Return the signs of the one event that ended it, the root first.
+
+    Of those that say the same the first counts. What follows from another says nothing beside it, and
+    what only says that something failed says nothing beside what says what.
+    """
+    root = process.crash
+    if root is None:
+        return []
+    alike = [
+        sign
+        for sign in process.signs
+        if (sign.is_secondary, sign.is_generic, sign.stops)
+        == (root.is_secondary, root.is_generic, root.stops)
+        and sign is not root
+    ]
+    if root.is_generic:
+        return [root]
+    near = [
+        sign
+        for sign in alike
+        if sign.line is None or root.line is None or abs(sign.line - root.line) <= EVENT_LINES
+    ]
+    return [root, *near]
 
 
-def _weigh(cause: str, process: Process, growth: Mapping[str, Growth]) -> Cause:
+def _excluded(signs: list[SignatureMatch]) -> dict[str, Evidence]:
+    """Return the causes that one of the signs of an event cannot have, each with which one that is."""
+    left = {*signs[0].causes} if signs else set()
+    excluded: dict[str, Evidence] = {}
+    for sign in signs:
+        both = left & {*sign.causes}
+        by = sign if both else signs[0]
+        where = f"line {by.line}" if by.line else "the end"
+        words = f"{where} ({by.signature}) excludes it"
+        for cause in dict.fromkeys((*left, *sign.causes)):
+            if cause not in (both or left):
+                excluded.setdefault(cause, Evidence(Confidence.RULED_OUT, words))
+        left = both or left
+    return excluded
+
+
+def _weigh(
+    cause: str, process: Process, growth: Mapping[str, Growth], excluded: Evidence | None
+) -> Cause:
     """Take the strongest word on ``cause``; the others stand beside it."""
     words: list[Evidence] = [
+        *filter(None, [excluded]),
         *evidence.kernel_evidence(cause, process),
         *evidence.counter_evidence(cause, process),
         *evidence.text_evidence(cause, process),
         *evidence.limit_evidence(cause, process),
+        *plausibility.printed_evidence(cause, process),
     ]
     usage = evidence.usage_evidence(cause, process)
     if usage is not None:
@@ -79,8 +128,16 @@ def _weigh(cause: str, process: Process, growth: Mapping[str, Growth]) -> Cause:
     rise = evidence.rise_evidence(cause, process, growth)
     if rise is not None:
         words.append(rise)
+    step = plausibility.step_evidence(cause, process)
+    if step is not None:
+        words.append(step)
     standings = [word.confidence for word in words]
-    for confidence in (Confidence.CERTAIN, Confidence.RULED_OUT, Confidence.LIKELY):
+    for confidence in (
+        Confidence.CERTAIN,
+        Confidence.RULED_OUT,
+        Confidence.LIKELY,
+        Confidence.UNLIKELY,
+    ):
         if confidence in standings:
             told = [word.text for word in words if word.confidence == confidence]
             told += [word.text for word in words if word.confidence != confidence]

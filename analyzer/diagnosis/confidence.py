@@ -11,4 +11,5 @@ class Confidence(enum.StrEnum):
     CERTAIN = "certain"
     LIKELY = "likely"
     POSSIBLE = "possible"
+    UNLIKELY = "unlikely"
     RULED_OUT = "ruled out"

@@ -29,7 +29,7 @@ AT_FAILURE_SECONDS = 5.0
 NO_NPROC = 1_000_000
 """From here on a printed RLIMIT_NPROC is as good as none."""
 
-_IN_A_LOG = {spec.limit: name for name, spec in RESOURCES.items() if spec.limit is not None}
+IN_A_LOG = {spec.limit: name for name, spec in RESOURCES.items() if spec.limit is not None}
 """The limits that a ``[THREADS]`` line shows, each with the resource beside it."""
 _CAUSES_OF_HITS = {
     hits: tuple(name for name, spec in LIMITS.items() if spec.hits == hits)
@@ -240,13 +240,13 @@ def process_started(process: Process) -> int | None:
 
     What counts tasks refuses both; a new process needs no stack of its own to be mapped.
     """
-    started = process.frames.get("process_started", 0)
+    started, exited = (process.frames.get(f"process_{name}", 0) for name in ("started", "exited"))
     refused = [
         sign.line
         for sign in process.matches.values()
         if sign.line is not None and {"pids_cgroup", "max_map_count"} <= {*sign.causes}
     ]
-    is_after = bool(refused) and min(refused) < started
+    is_after = bool(refused) and min(refused) < started and not min(refused) < exited < started
     return started if is_after and not _REFUSED_FORK & process.matches.keys() else None
 
 
@@ -277,7 +277,7 @@ def peak_usage(cause: str, process: Process) -> Usage | None:
     """Return the use of the ceiling ``cause`` when it was nearest to its limit."""
     if cause in process.fullest:
         return process.fullest[cause].usage(cause)
-    resource = _IN_A_LOG.get(cause)
+    resource = IN_A_LOG.get(cause)
     if resource is not None and process.last_reading is None:
         return Usage(process.peaks.get(resource), process.limit(resource))
     return None
@@ -331,7 +331,7 @@ def rise_evidence(cause: str, process: Process, growth: Mapping[str, Growth]) ->
         return None
     words = rise(resource, found.slope)
     usage = peak_usage(cause, process)
-    if cause not in _IN_A_LOG or usage is None or not isinstance(usage.limit, int):
+    if cause not in IN_A_LOG or usage is None or not isinstance(usage.limit, int):
         return Evidence(Confidence.POSSIBLE, f"{words}; its limit was not recorded")
     expected = _expected_peak(process, resource, found.slope)
     ratio = expected / usage.limit if usage.limit else 0.0

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def note_exit(process: Process) -> None:
-    """Add the sign of a crash that its runner recorded: an end by a signal, or at a limit."""
+    """Add the sign that its runner recorded of a bad end: a signal, a limit that was met, an exit code."""
     event = process.exit
     if event is None or not may_be_crash(event):
         return
@@ -40,5 +40,18 @@ def note_exit(process: Process) -> None:
                 text=f"the process exited with {code}, and the kernel had counted a refusal or a kill",
                 seconds_after_last_sample=seconds,
                 causes=causes,
+            )
+        )
+    else:
+        code = event.facts.get("exit_code")
+        process.note_match(
+            SignatureMatch(
+                signature="exited",
+                line=None,
+                text=f"the process exited with {code}",
+                seconds_after_last_sample=seconds,
+                causes=("not_a_limit",),
+                is_secondary=True,
+                is_generic=True,
             )
         )

@@ -7,18 +7,24 @@ something leaks (smcpp#50, tensorflow#37160).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from analyzer.diagnosis.confidence import Confidence
+from analyzer.diagnosis.message_steps import MESSAGES, Step
+from analyzer.processes.printed_limits import held_share
+from telemetry.limits import LIMITS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from analyzer.diagnosis.causes import Cause
     from analyzer.growth.verdict import Growth
+    from analyzer.signatures.search import SignatureMatch
 
 MOST = 3
 """Steps for one finding; more are not read."""
+HALF = 0.5
+ENOMEM_NUMBER = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +36,6 @@ class Remedy:
     text: str
     command: str | None = None
 
-
-Step: TypeAlias = tuple[str, str | None]
 
 _ISOLATE = (
     "run each fold in a process of its own: what a fold leaves behind ends with it",
@@ -76,6 +80,7 @@ _GROW_GPU_MEMORY = (
     "TF_FORCE_GPU_ALLOW_GROWTH=true",
 )
 
+_GROWS = (_ISOLATE, _ISOLATE_ANY)
 _GROWTH: Mapping[str, tuple[Step, ...]] = {
     "threads": (_ISOLATE, _ISOLATE_ANY, _BOUND_DATA),
     "cgroup_pids": (_ISOLATE, _CAP_THREADS, _BOUND_DATA),
@@ -93,6 +98,32 @@ _WITHIN_A_FIT = (
     ),
     None,
 )
+
+
+_USE_LESS: Step = (
+    "use less memory: a smaller batch, fewer workers, no cache() of the data set in memory; or add swap",
+    None,
+)
+_ASK_KERNEL: Step = (
+    "ask the kernel who was killed, and why; the memory cgroup counts its kills in memory.events",
+    "dmesg -T | grep -iE 'oom|killed process'",
+)
+_WHICH_TASK_LIMIT: Step = (
+    (
+        "find the limit on tasks that was met, and raise that one: pids.max (docker run --pids-limit,"
+        " TasksMax=), the user's ulimit -u, kernel.threads-max, kernel.pid_max"
+    ),
+    "foldwatch limits",
+)
+_WHICH_MEMORY_LIMIT: Step = (
+    "see which limit on memory was met: the cgroup's, ulimit -v, ulimit -d, or the host's overcommit",
+    "foldwatch limits; ulimit -a; sysctl vm.overcommit_memory",
+)
+_READ_VALUES: Step = (
+    "the log has numbers of its own: read them, to see whether memory leaks from fold to fold",
+    "foldwatch analyze LOG --pattern 'RSS (?P<rss>[\\d.]+) MB'",
+)
+
 
 _CAUSES: Mapping[str, tuple[Step, ...]] = {
     "pids_cgroup": (
@@ -145,14 +176,7 @@ _CAUSES: Mapping[str, tuple[Step, ...]] = {
             None,
         ),
     ),
-    "host_memory": (
-        (
-            "use less: a smaller batch, fewer workers, no cache() of the data set in memory",
-            None,
-        ),
-        ("let the kernel say who was killed, and why", "dmesg | grep -i oom"),
-        ("where os.fork() got ENOMEM, allow overcommit or add swap", "sysctl vm.overcommit_memory"),
-    ),
+    "host_memory": (_USE_LESS, _ASK_KERNEL, _ISOLATE),
     "address_space": (
         ("lift RLIMIT_AS: threads reserve 8 MB of it each for their stacks", "ulimit -v unlimited"),
         _CAP_THREADS,
@@ -174,7 +198,11 @@ _CAUSES: Mapping[str, tuple[Step, ...]] = {
             "ulimit -n 65536 && foldwatch limits",
         ),
         (
-            "in PyTorch, share tensors by file: torch.multiprocessing.set_sharing_strategy('file_system')",
+            "see what is open: what leaks is the same file, socket or pipe many times over",
+            "ls -l /proc/PID/fd | sort | uniq -c | sort -n; lsof -p PID",
+        ),
+        (
+            "end what each fold or trial opens: persistent_workers=False, close(), a process of its own",
             None,
         ),
     ),
@@ -185,6 +213,21 @@ _CAUSES: Mapping[str, tuple[Step, ...]] = {
         ),
         ("use fewer DataLoader workers", None),
     ),
+    "disk_space": (("make room on the file system, or write elsewhere", "df -h . && df -i ."),),
+    "disk_quota": (("make room within your quota, or ask for more", "quota -s"),),
+    "inotify_watches": (
+        (
+            "raise the limit on watched files, or watch fewer folders",
+            "sysctl -w fs.inotify.max_user_watches=524288 fs.inotify.max_user_instances=1024",
+        ),
+    ),
+    "windows_commit": (
+        ("enlarge the paging file of Windows, or use fewer DataLoader workers", None),
+    ),
+    "scheduler_memory": (_USE_LESS, ("ask the batch system for more memory", None)),
+    "time_limit": (("ask for more time, or write checkpoints and resume from the last one", None),),
+    "host_lost": (("run it again on another host, from the last checkpoint", None),),
+    "preempted": (("let the scheduler requeue it, and resume from the last checkpoint", None),),
     "locked_memory": (
         (
             "lift RLIMIT_MEMLOCK: docker run --ulimit memlock=-1, memlock in limits.conf",
@@ -215,34 +258,90 @@ _WITHOUT_TENSORFLOW: Mapping[Step, Step | None] = {
 """What stands for a step that is of TensorFlow where nothing says that it is used; None for no step."""
 
 
-def remedies(
+def remedies(  # noqa: PLR0913 - what was found, and of what
     growth: Mapping[str, Growth],
     epochs: Mapping[str, Growth],
     causes: Iterable[Cause],
     *,
     has_tensorflow: bool,
+    signs: Sequence[SignatureMatch] = (),
+    is_recorded: bool = False,
 ) -> tuple[Remedy, ...]:
-    """Return the steps for what grows and for each cause that is certain or likely, no step twice."""
-    found: list[tuple[str, Step]] = [
-        (name, step)
-        for name, judged in growth.items()
-        if judged.verdict.is_alarming
-        for step in _GROWTH[name][:MOST]
-    ]
-    for name, judged in epochs.items():
-        if judged.verdict.is_alarming:
-            found += [(name, step) for step in (_WITHIN_A_FIT, _REUSE, _BOUND_DATA)]
+    """Return the steps for what grows and for what ended the run, no step twice.
+
+    Args:
+        growth: By resource, from fold to fold.
+        epochs: By resource, from epoch to epoch.
+        causes: What may have ended it, the best founded first.
+        has_tensorflow: Whether anything says that TensorFlow is used.
+        signs: The signs of the event that ended it.
+        is_recorded: Whether foldwatch recorded the process between its labels.
+    """
+    found = [*_against_growth(growth, epochs)]
     causes = list(causes)
-    for cause in causes:
-        if cause.confidence in {Confidence.CERTAIN, Confidence.LIKELY}:
-            found += [(cause.cause, step) for step in _CAUSES.get(cause.cause, ())[:MOST]]
-    if causes and not any(cause.confidence == Confidence.CERTAIN for cause in causes):
+    left = [
+        cause
+        for cause in causes
+        if cause.confidence not in {Confidence.RULED_OUT, Confidence.UNLIKELY}
+    ]
+    founded = [
+        cause for cause in left if cause.confidence in {Confidence.CERTAIN, Confidence.LIKELY}
+    ]
+    if not founded and len(left) == 1:
+        founded = left
+    target = causes[0].cause if causes else ""
+    found += [(target, step) for step in _of_messages(signs, {cause.cause for cause in left})]
+    for cause in founded:
+        found += [(cause.cause, step) for step in _CAUSES.get(cause.cause, ())[:MOST]]
+    if not founded:
+        found += [(target, step) for step in _first_aid({cause.cause for cause in left})]
+    is_limit = any(cause.cause in LIMITS for cause in left)
+    is_certain = any(cause.confidence == Confidence.CERTAIN for cause in causes)
+    if is_limit and not (is_certain or is_recorded):
         found.append((causes[0].cause, _SAMPLE))
     fitting = (
         (target, step if has_tensorflow else _WITHOUT_TENSORFLOW.get(step, step))
         for target, step in found
     )
     return without_repeats(Remedy(target, *step) for target, step in fitting if step is not None)
+
+
+def _against_growth(
+    growth: Mapping[str, Growth], epochs: Mapping[str, Growth]
+) -> Iterator[tuple[str, Step]]:
+    for name, judged in growth.items():
+        if judged.verdict.is_alarming:
+            yield from ((name, step) for step in _GROWTH.get(name, _GROWS)[:MOST])
+    for name, judged in epochs.items():
+        if judged.verdict.is_alarming:
+            yield from ((name, step) for step in (_WITHIN_A_FIT, _REUSE, _BOUND_DATA))
+
+
+def _of_messages(signs: Sequence[SignatureMatch], left: set[str]) -> Iterator[Step]:
+    """Give the steps that fit what the messages themselves say."""
+    for sign in signs:
+        yield from MESSAGES.get(sign.advice or "", ())
+        if "gpu_memory" in left and (held_share(sign.text) or 1.0) < HALF:
+            yield from MESSAGES["gpu_other_process"]
+    if (
+        left
+        and left <= {"host_memory", "cgroup_memory"}
+        and any(s.errno == ENOMEM_NUMBER for s in signs)
+    ):
+        yield from MESSAGES["overcommit"]
+
+
+def _first_aid(left: set[str]) -> Iterator[Step]:
+    """Give what helps whichever of the causes it is, and what tells them apart."""
+    if left & {"pids_cgroup", "nproc", "threads_max", "pid_max"}:
+        yield from (_CAP_THREADS, _WHICH_TASK_LIMIT)
+    elif left & {"max_map_count", "address_space", "data_size"}:
+        yield from (_USE_LESS, _WHICH_MEMORY_LIMIT)
+    elif left & {"cgroup_memory", "host_memory"}:
+        yield from (_ASK_KERNEL, _USE_LESS, _ISOLATE, _READ_VALUES)
+    else:
+        for cause in sorted(left):
+            yield from _CAUSES.get(cause, ())[:1]
 
 
 def without_repeats(found: Iterable[Remedy]) -> tuple[Remedy, ...]:

@@ -43,19 +43,32 @@ def _is_between_folds(process: Process) -> bool:
     return bool(_CLOSING.search(stage)) or stage in _last_stages(process)
 
 
+def is_through(process: Process, *, is_followed: bool = False) -> bool:
+    """Whether its last label closes the last fold that was planned for it."""
+    return _is_between_folds(process) and (
+        is_followed or not _folds_left(process, process.checkpoints.label(-1))
+    )
+
+
 def discard_benign_matches(process: Process, *, is_followed: bool = False) -> None:
     """Move signs that turn out to mean nothing to those that the process survived.
 
-    A process that exited with 0 did not crash, whatever it wrote. One that is through, as its last
-    label says, tears down its workers, and a log that goes on below a sign was not ended by it.
+    A process that exited with 0, or says at the end of its log that it is through, did not crash,
+    whatever it wrote before. One that is through, as its last label says, tears down its workers,
+    and a log that goes on below a sign was not ended by it.
     """
-    is_through = _is_between_folds(process) and (
-        is_followed or not _folds_left(process, process.checkpoints.label(-1))
-    )
-    exited_well = process.exit is not None and process.exit.facts.get("exit_code") == 0
-    for name, sign in list(process.matches.items()):
-        if exited_well or (is_through and _is_no_end(sign, process)):
-            process.recovered[name] = process.matches.pop(name)
+    ended_well = process.finished_by is not None
+    if process.exit is not None:
+        ended_well = process.exit.facts.get("exit_code") == 0
+    through = is_through(process, is_followed=is_followed)
+    benign = [
+        name
+        for name, sign in process.matches.items()
+        if ended_well or (through and _is_no_end(sign, process))
+    ]
+    process.note_recovered(benign)
+    for name in benign:
+        del process.matches[name]
 
 
 def _is_no_end(sign: SignatureMatch, process: Process) -> bool:

@@ -8,9 +8,10 @@ there are more steps. The slope per fold over the folds after warm-up, and its 9
     stable        the interval contains 0, or the slope is under the resource's measurement floor, or
                   the low points do not rise with the rest (a saw-tooth)
     warm-up       only the first step rises, or the rise levels off
-    slow          real, but under 5 % of the level after warm-up per fold and more than 100 folds from
-                  the limit
-    growing       real, and at least 5 % per fold or 100 folds or fewer from the limit
+    slow          real, but under 5 % of the level after warm-up per fold, or next to nothing, and more
+                  than 100 folds from the limit
+    growing       real, and at least 5 % per fold (and two threads, four maps, 4 MB), or 100 folds or
+                  fewer from the limit
     critical      growing, and the limit falls inside the folds planned, or usage is at 80 % of it
     inconclusive  too few folds to tell, said with what would tell
 
@@ -99,9 +100,11 @@ class Axis:
     """Share of the level that all laps seen add where a resource grows."""
     fewest: int
     """Laps with fewer steps than this say nothing."""
+    least_floors: float = 0.0
+    """Of measurement floors, a lap adds where a resource grows: of a small level anything is a large share."""
 
 
-FOLDS = Axis(unit="fold", relative=0.05, altogether=math.inf, fewest=2)
+FOLDS = Axis(unit="fold", relative=0.05, altogether=math.inf, fewest=2, least_floors=4.0)
 EPOCHS = Axis(unit="epoch", relative=0.01, altogether=0.5, fewest=5)
 
 
@@ -157,6 +160,7 @@ def judge(  # noqa: PLR0913 - a series, and what a limit is judged by
         growth = _judge_size(
             slope,
             axis=axis,
+            least=axis.least_floors * floor,
             level=_level_after_warm_up(series),
             laps_seen=steps,
             level_at_end=level_at_end,
@@ -312,6 +316,7 @@ def _judge_size(  # noqa: PLR0913 - a slope, what it is measured by, and a limit
     slope: Slope,
     *,
     axis: Axis,
+    least: float,
     level: float,
     laps_seen: int,
     level_at_end: float | None,
@@ -329,6 +334,7 @@ def _judge_size(  # noqa: PLR0913 - a slope, what it is measured by, and a limit
         words += f"; at this rate {to_limit:,.0f} {axis.unit}s to the limit"
     is_near = to_limit is not None and to_limit <= max(NEAR_LIMIT_LAPS, laps_seen)
     is_much = relative >= axis.relative or relative * laps_seen >= axis.altogether
+    is_much = is_much and slope.value >= least
     verdict = Verdict.GROWING if is_much or is_near else Verdict.SLOW
     if verdict == Verdict.GROWING and to_limit is not None and usage is not None:
         if usage >= CRITICAL_USAGE:

@@ -101,18 +101,24 @@ class Blocks:
         buffer = self._buffer
         while True:
             taken = self._fill(kept)
+            is_last = taken == 0
+            if (
+                0 < taken < len(buffer) - kept
+            ):  # most logs fit into one block, which is the last then
+                more = self._fill(kept + taken)
+                is_last, taken = more == 0, taken + more
             size = kept + taken
             if size == 0:
                 self.lines += bool(head)  # the end of the last line was a redraw's
                 return
-            cut = size if taken == 0 else self._cut(kept, size)
+            cut = size if is_last else self._cut(kept, size)
             if cut == 0:
                 kept = size
                 continue
-            block = self._block(size, cut, head, is_last=taken == 0)
+            block = self._block(size, cut, head, is_last=is_last)
             yield block
             self._count(block)
-            if taken == 0:
+            if is_last:
                 self.lines += buffer[size - 1] != ord("\n")
                 return
             head = self._next_head(block.cut, head)

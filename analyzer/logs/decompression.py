@@ -1,4 +1,4 @@
-"""Opens a log, compressed or not, as one stream of its bytes.
+"""Opens a log, compressed or in UTF-16 or neither, as one stream of its bytes.
 
 gzip, bzip2, xz and zstd are recognized by their first bytes, since names lie after a rotation. A broken
 archive gives all that could be decompressed, and one sentence on the rest.
@@ -6,6 +6,7 @@ archive gives all that could be decompressed, and one sentence on the rest.
 
 from __future__ import annotations
 
+import codecs
 import io
 import sys
 from dataclasses import dataclass
@@ -43,6 +44,7 @@ PACKINGS = (
         for number in range(16)
     ),
 )
+UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 MAGIC_BYTES = 6
 
 
@@ -83,15 +85,43 @@ class Unpacked(io.RawIOBase):
         return 0
 
 
+class Transcoded(io.RawIOBase):
+    """The text of a UTF-16 stream, as PowerShell's ``>`` writes it, in UTF-8."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._decoder = codecs.getincrementaldecoder("utf-16")("replace")
+        self._kept = b""
+
+    def readable(self) -> bool:
+        """Always."""
+        return True
+
+    def readinto(self, buffer: Buffer, /) -> int:
+        """Fill a part of ``buffer``; 0 at the end. Raises OSError where the file cannot be read."""
+        view = memoryview(buffer)
+        while not self._kept:
+            content = self._stream.read(len(view) // 2 + 2)
+            text = self._decoder.decode(content, final=not content)
+            self._kept = text.encode("utf-8", "replace")
+            if not content:
+                break
+        taken, self._kept = self._kept[: len(view)], self._kept[len(view) :]
+        view[: len(taken)] = taken
+        return len(taken)
+
+
 def open_log(stream: io.BufferedReader) -> BinaryIO:
     """Return what is packed in ``stream``, or ``stream`` itself. Raises OSError."""
     start = stream.peek(MAGIC_BYTES)
     for packing in PACKINGS:
         if start.startswith(packing.magic):
             return Unpacked(stream, packing)  # type: ignore[return-value] # reads bytes like one
+    if start.startswith(UTF_16):
+        return Transcoded(stream)  # type: ignore[return-value] # reads bytes like one
     return stream
 
 
 def is_packed(start: bytes) -> bool:
-    """Whether a file that begins with ``start`` has to be unpacked."""
-    return any(start.startswith(packing.magic) for packing in PACKINGS)
+    """Whether a file that begins with ``start`` can be read from its first byte only."""
+    return start.startswith(UTF_16) or any(start.startswith(packing.magic) for packing in PACKINGS)

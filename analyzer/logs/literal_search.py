@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 AT_ONCE = 64
-SHARED_BYTES = 8
+SHARED_BYTES = 7
 """Of a part that may stand for several literals; a shorter one would be found everywhere."""
 
 
@@ -31,16 +31,25 @@ def fewest(literals: Iterable[bytes], *, at_most: int = AT_ONCE) -> list[bytes]:
     rest = [
         text for text in rest if not any(other != text and other in text for other in first + rest)
     ]
-    while len(first) + len(rest) > at_most:
-        holders: dict[bytes, list[bytes]] = defaultdict(list)
-        for text in rest:
-            for at in {text[i : i + SHARED_BYTES] for i in range(len(text) - SHARED_BYTES + 1)}:
-                holders[at].append(text)
-        part = max(holders, key=lambda part: (len(holders[part]), part), default=b"")
-        if len(holders.get(part, ())) < 2:
+    holders: dict[bytes, set[bytes]] = defaultdict(set)
+    for text in rest:
+        for at in range(len(text) - SHARED_BYTES + 1):
+            holders[text[at : at + SHARED_BYTES]].add(text)
+    holders = {part: texts for part, texts in holders.items() if len(texts) > 1}
+    left = dict.fromkeys(rest)
+    parts: list[bytes] = []
+    while len(first) + len(left) + len(parts) > at_most and holders:
+        part = max(holders, key=lambda part: (len(holders[part]), part))
+        shared = holders.pop(part)
+        if len(shared) < 2:
             break
-        rest = [text for text in rest if part not in text] + [part]
-    return first + rest
+        parts.append(part)
+        for text in shared:
+            del left[text]
+            for at in range(len(text) - SHARED_BYTES + 1):
+                if (others := holders.get(text[at : at + SHARED_BYTES])) is not None:
+                    others.discard(text)
+    return [*first, *left, *parts]
 
 
 @cache
@@ -53,7 +62,9 @@ class LiteralMatcher:
     """Finds where one of ``literals`` stands in a block; safe to share between threads."""
 
     def __init__(self, literals: Iterable[bytes]) -> None:
-        searched = fewest(literals)
+        # The search is fast if those that are searched for together begin alike as little as can be.
+        first, *rest = fewest(literals)
+        searched = [first, *sorted(rest, key=len, reverse=True)]
         self._automata = [
             BytesAhoCorasick(searched[at : at + AT_ONCE], matchkind=MATCHKIND_LEFTMOST_FIRST)
             for at in range(0, len(searched), AT_ONCE)

@@ -13,6 +13,7 @@ from analyzer.resources import COLUMNS
 from telemetry.journal.follower import SkippedLine
 
 if TYPE_CHECKING:
+    from analyzer.logs.progress import ProgressMark
     from analyzer.signatures.search import SignatureMatch
     from telemetry.reading import Limit
     from telemetry.thread_line import Label
@@ -35,11 +36,11 @@ class LabelContext:
 
 @dataclass(frozen=True, slots=True)
 class LocatedMatch:
-    """The sign of a crash, after ``row`` readings of its part."""
+    """What a line says of how its writer fares, after ``row`` readings of its part."""
 
     row: int
     writer: str | None
-    crash: SignatureMatch
+    crash: SignatureMatch | ProgressMark
     time: float | None = None
 
 
@@ -60,6 +61,9 @@ class ScanResult:
     more_skipped: int = 0
     lines: int = 0
     size_bytes: int = 0
+    first_bytes: bytes = b""
+    last_bytes: bytes = b""
+    """Of the stretch, as many as are looked at for what a run is started with, and for how it ends."""
     has_nul: bool = False
     is_utf_16: bool = False
 

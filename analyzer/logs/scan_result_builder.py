@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from analyzer.logs.scan_result import LabelContext, LocatedMatch, ScanResult
 from analyzer.resources import ABSENT, COLUMNS
+from analyzer.signatures.search import EXCEPTION
 from telemetry.reading import LimitState
 from telemetry.thread_line import MEBIBYTE
 
@@ -14,9 +15,16 @@ if TYPE_CHECKING:
 
     from analyzer.logs.blocks import Block
     from analyzer.logs.line_prefixes import Unwrapped
+    from analyzer.logs.progress import ProgressMark
     from analyzer.signatures.search import SignatureMatch
     from telemetry.reading import Limit
     from telemetry.thread_line import ThreadLine
+
+
+OPEN_MATCHES = 60
+"""Different ones of one writer between two signs of progress, at most."""
+MESSAGE_KEPT = 80
+"""Of an exception, by which two are told apart."""
 
 
 class ScanResultBuilder:
@@ -32,16 +40,27 @@ class ScanResultBuilder:
         self.plain_at: list[int] = []
         self._number_of: dict[LabelContext, int] = {}
         self._number_as_written: dict[tuple[bytes, ...], int] = {}
-        self._open_matches: set[tuple[str | None, str]] = set()
-        """Writers and signatures of the matches since the last reading; each counts once."""
+        self.open_matches: dict[str | None, set[tuple[str, str]]] = {}
+        """By writer, the signatures and exceptions since its last sign of progress; each counts once."""
 
     def add_match(self, match: SignatureMatch, origin: Unwrapped) -> None:
-        """Add a match, unless its writer has left the same since its last reading."""
-        key = (origin.writer, match.signature)
-        if key not in self._open_matches:
-            self._open_matches.add(key)
-            row = len(self.result.line_of)
-            self.result.matches.append(LocatedMatch(row, origin.writer, match, origin.time))
+        """Add a match, unless its writer has left the same since it last made progress."""
+        found = self.open_matches.setdefault(origin.writer, set())
+        key = (match.signature, match.text[:MESSAGE_KEPT] if match.signature == EXCEPTION else "")
+        if key not in found and len(found) < OPEN_MATCHES:
+            found.add(key)
+            self._add(match, origin.writer, origin.time)
+
+    def add_progress(self, progress: ProgressMark, writer: str | None) -> None:
+        """Add that a writer went on below its matches."""
+        if self.open_matches.pop(writer, None):
+            self._add(progress, writer, None)
+
+    def _add(
+        self, said: SignatureMatch | ProgressMark, writer: str | None, time: float | None
+    ) -> None:
+        row = len(self.result.line_of)
+        self.result.matches.append(LocatedMatch(row, writer, said, time))
 
     def add_line(self, parsed: ThreadLine, line: int, origin: Unwrapped) -> None:
         """Add the reading of a line that was unwrapped and parsed."""
@@ -67,7 +86,7 @@ class ScanResultBuilder:
             result.times.append(time)
         for name, value in zip(COLUMNS, values, strict=True):
             result.columns[name].append(ABSENT if value is None else value)
-        self._open_matches.clear()
+        self.open_matches.clear()
 
     def flush(self, block: Block) -> None:
         """Put the lines in ``plain`` into the columns."""
@@ -90,7 +109,7 @@ class ScanResultBuilder:
         result.line_of.extend(map(block.line_number, self.plain_at))
         self.plain.clear()
         self.plain_at.clear()
-        self._open_matches.clear()
+        self.open_matches.clear()
 
     def _number(self, context: LabelContext) -> int:
         number = self._number_of.get(context)

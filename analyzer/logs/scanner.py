@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from analyzer.logs.blocks import Blocks, redraws
+from analyzer.logs.blocks import Blocks
+from analyzer.logs.exceptions import TRACEBACK_BYTES
 from analyzer.logs.line_prefixes import (
     DOCKER_START,
     PIECE_LITERALS,
@@ -17,30 +18,33 @@ from analyzer.logs.line_prefixes import (
     Unwrapped,
     docker_pieces,
     is_of_runtime,
-    unwrap,
 )
+from analyzer.logs.line_reader import LineReader
 from analyzer.logs.literal_search import matcher_for
+from analyzer.logs.progress_watch import ProgressWatch
 from analyzer.logs.scan_result import LabelContext, ScanResult
 from analyzer.logs.scan_result_builder import ScanResultBuilder
-from analyzer.logs.wrapped_messages import AROUND_BYTES, BROKEN, Around, around, wrapped_match
-from analyzer.resources import COLUMNS, LARGEST
-from analyzer.signatures.search import LITERALS, find_matches
+from analyzer.logs.wrapped_messages import AROUND_BYTES, BROKEN, Around, around
+from analyzer.resources import COLUMNS
+from analyzer.signatures.search import LITERALS
+from analyzer.signatures.tracebacks import TRACEBACK
 from telemetry.reading import LimitState
-from telemetry.thread_line import MARKER, parse_line
+from telemetry.thread_line import MARKER
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from typing import BinaryIO
 
     from analyzer.logs.blocks import Block
     from analyzer.logs.user_pattern import Found, PatternSearch, UserPattern
-    from telemetry.thread_line import ThreadLine
 
 _MARKER = MARKER.encode()
+_TRACEBACK = TRACEBACK.encode()
 _NEWLINE = ord("\n")
-SIGN_BYTES = 2**12
-"""On each side of a hit, looked at for a crash: a message is shorter, a line may not be."""
 SCANNED_LITERALS = (_MARKER, *map(str.encode, (*LITERALS, BROKEN)), *PIECE_LITERALS)
+
+EDGE_BYTES = 2**16
+"""Of the start and the end of a log, kept for what it is started with and how it ends."""
 
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 # What `format_line` writes, alone on its line: no second marker, no escape, nothing behind it. First
@@ -72,11 +76,15 @@ class Scanner:
 
     def __init__(self, patterns: Sequence[UserPattern]) -> None:
         self._builder = ScanResultBuilder()
+        self._watch = ProgressWatch(self._builder)
+        self._lines = LineReader(self._builder, self._watch)
         self._joiner = PartialLineAssembler()
         self._patterns = _search(patterns)
         self._matches: list[Found] = []
         """Of the block that is read, the last first; they take their turn among the hits."""
         self._needles = matcher_for(SCANNED_LITERALS)
+        self._seen_to = 0
+        """Offset in the block that was read last, behind its last hit."""
 
     def read(
         self, stream: BinaryIO, limit_bytes: int | None, advance: Callable[[int], None] | None
@@ -88,7 +96,8 @@ class Scanner:
         for block in blocks:
             with memoryview(block.content) as view:
                 hits = self._needles.starts(view[: block.size])
-            if not block.lines_before and not block.head:
+            if not (block.lines_before or block.head or result.first_bytes):
+                result.first_bytes = bytes(block.content[: min(block.size, EDGE_BYTES)])
                 result.is_utf_16 = block.content.startswith(_UTF_16)
             if not (result.has_nul or result.line_of):
                 result.has_nul = block.content.find(b"\0", 0, block.size) >= 0
@@ -99,11 +108,15 @@ class Scanner:
             self._take_hits(block, hits)
             self._builder.flush(block)
             self._take_matches(block, block.cut)
+            edge = bytes(block.content[max(0, block.cut - EDGE_BYTES) : block.cut])
+            result.last_bytes = (result.last_bytes + edge)[-EDGE_BYTES:]
+            if block.is_last:
+                self._watch.look_at_end(block, max(0, block.cut - EDGE_BYTES, self._seen_to))
             if advance is not None:
                 advance(blocks.size_bytes - read_before)
                 read_before = blocks.size_bytes
         for line in self._joiner.rest():
-            self._take_text(line, blocks.lines, is_whole=False)
+            self._lines.take(line, blocks.lines, is_whole=False)
         result.lines, result.size_bytes = blocks.lines, blocks.size_bytes
         return result
 
@@ -117,12 +130,13 @@ class Scanner:
                 continue
             if at >= block.cut:
                 break
-            if self._matches:
-                self._take_matches(block, at)
             if at and content[at - 1] == _NEWLINE:
                 line_start = at
             elif newline := content.rfind(b"\n", floor, at) + 1:
                 line_start = newline
+            if self._matches:
+                self._take_matches(block, line_start)
+            self._watch.look(block, floor, line_start)
             if (
                 line_start == at
                 and not (at == 0 and block.head)
@@ -136,6 +150,8 @@ class Scanner:
                 floor = line_start = self._take_joined(block, line_start)
                 continue
             floor = self._take_segment(block, line_start, max(floor, line_start), at, size)
+        self._watch.look(block, floor, block.cut)
+        self._seen_to = floor
 
     def _take_segment(self, block: Block, line_start: int, floor: int, at: int, size: int) -> int:
         """Read the redraw that holds the hit at ``at``; return where it ends."""
@@ -160,8 +176,24 @@ class Scanner:
             near = around(block, line_start, line_end)
         is_whole = not block.is_last or end < size
         number = block.line_number(at)
-        self._take_text(Unwrapped(text), number, prefix=prefix, near=near, is_whole=is_whole)
+        self._lines.place = (block, line_start)
+        if TRACEBACK in text and self._is_cut_off(block, line_start, line_end):
+            return line_start
+        holds = self._lines.take(
+            Unwrapped(text), number, prefix=prefix, near=near, is_whole=is_whole
+        )
+        if not holds:
+            self._watch.look(block, line_start, end)
+        if TRACEBACK in text:
+            self._lines.take_traceback(block, Unwrapped(text), prefix, line_end, number)
         return end
+
+    def _is_cut_off(self, block: Block, line_start: int, line_end: int) -> bool:
+        """Whether what stands below a line is not in memory yet; then it comes again with the next block."""
+        if block.is_last or not line_start or line_end + TRACEBACK_BYTES <= block.size:
+            return False
+        block.cut = min(block.cut, line_start)
+        return True
 
     def _take_joined(self, block: Block, start: int) -> int:
         """Read the line at ``start`` that a runtime wrote, and on while one waits for its end.
@@ -174,8 +206,20 @@ class Scanner:
             end = block.cut if end < 0 else end
             self._take_matches(block, start)
             number, is_whole = block.line_number(start), not block.is_last or end < block.size
-            for line in self._joiner.take(bytes(block.content[start:end])):
-                self._take_text(line, number, is_whole=is_whole)
+            content = bytes(block.content[start:end])
+            self._lines.place = (block, start)
+            has_traceback = _TRACEBACK in content
+            if (
+                has_traceback
+                and not self._joiner.is_waiting
+                and self._is_cut_off(block, start, end)
+            ):
+                return start
+            for line in self._joiner.take(content):
+                if not self._lines.take(line, number, is_whole=is_whole):
+                    self._watch.look(block, start, end)
+                if has_traceback:
+                    self._lines.take_traceback(block, line, "", end, number)
             start = end + 1
             if not self._joiner.is_waiting:
                 break
@@ -195,61 +239,6 @@ class Scanner:
             context = LabelContext(found.writer, match.text, unseen, unseen, match.label)
             self._builder.add_row(context, line, map(match.values.get, COLUMNS), found.time)
 
-    def _take_text(
-        self,
-        raw: Unwrapped,
-        line: int,
-        *,
-        prefix: str = "",
-        near: Around = ((), ()),
-        is_whole: bool = True,
-    ) -> None:
-        """Read a line; ``prefix`` is its start where ``raw`` is a later redraw of it.
-
-        ``near`` are the lines above and below it, for a message that was broken into several.
-        """
-        text, unwrapped = raw.text, unwrap(raw.text, stamp=raw.stamp)
-        origin = unwrap(prefix) if prefix else unwrapped
-        marked = unwrapped.text.count(MARKER)
-        if marked < text.count(MARKER) and not text.startswith(DOCKER_START):
-            self._builder.result.skip(line, "the marker is inside an escape sequence")
-        drawn = redraws(unwrapped.text)
-        is_refused = not marked
-        for number, part in enumerate(drawn, start=1):
-            if MARKER in part:
-                is_last = number == len(drawn)
-                for parsed in self._parse_all(part, line, is_whole=is_whole or not is_last):
-                    if parsed is None:
-                        is_refused = True
-                    else:
-                        self._builder.add_line(parsed, line, origin)
-        if is_refused:
-            self._take_matches_of(unwrapped.text, near, line, origin)
-
-    def _parse_all(self, text: str, line: int, *, is_whole: bool) -> Iterator[ThreadLine | None]:
-        """Parse each of the lines that two writers may have put into one; None for a refused one."""
-        parts = text.split(MARKER)[1:]
-        for number, part in enumerate(parts, start=1):
-            try:
-                parsed = parse_line(MARKER + part)
-                if not is_whole and number == len(parts) and part.rstrip()[-1:].isdigit():
-                    raise ValueError("the file ends inside this line")  # noqa: TRY301 - counted below like any other
-                if max(_numbers(parsed)) > LARGEST:
-                    raise ValueError("a number that no kernel says")  # noqa: TRY301 - see above
-            except ValueError as error:
-                self._builder.result.skip(line, str(error))
-                yield None
-            else:
-                yield parsed
-
-    def _take_matches_of(self, text: str, near: Around, line: int, origin: Unwrapped) -> None:
-        """Add what the line ``text`` says of a crash."""
-        found = [match for piece in _near_hits(text) for match in find_matches(piece, line=line)]
-        if not found and (broken := wrapped_match(text.rstrip("\r"), near, line=line)):
-            found = [broken]
-        for match in found:
-            self._builder.add_match(match, origin)
-
 
 def _search(patterns: Sequence[UserPattern]) -> PatternSearch | None:
     if not patterns:
@@ -257,23 +246,3 @@ def _search(patterns: Sequence[UserPattern]) -> PatternSearch | None:
     from analyzer.logs.user_pattern import PatternSearch  # noqa: PLC0415 - most logs need none
 
     return PatternSearch(patterns)
-
-
-def _numbers(line: ThreadLine) -> Iterator[int]:
-    for usage in (line.cgroup, line.maps):
-        if usage is not None:
-            yield usage.current or 0
-            yield usage.limit if isinstance(usage.limit, int) else 0
-    yield line.threads or 0
-    yield line.rss_bytes or 0
-
-
-def _near_hits(text: str) -> Iterator[str]:
-    """Give a line, or of one that is too long what stands around the literals in it."""
-    if len(text) <= 2 * SIGN_BYTES:
-        yield text
-        return
-    for literal in LITERALS:
-        at = text.find(literal)
-        if at >= 0:
-            yield text[max(0, at - SIGN_BYTES) : at + SIGN_BYTES]

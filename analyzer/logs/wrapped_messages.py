@@ -60,6 +60,8 @@ def _messages(above: Sequence[str], line: str, below: Sequence[str]) -> Iterator
         first = len(above)
         while first and len(above[first - 1]) == width:
             first -= 1
+        if first and len(above[first - 1]) > width:
+            continue  # the terminal was wider
         lines = [*above[first:], line]
         for text in below:
             if len(lines[-1]) < width or len(text) > width:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, overload
 
-from analyzer.resources import ABSENT, COLUMNS, LARGEST
+from analyzer.resources import ABSENT, COLUMNS, LARGEST, MORE_COLUMNS
 from telemetry.reading import LimitState
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class CheckpointTable(Sequence[Checkpoint]):
             line=self.lines[row],
             time=None if math.isnan(self.times[row]) else self.times[row],
             label=head.label,
-            values={name: self.value(name, row) for name in COLUMNS},
+            values={name: self.value(name, row) for name in self.columns},
             limits=head.limits,
             pools=self._pools.get(row),
         )
@@ -82,11 +82,14 @@ class CheckpointTable(Sequence[Checkpoint]):
     def append(self, sample: Checkpoint) -> None:
         """Take a reading with limits, a time and pools of its own."""
         row = len(self)
-        values = [sample.values.get(name) for name in COLUMNS]
+        for name in MORE_COLUMNS:
+            if name not in self.columns and sample.values.get(name) is not None:
+                self.columns[name] = array("q", [ABSENT]) * row
+        values = [sample.values.get(name) for name in self.columns]
         self.heads.append(CheckpointContext(sample.label, sample.limits))
         self.head_of.append(len(self.heads) - 1)
         self.lines.append(sample.line)
-        for name, value in zip(COLUMNS, values, strict=True):
+        for name, value in zip(self.columns, values, strict=True):
             self.columns[name].append(ABSENT if value is None else min(value, LARGEST))
         self.times.append(math.nan if sample.time is None else sample.time)
         if sample.pools is not None:
@@ -100,7 +103,8 @@ class CheckpointTable(Sequence[Checkpoint]):
 
     def value(self, resource: str, row: int) -> int | None:
         """Return one value; rows may count from the end."""
-        value = self.columns[resource][row]
+        column = self.columns.get(resource)
+        value = ABSENT if column is None else column[row]
         return None if value == ABSENT else value
 
     def known(self, resource: str) -> array[int]:
@@ -112,6 +116,25 @@ class CheckpointTable(Sequence[Checkpoint]):
         """Return the highest value of ``resource``."""
         highest = max(self.columns.get(resource, ()), default=ABSENT)
         return None if highest == ABSENT else highest
+
+    def steps(self, resource: str) -> tuple[int | None, int | None]:
+        """Return the largest rise of ``resource`` between two readings, and that behind the last stage.
+
+        The latter is the largest rise to the next reading after the last reading's stage in earlier folds;
+        None where no earlier fold tells.
+        """
+        column = self.columns.get(resource)
+        if column is None or len(column) < 2:
+            return None, None
+        largest, usual, stage = 0, None, self.label(-1).stage
+        for row in range(len(column) - 1):
+            before, after = column[row], column[row + 1]
+            if ABSENT in (before, after):
+                continue
+            largest = max(largest, after - before)
+            if self.label(row).stage == stage:
+                usual = max(usual or 0, after - before)
+        return largest, usual
 
     def labels(self) -> Iterator[Label]:
         """Give every label that occurs, the last new one last; those of many rows once."""

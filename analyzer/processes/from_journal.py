@@ -5,6 +5,7 @@ from __future__ import annotations
 from analyzer.processes.checkpoints import Checkpoint
 from analyzer.processes.from_log import Process, Source, Table
 from analyzer.resources import RESOURCES
+from analyzer.signatures.search import raised_match
 from telemetry.errors import InputError
 from telemetry.journal.follower import JournalFollower
 from telemetry.journal.records import Event
@@ -41,8 +42,8 @@ def read_journal(path: str, *, group: str | None = None) -> Table:
         if isinstance(record, Reading):
             _add_reading(processes[record.pid, record.start_ticks], record, number)
             source.checkpoints += 1
-        elif isinstance(record, Event) and record.name == "exited" and record.pid in latest:
-            latest[record.pid].exit = record
+        elif isinstance(record, Event) and record.pid in latest:
+            _take_event(latest[record.pid], record)
     return Table([source], list(processes.values()))
 
 
@@ -56,12 +57,8 @@ def _add_reading(process: Process, reading: Reading, number: int) -> None:
         before = process.fullest.get(name)
         if ratio is not None and (before is None or ratio >= (before.usage(name).ratio or 0)):
             process.fullest[name] = reading
-    values = {
-        "threads": reading.threads,
-        "cgroup_pids": reading.cgroup_pids,
-        "maps": reading.maps,
-        "rss_bytes": reading.rss_bytes,
-    }
+    values = {name: getattr(reading, name) for name in RESOURCES}
+    values["cgroup_memory_bytes"] = _held(reading)
     if reading.label is None:
         process.note_peaks(values)
         return
@@ -80,6 +77,24 @@ def _add_reading(process: Process, reading: Reading, number: int) -> None:
             pools=reading.pools,
         )
     )
+
+
+def _held(reading: Reading) -> int | None:
+    """Return the cgroup's memory without the page cache that the kernel takes back before it kills.
+
+    None where the cgroup has no limit: then it is the host's, and other programs are in it.
+    """
+    is_limited = isinstance(reading.usage("cgroup_memory").limit, int)
+    if reading.cgroup_memory_bytes is None or not is_limited:
+        return None
+    return reading.cgroup_memory_bytes - (reading.cgroup_memory_reclaimable_bytes or 0)
+
+
+def _take_event(process: Process, event: Event) -> None:
+    if event.name == "exited":
+        process.exit = event
+    elif event.name == "raised":
+        process.note_match(raised_match(event.facts))
 
 
 def _note_counters(process: Process, reading: Reading) -> None:

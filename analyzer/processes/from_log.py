@@ -3,29 +3,29 @@
 from __future__ import annotations
 
 import io
-import math
 import re
-from array import array
 from bisect import bisect_right
 from dataclasses import dataclass, field, replace
-from itertools import compress, count, repeat
-from operator import gt, ne
 from typing import TYPE_CHECKING, BinaryIO
 
+from analyzer.logs.mixed_writers import split_writers
 from analyzer.logs.parallel import read_open
+from analyzer.logs.progress import ProgressMark, find_progress
 from analyzer.logs.rank_prefixes import without_counts
-from analyzer.processes.checkpoints import CheckpointContext
+from analyzer.processes.last_lines import find_finished, last_lines, of_all
+from analyzer.processes.lives import Layout, Life
+from analyzer.processes.printed_limits import PrintedLimit, printed_limits
 from analyzer.processes.process import Process
-from analyzer.resources import ABSENT, COLUMNS
+from analyzer.resources import COLUMNS
+from analyzer.signatures.search import find_error_line
 from telemetry.errors import InputError
-from telemetry.thread_line import parse_label
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Container, Iterator, Sequence
+    from collections.abc import Mapping, Sequence
 
-    from analyzer.logs.scan_result import LabelContext, ScanResult
+    from analyzer.logs.scan_result import ScanResult
+    from analyzer.processes.last_lines import LastLine
     from telemetry.journal.follower import SkippedLine
-    from telemetry.thread_line import Label
 
 __all__ = ["Process", "Source", "Table", "read_log", "table_of"]
 
@@ -70,6 +70,7 @@ def table_of(path: str, parts: Sequence[ScanResult], *, group: str | None = None
     source = Source(path=path)
     assembly = Assembly(source=path, group=group or path)
     for part in without_counts(parts):
+        part = split_writers(part) if len(parts) == 1 else part  # noqa: PLW2901 - a range is too little to tell
         assembly.take(part, lines_before=source.lines)
         source.skipped += [
             replace(skipped, line=skipped.line + source.lines) for skipped in part.skipped
@@ -84,7 +85,63 @@ def table_of(path: str, parts: Sequence[ScanResult], *, group: str | None = None
         if parts[0].is_utf_16:
             raise InputError(f"{path}: UTF-16; make it UTF-8 first: iconv -f UTF-16 -t UTF-8")
         raise InputError(f"{path}: a binary file, not a log")
-    return Table([source], assembly.finish(lines=source.lines))
+    start, end = parts[0].first_bytes, parts[-1].last_bytes
+    processes = assembly.finish(lines=source.lines, end=end)
+    printed = _printed_limits(start, end, lines=source.lines)
+    for process in processes:
+        process.printed_limits = printed
+    return Table([source], processes)
+
+
+def _printed_limits(start: bytes, end: bytes, *, lines: int) -> list[PrintedLimit]:
+    """Return what the start and the end of a log of so many lines say of limits."""
+    head, tail = (edge.decode("utf-8", "replace") for edge in (start, end))
+    found = [*printed_limits(head)]
+    first = max(1, lines - tail.count("\n") + tail.endswith("\n"))
+    seen = {one.line for one in found}
+    return found + [one for one in printed_limits(tail, first_line=first) if one.line not in seen]
+
+
+LAST_ERROR_LINES = 8
+"""Of a log, in which a line that is written as an error is what ended it."""
+ERROR_ABOVE = 40
+"""Lines above a summary in which the error that it sums up is looked for."""
+
+
+def _note_error_line(process: Process, ends: Mapping[str | None, Sequence[LastLine]]) -> None:
+    """Add the line that is written as an error, where no signature says what failed.
+
+    It stands among the last lines, or above the summary of a launcher, which may be another writer.
+    """
+    crash = process.crash
+    if crash is not None and not crash.looks_above:
+        return
+    lines: list[tuple[int, str]] = []
+    if crash is None:
+        if process.finished_by is None:
+            lines = [(one.line, one.text) for one in _below_all(process)[-LAST_ERROR_LINES:]]
+    else:
+        near = (one for own in ends.values() for one in own)
+        below = crash.line or process.log_lines
+        lines = sorted(
+            (one.line, one.text) for one in near if below - ERROR_ABOVE <= one.line < below
+        )
+    if (found := find_error_line(lines)) is not None:
+        process.note_match(found)
+
+
+def _below_all(process: Process) -> Sequence[LastLine]:
+    """Return its last lines below its last reading, what it survived and its last sign of progress."""
+    known = [sign.line or 0 for sign in process.recovered.values()]
+    floor = max(known, default=0)
+    if process.checkpoints:
+        floor = max(floor, process.checkpoints.lines[-1])
+    last = [one for one in process.last_lines if one.line > floor]
+    for number in range(len(last) - 1, -1, -1):
+        text = last[number].text.encode()
+        if find_progress(text, 0, len(text)) is not None:
+            return last[number + 1 :]
+    return last
 
 
 _PID = re.compile(r"(?:\[|\bpid=)(\d{1,9})\b")
@@ -98,10 +155,6 @@ def _number(name: re.Pattern[str], writer: str | None) -> int | None:
     return None if match is None else int(match[1])
 
 
-FALL_OF_AN_END = 0.8
-"""What is left of its maps at the start of a new process, of those at the end of the one before."""
-
-
 class Assembly:
     """Deals the readings of a log out to processes: by who wrote them, and by when one began anew."""
 
@@ -109,35 +162,51 @@ class Assembly:
         self.processes: list[Process] = []
         self._source = source
         self._group = group
-        self._lives: dict[str | None, _Life] = {}
-        self._mute: dict[str | None, _Life] = {}
+        self._lives: dict[str | None, Life] = {}
+        self._mute: dict[str | None, Life] = {}
         """By writer, those without a reading so far: only signs are known of them."""
-        self._by_number: dict[int, _Life] = {}
-        self._latest: _Life | None = None
+        self._by_number: dict[int, Life] = {}
+        self._latest: Life | None = None
 
     def take(self, part: ScanResult, *, lines_before: int) -> None:
         """Take a part of the log, which follows those before it."""
-        layout = _Layout.of(part)
+        layout = Layout.of(part)
         row = 0
         for sign in part.matches:
             self._take_rows(part, row, sign.row, lines_before, layout)
             row = sign.row
-            line = None if sign.crash.line is None else sign.crash.line + lines_before
             process = self._whose(sign.writer).process
+            if isinstance(sign.crash, ProgressMark):
+                process.mark_recovered()
+                continue
+            line = None if sign.crash.line is None else sign.crash.line + lines_before
             since = process.checkpoints.seconds_since(sign.time)
             crash = replace(sign.crash, line=line, seconds_after_last_sample=since)
             process.note_match(crash)
         self._take_rows(part, row, len(part.line_of), lines_before, layout)
 
-    def finish(self, *, lines: int) -> list[Process]:
-        """Return the processes of a log of so many lines, in the order in which they began."""
+    def finish(self, *, lines: int, end: bytes = b"") -> list[Process]:
+        """Return the processes of a log of so many lines, in the order in which they began.
+
+        ``end`` is how the log ends. One that says nothing of its processes is of one all the same.
+        """
+        if not self.processes:
+            self._new_life(None)
+        ends = last_lines(end, lines=lines)
+        signs = [s.line or 0 for p in self.processes for s in p.matches.values()]
+        through = find_finished(of_all(ends), below=max(signs, default=0))
         for process in self.processes:
             process.log_lines = lines
+            process.last_lines = (
+                ends.get(process.rank, ()) if len(self.processes) > 1 else of_all(ends)
+            )
+            process.run_finished = through
+            _note_error_line(process, ends)
             peaks = {name: process.checkpoints.peak(name) for name in COLUMNS}
             process.note_peaks(peaks)
         return self.processes
 
-    def _whose(self, writer: str | None) -> _Life:
+    def _whose(self, writer: str | None) -> Life:
         """Return the life that a sign of ``writer`` belongs to."""
         if (life := self._lives.get(writer)) is not None:
             return life
@@ -147,7 +216,7 @@ class Assembly:
             self._mute[writer] = self._new_life(writer)
         return self._mute[writer]
 
-    def _known_as(self, writer: str | None) -> _Life | None:
+    def _known_as(self, writer: str | None) -> Life | None:
         """Return the life with readings that one without is: the launcher's error has other prefixes.
 
         What nobody signed is the latest one's. PyTorch puts ``[rank0]:`` in front of a traceback, also
@@ -163,13 +232,13 @@ class Assembly:
             return self._by_number[number]
         return self._lives[None] if self._lives.keys() == {None} else None
 
-    def _new_life(self, writer: str | None) -> _Life:
+    def _new_life(self, writer: str | None) -> Life:
         pid = _number(_PID, writer)
         process = Process(source=self._source, group=self._group, rank=writer, pid=pid)
         self.processes.append(process)
-        return _Life(process)
+        return Life(process)
 
-    def _begin(self, writer: str | None) -> _Life:
+    def _begin(self, writer: str | None) -> Life:
         """Begin a process with readings; what looked like a crash of it before them was none."""
         mute = self._mute.pop(writer) if writer in self._mute else None
         life = self._lives[writer] = mute or self._new_life(writer)
@@ -183,7 +252,7 @@ class Assembly:
         return life
 
     def _take_rows(
-        self, part: ScanResult, start: int, end: int, lines_before: int, layout: _Layout
+        self, part: ScanResult, start: int, end: int, lines_before: int, layout: Layout
     ) -> None:
         while start < end:
             writer = part.headings[part.heading_of[start]].writer
@@ -195,138 +264,3 @@ class Assembly:
             if done < stop:
                 self._begin(writer)
             start = done
-
-
-@dataclass(frozen=True, slots=True)
-class _Layout:
-    """Where in a part what may happen; found once, however many signs and processes are in it."""
-
-    borders: Sequence[int]
-    """The rows that another writer begins with, and the end."""
-    suspects: Container[int]
-    """The rows that a new process may begin with; they are looked at one by one."""
-    changes: Sequence[int]
-    """The rows at which the heading changes, and the suspects: between them all rows are alike."""
-
-    @classmethod
-    def of(cls, part: ScanResult) -> _Layout:
-        headings = part.heading_of
-        rows = len(headings)
-        turns = [*compress(count(1), map(ne, headings, headings[1:]))]
-        if len({heading.writer for heading in part.headings}) < 2:
-            falls = _falls(part)
-            return cls([rows], falls, sorted({*turns, *falls}))
-        writers = [heading.writer for heading in part.headings]
-        borders = [row for row in turns if writers[headings[row]] != writers[headings[row - 1]]]
-        return cls([*borders, rows], range(rows), range(rows))
-
-    def runs(self, rows: range) -> Iterator[range]:
-        """Cut ``rows``, which are not empty, at the changes."""
-        start = rows.start
-        for number in range(bisect_right(self.changes, start), len(self.changes)):
-            if (change := self.changes[number]) >= rows.stop:
-                break
-            yield range(start, change)
-            start = change
-        yield range(start, rows.stop)
-
-
-def _falls(part: ScanResult) -> Collection[int]:
-    """Return the rows with less maps than the row before, as a new process has; all if not recorded."""
-    maps = part.columns["maps"]
-    if ABSENT in maps:
-        return range(len(maps))
-    left = map(FALL_OF_AN_END.__mul__, maps)
-    return {0, *compress(count(1), map(gt, left, maps[1:]))}
-
-
-class _Life:
-    """A process in the making, and what tells that its rank has begun another."""
-
-    def __init__(self, process: Process) -> None:
-        self.process = process
-        self._samples = process.checkpoints
-        self._first_rows: dict[str, int] = {}
-        """By text of the label, where it first came."""
-        self._heads: dict[tuple[int, int | None], int] = {}
-        """By heading in its part, and fold before it."""
-        self._part: ScanResult | None = None
-        self._last: Label | None = None
-        self._highest_fold = 0
-
-    def extend(self, part: ScanResult, rows: range, lines_before: int, layout: _Layout) -> int:
-        """Take rows; return the end of them, or the first that is of another process."""
-        if part is not self._part:
-            self._heads, self._part = {}, part
-        done, heads, known = rows.start, array("q"), self._samples.heads
-        fold = self._last.fold if self._last else None
-        for run in layout.runs(rows):
-            row = run.start
-            number = part.heading_of[row]
-            head = self._heads.get((number, fold))
-            if head is None or row in layout.suspects or known[head].label.fold != fold:
-                self._add(part, range(done, row), heads, lines_before)
-                done, heads = row, array("q")
-                heading = part.headings[number]
-                if self._begins_anew(heading, [part.columns[name][row] for name in COLUMNS]):
-                    return row
-                if head is None:
-                    head = self._heads[number, fold] = self._new_head(heading)
-                self._last = known[head].label
-                fold = self._last.fold
-                self._highest_fold = max(self._highest_fold, fold or 0)
-                self._first_rows.setdefault(heading.text, len(self._samples))
-            heads.extend(repeat(head, len(run)))
-        self._add(part, range(done, rows.stop), heads, lines_before)
-        return rows.stop
-
-    def _add(self, part: ScanResult, rows: range, heads: array[int], lines_before: int) -> None:
-        checkpoints, taken = self._samples, slice(rows.start, rows.stop)
-        checkpoints.head_of.extend(heads)
-        lines = part.line_of[taken]
-        checkpoints.lines.extend(map(lines_before.__add__, lines) if lines_before else lines)
-        times = part.times[taken] if part.is_dated else repeat(math.nan, len(rows))
-        checkpoints.times.extend(times)
-        for name in COLUMNS:
-            checkpoints.columns[name].extend(part.columns[name][taken])
-
-    def _new_head(self, heading: LabelContext) -> int:
-        label = heading.label or parse_label(heading.text, previous=self._last)
-        limits = {"cgroup_pids": heading.cgroup_limit, "maps": heading.maps_limit}
-        self._samples.heads.append(CheckpointContext(label, limits))
-        return len(self._samples.heads) - 1
-
-    def _begins_anew(self, heading: LabelContext, values: Sequence[int]) -> bool:
-        """Whether a reading is the first of another process: a label comes back, and memory fell.
-
-        A restart repeats a label, or names a fold before the last one, and its counts are again
-        near the first. A training repeats labels too, every epoch, and its counts wander: where
-        the fold does not go back, only a fall by a fifth is the end of a process. A label of no fold
-        that is new is of another process where libraries are not loaded that were from the start.
-        """
-        if self._last is None:
-            return False
-        label = heading.label or parse_label(heading.text)
-        goes_back = label.fold is not None and label.fold < self._highest_fold
-        first = self._first_rows.get(heading.text)
-        if first is None and label.fold is None:
-            return self._is_unloaded(values)
-        if first is None:
-            return goes_back and self._has_fallen(values, 0, 1.0)
-        began = self._samples.heads[self._samples.head_of[first]].label
-        if label.fold is None and began.fold is not None:
-            return False
-        return self._has_fallen(values, first, 1.0 if goes_back else FALL_OF_AN_END)
-
-    def _is_unloaded(self, values: Sequence[int]) -> bool:
-        """Whether maps are half of those of its first reading or less: its libraries are not there."""
-        first, now = self._samples.columns["maps"][0], values[COLUMNS.index("maps")]
-        return ABSENT not in (first, now) and now <= first / 2
-
-    def _has_fallen(self, values: Sequence[int], first: int, share: float) -> bool:
-        """Whether maps (else rss, else threads) are near the ``first`` row's, and under the last."""
-        for name in ("maps", "rss_bytes", "threads"):
-            now, column = values[COLUMNS.index(name)], self._samples.columns[name]
-            if ABSENT not in (now, column[-1], column[first]):
-                return now < share * column[-1] and now <= 1.25 * column[first]
-        return False

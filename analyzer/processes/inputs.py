@@ -21,7 +21,7 @@ from analyzer.processes.from_journal import read_journal
 from analyzer.processes.from_log import Source, Table, table_of
 from telemetry.errors import InputError
 from telemetry.journal.follower import SkippedLine
-from telemetry.journal.run_layout import CONFIG, JOURNAL, OUTPUT, is_set_aside
+from telemetry.journal.run_layout import CONFIG, JOURNAL, OUTPUT, RESULT, is_set_aside
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -193,6 +193,9 @@ def _table(found: Input, logs: Mapping[str, Sequence[ScanResult | UnreadableInpu
         is_told = found.log is not None and os.path.getsize(found.log) > 0
     except OSError as error:
         raise InputError(f"{error.filename or found.group}: {error.strerror}") from error
+    result = os.path.join(os.path.dirname(found.journal), RESULT)
+    for process in table.processes[-1:]:
+        process.has_result = os.path.isfile(result)
     if is_told and found.log is not None:
         reported = _log_table(found, logs)
         table.sources.extend(reported.sources)

@@ -7,11 +7,15 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from analyzer.processes.checkpoints import Checkpoint, CheckpointTable
-from analyzer.signatures.search import SignatureMatch, in_its_frame
+from analyzer.processes.last_lines import find_finished
+from analyzer.processes.root_sign import find_root
+from analyzer.signatures.search import EXCEPTION, SignatureMatch, in_its_frame
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
+    from analyzer.processes.last_lines import LastLine
+    from analyzer.processes.printed_limits import PrintedLimit
     from telemetry.journal.records import Event
     from telemetry.reading import Limit, Reading
 
@@ -31,6 +35,12 @@ class Process:
     """Which of several it is, where their lines are in one log: a pod, a rank, an actor."""
     log_lines: int = 0
     """How many lines its log has."""
+    run_finished: LastLine | None = None
+    """The line that says that all of the run is through, whoever wrote it."""
+    printed_limits: Sequence[PrintedLimit] = ()
+    """What its log prints of limits by itself."""
+    last_lines: Sequence[LastLine] = ()
+    """The last that it wrote into its log."""
     checkpoints: CheckpointTable = field(default_factory=CheckpointTable)
     peaks: dict[str, int] = field(default_factory=dict)
     """The highest value of each resource, labelled or between labels."""
@@ -38,6 +48,8 @@ class Process:
     """The first sign of each signature, in their order: the root cause is the earliest."""
     recovered: dict[str, SignatureMatch] = field(default_factory=dict)
     """Signs after which the process went on: handled, so not what ended it."""
+    handled_exceptions: int = 0
+    """Tracebacks below which the process went on."""
     frames: dict[str, int] = field(default_factory=dict)
     """The last line of each frame of a traceback that tells what the error below it means."""
     first_readings: dict[str | None, Reading] = field(default_factory=dict)
@@ -48,6 +60,8 @@ class Process:
     """The journal's last reading of it, what a sample left out filled in; None for a text log."""
     fullest: dict[str, Reading] = field(default_factory=dict)
     """By limit, the reading that was nearest to its limit."""
+    has_result: bool = False
+    """Whether the whole result of its fold lies beside its journal: then the fold is finished."""
     exit: Event | None = None
     """How it ended, as its runner saw it; None where nobody did."""
 
@@ -65,13 +79,28 @@ class Process:
 
     @property
     def crash(self) -> SignatureMatch | None:
-        """The root cause: the earliest sign that does not follow from another, else the earliest.
+        """What ended it; None where it did not fail and nobody ended it: see `root_sign`."""
+        return find_root(self)
 
-        A line of the kernel's that may be of another process comes last among the first.
-        """
-        primary = [sign for sign in self.matches.values() if not sign.is_secondary]
-        own = (sign for sign in primary if not sign.names_its_cause or self.is_named_by(sign))
-        return next(own, next(iter(primary or self.matches.values()), None))
+    @property
+    def signs(self) -> list[SignatureMatch]:
+        """Its signs of an end, without an exception whose line a signature knows."""
+        lines = {sign.line for sign in self.matches.values() if sign.signature != EXCEPTION}
+        return [
+            sign
+            for sign in self.matches.values()
+            if sign.signature != EXCEPTION
+            or not (sign.line in lines or sign.details.get("known_as") in self.matches)
+        ]
+
+    @property
+    def finished_by(self) -> LastLine | None:
+        """The line of its last ones that says it is through, below every sign of an end."""
+        below = max((sign.line or 0 for sign in self.matches.values()), default=0)
+        own = find_finished(self.last_lines, below=below)
+        return own or (
+            self.run_finished if self.run_finished and self.run_finished.line > below else None
+        )
 
     @property
     def shows_tensorflow(self) -> bool:
@@ -90,7 +119,18 @@ class Process:
             self.frames[crash.signature] = crash.line or 0
         elif sign := in_its_frame(crash, self.frames):
             last_label = self.checkpoints[-1].label.text if self.checkpoints else None
-            self.matches.setdefault(sign.signature, replace(sign, last_label=last_label))
+            sign = replace(sign, last_label=last_label)
+            if sign.signature == EXCEPTION:
+                self._note_exception(sign)
+            else:
+                self.matches.setdefault(sign.signature, sign)
+
+    def _note_exception(self, sign: SignatureMatch) -> None:
+        """Take an exception, which names the one that it was raised from."""
+        before = next(reversed(self.matches.values()), None)
+        if before is not None and "is_chained" in before.details:
+            sign = replace(sign, details={**sign.details, "raised_from": before.text})
+        self.matches[f"{EXCEPTION} {sign.line}"] = sign
 
     def is_named_by(self, sign: SignatureMatch) -> bool | None:
         """Whether a kernel line is about this process or its cgroup; None where that is not known."""
@@ -132,10 +172,17 @@ class Process:
                 for name, sign in self.matches.items()
                 if sign.signal == "SIGKILL" and sign.names_its_cause and self.is_named_by(sign)
             }
-            self.recovered |= {
-                name: sign for name, sign in self.matches.items() if name not in ended
-            }
+            self.note_recovered(name for name in self.matches if name not in ended)
             self.matches = ended
+
+    def note_recovered(self, names: Iterable[str]) -> None:
+        """Take it that these of its signs were handled; of exceptions that no signature knows the number counts."""
+        for name in names:
+            sign = self.matches[name]
+            if sign.signature == EXCEPTION:
+                self.handled_exceptions += 1
+            else:
+                self.recovered[name] = sign
 
     def note_peaks(self, values: Mapping[str, int | None]) -> None:
         """Take values that may be a new peak."""

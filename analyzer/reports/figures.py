@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from analyzer import formatting as fmt
 from analyzer.groups import ProcessGroup, group_findings, names
 from analyzer.growth.verdict import Verdict
-from analyzer.resources import RESOURCES
+from analyzer.resources import COLUMNS, RESOURCES
 from telemetry.errors import InputError, MissingExtraError
 from telemetry.journal.atomic_write import writing
 
@@ -115,15 +115,17 @@ def plot(analysis: AnalysisResult) -> Figure:
         raise InputError("nothing to plot: no [THREADS] line and no journal record was found")
     told = told_by(parts)
     stages = stages_of(told) if told else []
-    figure = _figure(15 if stages else 11, 11.5)
+    judged = {name for part in parts for name in part.growth}
+    shown = [name for name in RESOURCES if name in judged or name in COLUMNS]
+    figure = _figure(15 if stages else 11, 11.5 * len(shown) / len(COLUMNS))
     grid = figure.subplots(
-        len(RESOURCES),
+        len(shown),
         2 if stages else 1,
         squeeze=False,
         sharex="col" if not stages else False,
         width_ratios=[1.9, 1] if stages else None,
     )
-    for row, resource in zip(grid, RESOURCES, strict=True):
+    for row, resource in zip(grid, shown, strict=True):
         _draw_timeline(row[0], resource, lanes, parts)
         if stages and told:
             _draw_stages(row[1], resource, told, stages, is_first=row is grid[0])

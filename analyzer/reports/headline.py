@@ -5,35 +5,39 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from analyzer.diagnosis.confidence import Confidence
+from analyzer.diagnosis.outcome import Outcome
 from analyzer.formatting import cause_title, change, safe, short_name, to_limit
 from analyzer.groups import ProcessGroup, _rising, rises
 from analyzer.growth.verdict import Verdict
 from analyzer.resources import RESOURCES
 from analyzer.result import OverallVerdict
+from analyzer.signatures.signature import NOT_A_LIMIT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from analyzer.diagnosis.causes import Cause
     from analyzer.diagnosis.run_end import Truncation
-    from analyzer.result import AnalysisResult
+    from analyzer.result import AnalysisResult, Finding
+    from analyzer.signatures.search import SignatureMatch
 
 CAUSES_NAMED = 3
+SAID = 160
+"""Characters of a line of the log in a headline."""
 
 
 def headline(analysis: AnalysisResult, parts: Sequence[ProcessGroup]) -> str:
-    """Say in one line what a tired reader has to know."""
+    """Say in one line what a tired reader has to know: how it ended, and what grows."""
     verdict = analysis.verdict
-    if verdict == OverallVerdict.NO_SAMPLES:
-        return "NOTHING TO JUDGE: no reading with a label was found"
+    if not parts or verdict == OverallVerdict.NO_SAMPLES:
+        return _headline_without_readings(analysis)
     worst = min(parts, key=lambda part: part.severity)
-    grown = rises(worst)
     if verdict == OverallVerdict.CRASHED:
-        words = f"CRASHED{_where(worst)}"
-        ended = sum(len(part.crashed) for part in parts)
-        if ended > 1:
-            words += f" ({ended} processes of {len(analysis.findings)})"
-        return f"{words}; {grown}" if grown else f"{words}; no resource is seen to grow"
+        return _headline_of_a_crash(analysis, parts, worst)
+    grown = rises(worst)
+    if verdict == OverallVerdict.STOPPED:
+        words = f"STOPPED{_where(worst)} {_by_whom(worst.first_crash.causes)}"
+        return f"{words}; {grown}" if grown else words
     if verdict in {OverallVerdict.CRITICAL, OverallVerdict.GROWING}:
         soonest = min(
             (
@@ -49,10 +53,54 @@ def headline(analysis: AnalysisResult, parts: Sequence[ProcessGroup]) -> str:
     return _headline_of_a_calm_run(parts)
 
 
+def _headline_of_a_crash(
+    analysis: AnalysisResult, parts: Sequence[ProcessGroup], worst: ProcessGroup
+) -> str:
+    words, grown = f"CRASHED{_where(worst)}", rises(worst)
+    ended = sum(len(part.crashed) for part in parts)
+    if ended > 1:
+        words += f" ({ended} processes of {len(analysis.findings)})"
+    if grown:
+        return f"{words}; {grown}"
+    if any(growth.slope is not None for growth in worst.growth.values()):
+        return f"{words}; no resource is seen to grow"
+    return f"{words}: {_said(worst.first_crash.process.crash)}"
+
+
+_WHO = {
+    "time_limit": "at its time limit",
+    "preempted": "by preemption",
+    "interrupted": "by a person, a scheduler or a launcher",
+}
+
+
+def _by_whom(causes: Sequence[Cause]) -> str:
+    return _WHO.get(causes[0].cause if causes else "", "from outside")
+
+
+def _said(sign: SignatureMatch | None) -> str:
+    """Return the line that says how it ended, short."""
+    if sign is None:
+        return "no line says why"
+    where = f" (line {sign.line})" if sign.line else ""
+    return f"{safe(sign.text, longest=SAID)}{where}"
+
+
+def _headline_without_readings(analysis: AnalysisResult) -> str:
+    """Say how a run ended of which no reading was found."""
+    said = next((f.ending for f in analysis.findings if f.ending is not None), None)
+    nothing = "no reading with a label was found, so growth cannot be judged"
+    if said is not None and said.outcome == Outcome.FINISHED:
+        where = f" (line {said.line})" if said.line else ""
+        return f"FINISHED: {safe(said.reason, longest=SAID)}{where}; {nothing}"
+    return f"NOTHING TO JUDGE: no ending is recorded, and {nothing}"
+
+
 def _headline_of_a_calm_run(parts: Sequence[ProcessGroup]) -> str:
     stop, rising = _stop(parts), _open_rises(parts)
     if stop is not None:
-        words = f"STOPPED {stop.where}{', or still running' if stop.may_go_on else ''}: no word why"
+        words = f"NO ENDING RECORDED: the record ends {stop.where}"
+        words += ", and it runs on or was cut off" if stop.may_go_on else ", so it was cut off"
         return f"{words}; {rising}" if rising else words
     if rising:
         return f"OK so far: {rising}"
@@ -103,12 +151,14 @@ def _how_much(parts: Sequence[ProcessGroup]) -> str:
 
 def root_cause_line(analysis: AnalysisResult, parts: Sequence[ProcessGroup]) -> str:
     """Say in one line why: the limit where it is known, else what is known instead."""
-    if analysis.verdict == OverallVerdict.NO_SAMPLES:
-        return "root cause: cannot be told without a labelled reading"
+    if not parts or analysis.verdict == OverallVerdict.NO_SAMPLES:
+        if analysis.outcome == Outcome.FINISHED:
+            return "root cause: none to look for: the run finished"
+        return "root cause: none to look for as long as no ending is recorded"
     worst = min(parts, key=lambda part: part.severity)
     grown = _rising(worst)
-    if analysis.verdict == OverallVerdict.CRASHED:
-        return f"root cause: {_crash_cause(worst.first_crash.causes, grown)}"
+    if analysis.verdict in {OverallVerdict.CRASHED, OverallVerdict.STOPPED}:
+        return f"root cause: {_crash_cause(worst.first_crash, grown)}"
     if grown:
         keeper = "folds" if rises(worst).endswith("fold") else "epochs"
         return f"root cause: {keeper} keep {grown}"
@@ -117,13 +167,29 @@ def root_cause_line(analysis: AnalysisResult, parts: Sequence[ProcessGroup]) -> 
     return f"root cause: none to look for{' yet' if _open_rises(parts) else ''}"
 
 
-def _crash_cause(causes: Sequence[Cause], grown: str) -> str:
+def _crash_cause(finding: Finding, grown: str) -> str:
+    causes, sign = finding.causes, finding.process.crash
     if causes and causes[0].confidence in {Confidence.CERTAIN, Confidence.LIKELY}:
+        if causes[0].cause == NOT_A_LIMIT:
+            return _no_limit(sign)
         return f"{cause_title(causes[0].cause)} ({causes[0].confidence})"
-    names = [cause.cause for cause in causes if cause.confidence == Confidence.POSSIBLE]
-    if not names:
-        return "not known"
-    words = f"not proven, {len(names)} remain"
-    if len(names) <= CAUSES_NAMED:
-        words = f"not proven: {' or '.join(names)}"
+    left = [cause.cause for cause in causes if cause.confidence == Confidence.POSSIBLE]
+    limits = [name for name in left if name != NOT_A_LIMIT]
+    if not limits:
+        return _no_limit(sign) if NOT_A_LIMIT in left else "not known"
+    words = f"not proven, {len(limits)} remain"
+    if len(limits) <= CAUSES_NAMED:
+        words = f"not proven: {' or '.join(limits)}"
+    if NOT_A_LIMIT in left:
+        words += ", or no limit"
     return words + (f"; growing: {grown}" if grown else "")
+
+
+def _no_limit(sign: SignatureMatch | None) -> str:
+    """Say what failed where no limit did."""
+    words = _said(sign)
+    if sign is not None and "frame" in sign.details:
+        words += f", at {safe(sign.details['frame'])}"
+    if sign is not None and "raised_from" in sign.details:
+        words += f", raised from {safe(sign.details['raised_from'], longest=SAID)}"
+    return f"{words}; not a resource limit, as far as this says"

@@ -21,6 +21,7 @@ def as_json(analysis: AnalysisResult) -> dict[str, Any]:
         "sources": [_source_json(source) for source in analysis.sources],
         "processes": [_finding_json(finding) for finding in analysis.findings],
         "verdict": analysis.verdict,
+        "outcome": analysis.outcome,
     }
 
 
@@ -49,6 +50,8 @@ def _finding_json(finding: Finding) -> dict[str, Any]:
             {"fold": left.fold, "stage": left.stage, "pools": dict(left.pools)}
             for left in finding.pool_leaks
         ],
+        "outcome": None if finding.ending is None else finding.ending.outcome,
+        "ending": None if finding.ending is None else finding.ending._asdict(),
         "crash": None if process.crash is None else _crash_json(process.crash),
         "causes": [
             {"cause": cause.cause, "standing": cause.confidence, "evidence": list(cause.evidence)}

@@ -12,7 +12,7 @@ FORK_SIGNATURES: tuple[Signature, ...] = (
     Signature(
         name="shell_fork",
         literal="fork",
-        pattern=Expression(r"\bfork: (?:retry: |Resource temporarily unavailable)"),
+        pattern=Expression(r"\bv?fork: (?:retry: |Resource temporarily unavailable)"),
         errno=11,
         causes=TASKS,
     ),
@@ -53,17 +53,20 @@ FORK_SIGNATURES: tuple[Signature, ...] = (
         for literal in ("fork", "in _execute_child")
     ),
     # [INFO/Process-2] child process calling self.run()   multiprocessing/process.py, with its log on
-    # [2026-01-14 03:12:44 +0000] [7] [INFO] Booting worker with pid: 9   gunicorn
-    # INFO:     Started child process [9]   uvicorn
-    *(
-        Signature(
-            name="process_started", literal=literal, pattern=Expression(pattern), is_frame=True
-        )
-        for literal, pattern in (
-            ("child process calling self.run()", r"child process calling self\.run\(\)"),
-            ("Booting worker with pid", r"Booting worker with pid: \d+"),
-            ("Started child process [", r"Started child process \[\d+\]"),
-        )
+    # A server's master, which starts a worker in the place of one that died, proves nothing: what
+    # died gave its tasks back.
+    Signature(
+        name="process_started",
+        literal="child process calling self.run()",
+        pattern=Expression(r"child process calling self\.run\(\)"),
+        is_frame=True,
+    ),
+    # [INFO/Process-1] process exiting with exitcode 1
+    Signature(
+        name="process_exited",
+        literal="process exiting with exitcode",
+        pattern=Expression(r"process exiting with exitcode \d+"),
+        is_frame=True,
     ),
     Signature(
         name="traceback",

@@ -20,6 +20,7 @@ LAUNCHER_SIGNATURES: tuple[Signature, ...] = (
             signal="SIGKILL",
             causes=MEMORY,
             speaks_for=("cgroup_memory",),
+            advice="slurm_memory",
         )
         for literal in ("oom-kill", "oom_kill event")
     ),
@@ -47,8 +48,9 @@ LAUNCHER_SIGNATURES: tuple[Signature, ...] = (
         literal="DUE TO TIME LIMIT",
         pattern=Expression(r"CANCELLED AT .* DUE TO TIME LIMIT"),
         signal="SIGTERM",
-        causes=("not_a_limit",),
-        speaks_for=("not_a_limit",),
+        causes=("time_limit",),
+        speaks_for=("time_limit",),
+        stops=True,
     ),
     #       Reason:       OOMKilled        "OOMKilled": false of docker inspect proves nothing
     Signature(
@@ -100,7 +102,8 @@ LAUNCHER_SIGNATURES: tuple[Signature, ...] = (
         literal="codes of the workers are",
         pattern=Expression(r"exit codes of the workers are \{(?P<codes>[^}]+)\}"),
         causes=("not_a_limit",),
-        speaks_for=("not_a_limit",),
+        is_secondary=True,
+        is_generic=True,
     ),
     # joblib.externals.loky.process_executor.TerminatedWorkerError: A worker process managed by the executor was unexpectedly terminated.
     Signature(
@@ -134,6 +137,8 @@ LAUNCHER_SIGNATURES: tuple[Signature, ...] = (
         pattern=Expression(r"failed \(exitcode: (?P<exit_code>-?[1-9]\d*)\) local_rank: \d+"),
         causes=("not_a_limit",),
         is_secondary=True,
+        is_generic=True,
+        looks_above=True,
     ),
     # SignalException: Process 42 got signal: 1     Received 1 death signal, shutting down workers
     # The terminal was closed (1) or a peer stopped (15).
@@ -141,9 +146,10 @@ LAUNCHER_SIGNATURES: tuple[Signature, ...] = (
         name="elastic_death_signal",
         literal="death signal",
         pattern=Expression(r"Received (?P<number>1|2|15) death signal"),
-        causes=("not_a_limit",),
-        speaks_for=("not_a_limit",),
+        causes=("interrupted",),
+        speaks_for=("interrupted",),
         is_secondary=True,
+        stops=True,
         at_any_level=True,
     ),
     # Watchdog caught collective operation timeout: WorkNCCL(SeqNum=42, OpType=ALLREDUCE, ...) ran for 1800011 milliseconds

@@ -201,15 +201,16 @@ MEMORY_SIGNATURES: tuple[Signature, ...] = (
         literal="[Errno ",
         pattern=Expression(r"\[Errno 28\].*: ['\"](?P<path>[^'\"]+)"),
         errno=28,
-        causes=("not_a_limit",),
-        speaks_for=("not_a_limit",),
+        causes=("disk_space",),
+        speaks_for=("disk_space",),
     ),
     Signature(
         name="python_errno_28",
         literal="[Errno ",
         pattern=Expression(r"\[Errno 28\]"),
         errno=28,
-        causes=("not_a_limit", "shared_memory"),
+        causes=("disk_space", "shared_memory"),
+        causes_in_frame={"semlock_frame": ("shared_memory",)},
     ),
     # RuntimeError: DataLoader worker (pid 42) is killed by signal: Bus error.
     # ERROR: Unexpected bus error encountered in worker. This might be caused by insufficient shared memory (shm).

@@ -6,27 +6,39 @@ match may change what it means.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from analyzer.signatures.endings import ENDING_SIGNATURES
+from analyzer.signatures.engines import ENGINE_SIGNATURES
+from analyzer.signatures.files import FILE_SIGNATURES
 from analyzer.signatures.forks import FORK_SIGNATURES
+from analyzer.signatures.gpu import GPU_SIGNATURES
+from analyzer.signatures.killers import KILLER_SIGNATURES
 from analyzer.signatures.launchers import LAUNCHER_SIGNATURES
 from analyzer.signatures.memory import MEMORY_SIGNATURES
-from analyzer.signatures.signature import CAUSES, KILLED, TASK_OR_MEMORY, Signature
+from analyzer.signatures.runtimes import RUNTIME_SIGNATURES
+from analyzer.signatures.signature import CAUSES, KILLED, NOT_A_LIMIT, TASK_OR_MEMORY, Signature
+from analyzer.signatures.stops import STOP_SIGNATURES
 from analyzer.signatures.tasks import TASK_SIGNATURES
 
 if TYPE_CHECKING:
-    import re
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
+
+    from analyzer.signatures.tracebacks import LoggedException
 
 __all__ = [
     "CAUSES",
     "CAUSES_OF_SIGNAL",
+    "ERROR_LINE",
+    "EXCEPTION",
     "LITERALS",
     "SIGNATURES",
     "TASK_OR_MEMORY",
     "Signature",
     "SignatureMatch",
+    "exception_match",
     "find_match",
     "find_matches",
     "in_its_frame",
@@ -34,13 +46,24 @@ __all__ = [
 ]
 
 SIGNATURES: tuple[Signature, ...] = (
+    *RUNTIME_SIGNATURES,
     *TASK_SIGNATURES,
     *FORK_SIGNATURES,
+    *FILE_SIGNATURES,
+    *GPU_SIGNATURES,
     *MEMORY_SIGNATURES,
+    *ENGINE_SIGNATURES,
+    *KILLER_SIGNATURES,
+    *STOP_SIGNATURES,
     *LAUNCHER_SIGNATURES,
+    *ENDING_SIGNATURES,
 )
-LITERALS = tuple(dict.fromkeys(signature.literal for signature in SIGNATURES))
+LITERALS = tuple(
+    dict.fromkeys(literal for one in SIGNATURES for literal in (one.searched_by or (one.literal,)))
+)
 """What to search a log for; a line with none of them holds no sign."""
+ERROR_LINE = "error_line"
+"""The signature of a line that is written as an error, and of which no more is known."""
 BY_NAME: Mapping[str, Signature] = {signature.name: signature for signature in SIGNATURES}
 
 CAUSES_OF_SIGNAL = {
@@ -73,6 +96,14 @@ class SignatureMatch:
     names_its_cause: bool = False
     is_secondary: bool = False
     """Whether it follows from an earlier failure wherever there is one: then that is the root."""
+    is_generic: bool = False
+    """Whether it only says that something failed: a sign that says what comes before it."""
+    looks_above: bool = False
+    """Whether it is a summary: the error itself stands above it."""
+    advice: str | None = None
+    """The steps that fit this very message."""
+    stops: bool = False
+    """Whether somebody or something ended a run that did not fail."""
     is_frame: bool = False
     """Whether it is no sign by itself, only a place in the code: see `in_its_frame`."""
     is_benign_at_end: bool = False
@@ -80,16 +111,85 @@ class SignatureMatch:
     """What else the text says: soft and hard limit, cgroup, pid, bytes, threads."""
 
 
-def find_matches(text: str, *, line: int) -> list[SignatureMatch]:
+EXCEPTION = "python_exception"
+"""The signature of an exception that ended a traceback, whatever it is."""
+INTERRUPTIONS = ("KeyboardInterrupt",)
+
+
+def exception_match(
+    exception: LoggedException, *, line: int, known: SignatureMatch | None = None
+) -> SignatureMatch:
+    """Return the sign that an exception is; the signature that ``known`` is of may know it better."""
+    details = {} if exception.frame is None else {"frame": exception.frame}
+    if known is not None:
+        details["known_as"] = known.signature
+    if exception.is_chained:
+        details["is_chained"] = "yes"
+    return SignatureMatch(
+        signature=EXCEPTION,
+        line=line,
+        text=exception.text,
+        causes=(NOT_A_LIMIT,),
+        is_generic=True,
+        stops=exception.name in INTERRUPTIONS,
+        details=details,
+    )
+
+
+def raised_match(facts: Mapping[str, Any]) -> SignatureMatch:
+    """Return the sign that an exception is which the process itself recorded as it ended."""
+    name, message = (str(facts.get(key) or "") for key in ("exception", "message"))
+    text = f"{name}: {message}" if message else name
+    known = find_match(text, line=0, at_any_level=True)
+    if known is not None:
+        return replace(known, line=None)
+    return SignatureMatch(
+        signature=EXCEPTION,
+        line=None,
+        text=text,
+        causes=(NOT_A_LIMIT,),
+        is_generic=True,
+        stops=name in INTERRUPTIONS,
+        details={"frame": str(facts["frame"])} if facts.get("frame") else {},
+    )
+
+
+_WRITTEN_AS_ERROR = re.compile(
+    r"(?:^|[\s\[|(])(?:ERROR|FATAL|CRITICAL|SEVERE|FAILED)\b(?![^\n]{0,20}\b0 )"
+    r"|(?:^|[\s:])(?:[Ff]atal(?: error)?|[Ee]rror|panic)(?: in [^\n:]{1,80})?: (?!-?[\d.]+\b)\S"
+    r"|^(?:\w+\.)*\w+(?:Error|Exception): \S"
+    r"|^\s*(?:Killed|Terminated|Aborted|Segmentation fault|Bus error)(?: \(core dumped\))?\s*$"
+)
+_NO_ERROR = re.compile(
+    r"\b(?:no|0|zero|without)\b[^\n]{0,12}\berrors?\b|error[_ ](?:rate|bar)", re.IGNORECASE
+)
+
+
+def find_error_line(lines: Iterable[tuple[int, str]]) -> SignatureMatch | None:
+    """Return the sign that the last of the numbered ``lines`` that is written as an error is."""
+    for line, text in reversed([*lines]):
+        if _WRITTEN_AS_ERROR.search(text) and not _NO_ERROR.search(text):
+            return SignatureMatch(
+                signature=ERROR_LINE,
+                line=line,
+                text=text.strip(),
+                causes=(NOT_A_LIMIT,),
+                is_generic=True,
+            )
+    return None
+
+
+def find_matches(text: str, *, line: int, at_any_level: bool = False) -> list[SignatureMatch]:
     """Return the frames of a traceback that ``text`` holds, and last the sign of a crash, if any.
 
-    A traceback stands in one line where a collector made JSON of it.
+    A traceback stands in one line where a collector made JSON of it. ``at_any_level`` believes a line
+    whatever level a logger put in front of it.
     """
     found = []
     for signature in SIGNATURES:
         if signature.literal not in text or not (match := signature.pattern.search(text)):
             continue
-        if signature.is_look_alike(text, match.start()):
+        if signature.is_look_alike(text, match.start(), at_any_level=at_any_level):
             continue
         found.append(_crash(signature, match, line))
         if not signature.is_frame:
@@ -97,12 +197,17 @@ def find_matches(text: str, *, line: int) -> list[SignatureMatch]:
     return found
 
 
-def find_match(text: str, *, line: int) -> SignatureMatch | None:
+def find_match(text: str, *, line: int, at_any_level: bool = False) -> SignatureMatch | None:
     """Return the sign of a crash that ``text`` holds, if any."""
-    return next((sign for sign in find_matches(text, line=line) if not sign.is_frame), None)
+    found = find_matches(text, line=line, at_any_level=at_any_level)
+    return next((sign for sign in found if not sign.is_frame), None)
 
 
 def _crash(signature: Signature, match: re.Match[str], line: int) -> SignatureMatch:
+    causes = signature.causes
+    for words, left in signature.narrowed_by.items():
+        if words in match.string:
+            causes = left
     details = {name: value for name, value in match.groupdict().items() if value is not None}
     errno, thread = details.pop("errno", None), details.pop("thread", None)
     return SignatureMatch(
@@ -112,10 +217,14 @@ def _crash(signature: Signature, match: re.Match[str], line: int) -> SignatureMa
         thread=thread,
         errno=signature.errno if errno is None else int(errno),
         signal=signature.signal,
-        causes=signature.causes,
+        causes=causes,
         speaks_for=signature.speaks_for,
         names_its_cause=signature.names_its_cause,
         is_secondary=signature.is_secondary,
+        is_generic=signature.is_generic,
+        looks_above=signature.looks_above,
+        advice=signature.advice,
+        stops=signature.stops,
         is_frame=signature.is_frame,
         is_benign_at_end=signature.is_benign_at_end,
         details=details,

@@ -13,7 +13,20 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 NOT_A_LIMIT = "not_a_limit"
-CAUSES = (*LIMITS, NOT_A_LIMIT)
+OTHER_CAUSES: Mapping[str, str] = {
+    "disk_space": "a full file system",
+    "disk_quota": "the user's disk quota",
+    "inotify_watches": "the limit on watched files (fs.inotify.max_user_watches)",
+    "windows_commit": "the commit limit of Windows: RAM and paging files",
+    "scheduler_memory": "the memory limit of the batch system or framework",
+    "time_limit": "the job's time limit",
+    "host_lost": "the loss of the host",
+    "preempted": "preemption by the scheduler",
+    "interrupted": "an interruption: a person or a scheduler ended it",
+    NOT_A_LIMIT: "no resource limit",
+}
+"""Causes that are none of the limits that are read, with their titles."""
+CAUSES = (*LIMITS, *OTHER_CAUSES)
 """Every cause that a diagnosis can name."""
 
 TASKS = refusing(Refusal.TASK)
@@ -34,13 +47,17 @@ def _compiled(text: str, flags: int) -> re.Pattern[str]:
     return re.compile(text, flags)
 
 
+_LINE_START = r"^(?:[\[(]?\d[\d:.,/TZ+-]{3,40}[\])]?[ \t]+){0,3}\s*"
+"""What ``^\\s*`` stands for: a collector may have put a time in front of the line."""
+
+
 class Expression:
     """A regular expression; compiled where it is first asked, as most logs ask few of them."""
 
     __slots__ = ("flags", "text")
 
     def __init__(self, text: str, *, ignore_case: bool = False) -> None:
-        self.text = text
+        self.text = text.replace(r"^\s*", _LINE_START)
         self.flags = re.IGNORECASE if ignore_case else re.NOFLAG
 
     def search(self, text: str) -> re.Match[str] | None:
@@ -48,8 +65,14 @@ class Expression:
         return _compiled(self.text, self.flags).search(text)
 
 
-NOTICE = Expression(r"\b(?i:warn(?:ing)?|info|debug)\b|(?:^|: )[WI] \S+\.cc:\d+\]|\b[WID]\d{4} ")
+NOTICE = Expression(
+    r"(?<![/\w.-])(?i:warn(?:ing)?|info|debug)\b(?![/\w=.-])|\w*Warning\b|(?:^|: )[WI] \S+\.cc:\d+\]|\b[WID]\d{4} "
+)
 """What stands before a text that a program logs and goes on; the short forms are TensorFlow's."""
+
+
+_CODE = re.compile(r"\braise\s+[A-Za-z_]|\bwarnings\.warn\(|\b\w*Warning: ")
+"""Before a text that is code, or a warning: what it says did not happen, or was survived."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +84,10 @@ class Signature:
     """Stands in every such line as it is, so that a log can be searched fast; several share one."""
     pattern: Expression
     """With the named groups thread, errno and others that tell causes apart, where the text says them."""
+    example: str = ""
+    """A line that it is the signature of."""
+    searched_by: tuple[str, ...] = ()
+    """Literals of which one stands in every such line, where ``literal`` is too short to search for."""
     errno: int | None = None
     signal: str | None = None
     """The signal that ends the process after this message."""
@@ -75,8 +102,18 @@ class Signature:
     """A line that holds one of these is no crash: a notice, or an error that was handled."""
     at_any_level: bool = False
     """Whether it is a crash behind WARNING or INFO too: its writer knows no better level."""
+    is_generic: bool = False
+    """Whether it only says that something failed, not what: the exit status, an error of no known kind."""
+    stops: bool = False
+    """Whether it says that somebody or something ended a run that did not fail."""
     is_frame: bool = False
     """No sign of an end by itself: where in the code the error below it arose, or what still worked."""
+    looks_above: bool = False
+    """Whether it is a summary without an error of its own: that stands in a line above."""
+    advice: str | None = None
+    """The steps of `diagnosis.remedies` that fit this very message."""
+    narrowed_by: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The causes that are left where the line, or the one below it, holds these words."""
     causes_in_frame: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """The causes by the name of the frame, where one stands above the line."""
     needs_frame: bool = False
@@ -84,11 +121,13 @@ class Signature:
     is_benign_at_end: bool = False
     """Whether it means nothing once the last fold is through: workers are killed as a run ends."""
 
-    def is_look_alike(self, text: str, at: int) -> bool:
+    def is_look_alike(self, text: str, at: int, *, at_any_level: bool = False) -> bool:
         """Whether ``text``, which matches at ``at``, is a notice or what else is no crash."""
         if any(look_alike.search(text) for look_alike in self.look_alikes):
             return True
-        if self.at_any_level or self.names_its_cause or self.is_frame:
+        if _CODE.search(text[:at]) and not self.is_frame:
+            return True
+        if at_any_level or self.at_any_level or self.names_its_cause or self.is_frame:
             return False
         drawn = max(text.rfind("\r", 0, at), text.rfind("\b", 0, at)) + 1
         return NOTICE.search(text[drawn:at]) is not None

@@ -42,6 +42,7 @@ TASK_SIGNATURES: tuple[Signature, ...] = (
         errno=1,
         causes=("not_a_limit",),
         speaks_for=("not_a_limit",),
+        advice="seccomp",
     ),
     # OpenBLAS blas_thread_init: pthread_create failed for thread 40 of 64: Resource temporarily unavailable
     # OpenBLAS blas_thread_init: pthread_create: 资源暂时不可用                    (before 0.3.4)

@@ -44,6 +44,10 @@ def analyze_options(  # noqa: PLR0913, PLR0917 - one argument for each option
     exit_zero: Annotated[
         bool, typer.Option("--exit-zero", help="Exit 0 also where growth or a crash is found.")
     ] = False,
+    require_verdict: Annotated[
+        bool,
+        typer.Option("--require-verdict", help="Exit 2 if there is no reading and no failure."),
+    ] = False,
 ) -> None:
     """Say what grows per fold, how many folds are left, and which limit ended the run."""
     code = analyze_command(
@@ -54,6 +58,7 @@ def analyze_options(  # noqa: PLR0913, PLR0917 - one argument for each option
         compare=compare,
         patterns=[UserPattern(expression, unit=unit) for expression in pattern or ()],
         exit_zero=exit_zero,
+        require_verdict=require_verdict,
     )
     if code:
         raise typer.Exit(code)

@@ -21,6 +21,7 @@ from analyzer.growth.verdict import Verdict
 from analyzer.reports.headline import headline, is_open, root_cause_line
 from analyzer.reports.sparkline import ASCII, BLOCKS, sparkline
 from analyzer.result import OverallVerdict
+from analyzer.signatures.signature import NOT_A_LIMIT
 from telemetry.reading_difference import named
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ COLOURS = {
     Verdict.INCONCLUSIVE: "dim",
     OverallVerdict.OK: "bold green",
     OverallVerdict.CRASHED: "bold red",
+    OverallVerdict.STOPPED: "bold yellow",
     OverallVerdict.NO_SAMPLES: "yellow",
 }
 
@@ -181,7 +183,7 @@ def _growth(
     else:
         yield from _lines(recorded, checkpoints, width=width, blocks=blocks, step=step)
     reasons: dict[str, list[str]] = {}
-    for name, found in growth.items():
+    for name, found in growth.items() if recorded else ():
         reasons.setdefault(found.reason, []).append(fmt.short_name(name))
     for reason, names in reasons.items():
         yield _indented(f"{', '.join(names)}: {reason}")
@@ -284,18 +286,25 @@ def _crash(finding: Finding, crash: SignatureMatch) -> Iterator[RenderableType]:
 
 
 def _causes(finding: Finding) -> Iterator[RenderableType]:
+    """Give the causes, the best founded first; those with the same evidence together."""
     yield Text("causes, the best founded first:")
+    alike: dict[tuple[Confidence, tuple[str, ...]], list[str]] = {}
     for cause in finding.causes:
-        if cause.evidence:
-            confidence = (
-                "bold" if cause.confidence in {Confidence.CERTAIN, Confidence.LIKELY} else ""
-            )
-            yield _indented(Text(f"{cause.confidence}: {cause.cause}", style=confidence), 2)
-            for evidence in cause.evidence:
-                yield _indented(fmt.safe(evidence, longest=fmt.LONGEST_LINE), 4)
-    if unrecorded := [cause.cause for cause in finding.causes if not cause.evidence]:
-        yield _indented(f"possible, but not recorded here: {', '.join(unrecorded)}", 2)
-    if not any(cause.confidence == Confidence.CERTAIN for cause in finding.causes):
+        name = "no resource limit" if cause.cause == NOT_A_LIMIT else cause.cause
+        alike.setdefault((cause.confidence, cause.evidence), []).append(name)
+    for (confidence, evidence), names in alike.items():
+        words = ", ".join(names)
+        if not evidence:
+            yield _indented(f"{confidence}, with nothing for or against: {words}", 2)
+            continue
+        style = "bold" if confidence in {Confidence.CERTAIN, Confidence.LIKELY} else ""
+        yield _indented(Text(f"{confidence}: {words}", style=style), 2)
+        for one in evidence:
+            yield _indented(fmt.safe(one, longest=fmt.LONGEST_LINE), 4)
+    left = [
+        c for c in finding.causes if c.confidence not in {Confidence.RULED_OUT, Confidence.UNLIKELY}
+    ]
+    if len(left) > 1 and not any(c.confidence == Confidence.CERTAIN for c in left):
         words = "none is certain: the message is the same for all of them"
         yield _indented(Text(words, style="dim"), 2)
 

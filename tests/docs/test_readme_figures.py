@@ -132,7 +132,7 @@ def from_code() -> Iterator[str]:
     codes = f"0 nothing found; 1 a fold failed; {InputError.exit_code} bad usage or input"
     yield f"{codes}, in one line; {FOUND} growth or a crash found"
     yield f"; {INTERRUPTED} interrupted"
-    yield f"Exit code {FOUND} needs growth"
+    yield f"Exit code {FOUND} is for growth"
     yield f"at or under {percent(forecast.USABLE)} of every limit"
     yield f"is refused after {ADMISSION_SECONDS:.0f} s"
     near, critical = percent(alert_rules.NEAR_RATIO), percent(alert_rules.CRITICAL_RATIO)

@@ -94,7 +94,13 @@ def test_the_incident_as_json(foldwatch: Foldwatch) -> None:
         "last_label": "Fold 3/3 after Stage 1 fit",
         "seconds_after_last_sample": None,
     }
-    assert {cause["standing"] for cause in process["causes"]} == {"possible"}
+    assert {cause["standing"] for cause in process["causes"]} == {"possible", "unlikely"}
+    assert (content["outcome"], process["outcome"]) == ("crashed", "crashed")
+    assert process["ending"] == {
+        "outcome": "crashed",
+        "reason": process["crash"]["text"],
+        "line": process["crash"]["line"],
+    }
 
 
 def test_exit_codes(foldwatch: Foldwatch) -> None:

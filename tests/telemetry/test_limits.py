@@ -94,7 +94,7 @@ def test_resources_name_limits_that_count_them() -> None:
     for name, resource in RESOURCES.items():
         assert name in known
         if resource.limit is not None:
-            assert LIMITS[resource.limit].resource == name
+            assert name in {LIMITS[resource.limit].resource, LIMITS[resource.limit].used_by}
 
 
 def test_an_error_comes_from_the_limits_that_the_kernel_checks() -> None:

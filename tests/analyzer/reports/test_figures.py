@@ -9,7 +9,7 @@ import pytest
 from analyzer import analyze
 from analyzer.groups import group_findings
 from analyzer.reports.figures import POINTS_DRAWN, plot, stage_plot, stages_of, thinned
-from analyzer.resources import RESOURCES
+from analyzer.resources import COLUMNS
 from telemetry.errors import InputError
 from tests.support.paths import INCIDENT, LOGS, RELEASED
 
@@ -33,7 +33,7 @@ def words(figure: Figure) -> str:
 def test_the_incident_has_its_folds_over_each_other() -> None:
     """A row per resource: over time, and at the same stage; the crash and the limit in words."""
     figure = plot(analyze([INCIDENT]))
-    assert len(figure.axes) == 2 * len(RESOURCES)
+    assert len(figure.axes) == 2 * len(COLUMNS)
     shown = words(figure)
     for part in ("fold 1", "crash", "growing, +730 a fold", "6.0% of 65,530 at the peak"):
         assert part in shown
@@ -91,7 +91,7 @@ def test_no_fold_and_many_stages(tmp_path: Path) -> None:
     """Without folds there is one column; of many stages those that most folds reached are drawn."""
     log = tmp_path / "a.log"
     log.write_text("".join(LINE.format(f"step {n}", 9, 9) for n in range(99)))
-    assert len(plot(analyze([str(log)])).axes) == len(RESOURCES)
+    assert len(plot(analyze([str(log)])).axes) == len(COLUMNS)
     lines = [LINE.format(f"Fold 1/2 only {n}", 9, 9) for n in range(99)]
     lines += [LINE.format(f"Fold {n}/2 both", 9, 9) for n in (1, 2)]
     log.write_text("".join(lines))

@@ -5,14 +5,18 @@ from __future__ import annotations
 import io
 import os
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import pytest
 
 from analyzer.logs.literal_search import AT_ONCE, fewest
 from analyzer.logs.scanner import SCANNED_LITERALS
 from analyzer.processes.from_log import Process, read_log
-from analyzer.signatures.search import CAUSES, LITERALS, SIGNATURES, find_match
+from analyzer.signatures.search import CAUSES, LITERALS, SIGNATURES, find_match, find_matches
 from tests.support.paths import TESTS
+
+if TYPE_CHECKING:
+    from analyzer.signatures.signature import Signature
 
 TASKS = {"pids_cgroup", "nproc", "threads_max", "pid_max"}
 STACKS = TASKS | {"max_map_count", "address_space", "data_size", "cgroup_memory", "host_memory"}
@@ -68,20 +72,35 @@ def test_what_only_looks_like_a_crash_is_none(line: str) -> None:
 
 def test_the_table_is_whole() -> None:
     """Every signature that is no frame has a line here; causes are known; few literals are searched."""
-    tested = {line.signature for line in LINES} - {"none"}
-    assert {s.name for s in SIGNATURES if not s.is_frame} == tested
+    tested = {line.signature for line in LINES} | {s.name for s in SIGNATURES if s.example}
+    assert {s.name for s in SIGNATURES if not s.is_frame} <= tested
     for signature in SIGNATURES:
         assert set(signature.causes) <= set(CAUSES)
         assert set(signature.speaks_for) <= set(signature.causes)
         assert signature.is_frame or signature.causes
         assert not signature.names_its_cause or len(signature.causes) == 1
-    assert len(fewest(SCANNED_LITERALS)) <= AT_ONCE
-    assert all(len(literal) >= 4 for literal in LITERALS)
+    assert len(fewest(SCANNED_LITERALS)) <= 3 * AT_ONCE
+    assert all(len(literal) >= 2 for literal in LITERALS)
+
+
+@pytest.mark.parametrize("signature", [s for s in SIGNATURES if s.example], ids=lambda s: s.name)
+def test_every_signature_finds_its_example(signature: Signature) -> None:
+    """By its own name, and by a literal that the log is searched for."""
+    found = find_matches(signature.example, line=1)
+    assert signature.name in {match.signature for match in found}
+    alike = [s for s in SIGNATURES if s.name == signature.name]
+    literals = [literal for s in alike for literal in (s.searched_by or (s.literal,))]
+    assert any(literal in f"\n{signature.example}" for literal in literals)
 
 
 def process(text: str) -> Process:
     (found,) = read_log("x.log", io.BytesIO(text.encode())).processes
     return found
+
+
+def causes_of(text: str) -> set[str]:
+    crash = process(text).crash
+    return set() if crash is None else set(crash.causes)
 
 
 FORKING = """\
@@ -110,14 +129,12 @@ def test_eagain_from_a_fork_is_a_limit_and_from_a_pipe_is_none(frame: str) -> No
     crash = process(text.replace("    self.pid = os.fork()", frame)).crash
     assert crash is not None
     assert set(crash.causes) == TASKS
-    assert process(text.replace("    self.pid = os.fork()", "    fd.read(4)")).crash is None
+    assert causes_of(text.replace("    self.pid = os.fork()", "    fd.read(4)")) == {"not_a_limit"}
     bare = process(error + "\n").crash
     assert bare is not None
     assert set(bare.causes) == TASKS | {"not_a_limit"}
-    assert (
-        process("    self.pid = os.fork()\n" + text.replace("    self.pid = os.fork()", "x")).crash
-        is None
-    )
+    above = "    self.pid = os.fork()\n" + text.replace("    self.pid = os.fork()", "x")
+    assert causes_of(above) == {"not_a_limit"}
 
 
 def test_enomem_tells_by_its_frame() -> None:
@@ -141,7 +158,8 @@ def test_a_traceback_in_one_line_tells_by_its_frame() -> None:
     crash = process(f"{reading}\n{glued!r}\n").crash
     assert crash is not None
     assert set(crash.causes) == TASKS
-    assert process(f"{reading}\n{glued.replace('os.fork()', 'fd.read(4)')!r}\n").crash is None
+    piped = f"{reading}\n{glued.replace('os.fork()', 'fd.read(4)')!r}\n"
+    assert causes_of(piped) == {"not_a_limit"}
 
 
 def test_a_level_is_that_of_what_stands_behind_it() -> None:

@@ -1,0 +1,57 @@
+"""How a run ended, as far as its record says: the first thing that is said of it."""
+
+from __future__ import annotations
+
+import enum
+from typing import TYPE_CHECKING, NamedTuple
+
+from analyzer.diagnosis.run_end import is_through
+
+if TYPE_CHECKING:
+    from analyzer.processes.process import Process
+
+
+class Outcome(enum.StrEnum):
+    """How a run ended, worst first."""
+
+    CRASHED = "crashed"
+    STOPPED = "stopped"
+    """Somebody or something ended it: a person, a scheduler, its time limit."""
+    RUNNING = "running"
+    """Its record has no ending: it runs on, or was cut off."""
+    FINISHED = "finished"
+
+    @property
+    def severity(self) -> int:
+        """Its rank, 0 for the worst."""
+        return list(Outcome).index(self)
+
+
+class Ending(NamedTuple):
+    """An outcome, and what says so."""
+
+    outcome: Outcome
+    reason: str
+    line: int | None = None
+    """Of its log, where a line says so."""
+
+
+def find_ending(process: Process, *, is_followed: bool) -> Ending:
+    """Tell how a process ended; ``is_followed`` says that another one took its place."""
+    crash, left = process.crash, process.exit
+    if crash is not None:
+        outcome = Outcome.STOPPED if crash.stops else Outcome.CRASHED
+        return Ending(outcome, crash.text, crash.line)
+    if left is not None and not process.has_result and left.facts.get("exit_code") != 0:
+        return Ending(Outcome.STOPPED, "its runner ended it")
+    said = process.finished_by
+    if said is not None and left is None and not process.has_result:
+        return Ending(Outcome.FINISHED, said.text.strip(), said.line)
+    for holds, words in (
+        (process.has_result, "its result is whole"),
+        (left is not None, "the process exited with 0"),
+        (is_through(process, is_followed=is_followed), "its last fold is through"),
+    ):
+        if holds:
+            return Ending(Outcome.FINISHED, words)
+    return Ending(Outcome.RUNNING, "no ending is recorded: it runs on, or was cut off")

@@ -1,0 +1,79 @@
+"""What a log prints of a limit by itself, and how far away a limit was: evidence of what may be, or hardly."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from analyzer.diagnosis.confidence import Confidence
+from analyzer.diagnosis.evidence import IN_A_LOG, NEARLY_FULL, Evidence, of_limit, peak_usage
+from analyzer.signatures.signature import TASKS
+from telemetry.formatting import format_amount
+from telemetry.limits import LIMITS
+from telemetry.reading import LimitState
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from analyzer.processes.process import Process
+
+FAR_STEPS = 10
+"""A limit with more than so many of the largest steps left is far away."""
+POOL_TASKS = 32
+"""What the thread pools of one library take at once, on a machine of no more than so many cores."""
+_FAR = {"pids_cgroup": 1_000, "max_map_count": 10_000}
+"""Left of a limit, at least, for it to be far away: a library that loads takes hundreds at once."""
+PRINTED_KEPT = 120
+"""Characters of a printed limit that are shown."""
+_PRINTED_IS_ALL = frozenset({"nproc", "address_space", "data_size", "locked_memory", "open_files"})
+"""Limits of a process: one that is printed as unlimited is none. Of a cgroup there may be levels above."""
+
+
+def printed_evidence(cause: str, process: Process) -> Iterator[Evidence]:
+    """Give what the log itself prints of the limit: a shell, docker, a scheduler, free."""
+    for printed in process.printed_limits:
+        if printed.cause != cause:
+            continue
+        where = f"line {printed.line}: {printed.text[:PRINTED_KEPT]}"
+        if printed.limit is LimitState.UNLIMITED and cause in _PRINTED_IS_ALL:
+            yield Evidence(Confidence.RULED_OUT, f"no such limit ({where})")
+        elif isinstance(printed.limit, int) and printed.current is not None:
+            ratio = printed.current / printed.limit if printed.limit else 0.0
+            words = f"{of_limit(cause, printed.current, printed.limit)} in use ({where})"
+            is_full = ratio >= NEARLY_FULL
+            yield Evidence(Confidence.LIKELY if is_full else Confidence.POSSIBLE, words)
+        else:
+            yield Evidence(Confidence.POSSIBLE, f"the log prints it ({where})")
+
+
+def step_evidence(cause: str, process: Process) -> Evidence | None:
+    """Weigh what was left of a limit against the largest steps that this run has made towards it.
+
+    A limit that is further away than any step of the run, by far, was hardly met: it would have taken
+    a jump that the run never made. One that the next stage has used up before may well have been.
+    """
+    usage = peak_usage(cause, process)
+    resource = IN_A_LOG.get(cause)
+    if usage is None or usage.current is None or not isinstance(usage.limit, int):
+        return None
+    left = usage.limit - usage.current
+    largest, usual = process.checkpoints.steps(resource) if resource else (None, None)
+    if usual is not None and usual >= left > 0:
+        words = f"{_amount_of(cause, left)} were left, and the stage that was to come took {_amount_of(cause, usual)} in an earlier fold"
+        return Evidence(Confidence.LIKELY, words)
+    if cause in TASKS and left <= POOL_TASKS:
+        words = f"{left} were left, no more than the pools of one library take"
+        return Evidence(Confidence.LIKELY, words)
+    largest = max(largest or 0, _first_value(resource, process) or 0) or usage.current
+    if left > max(FAR_STEPS * largest, _FAR.get(cause, 0)):
+        words = f"{_amount_of(cause, left)} were left, and the largest step of this run was {_amount_of(cause, largest)}"
+        return Evidence(Confidence.UNLIKELY, words)
+    return None
+
+
+def _first_value(resource: str | None, process: Process) -> int | None:
+    values = process.checkpoints.known(resource) if resource else None
+    return values[0] if values else None
+
+
+def _amount_of(cause: str, value: int) -> str:
+    return format_amount(value, is_bytes=LIMITS[cause].is_bytes)

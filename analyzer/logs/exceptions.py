@@ -1,0 +1,52 @@
+"""The exception that a traceback in a block comes to, whatever stands in front of its lines."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from analyzer.logs.blocks import HEAD_BYTES, redraws
+from analyzer.logs.line_prefixes import unwrap
+from analyzer.signatures.search import exception_match, find_match
+from analyzer.signatures.tracebacks import IGNORED, TRACEBACK_LINES, read_traceback
+
+if TYPE_CHECKING:
+    from analyzer.logs.blocks import Block
+    from analyzer.logs.line_prefixes import Unwrapped
+    from analyzer.signatures.search import SignatureMatch
+
+TRACEBACK_BYTES = 2**15
+"""Below the first line of a traceback, looked through for its end."""
+
+
+def exception_below(  # noqa: PLR0913 - a line, and where it stands
+    block: Block, raw: Unwrapped, prefix: str, *, start: int, end: int, number: int
+) -> tuple[SignatureMatch, Unwrapped] | None:
+    """Return the sign of the exception and who wrote it; None where it is ignored, or not in memory.
+
+    Args:
+        block: What is in memory.
+        raw: The line that a traceback begins in.
+        prefix: The start of that line, where ``raw`` is a later redraw of it.
+        start: Where the line starts in the block.
+        end: Where it ends there.
+        number: Its number in the log.
+    """
+    first = unwrap(raw.text, stamp=raw.stamp)
+    origin = unwrap(prefix) if prefix else first
+    above = block.content.rfind(b"\n", 0, max(0, start - 1)) + 1
+    if IGNORED in block.content[above : above + HEAD_BYTES].partition(b"\n")[0]:
+        return None
+    lines, places = [first.text], [0]
+    far = min(block.size, end + TRACEBACK_BYTES)
+    below = bytes(block.content[end + 1 : far]).decode("utf-8", "replace")
+    for place, line in enumerate(below.split("\n")[:TRACEBACK_LINES], start=1):
+        found = unwrap(redraws(line.rstrip("\r"))[-1])
+        if found.writer == origin.writer:
+            lines.append(found.text)
+            places.append(place)
+    exception = read_traceback(lines)
+    if exception is None:
+        return None
+    line_number = number + places[exception.lines_below]
+    known = find_match(exception.text, line=line_number, at_any_level=True)
+    return exception_match(exception, line=line_number, known=known), origin

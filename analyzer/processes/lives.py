@@ -1,0 +1,161 @@
+"""`Life`: a process in the making, and where in a log another one begins in its place."""
+
+from __future__ import annotations
+
+import math
+from array import array
+from bisect import bisect_right
+from dataclasses import dataclass
+from itertools import compress, count, repeat
+from operator import gt, ne
+from typing import TYPE_CHECKING
+
+from analyzer.processes.checkpoints import CheckpointContext
+from analyzer.resources import ABSENT, COLUMNS
+from telemetry.thread_line import parse_label
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Container, Iterator, Sequence
+
+    from analyzer.logs.scan_result import LabelContext, ScanResult
+    from analyzer.processes.process import Process
+    from telemetry.thread_line import Label
+
+FALL_OF_AN_END = 0.8
+"""What is left of its maps at the start of a new process, of those at the end of the one before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where in a part what may happen; found once, however many signs and processes are in it."""
+
+    borders: Sequence[int]
+    """The rows that another writer begins with, and the end."""
+    suspects: Container[int]
+    """The rows that a new process may begin with; they are looked at one by one."""
+    changes: Sequence[int]
+    """The rows at which the heading changes, and the suspects: between them all rows are alike."""
+
+    @classmethod
+    def of(cls, part: ScanResult) -> Layout:
+        """Lay out a part of a log."""
+        headings = part.heading_of
+        rows = len(headings)
+        turns = [*compress(count(1), map(ne, headings, headings[1:]))]
+        if len({heading.writer for heading in part.headings}) < 2:
+            falls = _falls(part)
+            return cls([rows], falls, sorted({*turns, *falls}))
+        writers = [heading.writer for heading in part.headings]
+        borders = [row for row in turns if writers[headings[row]] != writers[headings[row - 1]]]
+        return cls([*borders, rows], range(rows), range(rows))
+
+    def runs(self, rows: range) -> Iterator[range]:
+        """Cut ``rows``, which are not empty, at the changes."""
+        start = rows.start
+        for number in range(bisect_right(self.changes, start), len(self.changes)):
+            if (change := self.changes[number]) >= rows.stop:
+                break
+            yield range(start, change)
+            start = change
+        yield range(start, rows.stop)
+
+
+def _falls(part: ScanResult) -> Collection[int]:
+    """Return the rows with less maps than the row before, as a new process has; all if not recorded."""
+    maps = part.columns["maps"]
+    if ABSENT in maps:
+        return range(len(maps))
+    left = map(FALL_OF_AN_END.__mul__, maps)
+    return {0, *compress(count(1), map(gt, left, maps[1:]))}
+
+
+class Life:
+    """A process in the making, and what tells that its rank has begun another."""
+
+    def __init__(self, process: Process) -> None:
+        self.process = process
+        self._samples = process.checkpoints
+        self._first_rows: dict[str, int] = {}
+        """By text of the label, where it first came."""
+        self._heads: dict[tuple[int, int | None], int] = {}
+        """By heading in its part, and fold before it."""
+        self._part: ScanResult | None = None
+        self._last: Label | None = None
+        self._highest_fold = 0
+
+    def extend(self, part: ScanResult, rows: range, lines_before: int, layout: Layout) -> int:
+        """Take rows; return the end of them, or the first that is of another process."""
+        if part is not self._part:
+            self._heads, self._part = {}, part
+        done, heads, known = rows.start, array("q"), self._samples.heads
+        fold = self._last.fold if self._last else None
+        for run in layout.runs(rows):
+            row = run.start
+            number = part.heading_of[row]
+            head = self._heads.get((number, fold))
+            if head is None or row in layout.suspects or known[head].label.fold != fold:
+                self._add(part, range(done, row), heads, lines_before)
+                done, heads = row, array("q")
+                heading = part.headings[number]
+                if self._begins_anew(heading, [part.columns[name][row] for name in COLUMNS]):
+                    return row
+                if head is None:
+                    head = self._heads[number, fold] = self._new_head(heading)
+                self._last = known[head].label
+                fold = self._last.fold
+                self._highest_fold = max(self._highest_fold, fold or 0)
+                self._first_rows.setdefault(heading.text, len(self._samples))
+            heads.extend(repeat(head, len(run)))
+        self._add(part, range(done, rows.stop), heads, lines_before)
+        return rows.stop
+
+    def _add(self, part: ScanResult, rows: range, heads: array[int], lines_before: int) -> None:
+        checkpoints, taken = self._samples, slice(rows.start, rows.stop)
+        checkpoints.head_of.extend(heads)
+        lines = part.line_of[taken]
+        checkpoints.lines.extend(map(lines_before.__add__, lines) if lines_before else lines)
+        times = part.times[taken] if part.is_dated else repeat(math.nan, len(rows))
+        checkpoints.times.extend(times)
+        for name in COLUMNS:
+            checkpoints.columns[name].extend(part.columns[name][taken])
+
+    def _new_head(self, heading: LabelContext) -> int:
+        label = heading.label or parse_label(heading.text, previous=self._last)
+        limits = {"cgroup_pids": heading.cgroup_limit, "maps": heading.maps_limit}
+        self._samples.heads.append(CheckpointContext(label, limits))
+        return len(self._samples.heads) - 1
+
+    def _begins_anew(self, heading: LabelContext, values: Sequence[int]) -> bool:
+        """Whether a reading is the first of another process: a label comes back, and memory fell.
+
+        A restart repeats a label, or names a fold before the last one, and its counts are again
+        near the first. A training repeats labels too, every epoch, and its counts wander: where
+        the fold does not go back, only a fall by a fifth is the end of a process. A label of no fold
+        that is new is of another process where libraries are not loaded that were from the start.
+        """
+        if self._last is None:
+            return False
+        label = heading.label or parse_label(heading.text)
+        goes_back = label.fold is not None and label.fold < self._highest_fold
+        first = self._first_rows.get(heading.text)
+        if first is None and label.fold is None:
+            return self._is_unloaded(values)
+        if first is None:
+            return goes_back and self._has_fallen(values, 0, 1.0)
+        began = self._samples.heads[self._samples.head_of[first]].label
+        if label.fold is None and began.fold is not None:
+            return False
+        return self._has_fallen(values, first, 1.0 if goes_back else FALL_OF_AN_END)
+
+    def _is_unloaded(self, values: Sequence[int]) -> bool:
+        """Whether maps are half of those of its first reading or less: its libraries are not there."""
+        first, now = self._samples.columns["maps"][0], values[COLUMNS.index("maps")]
+        return ABSENT not in (first, now) and now <= first / 2
+
+    def _has_fallen(self, values: Sequence[int], first: int, share: float) -> bool:
+        """Whether maps (else rss, else threads) are near the ``first`` row's, and under the last."""
+        for name in ("maps", "rss_bytes", "threads"):
+            now, column = values[COLUMNS.index(name)], self._samples.columns[name]
+            if ABSENT not in (now, column[-1], column[first]):
+                return now < share * column[-1] and now <= 1.25 * column[first]
+        return False

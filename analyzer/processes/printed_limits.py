@@ -1,0 +1,197 @@
+"""Limits and uses that a log prints by itself: of a shell, of docker, of a scheduler, of free and nvidia-smi.
+
+They are looked for at the start and the end of a log, where people print them.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+from telemetry.reading import LimitState
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from telemetry.reading import Limit
+
+_LETTERS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
+_OF_FLAG = {
+    "u": ("nproc", 1),
+    "n": ("open_files", 1),
+    "v": ("address_space", 2**10),
+    "d": ("data_size", 2**10),
+    "l": ("locked_memory", 2**10),
+}
+_OF_NAME = {
+    "nproc": "nproc",
+    "nofile": "open_files",
+    "memlock": "locked_memory",
+    "as": "address_space",
+    "data": "data_size",
+}
+_OF_COMPOSE = {
+    "pids_limit": "pids_cgroup",
+    "mem_limit": "cgroup_memory",
+    "shm_size": "shared_memory",
+}
+_OF_ROW = {
+    "processes": "nproc",
+    "open files": "open_files",
+    "address space": "address_space",
+    "data size": "data_size",
+    "locked memory": "locked_memory",
+}
+
+# "-u: processes   1029364" of dash and zsh; "max user processes   (-u) 4096" of bash
+_ULIMIT = re.compile(
+    r"-(?P<flag>[uvdnl])(?:\)\s+|: [a-z -]+(?:\(\w+\))?\s+)(?P<value>unlimited|\d{1,18})\s*$",
+    re.MULTILINE,
+)
+_ULIMIT_ASKED = re.compile(
+    r"ulimit -(?P<flag>[uvdnl])\s*\n(?P<value>unlimited|\d{1,18})\s*$", re.MULTILINE
+)
+_PROC_LIMITS = re.compile(
+    r"^Max (?P<row>processes|open files|address space|data size|locked memory)\s+(?P<value>unlimited|\d{1,18})\s",
+    re.MULTILINE,
+)
+_OPTIONS = re.compile(
+    r"--(?:pids-limit[= ](?P<pids>-?\d{1,9})|ulimit[= ](?P<ulimit>nproc|nofile|memlock|as|data)=(?P<value>-?\d{1,18})"
+    r"|(?P<size>shm-size|memory|mem)[= ](?P<amount>\d{1,12}(?:\.\d+)?)(?P<letter>[kmgtKMGT]?)i?[bB]?\b)"
+)
+_COMPOSE = re.compile(
+    r"^\s*(?P<key>pids_limit|mem_limit|shm_size):\s*['\"]?(?P<amount>\d{1,12})(?P<letter>[kmgt]?)",
+    re.MULTILINE | re.IGNORECASE,
+)
+_KUBERNETES = re.compile(
+    r"^\s*Limits:\s*\n(?:\s+\S+:\s+\S+\n)*?\s+memory:\s+(?P<amount>\d{1,12})(?P<letter>[KMGT]?)i?\s*$",
+    re.MULTILINE,
+)
+_TRES = re.compile(
+    r"\b(?:Alloc|Req)?TRES=\S*?\bmem=(?P<amount>\d{1,9}(?:\.\d+)?)(?P<letter>[KMGT])"
+)
+_REQUESTED = re.compile(
+    r"Total Requested Memory\s*:\s*(?P<amount>\d{1,9}(?:\.\d+)?) (?P<letter>[KMGT])B"
+)
+_MAX_MEMORY = re.compile(r"Max Memory\s*:\s*(?P<amount>\d{1,9}(?:\.\d+)?) (?P<letter>[KMGT])B")
+_EFFICIENCY = re.compile(
+    r"Memory Utilized: (?P<used>[\d.]+) (?P<letter>[KMGT])B\s*\nMemory Efficiency: [\d.]+% of (?P<amount>[\d.]+) (?P<of>[KMGT])B"
+)
+_FREE = re.compile(
+    r"^Mem:\s+(?P<total>\d[\d.]{0,15})(?P<letter>[KMGT]?)i?\s+(?P<used>\d[\d.]{0,15})(?P<of>[KMGT]?)i?\s+\d",
+    re.MULTILINE,
+)
+_TOTAL = re.compile(r"^(?:# )?MemTotal:\s+(?P<total>\d{1,15}) kB", re.MULTILINE)
+_AVAILABLE = re.compile(r"^(?:# )?MemAvailable:\s+(?P<available>\d{1,15}) kB", re.MULTILINE)
+_GPU = re.compile(
+    r"total capacity of (?P<total>[\d.]+) GiB of which (?P<free>[\d.]+) (?P<unit>[MG])iB is free"
+    r"|\(GPU \d+; (?P<old_total>[\d.]+) GiB total capacity; (?P<old_held>[\d.]+) (?P<old_unit>[MG])iB already allocated"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PrintedLimit:
+    """A limit, or a use of one, that a line of the log says."""
+
+    cause: str
+    limit: Limit
+    """In bytes or ones; invisible where only the use is said."""
+    current: int | None
+    line: int
+    text: str
+
+
+Found: TypeAlias = "tuple[re.Match[str], str, Limit, int | None]"
+"""What is said of a limit: where, of which, the limit, and its use."""
+
+
+def printed_limits(text: str, *, first_line: int = 1) -> Iterator[PrintedLimit]:
+    """Find what ``text``, which begins with line ``first_line`` of the log, says of limits."""
+    for find in (_of_shells, _of_options, _of_schedulers, _of_memory):
+        for match, cause, limit, current in find(text):
+            at = match.end() - 1
+            start = text.rfind("\n", 0, at) + 1
+            end = text.find("\n", at)
+            words = text[start : end if end >= 0 else len(text)].strip()
+            line = first_line + text.count("\n", 0, at)
+            yield PrintedLimit(cause, limit, current, line, words)
+
+
+def _of_shells(text: str) -> Iterator[Found]:
+    for pattern in (_ULIMIT, _ULIMIT_ASKED):
+        for match in pattern.finditer(text):
+            cause, unit = _OF_FLAG[match["flag"]]
+            yield match, cause, _limit(match["value"], unit), None
+    for match in _PROC_LIMITS.finditer(text):
+        yield match, _OF_ROW[match["row"]], _limit(match["value"], 1), None
+
+
+def _of_options(text: str) -> Iterator[Found]:
+    for match in _OPTIONS.finditer(text):
+        if match["pids"]:
+            yield match, "pids_cgroup", _limit(match["pids"], 1), None
+        elif match["ulimit"]:
+            yield match, _OF_NAME[match["ulimit"]], _limit(match["value"], 1), None
+        else:
+            cause = "shared_memory" if match["size"] == "shm-size" else "cgroup_memory"
+            # Slurm's --mem is in megabytes where no letter says otherwise; docker's in bytes.
+            letter = match["letter"] or ("m" if match["size"] == "mem" else "")
+            yield match, cause, _bytes(match["amount"], letter), None
+    for match in _COMPOSE.finditer(text):
+        cause = _OF_COMPOSE[match["key"].lower()]
+        yield match, cause, _bytes(match["amount"], match["letter"]), None
+
+
+def _of_schedulers(text: str) -> Iterator[Found]:
+    for pattern in (_KUBERNETES, _TRES, _REQUESTED):
+        for match in pattern.finditer(text):
+            yield match, "cgroup_memory", _bytes(match["amount"], match["letter"]), None
+    for match in _MAX_MEMORY.finditer(text):
+        used = _bytes(match["amount"], match["letter"])
+        yield match, "cgroup_memory", LimitState.INVISIBLE, used
+    for match in _EFFICIENCY.finditer(text):
+        used = _bytes(match["used"], match["letter"])
+        yield match, "cgroup_memory", _bytes(match["amount"], match["of"]), used
+
+
+def _of_memory(text: str) -> Iterator[Found]:
+    for match in _FREE.finditer(text):
+        total, used = (
+            _bytes(match[name], match[unit] or "k")
+            for name, unit in (("total", "letter"), ("used", "of"))
+        )
+        yield match, "host_memory", total, used
+    total_line = next(_TOTAL.finditer(text), None)
+    most = int(total_line["total"]) * 2**10 if total_line else 0
+    for match in _AVAILABLE.finditer(text) if most else ():
+        yield match, "host_memory", most, most - int(match["available"]) * 2**10
+    for match in _GPU.finditer(text):
+        if match["total"]:
+            most = _bytes(match["total"], "g")
+            yield match, "gpu_memory", most, most - _bytes(match["free"], match["unit"])
+
+
+def _limit(value: str, unit: int) -> Limit:
+    if value == "unlimited" or value.startswith("-"):
+        return LimitState.UNLIMITED
+    return int(value) * unit
+
+
+def _bytes(amount: str, letter: str) -> int:
+    return round(float(amount) * _LETTERS[letter.lower()])
+
+
+_HELD = re.compile(
+    r"(?P<now>[\d.]+) (?P<now_unit>[MG])iB is allocated by PyTorch|(?P<old>[\d.]+) (?P<old_unit>[MG])iB already allocated"
+)
+_CAPACITY = re.compile(r"total capacity of (?P<now>[\d.]+) GiB|(?P<old>[\d.]+) GiB total capacity")
+
+
+def held_share(message: str) -> float | None:
+    """Return the share of the GPU that PyTorch itself holds, by its own message; None where it is not said."""
+    held, total = _HELD.search(message), _CAPACITY.search(message)
+    if held is None or total is None:
+        return None
+    part = _bytes(held["now"] or held["old"], held["now_unit"] or held["old_unit"])
+    return part / max(1, _bytes(total["now"] or total["old"], "g"))

@@ -1,0 +1,87 @@
+"""Which of the signs of a process's end is the root: what ended it, and not what follows from that.
+
+First the earliest sign that names a resource; a line of the kernel's that may be of another process comes
+last among those. Then what says that somebody ended it, unless it failed before. Then the last exception,
+or the first word of a death in native code. Then what a launcher says of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from analyzer.signatures.search import ERROR_LINE, EXCEPTION
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from analyzer.processes.process import Process
+    from analyzer.signatures.search import SignatureMatch
+
+SUMMARY_LINES = 200
+"""A launcher says how a process ended within so many lines of what the process said itself."""
+NEAR_LINES = 5
+"""Lines of one message stand no further apart."""
+
+
+def find_root(process: Process) -> SignatureMatch | None:
+    """Return the root of the signs of ``process``; None where it has none."""
+    signs = process.signs
+    specific = [s for s in signs if not (s.is_secondary or s.is_generic or s.stops)]
+    own = [s for s in specific if not s.names_its_cause or process.is_named_by(s)]
+    if root := next(iter(own or specific), None):
+        return _told_by_exception(_narrowest(root, own or specific), process.matches.values())
+    summaries = [s for s in signs if s.is_secondary and not s.stops]
+    last = max((s.line or process.log_lines for s in summaries), default=None)
+    generic = [s for s in signs if s.is_generic and not s.is_secondary]
+    if last is not None:
+        generic = [s for s in generic if last - (s.line or last) <= SUMMARY_LINES]
+    failed = _telling(generic, summaries)
+    stop = next((s for s in signs if s.stops and not s.is_secondary), None)
+    if stop is not None and not (failed and _is_above(failed, stop)):
+        return stop
+    return failed or next(iter(summaries), None) or next((s for s in signs if s.stops), None)
+
+
+def _telling(
+    generic: Sequence[SignatureMatch], summaries: Sequence[SignatureMatch]
+) -> SignatureMatch | None:
+    """Return the sign that says best what failed, of those that say only that something did.
+
+    Earlier exceptions were handled. A summary that says more, as a watchdog's does, counts before the
+    abort below it.
+    """
+    exceptions = [s for s in generic if s.signature in {EXCEPTION, ERROR_LINE}]
+    root = next(iter(exceptions[-1:] or generic[:1]), None)
+    telling = [s for s in summaries if not s.is_generic and root and _is_above(s, root)]
+    return telling[0] if telling and not exceptions else root
+
+
+def _told_by_exception(root: SignatureMatch, signs: Iterable[SignatureMatch]) -> SignatureMatch:
+    """Return the root as the exception says it that the same signature knows, with its frame."""
+    for sign in signs:
+        if (
+            sign.signature == EXCEPTION
+            and sign.details.get("known_as") == root.signature
+            and (sign.line or 0) - (root.line or 0) in range(SUMMARY_LINES)
+        ):
+            told = {n: sign.details[n] for n in ("frame", "raised_from") if n in sign.details}
+            return replace(root, line=sign.line, text=sign.text, details={**root.details, **told})
+    return root
+
+
+def _is_above(sign: SignatureMatch, other: SignatureMatch) -> bool:
+    return sign.line is not None and (other.line is None or sign.line < other.line)
+
+
+def _narrowest(root: SignatureMatch, signs: Iterable[SignatureMatch]) -> SignatureMatch:
+    """Return the line of the root's message that leaves the fewest causes."""
+    near = [
+        sign
+        for sign in signs
+        if root.line is not None
+        and sign.line is not None
+        and 0 <= sign.line - root.line <= NEAR_LINES
+    ]
+    narrower = [sign for sign in near if {*sign.causes} < {*root.causes}]
+    return min(narrower, key=lambda sign: len(sign.causes), default=root)

@@ -1,0 +1,112 @@
+"""A Python traceback as logs hold it: prefixed by a logger, cut by other writers, chained to another.
+
+The exception is the last word of a process that died of it, whether or not a signature knows it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+TRACEBACK = "Traceback (most recent call last)"
+IGNORED = b"Exception ignored in"
+"""In the line above a traceback: Python printed it and went on."""
+TRACEBACK_LINES = 400
+"""A longer one is of a recursion, which Python itself shortens."""
+FOREIGN_LINES = 40
+"""Of other writers inside a traceback, at most; then its end is taken for lost."""
+
+_FRAME = re.compile(r'^\s*File "(?P<path>[^"]+)", line (?P<line>\d+)(?:, in (?P<function>\S+))?')
+_EXCEPTION = re.compile(
+    r"^(?P<type>[A-Za-z_]\w*(?:\.[A-Za-z_<]\w*>?)*)(?::(?:\s(?P<message>.*))?)?\s*$"
+)
+_EXCEPTION_NAME = re.compile(
+    r"(?:Error|Exception|Interrupt|Exit|Failure|Warning|Killed\w*|Died|Timeout|Lost|Group)$"
+)
+_GROUP = re.compile(r"^\s*(?:\| ?|\+[-+]*)")
+"""In front of each line of an exception group."""
+_CHAINED = (
+    "During handling of the above exception, another exception occurred",
+    "The above exception was the direct cause of the following exception",
+)
+_LIBRARY = re.compile(r"(?:site|dist)-packages|/lib/python\d|^<|/lib64/python\d|\\lib\\")
+_ESCAPED_NEWLINE = "\\n"
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedException:
+    """What a traceback comes to."""
+
+    text: str
+    """``ValueError: bad``, as it stands in the log."""
+    lines_below: int
+    """How many lines it stands below the first line of its traceback."""
+    frame: str | None
+    """The innermost of the user's own code, as ``train.py:61 in main``."""
+    is_chained: bool
+    """Whether another traceback follows that was raised while this one was handled."""
+
+    @property
+    def name(self) -> str:
+        """The exception's class, without its module."""
+        return self.text.partition(":")[0].rpartition(".")[2].strip()
+
+
+def read_traceback(lines: Sequence[str]) -> LoggedException | None:
+    """Read the traceback that begins in the first of ``lines``; None where its end is not among them.
+
+    Args:
+        lines: The line with the marker, and those that the same writer wrote below it.
+    """
+    above, _, behind = lines[0].partition(TRACEBACK)
+    if _ESCAPED_NEWLINE in behind:  # a collector made one line of it
+        lines = [TRACEBACK, *behind.split(_ESCAPED_NEWLINE)[1:]]
+        found = read_traceback(lines)
+        return found and LoggedException(found.text, 0, found.frame, found.is_chained)
+    frame: str | None = None
+    is_own = is_below_frame = False
+    foreign = 0
+    for number, line in enumerate(_without(above, lines[1 : TRACEBACK_LINES + 1]), start=1):
+        if match := _FRAME.match(line):
+            is_library = _LIBRARY.search(match["path"]) is not None
+            if not is_own or not is_library:
+                name = match["path"].replace("\\", "/").rpartition("/")[2]
+                frame = f"{name}:{match['line']}" + (
+                    f" in {match['function']}" if match["function"] else ""
+                )
+                is_own = not is_library
+            is_below_frame = True
+        elif line[:1].isspace() or not line:
+            continue
+        elif (match := _EXCEPTION.match(line)) and (
+            is_below_frame or _EXCEPTION_NAME.search(match["type"])
+        ):
+            below = lines[number + 1 : number + 7]
+            if any("warnings.warn(" in text for text in below):
+                return None  # a warning that tells of it
+            is_chained = any(words in text for words in _CHAINED for text in below)
+            return LoggedException(line.strip(), number, frame, is_chained)
+        else:
+            is_below_frame = False
+            foreign += 1
+            if foreign > FOREIGN_LINES or TRACEBACK in line:
+                return None
+    return None
+
+
+def _without(prefix: str, lines: Sequence[str]) -> Iterator[str]:
+    """Take off what a logger put in front of every line; its numbers change, as times and line numbers do."""
+    shape = re.compile(
+        "".join(
+            r"\d+" if part.isdigit() else re.escape(part) for part in re.split(r"(\d+)", prefix)
+        )
+    )
+    is_group = "Exception Group" in prefix
+    for line in lines:
+        match = shape.match(line) if prefix else None
+        text = line if match is None else line[match.end() :]
+        yield _GROUP.sub("", text) if is_group or text.lstrip()[:1] in {"|", "+"} else text
