@@ -53,9 +53,13 @@ class ProcessGroup:
 
     @property
     def first_crash(self) -> Finding:
-        """The crash that is not a symptom of another, where there is one; there must be a crash."""
+        """The crash that is not a symptom of another, where there is one; there must be a crash.
+
+        What failed comes before what somebody ended.
+        """
         crashed = self.crashed
-        return next((f for f in crashed if f.symptom_of is None), crashed[0])
+        roots = [f for f in crashed if f.symptom_of is None] or crashed
+        return next((f for f in roots if f.process.crash and not f.process.crash.stops), roots[0])
 
     @property
     def lane(self) -> tuple[str, str | None]:
@@ -71,9 +75,13 @@ class ProcessGroup:
 
     @property
     def severity(self) -> tuple[int, int]:
-        """Sorts the worst first: a crash, one that follows from another, the worst verdict."""
+        """Sorts the worst first: a crash, one that follows from another, a stop, the worst verdict."""
         verdicts = [g.verdict for g in (*self.growth.values(), *self.epochs.values())]
-        ended = 2 if not self.crashed else int(self.first_crash.symptom_of is not None)
+        ended = 3
+        if self.crashed:
+            first = self.first_crash
+            is_stop = first.process.crash is not None and first.process.crash.stops
+            ended = 2 if is_stop else int(first.symptom_of is not None)
         return (ended, min((verdict.severity for verdict in verdicts), default=len(Verdict)))
 
     @property

@@ -109,7 +109,9 @@ class AnalysisResult:
     def first_failure(self) -> Finding | None:
         """The finding whose crash the others follow from; None without a crash."""
         crashed = [finding for finding in self.findings if finding.process.crash]
-        return next((f for f in crashed if f.symptom_of is None), next(iter(crashed), None))
+        roots = [f for f in crashed if f.symptom_of is None] or crashed
+        failed = (f for f in roots if f.process.crash and not f.process.crash.stops)
+        return next(failed, next(iter(roots), None))
 
     @property
     def remedies(self) -> tuple[Remedy, ...]:

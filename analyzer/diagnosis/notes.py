@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from analyzer.diagnosis.confidence import Confidence
 from analyzer.diagnosis.evidence import NEARLY_FULL, of_limit, peak_usage, process_started, rise
 from analyzer.diagnosis.run_end import next_stage
+from telemetry.limits import LIMITS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -56,7 +57,12 @@ def notes(process: Process, growth: Mapping[str, Growth], causes: list[Cause]) -
     if crash is None:
         return ()
     found = [*contradictions(process)]
-    if any(cause.confidence == Confidence.CERTAIN for cause in causes):
+    limits = [
+        cause.cause
+        for cause in causes
+        if cause.cause in LIMITS and cause.confidence != Confidence.RULED_OUT
+    ]
+    if not limits or any(cause.confidence == Confidence.CERTAIN for cause in causes):
         return tuple(found)
     found += nearness(process, [cause.cause for cause in causes])
     found += _staleness(process, crash)

@@ -57,7 +57,8 @@ def _headline_of_a_crash(
     analysis: AnalysisResult, parts: Sequence[ProcessGroup], worst: ProcessGroup
 ) -> str:
     words, grown = f"CRASHED{_where(worst)}", rises(worst)
-    ended = sum(len(part.crashed) for part in parts)
+    crashed = [f for part in parts for f in part.crashed if f.process.crash]
+    ended = sum(f.process.crash is not None and not f.process.crash.stops for f in crashed)
     if ended > 1:
         words += f" ({ended} processes of {len(analysis.findings)})"
     if grown:

@@ -5,6 +5,7 @@ Labels and log lines are untrusted: whatever could steer a terminal is removed.
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from rich.text import Text
 
 from analyzer import formatting as fmt
 from analyzer.diagnosis.confidence import Confidence
+from analyzer.diagnosis.outcome import Outcome
 from analyzer.groups import group_findings
 from analyzer.growth.verdict import Verdict
 from analyzer.reports.headline import headline, is_open, root_cause_line
@@ -41,6 +43,9 @@ PARTS_SHOWN = 4
 """More processes than this are summed up; the worst of them are shown in full."""
 WORST_SHOWN = 2
 LEFT_SHOWN = 5
+OVERVIEW_LINES = 20
+OVERVIEW_COLUMNS = 90
+"""Of the line that says how a process ended."""
 REMEDIES_SHOWN = 8
 TABLE_COLUMNS = 78
 """A narrower terminal gets lines: a table would cut its numbers off."""
@@ -79,6 +84,8 @@ def as_text(
         *_sources(analysis.sources),
     ]
     told = parts
+    if max(len(parts), len(analysis.sources)) > PARTS_SHOWN:
+        shown += _overview(analysis)
     if len(parts) > PARTS_SHOWN:
         worst = sorted(parts, key=lambda part: part.severity)[:WORST_SHOWN]
         told = [part for part in worst if part.is_alarming] or worst[:1]
@@ -128,21 +135,40 @@ def _sources(sources: Sequence[Source]) -> Iterator[RenderableType]:
         yield _indented(f"and {more:,} more files with skipped lines (all are in --json)")
 
 
+def _overview(analysis: AnalysisResult) -> Iterator[RenderableType]:
+    """Count how the processes ended, and give a line for each that did not finish, the worst first."""
+    ended = [(f, f.ending) for f in analysis.findings if f.ending and not f.is_superseded]
+    counts = Counter(ending.outcome for _, ending in ended)
+    words = ", ".join(f"{counts[outcome]} {outcome}" for outcome in Outcome if counts[outcome])
+    yield Text(f"\n{len(ended)} processes: {words}", style="bold")
+    told = [one for one in ended if one[1].outcome != Outcome.FINISHED]
+    told.sort(key=lambda one: one[1].outcome.severity)
+    for finding, ending in told[:OVERVIEW_LINES]:
+        process = finding.process
+        name = os.path.basename(process.source)
+        name += "" if process.rank is None else f", rank {process.rank}"
+        where = f" (line {ending.line})" if ending.line else ""
+        reason = fmt.safe(ending.reason, longest=OVERVIEW_COLUMNS)
+        yield _indented(
+            Text.assemble((fmt.safe(name), "bold"), f": {ending.outcome}: {reason}{where}")
+        )
+    if (more := len(told) - OVERVIEW_LINES) > 0:
+        yield _indented(f"and {more} more (all are in --json)")
+
+
 def _summary(
     parts: Sequence[ProcessGroup], told: Sequence[ProcessGroup]
 ) -> Iterator[RenderableType]:
     """Sum up many processes: per resource the range of their peaks and how many had which verdict."""
-    ended = sum(len(part.crashed) for part in parts)
-    yield Text(f"\n{len(parts)} processes, {ended} crashed", style="bold")
     for name in parts[0].growth:
-        found = [part.growth[name] for part in parts]
+        found = [part.growth[name] for part in parts if name in part.growth]
         peaks = sorted(growth.peak for growth in found if growth.peak is not None)
         counts = Counter(growth.verdict for growth in found)
         verdicts = ", ".join(f"{counts[v]} {v}" for v in Verdict if counts[v])
-        words = "not recorded"
-        if peaks:
-            low, middle, high = (fmt.amount(name, peaks[i]) for i in (0, len(peaks) // 2, -1))
-            words = f"peaks {low} to {high}, median {middle}; {verdicts}"
+        if not peaks:
+            continue
+        low, middle, high = (fmt.amount(name, peaks[i]) for i in (0, len(peaks) // 2, -1))
+        words = f"peaks {low} to {high}, median {middle}; {verdicts}"
         yield _indented(Text.assemble((fmt.short_name(name), "bold"), f": {words}"))
     words = "the worst one follows" if len(told) == 1 else f"the worst {len(told)} follow"
     yield _indented(f"{words}; all are in --json")

@@ -242,6 +242,21 @@ def test_many_files_are_counted_and_the_broken_ones_named(
     assert "5.log: " not in out
 
 
+def test_many_logs_get_a_line_each_the_worst_first(foldwatch: Foldwatch, tmp_path: Path) -> None:
+    """How each ended that did not finish, and what says so; the others are counted."""
+    for number in range(5):
+        (tmp_path / f"calm-{number}.log").write_text("Epoch 1/2 loss 0.5\nTraining complete!\n")
+    (tmp_path / "went-wrong.log").write_text("Epoch 1/2 loss 0.5\nOSError: no such file: 'a'\n")
+    (tmp_path / "ended.log").write_text(
+        "Epoch 1/2\nslurmstepd: error: *** JOB 7 ON n1 CANCELLED AT 2026-01-01T00:00:00 ***\n"
+    )
+    lines = foldwatch("analyze", str(tmp_path), COLUMNS="120").out.splitlines()
+    first = lines.index("7 processes: 1 crashed, 1 stopped, 5 finished")
+    assert lines[first + 1] == " went-wrong.log: crashed: OSError: no such file: 'a' (line 2)"
+    assert lines[first + 2].startswith(" ended.log: stopped: slurmstepd: error: ")
+    assert not any("calm" in line for line in lines)
+
+
 def test_a_crash_is_told_before_growth_elsewhere(foldwatch: Foldwatch, tmp_path: Path) -> None:
     """The log that died comes first, also where another grows faster."""
     (tmp_path / "a.log").write_text(log_of_rank(80))
