@@ -58,7 +58,7 @@ def analyze_command(  # noqa: PLR0913 - one argument for each option
         _print_text(analysis, comparison)
     if analysis.verdict == OverallVerdict.NO_SAMPLES:
         skipped = sum(source.skipped_count for source in analysis.sources)
-        found = f"{skipped} could not be read" if skipped else "no [THREADS] line was found"
+        found = f"{skipped} could not be read" if skipped else "no labelled reading was found"
         print(f"foldwatch: {found}, so growth cannot be judged", file=sys.stderr)
     if require_verdict and analysis.verdict == OverallVerdict.NO_SAMPLES:
         return NOTHING_JUDGED

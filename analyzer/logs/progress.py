@@ -1,17 +1,12 @@
-r"""Lines that say how a training fares without saying anything of resources: it goes on, begins, is through.
+r"""Lines that say that a training goes on, or begins again, without saying anything of resources.
 
-A failure below which the same writer makes progress was survived. These are looked for behind a failure
-and at the end of a log only, so their cost does not grow with the log.
+A failure below which the same writer makes progress was survived. They are looked for behind a failure
+only, so their cost does not grow with the log.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 _PLACES = r"epochs?|steps?|iter(?:ation)?s?|global_step|batch(?:es)?|trials?|folds?|round|generation|tree|updates?"
 PROGRESS = re.compile(
@@ -36,42 +31,6 @@ _NO_PROGRESS = re.compile(
 """On a line, it is of a summary, of an error or of code."""
 _BAR = re.compile(rb"\d+%\||\d+/\d+ \[|it/s|s/it")
 
-_FINISHED = re.compile(
-    r"""
-      \b(?:finished(?!:\s+\w{3},)|completed|succeeded|beendet|abgeschlossen|success(?:ful(?:ly)?\b(?!\ (?:stopped|opened|created|started|registered|connected|removed|loaded)))?)\b
-    | \b(?:complete|done|ended|goodbye|bye|end)\b[.!]*\s*$ | \bdone\b(?:[,:!]|\ in\ \d)
-    | \b(?:training|run|job|fit|search|study|evaluation|pipeline|experiment)\b[^:\n]{0,30}\b(?:complete|done|ended|ok)\b
-    | \bmax_(?:epochs|steps)(?:=\d+`?)?\ reached | \breached\ max_\w+
-    | \bexit(?:ed|ing|s)?\b(?:\ with)?[ _-]?(?:return\ )?(?:code|status)?\s*[:=]?\s*\(?0\)?(?![\d.])
-    | \breturn(?:ed)?\ (?:code|value)\s*[:=]?\s*0(?![\d.])
-    | \bJob\ succeeded\b | \bCOMPLETED\b | ^\s*real\s+\d+m[\d.]+s | \bReturn\ value\ 0\b | \bshutdown\ complete\b
-    | =\ \d+\ passed\b(?!.*\bfailed) | ^Succeeded\s*:\ \d
-    """,
-    re.IGNORECASE | re.VERBOSE | re.MULTILINE,
-)
-"""In one of the last lines: the run is through."""
-_RESULT = re.compile(
-    r"""
-      \b(?:saved?|saving|wrote|written|exported|stored|uploaded|upload|pushed|promoted|archived|artefacts|artifacts)\b
-    | \bbest[ _]?(?:trial|params?|parameters|score|model|metric|config|test|iteration|val\w*)\b | (?-i:\bRESULTS?\b)
-    | \b(?:Training|Total|elapsed|run)[ _](?:time|run\ time|runtime)\b | \btrain_runtime\b | \belapsed\b | \bTotal:\ [\d.]+\ [hms]
-    | \b(?:final|test|holdout|mean|overall|average|oob|dev|clean)\b[^\n]{0,30}?[:=]?\ ?-?[\d.]*\d
-    | \bCleaning\ up\ orphan\ processes | \b[PR]@\d\s | \bEPE\b | %WER | \bLoss\ for\ final\ step | \bwandb:\ (?:Synced|Find\ logs|.*View\ run) | \bearly\ stopping\b | ->\ stop\b
-    """,
-    re.IGNORECASE | re.VERBOSE,
-)
-"""In the very last lines: what a run says once it is through."""
-_UNFINISHED = re.compile(
-    r"\b(?:not|never|un(?:successful\w*|finished)|fail(?:s|ed|ing|\w*)?\b(?!\s*[:=]\s*0)|error\b(?!\s*(?:rate|stats|=|:))|exception|"
-    r"abort\w*|before|until|when|if|kill\w*|cancel\w*|invalid|terminated|in\s*complete|expected|will\ be|to\ be|loading|[Ee]xit(?:ed)?\ with\ [1-9])",
-    re.IGNORECASE,
-)
-_LAST_STEP = re.compile(r"\b(\d+)\s*/\s*\1\b|\b100(?:\.0+)?%")
-_STEP = re.compile(r"\b\d+\s*/\s*\d+\b|\d+(?:\.\d+)?%(?:\||\s)")
-_HEADER = re.compile(r"^\s*(?:epoch|fold|trial|stage)\s+\d+\s*/\s*\d+\W*$", re.IGNORECASE)
-RESULT_LINES = 4
-"""A result is told in so many of the last lines; further up it may be a checkpoint's."""
-FINISHED_LINES = 40
 ATTEMPT = re.compile(
     (
         rb"^[^\n]{0,60}?[$#%>] (?:[\w/.-]+=\S+ )*(?:sudo |nohup |time |env )*"
@@ -91,17 +50,9 @@ _NO_SHAPE = re.compile(
     r"[Aa]bort|[Ff]atal|[Rr]etry|[Ee]xit|^\s*(?:File \"|at |@ |#\d|\[ ?\d+\] /|\^)|core dumped|[Tt]hread \d"
 )
 SHAPE_LETTERS = 2
-SHAPE_BYTES = 100
-ENDING_LINES = 40
-"""Written last, and looked at for an ending: a job's epilogue is longer, a run's own is not."""
-
-
-@dataclass(frozen=True, slots=True)
-class ProgressMark:
-    """That a writer went on, or began again, below a failure."""
-
-    line: int
-    text: str
+"""In what a training says, at least."""
+SHAPE_LENGTH = 100
+"""Characters of a line that are compared."""
 
 
 def find_progress(content: bytes | bytearray, start: int, end: int) -> int | None:
@@ -134,44 +85,6 @@ def find_progress(content: bytes | bytearray, start: int, end: int) -> int | Non
     return None if begun is None else begun.start()
 
 
-def finding_finished(lines: Sequence[str], *, below_failure: bool = False) -> int | None:
-    """Return the place of the line that says that a run is through; None where none of the last does.
-
-    Args:
-        lines: The last that a run wrote, in their order. Below a sign of progress only what is said
-            below it counts, unless it is the last step of all that were planned.
-        below_failure: Whether they stand below a sign of a failure: then a result or a last step says
-            nothing, for summaries are written after failures too.
-    """
-    for below, text in enumerate(reversed(lines)):
-        place = len(lines) - 1 - below
-        line = text.rsplit("\r", 1)[-1]
-        is_indented = not line[:1].strip()
-        if not _UNFINISHED.search(line):
-            if _FINISHED.search(line) and not (is_indented and "(" in line):
-                if not _TRIAL.search(line):
-                    return place
-            elif (
-                not below_failure
-                and below < RESULT_LINES
-                and _RESULT.search(line)
-                and not is_indented
-            ):
-                return place
-        if PROGRESS.search(line.encode()):
-            steps = _STEP.findall(line)
-            is_last = bool(steps) and len(_LAST_STEP.findall(line)) == len(steps)
-            return place if is_last and not below_failure and not _HEADER.match(line) else None
-    return None
-
-
-_TRIAL = re.compile(
-    r"\b(?:trial|epoch|fold|step|iter|task|batch|round|stage|tree|job|part)\w*\W{0,3}\d+\b(?!\s*/)[^\n]*\b(?:finished|done|completed|succeeded)",
-    re.IGNORECASE,
-)
-"""One of many is through, not the run."""
-
-
 def shape_of(line: str) -> str | None:
     """Return a line with its numbers taken out; None for one that is no line of a training's progress.
 
@@ -179,13 +92,13 @@ def shape_of(line: str) -> str | None:
     a failure tells that it went on, in whatever words.
     """
     text = line.strip()
-    shape, count = _NUMBER.subn("#", text[: 2 * SHAPE_BYTES])
+    shape, count = _NUMBER.subn("#", text[: 2 * SHAPE_LENGTH])
     letters = sum(map(str.isalpha, shape))
     if (
         not count
         or letters < SHAPE_LETTERS
-        or len(text) > 2 * SHAPE_BYTES
+        or len(text) > 2 * SHAPE_LENGTH
         or _NO_SHAPE.search(text)
     ):
         return None
-    return shape[:SHAPE_BYTES]
+    return shape[:SHAPE_LENGTH]

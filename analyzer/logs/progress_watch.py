@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from analyzer.logs.blocks import HEAD_BYTES, redraws
 from analyzer.logs.line_prefixes import unwrap
-from analyzer.logs.progress import RESTARTED, ProgressMark, find_progress, shape_of
+from analyzer.logs.progress import RESTARTED, find_progress, shape_of
 
 if TYPE_CHECKING:
     from analyzer.logs.blocks import Block
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 WATCHED_BYTES = 2**22
 """Below a match, looked through for progress; then once more at the end of the log."""
 EDGE_BYTES = 2**16
-"""At the end of the log."""
+"""Of the start and the end of a log, kept for what it is started with and how it ends."""
 ABOVE_BYTES = 2**13
 """Above a match, looked through for what the writer says over and over."""
 SAID_BEFORE = 2
@@ -82,7 +82,7 @@ class ProgressWatch:
             line_end = block.content.find(b"\n", at, block.size)
             line_end = block.size if line_end < 0 else line_end
             writer = unwrap(block.head_of(line_start).decode("utf-8", "replace")).writer
-            self._go_on(block, at, line_end, writer)
+            self._go_on(block, writer)
             start = line_end
 
     def look_at_end(self, block: Block, start: int) -> None:
@@ -98,27 +98,23 @@ class ProgressWatch:
             stop = end if stop < 0 else stop
             line = bytes(block.content[start : min(stop, start + HEAD_BYTES)])
             if RESTARTED.search(line):
-                self._go_on(block, start, stop, None, is_restart=True)
+                self._go_on(block, None, is_restart=True)
             elif line.strip():
                 if self._shapes is None:
                     self._shapes = _shapes(self._above)
                 found = unwrap(redraws(line.decode("utf-8", "replace"))[-1])
                 if (found.writer, shape_of(found.text)) in self._shapes:
-                    self._go_on(block, start, stop, found.writer)
+                    self._go_on(block, found.writer)
             if not self._builder.open_matches:
                 return
             start = stop + 1
 
-    def _go_on(
-        self, block: Block, start: int, end: int, writer: str | None, *, is_restart: bool = False
-    ) -> None:
+    def _go_on(self, block: Block, writer: str | None, *, is_restart: bool = False) -> None:
         """Tell that a writer went on, or that all of them began anew."""
         self._builder.flush(block)
-        text = bytes(block.content[start : min(end, start + HEAD_BYTES)]).decode("utf-8", "replace")
-        progress = ProgressMark(block.line_number(start), text)
         for one in [*self._builder.open_matches]:
             if is_restart or one == writer or one in self._tellers or _is_successor(writer, one):
-                self._builder.add_progress(progress, one)
+                self._builder.add_progress(one)
 
 
 def _shapes(above: bytes) -> set[tuple[str | None, str]]:

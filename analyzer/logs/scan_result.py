@@ -13,7 +13,6 @@ from analyzer.resources import COLUMNS
 from telemetry.journal.follower import SkippedLine
 
 if TYPE_CHECKING:
-    from analyzer.logs.progress import ProgressMark
     from analyzer.signatures.search import SignatureMatch
     from telemetry.reading import Limit
     from telemetry.thread_line import Label
@@ -40,7 +39,8 @@ class LocatedMatch:
 
     row: int
     writer: str | None
-    crash: SignatureMatch | ProgressMark
+    crash: SignatureMatch | None
+    """None where the writer goes on below its signs."""
     time: float | None = None
 
 
@@ -65,7 +65,6 @@ class ScanResult:
     last_bytes: bytes = b""
     """Of the stretch, as many as are looked at for what a run is started with, and for how it ends."""
     has_nul: bool = False
-    is_utf_16: bool = False
 
     @property
     def is_dated(self) -> bool:

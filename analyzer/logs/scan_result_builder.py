@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
     from analyzer.logs.blocks import Block
     from analyzer.logs.line_prefixes import Unwrapped
-    from analyzer.logs.progress import ProgressMark
     from analyzer.signatures.search import SignatureMatch
     from telemetry.reading import Limit
     from telemetry.thread_line import ThreadLine
@@ -51,14 +50,12 @@ class ScanResultBuilder:
             found.add(key)
             self._add(match, origin.writer, origin.time)
 
-    def add_progress(self, progress: ProgressMark, writer: str | None) -> None:
+    def add_progress(self, writer: str | None) -> None:
         """Add that a writer went on below its matches."""
         if self.open_matches.pop(writer, None):
-            self._add(progress, writer, None)
+            self._add(None, writer, None)
 
-    def _add(
-        self, said: SignatureMatch | ProgressMark, writer: str | None, time: float | None
-    ) -> None:
+    def _add(self, said: SignatureMatch | None, writer: str | None, time: float | None) -> None:
         row = len(self.result.line_of)
         self.result.matches.append(LocatedMatch(row, writer, said, time))
 

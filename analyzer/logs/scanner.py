@@ -21,7 +21,7 @@ from analyzer.logs.line_prefixes import (
 )
 from analyzer.logs.line_reader import LineReader
 from analyzer.logs.literal_search import matcher_for
-from analyzer.logs.progress_watch import ProgressWatch
+from analyzer.logs.progress_watch import EDGE_BYTES, ProgressWatch
 from analyzer.logs.scan_result import LabelContext, ScanResult
 from analyzer.logs.scan_result_builder import ScanResultBuilder
 from analyzer.logs.wrapped_messages import AROUND_BYTES, BROKEN, Around, around
@@ -43,10 +43,7 @@ _TRACEBACK = TRACEBACK.encode()
 _NEWLINE = ord("\n")
 SCANNED_LITERALS = (_MARKER, *map(str.encode, (*LITERALS, BROKEN)), *PIECE_LITERALS)
 
-EDGE_BYTES = 2**16
-"""Of the start and the end of a log, kept for what it is started with and how it ends."""
 
-_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 # What `format_line` writes, alone on its line: no second marker, no escape, nothing behind it. First
 # as it mostly is: a label without a colon is not gone back in for its end.
 _COUNTS = (
@@ -98,7 +95,6 @@ class Scanner:
                 hits = self._needles.starts(view[: block.size])
             if not (block.lines_before or block.head or result.first_bytes):
                 result.first_bytes = bytes(block.content[: min(block.size, EDGE_BYTES)])
-                result.is_utf_16 = block.content.startswith(_UTF_16)
             if not (result.has_nul or result.line_of):
                 result.has_nul = block.content.find(b"\0", 0, block.size) >= 0
             if self._patterns is not None:

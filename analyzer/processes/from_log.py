@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from analyzer.logs.mixed_writers import split_writers
 from analyzer.logs.parallel import read_open
-from analyzer.logs.progress import ProgressMark, find_progress
+from analyzer.logs.progress import find_progress
 from analyzer.logs.rank_prefixes import without_counts
 from analyzer.processes.last_lines import find_finished, last_lines, of_all
 from analyzer.processes.lives import Layout, Life
@@ -82,8 +82,6 @@ def table_of(path: str, parts: Sequence[ScanResult], *, group: str | None = None
         why = source.skipped[0].reason if source.skipped else "the file is empty"
         raise InputError(f"{path}: {why}")
     if any(part.has_nul for part in parts) and not (assembly.processes or source.skipped):
-        if parts[0].is_utf_16:
-            raise InputError(f"{path}: UTF-16; make it UTF-8 first: iconv -f UTF-16 -t UTF-8")
         raise InputError(f"{path}: a binary file, not a log")
     start, end = parts[0].first_bytes, parts[-1].last_bytes
     processes = assembly.finish(lines=source.lines, end=end)
@@ -176,7 +174,7 @@ class Assembly:
             self._take_rows(part, row, sign.row, lines_before, layout)
             row = sign.row
             process = self._whose(sign.writer).process
-            if isinstance(sign.crash, ProgressMark):
+            if sign.crash is None:
                 process.mark_recovered()
                 continue
             line = None if sign.crash.line is None else sign.crash.line + lines_before

@@ -7,11 +7,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from analyzer.logs.blocks import redraws
+from analyzer.logs.finished import place_of_finish
 from analyzer.logs.line_prefixes import unwrap
-from analyzer.logs.progress import ENDING_LINES, finding_finished
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+
+LAST_LINES = 40
+"""Of each writer: a job's epilogue is hardly longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +40,7 @@ def last_lines(content: bytes, *, lines: int) -> Mapping[str | None, Sequence[La
     for below, raw in enumerate(reversed(written)):
         line = unwrap(redraws(raw.rstrip("\r"))[-1])
         own = found[line.writer]
-        if line.text.strip() and len(own) < ENDING_LINES:
+        if line.text.strip() and len(own) < LAST_LINES:
             own.append(LastLine(lines - below, line.text))
     return {writer: own[::-1] for writer, own in found.items()}
 
@@ -44,11 +48,11 @@ def last_lines(content: bytes, *, lines: int) -> Mapping[str | None, Sequence[La
 def of_all(by_writer: Mapping[str | None, Sequence[LastLine]]) -> Sequence[LastLine]:
     """Return the last lines of a log that one process wrote, whatever stands in front of its lines."""
     merged = sorted((one for own in by_writer.values() for one in own), key=lambda one: one.line)
-    return merged[-ENDING_LINES:]
+    return merged[-LAST_LINES:]
 
 
 def find_finished(lines: Sequence[LastLine], *, below: int) -> LastLine | None:
     """Return the one of the last ``lines``, below line ``below``, that says that the run is through."""
     last = [one for one in lines if one.line > below]
-    place = finding_finished([one.text for one in last], below_failure=below > 0)
+    place = place_of_finish([one.text for one in last], below_failure=below > 0)
     return None if place is None else last[place]

@@ -86,7 +86,6 @@ _TOTAL = re.compile(r"^(?:# )?MemTotal:\s+(?P<total>\d{1,15}) kB", re.MULTILINE)
 _AVAILABLE = re.compile(r"^(?:# )?MemAvailable:\s+(?P<available>\d{1,15}) kB", re.MULTILINE)
 _GPU = re.compile(
     r"total capacity of (?P<total>[\d.]+) GiB of which (?P<free>[\d.]+) (?P<unit>[MG])iB is free"
-    r"|\(GPU \d+; (?P<old_total>[\d.]+) GiB total capacity; (?P<old_held>[\d.]+) (?P<old_unit>[MG])iB already allocated"
 )
 
 
@@ -167,9 +166,8 @@ def _of_memory(text: str) -> Iterator[Found]:
     for match in _AVAILABLE.finditer(text) if most else ():
         yield match, "host_memory", most, most - int(match["available"]) * 2**10
     for match in _GPU.finditer(text):
-        if match["total"]:
-            most = _bytes(match["total"], "g")
-            yield match, "gpu_memory", most, most - _bytes(match["free"], match["unit"])
+        most = _bytes(match["total"], "g")
+        yield match, "gpu_memory", most, most - _bytes(match["free"], match["unit"])
 
 
 def _limit(value: str, unit: int) -> Limit:

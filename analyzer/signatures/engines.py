@@ -2,74 +2,38 @@
 
 from __future__ import annotations
 
-from analyzer.signatures.signature import KILLED, MEMORY, Expression, Signature
-
-_SCHEDULER = ("scheduler_memory",)
-_SHM = ("shared_memory", "not_a_limit")
-
-
-def _own_limit(
-    name: str, literal: str, pattern: str, example: str, advice: str | None = None
-) -> Signature:
-    """Return the signature of a memory limit that a batch system or a framework enforces itself."""
-    return Signature(
-        name=name,
-        literal=literal,
-        pattern=Expression(pattern),
-        example=example,
-        signal="SIGKILL",
-        causes=(*_SCHEDULER, *MEMORY),
-        speaks_for=_SCHEDULER,
-        at_any_level=True,
-        advice=advice,
-    )
-
-
-def _killed(
-    name: str, literal: str, pattern: str, example: str, *, at_any_level: bool = True
-) -> Signature:
-    """Return the signature of a SIGKILL that somebody saw and nobody explains."""
-    return Signature(
-        name=name,
-        literal=literal,
-        pattern=Expression(pattern),
-        example=example,
-        signal="SIGKILL",
-        causes=KILLED,
-        is_secondary=True,
-        at_any_level=at_any_level,
-    )
-
+from analyzer.signatures.rows import killed, own_limit
+from analyzer.signatures.signature import Expression, Signature
 
 ENGINE_SIGNATURES: tuple[Signature, ...] = (
     # Ray
-    _own_limit(
+    own_limit(
         "ray_memory_monitor",
         "killed due to memory pressure",
         r"killed due to memory pressure \(OOM\)",
         "(raylet) node_manager.cc:3040: 3 Workers (tasks / actors) killed due to memory pressure (OOM), 0 Workers crashed due to other reasons",
         "ray_memory",
     ),
-    _own_limit(
+    own_limit(
         "ray_low_memory",
         "running low on memory",
         r"killed due to the node running low on memory",
         "ray.exceptions.OutOfMemoryError: Task was killed due to the node running low on memory.",
         "ray_memory",
     ),
-    _killed(
+    killed(
         "ray_worker_crashed",
         "WorkerCrashedError",
         r"\bWorkerCrashedError\b",
         "ray.exceptions.WorkerCrashedError: The worker died unexpectedly while executing this task.",
     ),
-    _killed(
+    killed(
         "ray_worker_died",
         "worker died",
         r"A worker died or was killed while executing|[Tt]he worker died unexpectedly|worker died unexpectedly",
         "WARNING worker.py:1115 -- A worker died or was killed while executing task e004d35e3a7c2cb2.",
     ),
-    _killed(
+    killed(
         "ray_actor_died",
         "ActorDiedError",
         r"\b(?:ActorDiedError|RayActorError)\b",
@@ -77,7 +41,7 @@ ENGINE_SIGNATURES: tuple[Signature, ...] = (
     ),
     Signature(
         name="ray_node_died",
-        literal="NodeDiedError",
+        literals=("NodeDiedError",),
         pattern=Expression(r"\bNodeDiedError\b"),
         example="ray.exceptions.NodeDiedError: Task failed because the node it was running on is dead or unavailable.",
         causes=("host_lost",),
@@ -85,7 +49,7 @@ ENGINE_SIGNATURES: tuple[Signature, ...] = (
     ),
     Signature(
         name="ray_registration",
-        literal="have not registered within the timeout",
+        literals=("have not registered within the timeout",),
         pattern=Expression(r"worker process\(\w+\) have not registered within the timeout"),
         example="(raylet) worker_pool.cc:587: Some workers of the worker process(2212) have not registered within the timeout.",
         causes=("pids_cgroup", "nproc", "threads_max", "pid_max", "not_a_limit"),
@@ -93,28 +57,28 @@ ENGINE_SIGNATURES: tuple[Signature, ...] = (
         at_any_level=True,
     ),
     # Dask
-    _own_limit(
+    own_limit(
         "dask_nanny",
         "exceeded 95% memory budget",
         r"Worker .*exceeded \d+% memory budget",
         "distributed.nanny - WARNING - Worker tcp://10.0.0.5:36421 (pid=3321) exceeded 95% memory budget. Restarting...",
         "dask_memory",
     ),
-    _killed(
+    killed(
         "dask_killed_worker",
         "KilledWorker",
         r"\bKilledWorker\b",
         "distributed.scheduler.KilledWorker: Attempted to run task 'train-3f' on 4 different workers, but all those workers died while running it.",
     ),
     # Slurm
-    _own_limit(
+    own_limit(
         "slurm_memory_limit",
         "exceeded memory limit",
         r"\b(?:[Jj]ob|[Ss]tep) \S+ exceeded memory limit|exceeded (?:job|step) memory limit",
         "slurmstepd: error: Job 4411 exceeded memory limit (16900224 > 16777216), being killed",
         "slurm_memory",
     ),
-    _killed(
+    killed(
         "srun_task_killed",
         ": Killed",
         r"srun: error: \S+: tasks? [\d,-]+: Killed",
@@ -122,7 +86,7 @@ ENGINE_SIGNATURES: tuple[Signature, ...] = (
     ),
     Signature(
         name="slurm_preempted",
-        literal="DUE TO PREEMPTION",
+        literals=("DUE TO PREEMPTION",),
         pattern=Expression(r"CANCELLED AT \S+ DUE TO PREEMPTION"),
         example="slurmstepd: error: *** JOB 7 ON node1 CANCELLED AT 2026-01-14T03:12:44 DUE TO PREEMPTION ***",
         signal="SIGTERM",
@@ -132,7 +96,7 @@ ENGINE_SIGNATURES: tuple[Signature, ...] = (
     ),
     Signature(
         name="slurm_node_failure",
-        literal="DUE TO NODE FAILURE",
+        literals=("DUE TO NODE FAILURE",),
         pattern=Expression(
             r"CANCELLED AT \S+ DUE TO NODE FAILURE|Job/step already completing or completed.*NODE_FAIL"
         ),
@@ -142,7 +106,7 @@ ENGINE_SIGNATURES: tuple[Signature, ...] = (
     ),
     Signature(
         name="slurm_cancelled",
-        literal="CANCELLED AT",
+        literals=("CANCELLED AT",),
         pattern=Expression(r"\*\*\* JOB \S+ ON \S+ CANCELLED AT \S+ \*\*\*"),
         example="slurmstepd: error: *** JOB 25883692 ON node12 CANCELLED AT 2024-11-17T23:04:27 ***",
         signal="SIGTERM",
@@ -153,7 +117,7 @@ ENGINE_SIGNATURES: tuple[Signature, ...] = (
     # srun cancels a step for a task of it that failed, and when the job is cancelled.
     Signature(
         name="slurm_step_cancelled",
-        literal="CANCELLED AT",
+        literals=("CANCELLED AT",),
         pattern=Expression(r"\*\*\* STEP \S+ ON \S+ CANCELLED AT \S+ \*\*\*"),
         example="slurmstepd: error: *** STEP 61230.2 ON cn0330 CANCELLED AT 2023-01-13T22:51:09 ***",
         signal="SIGTERM",
@@ -162,7 +126,7 @@ ENGINE_SIGNATURES: tuple[Signature, ...] = (
         is_secondary=True,
     ),
     # LSF
-    _own_limit(
+    own_limit(
         "lsf_memory",
         "TERM_",
         r"\bTERM_(?:MEMLIMIT|SWAP)\b",
@@ -171,7 +135,7 @@ ENGINE_SIGNATURES: tuple[Signature, ...] = (
     ),
     Signature(
         name="lsf_threads",
-        literal="TERM_",
+        literals=("TERM_",),
         pattern=Expression(r"\bTERM_(?:THREADLIMIT|PROCESSLIMIT)\b"),
         example="TERM_THREADLIMIT: job killed after reaching LSF thread limit.",
         signal="SIGKILL",
@@ -180,7 +144,7 @@ ENGINE_SIGNATURES: tuple[Signature, ...] = (
     ),
     Signature(
         name="lsf_run_limit",
-        literal="TERM_",
+        literals=("TERM_",),
         pattern=Expression(r"\bTERM_(?:RUNLIMIT|CPULIMIT|DEADLINE)\b"),
         example="TERM_RUNLIMIT: job killed after reaching LSF run time limit.",
         causes=("time_limit",),
@@ -189,7 +153,7 @@ ENGINE_SIGNATURES: tuple[Signature, ...] = (
     ),
     Signature(
         name="lsf_preempted",
-        literal="TERM_",
+        literals=("TERM_",),
         pattern=Expression(r"\bTERM_(?:PREEMPT|LOAD|WINDOW|REQUEUE\w*)\b"),
         example="TERM_PREEMPT: job killed after preemption.",
         causes=("preempted",),
@@ -198,7 +162,7 @@ ENGINE_SIGNATURES: tuple[Signature, ...] = (
     ),
     Signature(
         name="lsf_owner",
-        literal="TERM_",
+        literals=("TERM_",),
         pattern=Expression(r"\bTERM_(?:OWNER|ADMIN|FORCE_OWNER|FORCE_ADMIN)\b"),
         example="TERM_OWNER: job killed by owner.",
         causes=("interrupted",),
@@ -206,7 +170,7 @@ ENGINE_SIGNATURES: tuple[Signature, ...] = (
         stops=True,
     ),
     # PBS
-    _own_limit(
+    own_limit(
         "pbs_memory",
         "PBS: job killed",
         r"PBS: job killed: (?:v?p?mem|mem) \S+ exceeded limit",
@@ -215,7 +179,7 @@ ENGINE_SIGNATURES: tuple[Signature, ...] = (
     ),
     Signature(
         name="pbs_walltime",
-        literal="PBS: job killed",
+        literals=("PBS: job killed",),
         pattern=Expression(r"PBS: job killed: (?:walltime|cput|ncpus) \S+ exceeded limit"),
         example="=>> PBS: job killed: walltime 86432 exceeded limit 86400",
         causes=("time_limit",),
@@ -223,28 +187,28 @@ ENGINE_SIGNATURES: tuple[Signature, ...] = (
         stops=True,
     ),
     # HTCondor, Flux, YARN
-    _own_limit(
+    own_limit(
         "condor_memory",
         "over memory limit",
         r"[Jj]ob has gone over memory limit|memory usage exceeded request_memory",
         "Job has gone over memory limit of 4096 megabytes. Peak usage: 4102 megabytes.",
         "condor_memory",
     ),
-    _own_limit(
+    own_limit(
         "condor_excessive",
         "held for excessive memory",
         r"held for excessive memory",
         "\tError from slot1@node: Job was held for excessive memory use",
         "condor_memory",
     ),
-    _own_limit(
+    own_limit(
         "yarn_memory",
         "killed by YARN",
         r"Container killed by YARN for exceeding (?:physical |virtual )?memory limits",
         "WARN YarnSchedulerBackend: Container killed by YARN for exceeding memory limits. 8.2 GB of 8 GB physical memory used. Consider boosting spark.yarn.executor.memoryOverhead.",
         "yarn_memory",
     ),
-    _own_limit(
+    own_limit(
         "yarn_beyond_limits",
         "beyond",
         r"is running (?:\S+ )?beyond the '?(?:PHYSICAL|VIRTUAL)'? memory limit|running beyond (?:physical|virtual) memory limits",

@@ -9,7 +9,7 @@ _SHM = ("shared_memory",)
 FILE_SIGNATURES: tuple[Signature, ...] = (
     Signature(
         name="disk_quota",
-        literal="isk quota exceeded",
+        literals=("isk quota exceeded",),
         pattern=Expression(r"[Dd]isk quota exceeded"),
         example="OSError: [Errno 122] Disk quota exceeded",
         errno=122,
@@ -19,7 +19,7 @@ FILE_SIGNATURES: tuple[Signature, ...] = (
     ),
     Signature(
         name="python_errno_122",
-        literal="[Errno ",
+        literals=("[Errno ",),
         pattern=Expression(r"\[Errno 122\]"),
         example="OSError: [Errno 122] Dépassement du quota d'espace disque",
         errno=122,
@@ -28,7 +28,7 @@ FILE_SIGNATURES: tuple[Signature, ...] = (
     ),
     Signature(
         name="inotify_watches",
-        literal="inotify",
+        literals=("inotify",),
         pattern=Expression(
             r"inotify (?:watch|instance)\w* limit (?:reached|exceeded)|inotify_(?:add_watch|init1?)\b.*(?:[Nn]o space left|[Tt]oo many open)"
             r"|(?:limit|max).*inotify|System limit for number of file watchers"
@@ -39,7 +39,7 @@ FILE_SIGNATURES: tuple[Signature, ...] = (
     ),
     Signature(
         name="file_watchers",
-        literal="file watchers reached",
+        literals=("file watchers reached",),
         pattern=Expression(r"limit for number of file watchers reached"),
         example="Error: ENOSPC: System limit for number of file watchers reached, watch '/srv/app'",
         causes=("inotify_watches",),
@@ -47,7 +47,7 @@ FILE_SIGNATURES: tuple[Signature, ...] = (
     ),
     Signature(
         name="torch_shm_write",
-        literal="/torch_",
+        literals=("/torch_",),
         pattern=Expression(
             r"unable to (?:write to file|open shared memory object|resize|mmap \d+ bytes from file) </torch_[^>]*>(?!.*Cannot allocate memory)"
             r"(?!.*Too many open files)"
@@ -58,7 +58,7 @@ FILE_SIGNATURES: tuple[Signature, ...] = (
     ),
     Signature(
         name="torch_checkpoint_write",
-        literal="PytorchStreamWriter failed",
+        literals=("PytorchStreamWriter failed",),
         pattern=Expression(r"PytorchStreamWriter failed writing"),
         example="RuntimeError: [enforce fail at inline_container.cc:858] . PytorchStreamWriter failed writing file data/19: file write failed",
         causes=("disk_space", "disk_quota", "not_a_limit"),
@@ -66,14 +66,14 @@ FILE_SIGNATURES: tuple[Signature, ...] = (
     # A semaphore of multiprocessing is a file in /dev/shm.
     Signature(
         name="semlock_frame",
-        literal="SemLock(",
+        literals=("SemLock(",),
         pattern=Expression(r"\bSemLock\("),
         example="    sl = self._semlock = _multiprocessing.SemLock(",
         is_frame=True,
     ),
     Signature(
         name="no_space_left",
-        literal="No space left on device",
+        literals=("No space left on device",),
         pattern=Expression(r"No space left on device"),
         example="tensorflow.python.framework.errors_impl.ResourceExhaustedError: out/ckpt; No space left on device",
         errno=28,

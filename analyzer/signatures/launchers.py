@@ -12,22 +12,19 @@ LAUNCHER_SIGNATURES: tuple[Signature, ...] = (
     # slurmstepd: error: Detected 1 oom-kill event(s) in StepId=7.0 cgroup. Some of your processes may have been killed
     # slurmstepd: error: Detected 1 oom_kill event in StepId=7.0. Some of the step tasks have been OOM Killed.
     # The counter is the cgroup's, and a kill for the host's memory counts there as well.
-    *(
-        Signature(
-            name="slurm_oom_kill",
-            literal=literal,
-            pattern=Expression(r"Detected \d+ oom[-_]kill event"),
-            signal="SIGKILL",
-            causes=MEMORY,
-            speaks_for=("cgroup_memory",),
-            advice="slurm_memory",
-        )
-        for literal in ("oom-kill", "oom_kill event")
+    Signature(
+        name="slurm_oom_kill",
+        literals=("oom-kill", "oom_kill event"),
+        pattern=Expression(r"Detected \d+ oom[-_]kill event"),
+        signal="SIGKILL",
+        causes=MEMORY,
+        speaks_for=("cgroup_memory",),
+        advice="slurm_memory",
     ),
     # srun: error: node1: task 0: Out Of Memory
     Signature(
         name="slurm_out_of_memory",
-        literal="Out Of Memory",
+        literals=("Out Of Memory",),
         pattern=Expression(r"error: \S+: tasks? [\d,-]+: Out Of Memory"),
         signal="SIGKILL",
         causes=MEMORY,
@@ -36,7 +33,7 @@ LAUNCHER_SIGNATURES: tuple[Signature, ...] = (
     # 7.batch  OUT_OF_ME+  0:125
     Signature(
         name="slurm_accounting",
-        literal="OUT_OF_ME",
+        literals=("OUT_OF_ME",),
         pattern=Expression(r"\bOUT_OF_ME(?:\+|MORY\b)\s+0:125"),
         signal="SIGKILL",
         causes=MEMORY,
@@ -45,7 +42,7 @@ LAUNCHER_SIGNATURES: tuple[Signature, ...] = (
     # slurmstepd: error: *** STEP 7.0 ON node1 CANCELLED AT 2026-01-14T03:12:44 DUE TO TIME LIMIT ***
     Signature(
         name="slurm_time_limit",
-        literal="DUE TO TIME LIMIT",
+        literals=("DUE TO TIME LIMIT",),
         pattern=Expression(r"CANCELLED AT .* DUE TO TIME LIMIT"),
         signal="SIGTERM",
         causes=("time_limit",),
@@ -55,7 +52,7 @@ LAUNCHER_SIGNATURES: tuple[Signature, ...] = (
     #       Reason:       OOMKilled        "OOMKilled": false of docker inspect proves nothing
     Signature(
         name="kubernetes_oom_killed",
-        literal="Killed",
+        literals=("Killed",),
         pattern=Expression(r"\bOOMKilled\b(?![\w./-])"),
         signal="SIGKILL",
         causes=MEMORY,
@@ -65,7 +62,7 @@ LAUNCHER_SIGNATURES: tuple[Signature, ...] = (
     # The node was low on resource: memory. Threshold quantity: 100Mi, available: 64Mi.
     Signature(
         name="kubernetes_eviction_memory",
-        literal="The node was low on resource",
+        literals=("The node was low on resource",),
         pattern=Expression(r"The node was low on resource: memory"),
         signal="SIGKILL",
         causes=("host_memory",),
@@ -74,7 +71,7 @@ LAUNCHER_SIGNATURES: tuple[Signature, ...] = (
     ),
     Signature(
         name="kubernetes_eviction_pids",
-        literal="The node was low on resource",
+        literals=("The node was low on resource",),
         pattern=Expression(r"The node was low on resource: pids"),
         signal="SIGKILL",
         causes=("pid_max", "threads_max"),
@@ -82,7 +79,7 @@ LAUNCHER_SIGNATURES: tuple[Signature, ...] = (
     ),
     Signature(
         name="kubernetes_eviction",
-        literal="The node was low on resource",
+        literals=("The node was low on resource",),
         pattern=Expression(r"The node was low on resource: "),
         signal="SIGKILL",
         causes=("not_a_limit",),
@@ -92,14 +89,14 @@ LAUNCHER_SIGNATURES: tuple[Signature, ...] = (
     # The exit codes of the workers are {SIGKILL(-9)}
     Signature(
         name="joblib_worker_killed",
-        literal="codes of the workers are",
+        literals=("codes of the workers are",),
         pattern=Expression(r"exit codes of the workers are \{[^}]*SIGKILL\(-9\)"),
         signal="SIGKILL",
         causes=KILLED,
     ),
     Signature(
         name="joblib_worker_ended",
-        literal="codes of the workers are",
+        literals=("codes of the workers are",),
         pattern=Expression(r"exit codes of the workers are \{(?P<codes>[^}]+)\}"),
         causes=("not_a_limit",),
         is_secondary=True,
@@ -108,7 +105,7 @@ LAUNCHER_SIGNATURES: tuple[Signature, ...] = (
     # joblib.externals.loky.process_executor.TerminatedWorkerError: A worker process managed by the executor was unexpectedly terminated.
     Signature(
         name="joblib_terminated",
-        literal="TerminatedWorkerError",
+        literals=("TerminatedWorkerError",),
         pattern=Expression(r"\bTerminatedWorkerError\b"),
         causes=KILLED,
         is_secondary=True,
@@ -117,7 +114,7 @@ LAUNCHER_SIGNATURES: tuple[Signature, ...] = (
     # traceback : Signal 9 (SIGKILL) received by PID 42
     Signature(
         name="elastic_killed",
-        literal="exitcode",
+        literals=("exitcode",),
         pattern=Expression(r"exitcode\s*: -9\b(?:.*pid: (?P<pid>\d+))?"),
         signal="SIGKILL",
         causes=KILLED,
@@ -125,7 +122,7 @@ LAUNCHER_SIGNATURES: tuple[Signature, ...] = (
     ),
     Signature(
         name="elastic_signal_9",
-        literal="SIGKILL",
+        literals=("SIGKILL",),
         pattern=Expression(r"Signal 9 \(SIGKILL\) received by PID (?P<pid>\d+)"),
         signal="SIGKILL",
         causes=KILLED,
@@ -133,7 +130,7 @@ LAUNCHER_SIGNATURES: tuple[Signature, ...] = (
     ),
     Signature(
         name="elastic_failed",
-        literal="exitcode",
+        literals=("exitcode",),
         pattern=Expression(r"failed \(exitcode: (?P<exit_code>-?[1-9]\d*)\) local_rank: \d+"),
         causes=("not_a_limit",),
         is_secondary=True,
@@ -144,7 +141,7 @@ LAUNCHER_SIGNATURES: tuple[Signature, ...] = (
     # The terminal was closed (1) or a peer stopped (15).
     Signature(
         name="elastic_death_signal",
-        literal="death signal",
+        literals=("death signal",),
         pattern=Expression(r"Received (?P<number>1|2|15) death signal"),
         causes=("interrupted",),
         speaks_for=("interrupted",),
@@ -156,7 +153,7 @@ LAUNCHER_SIGNATURES: tuple[Signature, ...] = (
     # A rank died or hangs: look for the earliest error of any rank.
     Signature(
         name="nccl_watchdog",
-        literal="Watchdog caught collective",
+        literals=("Watchdog caught collective",),
         pattern=Expression(r"Watchdog caught collective operation timeout"),
         signal="SIGABRT",
         causes=("not_a_limit",),
@@ -165,7 +162,7 @@ LAUNCHER_SIGNATURES: tuple[Signature, ...] = (
     # nnU-Net blames the RAM for whatever ended its workers.
     Signature(
         name="nnunet_background_workers",
-        literal="ackground workers",
+        literals=("ackground workers",),
         pattern=Expression(r"Background workers died|background workers are no longer alive"),
         causes=("pids_cgroup", "nproc", *KILLED),
         is_secondary=True,
@@ -174,7 +171,7 @@ LAUNCHER_SIGNATURES: tuple[Signature, ...] = (
     # torch.multiprocessing.spawn.ProcessExitedException: process 0 terminated with signal SIGKILL
     Signature(
         name="python_child_killed",
-        literal="SIGKILL",
+        literals=("SIGKILL",),
         pattern=Expression(r"<Signals\.SIGKILL: 9>|\bterminated with signal SIGKILL\b"),
         signal="SIGKILL",
         causes=KILLED,
@@ -183,7 +180,7 @@ LAUNCHER_SIGNATURES: tuple[Signature, ...] = (
     # Killed        train.sh: line 5:  4242 Killed                  python train.py
     Signature(
         name="shell_killed",
-        literal="Killed",
+        literals=("Killed",),
         pattern=Expression(r"^\s*Killed\s*$|: line \d+: +(?P<pid>\d+) Killed\b"),
         signal="SIGKILL",
         causes=KILLED,
@@ -191,27 +188,19 @@ LAUNCHER_SIGNATURES: tuple[Signature, ...] = (
     ),
     # Exit Code:    137        command terminated with exit code 137       make: *** [Makefile:3: train] Error 137
     # worker 3: exit code -9        ['python', 'train.py'] returned -9
-    *(
-        Signature(
-            name="exit_137",
-            literal=literal,
-            pattern=Expression(
-                r"\bexit(?:ed)?(?: with)?[ _](?:code|status):?\s+(?:137|-9)\b(?!\s*\w)"
-                r"|\breturned -9\b|^\s*make.*\bError 137\b",
-                ignore_case=True,
-            ),
-            signal="SIGKILL",
-            causes=KILLED,
-            is_secondary=True,
-        )
-        for literal in (
-            "code 137",
-            "status 137",
-            "Exit Code:",
-            "Error 137",
-            "code -9",
-            "status -9",
-            "returned -9",
-        )
+    Signature(
+        name="exit_137",
+        literals=(
+            *("code 137", "status 137", "Exit Code:", "Error 137"),
+            *("code -9", "status -9", "returned -9"),
+        ),
+        pattern=Expression(
+            r"\bexit(?:ed)?(?: with)?[ _](?:code|status):?\s+(?:137|-9)\b(?!\s*\w)"
+            r"|\breturned -9\b|^\s*make.*\bError 137\b",
+            ignore_case=True,
+        ),
+        signal="SIGKILL",
+        causes=KILLED,
+        is_secondary=True,
     ),
 )

@@ -11,7 +11,7 @@ MEMORY_SIGNATURES: tuple[Signature, ...] = (
     # oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset=/,mems_allowed=0,oom_memcg=/job,task_memcg=/job/a,task=python,pid=42,uid=0
     Signature(
         name="kernel_oom_kill_memory_cgroup",
-        literal="oom-kill",
+        literals=("oom-kill",),
         pattern=Expression(
             r"oom-kill:constraint=CONSTRAINT_MEMCG"
             r"(?:.*?oom_memcg=(?P<cgroup>[^,\s]+))?(?:.*?\bpid=(?P<pid>\d+))?"
@@ -22,7 +22,7 @@ MEMORY_SIGNATURES: tuple[Signature, ...] = (
     ),
     Signature(
         name="kernel_oom_kill_host",
-        literal="oom-kill",
+        literals=("oom-kill",),
         pattern=Expression(
             r"oom-kill:constraint=CONSTRAINT_(?:NONE|CPUSET|MEMORY_POLICY)(?:.*?\bpid=(?P<pid>\d+))?"
         ),
@@ -33,7 +33,7 @@ MEMORY_SIGNATURES: tuple[Signature, ...] = (
     # Memory cgroup out of memory: Killed process 42 (python) total-vm:...
     Signature(
         name="kernel_memory_cgroup_oom",
-        literal="ut of memory",
+        literals=("ut of memory",),
         pattern=Expression(r"Memory cgroup out of memory: Kill(?:ed)? process (?P<pid>\d+)?"),
         signal="SIGKILL",
         causes=("cgroup_memory",),
@@ -41,7 +41,7 @@ MEMORY_SIGNATURES: tuple[Signature, ...] = (
     ),
     Signature(
         name="kernel_host_oom",
-        literal="ut of memory",
+        literals=("ut of memory",),
         pattern=Expression(r"Out of memory: Kill(?:ed)? process (?P<pid>\d+)?"),
         signal="SIGKILL",
         causes=("host_memory",),
@@ -52,7 +52,7 @@ MEMORY_SIGNATURES: tuple[Signature, ...] = (
     # line ends at "limits" and nothing was refused (mm/mmap.c, may_expand_vm).
     Signature(
         name="kernel_data_limit",
-        literal="exceed data ulimit",
+        literals=("exceed data ulimit",),
         pattern=Expression(
             r"\((?P<pid>\d+)\): VmData \d+ exceed data ulimit \d+\. Update limits or "
         ),
@@ -64,7 +64,7 @@ MEMORY_SIGNATURES: tuple[Signature, ...] = (
     # So little is refused for the number of maps, not for the size.
     Signature(
         name="torch_mmap_little",
-        literal="Cannot allocate memory",
+        literals=("Cannot allocate memory",),
         pattern=Expression(
             r"unable to mmap (?P<bytes>\d{1,4}) bytes from file .*Cannot allocate memory"
         ),
@@ -74,7 +74,7 @@ MEMORY_SIGNATURES: tuple[Signature, ...] = (
     ),
     Signature(
         name="torch_mmap",
-        literal="Cannot allocate memory",
+        literals=("Cannot allocate memory",),
         pattern=Expression(
             r"unable to mmap (?P<bytes>\d+) bytes from file .*Cannot allocate memory"
         ),
@@ -85,7 +85,7 @@ MEMORY_SIGNATURES: tuple[Signature, ...] = (
     # Giving memory back splits a mapping in two: only the map count refuses that.
     Signature(
         name="xla_release_mapped_memory",
-        literal="Cannot allocate memory",
+        literals=("Cannot allocate memory",),
         pattern=Expression(r"(?:releaseMappedMemory|munmap).*Cannot allocate memory"),
         errno=12,
         causes=("max_map_count",),
@@ -93,7 +93,7 @@ MEMORY_SIGNATURES: tuple[Signature, ...] = (
     ),
     Signature(
         name="xla_llvm",
-        literal="Cannot allocate memory",
+        literals=("Cannot allocate memory",),
         pattern=Expression(r"LLVM compilation error: Cannot allocate memory"),
         errno=12,
         causes=ENOMEM,
@@ -102,7 +102,7 @@ MEMORY_SIGNATURES: tuple[Signature, ...] = (
     # NCCL WARN Call to ibv_reg_mr_iova2 failed with error Cannot allocate memory
     Signature(
         name="nccl_registration",
-        literal="Call to ibv_",
+        literals=("Call to ibv_",),
         pattern=Expression(r"Call to ibv_(?:reg_mr(?:_iova2)?|create_[qc]p|create_cq)\b.*failed"),
         errno=12,
         causes=("locked_memory", "not_a_limit"),
@@ -112,14 +112,14 @@ MEMORY_SIGNATURES: tuple[Signature, ...] = (
     #     return mmap.mmap(-1, size)
     Signature(
         name="mmap_frame",
-        literal="mmap.mmap(",
+        literals=("mmap.mmap(",),
         pattern=Expression(r"\bmmap\.mmap\("),
         is_frame=True,
     ),
     # OSError: [Errno 12] Cannot allocate memory; at os.fork() it is the host's commit limit, never PIDs
     Signature(
         name="python_errno_12",
-        literal="[Errno ",
+        literals=("[Errno ",),
         pattern=Expression(r"\[Errno 12\]"),
         errno=12,
         causes=(*ENOMEM, "locked_memory"),
@@ -131,7 +131,7 @@ MEMORY_SIGNATURES: tuple[Signature, ...] = (
     # thread '<unnamed>' panicked ... memory allocation of 4096 bytes failed
     Signature(
         name="rust_allocation",
-        literal="memory allocation of ",
+        literals=("memory allocation of ",),
         pattern=Expression(r"memory allocation of (?P<bytes>\d+) bytes failed"),
         signal="SIGABRT",
         causes=ENOMEM,
@@ -139,7 +139,7 @@ MEMORY_SIGNATURES: tuple[Signature, ...] = (
     # mprotect failed: Out of memory
     Signature(
         name="mprotect",
-        literal="mprotect",
+        literals=("mprotect",),
         pattern=Expression(r"mprotect\b.*(?:Out of memory|Cannot allocate memory)"),
         errno=12,
         causes=ENOMEM,
@@ -148,7 +148,7 @@ MEMORY_SIGNATURES: tuple[Signature, ...] = (
     # terminate called after throwing an instance of 'std::bad_alloc'
     Signature(
         name="cpp_bad_alloc",
-        literal="std::bad_alloc",
+        literals=("std::bad_alloc",),
         pattern=Expression(r"(?:instance of '|(?<![\"']))std::bad_alloc"),
         signal="SIGABRT",
         causes=ENOMEM,
@@ -156,7 +156,7 @@ MEMORY_SIGNATURES: tuple[Signature, ...] = (
     # MemoryError: Unable to allocate 12.0 GiB for an array with shape (1,) and data type float64
     Signature(
         name="python_memory_error",
-        literal="MemoryError",
+        literals=("MemoryError",),
         pattern=Expression(
             r"(?:^|[]:|>] |\\n|[\r.])\s*_?(?:Array)?MemoryError(?:: .*|[\"'\\].*|\s*$)"
         ),
@@ -166,7 +166,7 @@ MEMORY_SIGNATURES: tuple[Signature, ...] = (
     # NCCL WARN Call to posix_fallocate failed : No space left on device
     Signature(
         name="nccl_fallocate",
-        literal="No space left on device",
+        literals=("No space left on device",),
         pattern=Expression(r"posix_fallocate failed ?: No space left on device"),
         errno=28,
         causes=("shared_memory",),
@@ -176,7 +176,7 @@ MEMORY_SIGNATURES: tuple[Signature, ...] = (
     # Error: failed to extend /dev/shm/nccl-8dFz4k to 33030532 bytes, error: No space left on device (28)
     Signature(
         name="shared_memory_full",
-        literal="No space left on device",
+        literals=("No space left on device",),
         pattern=Expression(
             r"/dev/shm.*No space left on device|No space left on device.*/dev/shm"  # noqa: S108 - a pattern, not a file
         ),
@@ -187,7 +187,7 @@ MEMORY_SIGNATURES: tuple[Signature, ...] = (
     ),
     Signature(
         name="nccl_segment",
-        literal="shared memory",
+        literals=("shared memory",),
         pattern=Expression(r"Error while creating shared memory segment"),
         errno=28,
         causes=("shared_memory",),
@@ -198,7 +198,7 @@ MEMORY_SIGNATURES: tuple[Signature, ...] = (
     # The disk; without a path also a semaphore of multiprocessing, which lies in /dev/shm.
     Signature(
         name="disk_full",
-        literal="[Errno ",
+        literals=("[Errno ",),
         pattern=Expression(r"\[Errno 28\].*: ['\"](?P<path>[^'\"]+)"),
         errno=28,
         causes=("disk_space",),
@@ -206,7 +206,7 @@ MEMORY_SIGNATURES: tuple[Signature, ...] = (
     ),
     Signature(
         name="python_errno_28",
-        literal="[Errno ",
+        literals=("[Errno ",),
         pattern=Expression(r"\[Errno 28\]"),
         errno=28,
         causes=("disk_space", "shared_memory"),
@@ -217,7 +217,7 @@ MEMORY_SIGNATURES: tuple[Signature, ...] = (
     # Also of a mapped data file that is shorter than it was.
     Signature(
         name="dataloader_bus_error",
-        literal="us error",
+        literals=("us error",),
         pattern=Expression(
             r"killed by signal: Bus error|Unexpected bus error encountered in worker"
         ),
@@ -228,7 +228,7 @@ MEMORY_SIGNATURES: tuple[Signature, ...] = (
     # RuntimeError: DataLoader worker (pid 42) is killed by signal: Killed.
     Signature(
         name="dataloader_killed",
-        literal="Killed",
+        literals=("Killed",),
         pattern=Expression(r"DataLoader worker \(pid (?P<pid>\d+)\) is killed by signal: Killed"),
         signal="SIGKILL",
         causes=KILLED,
@@ -237,7 +237,7 @@ MEMORY_SIGNATURES: tuple[Signature, ...] = (
     # RuntimeError: DataLoader worker (pid(s) 42, 43) exited unexpectedly
     Signature(
         name="dataloader_exited",
-        literal="exited unexpectedly",
+        literals=("exited unexpectedly",),
         pattern=Expression(r"DataLoader worker \(pid(?:\(s\))? [\d, ]+\) exited unexpectedly"),
         causes=("shared_memory", *KILLED),
         is_secondary=True,
@@ -246,21 +246,21 @@ MEMORY_SIGNATURES: tuple[Signature, ...] = (
     # OOM when allocating tensor with shape[64,512] and type float on /job:localhost/replica:0/task:0/device:GPU:0 by allocator GPU_0_bfc
     Signature(
         name="tensorflow_gpu_oom",
-        literal="OOM when allocating tensor",
+        literals=("OOM when allocating tensor",),
         pattern=Expression(r"OOM when allocating tensor.*(?:allocator GPU_\d+_bfc|device:GPU:\d+)"),
         causes=("gpu_memory",),
         speaks_for=("gpu_memory",),
     ),
     Signature(
         name="tensorflow_host_oom",
-        literal="OOM when allocating tensor",
+        literals=("OOM when allocating tensor",),
         pattern=Expression(r"OOM when allocating tensor"),
         causes=(*MEMORY, "address_space", "data_size"),
     ),
     # W bfc_allocator.cc: Allocator (GPU_0_bfc) ran out of memory trying to allocate 2.00GiB (rounded to 2147483648) requested by op
     Signature(
         name="tensorflow_allocator",
-        literal="ut of memory",
+        literals=("ut of memory",),
         pattern=Expression(
             r"Allocator \((?P<allocator>\w+)\) ran out of memory trying to allocate"
         ),
@@ -273,7 +273,7 @@ MEMORY_SIGNATURES: tuple[Signature, ...] = (
     # could not allocate pinned host memory of size: 2147483648          (each retry asks for 90 %)
     Signature(
         name="cuda_pinned_host_memory",
-        literal="on host: CUDA_ERROR_OUT_OF_MEMORY",
+        literals=("on host: CUDA_ERROR_OUT_OF_MEMORY",),
         pattern=Expression(
             r"failed to alloc (?P<bytes>\d+) bytes on host: CUDA_ERROR_OUT_OF_MEMORY"
         ),
@@ -282,7 +282,7 @@ MEMORY_SIGNATURES: tuple[Signature, ...] = (
     ),
     Signature(
         name="pinned_host_memory",
-        literal="pinned host memory",
+        literals=("pinned host memory",),
         pattern=Expression(r"could not allocate pinned host memory of size: (?P<bytes>\d+)"),
         causes=("locked_memory", *MEMORY, "not_a_limit"),
         at_any_level=True,
@@ -290,7 +290,7 @@ MEMORY_SIGNATURES: tuple[Signature, ...] = (
     # torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 79.1 GiB
     Signature(
         name="torch_cuda_oom",
-        literal="ut of memory",
+        literals=("ut of memory",),
         pattern=Expression(r"CUDA out of memory\. Tried to allocate"),
         causes=("gpu_memory",),
         speaks_for=("gpu_memory",),
@@ -298,7 +298,7 @@ MEMORY_SIGNATURES: tuple[Signature, ...] = (
     # RESOURCE_EXHAUSTED: Out of memory while trying to allocate 6291456 bytes
     Signature(
         name="jax_oom",
-        literal="ut of memory",
+        literals=("ut of memory",),
         pattern=Expression(
             r"Out of memory (?:while trying to allocate|allocating) (?P<bytes>[\d.]+)"
         ),
@@ -307,7 +307,7 @@ MEMORY_SIGNATURES: tuple[Signature, ...] = (
     ),
     Signature(
         name="jax_allocation",
-        literal="Failed to allocate request for",
+        literals=("Failed to allocate request for",),
         pattern=Expression(r"Failed to allocate request for .* on device ordinal \d+"),
         causes=("gpu_memory", *MEMORY),
         speaks_for=("gpu_memory",),

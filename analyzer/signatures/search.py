@@ -58,9 +58,7 @@ SIGNATURES: tuple[Signature, ...] = (
     *LAUNCHER_SIGNATURES,
     *ENDING_SIGNATURES,
 )
-LITERALS = tuple(
-    dict.fromkeys(literal for one in SIGNATURES for literal in (one.searched_by or (one.literal,)))
-)
+LITERALS = tuple(dict.fromkeys(literal for one in SIGNATURES for literal in one.literals))
 """What to search a log for; a line with none of them holds no sign."""
 ERROR_LINE = "error_line"
 """The signature of a line that is written as an error, and of which no more is known."""
@@ -187,7 +185,12 @@ def find_matches(text: str, *, line: int, at_any_level: bool = False) -> list[Si
     """
     found = []
     for signature in SIGNATURES:
-        if signature.literal not in text or not (match := signature.pattern.search(text)):
+        for literal in signature.literals:
+            if literal in text:
+                break
+        else:
+            continue
+        if (match := signature.pattern.search(text)) is None:
             continue
         if signature.is_look_alike(text, match.start(), at_any_level=at_any_level):
             continue

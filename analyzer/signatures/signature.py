@@ -80,14 +80,12 @@ class Signature:
     """One text that a crash leaves in a log."""
 
     name: str
-    literal: str
-    """Stands in every such line as it is, so that a log can be searched fast; several share one."""
+    literals: tuple[str, ...]
+    """One stands in every such line as it is, so that a log can be searched fast; several signatures share some."""
     pattern: Expression
     """With the named groups thread, errno and others that tell causes apart, where the text says them."""
     example: str = ""
     """A line that it is the signature of."""
-    searched_by: tuple[str, ...] = ()
-    """Literals of which one stands in every such line, where ``literal`` is too short to search for."""
     errno: int | None = None
     signal: str | None = None
     """The signal that ends the process after this message."""

@@ -12,7 +12,7 @@ TASK_SIGNATURES: tuple[Signature, ...] = (
     # The name came with TF 2.5; JAX has the same line; two processes may write into one line.
     Signature(
         name="tensorflow_pthread_create",
-        literal="pthread_create",
+        literals=("pthread_create",),
         pattern=Expression(
             r"(?:Check failed: ret == 0 \((?P<errno>\d+) vs\. 0\) ?)?"
             r"Thread (?:(?P<thread>[^\n]{1,64}?) )?creation via pthread_create\(\) failed"
@@ -25,7 +25,7 @@ TASK_SIGNATURES: tuple[Signature, ...] = (
     # F0000 threadpool_pthread_impl.cc:51] Check failed: res == 0 (11 vs. 0) pthread_create failed
     Signature(
         name="glog_pthread_create",
-        literal="pthread_create",
+        literals=("pthread_create",),
         pattern=Expression(
             r"Check failed: res == 0 \((?P<errno>\d+) vs\. 0\) pthread_create failed"
         ),
@@ -37,7 +37,7 @@ TASK_SIGNATURES: tuple[Signature, ...] = (
     # EPERM: a seccomp filter of an old Docker refuses clone3. The C library's text may be translated.
     Signature(
         name="openblas_not_permitted",
-        literal="pthread_create",
+        literals=("pthread_create",),
         pattern=Expression(r"blas_thread_init: pthread_create.*: Operation not permitted"),
         errno=1,
         causes=("not_a_limit",),
@@ -50,7 +50,7 @@ TASK_SIGNATURES: tuple[Signature, ...] = (
     *(
         Signature(
             name="openblas_pthread_create",
-            literal="pthread_create",
+            literals=("pthread_create",),
             pattern=Expression(
                 r"blas_thread_init: pthread_create"
                 r"(?: failed for thread (?P<thread>\d+) of (?P<threads_wanted>\d+))?: " + words
@@ -67,14 +67,14 @@ TASK_SIGNATURES: tuple[Signature, ...] = (
     # Before or after the line above; printed whether or not that limit is the one.
     Signature(
         name="openblas_nproc",
-        literal="RLIMIT_NPROC",
+        literals=("RLIMIT_NPROC",),
         pattern=Expression(r"RLIMIT_NPROC (?P<soft>-?\d+) current, (?P<hard>-?\d+) max"),
         causes=TASK_OR_MEMORY,
         is_secondary=True,
     ),
     Signature(
         name="libgomp_thread_creation",
-        literal="libgomp: Thread creation failed",
+        literals=("libgomp: Thread creation failed",),
         pattern=Expression(r"libgomp: Thread creation failed: "),
         errno=11,
         causes=TASK_OR_MEMORY,
@@ -83,7 +83,7 @@ TASK_SIGNATURES: tuple[Signature, ...] = (
     # OMP: System error #11: Resource temporarily unavailable
     Signature(
         name="openmp_error_34",
-        literal="OMP: ",
+        literals=("OMP: ",),
         pattern=Expression(r"OMP: Error #34: "),
         errno=11,
         signal="SIGABRT",
@@ -91,7 +91,7 @@ TASK_SIGNATURES: tuple[Signature, ...] = (
     ),
     Signature(
         name="openmp_system_error",
-        literal="OMP: ",
+        literals=("OMP: ",),
         pattern=Expression(r"OMP: System error #(?P<errno>11|12): "),
         signal="SIGABRT",
         causes=TASK_OR_MEMORY,
@@ -100,14 +100,14 @@ TASK_SIGNATURES: tuple[Signature, ...] = (
     # ERROR; return code from pthread_create() is 11
     Signature(
         name="pthread_create_return_code",
-        literal="pthread_create",
+        literals=("pthread_create",),
         pattern=Expression(r"return code from pthread_create\(\) is (?P<errno>[1-9]\d*)"),
         causes=TASK_OR_MEMORY,
     ),
     # E1203 thd.cc:157] pthread_create failed: Resource temporarily unavailable
     Signature(
         name="grpc_pthread_create",
-        literal="pthread_create",
+        literals=("pthread_create",),
         pattern=Expression(r"thd\.cc:\d+\].*pthread_create failed: "),
         errno=11,
         signal="SIGABRT",
@@ -116,7 +116,7 @@ TASK_SIGNATURES: tuple[Signature, ...] = (
     # runtime/cgo: pthread_create failed: Resource temporarily unavailable
     Signature(
         name="cgo_pthread_create",
-        literal="pthread_create",
+        literals=("pthread_create",),
         pattern=Expression(r"runtime/cgo: pthread_create failed"),
         errno=11,
         signal="SIGABRT",
@@ -125,7 +125,7 @@ TASK_SIGNATURES: tuple[Signature, ...] = (
     # [warning][os,thread] Failed to start thread "GC Thread#1" - pthread_create failed (EAGAIN) for attributes: ...
     Signature(
         name="jvm_pthread_create",
-        literal="pthread_create",
+        literals=("pthread_create",),
         pattern=Expression(
             r'Failed to start thread "(?P<thread>[^"]*)".*pthread_create failed \(EAGAIN\)'
         ),
@@ -136,14 +136,14 @@ TASK_SIGNATURES: tuple[Signature, ...] = (
     # nginx: [alert] pthread_create() failed (11: Resource temporarily unavailable)
     Signature(
         name="pthread_create_failed",
-        literal="pthread_create",
+        literals=("pthread_create",),
         pattern=Expression(r"pthread_create\(\) failed \((?P<errno>\d+): "),
         causes=TASK_OR_MEMORY,
     ),
     # java.lang.OutOfMemoryError: Map failed
     Signature(
         name="jvm_map_failed",
-        literal="OutOfMemoryError: ",
+        literals=("OutOfMemoryError: ",),
         pattern=Expression(r"OutOfMemoryError: Map failed"),
         errno=12,
         causes=ENOMEM,
@@ -152,7 +152,7 @@ TASK_SIGNATURES: tuple[Signature, ...] = (
     # java.lang.OutOfMemoryError: unable to create native thread: possibly out of memory or process/resource limits reached
     Signature(
         name="jvm_native_thread",
-        literal="OutOfMemoryError: ",
+        literals=("OutOfMemoryError: ",),
         pattern=Expression(r"OutOfMemoryError: unable to create (?:new )?native thread"),
         errno=11,
         causes=TASK_OR_MEMORY,
@@ -161,7 +161,7 @@ TASK_SIGNATURES: tuple[Signature, ...] = (
     # mprotect() splits a mapping, which only the map count refuses.
     Signature(
         name="jvm_guard_pages",
-        literal="stack guard pages failed",
+        literals=("stack guard pages failed",),
         pattern=Expression(r"Attempt to (?:protect|allocate) stack guard pages failed"),
         errno=12,
         causes=ENOMEM,
@@ -171,14 +171,14 @@ TASK_SIGNATURES: tuple[Signature, ...] = (
     # CPython never says the errno.
     Signature(
         name="python_new_thread",
-        literal="can't start new thread",
+        literals=("can't start new thread",),
         pattern=Expression(r"(?:RuntimeError|\berror): can't start new thread"),
         causes=TASK_OR_MEMORY,
     ),
     #   what():  thread: Resource temporarily unavailable [system:11]
     Signature(
         name="ray_thread",
-        literal="system:",
+        literals=("system:",),
         pattern=Expression(r"thread: .*\[system:11\]"),
         errno=11,
         signal="SIGABRT",
@@ -186,7 +186,7 @@ TASK_SIGNATURES: tuple[Signature, ...] = (
     ),
     Signature(
         name="ray_open_files",
-        literal="system:",
+        literals=("system:",),
         pattern=Expression(r"\[?system:24\b"),
         errno=24,
         causes=("open_files",),
@@ -195,7 +195,7 @@ TASK_SIGNATURES: tuple[Signature, ...] = (
     #   what():  Resource temporarily unavailable
     Signature(
         name="cpp_resource_unavailable",
-        literal="what():  ",
+        literals=("what():  ",),
         pattern=Expression(r"what\(\):  Resource temporarily unavailable"),
         errno=11,
         signal="SIGABRT",
@@ -204,14 +204,14 @@ TASK_SIGNATURES: tuple[Signature, ...] = (
     # terminate called after throwing an instance of 'std::system_error'
     Signature(
         name="cpp_system_error",
-        literal="terminate called",
+        literals=("terminate called",),
         pattern=Expression(r"terminate called after throwing an instance of 'std::system_error'"),
         signal="SIGABRT",
         causes=(*TASK_OR_MEMORY, "open_files", "not_a_limit"),
     ),
     Signature(
         name="cpp_terminate_recursively",
-        literal="terminate called",
+        literals=("terminate called",),
         pattern=Expression(r"terminate called recursively"),
         signal="SIGABRT",
         causes=(*TASK_OR_MEMORY, "not_a_limit"),
@@ -219,7 +219,7 @@ TASK_SIGNATURES: tuple[Signature, ...] = (
     ),
     Signature(
         name="ray_raylet",
-        literal="Unable to register worker with raylet",
+        literals=("Unable to register worker with raylet",),
         pattern=Expression(r"Unable to register worker with raylet"),
         causes=(*TASKS, "not_a_limit"),
         is_secondary=True,
@@ -227,14 +227,14 @@ TASK_SIGNATURES: tuple[Signature, ...] = (
     # ThreadPoolBuildError { kind: IOError(Os { code: 11, kind: WouldBlock, message: "Try again" }) }
     Signature(
         name="rust_thread_pool",
-        literal="ThreadPoolBuildError",
+        literals=("ThreadPoolBuildError",),
         pattern=Expression(r"ThreadPoolBuildError.*code: (?P<errno>\d+)"),
         causes=TASK_OR_MEMORY,
     ),
     # failed to spawn thread: Os { code: 11, kind: WouldBlock, message: "Resource temporarily unavailable" }
     Signature(
         name="rust_spawn",
-        literal="failed to spawn thread",
+        literals=("failed to spawn thread",),
         pattern=Expression(r"failed to spawn thread: (?:.*code: (?P<errno>\d+)|WouldBlock)"),
         errno=11,
         causes=TASK_OR_MEMORY,
@@ -243,14 +243,14 @@ TASK_SIGNATURES: tuple[Signature, ...] = (
     # Of a thread, or of a socket that is not ready.
     Signature(
         name="rust_would_block",
-        literal="kind: WouldBlock",
+        literals=("kind: WouldBlock",),
         pattern=Expression(r"\bOs \{ code: (?P<errno>\d+), kind: WouldBlock"),
         causes=(*TASK_OR_MEMORY, "not_a_limit"),
     ),
     # runtime: failed to create new OS thread (have 1025 already; errno=11)
     Signature(
         name="go_os_thread",
-        literal="failed to create new OS thread",
+        literals=("failed to create new OS thread",),
         pattern=Expression(
             r"failed to create new OS thread \(have (?P<threads>\d+) already[;,] errno=(?P<errno>\d+)\)"
         ),
@@ -258,7 +258,7 @@ TASK_SIGNATURES: tuple[Signature, ...] = (
     ),
     Signature(
         name="go_newosproc",
-        literal="newosproc",
+        literals=("newosproc",),
         pattern=Expression(r"fatal error: (?:runtime\.)?newosproc"),
         causes=TASK_OR_MEMORY,
         is_secondary=True,
@@ -266,7 +266,7 @@ TASK_SIGNATURES: tuple[Signature, ...] = (
     # cgroup: fork rejected by pids controller in /docker/0123    (the first refusal of a cgroup only)
     Signature(
         name="kernel_fork_rejected",
-        literal="fork",
+        literals=("fork",),
         pattern=Expression(r"cgroup: fork rejected by pids controller in (?P<cgroup>\S+)"),
         errno=11,
         causes=("pids_cgroup",),
@@ -275,7 +275,7 @@ TASK_SIGNATURES: tuple[Signature, ...] = (
     # fatal: unable to create thread: Resource temporarily unavailable
     Signature(
         name="libgit2_thread",
-        literal="unable to create thread",
+        literals=("unable to create thread",),
         pattern=Expression(r"unable to create thread"),
         errno=11,
         causes=TASK_OR_MEMORY,
@@ -283,7 +283,7 @@ TASK_SIGNATURES: tuple[Signature, ...] = (
     # Fatal glibc error: pthread_mutex_lock.c:450 (__pthread_mutex_lock_full): assertion failed: ... FUTEX_OWNER_DIED
     Signature(
         name="glibc_mutex",
-        literal="Fatal glibc error: pthread_mutex_lock.c",
+        literals=("Fatal glibc error: pthread_mutex_lock.c",),
         pattern=Expression(r"Fatal glibc error: pthread_mutex_lock\.c"),
         signal="SIGABRT",
         causes=(*TASK_OR_MEMORY, "not_a_limit"),
@@ -292,21 +292,21 @@ TASK_SIGNATURES: tuple[Signature, ...] = (
     # error: clone(2) failure; 28 (No space left on device): no PID is free, not the disk
     Signature(
         name="clone_no_pid",
-        literal="clone(2) failure",
+        literals=("clone(2) failure",),
         pattern=Expression(r"clone\(2\) failure; (?P<errno>28)\b"),
         causes=("pid_max",),
         speaks_for=("pid_max",),
     ),
     Signature(
         name="clone_failure",
-        literal="clone(2) failure",
+        literals=("clone(2) failure",),
         pattern=Expression(r"clone\(2\) failure; (?P<errno>\d+)"),
         causes=TASKS,
     ),
     # libgcc_s.so.1 must be installed for pthread_exit to work: dlopen() had no descriptor or map left
     Signature(
         name="libgcc_s",
-        literal="libgcc_s.so.1 must be installed",
+        literals=("libgcc_s.so.1 must be installed",),
         pattern=Expression(
             r"libgcc_s\.so\.1 must be installed for pthread_(?:exit|cancel) to work"
         ),
@@ -318,7 +318,7 @@ TASK_SIGNATURES: tuple[Signature, ...] = (
     # tensorflow.python.framework.errors_impl.ResourceExhaustedError: /data/a.tfrecord; Too many open files
     Signature(
         name="too_many_open_files",
-        literal="Too many open files",
+        literals=("Too many open files",),
         pattern=Expression(r"Too many open files"),
         errno=24,
         causes=("open_files",),
@@ -327,7 +327,7 @@ TASK_SIGNATURES: tuple[Signature, ...] = (
     ),
     Signature(
         name="python_errno_24",
-        literal="[Errno ",
+        literals=("[Errno ",),
         pattern=Expression(r"\[Errno 24\]"),
         errno=24,
         causes=("open_files",),
@@ -336,7 +336,7 @@ TASK_SIGNATURES: tuple[Signature, ...] = (
     # RuntimeError: received 0 items of ancdata: a descriptor that was sent could not be taken
     Signature(
         name="torch_ancdata",
-        literal="items of ancdata",
+        literals=("items of ancdata",),
         pattern=Expression(r"received 0 items of ancdata"),
         errno=24,
         causes=("open_files",),
@@ -344,7 +344,7 @@ TASK_SIGNATURES: tuple[Signature, ...] = (
     ),
     Signature(
         name="tensorflow_events_file",
-        literal="Could not open events file",
+        literals=("Could not open events file",),
         pattern=Expression(
             r"Could not open events file.*(?:Resource exhausted|RESOURCE_EXHAUSTED)"
         ),

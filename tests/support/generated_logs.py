@@ -22,7 +22,7 @@ def log_of(numbers: random.Random) -> bytes:
         lambda: LINE,
         lambda: LINE[: numbers.randint(1, len(LINE))],
         lambda: LINE[numbers.randint(0, 9) :],
-        lambda: numbers.choice(SIGNATURES).literal,
+        lambda: numbers.choice(numbers.choice(SIGNATURES).literals),
         lambda: "\x1b[" + numbers.choice(["1m", "0;31m", "K", "]", "0;"]),
         lambda: numbers.choice(["\n", "\n", "\r", "\r\n", "\b", "\0", " ", "{", '"', "\\n", "━"]),
         lambda: chr(numbers.randrange(1, 0xD000)),

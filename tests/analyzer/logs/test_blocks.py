@@ -205,7 +205,7 @@ def searched_for(count: int) -> list[bytes]:
 @pytest.mark.parametrize(
     "literals",
     [
-        [signature.literal.encode() for signature in SIGNATURES],
+        [text.encode() for signature in SIGNATURES for text in signature.literals],
         searched_for(AT_ONCE + 30),
         searched_for(300),
     ],

@@ -89,7 +89,7 @@ def test_every_signature_finds_its_example(signature: Signature) -> None:
     found = find_matches(signature.example, line=1)
     assert signature.name in {match.signature for match in found}
     alike = [s for s in SIGNATURES if s.name == signature.name]
-    literals = [literal for s in alike for literal in (s.searched_by or (s.literal,))]
+    literals = [literal for s in alike for literal in s.literals]
     assert any(literal in f"\n{signature.example}" for literal in literals)
 
 

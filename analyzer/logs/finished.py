@@ -1,0 +1,85 @@
+"""Lines that say that a run is through, among the last that it wrote."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from analyzer.logs.progress import PROGRESS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_FINISHED = re.compile(
+    r"""
+      \b(?:finished(?!:\s+\w{3},)|completed|succeeded|beendet|abgeschlossen|success(?:ful(?:ly)?\b(?!\ (?:stopped|opened|created|started|registered|connected|removed|loaded)))?)\b
+    | \b(?:complete|done|ended|goodbye|bye|end)\b[.!]*\s*$ | \bdone\b(?:[,:!]|\ in\ \d)
+    | \b(?:training|run|job|fit|search|study|evaluation|pipeline|experiment)\b[^:\n]{0,30}\b(?:complete|done|ended|ok)\b
+    | \bmax_(?:epochs|steps)(?:=\d+`?)?\ reached | \breached\ max_\w+
+    | \bexit(?:ed|ing|s)?\b(?:\ with)?[ _-]?(?:return\ )?(?:code|status)?\s*[:=]?\s*\(?0\)?(?![\d.])
+    | \breturn(?:ed)?\ (?:code|value)\s*[:=]?\s*0(?![\d.])
+    | \bJob\ succeeded\b | \bCOMPLETED\b | ^\s*real\s+\d+m[\d.]+s | \bReturn\ value\ 0\b | \bshutdown\ complete\b
+    | (?:^|=\ )\d+\ passed\b(?!.*\bfailed) | ^Succeeded\s*:\ \d
+    """,
+    re.IGNORECASE | re.VERBOSE | re.MULTILINE,
+)
+"""In one of the last lines: the run is through."""
+_RESULT = re.compile(
+    r"""
+      \b(?:saved?|saving|wrote|written|exported|stored|uploaded|upload|pushed|promoted|archived|artefacts|artifacts)\b
+    | \bbest[ _]?(?:trial|params?|parameters|score|model|metric|config|test|iteration|val\w*)\b | (?-i:\bRESULTS?\b)
+    | \b(?:Training|Total|elapsed|run)[ _](?:time|run\ time|runtime)\b | \btrain_runtime\b | \belapsed\b | \bTotal:\ [\d.]+\ [hms]
+    | \b(?:final|test|holdout|mean|overall|average|oob|dev|clean)\b[^\n]{0,30}?[:=]?\ ?-?[\d.]*\d
+    | \bCleaning\ up\ orphan\ processes | \b[PR]@\d\s | \bEPE\b | %WER | \bLoss\ for\ final\ step | \bwandb:\ (?:Synced|Find\ logs|.*View\ run) | \bearly\ stopping\b | ->\ stop\b
+    """,
+    re.IGNORECASE | re.VERBOSE,
+)
+"""In the very last lines: what a run says once it is through."""
+_UNFINISHED = re.compile(
+    r"\b(?:not|never|un(?:successful\w*|finished)|fail(?:s|ed|ing|\w*)?\b(?!\s*[:=]\s*0)|error\b(?!\s*(?:rate|stats|=|:))|exception|"
+    r"abort\w*|before|until|when|if|kill\w*|cancel\w*|invalid|terminated|in\s*complete|expected|will\ be|to\ be|loading|[Ee]xit(?:ed)?\ with\ [1-9])",
+    re.IGNORECASE,
+)
+_LAST_STEP = re.compile(r"\b(\d+)\s*/\s*\1\b|\b100(?:\.0+)?%")
+_STEP = re.compile(r"\b\d+\s*/\s*\d+\b|\d+(?:\.\d+)?%(?:\||\s)")
+_HEADER = re.compile(r"^\s*(?:epoch|fold|trial|stage)\s+\d+\s*/\s*\d+\W*$", re.IGNORECASE)
+RESULT_LINES = 4
+"""A result is told in so many of the last lines; further up it may be a checkpoint's."""
+
+
+def place_of_finish(lines: Sequence[str], *, below_failure: bool = False) -> int | None:
+    """Return the place of the line that says that a run is through; None where none of the last does.
+
+    Args:
+        lines: The last that a run wrote, in their order. Below a sign of progress only what is said
+            below it counts, unless it is the last step of all that were planned.
+        below_failure: Whether they stand below a sign of a failure: then a result or a last step says
+            nothing, for summaries are written after failures too.
+    """
+    for below, text in enumerate(reversed(lines)):
+        place = len(lines) - 1 - below
+        line = text.rsplit("\r", 1)[-1]
+        is_indented = not line[:1].strip()
+        if not _UNFINISHED.search(line):
+            if _FINISHED.search(line) and not (is_indented and "(" in line):
+                if not _TRIAL.search(line):
+                    return place
+            elif (
+                not below_failure
+                and below < RESULT_LINES
+                and _RESULT.search(line)
+                and not is_indented
+            ):
+                return place
+        if PROGRESS.search(line.encode()):
+            steps = _STEP.findall(line)
+            is_last = bool(steps) and len(_LAST_STEP.findall(line)) == len(steps)
+            return place if is_last and not below_failure and not _HEADER.match(line) else None
+    return None
+
+
+_TRIAL = re.compile(
+    r"\b(?:trial|epoch|fold|step|iter|task|batch|round|stage|tree|job|part)\w*\W{0,3}\d+\b(?!\s*/)[^\n]*\b(?:finished|done|completed|succeeded)",
+    re.IGNORECASE,
+)
+"""One of many is through, not the run."""
