@@ -75,8 +75,8 @@ def notes(process: Process, growth: Mapping[str, Growth], causes: list[Cause]) -
         found.append("; ".join(rising))
     if process.last_reading is None:
         found.append(
-            "what would tell next time: telemetry.start(run_dir=...) or `foldwatch run -- CMD` reads"
-            " every ceiling between the labels too, and the kernel's counters after the death"
+            "what would tell next time: telemetry.start(run_dir=...) or `foldwatch run -- COMMAND` records"
+            " every limit while it runs, and the kernel's counters after the death"
         )
     return tuple(found)
 

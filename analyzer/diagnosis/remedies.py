@@ -64,8 +64,8 @@ _REUSE = (
     None,
 )
 _SAMPLE = (
-    "record between the labels as well, and the counters after a death",
-    "foldwatch run -- python train.py",
+    "record the next run: every limit while it runs, and the kernel's counters after a death",
+    "foldwatch run -- COMMAND",
 )
 
 _FEED = (

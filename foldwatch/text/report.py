@@ -286,9 +286,13 @@ def _end(finding: Finding) -> Iterator[RenderableType]:
     for sign in process.recovered.values():
         words = f"line {sign.line} looks like a crash, but the process went on: "
         yield _indented(words + sign.signature)
+    if process.handled_exceptions:
+        count = process.handled_exceptions
+        words = "one traceback" if count == 1 else f"{count} tracebacks"
+        yield _indented(f"{words} below which the process went on")
     if finding.truncation is not None:
         words = fmt.safe(finding.truncation.words, longest=999)
-        yield _indented(Text.assemble(("stopped: ", "yellow"), words))
+        yield _indented(Text.assemble(("ends early: ", "yellow"), words))
     crash = process.crash
     if crash is not None:
         yield from _crash(finding, crash)

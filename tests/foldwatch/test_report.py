@@ -205,8 +205,8 @@ def test_a_log_that_stops_says_so(foldwatch: Foldwatch, tmp_path: Path) -> None:
     log.write_text(text[: text.index("[THREADS] Fold 5/5 after fit")])
     outcome = foldwatch("analyze", str(log), "--html", str(tmp_path / "a.html"))
     assert outcome.code == 0
-    assert "stopped: " in outcome.out
-    assert "stopped: " in (tmp_path / "a.html").read_text()
+    assert "ends early: " in outcome.out
+    assert "ends early: " in (tmp_path / "a.html").read_text()
 
 
 def test_what_rises_over_too_few_folds_is_not_called_flat(
