@@ -7,14 +7,11 @@ is bounded: one block, however long a line is.
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ahocorasick_rs import BytesAhoCorasick
-
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
     from typing import BinaryIO
 
 BLOCK_BYTES = 2**19
@@ -27,9 +24,6 @@ HEAD_BYTES = 2**9
 # CSI, OSC and two-character escape sequences: ECMA-48, section 5.4.
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
 _REDRAW = re.compile("[\r\n\b]+")
-_NEWLINES = BytesAhoCorasick([b"\n"])
-_SPARSE_BYTES = 256
-"""Per newline: from here on finding each one is faster than looking at every byte."""
 
 
 def strip_escapes(text: str) -> str:
@@ -56,21 +50,18 @@ class Block:
     head: bytes
     """The start of the line that the block continues; empty where it begins one."""
     lines_before: int
-    newlines: Sequence[tuple[int, int, int]] | None
-    """Where each line before the cut ends, as the second of three; None where they are too many."""
     is_last: bool
 
     counted_to: int = 0
     counted: int = 0
-    """Newlines before ``counted_to``, where they are not listed."""
+    """Newlines before ``counted_to``."""
 
     def line_number(self, at: int) -> int:
-        """Return the number, from 1, of the line that holds offset ``at``; fast where those rise."""
-        if self.newlines is not None:
-            return self.lines_before + bisect_left(self.newlines, (0, at, at)) + 1
+        """Return the number, from 1, of the line that holds offset ``at``; fast if it is near the last one."""
         if at < self.counted_to:
-            self.counted_to = self.counted = 0
-        self.counted += self.content.count(b"\n", self.counted_to, at)
+            self.counted -= self.content.count(b"\n", at, self.counted_to)
+        else:
+            self.counted += self.content.count(b"\n", self.counted_to, at)
         self.counted_to = at
         return self.lines_before + self.counted + 1
 
@@ -93,7 +84,6 @@ class Blocks:
         self._stream = stream
         self._left = limit_bytes
         self._buffer = bytearray(BLOCK_BYTES)
-        self._is_sparse = True
 
     def __iter__(self) -> Iterator[Block]:
         """Give the blocks in their order. Raises OSError."""
@@ -117,7 +107,7 @@ class Blocks:
                 continue
             block = self._block(size, cut, head, is_last=is_last)
             yield block
-            self._count(block)
+            self.lines = block.line_number(block.cut) - 1
             if is_last:
                 self.lines += buffer[size - 1] != ord("\n")
                 return
@@ -148,24 +138,14 @@ class Blocks:
         return (self._buffer.rfind(b"\r", half, size) + 1) or max(half, size - OVERLAP_BYTES)
 
     def _block(self, size: int, cut: int, head: bytes, *, is_last: bool) -> Block:
-        newlines = None
-        if self._is_sparse:
-            with memoryview(self._buffer) as view:
-                newlines = _NEWLINES.find_matches_as_indexes(view[:cut])
         return Block(
             content=self._buffer,
             size=size,
             cut=cut,
             head=head,
             lines_before=self.lines,
-            newlines=newlines,
             is_last=is_last,
         )
-
-    def _count(self, block: Block) -> None:
-        lines = block.line_number(block.cut) - block.lines_before - 1
-        self._is_sparse = block.cut >= lines * _SPARSE_BYTES
-        self.lines += lines
 
     def _next_head(self, cut: int, head: bytes) -> bytes:
         start = self._buffer.rfind(b"\n", 0, cut) + 1

@@ -43,7 +43,7 @@ _PREFIXES = (
     r"(?P<service>[A-Za-z][\w.-]{0,80}) *\| ",
     # Only with its pid: what stands there in "12:00:00 ERROR RuntimeError: ..." is no program.
     rf"(?P<syslog_time>{_SYSLOG_TIME}) [\w.-]{{1,80}} (?:kernel|(?P<ident>[\w./@-]{{1,80}}\[\d+\])): ",
-    rf"<\d{{1,3}}>1 (?P<rfc_time>{_STAMP}) \S+ (?:(?P<app>[\w./@-]{{1,80}}) (?P<app_pid>\d+)|\S+ \S+) \S+ (?:-|(?:\[[^\]]*\])+) ?",
+    rf"<\d{{1,3}}>\d (?P<rfc_time>{_STAMP}) \S+ (?:(?P<app>[\w./@-]{{1,80}}) (?P<app_pid>\d+)|\S+ \S+) \S+ (?:-|(?:\[[^\]]*\])+) ?",
     rf"(?P<stamp>{_STAMP}) ",
     rf"\[ *\d+\.\d{{6}}\] |\[{_CTIME}\] ?",
     r"\[(?P<rank>[A-Za-z_]{2,30}\d+)\]: ?",
@@ -53,12 +53,21 @@ _PREFIXES = (
     r" {0,4}(?P<task>\d{1,5}): |\[(?P<process>\d{1,5})\] ",
 )
 _PREFIX = re.compile("|".join(f"(?:{prefix})" for prefix in _PREFIXES))
-_TIMES = ("cri_time", "syslog_time", "rfc_time", "stamp")
-_NAMES = tuple(name for name in _PREFIX.groupindex if name not in {*_TIMES, "app", "app_pid"})
+_TIME_BESIDE = {
+    "cri_time": "cri_time",
+    "ident": "syslog_time",
+    "syslog_time": "syslog_time",
+    "app_pid": "rfc_time",
+    "rfc_time": "rfc_time",
+    "stamp": "stamp",
+}
+"""The group of the time, by the last group of a prefix."""
 _LEVELS = {"trace", "debug", "info", "success", "warn", "warning", "error", "critical", "fatal"}
 """Loggers put their level in front of a bar; that is no service."""
 PREFIX_BYTES = 512
 """Of a line's start, where its prefixes are; also of one whose first redraws are not kept."""
+MOST_PREFIXES = 8
+"""Of one line."""
 DOCKER_START = '{"log":"'
 WRAPPED_START = (
     rf"(?:\{{\"log\":\"|(?:{_STAMP} )?(?:{'|'.join(p for p in _PREFIXES if '<stamp>' not in p)}))"
@@ -87,12 +96,41 @@ class Unwrapped:
 
     @property
     def time(self) -> float | None:
-        """The stamp in seconds since the epoch; None where it does not name its zone: never guessed."""
-        try:
-            moment = datetime.fromisoformat(self.stamp or "")
-        except ValueError:
-            return None
-        return moment.timestamp() if moment.tzinfo else None
+        """The stamp in seconds since the epoch; see `seconds_of`."""
+        return None if self.stamp is None else seconds_of(self.stamp)
+
+
+def seconds_of(stamp: str) -> float | None:
+    """Return a time in seconds since the epoch; None where it does not name its zone: never guessed."""
+    try:
+        moment = datetime.fromisoformat(stamp)
+    except ValueError:
+        return None
+    return moment.timestamp() if moment.tzinfo else None
+
+
+def next_prefix(line: str, at: int = 0) -> re.Match[str] | None:
+    """Return the prefix that begins at ``at``, if one does."""
+    match = _PREFIX.match(line, at, at + PREFIX_BYTES)
+    if match is None or (match.lastgroup == "service" and match["service"].lower() in _LEVELS):
+        return None
+    return match
+
+
+def time_in(match: re.Match[str]) -> slice | None:
+    """Return where a prefix says when the line was written."""
+    group = _TIME_BESIDE.get(match.lastgroup or "")
+    return None if group is None else slice(*match.span(group))
+
+
+def name_in(match: re.Match[str]) -> tuple[slice | str, ...]:
+    """Return of what a prefix makes the name of its writer; empty where it names none."""
+    group = match.lastgroup
+    if group == "app_pid":
+        return slice(*match.span("app")), "[", slice(*match.span(group)), "]"
+    if group is None or (group in _TIME_BESIDE and group != "ident"):
+        return ()
+    return (slice(*match.span(group)),)
 
 
 def unwrap(line: str, *, stamp: str | None = None) -> Unwrapped:
@@ -103,19 +141,19 @@ def unwrap(line: str, *, stamp: str | None = None) -> Unwrapped:
     """
     names: list[str] = []
     stamped: str | None = None
-    for _ in range(8):
+    for _ in range(MOST_PREFIXES):
         if line.startswith(DOCKER_START):
             line, written = _docker_text(line)
             stamp = stamp or written
         line = strip_escapes(line)
-        match = _PREFIX.match(line, 0, PREFIX_BYTES)
-        if match is None or (match["service"] or "").lower() in _LEVELS:
+        match = next_prefix(line)
+        if match is None:
             break
         stamped = line if match["stamp"] else None
-        stamp = stamp or next(filter(None, map(match.group, _TIMES)), None)
-        names += [name for name in match.group(*_NAMES) if name]
-        if match["app"]:
-            names.append(f"{match['app']}[{match['app_pid']}]")
+        if (time := time_in(match)) is not None:
+            stamp = stamp or line[time]
+        if pieces := name_in(match):
+            names.append("".join(p if isinstance(p, str) else line[p] for p in pieces))
         line = line[match.end() :]
     return Unwrapped(line if stamped is None else stamped, "/".join(names) or None, stamp)
 

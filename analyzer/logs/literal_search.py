@@ -1,82 +1,52 @@
 """The search of a block for many literals at once, at the speed of memory.
 
-It uses aho-corasick, which finds up to 64 literals with vector instructions (Teddy); with one more it
-walks an automaton, at a tenth of the speed. If there are more, those that share a part are searched
-for by that part, so a hit shows only where to look.
+It uses Hyperscan, which compares with all literals at once by vector instructions: 250 literals take as long
+as one. Two other ways were measured on training logs: one search for 64 literals after another (Teddy of
+aho-corasick) takes two to four times as long, an automaton ten times.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
 from functools import cache
 from typing import TYPE_CHECKING
 
-from ahocorasick_rs import MATCHKIND_LEFTMOST_FIRST, BytesAhoCorasick
+import hyperscan
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-AT_ONCE = 64
-SHARED_BYTES = 7
-"""Of a part that may stand for several literals; a shorter one would be found everywhere."""
-
-
-def fewest(literals: Iterable[bytes], *, at_most: int = AT_ONCE) -> list[bytes]:
-    """Return strings of which one stands in every one of ``literals``; at most so many if it can be.
-
-    The first literal stays the first and stays itself.
-    """
-    ordered = list(dict.fromkeys(literals))
-    first, rest = ordered[:1], ordered[1:]
-    rest = [
-        text for text in rest if not any(other != text and other in text for other in first + rest)
-    ]
-    holders: dict[bytes, set[bytes]] = defaultdict(set)
-    for text in rest:
-        for at in range(len(text) - SHARED_BYTES + 1):
-            holders[text[at : at + SHARED_BYTES]].add(text)
-    holders = {part: texts for part, texts in holders.items() if len(texts) > 1}
-    left = dict.fromkeys(rest)
-    parts: list[bytes] = []
-    while len(first) + len(left) + len(parts) > at_most and holders:
-        part = max(holders, key=lambda part: (len(holders[part]), part))
-        shared = holders.pop(part)
-        if len(shared) < 2:
-            break
-        parts.append(part)
-        for text in shared:
-            del left[text]
-            for at in range(len(text) - SHARED_BYTES + 1):
-                if (others := holders.get(text[at : at + SHARED_BYTES])) is not None:
-                    others.discard(text)
-    return [*first, *left, *parts]
+    from collections.abc import Sequence
 
 
 @cache
-def matcher_for(literals: tuple[bytes, ...]) -> LiteralMatcher:
-    """Return the search for ``literals``, made once."""
-    return LiteralMatcher(literals)
+def _database(literals: tuple[bytes, ...]) -> hyperscan.Database:
+    """Return ``literals`` compiled, in about 10 ms; safe to share between threads."""
+    database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
+    database.compile(
+        expressions=literals,
+        ids=range(len(literals)),
+        elements=len(literals),
+        flags=0,
+        literal=True,
+    )
+    return database
 
 
-class LiteralMatcher:
-    """Finds where one of ``literals`` stands in a block; safe to share between threads."""
+class LiteralSearch:
+    """Finds where one of ``literals`` stands in a block; each thread needs one of its own."""
 
-    def __init__(self, literals: Iterable[bytes]) -> None:
-        # The search is fast if those that are searched for together begin alike as little as can be.
-        first, *rest = fewest(literals)
-        searched = [first, *sorted(rest, key=len, reverse=True)]
-        self._automata = [
-            BytesAhoCorasick(searched[at : at + AT_ONCE], matchkind=MATCHKIND_LEFTMOST_FIRST)
-            for at in range(0, len(searched), AT_ONCE)
-        ]
+    def __init__(self, literals: Sequence[bytes]) -> None:
+        unique = tuple(dict.fromkeys(literals))
+        self._database = _database(unique)
+        self._scratch = hyperscan.Scratch(self._database)
+        self._lengths = [*map(len, unique)]
 
-    def starts(self, block: bytes | bytearray | memoryview) -> Sequence[int]:
-        """Return the offsets of the hits, in their order. The lock of the interpreter is free."""
-        found = [
-            start
-            for automaton in self._automata
-            for _, start, _ in automaton.find_matches_as_indexes(block)
-        ]
-        if len(self._automata) > 1:
-            found.sort()
+    def starts(self, block: bytes | bytearray | memoryview) -> list[int]:
+        """Return the offsets of the hits, in their order; overlapping ones are hits as well."""
+        found: list[int] = []
+        lengths = self._lengths
+
+        def take(number: int, _start: int, end: int, _flags: int, _context: object) -> None:
+            found.append(end - lengths[number])
+
+        self._database.scan(block, match_event_handler=take, scratch=self._scratch)  # type: ignore[type-var] # any buffer will do
+        found.sort()
         return found

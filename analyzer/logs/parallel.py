@@ -1,7 +1,7 @@
 """Reads many logs, and the ranges of big ones, on every core.
 
-A log is cut at line ends if that is safe; a compressed log, or one that a container runtime has cut
-into pieces, is read in one go. The workers are forked: a copy of this process costs milliseconds, and
+A log is cut at line ends, but not between the pieces that a container runtime made of a line; a compressed
+log is read in one go. The workers are forked: a copy of this process costs milliseconds, and
 starting a process would cost more than most logs do. A copy of a process with several threads may
 find a lock held for ever, so a process with threads reads alone.
 
@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from analyzer.logs.decompression import MAGIC_BYTES, Unpacked, is_packed, open_log
-from analyzer.logs.line_prefixes import is_of_runtime
+from analyzer.logs.line_prefixes import PartialLineAssembler
 from analyzer.logs.scanner import scan
 
 if TYPE_CHECKING:
@@ -40,6 +40,8 @@ RANGE_BYTES = 2**25
 """Of the smallest stretch: reading it takes as long as ten forks."""
 _LINE_BYTES = 2**20
 """Looked through for the line end at which a file is cut."""
+_BEFORE_BYTES = 2**17
+"""Looked through for a piece of a line whose rest is behind the cut."""
 WORKERS = 8
 PROGRESS_SECONDS = 0.1
 
@@ -73,17 +75,32 @@ def byte_ranges(path: str, *, workers: int) -> list[ByteRange]:
         cuts = [0]
         for number in range(1, count):
             at = size * number // count
-            file.seek(at)
-            content = file.read(_LINE_BYTES)
-            newline = content.find(b"\n") + 1
-            if newline and not is_of_runtime(content, newline):
-                cuts.append(at + newline)
+            before = max(0, at - _BEFORE_BYTES)
+            file.seek(before)
+            end = _whole_line_end(file.read(at - before + _LINE_BYTES), at - before)
+            if end is not None:
+                cuts.append(before + end)
     ends = [*cuts[1:], None]
     return [
         ByteRange(path, start, None if end is None else end - start)
         for start, end in zip(cuts, ends, strict=True)
         if end is None or end > start
     ]
+
+
+def _whole_line_end(content: bytes, at: int) -> int | None:
+    """Return the first end of a line behind ``at`` where no piece of a line waits for its rest.
+
+    What stands before ``at`` shows whether one waits.
+    """
+    joiner = PartialLineAssembler()
+    start = content.find(b"\n") + 1
+    while start and (end := content.find(b"\n", start) + 1):
+        joiner.take(content[start : end - 1])
+        if end > at and not joiner.is_waiting:
+            return end
+        start = end
+    return None
 
 
 def read_ranges(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from analyzer.logs.line_prefixes import seconds_of
 from analyzer.logs.scan_result import LabelContext, LocatedMatch, ScanResult
 from analyzer.resources import ABSENT, COLUMNS
 from analyzer.signatures.search import EXCEPTION
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from analyzer.logs.blocks import Block
     from analyzer.logs.line_prefixes import Unwrapped
+    from analyzer.logs.wrapped_lines import Row
     from analyzer.signatures.search import SignatureMatch
     from telemetry.reading import Limit
     from telemetry.thread_line import ThreadLine
@@ -29,16 +31,16 @@ MESSAGE_KEPT = 80
 class ScanResultBuilder:
     """A `ScanResult` in the making.
 
-    Lines that are exactly as `format_line` writes them are collected in ``plain``, with their offsets
-    in ``plain_at``, and put into the columns together by `flush`: that is several times as fast.
+    Lines that are as `format_line` writes them are collected in ``plain``, with their writer and time, and
+    their offsets in ``plain_at``. `flush` puts them into the columns together: that is several times as fast.
     """
 
     def __init__(self) -> None:
         self.result = ScanResult()
-        self.plain: list[tuple[bytes, ...]] = []
+        self.plain: list[Row] = []
         self.plain_at: list[int] = []
         self._number_of: dict[LabelContext, int] = {}
-        self._number_as_written: dict[tuple[bytes, ...], int] = {}
+        self._number_as_written: dict[Row, int] = {}
         self.open_matches: dict[str | None, set[tuple[str, str]]] = {}
         """By writer, the signatures and exceptions since its last sign of progress; each counts once."""
 
@@ -90,19 +92,21 @@ class ScanResultBuilder:
         if not self.plain:
             return
         result, columns = self.result, self.result.columns
-        label, threads, pids, pids_limit, maps, maps_limit, rss = zip(*self.plain, strict=True)
+        fields = zip(*self.plain, strict=True)
+        label, threads, pids, pids_limit, maps, maps_limit, rss, writer, stamps = fields
         columns["threads"].extend(map(int, threads))
         columns["cgroup_pids"].extend(map(int, pids))
         columns["maps"].extend(map(int, maps))
         columns["rss_bytes"].extend([int(size) * MEBIBYTE for size in rss])
         known = self._number_as_written
-        for key in zip(label, pids_limit, maps_limit, strict=True):
+        for key in zip(label, pids_limit, maps_limit, writer, strict=True):
             number = known.get(key)
             if number is None:
-                text = key[0].decode("utf-8", "replace").strip()
-                context = LabelContext(None, text, _limit(key[1]), _limit(key[2]))
-                number = known[key] = self._number(context)
+                number = known[key] = self._number(_context(*key))
             result.heading_of.append(number)
+        for stamp in filter(None, stamps):
+            if (time := seconds_of(stamp.decode("ascii"))) is not None:
+                result.times.append(time)
         result.line_of.extend(map(block.line_number, self.plain_at))
         self.plain.clear()
         self.plain_at.clear()
@@ -114,6 +118,14 @@ class ScanResultBuilder:
             number = self._number_of[context] = len(self.result.headings)
             self.result.headings.append(context)
         return number
+
+
+def _context(
+    label: bytes, pids_limit: bytes, maps_limit: bytes, writer: bytes | None
+) -> LabelContext:
+    name = None if writer is None else writer.decode("ascii")
+    text = label.decode("utf-8", "replace").strip()
+    return LabelContext(name, text, _limit(pids_limit), _limit(maps_limit))
 
 
 def _limit(word: bytes) -> Limit:

@@ -20,11 +20,12 @@ from analyzer.logs.line_prefixes import (
     is_of_runtime,
 )
 from analyzer.logs.line_reader import LineReader
-from analyzer.logs.literal_search import matcher_for
+from analyzer.logs.literal_search import LiteralSearch
 from analyzer.logs.progress_watch import EDGE_BYTES, ProgressWatch
 from analyzer.logs.scan_result import LabelContext, ScanResult
 from analyzer.logs.scan_result_builder import ScanResultBuilder
-from analyzer.logs.wrapped_messages import AROUND_BYTES, BROKEN, Around, around
+from analyzer.logs.wrapped_lines import COUNTS, WrappedLines
+from analyzer.logs.wrapped_messages import AROUND_BYTES, PIECES, Around, around
 from analyzer.resources import COLUMNS
 from analyzer.signatures.search import LITERALS
 from analyzer.signatures.tracebacks import TRACEBACK
@@ -41,17 +42,11 @@ if TYPE_CHECKING:
 _MARKER = MARKER.encode()
 _TRACEBACK = TRACEBACK.encode()
 _NEWLINE = ord("\n")
-SCANNED_LITERALS = (_MARKER, *map(str.encode, (*LITERALS, BROKEN)), *PIECE_LITERALS)
+SCANNED_LITERALS = (_MARKER, *map(str.encode, (*LITERALS, *PIECES)), *PIECE_LITERALS)
 
 
-# What `format_line` writes, alone on its line: no second marker, no escape, nothing behind it. First
-# as it mostly is: a label without a colon is not gone back in for its end.
-_COUNTS = (
-    rb": proc=(\d{1,15}), cgroup=(\d{1,15})/(\d{1,15}|max), "
-    rb"maps=(\d{1,15})/(\d{1,15}|max), rss=(\d{1,12})MB(?=\r?\n)"
-)
-_AS_WRITTEN = re.compile(rb"\[THREADS\] ([^\[\r\n\b\x1b:]*)" + _COUNTS)
-_WITH_COLON = re.compile(rb"\[THREADS\] ([^\[\r\n\b\x1b]*)" + _COUNTS)
+# What `format_line` writes, alone on its line. A label without a colon is not gone back in for its end.
+_AS_WRITTEN = re.compile(rb"\[THREADS\] ([^\[\r\n\b\x1b:]*)" + COUNTS + rb"(?=\r?\n)")
 
 
 def scan(
@@ -79,7 +74,8 @@ class Scanner:
         self._patterns = _search(patterns)
         self._matches: list[Found] = []
         """Of the block that is read, the last first; they take their turn among the hits."""
-        self._needles = matcher_for(SCANNED_LITERALS)
+        self._search = LiteralSearch(SCANNED_LITERALS)
+        self._wrapped = WrappedLines()
         self._seen_to = 0
         """Offset in the block that was read last, behind its last hit."""
 
@@ -92,7 +88,7 @@ class Scanner:
         read_before = 0
         for block in blocks:
             with memoryview(block.content) as view:
-                hits = self._needles.starts(view[: block.size])
+                hits = self._search.starts(view[: block.size])
             if not (block.lines_before or block.head or result.first_bytes):
                 result.first_bytes = bytes(block.content[: min(block.size, EDGE_BYTES)])
             if not (result.has_nul or result.line_of):
@@ -118,7 +114,7 @@ class Scanner:
 
     def _take_hits(self, block: Block, hits: Iterable[int]) -> None:
         content, size = block.content, block.size
-        match, match_with_colon = _AS_WRITTEN.match, _WITH_COLON.match
+        match, read_wrapped = _AS_WRITTEN.match, self._wrapped.read
         plain, plain_at = self._builder.plain, self._builder.plain_at
         floor = line_start = self._take_joined(block, 0) if self._joiner.is_waiting else 0
         for at in hits:
@@ -136,11 +132,16 @@ class Scanner:
             if (
                 line_start == at
                 and not (at == 0 and block.head)
-                and (found := match(content, at, size) or match_with_colon(content, at, size))
+                and (found := match(content, at, size))
             ):
-                plain.append(found.groups())
+                plain.append((*found.groups(), None, None))
                 plain_at.append(at)
                 floor = found.end()
+                continue
+            if (row := read_wrapped(block, line_start, floor, at)) is not None:
+                plain.append(row[0])
+                plain_at.append(at)
+                floor = row[1]
                 continue
             if is_of_runtime(content, line_start) and not (line_start == 0 and block.head):
                 floor = line_start = self._take_joined(block, line_start)

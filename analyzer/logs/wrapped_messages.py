@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from analyzer.signatures.search import find_match
+from analyzer.signatures.search import LITERALS, find_match
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,8 +16,20 @@ if TYPE_CHECKING:
 Around = tuple[Sequence[str], Sequence[str]]
 """The lines above a line, and those below it."""
 
-BROKEN = "Check failed: ret == 0"
-"""Begins a message whose other literals a narrow terminal may have broken."""
+LONG = 20
+"""Characters of a literal whose halves are searched for as well; those of a shorter one are everywhere."""
+PIECES = (
+    *(
+        half
+        for literal in LITERALS
+        if len(literal) >= LONG
+        for half in (literal[: len(literal) // 2], literal[len(literal) // 2 :])
+    ),
+    # Begin messages that are longer than a terminal is wide, and of which the literals are short.
+    "Check failed: ret == 0",
+    "blas_thread_init: ",
+)
+"""One stands in every message whose literals a narrow terminal broke: no break is in both halves."""
 AROUND_BYTES = 400
 """On each side of a line, looked at for the rest of its message."""
 NARROWEST = 30

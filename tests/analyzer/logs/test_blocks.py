@@ -13,11 +13,10 @@ from hypothesis import strategies as st
 
 from analyzer.logs import blocks
 from analyzer.logs.blocks import Blocks, redraws, strip_escapes
-from analyzer.logs.literal_search import AT_ONCE, LiteralMatcher, fewest
+from analyzer.logs.literal_search import LiteralSearch
 from analyzer.logs.scan_result import SKIPPED_KEPT
-from analyzer.logs.scanner import scan
+from analyzer.logs.scanner import SCANNED_LITERALS, scan
 from analyzer.processes.from_log import read_log
-from analyzer.signatures.search import SIGNATURES
 from telemetry.reading import LimitState, Usage
 from telemetry.thread_line import MARKER, ThreadLine, format_line, parse_line
 from tests.support.generated_logs import LINE, check_any_log, log_of
@@ -193,32 +192,21 @@ def test_a_marker_hidden_in_a_window_title_is_counted() -> None:
     assert lines_found(f"\x1b]0;{LINE}\x07\nx\n".encode()) == [(1, "refused")]
 
 
-def searched_for(count: int) -> list[bytes]:
-    numbers = random.Random(count)
-    words = ["pthread_create", "failed", "memory", "Cannot allocate", "Killed", "resource", "oom"]
-    return [
-        f"{numbers.choice(words)} {number} {numbers.choice(words)}".encode()
-        for number in range(count)
-    ]
+def test_every_hit_of_every_literal_is_given_in_order() -> None:
+    """Those that overlap as well, in any kind of buffer."""
+    search = LiteralSearch([b"ab", b"abc", b"bca", b"ab"])
+    for content in (b"xabcab", bytearray(b"xabcab"), memoryview(b"xabcab")):
+        assert search.starts(content) == [1, 1, 2, 4]
+    assert search.starts(b"") == []
 
 
-@pytest.mark.parametrize(
-    "literals",
-    [
-        [text.encode() for signature in SIGNATURES for text in signature.literals],
-        searched_for(AT_ONCE + 30),
-        searched_for(300),
-    ],
-)
-def test_no_literal_is_missed_however_many_there_are(literals: list[bytes]) -> None:
-    """Also where parts that several share, or two automata, look for them."""
-    needles = LiteralMatcher([MARKER.encode(), *literals])
-    for literal in literals:
-        assert any(at - 7 < len(literal) for at in needles.starts(b"before " + literal + b" x"))
-    assert needles.starts(b"Epoch 3/10 loss: 0.4") == []
-    few = fewest([MARKER.encode(), *literals])
-    assert few[0] == MARKER.encode()
-    assert len(few) <= max(AT_ONCE, len(literals))
+@given(st.integers(0, 2**32))
+def test_no_literal_of_the_table_is_missed(seed: int) -> None:
+    """Wherever it stands, and whatever stands around it."""
+    numbers = random.Random(seed)
+    literal = numbers.choice(SCANNED_LITERALS)
+    before, behind = (numbers.randbytes(numbers.randrange(80)) for _ in range(2))
+    assert len(before) in LiteralSearch(SCANNED_LITERALS).starts(before + literal + behind)
 
 
 TENSORFLOW = (

@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from analyzer.logs.literal_search import AT_ONCE, fewest
-from analyzer.logs.scanner import SCANNED_LITERALS
 from analyzer.processes.from_log import Process, read_log
 from analyzer.signatures.search import CAUSES, LITERALS, SIGNATURES, find_match, find_matches
 from tests.support.paths import TESTS
@@ -79,7 +77,6 @@ def test_the_table_is_whole() -> None:
         assert set(signature.speaks_for) <= set(signature.causes)
         assert signature.is_frame or signature.causes
         assert not signature.names_its_cause or len(signature.causes) == 1
-    assert len(fewest(SCANNED_LITERALS)) <= 3 * AT_ONCE
     assert all(len(literal) >= 2 for literal in LITERALS)
 
 
