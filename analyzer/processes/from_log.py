@@ -193,11 +193,14 @@ class Assembly:
         ends = last_lines(end, lines=lines)
         signs = [s.line or 0 for p in self.processes for s in p.matches.values()]
         through = find_finished(of_all(ends), below=max(signs, default=0))
-        for process in self.processes:
+        next_begins: dict[str | None, int] = {}
+        for process in reversed(self.processes):
             process.log_lines = lines
-            process.last_lines = (
-                ends.get(process.rank, ()) if len(self.processes) > 1 else of_all(ends)
-            )
+            last = ends.get(process.rank, ()) if len(self.processes) > 1 else of_all(ends)
+            before = next_begins.get(process.rank, lines + 1)
+            process.last_lines = [one for one in last if one.line < before]
+            if process.checkpoints:
+                next_begins[process.rank] = process.checkpoints.lines[0]
             process.run_finished = through
             _note_error_line(process, ends)
             peaks = {name: process.checkpoints.peak(name) for name in COLUMNS}
