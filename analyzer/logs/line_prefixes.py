@@ -167,7 +167,13 @@ def _docker_text(line: str) -> tuple[str, str | None]:
     if not isinstance(text, str):
         return line, None
     stamp = content.get("time")
-    return text.removesuffix("\n"), stamp if isinstance(stamp, str) else None
+    text = _without_surrogates(text.removesuffix("\n"))
+    return text, _without_surrogates(stamp) if isinstance(stamp, str) else None
+
+
+def _without_surrogates(text: str) -> str:
+    """Return ``text`` without halves of characters, which JSON can say and no file can hold."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def is_of_runtime(content: bytes | bytearray, start: int = 0) -> bool:

@@ -37,7 +37,8 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from analyzer.logs.blocks import Block
-    from analyzer.logs.user_pattern import Found, PatternSearch, UserPattern
+    from analyzer.logs.pattern_search import PatternSearch
+    from analyzer.logs.user_pattern import Found, UserPattern
 
 _MARKER = MARKER.encode()
 _TRACEBACK = TRACEBACK.encode()
@@ -240,6 +241,6 @@ class Scanner:
 def _search(patterns: Sequence[UserPattern]) -> PatternSearch | None:
     if not patterns:
         return None
-    from analyzer.logs.user_pattern import PatternSearch  # noqa: PLC0415 - most logs need none
+    from analyzer.logs.pattern_search import PatternSearch  # noqa: PLC0415 - most logs need none
 
     return PatternSearch(patterns)

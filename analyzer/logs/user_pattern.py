@@ -11,19 +11,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
-from analyzer.logs.line_prefixes import WRAPPED_START, PartialLineAssembler, Unwrapped, unwrap
 from analyzer.resources import LARGEST, RESOURCES
 from telemetry.errors import InputError
-from telemetry.thread_line import MARKER, Label, parse_label
+from telemetry.thread_line import Label, parse_label
 from telemetry.user_regex import compile_expression
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
-    from analyzer.logs.blocks import Block
+    from collections.abc import Iterator, Mapping
 
 _RESOURCES = {resource.pattern_group: name for name, resource in RESOURCES.items()}
 _PLACES = ("fold", "folds", "epoch", "label", "rss_unit")
@@ -37,9 +33,6 @@ _NUMBER = re.compile(
 )
 _GOES_ON = {*"0123456789,._'"}
 """What a number that ends before it is no number."""
-_MARKER = MARKER.encode()
-_LINE_ENDS = bytes.maketrans(b"\r\b", b"\n\n")
-"""A redraw is a line of its own to a pattern, which never looks past a line."""
 DEFAULT_UNIT = "MB"
 NOTHING_NAMED = "log line"
 """The label of a line whose pattern names none."""
@@ -83,6 +76,7 @@ class UserPattern:
                 f"--pattern {expression!r}: name one value at least: (?P<rss>...), (?P<threads>...), "
                 "(?P<maps>...) or (?P<cgroup_pids>...)"
             )
+        self.expression = expression
         self._unit = parse_unit(unit)
         self._groups = names
 
@@ -121,67 +115,6 @@ class UserPattern:
             return _counted(size * parse_unit(said))
         match = _UNIT.match(behind)
         return _counted(size * (self._unit if match is None else _size(match)))
-
-
-class PatternSearch:
-    """Applies patterns to a log block by block: to its bytes, or where a line may be wrapped, to its text.
-
-    A line with the marker is left to the grammar of ``[THREADS]``.
-    """
-
-    def __init__(self, patterns: Sequence[UserPattern]) -> None:
-        import re2  # noqa: PLC0415 - see UserPattern
-
-        self._patterns = patterns
-        self._joiner = PartialLineAssembler()
-        self._wrapped = re2.compile(f"(?m)\x1b|^{WRAPPED_START}".encode())
-
-    def found(self, block: Block) -> list[Found]:
-        """Return the matches in ``block``, in their order."""
-        content = bytes(block.content[: block.cut])
-        if self._joiner.is_waiting or block.head or self._wrapped.search(content):
-            return [found for line in self._lines(content, block) for found in line]
-        return [Found(at, match) for at, match in self._in(content)]
-
-    def _lines(self, content: bytes, block: Block) -> Iterator[Iterator[Found]]:
-        start = 0
-        while start < len(content):
-            end = content.find(b"\n", start)
-            end = len(content) if end < 0 else end
-            if start == 0 and block.head:
-                head = unwrap(block.head.decode("utf-8", "replace"))
-                text = content[start:end].decode("utf-8", "replace")
-                yield self._in_line(start, Unwrapped(text, head.writer, head.stamp))
-            else:
-                for line in self._joiner.take(content[start:end]):
-                    yield self._in_line(start, unwrap(line.text, stamp=line.stamp), line.text)
-            start = end + 1
-
-    def _in_line(self, at: int, line: Unwrapped, raw: str = "") -> Iterator[Found]:
-        """Give the matches in a line; in what it was before it was unwrapped where there are none.
-
-        What looks like the rank of a launcher may be what the pattern asks for.
-        """
-        for text in (line.text, raw if line.writer else ""):
-            if found := self._in(text.encode()):
-                yield from (Found(at, match, line.writer, line.time) for _, match in found)
-                return
-
-    def _in(self, content: bytes) -> list[tuple[int, Match | str]]:
-        """Return the matches of all patterns, in their order."""
-        drawn = content.translate(_LINE_ENDS)
-        found = [
-            (at, match)
-            for pattern in self._patterns
-            for at, match in pattern.matches(drawn)
-            if _MARKER not in _line_at(drawn, at)
-        ]
-        return sorted(found, key=itemgetter(0))
-
-
-def _line_at(content: bytes, at: int) -> bytes:
-    end = content.find(b"\n", at)
-    return content[content.rfind(b"\n", 0, at) + 1 : len(content) if end < 0 else end]
 
 
 def parse_unit(text: str) -> int:

@@ -286,3 +286,20 @@ def test_a_line_in_front_does_not_hide_a_runtime(name: str, first: str) -> None:
         (process,) = read_log("x", io.BytesIO(content)).processes
         assert len(process.checkpoints) == 2
         assert process.checkpoints[1].line == text.count(b"\n") - first.count("\n") - 1
+
+
+def test_half_a_character_in_json_is_read_as_none() -> None:
+    """JSON can say it, no terminal and no file can hold it."""
+    content = {"log": LINE.format(1, 8, 1851) + "\udc80\n", "stream": "stdout", "time": "\udc80"}
+    text = json.dumps(content, separators=(",", ":")) + "\n"
+    assert r"\udc80" in text
+    (process,) = read_log("x", io.BytesIO(text.encode())).processes
+    assert [sample.values["threads"] for sample in process.checkpoints] == [8]
+    process.last_lines[0].text.encode()
+
+
+def test_what_a_log_ends_with_is_said_of_its_last_process_only() -> None:
+    """One that another of the same writer followed did not end there."""
+    lines = [LINE.format(1, 63, 1786), LINE.format(1, 1, 39), "Aborted (core dumped)"]
+    crashes = [process["crash"] for process in table("\n".join(lines) + "\n")]
+    assert crashes == [None, ("aborted", 3, None, None)]
