@@ -162,7 +162,7 @@ def _docker_text(line: str) -> tuple[str, str | None]:
     try:
         content = json.loads(line)
     except (ValueError, RecursionError):
-        return line.removeprefix(DOCKER_START), None
+        return line.removeprefix(DOCKER_START).replace(r"\u001b", "\x1b"), None
     text = content.get("log") if isinstance(content, dict) else None
     if not isinstance(text, str):
         return line, None

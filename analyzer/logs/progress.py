@@ -29,6 +29,8 @@ _NO_PROGRESS = re.compile(
     rb"wandb:|Traceback|^\s*File \"|\b(?:Error|Exception|failed|FAILED|aborting|Lost task|Killed)\b|\braise\b|[Rr]esum(?:e|ing)|\bWork\w+\(SeqNum"
 )
 """On a line, it is of a summary, of an error or of code."""
+_ESCAPE = re.compile(rb"(?:\x1b|\\u001[bB])\[[\d;?]*[A-Za-z]|\\[nrt]")
+"""Of a terminal and of JSON: its last letter is no part of the word behind it."""
 _BAR = re.compile(rb"\d+%\||\d+/\d+ \[|it/s|s/it")
 
 ATTEMPT = re.compile(
@@ -60,29 +62,26 @@ def find_progress(content: bytes | bytearray, start: int, end: int) -> int | Non
 
     One bar alone is none: what draws it draws it once more as it is torn down.
     """
+    text = _ESCAPE.sub(_blanks, content[start:end])
     bar: bytes | None = None
-    at = start
-    while (match := PROGRESS.search(content, at, end)) is not None:
-        line_start = content.rfind(b"\n", 0, match.end()) + 1
-        drawn = max(line_start, content.rfind(b"\r", line_start, match.end()) + 1)
-        stops = [
-            stop
-            for stop in (
-                content.find(b"\n", match.end(), end),
-                content.find(b"\r", match.end(), end),
-            )
-            if stop >= 0
-        ]
-        line_end = min(stops, default=end)
-        line = bytes(content[max(drawn, start) : line_end])
+    at = 0
+    while (match := PROGRESS.search(text, at)) is not None:
+        drawn = max(text.rfind(b"\n", 0, match.end()), text.rfind(b"\r", 0, match.end())) + 1
+        stops = (text.find(b"\n", match.end()), text.find(b"\r", match.end()))
+        line_end = min((stop for stop in stops if stop >= 0), default=len(text))
+        line = bytes(text[drawn:line_end])
         at = max(line_end, match.end())
         if _NO_PROGRESS.search(line):
             continue
         if _BAR.search(line) is None or (bar is not None and bar != line):
-            return match.start()
+            return start + match.start()
         bar = line
-    begun = ATTEMPT.search(content, start, end)
-    return None if begun is None else begun.start()
+    begun = ATTEMPT.search(text)
+    return None if begun is None else start + begun.start()
+
+
+def _blanks(escape: re.Match[bytes]) -> bytes:
+    return (b"\r" if escape[0] == rb"\r" else b" ").ljust(len(escape[0]))
 
 
 def shape_of(line: str) -> str | None:

@@ -81,7 +81,8 @@ class ProgressWatch:
             line_start = block.content.rfind(b"\n", 0, at) + 1
             line_end = block.content.find(b"\n", at, block.size)
             line_end = block.size if line_end < 0 else line_end
-            writer = unwrap(block.head_of(line_start).decode("utf-8", "replace")).writer
+            line = block.head_of(line_start).partition(b"\n")[0]
+            writer = unwrap(line.decode("utf-8", "replace")).writer
             self._go_on(block, writer)
             start = line_end
 

@@ -13,6 +13,8 @@ from analyzer.resources import COLUMNS
 from telemetry.journal.follower import SkippedLine
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from analyzer.signatures.search import SignatureMatch
     from telemetry.reading import Limit
     from telemetry.thread_line import Label
@@ -70,6 +72,19 @@ class ScanResult:
     def is_dated(self) -> bool:
         """Whether every reading has a time; else those that have one are worth nothing."""
         return len(self.times) == len(self.line_of)
+
+    def of_rows(self, rows: Sequence[int]) -> ScanResult:
+        """Return the readings of some rows, without the matches among them."""
+        return ScanResult(
+            headings=self.headings,
+            heading_of=array("q", map(self.heading_of.__getitem__, rows)),
+            line_of=array("q", map(self.line_of.__getitem__, rows)),
+            columns={
+                name: array("q", map(column.__getitem__, rows))
+                for name, column in self.columns.items()
+            },
+            times=array("d", map(self.times.__getitem__, rows) if self.is_dated else ()),
+        )
 
     def skip(self, line: int, reason: str) -> None:
         """Count a refused line."""

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import io
 import re
-from bisect import bisect_right
+from array import array
+from bisect import bisect_left
 from dataclasses import dataclass, field, replace
+from heapq import heappop, heapreplace
+from operator import itemgetter
 from typing import TYPE_CHECKING, BinaryIO
 
 from analyzer.logs.mixed_writers import split_writers
@@ -168,11 +171,9 @@ class Assembly:
 
     def take(self, part: ScanResult, *, lines_before: int) -> None:
         """Take a part of the log, which follows those before it."""
-        layout = Layout.of(part)
-        row = 0
+        lanes = _lanes(part)
         for sign in part.matches:
-            self._take_rows(part, row, sign.row, lines_before, layout)
-            row = sign.row
+            self._take_rows(lanes, sign.row, lines_before)
             process = self._whose(sign.writer).process
             if sign.crash is None:
                 process.mark_recovered()
@@ -181,7 +182,7 @@ class Assembly:
             since = process.checkpoints.seconds_since(sign.time)
             crash = replace(sign.crash, line=line, seconds_after_last_sample=since)
             process.note_match(crash)
-        self._take_rows(part, row, len(part.line_of), lines_before, layout)
+        self._take_rows(lanes, len(part.line_of), lines_before)
 
     def finish(self, *, lines: int, end: bytes = b"") -> list[Process]:
         """Return the processes of a log of so many lines, in the order in which they began.
@@ -190,6 +191,7 @@ class Assembly:
         """
         if not self.processes:
             self._new_life(None)
+        self.processes.sort(key=_first_line)
         ends = last_lines(end, lines=lines)
         signs = [s.line or 0 for p in self.processes for s in p.matches.values()]
         through = find_finished(of_all(ends), below=max(signs, default=0))
@@ -252,16 +254,57 @@ class Assembly:
             self.processes = [process for process in self.processes if process is not before]
         return life
 
-    def _take_rows(
-        self, part: ScanResult, start: int, end: int, lines_before: int, layout: Layout
-    ) -> None:
-        while start < end:
-            writer = part.headings[part.heading_of[start]].writer
-            stop = min(end, layout.borders[bisect_right(layout.borders, start)])
-            life = self._latest = self._lives.get(writer) or self._begin(writer)
-            done = life.extend(part, range(start, stop), lines_before, layout)
-            if done > start:
-                life.process.mark_recovered()
-            if done < stop:
-                self._begin(writer)
-            start = done
+    def _take_rows(self, lanes: list[_Lane], end: int, lines_before: int) -> None:
+        """Take the rows before ``end``; ``lanes`` is a heap by the row that is next."""
+        latest: tuple[int, str | None] = -1, None
+        while lanes and lanes[0].next_row < end:
+            lane = lanes[0]
+            stop = bisect_left(lane.rows, end, lane.taken)
+            while lane.taken < stop:
+                life = self._lives.get(lane.writer) or self._begin(lane.writer)
+                rows = range(lane.taken, stop)
+                lane.taken = life.extend(lane.part, rows, lines_before, lane.layout)
+                if lane.taken > rows.start:
+                    life.process.mark_recovered()
+                if lane.taken < stop:
+                    self._begin(lane.writer)
+            latest = max(latest, (lane.rows[stop - 1], lane.writer), key=itemgetter(0))
+            if stop < len(lane.rows):
+                lane.next_row = lane.rows[stop]
+                heapreplace(lanes, lane)
+            else:
+                heappop(lanes)
+        if latest[0] >= 0:
+            self._latest = self._lives[latest[1]]
+
+
+def _first_line(process: Process) -> int:
+    signs = (*process.matches.values(), *process.recovered.values())
+    return min((*process.checkpoints.lines[:1], *(sign.line or 0 for sign in signs)), default=0)
+
+
+@dataclass(slots=True, order=True)
+class _Lane:
+    """What one writer wrote of a part; ``rows`` are those of the whole part, ``taken`` counts."""
+
+    next_row: int
+    writer: str | None = field(compare=False)
+    rows: Sequence[int] = field(compare=False)
+    part: ScanResult = field(compare=False)
+    layout: Layout = field(compare=False)
+    taken: int = field(default=0, compare=False)
+
+
+def _lanes(part: ScanResult) -> list[_Lane]:
+    """Return the writers of a part, in the order in which they began."""
+    writers = [heading.writer for heading in part.headings]
+    if len({*writers}) < 2:
+        rows = range(len(part.line_of))
+        return [_Lane(0, writers[0], rows, part, Layout.of(part))] if rows else []
+    rows_of: dict[str | None, array[int]] = {}
+    for row, heading in enumerate(part.heading_of):
+        rows_of.setdefault(writers[heading], array("q")).append(row)
+    return [
+        _Lane(rows[0], writer, rows, own := part.of_rows(rows), Layout.of(own))
+        for writer, rows in rows_of.items()
+    ]

@@ -27,10 +27,8 @@ FALL_OF_AN_END = 0.8
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Where in a part what may happen; found once, however many signs and processes are in it."""
+    """Where in a part of one writer what may happen; found once, however many signs and processes are in it."""
 
-    borders: Sequence[int]
-    """The rows that another writer begins with, and the end."""
     suspects: Container[int]
     """The rows that a new process may begin with; they are looked at one by one."""
     changes: Sequence[int]
@@ -38,16 +36,11 @@ class Layout:
 
     @classmethod
     def of(cls, part: ScanResult) -> Layout:
-        """Lay out a part of a log."""
+        """Lay out a part of a log that one writer wrote."""
         headings = part.heading_of
-        rows = len(headings)
-        turns = [*compress(count(1), map(ne, headings, headings[1:]))]
-        if len({heading.writer for heading in part.headings}) < 2:
-            falls = _falls(part)
-            return cls([rows], falls, sorted({*turns, *falls}))
-        writers = [heading.writer for heading in part.headings]
-        borders = [row for row in turns if writers[headings[row]] != writers[headings[row - 1]]]
-        return cls([*borders, rows], range(rows), range(rows))
+        falls = _falls(part)
+        turns = compress(count(1), map(ne, headings, headings[1:]))
+        return cls(falls, sorted({*turns, *falls}))
 
     def runs(self, rows: range) -> Iterator[range]:
         """Cut ``rows``, which are not empty, at the changes."""
