@@ -19,11 +19,11 @@ from analyzer.logs.line_prefixes import (
     unwrap,
 )
 from analyzer.logs.literal_search import LiteralSearch
-from analyzer.logs.user_pattern import Found
+from analyzer.logs.user_pattern import Found, labelled
 from telemetry.thread_line import MARKER
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from analyzer.logs.blocks import Block
     from analyzer.logs.user_pattern import Match, UserPattern
@@ -80,6 +80,8 @@ class PatternSearch:
     def __init__(self, patterns: Sequence[UserPattern]) -> None:
         self._patterns = patterns
         self._joiner = PartialLineAssembler()
+        self._named: dict[str | None, Mapping[str, str]] = {}
+        """By writer, the fold, epoch and label that a pattern without values found last."""
         texts = [required_text(pattern.expression) for pattern in patterns]
         known = [text for text in texts if text is not None]
         self._search = LiteralSearch([*known, *_ALWAYS]) if len(known) == len(texts) else None
@@ -135,8 +137,20 @@ class PatternSearch:
         """
         for text in (line.text, raw if line.writer else ""):
             if found := self._in(text.encode()):
-                yield from (Found(at, match, line.writer, line.time) for match in found)
+                for match in found:
+                    if isinstance(match, str):
+                        yield Found(at, match, line.writer, line.time)
+                    elif match.values:
+                        placed = labelled(match, self._named.get(line.writer, {}))
+                        yield Found(at, placed, line.writer, line.time)
+                    else:
+                        self._remember(match, line.writer)
                 return
+
+    def _remember(self, match: Match, writer: str | None) -> None:
+        """Note where the values belong that follow; another fold has epochs of its own."""
+        before = {} if "fold" in match.places else self._named.get(writer, {})
+        self._named[writer] = {**before, **match.places}
 
     def _in(self, content: bytes) -> list[Match | str]:
         """Return the matches of all patterns, in their order."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from typing import TYPE_CHECKING
 
 from analyzer.logs.line_prefixes import seconds_of
@@ -12,7 +13,7 @@ from telemetry.reading import LimitState
 from telemetry.thread_line import MEBIBYTE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Mapping
 
     from analyzer.logs.blocks import Block
     from analyzer.logs.line_prefixes import Unwrapped
@@ -70,21 +71,32 @@ class ScanResultBuilder:
             parsed.cgroup.limit,
             LimitState.INVISIBLE if maps is None else maps.limit,
         )
-        current = None if maps is None else maps.current
-        values = [parsed.threads, parsed.cgroup.current, current, parsed.rss_bytes]
+        values = {
+            "threads": parsed.threads,
+            "cgroup_pids": parsed.cgroup.current,
+            "maps": None if maps is None else maps.current,
+            "rss_bytes": parsed.rss_bytes,
+        }
         self.add_row(context, line, values, origin.time)
 
     def add_row(
-        self, context: LabelContext, line: int, values: Iterable[int | None], time: float | None
+        self,
+        context: LabelContext,
+        line: int,
+        values: Mapping[str, int | None],
+        time: float | None,
     ) -> None:
-        """Add a reading: its values in the order of COLUMNS."""
+        """Add a reading: its values by resource."""
         result = self.result
+        for name in values.keys() - result.columns.keys():
+            result.columns[name] = array("q", [ABSENT]) * len(result.line_of)
         result.heading_of.append(self._number(context))
         result.line_of.append(line)
         if time is not None:
             result.times.append(time)
-        for name, value in zip(COLUMNS, values, strict=True):
-            result.columns[name].append(ABSENT if value is None else value)
+        for name, column in result.columns.items():
+            value = values.get(name)
+            column.append(ABSENT if value is None else value)
         self.open_matches.clear()
 
     def flush(self, block: Block) -> None:
@@ -98,6 +110,8 @@ class ScanResultBuilder:
         columns["cgroup_pids"].extend(map(int, pids))
         columns["maps"].extend(map(int, maps))
         columns["rss_bytes"].extend([int(size) * MEBIBYTE for size in rss])
+        for name in columns.keys() - set(COLUMNS):
+            columns[name].extend([ABSENT] * len(self.plain))
         known = self._number_as_written
         for key in zip(label, pids_limit, maps_limit, writer, strict=True):
             number = known.get(key)

@@ -26,7 +26,6 @@ from analyzer.logs.scan_result import LabelContext, ScanResult
 from analyzer.logs.scan_result_builder import ScanResultBuilder
 from analyzer.logs.wrapped_lines import COUNTS, WrappedLines
 from analyzer.logs.wrapped_messages import AROUND_BYTES, PIECES, Around, around
-from analyzer.resources import COLUMNS
 from analyzer.signatures.search import LITERALS
 from analyzer.signatures.tracebacks import TRACEBACK
 from telemetry.reading import LimitState
@@ -235,7 +234,7 @@ class Scanner:
                 continue
             unseen = LimitState.INVISIBLE
             context = LabelContext(found.writer, match.text, unseen, unseen, match.label)
-            self._builder.add_row(context, line, map(match.values.get, COLUMNS), found.time)
+            self._builder.add_row(context, line, match.values, found.time)
 
 
 def _search(patterns: Sequence[UserPattern]) -> PatternSearch | None:

@@ -1,10 +1,12 @@
 r"""A user's regular expression for logs without ``[THREADS]`` lines: its named groups are the values.
 
-The groups are threads, rss with rss_unit, maps, cgroup_pids; fold, folds, epoch, label. The expression
-runs in RE2, in time linear in the length of the log, so none can hang.
+The groups are those of `analyzer.resources` (threads, rss, gpu_memory, ...), for memory also its unit
+(rss_unit, ...); and fold, folds, epoch, label. An expression with these only says where the values that follow
+belong. It runs in RE2, in time linear in the length of the log, so none can hang.
 
     --pattern 'Current memory usage: (?P<rss>[\d.,]+) MB'
     --pattern 'epoch (?P<epoch>\d+) .* threads=(?P<threads>\d+)'
+    --pattern '^Epoch (?P<epoch>\d+)/' --pattern 'max_mem: (?P<gpu_memory>\d+)M'
 """
 
 from __future__ import annotations
@@ -22,7 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 _RESOURCES = {resource.pattern_group: name for name, resource in RESOURCES.items()}
-_PLACES = ("fold", "folds", "epoch", "label", "rss_unit")
+_IN_BYTES = frozenset(group for group, name in _RESOURCES.items() if name.endswith("_bytes"))
+_UNITS = tuple(f"{group}_unit" for group in _RESOURCES if group in _IN_BYTES)
+_PLACES = ("fold", "folds", "epoch", "label")
 _LETTERS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 _UNIT = re.compile(r"[ \t]?(?:(?P<letter>[kmgt])(?:i?b)?|b(?:ytes?)?)(?![a-z])", re.IGNORECASE)
 # Digits, or groups of three with one kind of separator between them. A comma before one or two digits
@@ -40,7 +44,15 @@ NOTHING_NAMED = "log line"
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """What one matching line says; ``label`` is given where its fold is, else it follows the last."""
+    """What one matching line says; without values it says where those that follow belong."""
+
+    places: Mapping[str, str]
+    values: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledMatch:
+    """The values of a line; ``label`` is given where their fold is, else it follows the last."""
 
     text: str
     label: Label | None
@@ -52,7 +64,7 @@ class Found:
     """A match in a block, whose line begins or goes on at offset ``at``; a str is a refusal."""
 
     at: int
-    match: Match | str
+    match: LabelledMatch | str
     writer: str | None = None
     time: float | None = None
 
@@ -66,17 +78,19 @@ class UserPattern:
             expression, option="--pattern", is_multiline=True, for_bytes=True
         )
         names = {name.decode(): number for name, number in self._compiled.groupindex.items()}
-        if unknown := sorted(set(names) - set(_RESOURCES) - set(_PLACES)):
+        groups = (*_RESOURCES, *_UNITS, *_PLACES)
+        if unknown := sorted(set(names) - set(groups)):
             raise InputError(
                 f"--pattern {expression!r}: no such group: {', '.join(unknown)}; "
-                f"there are {', '.join((*_RESOURCES, *_PLACES))}"
+                f"there are {', '.join(groups)}"
             )
-        if not set(names) & set(_RESOURCES):
+        if not set(names) & {*_RESOURCES, *_PLACES}:
             raise InputError(
-                f"--pattern {expression!r}: name one value at least: (?P<rss>...), (?P<threads>...), "
-                "(?P<maps>...) or (?P<cgroup_pids>...)"
+                f"--pattern {expression!r}: name one value at least, such as (?P<rss>...), "
+                "(?P<threads>...) or (?P<gpu_memory>...), or a place: (?P<fold>...), (?P<epoch>...)"
             )
         self.expression = expression
+        self.has_values = bool(set(names) & set(_RESOURCES))
         self._unit = parse_unit(unit)
         self._groups = names
 
@@ -97,20 +111,23 @@ class UserPattern:
         }
         values: dict[str, int] = {}
         for name in _RESOURCES.keys() & groups.keys():
-            if name == "rss":
-                end = match.end(self._groups["rss"])
+            if name in _IN_BYTES:
+                end = match.end(self._groups[name])
                 behind = content[end : end + 8].decode("utf-8", "replace")
-                values["rss_bytes"] = self._rss(groups, behind)
+                values[_RESOURCES[name]] = self._size(name, groups, behind)
             else:
                 values[_RESOURCES[name]] = _whole(groups[name])
-        if not values:
+        if self.has_values and not values:
             raise ValueError("the pattern matches, but none of its values is there")
-        return _with_label(groups, values)
+        places = {name: groups[name] for name in _PLACES if groups.get(name)}
+        for name in places.keys() - {"label"}:
+            _whole(places[name])
+        return Match(places, values)
 
-    def _rss(self, groups: Mapping[str, str], behind: str) -> int:
-        text = groups["rss"]
+    def _size(self, name: str, groups: Mapping[str, str], behind: str) -> int:
+        text = groups[name]
         size, end = parse_number(text)
-        said = groups.get("rss_unit") or text[end:].strip()
+        said = groups.get(f"{name}_unit") or text[end:].strip()
         if said:
             return _counted(size * parse_unit(said))
         match = _UNIT.match(behind)
@@ -151,15 +168,21 @@ def _counted(number: float) -> int:
     return round(number)
 
 
-def _with_label(groups: Mapping[str, str], values: Mapping[str, int]) -> Match:
-    words = [groups[name] for name in ("label",) if groups.get(name)]
-    if "epoch" in groups:
-        words.append(f"epoch {_whole(groups['epoch'])}")
+def labelled(match: Match, before: Mapping[str, str]) -> LabelledMatch:
+    """Return the values of ``match`` under a label; ``before`` are the places that were named above it."""
+    text, label = _label_at({**before, **match.places})
+    return LabelledMatch(text, label, match.values)
+
+
+def _label_at(places: Mapping[str, str]) -> tuple[str, Label | None]:
+    words = [places["label"]] if "label" in places else []
+    if "epoch" in places:
+        words.append(f"epoch {_whole(places['epoch'])}")
     stage = " ".join(words) or NOTHING_NAMED
-    if "fold" not in groups:
-        return Match(stage, None, values)
-    fold = _whole(groups["fold"])
-    if "folds" in groups:
-        text = f"Fold {fold}/{_whole(groups['folds'])} {stage}"
-        return Match(text, parse_label(text), values)
-    return Match(f"Fold {fold} {stage}", Label(f"Fold {fold} {stage}", fold, None, stage), values)
+    if "fold" not in places:
+        return stage, None
+    fold = _whole(places["fold"])
+    if "folds" in places:
+        text = f"Fold {fold}/{_whole(places['folds'])} {stage}"
+        return text, parse_label(text)
+    return f"Fold {fold} {stage}", Label(f"Fold {fold} {stage}", fold, None, stage)

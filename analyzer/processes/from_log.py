@@ -19,7 +19,6 @@ from analyzer.processes.last_lines import find_finished, last_lines, of_all
 from analyzer.processes.lives import Layout, Life
 from analyzer.processes.printed_limits import PrintedLimit, printed_limits
 from analyzer.processes.process import Process
-from analyzer.resources import COLUMNS
 from analyzer.signatures.search import find_error_line
 from telemetry.errors import InputError
 
@@ -205,8 +204,8 @@ class Assembly:
                 next_begins[process.rank] = process.checkpoints.lines[0]
             process.run_finished = through
             _note_error_line(process, ends)
-            peaks = {name: process.checkpoints.peak(name) for name in COLUMNS}
-            process.note_peaks(peaks)
+            checkpoints = process.checkpoints
+            process.note_peaks({name: checkpoints.peak(name) for name in checkpoints.columns})
         return self.processes
 
     def _whose(self, writer: str | None) -> Life:

@@ -166,7 +166,8 @@ def _read_logs(
     """Read all logs, in stretches that keep every core busy; by path."""
     if STANDARD_INPUT in paths and sys.stdin is None:
         raise InputError("standard input is closed")
-    workers = processors()
+    # What is behind a cut may belong to a fold or an epoch that was named before it.
+    workers = processors() if all(pattern.has_values for pattern in patterns) else 1
     found: dict[str, list[ScanResult | UnreadableInput]] = {}
     wanted = []
     for path in dict.fromkeys(paths):

@@ -109,8 +109,11 @@ class Life:
         checkpoints.lines.extend(map(lines_before.__add__, lines) if lines_before else lines)
         times = part.times[taken] if part.is_dated else repeat(math.nan, len(rows))
         checkpoints.times.extend(times)
-        for name in COLUMNS:
-            checkpoints.columns[name].extend(part.columns[name][taken])
+        for name in part.columns.keys() - checkpoints.columns.keys():
+            checkpoints.columns[name] = array("q", [ABSENT]) * (len(checkpoints) - len(rows))
+        for name, column in checkpoints.columns.items():
+            known = part.columns.get(name)
+            column.extend([ABSENT] * len(rows) if known is None else known[taken])
 
     def _new_head(self, heading: LabelContext) -> int:
         label = heading.label or parse_label(heading.text, previous=self._last)
@@ -125,6 +128,7 @@ class Life:
         near the first. A training repeats labels too, every epoch, and its counts wander: where
         the fold does not go back, only a fall by a fifth is the end of a process. A label of no fold
         that is new is of another process where libraries are not loaded that were from the start.
+        A value that is printed over and over under one label, without maps, rises and falls as it likes.
         """
         if self._last is None:
             return False
@@ -133,6 +137,8 @@ class Life:
         first = self._first_rows.get(heading.text)
         if first is None and label.fold is None:
             return self._is_unloaded(values)
+        if heading.text == self._last.text and values[COLUMNS.index("maps")] == ABSENT:
+            return False
         if first is None:
             return goes_back and self._has_fallen(values, 0, 1.0)
         began = self._samples.heads[self._samples.head_of[first]].label

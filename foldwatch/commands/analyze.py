@@ -34,12 +34,13 @@ def analyze_options(  # noqa: PLR0913, PLR0917 - one argument for each option
         list[str] | None,
         typer.Option(
             metavar="REGEX",
-            help="Read other lines too (RE2; repeatable): named groups threads, rss, rss_unit, maps, "
-            "cgroup_pids, fold, folds, epoch, label.",
+            help="Read other lines too (RE2; repeatable): named groups threads, rss, maps, cgroup_pids, "
+            "open_fds, descendants, tree_threads, tree_rss, cgroup_memory, gpu_memory; rss_unit, "
+            "gpu_memory_unit...; fold, folds, epoch, label.",
         ),
     ] = None,
     unit: Annotated[
-        str, typer.Option(metavar="UNIT", help="Of an rss that --pattern finds without one.")
+        str, typer.Option(metavar="UNIT", help="Of memory that --pattern finds without one.")
     ] = DEFAULT_UNIT,
     exit_zero: Annotated[
         bool, typer.Option("--exit-zero", help="Exit 0 also where growth or a crash is found.")

@@ -15,7 +15,7 @@ from analyzer.logs.pattern_search import required_text
 from analyzer.logs.scanner import scan
 from analyzer.logs.user_pattern import UserPattern
 from telemetry.errors import InputError
-from tests.analyzer.logs.test_wrapped_lines import WRAPPERS, content_of
+from tests.support.wrapped_logs import WRAPPERS, content_of
 
 ATOMS = (
     *["ab", "7a b", "xx", "a"],

@@ -207,3 +207,50 @@ def test_a_pattern_that_names_no_fold_is_told_what_to_name(tmp_path: Path) -> No
     growth = analysis.findings[0].growth["rss_bytes"]
     assert (analysis.verdict, growth.verdict) == ("ok", "inconclusive")
     assert "(?P<fold>...)" in growth.reason
+
+
+def test_every_resource_has_a_group(tmp_path: Path) -> None:
+    """Memory with its unit, of its own group or behind the number; other values as they are."""
+    text = "gpu 588 MiB / 24576 MiB, tree 3 GB, fds 12\ngpu 600 MiB, tree 4 GB\n"
+    expression = r"gpu (?P<gpu_memory>\d+) (?P<gpu_memory_unit>\w+).*tree (?P<tree_rss>\d+)(?:.*fds (?P<open_fds>\d+))?"
+    (finding,) = read(tmp_path / "a.log", text, expression).findings
+    first, second = finding.process.checkpoints
+    assert first.values["gpu_memory_used_bytes"] == 588 * 2**20
+    assert second.values["tree_rss_bytes"] == 4 * 2**30
+    assert (first.values["open_fds"], second.values["open_fds"]) == (12, None)
+    assert finding.process.peaks["gpu_memory_used_bytes"] == 600 * 2**20
+
+
+@pytest.mark.parametrize("prefix", ["", "[rank0]: "])
+def test_a_pattern_without_values_says_where_they_belong(tmp_path: Path, prefix: str) -> None:
+    """Until another one is named: a fold begins its epochs anew."""
+    lines = ["Fold 1 of 2", "Epoch 1/9", "mem 10", "Epoch 2/9", "mem 11", "Fold 2 of 2", "mem 12"]
+    analysis = read(
+        tmp_path / "a.log",
+        "".join(f"{prefix}{line}\n" for line in lines),
+        r"^Epoch (?P<epoch>\d+)/",
+        r"^Fold (?P<fold>\d+) of (?P<folds>\d+)",
+        r"^mem (?P<gpu_memory>\d+)",
+    )
+    (finding,) = analysis.findings
+    labels = [sample.label.text for sample in finding.process.checkpoints]
+    assert labels == ["Fold 1/2 epoch 1", "Fold 1/2 epoch 2", "Fold 2/2 log line"]
+    assert [source.skipped_count for source in analysis.sources] == [0]
+
+
+def test_a_leak_of_gpu_memory_is_found_by_epochs_on_lines_of_their_own(tmp_path: Path) -> None:
+    """As Keras prints them."""
+    text = "".join(f"Epoch {n}/40\nused {8000 + 200 * n} MiB\n" for n in range(1, 30))
+    patterns = (r"^Epoch (?P<epoch>\d+)/", r"used (?P<gpu_memory>\d+)")
+    (finding,) = read(tmp_path / "a.log", text, *patterns).findings
+    growth = finding.epochs["gpu_memory_used_bytes"]
+    assert (growth.verdict, growth.slope) == ("growing", 200 * 2**20)
+
+
+def test_a_series_without_a_name_is_of_one_process(tmp_path: Path) -> None:
+    """Its values rise and fall by more than a fifth, as those of a GPU do."""
+    text = "".join(f"{n % 9} %, {588 if n % 7 else 40} MiB\n" for n in range(60))
+    (finding,) = read(tmp_path / "a.log", text, r"(?P<gpu_memory>\d+) MiB").findings
+    assert len(finding.process.checkpoints) == 60
+    (finding,) = read(tmp_path / "b.log", text, r"(?P<rss>\d+) MiB").findings
+    assert len(finding.process.checkpoints) == 60
