@@ -233,6 +233,18 @@ def reading_figures() -> list[Figure]:
     return found
 
 
+def wrapped_figures() -> list[Figure]:
+    """Measure how logs are read that something wrapped, without and with a user's pattern."""
+    found = []
+    for point in run("wrapped_speed"):
+        over = f"over grep -cF, 512 MB, {point['wrapping']}"
+        found += [
+            Figure(f"analyze --json {over}", point["analyze"] / point["grep"], "x", 3.5),
+            Figure(f"analyze --pattern {over}", point["pattern"] / point["grep"], "x", 5.0),
+        ]
+    return found
+
+
 def alert_figures() -> list[Figure]:
     """Measure how long before a limit is hit somebody is told, by each way of alerting."""
     if os.geteuid():  # it needs a cgroup of its own
@@ -251,6 +263,7 @@ TOPICS = {
     "Recording": recording_figures,
     "Verdicts": verdict_figures,
     "Reading logs": reading_figures,
+    "Reading wrapped logs": wrapped_figures,
     "Isolation": isolation_figures,
     "Alerts": alert_figures,
     "The daemon": daemon_figures,
