@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from analyzer.processes.from_log import Source
     from analyzer.processes.process import Process
     from analyzer.result import Finding, OverallVerdict
+    from analyzer.signatures.user_table import read_signatures
     from telemetry.errors import InputError, MissingExtraError
 
 _MODULE_OF = {
@@ -41,6 +42,7 @@ _MODULE_OF = {
     "analyze": "analyzer.api",
     "compare": "analyzer.comparison",
     "read_journal": "analyzer.api",
+    "read_signatures": "analyzer.signatures.user_table",
 }
 
 __all__ = [
@@ -63,6 +65,7 @@ __all__ = [
     "analyze",
     "compare",
     "read_journal",
+    "read_signatures",
 ]
 
 if not TYPE_CHECKING:  # else every name would be there, and Any

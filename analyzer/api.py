@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from analyzer import pipeline
+from analyzer.logs.scan_options import ScanOptions
 from analyzer.reports import figures, frames, html_report
 from analyzer.result import AnalysisResult
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from analyzer.logs.user_pattern import UserPattern
+    from analyzer.signatures.signature import Signature
 
 
 class Analysis(AnalysisResult):
@@ -52,6 +54,7 @@ def analyze(
     paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
     *,
     patterns: Sequence[UserPattern] = (),
+    signatures: Sequence[Signature] = (),
     progress: Callable[[int], None] | None = None,
 ) -> Analysis:
     """Analyze logs, journals or run directories.
@@ -59,6 +62,7 @@ def analyze(
     Args:
         paths: One path or several; a directory is searched for runs; "-" reads standard input.
         patterns: Regular expressions for lines that are not ``[THREADS]`` lines.
+        signatures: Of failures, tried before the built-in ones; see `read_signatures`.
         progress: Called with the number of bytes read so far, about ten times a second.
 
     Returns:
@@ -67,7 +71,8 @@ def analyze(
     Raises:
         InputError: A path does not exist, cannot be read, or holds no log.
     """
-    result = pipeline.analyze(paths, patterns=patterns, progress=progress)
+    options = ScanOptions(patterns, signatures)
+    result = pipeline.analyze(paths, options=options, progress=progress)
     return Analysis(result.sources, result.findings)
 
 

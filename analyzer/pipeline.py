@@ -19,6 +19,7 @@ from analyzer.diagnosis.run_end import RunEnds, discard_benign_matches, find_tru
 from analyzer.growth.epochs import judge_epochs
 from analyzer.growth.pool_leaks import find_pool_leaks
 from analyzer.growth.verdict import Growth, Verdict, judge, judge_isolated
+from analyzer.logs.scan_options import PLAIN
 from analyzer.processes.inputs import find_inputs, read_inputs
 from analyzer.resources import COLUMNS, OF_CHILDREN, RESOURCES
 from analyzer.result import AnalysisResult, Finding
@@ -26,7 +27,7 @@ from analyzer.result import AnalysisResult, Finding
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from analyzer.logs.user_pattern import UserPattern
+    from analyzer.logs.scan_options import ScanOptions
     from analyzer.processes.from_log import Process, Source
 
 NOT_RECORDED = Growth(verdict=Verdict.INCONCLUSIVE, reason="not recorded")
@@ -36,19 +37,18 @@ NO_FOLD = "no label names a fold (Fold 1/3 ...; in --pattern (?P<fold>...), or (
 def analyze(
     paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
     *,
-    patterns: Sequence[UserPattern] = (),
+    options: ScanOptions = PLAIN,
     progress: Callable[[int], None] | None = None,
 ) -> AnalysisResult:
     """Read a path or several (logs, journals, directories, or "-") and judge them. Raises InputError.
 
-    ``patterns`` also take readings from lines that are not ``[THREADS]`` lines; ``progress`` is told now
-    and then how many bytes of logs are read.
+    ``progress`` is told now and then how many bytes of logs are read.
     """
     sources: list[Source] = []
     processes: list[Process] = []
     several = [paths] if isinstance(paths, (str, os.PathLike)) else paths
     for table in read_inputs(
-        find_inputs([os.fspath(path) for path in several]), patterns=patterns, progress=progress
+        find_inputs([os.fspath(path) for path in several]), options=options, progress=progress
     ):
         sources += table.sources
         processes += table.processes

@@ -10,6 +10,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from analyzer.logs.scan_options import PLAIN
 from analyzer.pipeline import analyze
 from analyzer.result import OverallVerdict
 from telemetry.errors import InputError
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from analyzer.comparison import Comparison
-    from analyzer.logs.user_pattern import UserPattern
+    from analyzer.logs.scan_options import ScanOptions
     from analyzer.result import AnalysisResult
 
 FOUND = 3
@@ -37,7 +38,7 @@ def analyze_command(  # noqa: PLR0913 - one argument for each option
     html: str | None = None,
     plot: str | None = None,
     compare: str | None = None,
-    patterns: Sequence[UserPattern] = (),
+    options: ScanOptions = PLAIN,
     exit_zero: bool = False,
     require_verdict: bool = False,
 ) -> int:
@@ -49,8 +50,8 @@ def analyze_command(  # noqa: PLR0913 - one argument for each option
     if compare == "-" and "-" in paths:
         raise InputError("-: standard input can be read once; name a file for one of the two")
     with _progress(paths) as progress:
-        analysis = analyze(paths, patterns=patterns, progress=progress)
-    comparison = None if compare is None else _compared(analysis, compare, patterns)
+        analysis = analyze(paths, options=options, progress=progress)
+    comparison = None if compare is None else _compared(analysis, compare, options)
     _write_files(analysis, comparison, html=html, plot=plot)
     if as_json:
         _print_json(analysis, comparison)
@@ -83,10 +84,10 @@ def _progress(paths: Sequence[str]) -> Iterator[Callable[[int], None] | None]:
         yield lambda done: progress.update(task, completed=done, refresh=True)
 
 
-def _compared(analysis: AnalysisResult, other: str, patterns: Sequence[UserPattern]) -> Comparison:
+def _compared(analysis: AnalysisResult, other: str, options: ScanOptions) -> Comparison:
     from analyzer.comparison import compare  # noqa: PLC0415 - loaded when it is needed
 
-    return compare(analyze([other], patterns=patterns), analysis)
+    return compare(analyze([other], options=options), analysis)
 
 
 def _write_files(

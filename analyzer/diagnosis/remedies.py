@@ -320,6 +320,7 @@ def _against_growth(
 def _of_messages(signs: Sequence[SignatureMatch], left: set[str]) -> Iterator[Step]:
     """Give the steps that fit what the messages themselves say."""
     for sign in signs:
+        yield from sign.steps
         yield from MESSAGES.get(sign.advice or "", ())
         if "gpu_memory" in left and (held_share(sign.text) or 1.0) < HALF:
             yield from MESSAGES["gpu_other_process"]

@@ -6,20 +6,27 @@ from typing import TYPE_CHECKING
 
 from analyzer.logs.blocks import HEAD_BYTES, redraws
 from analyzer.logs.line_prefixes import unwrap
-from analyzer.signatures.search import exception_match, find_match
+from analyzer.signatures.search import exception_match
 from analyzer.signatures.tracebacks import IGNORED, TRACEBACK_LINES, read_traceback
 
 if TYPE_CHECKING:
     from analyzer.logs.blocks import Block
     from analyzer.logs.line_prefixes import Unwrapped
-    from analyzer.signatures.search import SignatureMatch
+    from analyzer.signatures.search import SignatureMatch, SignatureTable
 
 TRACEBACK_BYTES = 2**15
 """Below the first line of a traceback, looked through for its end."""
 
 
 def exception_below(  # noqa: PLR0913 - a line, and where it stands
-    block: Block, raw: Unwrapped, prefix: str, *, start: int, end: int, number: int
+    block: Block,
+    raw: Unwrapped,
+    prefix: str,
+    table: SignatureTable,
+    *,
+    start: int,
+    end: int,
+    number: int,
 ) -> tuple[SignatureMatch, Unwrapped] | None:
     """Return the sign of the exception and who wrote it; None where it is ignored, or not in memory.
 
@@ -27,6 +34,7 @@ def exception_below(  # noqa: PLR0913 - a line, and where it stands
         block: What is in memory.
         raw: The line that a traceback begins in.
         prefix: The start of that line, where ``raw`` is a later redraw of it.
+        table: The signatures that may know the exception.
         start: Where the line starts in the block.
         end: Where it ends there.
         number: Its number in the log.
@@ -48,5 +56,5 @@ def exception_below(  # noqa: PLR0913 - a line, and where it stands
     if exception is None:
         return None
     line_number = number + places[exception.lines_below]
-    known = find_match(exception.text, line=line_number, at_any_level=True)
+    known = table.find_match(exception.text, line=line_number, at_any_level=True)
     return exception_match(exception, line=line_number, known=known), origin

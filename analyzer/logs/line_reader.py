@@ -9,16 +9,15 @@ from analyzer.logs.exceptions import exception_below
 from analyzer.logs.line_prefixes import DOCKER_START, Unwrapped, unwrap
 from analyzer.logs.wrapped_messages import Around, wrapped_match
 from analyzer.resources import LARGEST
-from analyzer.signatures.search import LITERALS, find_matches
 from telemetry.thread_line import MARKER, parse_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from analyzer.logs.blocks import Block
     from analyzer.logs.progress_watch import ProgressWatch
     from analyzer.logs.scan_result_builder import ScanResultBuilder
-    from analyzer.signatures.search import SignatureMatch
+    from analyzer.signatures.search import SignatureMatch, SignatureTable
     from telemetry.thread_line import ThreadLine
 
 SIGN_BYTES = 2**12
@@ -28,9 +27,12 @@ SIGN_BYTES = 2**12
 class LineReader:
     """Gives what the lines hold to a builder, and the signs of an end to a watch as well."""
 
-    def __init__(self, builder: ScanResultBuilder, watch: ProgressWatch) -> None:
+    def __init__(
+        self, builder: ScanResultBuilder, watch: ProgressWatch, table: SignatureTable
+    ) -> None:
         self._builder = builder
         self._watch = watch
+        self._table = table
         self.place: tuple[Block, int] | None = None
         """The block, and the start of the line that is read."""
         self._raised_at: set[int] = set()
@@ -89,10 +91,10 @@ class LineReader:
         is_raised = line in self._raised_at
         found = [
             match
-            for piece in _near_hits(text)
-            for match in find_matches(piece, line=line, at_any_level=is_raised)
+            for piece in _near_hits(text, self._table.literals)
+            for match in self._table.find_matches(piece, line=line, at_any_level=is_raised)
         ]
-        if not found and (broken := wrapped_match(text.rstrip("\r"), near, line=line)):
+        if not found and (broken := wrapped_match(text.rstrip("\r"), near, self._table, line=line)):
             found = [broken]
         for match in found:
             self._add_match(match, origin)
@@ -108,7 +110,9 @@ class LineReader:
     ) -> None:
         """Add the exception that a traceback comes to."""
         start = self.place[1] if self.place else 0
-        found = exception_below(block, raw, prefix, start=start, end=line_end, number=number)
+        found = exception_below(
+            block, raw, prefix, self._table, start=start, end=line_end, number=number
+        )
         if found is not None:
             match, origin = found
             self._raised_at.add(match.line or 0)
@@ -124,12 +128,12 @@ def _numbers(line: ThreadLine) -> Iterator[int]:
     yield line.rss_bytes or 0
 
 
-def _near_hits(text: str) -> Iterator[str]:
+def _near_hits(text: str, literals: Iterable[str]) -> Iterator[str]:
     """Give a line, or of one that is too long what stands around the literals in it."""
     if len(text) <= 2 * SIGN_BYTES:
         yield text
         return
-    for literal in LITERALS:
+    for literal in literals:
         at = text.find(literal)
         if at >= 0:
             yield text[max(0, at - SIGN_BYTES) : at + SIGN_BYTES]

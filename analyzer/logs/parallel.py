@@ -27,13 +27,14 @@ from typing import TYPE_CHECKING
 
 from analyzer.logs.decompression import MAGIC_BYTES, Unpacked, is_packed, open_log
 from analyzer.logs.line_prefixes import PartialLineAssembler
+from analyzer.logs.scan_options import PLAIN
 from analyzer.logs.scanner import scan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from analyzer.logs.scan_options import ScanOptions
     from analyzer.logs.scan_result import ScanResult
-    from analyzer.logs.user_pattern import UserPattern
 
 STANDARD_INPUT = "-"
 RANGE_BYTES = 2**25
@@ -107,7 +108,7 @@ def read_ranges(
     wanted: Sequence[ByteRange],
     *,
     workers: int,
-    patterns: Sequence[UserPattern] = (),
+    options: ScanOptions = PLAIN,
     progress: Callable[[int], None] | None = None,
 ) -> list[ScanResult | UnreadableInput]:
     """Read every range, in their order; ``progress`` is called now and then with the bytes done."""
@@ -115,10 +116,10 @@ def read_ranges(
     with contextlib.closing(mmap.mmap(-1, 8 * max(1, len(shares)))) as board:
         reported = SharedProgress(board, progress)
         others = [
-            _Worker(share, wanted, reported, n, patterns) for n, share in enumerate(shares[1:], 1)
+            _Worker(share, wanted, reported, n, options) for n, share in enumerate(shares[1:], 1)
         ]
         try:
-            found = {n: _read(wanted[n], patterns, reported.of(0)) for n in (shares or [[]])[0]}
+            found = {n: _read(wanted[n], options, reported.of(0)) for n in (shares or [[]])[0]}
             for other in others:
                 found |= other.result(reported)
         finally:
@@ -126,7 +127,7 @@ def read_ranges(
                 other.end()
         for number, byte_range in enumerate(wanted):  # what a worker that was killed left unread
             if number not in found:
-                found[number] = _read(byte_range, patterns, reported.of(0))
+                found[number] = _read(byte_range, options, reported.of(0))
     return [found[number] for number in range(len(wanted))]
 
 
@@ -201,14 +202,14 @@ class _Worker:
         wanted: Sequence[ByteRange],
         reported: SharedProgress,
         number: int,
-        patterns: Sequence[UserPattern],
+        options: ScanOptions,
     ) -> None:
         self._out, write_end = os.pipe()
         self._pid = os.fork()
         if self._pid == 0:  # pragma: no cover - the copy ends here, and what measured it with it
             try:
                 os.close(self._out)
-                parts = {n: _read(wanted[n], patterns, reported.of(number)) for n in share}
+                parts = {n: _read(wanted[n], options, reported.of(number)) for n in share}
                 with open(write_end, "wb") as pipe:
                     pickle.dump(parts, pipe, protocol=5)
             finally:
@@ -235,20 +236,20 @@ class _Worker:
 
 
 def _read(
-    byte_range: ByteRange, patterns: Sequence[UserPattern], advance: Callable[[int], None]
+    byte_range: ByteRange, options: ScanOptions, advance: Callable[[int], None]
 ) -> ScanResult | UnreadableInput:
     try:
         if byte_range.path == STANDARD_INPUT:
             stdin = sys.stdin.buffer
             assert isinstance(stdin, io.BufferedReader)  # noqa: S101 - what Python opens it as
-            return read_open(stdin, patterns=patterns, advance=advance)
+            return read_open(stdin, options=options, advance=advance)
         with open(byte_range.path, "rb") as file:
             if byte_range.offset:
                 file.seek(byte_range.offset)
                 limit = byte_range.size_bytes
-                return scan(file, limit_bytes=limit, patterns=patterns, advance=advance)
+                return scan(file, limit_bytes=limit, options=options, advance=advance)
             return read_open(
-                file, limit_bytes=byte_range.size_bytes, patterns=patterns, advance=advance
+                file, limit_bytes=byte_range.size_bytes, options=options, advance=advance
             )
     except OSError as error:
         return UnreadableInput(error)
@@ -258,12 +259,12 @@ def read_open(
     stream: io.BufferedReader,
     *,
     limit_bytes: int | None = None,
-    patterns: Sequence[UserPattern] = (),
+    options: ScanOptions = PLAIN,
     advance: Callable[[int], None] | None = None,
 ) -> ScanResult:
     """Read an open log from its first byte, unpacking it where it is packed. Raises OSError."""
     unpacked = open_log(stream)
-    part = scan(unpacked, limit_bytes=limit_bytes, patterns=patterns, advance=advance)
+    part = scan(unpacked, limit_bytes=limit_bytes, options=options, advance=advance)
     if isinstance(unpacked, Unpacked) and unpacked.broken is not None:
         part.skip(part.lines + 1, unpacked.broken)
     return part

@@ -22,11 +22,12 @@ from analyzer.logs.line_prefixes import (
 from analyzer.logs.line_reader import LineReader
 from analyzer.logs.literal_search import LiteralSearch
 from analyzer.logs.progress_watch import EDGE_BYTES, ProgressWatch
+from analyzer.logs.scan_options import PLAIN
 from analyzer.logs.scan_result import LabelContext, ScanResult
 from analyzer.logs.scan_result_builder import ScanResultBuilder
 from analyzer.logs.wrapped_lines import COUNTS, WrappedLines
 from analyzer.logs.wrapped_messages import AROUND_BYTES, PIECES, Around, around
-from analyzer.signatures.search import LITERALS
+from analyzer.signatures.search import BUILT_IN, LITERALS, SignatureTable
 from analyzer.signatures.tracebacks import TRACEBACK
 from telemetry.reading import LimitState
 from telemetry.thread_line import MARKER
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
     from analyzer.logs.blocks import Block
     from analyzer.logs.pattern_search import PatternSearch
+    from analyzer.logs.scan_options import ScanOptions
     from analyzer.logs.user_pattern import Found, UserPattern
 
 _MARKER = MARKER.encode()
@@ -53,28 +55,30 @@ def scan(
     stream: BinaryIO,
     *,
     limit_bytes: int | None = None,
-    patterns: Sequence[UserPattern] = (),
+    options: ScanOptions = PLAIN,
     advance: Callable[[int], None] | None = None,
 ) -> ScanResult:
     """Read ``stream``, or ``limit_bytes`` of it.
 
     ``advance`` is told how many bytes were read. Raises OSError.
     """
-    return Scanner(patterns).read(stream, limit_bytes, advance)
+    return Scanner(options).read(stream, limit_bytes, advance)
 
 
 class Scanner:
     """Finds the hits of a stream and gives each to a `ScanResultBuilder`."""
 
-    def __init__(self, patterns: Sequence[UserPattern]) -> None:
+    def __init__(self, options: ScanOptions) -> None:
         self._builder = ScanResultBuilder()
         self._watch = ProgressWatch(self._builder)
-        self._lines = LineReader(self._builder, self._watch)
+        table = SignatureTable(options.signatures) if options.signatures else BUILT_IN
+        self._lines = LineReader(self._builder, self._watch, table)
         self._joiner = PartialLineAssembler()
-        self._patterns = _search(patterns)
+        self._patterns = _search(options.patterns)
         self._matches: list[Found] = []
         """Of the block that is read, the last first; they take their turn among the hits."""
-        self._search = LiteralSearch(SCANNED_LITERALS)
+        own = [text.encode() for one in options.signatures for text in one.literals]
+        self._search = LiteralSearch([*SCANNED_LITERALS, *own])
         self._wrapped = WrappedLines()
         self._seen_to = 0
         """Offset in the block that was read last, behind its last hit."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from analyzer.signatures.search import LITERALS, find_match
+from analyzer.signatures.search import LITERALS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from analyzer.logs.blocks import Block
-    from analyzer.signatures.search import SignatureMatch
+    from analyzer.signatures.search import SignatureMatch, SignatureTable
 
 Around = tuple[Sequence[str], Sequence[str]]
 """The lines above a line, and those below it."""
@@ -50,13 +50,15 @@ def around(block: Block, start: int, end: int) -> Around:
     return lines[0][1 if far or block.head else 0 : -1], lines[1]
 
 
-def wrapped_match(text: str, near: Around, *, line: int) -> SignatureMatch | None:
+def wrapped_match(
+    text: str, near: Around, table: SignatureTable, *, line: int
+) -> SignatureMatch | None:
     """Return the sign that a message holds, where none of the lines that it was broken into has one."""
     for lines in _messages(near[0], text, near[1]):
-        if any(find_match(piece, line=line) for piece in lines):
+        if any(table.find_match(piece, line=line) for piece in lines):
             continue
         for between in ("", " "):
-            if crash := find_match(between.join(lines), line=line):
+            if crash := table.find_match(between.join(lines), line=line):
                 return crash
     return None
 

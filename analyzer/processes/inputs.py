@@ -17,6 +17,7 @@ from analyzer.logs.parallel import (
     processors,
     read_ranges,
 )
+from analyzer.logs.scan_options import PLAIN
 from analyzer.processes.from_journal import read_journal
 from analyzer.processes.from_log import Source, Table, table_of
 from telemetry.errors import InputError
@@ -26,8 +27,8 @@ from telemetry.journal.run_layout import CONFIG, JOURNAL, OUTPUT, RESULT, is_set
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from analyzer.logs.scan_options import ScanOptions
     from analyzer.logs.scan_result import ScanResult
-    from analyzer.logs.user_pattern import UserPattern
 
 _LOG_NAME = re.compile(
     r"(?P<log>.*\.(?:log|txt|out|err))(?:[.-](?P<mark>\d{1,14}(?:-\d{6})?))?(?:\.(?:gz|bz2|xz|zst))?",
@@ -132,7 +133,7 @@ def _by_number(name: str) -> tuple[str, int]:
 def read_inputs(
     inputs: Sequence[Input],
     *,
-    patterns: Sequence[UserPattern] = (),
+    options: ScanOptions = PLAIN,
     progress: Callable[[int], None] | None = None,
 ) -> list[Table]:
     """Read every input. Raises InputError where a named one cannot be read, or none of them can.
@@ -141,7 +142,7 @@ def read_inputs(
     is told now and then how many bytes of logs are read.
     """
     wanted = [path for found in inputs for path in (*found.earlier, found.log) if path is not None]
-    logs = _read_logs(wanted, patterns, progress)
+    logs = _read_logs(wanted, options, progress)
     tables, refused = [], []
     for found in inputs:
         try:
@@ -160,14 +161,14 @@ def read_inputs(
 
 def _read_logs(
     paths: Sequence[str],
-    patterns: Sequence[UserPattern],
+    options: ScanOptions,
     progress: Callable[[int], None] | None,
 ) -> dict[str, list[ScanResult | UnreadableInput]]:
     """Read all logs, in stretches that keep every core busy; by path."""
     if STANDARD_INPUT in paths and sys.stdin is None:
         raise InputError("standard input is closed")
     # What is behind a cut may belong to a fold or an epoch that was named before it.
-    workers = processors() if all(pattern.has_values for pattern in patterns) else 1
+    workers = processors() if all(pattern.has_values for pattern in options.patterns) else 1
     found: dict[str, list[ScanResult | UnreadableInput]] = {}
     wanted = []
     for path in dict.fromkeys(paths):
@@ -176,7 +177,7 @@ def _read_logs(
             wanted += byte_ranges(path, workers=workers)
         except OSError as error:
             found[path].append(UnreadableInput(error))
-    parts = read_ranges(wanted, workers=workers, patterns=patterns, progress=progress)
+    parts = read_ranges(wanted, workers=workers, options=options, progress=progress)
     for byte_range, part in zip(wanted, parts, strict=True):
         found[byte_range.path].append(part)
     return found

@@ -24,7 +24,7 @@ from analyzer.signatures.stops import STOP_SIGNATURES
 from analyzer.signatures.tasks import TASK_SIGNATURES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from analyzer.signatures.tracebacks import LoggedException
 
@@ -38,6 +38,7 @@ __all__ = [
     "TASK_OR_MEMORY",
     "Signature",
     "SignatureMatch",
+    "SignatureTable",
     "exception_match",
     "find_match",
     "find_matches",
@@ -58,8 +59,6 @@ SIGNATURES: tuple[Signature, ...] = (
     *LAUNCHER_SIGNATURES,
     *ENDING_SIGNATURES,
 )
-LITERALS = tuple(dict.fromkeys(literal for one in SIGNATURES for literal in one.literals))
-"""What to search a log for; a line with none of them holds no sign."""
 ERROR_LINE = "error_line"
 """The signature of a line that is written as an error, and of which no more is known."""
 BY_NAME: Mapping[str, Signature] = {signature.name: signature for signature in SIGNATURES}
@@ -99,7 +98,9 @@ class SignatureMatch:
     looks_above: bool = False
     """Whether it is a summary: the error itself stands above it."""
     advice: str | None = None
-    """The steps that fit this very message."""
+    """The steps that fit this very message, by name."""
+    steps: tuple[tuple[str, str | None], ...] = ()
+    """Those that a user's own table gives."""
     stops: bool = False
     """Whether somebody or something ended a run that did not fail."""
     is_frame: bool = False
@@ -177,33 +178,49 @@ def find_error_line(lines: Iterable[tuple[int, str]]) -> SignatureMatch | None:
     return None
 
 
-def find_matches(text: str, *, line: int, at_any_level: bool = False) -> list[SignatureMatch]:
-    """Return the frames of a traceback that ``text`` holds, and last the sign of a crash, if any.
+class SignatureTable:
+    """Signatures in the order in which they are tried: a user's own, then the built-in ones."""
 
-    A traceback stands in one line where a collector made JSON of it. ``at_any_level`` believes a line
-    whatever level a logger put in front of it.
-    """
-    found = []
-    for signature in SIGNATURES:
-        for literal in signature.literals:
-            if literal in text:
+    def __init__(self, own: Sequence[Signature] = ()) -> None:
+        self.rows = (*own, *SIGNATURES)
+        self.literals = tuple(dict.fromkeys(text for one in self.rows for text in one.literals))
+        """What to search a log for; a line with none of them holds no sign."""
+
+    def find_matches(
+        self, text: str, *, line: int, at_any_level: bool = False
+    ) -> list[SignatureMatch]:
+        """Return the frames of a traceback that ``text`` holds, and last the sign of a crash, if any.
+
+        A traceback stands in one line where a collector made JSON of it. ``at_any_level`` believes a line
+        whatever level a logger put in front of it.
+        """
+        found = []
+        for signature in self.rows:
+            for literal in signature.literals:
+                if literal in text:
+                    break
+            else:
+                continue
+            if (match := signature.pattern.search(text)) is None:
+                continue
+            if signature.is_look_alike(text, match.start(), at_any_level=at_any_level):
+                continue
+            found.append(_crash(signature, match, line))
+            if not signature.is_frame:
                 break
-        else:
-            continue
-        if (match := signature.pattern.search(text)) is None:
-            continue
-        if signature.is_look_alike(text, match.start(), at_any_level=at_any_level):
-            continue
-        found.append(_crash(signature, match, line))
-        if not signature.is_frame:
-            break
-    return found
+        return found
+
+    def find_match(
+        self, text: str, *, line: int, at_any_level: bool = False
+    ) -> SignatureMatch | None:
+        """Return the sign of a crash that ``text`` holds, if any."""
+        found = self.find_matches(text, line=line, at_any_level=at_any_level)
+        return next((sign for sign in found if not sign.is_frame), None)
 
 
-def find_match(text: str, *, line: int, at_any_level: bool = False) -> SignatureMatch | None:
-    """Return the sign of a crash that ``text`` holds, if any."""
-    found = find_matches(text, line=line, at_any_level=at_any_level)
-    return next((sign for sign in found if not sign.is_frame), None)
+BUILT_IN = SignatureTable()
+LITERALS = BUILT_IN.literals
+find_match, find_matches = BUILT_IN.find_match, BUILT_IN.find_matches
 
 
 def _crash(signature: Signature, match: re.Match[str], line: int) -> SignatureMatch:
@@ -227,6 +244,7 @@ def _crash(signature: Signature, match: re.Match[str], line: int) -> SignatureMa
         is_generic=signature.is_generic,
         looks_above=signature.looks_above,
         advice=signature.advice,
+        steps=signature.steps,
         stops=signature.stops,
         is_frame=signature.is_frame,
         is_benign_at_end=signature.is_benign_at_end,

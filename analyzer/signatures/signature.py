@@ -109,7 +109,9 @@ class Signature:
     looks_above: bool = False
     """Whether it is a summary without an error of its own: that stands in a line above."""
     advice: str | None = None
-    """The steps of `diagnosis.remedies` that fit this very message."""
+    """The steps of `diagnosis.message_steps` that fit this very message."""
+    steps: tuple[tuple[str, str | None], ...] = ()
+    """Those that a user's own table gives: a text, and a command."""
     narrowed_by: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """The causes that are left where the line, or the one below it, holds these words."""
     causes_in_frame: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

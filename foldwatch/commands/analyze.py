@@ -6,11 +6,32 @@ from typing import Annotated
 
 import typer
 
+from analyzer.logs.scan_options import ScanOptions
 from analyzer.logs.user_pattern import DEFAULT_UNIT, UserPattern
+from analyzer.signatures.user_table import read_signatures
 from foldwatch.analysis import analyze_command
 from foldwatch.commands.options import Paths
 
 app = typer.Typer()
+
+Patterns = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="REGEX",
+        help="Read other lines too (RE2; repeatable): named groups threads, rss, maps, cgroup_pids, "
+        "open_fds, descendants, tree_threads, tree_rss, cgroup_memory, gpu_memory; rss_unit, "
+        "gpu_memory_unit...; fold, folds, epoch, label.",
+    ),
+]
+Unit = Annotated[
+    str, typer.Option(metavar="UNIT", help="Of memory that --pattern finds without one.")
+]
+Signatures = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE", help="A TOML table of failures to know besides the built-in ones."
+    ),
+]
 
 
 @app.command("analyze")
@@ -30,18 +51,9 @@ def analyze_options(  # noqa: PLR0913, PLR0917 - one argument for each option
             help="Hold PATH against this earlier log or run: did the fix help? The exit code is PATH's.",
         ),
     ] = None,
-    pattern: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="REGEX",
-            help="Read other lines too (RE2; repeatable): named groups threads, rss, maps, cgroup_pids, "
-            "open_fds, descendants, tree_threads, tree_rss, cgroup_memory, gpu_memory; rss_unit, "
-            "gpu_memory_unit...; fold, folds, epoch, label.",
-        ),
-    ] = None,
-    unit: Annotated[
-        str, typer.Option(metavar="UNIT", help="Of memory that --pattern finds without one.")
-    ] = DEFAULT_UNIT,
+    pattern: Patterns = None,
+    unit: Unit = DEFAULT_UNIT,
+    signatures: Signatures = None,
     exit_zero: Annotated[
         bool, typer.Option("--exit-zero", help="Exit 0 also where growth or a crash is found.")
     ] = False,
@@ -57,7 +69,10 @@ def analyze_options(  # noqa: PLR0913, PLR0917 - one argument for each option
         html=html,
         plot=plot,
         compare=compare,
-        patterns=[UserPattern(expression, unit=unit) for expression in pattern or ()],
+        options=ScanOptions(
+            patterns=[UserPattern(expression, unit=unit) for expression in pattern or ()],
+            signatures=() if signatures is None else read_signatures(signatures),
+        ),
         exit_zero=exit_zero,
         require_verdict=require_verdict,
     )

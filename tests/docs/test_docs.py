@@ -13,6 +13,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tomllib
 from contextlib import closing
 from dataclasses import replace
 from importlib import import_module
@@ -211,6 +212,7 @@ def parse_dockerfile(text: str) -> None:
 PARSERS: dict[str, Callable[[str], object]] = {
     "yaml": lambda text: list(yaml.safe_load_all(text)),
     "json": json.loads,
+    "toml": tomllib.loads,
     "ini": parse_ini,
     "bash": parse_bash,
     "dockerfile": parse_dockerfile,

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analyzer.logs.pattern_search import required_text
+from analyzer.logs.scan_options import ScanOptions
 from analyzer.logs.scanner import scan
 from analyzer.logs.user_pattern import UserPattern
 from telemetry.errors import InputError
@@ -43,7 +44,7 @@ def text_of(numbers: random.Random) -> bytes:
 
 
 def read(text: bytes, pattern: UserPattern) -> dict[str, Any]:
-    return content_of(scan(io.BytesIO(text), patterns=[pattern]))
+    return content_of(scan(io.BytesIO(text), options=ScanOptions([pattern])))
 
 
 @given(st.integers(0, 2**32))
