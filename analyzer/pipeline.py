@@ -181,6 +181,9 @@ def _finding(
             has_tensorflow=has_tensorflow,
             signs=event_signs(process),
             is_recorded=process.last_reading is not None,
+            is_isolated=lane.isolated is not None,
+            argv=process.argv,
+            folds=process.folds_planned,
         ),
     )
 

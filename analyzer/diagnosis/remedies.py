@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from analyzer.diagnosis.commands import RUN, RUN_FOLDS, filled_in
 from analyzer.diagnosis.confidence import Confidence
 from analyzer.diagnosis.message_steps import MESSAGES, Step
 from analyzer.processes.printed_limits import held_share
@@ -39,11 +40,7 @@ class Remedy:
 
 _ISOLATE = (
     "run each fold in a process of its own: what a fold leaves behind ends with it",
-    "foldwatch train --isolation process",
-)
-_ISOLATE_ANY = (
-    "the same for any script, without changing it",
-    "foldwatch run -- python train.py --fold {fold}",
+    RUN_FOLDS,
 )
 _CAP_THREADS = (
     "cap the thread pools before TensorFlow, NumPy or OpenBLAS is imported: pools are sized by cores",
@@ -65,7 +62,7 @@ _REUSE = (
 )
 _SAMPLE = (
     "record the next run: every limit while it runs, and the kernel's counters after a death",
-    "foldwatch run -- COMMAND",
+    RUN,
 )
 
 _FEED = (
@@ -80,16 +77,12 @@ _GROW_GPU_MEMORY = (
     "TF_FORCE_GPU_ALLOW_GROWTH=true",
 )
 
-_GROWS = (_ISOLATE, _ISOLATE_ANY)
+_GROWS = (_ISOLATE,)
 _GROWTH: Mapping[str, tuple[Step, ...]] = {
-    "threads": (_ISOLATE, _ISOLATE_ANY, _BOUND_DATA),
+    "threads": (_ISOLATE, _BOUND_DATA),
     "cgroup_pids": (_ISOLATE, _CAP_THREADS, _BOUND_DATA),
-    "maps": (_ISOLATE, _ISOLATE_ANY, _SAMPLE),
-    "rss_bytes": (
-        _ISOLATE,
-        _ISOLATE_ANY,
-        _FEED,
-    ),
+    "maps": (_ISOLATE, _SAMPLE),
+    "rss_bytes": (_ISOLATE, _FEED),
 }
 _WITHIN_A_FIT = (
     (
@@ -241,8 +234,6 @@ _CAUSES: Mapping[str, tuple[Step, ...]] = {
 }
 
 _WITHOUT_TENSORFLOW: Mapping[Step, Step | None] = {
-    _ISOLATE: (_ISOLATE[0], "foldwatch run --folds N -- COMMAND {fold}"),
-    _ISOLATE_ANY: None,
     _CAP_THREADS: (
         "cap the thread pools before NumPy or OpenBLAS is imported: pools are sized by cores",
         "OMP_NUM_THREADS=4 OPENBLAS_NUM_THREADS=4",
@@ -266,6 +257,9 @@ def remedies(  # noqa: PLR0913 - what was found, and of what
     has_tensorflow: bool,
     signs: Sequence[SignatureMatch] = (),
     is_recorded: bool = False,
+    is_isolated: bool = False,
+    argv: Sequence[str] = (),
+    folds: int | None = None,
 ) -> tuple[Remedy, ...]:
     """Return the steps for what grows and for what ended the run, no step twice.
 
@@ -276,9 +270,27 @@ def remedies(  # noqa: PLR0913 - what was found, and of what
         has_tensorflow: Whether anything says that TensorFlow is used.
         signs: The signs of the event that ended it.
         is_recorded: Whether foldwatch recorded the process between its labels.
+        is_isolated: Whether each fold has a process of its own already.
+        argv: What the process was started with; empty where that is not known.
+        folds: How many folds its labels plan.
     """
-    found = [*_against_growth(growth, epochs)]
-    causes = list(causes)
+    found = (*_against_growth(growth, epochs), *_against(list(causes), signs, is_recorded))
+    fitting = (
+        (target, step if has_tensorflow else _WITHOUT_TENSORFLOW.get(step, step))
+        for target, step in found
+        if not (is_isolated and step is _ISOLATE)
+    )
+    return without_repeats(
+        Remedy(target, text, command and filled_in(command, argv=argv, folds=folds))
+        for target, (text, command) in ((target, step) for target, step in fitting if step)
+    )
+
+
+def _against(
+    causes: Sequence[Cause],
+    signs: Sequence[SignatureMatch],
+    is_recorded: bool,  # noqa: FBT001 - see `remedies`
+) -> Iterator[tuple[str, Step]]:
     left = [
         cause
         for cause in causes
@@ -290,20 +302,15 @@ def remedies(  # noqa: PLR0913 - what was found, and of what
     if not founded and len(left) == 1:
         founded = left
     target = causes[0].cause if causes else ""
-    found += [(target, step) for step in _of_messages(signs, {cause.cause for cause in left})]
+    yield from ((target, step) for step in _of_messages(signs, {cause.cause for cause in left}))
     for cause in founded:
-        found += [(cause.cause, step) for step in _CAUSES.get(cause.cause, ())[:MOST]]
+        yield from ((cause.cause, step) for step in _CAUSES.get(cause.cause, ())[:MOST])
     if not founded:
-        found += [(target, step) for step in _first_aid({cause.cause for cause in left})]
+        yield from ((target, step) for step in _first_aid({cause.cause for cause in left}))
     is_limit = any(cause.cause in LIMITS for cause in left)
     is_certain = any(cause.confidence == Confidence.CERTAIN for cause in causes)
     if is_limit and not (is_certain or is_recorded):
-        found.append((causes[0].cause, _SAMPLE))
-    fitting = (
-        (target, step if has_tensorflow else _WITHOUT_TENSORFLOW.get(step, step))
-        for target, step in found
-    )
-    return without_repeats(Remedy(target, *step) for target, step in fitting if step is not None)
+        yield causes[0].cause, _SAMPLE
 
 
 def _against_growth(

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from analyzer.processes.checkpoints import Checkpoint
 from analyzer.processes.from_log import Process, Source, Table
 from analyzer.resources import RESOURCES
 from analyzer.signatures.search import raised_match
 from telemetry.errors import InputError
 from telemetry.journal.follower import JournalFollower
-from telemetry.journal.records import Event
+from telemetry.journal.records import Event, Header
 from telemetry.limits import USED_BY
 from telemetry.reading import Reading, latest_known
 from telemetry.thread_line import Label
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 COUNTERS = ("pids_limit_hits", "oom_kills")
 
@@ -30,14 +35,18 @@ def read_journal(path: str, *, group: str | None = None) -> Table:
         raise InputError(f"{path}: no record of a journal in it")
     processes: dict[tuple[int, int | None], Process] = {}
     latest: dict[int, Process] = {}
+    started_with: dict[int, Sequence[str]] = {}
     for number, record in enumerate(records, start=1):
         key = None
         if isinstance(record, Reading):
             key = (record.pid, record.start_ticks)
         elif isinstance(record, Event) and may_be_crash(record) and record.pid not in latest:
             key = (record.pid, None)
+        if isinstance(record, Header):
+            started_with[record.pid] = record.argv
         if key is not None and key not in processes:
-            process = Process(source=path, group=group or path, pid=key[0])
+            argv = started_with.get(key[0], ())
+            process = Process(source=path, group=group or path, pid=key[0], argv=argv)
             latest[key[0]] = processes[key] = process
         if isinstance(record, Reading):
             _add_reading(processes[record.pid, record.start_ticks], record, number)

@@ -39,6 +39,8 @@ class Process:
     """The line that says that all of the run is through, whoever wrote it."""
     printed_limits: Sequence[PrintedLimit] = ()
     """What its log prints of limits by itself."""
+    argv: Sequence[str] = ()
+    """What it was started with, as its journal says; empty where nothing does."""
     last_lines: Sequence[LastLine] = ()
     """The last that it wrote into its log."""
     checkpoints: CheckpointTable = field(default_factory=CheckpointTable)

@@ -345,6 +345,6 @@ def _remedies(analysis: AnalysisResult) -> Iterator[RenderableType]:
     for remedy in analysis.remedies[:REMEDIES_SHOWN]:
         yield _indented(f"- {remedy.text}")
         if remedy.command is not None:
-            yield _indented(Text(remedy.command, style="cyan"), 4)
+            yield _indented(Text(fmt.safe(remedy.command, longest=999), style="cyan"), 4)
     if (more := len(analysis.remedies) - REMEDIES_SHOWN) > 0:
         yield _indented(f"and {more} more (all are in --json)")

@@ -178,7 +178,7 @@ def test_what_to_do_stands_before_the_root_cause(foldwatch: Foldwatch) -> None:
     out = foldwatch("analyze", INCIDENT, COLUMNS="80").out
     assert out.index("note: no recorded ceiling was near") < out.index("what to do")
     assert out.index("what to do") < out.index("root cause: ")
-    assert out.count("foldwatch train --isolation process") == 1
+    assert out.count("foldwatch run --folds 3 -- COMMAND {fold}") == 1
 
 
 @pytest.mark.slow

@@ -91,7 +91,7 @@ def test_the_rebuilt_incident_is_told_honestly() -> None:
     assert "at 'Fold 3/3 after Stage 1 fit', a stage before 'after Stage 2 fit'" in notes
     assert "memory maps rise by 730 a fold; resident memory rises by 550 MB a fold" in notes
     steps = [step.command for step in found.remedies]
-    assert "foldwatch train --isolation process" in steps
+    assert "foldwatch run --folds 3 -- COMMAND {fold}" in steps
     assert any(step.command == "foldwatch run -- COMMAND" for step in found.remedies)
 
 
@@ -117,22 +117,23 @@ def test_remedies_of_tensorflow_where_the_record_names_it(text: str, tmp_path: P
     """In a label, or in what ended it."""
     (found,) = logs(tmp_path, text).findings
     commands = [step.command for step in found.remedies]
-    assert "foldwatch train --isolation process" in commands
+    assert "foldwatch run --folds 5 -- COMMAND {fold}" in commands
     assert any("tf.data" in step.text for step in found.remedies)
 
 
 def test_thread_pools_name_tensorflow(tmp_path: Path) -> None:
     """A journal has them."""
-    for pools, command in (
-        ({"python": 2, "tf_Compute": 8}, "foldwatch train --isolation process"),
-        ({"python": 2, "pt_main_thread": 8}, "foldwatch run --folds N -- COMMAND {fold}"),
+    for pools, of_tensorflow in (
+        ({"python": 2, "tf_Compute": 8}, True),
+        ({"python": 2, "pt_main_thread": 8}, False),
     ):
         readings = [
             replace(sample(n, "START", maps=900 + 4000 * n, pools=pools), fold=n, folds=5)
             for n in range(1, 6)
         ]
         found = run(tmp_path, *readings, log="")
-        assert found.remedies[0].command == command
+        assert found.remedies[0].command == "foldwatch run --folds 5 -- COMMAND {fold}"
+        assert found.process.shows_tensorflow is of_tensorflow
 
 
 def test_remedies_for_a_script_without_tensorflow(tmp_path: Path) -> None:
@@ -141,7 +142,7 @@ def test_remedies_for_a_script_without_tensorflow(tmp_path: Path) -> None:
     for text in (growing(), growing(crash=crash), growing(" after tfidf", crash=crash + THREAD)):
         (found,) = logs(tmp_path, text).findings
         commands = [step.command for step in found.remedies]
-        assert "foldwatch run --folds N -- COMMAND {fold}" in commands
+        assert "foldwatch run --folds 5 -- COMMAND {fold}" in commands
         for step in found.remedies:
             words = f"{step.text} {step.command}"
             assert not any(
