@@ -16,7 +16,7 @@ from foldwatch.main import main
 from telemetry.errors import InputError
 from telemetry.journal.follower import JournalFollower
 from telemetry.reading import Reading
-from tests.support.paths import ROOT
+from tests.support.paths import ROOT, TESTS
 from tests.support.programs import run_foldwatch
 from trainer.process.output_follower import OutputFollower, printable
 from trainer.run.checkpoint_pattern import CheckpointPattern
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.support.programs import CommandOutcome
+
+
+UNTIL_READ = os.path.join(TESTS, "scripts", "epochs_until_read.py")
 
 
 def python(place: str, code: str, *options: str) -> CommandOutcome:
@@ -61,14 +64,8 @@ def test_output_is_kept_byte_for_byte_and_shown_with_its_fold(tmp_path: Path) ->
 def test_an_uninstrumented_script_gets_labels_and_a_verdict(tmp_path: Path) -> None:
     """A reading in full at each line that matches, taken while that epoch runs."""
     place = str(tmp_path / "run")
-    code = (
-        "import sys, threading, time\n"
-        "for epoch in range(1, 4):\n"
-        "    threading.Thread(target=time.sleep, args=(9,), daemon=True).start()\n"
-        "    print(f'Epoch {epoch}/3', flush=True); time.sleep(0.4)\n"
-    )
-    pattern = r"Epoch (?P<epoch>\d+)/"
-    outcome = python(place, code, "--folds", "3", "--checkpoint-pattern", pattern)
+    options = ("--folds", "3", "--checkpoint-pattern", r"Epoch (?P<epoch>\d+)/", "--output", place)
+    outcome = run_foldwatch("run", *options, "--", sys.executable, UNTIL_READ)
     assert outcome.code == 0, outcome.err
     for fold in (1, 2, 3):
         path = os.path.join(place, f"fold-{fold}", "journal.jsonl")
@@ -88,9 +85,11 @@ def test_a_command_that_uses_telemetry_writes_the_same_journal(tmp_path: Path) -
     place = str(tmp_path / "run")
     code = (
         "import os, time, telemetry\n"
-        "with telemetry.fold(int(os.environ['FOLDWATCH_FOLD']),"
-        " of=int(os.environ['FOLDWATCH_FOLDS'])):\n"
-        "    telemetry.checkpoint('START'); time.sleep(1.3)\n"
+        "fold = os.environ['FOLDWATCH_FOLD']\n"
+        "journal = os.path.join(os.environ['FOLDWATCH_RUN_DIR'], f'fold-{fold}', 'journal.jsonl')\n"
+        "with telemetry.fold(int(fold), of=int(os.environ['FOLDWATCH_FOLDS'])):\n"
+        "    telemetry.checkpoint('START')\n"
+        '    while \'"kind":"sample"\' not in open(journal).read(): time.sleep(0.01)\n'
     )
     assert python(place, code, "--folds", "2").code == 0
     follower = JournalFollower(os.path.join(place, "fold-2", "journal.jsonl"))
@@ -276,16 +275,17 @@ def test_lines_come_whole_however_they_are_written(tmp_path: Path) -> None:
 def test_behind_a_shell_the_program_that_works_is_read(tmp_path: Path) -> None:
     """Sh waits and grows by nothing; its child's numbers and its child's end are what counts."""
     place = str(tmp_path / "run")
-    code = "import time; held = b'x' * 50_000_000; print('step 1'); time.sleep(1.2)"
-    command = ["sh", "-c", f'{sys.executable} -c "{code}"; echo the end']
-    pattern = r"step \d+"
-    outcome = run_foldwatch(
-        "run", "--checkpoint-pattern", pattern, "--output", place, "--", *command
-    )
+    command = [
+        "sh",
+        "-c",
+        f"EPOCHS=1 HELD_BYTES=50000000 {sys.executable} {UNTIL_READ}; echo the end",
+    ]
+    options = ("--checkpoint-pattern", r"Epoch 1\b", "--output", place)
+    outcome = run_foldwatch("run", *options, "--", *command)
     assert outcome.code == 0, outcome.err
     records = JournalFollower(os.path.join(place, "fold-1", "journal.jsonl")).finish()
     labelled = [r for r in records if isinstance(r, Reading) and r.label]
-    assert [r.label for r in labelled] == ["Fold 1/1 step 1"]
+    assert [r.label for r in labelled] == ["Fold 1/1 Epoch 1"]
     assert (labelled[0].rss_bytes or 0) > 50_000_000
     assert records[-1].pid == labelled[0].pid
 
