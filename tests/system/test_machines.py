@@ -48,12 +48,22 @@ def ip(*arguments: str) -> None:
     subprocess.run(["ip", *arguments], check=True, capture_output=True)
 
 
+def free_network(number: int) -> str:
+    """Return the first three bytes of addresses that nothing here has, a run that was killed included."""
+    used = subprocess.run(
+        ["ip", "-4", "address"], check=True, capture_output=True, text=True
+    ).stdout
+    networks = (f"10.231.{third}" for third in range(number, 256, 2))
+    return next(network for network in networks if f"{network}." not in used)
+
+
 @contextmanager
 def namespace(number: int) -> Iterator[Namespace]:
     """Make a network namespace, as another machine has one."""
     need(os.geteuid() == 0 and shutil.which("ip"), "root and ip (Debian's package iproute2)")
     name = f"fw{number}{uuid.uuid4().hex[:6]}"
-    made = Namespace(name, f"10.231.{number}.1", f"10.231.{number}.2")
+    network = free_network(number)
+    made = Namespace(name, f"{network}.1", f"{network}.2")
     ip("netns", "add", name)
     try:
         ip("link", "add", f"{name}a", "type", "veth", "peer", "name", f"{name}b", "netns", name)
