@@ -145,3 +145,15 @@ def test_exit_codes_follow_from_it(
     assert foldwatch("analyze", str(path)).code == code
     assert foldwatch("analyze", str(path), "--require-verdict").code == required
     assert foldwatch("analyze", str(path), "--exit-zero").code == 0
+
+
+@pytest.mark.parametrize(
+    "end", ["^C", "^C\n", "^C\r\n", "^CTraceback (most recent call last):\n", "^C^C\n"]
+)
+@pytest.mark.parametrize("prefix", ["", "[rank0]: "])
+def test_the_echo_of_ctrl_c_stopped_the_run(tmp_path: Path, prefix: str, end: str) -> None:
+    """Alone at the end of the file, in front of what Python writes, and pressed twice."""
+    (tmp_path / "a.log").write_text(f"{prefix}Epoch 1/9 loss 0.4\n{prefix}{end}", newline="")
+    (finding,) = analyze(tmp_path / "a.log").findings
+    assert finding.ending is not None
+    assert finding.ending.outcome == "stopped"
