@@ -17,6 +17,10 @@ _OF_TRAINER = "trainer/worker/__main__.py"
 _FOLD = re.compile(
     r"(?P<name>-{0,2}[\w.-]*fold(?!s)[\w-]*)(?:=(?P<number>\d{1,6}))?", re.IGNORECASE | re.ASCII
 )
+_SAFE = re.compile(r"[\w./=:+-]*\{fold\}[\w./=:+-]*", re.ASCII)
+"""A word with a fold's place in it that a shell leaves as it is."""
+_NO_SCRIPT = re.compile(r"|-.*|.*\bipykernel(?:_launcher)?\b.*", re.DOTALL)
+"""What stands for the script of a program that has none: ``python -c``, a notebook, an interpreter."""
 _SECRET = re.compile(r"key|token|secret|passw|credential|auth", re.IGNORECASE)
 MOST_CHARACTERS = 120
 """Of a command line that is repeated; of a longer one the script is."""
@@ -35,7 +39,7 @@ def filled_in(command: str, *, argv: Sequence[str] = (), folds: int | None = Non
     if command not in {RUN, RUN_FOLDS}:
         return command
     command = command.replace("--folds N", f"--folds {folds or 'N'}")
-    if not argv:
+    if not argv or _NO_SCRIPT.fullmatch(argv[0]):
         return command
     if "{fold}" not in command:
         return command.replace("COMMAND", _shown(argv))
@@ -71,4 +75,4 @@ def _shown(words: Sequence[str], of_fold: Sequence[str] = ()) -> str:
 
 
 def _joined(words: Sequence[str]) -> str:
-    return " ".join(word if "{fold}" in word else shlex.quote(word) for word in words)
+    return " ".join(word if _SAFE.fullmatch(word) else shlex.quote(word) for word in words)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from telemetry.limits import USED_BY
@@ -137,11 +137,18 @@ def _record(content: dict[str, Any]) -> Record:
     if kind == "header":
         if content.get("schema") != SCHEMA:
             raise ValueError(f"schema {content.get('schema')!r}, this version reads {SCHEMA}")
-        return Header(**{name: content[name] for name in _HEADER_FIELDS if name in content})
+        header = Header(**{name: content[name] for name in _HEADER_FIELDS if name in content})
+        return replace(header, argv=_texts("argv", header.argv))
     if kind == "event":
         when, pid, name = content.pop("time"), content.pop("pid"), content.pop("name")
         return Event(time=float(when), pid=int(pid), name=str(name), facts=content)
     raise ValueError(f"unknown kind {kind!r}")
+
+
+def _texts(name: str, value: object) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
+        raise ValueError(f"{name} is no list of texts")
+    return tuple(value)
 
 
 def _reading(content: dict[str, Any]) -> Reading:

@@ -95,6 +95,12 @@ def test_rubbish_is_refused_with_one_kind_of_error(line: bytes) -> None:
         return
 
 
+HEADER = (
+    b'{"kind":"header","schema":1,"time":1,"pid":7,"start_ticks":5,"host":"a","boot_id":"x",'
+    b'"argv":[],"versions":{},"environment":{},"ceilings":[],"rank":""}'
+)
+
+
 @pytest.mark.parametrize(
     "line",
     [
@@ -106,12 +112,14 @@ def test_rubbish_is_refused_with_one_kind_of_error(line: bytes) -> None:
         b'{"kind":"sample","time":1,"pid":1,"limits":{"a":"often"}}',
         b'{"kind":"sample","time":1,"pid":1,"limits":3}',
         b'{"kind":"header","schema":9}',
+        *(HEADER.replace(b"[]", argv) for argv in (b"[1]", b'"a"', b"null", b"[[]]", b"{}")),
         b'{"kind":"surprise"}',
         b"[" * 100_000,
     ],
 )
 def test_a_broken_record_is_refused(line: bytes) -> None:
-    """Each with a reason."""
+    """Each with a reason; the header is none before its command line is broken."""
+    decode(HEADER)
     with pytest.raises(ValueError, match=r"\w"):
         decode(line)
 
