@@ -29,6 +29,8 @@ NOTHING_JUDGED = 2
 PLOTS = (".png", ".svg", ".pdf")
 PROGRESS_BYTES = 2**29
 """Read in less time than it takes to look at a bar."""
+PROGRESS_BYTES_OF_PATTERNS = 2**23
+"""As long, if every line matches a user's pattern."""
 
 
 def analyze_command(  # noqa: PLR0913 - one argument for each option
@@ -49,7 +51,7 @@ def analyze_command(  # noqa: PLR0913 - one argument for each option
         raise InputError(f"{plot}: a plot is written as .png, .svg or .pdf")
     if compare == "-" and "-" in paths:
         raise InputError("-: standard input can be read once; name a file for one of the two")
-    with _progress(paths) as progress:
+    with _progress(paths, options) as progress:
         analysis = analyze(paths, options=options, progress=progress)
     comparison = None if compare is None else _compared(analysis, compare, options)
     _write_files(analysis, comparison, html=html, plot=plot)
@@ -69,10 +71,11 @@ def analyze_command(  # noqa: PLR0913 - one argument for each option
 
 
 @contextlib.contextmanager
-def _progress(paths: Sequence[str]) -> Iterator[Callable[[int], None] | None]:
+def _progress(paths: Sequence[str], options: ScanOptions) -> Iterator[Callable[[int], None] | None]:
     """Show how much of big files is read, on a terminal. No thread: the reading forks."""
     total = sum(os.path.getsize(path) for path in paths if os.path.isfile(path))
-    if total < PROGRESS_BYTES or not sys.stderr.isatty():
+    least = PROGRESS_BYTES_OF_PATTERNS if options.patterns else PROGRESS_BYTES
+    if total < least or not sys.stderr.isatty():
         yield None
         return
     from rich.progress import Progress  # noqa: PLC0415 - only a big log on a terminal needs it

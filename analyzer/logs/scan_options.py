@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from telemetry.errors import InputError
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -14,10 +16,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ScanOptions:
-    """A user's own expressions: for readings, and for what ends a run."""
+    """A user's own expressions: for readings, and for what ends a run.
+
+    Raises:
+        InputError: The patterns name places only.
+    """
 
     patterns: Sequence[UserPattern] = ()
     signatures: Sequence[Signature] = ()
+
+    def __post_init__(self) -> None:
+        if self.patterns and not any(pattern.has_values for pattern in self.patterns):
+            raise InputError(
+                "--pattern: none names a value, only where values belong; add one with "
+                "(?P<rss>...), (?P<gpu_memory>...) or another"
+            )
 
 
 PLAIN = ScanOptions()

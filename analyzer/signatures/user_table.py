@@ -67,7 +67,7 @@ def read_signatures(path: str) -> tuple[Signature, ...]:
         with open(path, "rb") as file:
             content = tomllib.load(file)
     except OSError as error:
-        raise InputError(f"{path}: {error.strerror}") from error
+        raise InputError(f"{path}: {error.strerror}; name a TOML file of signatures") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: no TOML: {error}") from error
     rows = content.get("signature")

@@ -122,6 +122,7 @@ def test_separators_of_thousands_change_nothing(number: int) -> None:
         (r"(?P<rss>\d+)(?=x)", "invalid perl operator"),
         (r"(?P<heap>\d+)", "no such group: heap"),
         ("usage", "name one value at least"),
+        (r"^Epoch (?P<epoch>\d+)/", "none names a value"),
     ],
 )
 def test_a_wrong_pattern_is_one_line(
