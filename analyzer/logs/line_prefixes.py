@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 # Each with a named group where the prefix says which process wrote the line. The kernel writes of
-# processes, not as one: a line of its own has no writer. No lookaround: RE2 reads them too.
+# processes, not as one: a line of its own has no writer.
 _STAMP = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d\S*"
 _CTIME = r"[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \d{4}"
 _SYSLOG_TIME = rf"(?:[A-Z][a-z]{{2}} [ \d]\d \d\d:\d\d:\d\d(?:\.\d+)?|(?:[A-Z][a-z]{{2}} )?{_STAMP}(?: [A-Z]{{2,5}})?)"
@@ -69,10 +69,6 @@ PREFIX_BYTES = 512
 MOST_PREFIXES = 8
 """Of one line."""
 DOCKER_START = '{"log":"'
-WRAPPED_START = (
-    rf"(?:\{{\"log\":\"|(?:{_STAMP} )?(?:{'|'.join(p for p in _PREFIXES if '<stamp>' not in p)}))"
-)
-"""What a line may begin with that has anything to take off, also to RE2; it may yet have nothing."""
 PIECE_LITERALS = (b" stdout P ", b" stderr P ")
 """One stands in every line that CRI cut off."""
 _DOCKER = DOCKER_START.encode()

@@ -35,7 +35,8 @@ _ALWAYS = (b"\x1b", rb"\u001b", rb"\u001B", *PIECE_LITERALS)
 """What may cut a text in two: escapes, also as JSON writes them, and pieces of a line."""
 _TOKEN = re.compile(
     r"""
-      (?P<unknown> \\(?:[xpP](?:\{[^}]*\}|[0-9A-Fa-f]{2}|.)|\d{1,3}|[QECDSWdswbBAzZ]) | \(\?[a-zA-Z-]+[:)] | \[\^?\]?(?:\\.|\[:\w+:\]|[^\]\\])*\] | [.^$] )
+      (?P<quoted> \\Q )
+    | (?P<unknown> \\(?:[xpP](?:\{[^}]*\}|[0-9A-Fa-f]{2}|.)|\d{1,3}|[ECDSWdswbBAzZ]) | \(\?[a-zA-Z-]+[:)] | \[\^?\]?(?:\\.|\[:\w+:\]|[^\]\\])*\] | [.^$] )
     | (?P<open> \((?:\?(?::|P?<\w+>))? )
     | (?P<close> \) )
     | (?P<either> \| )
@@ -57,7 +58,7 @@ def required_text(expression: str) -> bytes | None:
     runs, run, depth = [], "", 0
     for token in _TOKEN.finditer(expression):
         kind, text = token.lastgroup, token[token.lastgroup or 0]
-        if text.startswith("(?") and kind == "unknown":
+        if kind == "quoted" or (kind == "unknown" and text.startswith("(?")):
             return None
         if kind == "either" and not depth:
             return None
@@ -82,9 +83,9 @@ class PatternSearch:
         self._joiner = PartialLineAssembler()
         self._named: dict[str | None, Mapping[str, str]] = {}
         """By writer, the fold, epoch and label that a pattern without values found last."""
-        texts = [required_text(pattern.expression) for pattern in patterns]
-        known = [text for text in texts if text is not None]
-        self._search = LiteralSearch([*known, *_ALWAYS]) if len(known) == len(texts) else None
+        self._texts = [required_text(pattern.expression) for pattern in patterns]
+        known = [text for text in self._texts if text is not None]
+        self._search = LiteralSearch([*known, *_ALWAYS]) if len(known) == len(patterns) else None
 
     def found(self, block: Block) -> list[Found]:
         """Return the matches in ``block``, in their order."""
@@ -155,13 +156,17 @@ class PatternSearch:
     def _in(self, content: bytes) -> list[Match | str]:
         """Return the matches of all patterns, in their order."""
         drawn = content.translate(_LINE_ENDS)
-        found = [
-            (at, match)
-            for pattern in self._patterns
-            for at, match in pattern.matches(drawn)
-            if _MARKER not in _line_at(drawn, at)
-        ]
-        return [match for _, match in sorted(found, key=itemgetter(0))]
+        has_marker = _MARKER in drawn
+        found: list[tuple[int, Match | str]] = []
+        for pattern, text in zip(self._patterns, self._texts, strict=True):
+            for start, end, match in pattern.matches(drawn):
+                if not (has_marker and _MARKER in _line_at(drawn, start)):
+                    found.append((start, match))
+                if text is not None and drawn.find(text, end) < 0:
+                    break
+        if len(self._patterns) > 1:
+            found.sort(key=itemgetter(0))
+        return [match for _, match in found]
 
 
 def _line_at(content: bytes, at: int) -> bytes:

@@ -12,8 +12,7 @@ belong. It runs in RE2, in time linear in the length of the log, so none can han
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from analyzer.resources import LARGEST, RESOURCES
 from telemetry.errors import InputError
@@ -42,16 +41,14 @@ NOTHING_NAMED = "log line"
 """The label of a line whose pattern names none."""
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(NamedTuple):
     """What one matching line says; without values it says where those that follow belong."""
 
     places: Mapping[str, str]
     values: Mapping[str, int]
 
 
-@dataclass(frozen=True, slots=True)
-class LabelledMatch:
+class LabelledMatch(NamedTuple):
     """The values of a line; ``label`` is given where their fold is, else it follows the last."""
 
     text: str
@@ -59,8 +56,7 @@ class LabelledMatch:
     values: Mapping[str, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """A match in a block, whose line begins or goes on at offset ``at``; a str is a refusal."""
 
     at: int
@@ -90,44 +86,48 @@ class UserPattern:
                 "(?P<threads>...) or (?P<gpu_memory>...), or a place: (?P<fold>...), (?P<epoch>...)"
             )
         self.expression = expression
-        self.has_values = bool(set(names) & set(_RESOURCES))
         self._unit = parse_unit(unit)
-        self._groups = names
+        self._values = {name: number for name, number in names.items() if name in _RESOURCES}
+        self._others = {name: number for name, number in names.items() if name not in _RESOURCES}
+        self.has_values = bool(self._values)
 
-    def matches(self, content: bytes) -> Iterator[tuple[int, Match | str]]:
-        """Give offset and content of each match in ``content``; a str says why one is refused."""
+    def matches(self, content: bytes) -> Iterator[tuple[int, int, Match | str]]:
+        """Give start, end and content of each match in ``content``; a str says why one is refused."""
         for match in self._compiled.finditer(content):
             try:
                 found: Match | str = self._read(match, content)
             except ValueError as error:
                 found = str(error)
-            yield match.start(), found
+            yield *match.span(), found
 
     def _read(self, match: Any, content: bytes) -> Match:
-        groups = {
+        others = {
             name: value.decode("utf-8", "replace")
-            for name, number in self._groups.items()
-            if (value := match.group(number)) is not None
+            for name, number in self._others.items()
+            if (value := match.group(number))
         }
         values: dict[str, int] = {}
-        for name in _RESOURCES.keys() & groups.keys():
+        for name, number in self._values.items():
+            start, end = match.span(number)
+            if start < 0:
+                continue
+            text = content[start:end].decode("utf-8", "replace")
             if name in _IN_BYTES:
-                end = match.end(self._groups[name])
                 behind = content[end : end + 8].decode("utf-8", "replace")
-                values[_RESOURCES[name]] = self._size(name, groups, behind)
+                values[_RESOURCES[name]] = self._size(text, others.get(f"{name}_unit"), behind)
             else:
-                values[_RESOURCES[name]] = _whole(groups[name])
+                values[_RESOURCES[name]] = _whole(text)
         if self.has_values and not values:
             raise ValueError("the pattern matches, but none of its values is there")
-        places = {name: groups[name] for name in _PLACES if groups.get(name)}
-        for name in places.keys() - {"label"}:
-            _whole(places[name])
+        places = {name: text for name, text in others.items() if name in _PLACES}
+        for name, text in places.items():
+            if name != "label":
+                _whole(text)
         return Match(places, values)
 
-    def _size(self, name: str, groups: Mapping[str, str], behind: str) -> int:
-        text = groups[name]
+    def _size(self, text: str, unit: str | None, behind: str) -> int:
         size, end = parse_number(text)
-        said = groups.get(f"{name}_unit") or text[end:].strip()
+        said = unit or text[end:].strip()
         if said:
             return _counted(size * parse_unit(said))
         match = _UNIT.match(behind)
@@ -170,6 +170,8 @@ def _counted(number: float) -> int:
 
 def labelled(match: Match, before: Mapping[str, str]) -> LabelledMatch:
     """Return the values of ``match`` under a label; ``before`` are the places that were named above it."""
+    if not (before or match.places):
+        return LabelledMatch(NOTHING_NAMED, None, match.values)
     text, label = _label_at({**before, **match.places})
     return LabelledMatch(text, label, match.values)
 
