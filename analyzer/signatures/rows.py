@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from analyzer.signatures.signature import ENOMEM, KILLED, MEMORY, NOT_A_LIMIT, Expression, Signature
 
 Literals: TypeAlias = str | tuple[str, ...]
 
 
-def _several(literals: Literals) -> tuple[str, ...]:
-    return (literals,) if isinstance(literals, str) else literals
+def _row(name: str, literals: Literals, pattern: str, example: str, **facts: Any) -> Signature:
+    several = (literals,) if isinstance(literals, str) else literals
+    expression = Expression(pattern)
+    return Signature(name=name, literals=several, pattern=expression, example=example, **facts)
 
 
 def own_limit(
     name: str, literals: Literals, pattern: str, example: str, advice: str | None = None
 ) -> Signature:
     """Return the signature of a memory limit that a batch system or a framework enforces itself."""
-    return Signature(
-        name=name,
-        literals=_several(literals),
-        pattern=Expression(pattern),
-        example=example,
+    return _row(
+        name,
+        literals,
+        pattern,
+        example,
         signal="SIGKILL",
         causes=("scheduler_memory", *MEMORY),
         speaks_for=("scheduler_memory",),
@@ -32,11 +34,11 @@ def own_limit(
 
 def killed(name: str, literals: Literals, pattern: str, example: str) -> Signature:
     """Return the signature of a SIGKILL that somebody saw and nobody explains."""
-    return Signature(
-        name=name,
-        literals=_several(literals),
-        pattern=Expression(pattern),
-        example=example,
+    return _row(
+        name,
+        literals,
+        pattern,
+        example,
         signal="SIGKILL",
         causes=KILLED,
         is_secondary=True,
@@ -46,11 +48,11 @@ def killed(name: str, literals: Literals, pattern: str, example: str) -> Signatu
 
 def stopped(name: str, literals: Literals, pattern: str, example: str, cause: str) -> Signature:
     """Return the signature of what ended a run that did not fail."""
-    return Signature(
-        name=name,
-        literals=_several(literals),
-        pattern=Expression(pattern),
-        example=example,
+    return _row(
+        name,
+        literals,
+        pattern,
+        example,
         causes=(cause,),
         speaks_for=(cause,),
         stops=True,
@@ -60,11 +62,11 @@ def stopped(name: str, literals: Literals, pattern: str, example: str, cause: st
 
 def summary(name: str, literals: Literals, pattern: str, example: str) -> Signature:
     """Return the signature of an exit status that is not 0, as somebody else reports it."""
-    return Signature(
-        name=name,
-        literals=_several(literals),
-        pattern=Expression(pattern),
-        example=example,
+    return _row(
+        name,
+        literals,
+        pattern,
+        example,
         causes=(NOT_A_LIMIT,),
         is_secondary=True,
         is_generic=True,
@@ -77,11 +79,11 @@ def native(
     name: str, literals: Literals, pattern: str, example: str, signal: str | None = None
 ) -> Signature:
     """Return the signature of a death in native code."""
-    return Signature(
-        name=name,
-        literals=_several(literals),
-        pattern=Expression(pattern),
-        example=example,
+    return _row(
+        name,
+        literals,
+        pattern,
+        example,
         signal=signal,
         causes=(NOT_A_LIMIT,),
         is_generic=True,
@@ -96,11 +98,11 @@ def no_memory(
     causes: tuple[str, ...] = ENOMEM,
 ) -> Signature:
     """Return the signature of an allocator that got ENOMEM."""
-    return Signature(
-        name=name,
-        literals=_several(literals),
-        pattern=Expression(pattern),
-        example=example,
+    return _row(
+        name,
+        literals,
+        pattern,
+        example,
         errno=12,
         causes=causes,
     )
@@ -108,11 +110,11 @@ def no_memory(
 
 def gpu_memory(name: str, literals: Literals, pattern: str, example: str) -> Signature:
     """Return the signature of GPU memory that ran out, in a line that says so."""
-    return Signature(
-        name=name,
-        literals=_several(literals),
-        pattern=Expression(pattern),
-        example=example,
+    return _row(
+        name,
+        literals,
+        pattern,
+        example,
         causes=("gpu_memory",),
         speaks_for=("gpu_memory",),
     )
