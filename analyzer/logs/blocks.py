@@ -18,6 +18,7 @@ BLOCK_BYTES = 2**19
 """Read at a time: what the second-level cache of a core holds."""
 OVERLAP_BYTES = 2**12
 """Of a line longer than a block, read again with what follows it, so that nothing is cut in two."""
+LONG_LINE_BYTES = 2**9
 HEAD_BYTES = 2**9
 """Of a line's start, kept while the rest of it is read."""
 
@@ -51,6 +52,8 @@ class Block:
     """The start of the line that the block continues; empty where it begins one."""
     lines_before: int
     is_last: bool
+    has_long_lines: bool
+    """Whether those before it were, as lines of progress bars are."""
 
     counted_to: int = 0
     counted: int = 0
@@ -59,11 +62,20 @@ class Block:
     def line_number(self, at: int) -> int:
         """Return the number, from 1, of the line that holds offset ``at``; fast if it is near the last one."""
         if at < self.counted_to:
-            self.counted -= self.content.count(b"\n", at, self.counted_to)
+            self.counted -= self._newlines(at, self.counted_to)
         else:
-            self.counted += self.content.count(b"\n", self.counted_to, at)
+            self.counted += self._newlines(self.counted_to, at)
         self.counted_to = at
         return self.lines_before + self.counted + 1
+
+    def _newlines(self, start: int, end: int) -> int:
+        # count() looks at one byte after another, find() at many at once: a few times as fast between long lines.
+        if not self.has_long_lines:
+            return self.content.count(b"\n", start, end)
+        count, find, at = 0, self.content.find, start - 1
+        while (at := find(b"\n", at + 1, end)) >= 0:
+            count += 1
+        return count
 
     def head_of(self, line_start: int) -> bytes:
         """Return the beginning of the line that starts at ``line_start`` or goes on there."""
@@ -145,6 +157,7 @@ class Blocks:
             head=head,
             lines_before=self.lines,
             is_last=is_last,
+            has_long_lines=self.lines * LONG_LINE_BYTES < self.size_bytes,
         )
 
     def _next_head(self, cut: int, head: bytes) -> bytes:
