@@ -16,8 +16,7 @@ Owns the weighing; `evidence` owns the numbers.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from analyzer.diagnosis import evidence, plausibility
 from analyzer.diagnosis.confidence import Confidence
@@ -36,8 +35,7 @@ EVENT_LINES = 200
 """Signs that stand no further apart are of one event."""
 
 
-@dataclass(frozen=True, slots=True)
-class Cause:
+class Cause(NamedTuple):
     """One candidate: a name of signatures.CAUSES, its standing, and why, in words and numbers.
 
     Without evidence nothing was recorded that could tell, and it stays possible.

@@ -5,8 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from analyzer.diagnosis.confidence import Confidence
 from analyzer.resources import RESOURCES
@@ -43,8 +42,7 @@ _REFUSED_FORK = frozenset({"python_errno_11", "shell_fork", "nginx_fork"})
 _NOT_FOR_FORK = frozenset(ENOMEM)
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(NamedTuple):
     """One piece of evidence: what it is worth by itself (a standing), and its text."""
 
     confidence: Confidence

@@ -6,8 +6,7 @@ something leaks (smcpp#50, tensorflow#37160).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from analyzer.diagnosis.commands import RUN, RUN_FOLDS, filled_in
 from analyzer.diagnosis.confidence import Confidence
@@ -28,8 +27,7 @@ HALF = 0.5
 ENOMEM_NUMBER = 12
 
 
-@dataclass(frozen=True, slots=True)
-class Remedy:
+class Remedy(NamedTuple):
     """One step: what it is for, what to do, and the command that does it or shows that it took."""
 
     target: str

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from analyzer.growth.epochs import planned_epoch
 from analyzer.signatures.search import is_in_traceback
@@ -117,8 +116,7 @@ class RunEnds:
         return self._closing[stage] > 1
 
 
-@dataclass(frozen=True, slots=True)
-class Truncation:
+class Truncation(NamedTuple):
     """That a record ends where more was to come, and nothing says why."""
 
     where: str

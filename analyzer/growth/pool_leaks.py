@@ -6,9 +6,8 @@ have thread pools; a ``[THREADS]`` line does not.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from telemetry.reading_difference import changes
 
@@ -18,8 +17,7 @@ if TYPE_CHECKING:
     from analyzer.processes.from_log import Process
 
 
-@dataclass(frozen=True, slots=True)
-class PoolLeak:
+class PoolLeak(NamedTuple):
     """Threads by pool that were there after ``fold`` and not after the fold before it."""
 
     fold: int

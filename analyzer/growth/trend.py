@@ -16,10 +16,9 @@ of values, and a single spike is gone.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from itertools import combinations, pairwise
 from statistics import NormalDist, linear_regression, median
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -36,8 +35,7 @@ APPROACHES = (0.3**8, 0.5**8, 0.7**8)
 """What is left to the level at the last lap, of a curve that approaches one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Slope:
+class Slope(NamedTuple):
     """A slope per lap with its interval."""
 
     value: float

@@ -9,9 +9,8 @@ from __future__ import annotations
 import codecs
 import io
 import sys
-from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Buffer  # type: ignore[attr-defined,unused-ignore]
@@ -20,8 +19,7 @@ if TYPE_CHECKING:
 ZSTD = "compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd"
 
 
-@dataclass(frozen=True, slots=True)
-class Packing:
+class Packing(NamedTuple):
     """A way to pack: its name, the first bytes, and what opens it. All take several frames."""
 
     name: str

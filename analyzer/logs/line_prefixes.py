@@ -22,9 +22,8 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from analyzer.logs.blocks import strip_escapes
 
@@ -81,8 +80,7 @@ JOINED_BYTES = 2**16
 _OVERLAP_BYTES = 2**12
 
 
-@dataclass(frozen=True, slots=True)
-class Unwrapped:
+class Unwrapped(NamedTuple):
     """A line without its wrapping; ``writer`` names the process among several, where it is said."""
 
     text: str

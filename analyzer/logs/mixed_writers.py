@@ -76,6 +76,6 @@ def _dealt(part: ScanResult, rows_of: Mapping[str, Sequence[int]], writers: int)
         if key not in numbers:
             numbers[key] = len(headings)
             name = f"{key[1] + 1} of {writers}"
-            headings.append(replace(part.headings[heading], writer=name))
+            headings.append(part.headings[heading]._replace(writer=name))
         heading_of.append(numbers[key])
     return replace(part, headings=headings, heading_of=heading_of)

@@ -22,8 +22,7 @@ import stat
 import struct
 import sys
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from analyzer.logs.decompression import MAGIC_BYTES, Unpacked, is_packed, open_log
 from analyzer.logs.line_prefixes import PartialLineAssembler
@@ -47,8 +46,7 @@ WORKERS = 8
 PROGRESS_SECONDS = 0.1
 
 
-@dataclass(frozen=True, slots=True)
-class ByteRange:
+class ByteRange(NamedTuple):
     """A file, or what of it lies between two line ends; ``size_bytes`` is None up to the end."""
 
     path: str
@@ -56,8 +54,7 @@ class ByteRange:
     size_bytes: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class UnreadableInput:
+class UnreadableInput(NamedTuple):
     """A stretch that could not be read, and why."""
 
     error: OSError

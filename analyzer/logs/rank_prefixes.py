@@ -8,7 +8,6 @@ that count do not.
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -32,11 +31,11 @@ def without_counts(parts: Sequence[ScanResult]) -> Sequence[ScanResult]:
         return parts
     for part in parts:
         part.headings = [
-            replace(heading, writer=None) if heading.writer in counting else heading
+            heading._replace(writer=None) if heading.writer in counting else heading
             for heading in part.headings
         ]
         part.matches = [
-            replace(sign, writer=None) if sign.writer in counting else sign for sign in part.matches
+            sign._replace(writer=None) if sign.writer in counting else sign for sign in part.matches
         ]
     return parts
 

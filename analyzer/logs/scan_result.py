@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from array import array
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from analyzer.resources import COLUMNS
 from telemetry.journal.follower import SkippedLine
@@ -23,8 +23,7 @@ SKIPPED_KEPT = 10_000
 """Refused lines that are listed; the rest is counted."""
 
 
-@dataclass(frozen=True, slots=True)
-class LabelContext:
+class LabelContext(NamedTuple):
     """What many readings of a log have in common."""
 
     writer: str | None
@@ -35,8 +34,7 @@ class LabelContext:
     """Where it is known already; else it follows from ``text`` and what came before."""
 
 
-@dataclass(frozen=True, slots=True)
-class LocatedMatch:
+class LocatedMatch(NamedTuple):
     """What a line says of how its writer fares, after ``row`` readings of its part."""
 
     row: int

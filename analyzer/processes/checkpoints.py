@@ -6,7 +6,7 @@ import math
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING, NamedTuple, overload
 
 from analyzer.resources import ABSENT, COLUMNS, LARGEST, MORE_COLUMNS
 from telemetry.reading import LimitState
@@ -31,8 +31,7 @@ class Checkpoint:
     """Threads by pool; None for a text log."""
 
 
-@dataclass(frozen=True, slots=True)
-class CheckpointContext:
+class CheckpointContext(NamedTuple):
     """What many readings have in common: their label and the limits in force."""
 
     label: Label

@@ -9,7 +9,7 @@ from bisect import bisect_left
 from dataclasses import dataclass, field, replace
 from heapq import heappop, heapreplace
 from operator import itemgetter
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from analyzer.logs.mixed_writers import split_writers
 from analyzer.logs.parallel import read_open
@@ -51,8 +51,7 @@ class Source:
         return len(self.skipped) + self.more_skipped
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(NamedTuple):
     """Everything that was read of one source or one pair of journal and log."""
 
     sources: list[Source]
@@ -179,7 +178,7 @@ class Assembly:
                 continue
             line = None if sign.crash.line is None else sign.crash.line + lines_before
             since = process.checkpoints.seconds_since(sign.time)
-            crash = replace(sign.crash, line=line, seconds_after_last_sample=since)
+            crash = sign.crash._replace(line=line, seconds_after_last_sample=since)
             process.note_match(crash)
         self._take_rows(lanes, len(part.line_of), lines_before)
 

@@ -7,8 +7,7 @@ import re
 import stat
 import sys
 from collections import defaultdict
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from analyzer.logs.parallel import (
     STANDARD_INPUT,
@@ -39,8 +38,7 @@ _DATE_DIGITS = 8
 """Of a mark, at least; a shorter one counts rotations."""
 
 
-@dataclass(frozen=True, slots=True)
-class Input:
+class Input(NamedTuple):
     """A journal, a log, or both of one process; ``group`` is the run that they belong to."""
 
     group: str
@@ -67,7 +65,7 @@ def _with_rotated(inputs: Iterable[Input]) -> list[Input]:
             earlier[name["log"]].append((_age(name["mark"]), path))
     rotated = {path for paths in earlier.values() for _, path in paths}
     return [
-        replace(found, earlier=tuple(path for _, path in sorted(earlier[found.log])))
+        found._replace(earlier=tuple(path for _, path in sorted(earlier[found.log])))
         if found.log in earlier and not found.journal
         else found
         for found in inputs

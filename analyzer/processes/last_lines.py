@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from analyzer.logs.blocks import redraws
 from analyzer.logs.finished import place_of_finish
@@ -18,8 +17,7 @@ LAST_LINES = 40
 """Of each writer: a job's epilogue is hardly longer."""
 
 
-@dataclass(frozen=True, slots=True)
-class LastLine:
+class LastLine(NamedTuple):
     """One of the last lines that a writer wrote, without its wrapping."""
 
     line: int

@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 from array import array
 from bisect import bisect_right
-from dataclasses import dataclass
 from itertools import compress, count, repeat
 from operator import gt, ne
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from analyzer.processes.checkpoints import CheckpointContext
 from analyzer.resources import ABSENT, COLUMNS
@@ -25,8 +24,7 @@ FALL_OF_AN_END = 0.8
 """What is left of its maps at the start of a new process, of those at the end of the one before."""
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(NamedTuple):
     """Where in a part of one writer what may happen; found once, however many signs and processes are in it."""
 
     suspects: Container[int]

@@ -6,8 +6,7 @@ They are looked for at the start and the end of a log, where people print them.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from telemetry.reading import LimitState
 
@@ -89,8 +88,7 @@ _GPU = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class PrintedLimit:
+class PrintedLimit(NamedTuple):
     """A limit, or a use of one, that a line of the log says."""
 
     cause: str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from analyzer.processes.checkpoints import Checkpoint, CheckpointTable
@@ -121,7 +121,7 @@ class Process:
             self.frames[crash.signature] = crash.line or 0
         elif sign := in_its_frame(crash, self.frames):
             last_label = self.checkpoints[-1].label.text if self.checkpoints else None
-            sign = replace(sign, last_label=last_label)
+            sign = sign._replace(last_label=last_label)
             if sign.signature == EXCEPTION:
                 self._note_exception(sign)
             else:
@@ -131,7 +131,7 @@ class Process:
         """Take an exception, which names the one that it was raised from."""
         before = next(reversed(self.matches.values()), None)
         if before is not None and "is_chained" in before.details:
-            sign = replace(sign, details={**sign.details, "raised_from": before.text})
+            sign = sign._replace(details={**sign.details, "raised_from": before.text})
         self.matches[f"{EXCEPTION} {sign.line}"] = sign
 
     def is_named_by(self, sign: SignatureMatch) -> bool | None:

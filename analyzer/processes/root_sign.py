@@ -7,7 +7,6 @@ or the first word of a death in native code. Then what a launcher says of it.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from analyzer.signatures.search import ERROR_LINE, EXCEPTION
@@ -66,7 +65,7 @@ def _told_by_exception(root: SignatureMatch, signs: Iterable[SignatureMatch]) ->
             and (sign.line or 0) - (root.line or 0) in range(SUMMARY_LINES)
         ):
             told = {n: sign.details[n] for n in ("frame", "raised_from") if n in sign.details}
-            return replace(root, line=sign.line, text=sign.text, details={**root.details, **told})
+            return root._replace(line=sign.line, text=sign.text, details={**root.details, **told})
     return root
 
 

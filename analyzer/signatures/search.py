@@ -7,8 +7,7 @@ match may change what it means.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from analyzer.signatures.endings import ENDING_SIGNATURES
 from analyzer.signatures.engines import ENGINE_SIGNATURES
@@ -74,8 +73,7 @@ FRAME_LINES = 60
 """A traceback is no longer: a frame further above belongs to another one."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SignatureMatch:
+class SignatureMatch(NamedTuple):
     """The sign of a crash, as found; a field is None where the log does not say it."""
 
     signature: str
@@ -106,7 +104,7 @@ class SignatureMatch:
     is_frame: bool = False
     """Whether it is no sign by itself, only a place in the code: see `in_its_frame`."""
     is_benign_at_end: bool = False
-    details: Mapping[str, str] = field(default_factory=dict)
+    details: Mapping[str, str] = {}
     """What else the text says: soft and hard limit, cgroup, pid, bytes, threads."""
 
 
@@ -141,7 +139,7 @@ def raised_match(facts: Mapping[str, Any]) -> SignatureMatch:
     text = f"{name}: {message}" if message else name
     known = find_match(text, line=0, at_any_level=True)
     if known is not None:
-        return replace(known, line=None)
+        return known._replace(line=None)
     return SignatureMatch(
         signature=EXCEPTION,
         line=None,
@@ -266,7 +264,7 @@ def in_its_frame(crash: SignatureMatch, frames: Mapping[str, int]) -> SignatureM
     for name, causes in signature.causes_in_frame.items():
         at = frames.get(name, 0)
         if at > 0 and crash.line - at <= FRAME_LINES and at >= (begun if is_below else 0):
-            return replace(crash, causes=causes)
+            return crash._replace(causes=causes)
     return None if signature.needs_frame and is_below else crash
 
 

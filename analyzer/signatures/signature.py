@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from telemetry.limits import LIMITS, Refusal, refusing
 
@@ -75,8 +74,7 @@ _CODE = re.compile(r"\braise\s+[A-Za-z_]|\bwarnings\.warn\(|\b\w*Warning: ")
 """Before a text that is code, or a warning: what it says did not happen, or was survived."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Signature:
+class Signature(NamedTuple):
     """One text that a crash leaves in a log."""
 
     name: str
@@ -112,9 +110,9 @@ class Signature:
     """The steps of `diagnosis.message_steps` that fit this very message."""
     steps: tuple[tuple[str, str | None], ...] = ()
     """Those that a user's own table gives: a text, and a command."""
-    narrowed_by: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    narrowed_by: Mapping[str, tuple[str, ...]] = {}
     """The causes that are left where the line, or the one below it, holds these words."""
-    causes_in_frame: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    causes_in_frame: Mapping[str, tuple[str, ...]] = {}
     """The causes by the name of the frame, where one stands above the line."""
     needs_frame: bool = False
     """Whether the line is no crash where a traceback stands above it without one of those frames."""

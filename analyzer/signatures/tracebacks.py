@@ -6,8 +6,7 @@ The exception is the last word of a process that died of it, whether or not a si
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -37,8 +36,7 @@ _LIBRARY = re.compile(r"(?:site|dist)-packages|/lib/python\d|^<|/lib64/python\d|
 _ESCAPED_NEWLINE = "\\n"
 
 
-@dataclass(frozen=True, slots=True)
-class LoggedException:
+class LoggedException(NamedTuple):
     """What a traceback comes to."""
 
     text: str
