@@ -112,13 +112,14 @@ def test_a_process_full_of_paths_is_counted_by_question_until_it_grows() -> None
 
 def test_a_process_that_ended_is_no_process_with_no_maps() -> None:
     """By either way, also where it ends between two counts."""
-    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    files = ProcessFiles(pid=child.pid)
-    assert files.maps() > 10
-    files._most_by_query = 1000  # noqa: SLF001 - as after a text of long paths
-    assert child.stdin is not None
-    child.stdin.close()
-    child.wait()
+    waiting = [sys.executable, "-c", "print(flush=True); input()"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(waiting, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL) as child:
+        files = ProcessFiles(pid=child.pid)
+        assert child.stdout is not None
+        child.stdout.readline()  # it maps its libraries while it starts
+        assert files.maps() > 10
+        files._most_by_query = 1000  # noqa: SLF001 - as after a text of long paths
     with pytest.raises(ProcessLookupError):
         files.maps()
     files.close()
