@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from analyzer.diagnosis.commands import RUN, RUN_FOLDS, filled_in
 from analyzer.diagnosis.confidence import Confidence
+from analyzer.diagnosis.failure_steps import failure_steps
 from analyzer.diagnosis.message_steps import MESSAGES, Step
 from analyzer.processes.printed_limits import held_share
+from analyzer.signatures.signature import NOT_A_LIMIT
 from telemetry.limits import LIMITS
 
 if TYPE_CHECKING:
@@ -111,7 +113,7 @@ _WHICH_MEMORY_LIMIT: Step = (
     "foldwatch limits; ulimit -a; sysctl vm.overcommit_memory",
 )
 _READ_VALUES: Step = (
-    "the log has numbers of its own: read them, to see whether memory leaks from fold to fold",
+    "if the log prints what memory was used, read that, to see whether it leaks from fold to fold",
     "foldwatch analyze LOG --pattern 'RSS (?P<rss>[\\d.]+) MB'",
 )
 
@@ -304,7 +306,14 @@ def _against(
     for cause in founded:
         yield from ((cause.cause, step) for step in _CAUSES.get(cause.cause, ())[:MOST])
     if not founded:
-        yield from ((target, step) for step in _first_aid({cause.cause for cause in left}))
+        yield from (
+            (target, step)
+            for step in _first_aid({cause.cause for cause in left})
+            if not (is_recorded and step is _READ_VALUES)
+        )
+    is_told = any(sign.steps or sign.advice for sign in signs)
+    if not is_told and {cause.cause for cause in founded or left} <= {NOT_A_LIMIT, "interrupted"}:
+        yield from ((target, step) for step in failure_steps(signs))
     is_limit = any(cause.cause in LIMITS for cause in left)
     is_certain = any(cause.confidence == Confidence.CERTAIN for cause in causes)
     if is_limit and not (is_certain or is_recorded):
