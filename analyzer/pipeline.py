@@ -11,11 +11,11 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from analyzer.diagnosis.causes import diagnose, event_signs
-from analyzer.diagnosis.exit_status import note_exit
+from analyzer.diagnosis.exit_status import is_running, note_exit, note_gone
 from analyzer.diagnosis.notes import notes
 from analyzer.diagnosis.outcome import find_ending
 from analyzer.diagnosis.remedies import remedies
-from analyzer.diagnosis.run_end import RunEnds, discard_benign_matches, find_truncation
+from analyzer.diagnosis.run_end import RunEnds, discard_benign_matches, find_truncation, is_through
 from analyzer.growth.epochs import judge_epochs
 from analyzer.growth.pool_leaks import find_pool_leaks
 from analyzer.growth.verdict import Growth, Verdict, judge, judge_isolated
@@ -71,6 +71,8 @@ class _RankSequence:
         self._superseded = _superseded(processes)
         self._followed = {id(a) for a, b in pairwise(processes) if _follows(b, a)}
         for process in processes:
+            if not is_through(process, is_followed=self.is_followed(process)):
+                note_gone(process)
             discard_benign_matches(process, is_followed=self.is_followed(process))
         with_folds = [process for process in processes if process.folds]
         self.endings = RunEnds(with_folds, furthest=furthest)
@@ -171,6 +173,7 @@ def _finding(
             quiet_seconds=_quiet_seconds(process),
             others=lane.endings,
             is_followed=lane.is_followed(process),
+            is_running=is_running(process),
         ),
         symptom_of=symptom if process.crash is not None and process.crash.is_secondary else None,
         notes=notes(process, growth, causes),

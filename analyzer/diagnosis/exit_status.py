@@ -1,4 +1,4 @@
-"""The sign of a crash that the runner of a process recorded when it ended."""
+"""Signs of a bad end that are in no log: what its runner saw of a process, and that it is gone."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from analyzer.diagnosis.evidence import refused_to_the_end
 from analyzer.processes.from_journal import may_be_crash
 from analyzer.signatures.search import CAUSES_OF_SIGNAL, SignatureMatch
+from analyzer.signatures.signature import KILLED
+from telemetry.kernel.process_identity import is_alive
 
 if TYPE_CHECKING:
     from analyzer.processes.process import Process
@@ -55,3 +57,37 @@ def note_exit(process: Process) -> None:
                 is_generic=True,
             )
         )
+
+
+def note_gone(process: Process) -> None:
+    """Add the sign that a process is gone whose record has no ending: nothing in it could write one."""
+    if _has_ending(process) or process.identity is None or is_alive(process.identity) is not False:
+        return
+    process.note_match(
+        SignatureMatch(
+            signature="process_gone",
+            line=None,
+            text=f"process {process.pid} is gone from this host, and recorded no ending: a signal or os._exit ended it",
+            causes=KILLED,
+            is_secondary=True,
+        )
+    )
+
+
+def is_running(process: Process) -> bool:
+    """Whether a process is known to run on: its record has no ending, and it is there, on this host."""
+    return (
+        not _has_ending(process)
+        and process.identity is not None
+        and is_alive(process.identity) is True
+    )
+
+
+def _has_ending(process: Process) -> bool:
+    return bool(
+        process.matches
+        or process.exit
+        or process.fold_outcome
+        or process.interpreter_ended
+        or process.finished_by
+    )

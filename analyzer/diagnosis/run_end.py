@@ -44,9 +44,7 @@ def _is_between_folds(process: Process) -> bool:
 
 def is_through(process: Process, *, is_followed: bool = False) -> bool:
     """Whether its last label closes the last fold that was planned for it."""
-    return _is_between_folds(process) and (
-        is_followed or not _folds_left(process, process.checkpoints.label(-1))
-    )
+    return _is_between_folds(process) and (is_followed or not folds_left(process))
 
 
 def discard_benign_matches(process: Process, *, is_followed: bool = False) -> None:
@@ -81,9 +79,10 @@ def _is_no_end(sign: SignatureMatch, process: Process) -> bool:
     return goes_on and sign.signal is None and not is_in_traceback(sign, process.frames)
 
 
-def _folds_left(process: Process, label: Label) -> int:
-    """Return how many folds are planned after that of ``label``; they count from 0 or from 1."""
-    if label.fold is None or process.folds_planned is None:
+def folds_left(process: Process) -> int:
+    """Return how many folds are planned after that of the last label; they count from 0 or from 1."""
+    label = process.checkpoints.label(-1) if process.checkpoints else None
+    if label is None or label.fold is None or process.folds_planned is None:
         return 0
     return max(0, process.folds_planned - label.fold - (0 in process.folds))
 
@@ -127,15 +126,22 @@ class Truncation(NamedTuple):
 
 
 def find_truncation(
-    process: Process, *, quiet_seconds: float | None, others: RunEnds, is_followed: bool = False
+    process: Process,
+    *,
+    quiet_seconds: float | None,
+    others: RunEnds,
+    is_followed: bool = False,
+    is_running: bool = False,
 ) -> Truncation | None:
     """Tell a record that stops before its run is through, where nothing says why.
 
     In the middle of the last fold only where it is known to go on from there: an earlier fold, or
     another process of the run (``others``, this one among them), went past the stage, or the stage
     opens something. ``quiet_seconds`` have passed since the last write; None where nobody knows.
+    ``is_running`` says that its process is known to be there.
     """
-    if process.crash or process.exit is not None or not process.checkpoints:
+    is_told = process.exit is not None or process.fold_outcome or process.interpreter_ended
+    if process.crash or is_told or not process.checkpoints:
         return None
     label = process.checkpoints.label(-1)
     is_closed = _is_between_folds(process) or others.closes(label.stage)
@@ -144,7 +150,9 @@ def find_truncation(
         return None
     may_go_on = not is_followed and (quiet_seconds is None or quiet_seconds < FRESH_SECONDS)
     killed = "ended without a word (SIGKILL leaves none: an OOM kill, an eviction, a person)"
-    if is_followed:
+    if is_running:
+        why, may_go_on = "its process still runs", True
+    elif is_followed:
         why = f"another process followed it, so it was {killed}"
     elif may_go_on:
         why = f"it still runs, or it was {killed}"
@@ -162,7 +170,7 @@ def _open_end(
     """Return where the record ends before all that was planned, and how that is known; else nothing."""
     fold = "" if label.fold is None else f"fold {label.fold} of {label.folds or '?'}"
     if is_closed:
-        is_left = _folds_left(process, label) and not is_followed
+        is_left = folds_left(process) and not is_followed
         return (f"after {fold}" if is_left and not others.go_beyond(label.fold) else "", "")
     epoch = planned_epoch(process)
     if epoch is not None and not is_followed:
@@ -172,7 +180,7 @@ def _open_end(
         return f"at {label.text!r}" if opens and not is_followed else "", ""
     later = _stages_after(process, label.stage)
     is_known = later or opens or others.is_known
-    if not (is_known or (_folds_left(process, label) and not is_followed)):
+    if not (is_known or (folds_left(process) and not is_followed)):
         return "", ""
     how = f", at {label.text!r}" + (
         f", where an earlier fold went on to {later!r}" if later else ""

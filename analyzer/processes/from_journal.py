@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from analyzer.processes.checkpoints import Checkpoint
 from analyzer.processes.from_log import Process, Source, Table
 from analyzer.resources import RESOURCES
@@ -11,12 +9,10 @@ from analyzer.signatures.search import raised_match
 from telemetry.errors import InputError
 from telemetry.journal.follower import JournalFollower
 from telemetry.journal.records import Event, Header
+from telemetry.kernel.process_identity import ProcessIdentity
 from telemetry.limits import USED_BY
 from telemetry.reading import Reading, latest_known
 from telemetry.thread_line import Label
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 COUNTERS = ("pids_limit_hits", "oom_kills")
 
@@ -35,7 +31,7 @@ def read_journal(path: str, *, group: str | None = None) -> Table:
         raise InputError(f"{path}: no record of a journal in it")
     processes: dict[tuple[int, int | None], Process] = {}
     latest: dict[int, Process] = {}
-    started_with: dict[int, Sequence[str]] = {}
+    headers: dict[int, Header] = {}
     for number, record in enumerate(records, start=1):
         key = None
         if isinstance(record, Reading):
@@ -43,10 +39,9 @@ def read_journal(path: str, *, group: str | None = None) -> Table:
         elif isinstance(record, Event) and may_be_crash(record) and record.pid not in latest:
             key = (record.pid, None)
         if isinstance(record, Header):
-            started_with[record.pid] = record.argv
+            headers[record.pid] = record
         if key is not None and key not in processes:
-            argv = started_with.get(key[0], ())
-            process = Process(source=path, group=group or path, pid=key[0], argv=argv)
+            process = _process(path, group or path, key[0], headers.get(key[0]))
             latest[key[0]] = processes[key] = process
         if isinstance(record, Reading):
             _add_reading(processes[record.pid, record.start_ticks], record, number)
@@ -54,6 +49,16 @@ def read_journal(path: str, *, group: str | None = None) -> Table:
         elif isinstance(record, Event) and record.pid in latest:
             _take_event(latest[record.pid], record)
     return Table([source], list(processes.values()))
+
+
+def _process(source: str, group: str, pid: int, header: Header | None) -> Process:
+    process = Process(source=source, group=group, pid=pid)
+    if header is not None:
+        process.argv = header.argv
+        process.identity = ProcessIdentity(
+            header.boot_id, header.pid_namespace, pid, header.start_ticks
+        )
+    return process
 
 
 def _add_reading(process: Process, reading: Reading, number: int) -> None:
@@ -104,6 +109,8 @@ def _take_event(process: Process, event: Event) -> None:
         process.exit = event
     elif event.name == "raised":
         process.note_match(raised_match(event.facts))
+    elif event.name == "interpreter_ended":
+        process.interpreter_ended = True
 
 
 def _note_counters(process: Process, reading: Reading) -> None:

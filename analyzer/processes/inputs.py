@@ -18,10 +18,18 @@ from analyzer.logs.parallel import (
 )
 from analyzer.logs.scan_options import PLAIN
 from analyzer.processes.from_journal import read_journal
-from analyzer.processes.from_log import Source, Table, table_of
+from analyzer.processes.from_log import Process, Source, Table, table_of
 from telemetry.errors import InputError
 from telemetry.journal.follower import SkippedLine
-from telemetry.journal.run_layout import CONFIG, JOURNAL, OUTPUT, RESULT, is_set_aside
+from telemetry.journal.run_layout import (
+    CONFIG,
+    FAILURE,
+    JOURNAL,
+    OUTPUT,
+    fold_number,
+    is_set_aside,
+    outcome_in,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -44,6 +52,8 @@ class Input(NamedTuple):
     group: str
     journal: str | None = None
     log: str | None = None
+    failure: str | None = None
+    """What the runner wrote of a fold that has neither, for it never began."""
     earlier: tuple[str, ...] = ()
     """What was rotated away of the log, the oldest first."""
     is_named: bool = True
@@ -113,6 +123,8 @@ def _directory_inputs(top: str) -> Iterator[Input]:
         if journal is not None:
             log = os.path.join(folder, OUTPUT) if OUTPUT in regular else None
             yield Input(group, journal, log, is_named=False)
+        elif FAILURE in regular and fold_number(os.path.basename(folder)) is not None:
+            yield Input(group, failure=os.path.join(folder, FAILURE), is_named=False)
         for name in sorted(regular):
             if _LOG_NAME.fullmatch(name) and not (journal and name == OUTPUT):
                 path = os.path.join(folder, name)
@@ -149,7 +161,7 @@ def read_inputs(
             if found.is_named:
                 raise
             refused.append(error)
-            path = found.journal or found.log or found.group
+            path = found.journal or found.log or found.failure or found.group
             reason = str(error).removeprefix(f"{path}: ")
             tables.append(Table([Source(path=path, skipped=[SkippedLine(0, reason)])], []))
     if refused and len(refused) == len(inputs):
@@ -186,6 +198,10 @@ def _table(found: Input, logs: Mapping[str, Sequence[ScanResult | UnreadableInpu
 
     Beside a journal the log only says how it ended: its ``[THREADS]`` lines are the same readings.
     """
+    if found.failure is not None:
+        outcome = outcome_in(os.path.dirname(found.failure))
+        process = Process(source=found.failure, group=found.group, fold_outcome=outcome)
+        return Table([Source(path=found.failure)], [process] if outcome else [])
     if found.journal is None:
         return _log_table(found, logs)
     try:
@@ -193,9 +209,8 @@ def _table(found: Input, logs: Mapping[str, Sequence[ScanResult | UnreadableInpu
         is_told = found.log is not None and os.path.getsize(found.log) > 0
     except OSError as error:
         raise InputError(f"{error.filename or found.group}: {error.strerror}") from error
-    result = os.path.join(os.path.dirname(found.journal), RESULT)
     for process in table.processes[-1:]:
-        process.has_result = os.path.isfile(result)
+        process.fold_outcome = outcome_in(os.path.dirname(found.journal))
     if is_told and found.log is not None:
         reported = _log_table(found, logs)
         table.sources.extend(reported.sources)

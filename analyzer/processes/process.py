@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from analyzer.processes.last_lines import LastLine
     from analyzer.processes.printed_limits import PrintedLimit
     from telemetry.journal.records import Event
+    from telemetry.journal.run_layout import FoldOutcome
+    from telemetry.kernel.process_identity import ProcessIdentity
     from telemetry.reading import Limit, Reading
 
 _TENSORFLOW = re.compile(r"\btf\b|\btf[._]|tensorflow|MirroredStrategy", re.IGNORECASE)
@@ -39,6 +41,8 @@ class Process:
     """The line that says that all of the run is through, whoever wrote it."""
     printed_limits: Sequence[PrintedLimit] = ()
     """What its log prints of limits by itself."""
+    identity: ProcessIdentity | None = None
+    """Which process it was, for all hosts; None where its journal does not say so."""
     argv: Sequence[str] = ()
     """What it was started with, as its journal says; empty where nothing does."""
     last_lines: Sequence[LastLine] = ()
@@ -62,10 +66,17 @@ class Process:
     """The journal's last reading of it, what a sample left out filled in; None for a text log."""
     fullest: dict[str, Reading] = field(default_factory=dict)
     """By limit, the reading that was nearest to its limit."""
-    has_result: bool = False
-    """Whether the whole result of its fold lies beside its journal: then the fold is finished."""
     exit: Event | None = None
     """How it ended, as its runner saw it; None where nobody did."""
+    interpreter_ended: bool = False
+    """Whether its own interpreter shut down in order, with whatever exit status."""
+    fold_outcome: FoldOutcome | None = None
+    """How its fold ended, as its runner wrote beside its journal; None without such a file."""
+
+    @property
+    def has_result(self) -> bool:
+        """Whether the whole result of its fold lies beside its journal: then the fold is finished."""
+        return self.fold_outcome is not None and self.fold_outcome.is_finished
 
     @property
     def folds(self) -> list[int]:

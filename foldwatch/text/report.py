@@ -27,7 +27,7 @@ from analyzer.signatures.signature import NOT_A_LIMIT
 from telemetry.reading_difference import named
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from analyzer.groups import ProcessGroup
     from analyzer.growth.pool_leaks import PoolLeak
@@ -143,9 +143,10 @@ def _overview(analysis: AnalysisResult) -> Iterator[RenderableType]:
     yield Text(f"\n{len(ended)} processes: {words}", style="bold")
     told = [one for one in ended if one[1].outcome != Outcome.FINISHED]
     told.sort(key=lambda one: one[1].outcome.severity)
+    names = _short_names({finding.process.source for finding, _ in ended})
     for finding, ending in told[:OVERVIEW_LINES]:
         process = finding.process
-        name = os.path.basename(process.source)
+        name = names[process.source]
         name += "" if process.rank is None else f", rank {process.rank}"
         where = f" (line {ending.line})" if ending.line else ""
         reason = fmt.safe(ending.reason, longest=OVERVIEW_COLUMNS)
@@ -154,6 +155,15 @@ def _overview(analysis: AnalysisResult) -> Iterator[RenderableType]:
         )
     if (more := len(told) - OVERVIEW_LINES) > 0:
         yield _indented(f"and {more} more (all are in --json)")
+
+
+def _short_names(paths: Iterable[str]) -> dict[str, str]:
+    """Name files by their last part, or by what tells them apart where two have the same one."""
+    names = {path: os.path.basename(path) for path in paths}
+    if len({*names.values()}) == len(names):
+        return names
+    top = os.path.commonpath([os.path.dirname(os.path.abspath(path)) for path in names])
+    return {path: os.path.relpath(path, top) for path in names}
 
 
 def _summary(
@@ -302,7 +312,7 @@ def _end(finding: Finding) -> Iterator[RenderableType]:
 
 def _crash(finding: Finding, crash: SignatureMatch) -> Iterator[RenderableType]:
     process = finding.process
-    where = f"line {crash.line}" if crash.line else "as the runner saw it"
+    where = f"line {crash.line}" if crash.line else "in no log"
     whose = f" in fold {process.folds[-1]}" if process.folds else ""
     yield Text.assemble(("crash", "bold red"), f"{whose} ({crash.signature}), {where}:")
     yield _indented(fmt.safe(crash.text, longest=fmt.LONGEST_LINE), 2)

@@ -46,11 +46,14 @@ class Header:
     """Every limit as `foldwatch limits --json` prints it."""
     rank: str = ""
     """Which of the run's processes it is, if the launcher says so."""
+    pid_namespace: int | None = None
+    """The inode of the PID namespace in which ``pid`` counts; None from a version that did not record it,
+    nor the event ``interpreter_ended``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """Something that happened to a process: ``started``, ``exited``."""
+    """Something that happened to a process: ``started``, ``raised``, ``interpreter_ended``, ``exited``."""
 
     time: float
     pid: int
@@ -138,6 +141,9 @@ def _record(content: dict[str, Any]) -> Record:
         if content.get("schema") != SCHEMA:
             raise ValueError(f"schema {content.get('schema')!r}, this version reads {SCHEMA}")
         header = Header(**{name: content[name] for name in _HEADER_FIELDS if name in content})
+        for name in ("pid", "start_ticks", "pid_namespace"):
+            if (value := getattr(header, name)) is not None:
+                _check_count(name, value)
         return replace(header, argv=_texts("argv", header.argv))
     if kind == "event":
         when, pid, name = content.pop("time"), content.pop("pid"), content.pop("name")

@@ -30,6 +30,8 @@ SUMMARY_JSON = "summary.json"
 SUMMARY_CSV = "summary.csv"
 LARGEST_BYTES = 2**20
 MOST_FOLDS = 10_000
+MOST_REASON = 2_000
+"""Characters of a failure's reason."""
 _FOLD, _SET_ASIDE = "fold-", "previous-"
 
 
@@ -64,6 +66,10 @@ class FoldOutcome(NamedTuple):
     """Seconds since the epoch."""
     exit_code: int
     seconds: float | None
+    outcome: str | None = None
+    """Of a failure, in one word: signal, timeout, no result, ..."""
+    reason: str | None = None
+    """Of a failure, the event that ended it, in one line."""
 
 
 class RunLayout:
@@ -143,19 +149,28 @@ class RunLayout:
 
     def fold_outcome(self, fold: int) -> FoldOutcome | None:
         """Return how a fold ended; None until one of its two files is there and whole."""
-        for path, is_finished in ((self.result(fold), True), (self.failure(fold), False)):
-            content = _read(path)
-            if content is None:
-                continue
-            code = content.get("exit_code", 0)
-            seconds = content.get("seconds")
-            return FoldOutcome(
-                is_finished=is_finished,
-                ended_at=_changed(path),
-                exit_code=code if type(code) is int and abs(code) < 2**32 else 0,
-                seconds=float(seconds) if isinstance(seconds, int | float) else None,
-            )
-        return None
+        return outcome_in(self.fold_dir(fold))
+
+
+def outcome_in(directory: str) -> FoldOutcome | None:
+    """Return how the fold ended that wrote into ``directory``; None until one of its two files is there and whole."""
+    for name in (RESULT, FAILURE):
+        path = os.path.join(directory, name)
+        content = _read(path)
+        if content is None:
+            continue
+        code = content.get("exit_code", 0)
+        seconds = content.get("seconds")
+        outcome, reason = content.get("outcome"), content.get("reason")
+        return FoldOutcome(
+            is_finished=name == RESULT,
+            ended_at=_changed(path),
+            exit_code=code if type(code) is int and abs(code) < 2**32 else 0,
+            seconds=float(seconds) if isinstance(seconds, int | float) else None,
+            outcome=outcome[:MOST_REASON] if isinstance(outcome, str) else None,
+            reason=reason[:MOST_REASON] if isinstance(reason, str) else None,
+        )
+    return None
 
 
 def find_journals(top: str) -> dict[str, list[str]]:

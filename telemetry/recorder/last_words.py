@@ -1,7 +1,11 @@
-"""What is recorded of an exception that ends a fold or the process: its last words, before they are lost."""
+"""What a process records as it ends: the exception that ends it or a fold, and that Python shut down.
+
+A process that a signal or ``os._exit`` ends records neither: so a process that is gone without them was ended.
+"""
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
 from typing import TYPE_CHECKING
@@ -12,7 +16,9 @@ if TYPE_CHECKING:
     from telemetry.recorder.sampler import Sampler
 
 RAISED = "raised"
-"""The event's name."""
+"""The event of an exception."""
+ENDED = "interpreter_ended"
+"""The event of an interpreter that shuts down, whatever its exit status will be."""
 RECORDED = "_foldwatch_recorded"
 """The attribute of an exception that is in the journal already."""
 MESSAGE_KEPT = 500
@@ -45,7 +51,7 @@ def is_failure(error: BaseException) -> bool:
 
 
 def hook(sampler: Sampler) -> None:
-    """Record the exception that ends this process, and hand it on to the hook that was there."""
+    """Record the end of this process, and the exception that ends it; the hook that was there gets it as well."""
     before = sys.excepthook
 
     def excepthook(
@@ -55,3 +61,4 @@ def hook(sampler: Sampler) -> None:
         before(kind, error, trace)
 
     sys.excepthook = excepthook
+    atexit.register(lambda: sampler.event(ENDED, {}))

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, TextIO, TypeAlias
 from telemetry.journal.records import Event
 from telemetry.kernel.reader import Reader
 from telemetry.reading import PEAKS, Reading, latest_known, with_stage
-from telemetry.recorder.raised import RAISED, RECORDED, describe, is_failure
+from telemetry.recorder.last_words import RAISED, RECORDED, describe, is_failure
 from telemetry.thread_line import Label, format_line, parse_label, thread_line
 
 if TYPE_CHECKING:

@@ -16,9 +16,9 @@ from telemetry.journal.records import Header
 from telemetry.journal.run_layout import RunLayout
 from telemetry.journal.writer import JournalWriter
 from telemetry.kernel.applied_limits import read_applied_limits
-from telemetry.kernel.procfs import ProcessFiles
+from telemetry.kernel.process_identity import own_identity
 from telemetry.kernel.reader import Reader
-from telemetry.recorder.raised import hook
+from telemetry.recorder.last_words import hook
 from telemetry.recorder.sampler import Sampler
 from telemetry.snapshot import FoldSnapshot, Snapshot
 
@@ -63,7 +63,7 @@ def begin(
         sampler.record_failure("journal", failure)
     if journal is not None:
         sampler.attempt("header", lambda: journal.write(_header()))
-        sampler.attempt("exceptions", lambda: hook(sampler))
+        sampler.attempt("last words", lambda: hook(sampler))
     if port is not None:
         sampler.attempt("metrics", lambda: _serve(sampler, port, address))
     return sampler
@@ -112,30 +112,17 @@ def process_snapshot(sampler: Sampler) -> Snapshot:
 
 
 def _header() -> Header:
+    own = own_identity()
     return Header(
         time=time.time(),
-        pid=os.getpid(),
-        start_ticks=_start_ticks(),
+        pid=own.pid,
+        start_ticks=own.start_ticks,
         host=socket.gethostname(),
-        boot_id=_boot_id(),
+        boot_id=own.boot_id,
+        pid_namespace=own.pid_namespace,
         argv=tuple(sys.argv),
         versions={"python": platform.python_version(), "kernel": platform.release()},
         environment={name: os.environ[name] for name in RECORDED_CAPS if name in os.environ},
         ceilings=tuple(limit.as_json() for limit in read_applied_limits()),
         rank=os.environ.get("RANK", ""),
     )
-
-
-def _start_ticks() -> int | None:
-    try:
-        return ProcessFiles(pid=os.getpid()).times().start_ticks
-    except (OSError, ValueError, IndexError):
-        return None
-
-
-def _boot_id() -> str | None:
-    try:
-        with open("/proc/sys/kernel/random/boot_id", "rb") as file:
-            return file.read().decode().strip()
-    except OSError:
-        return None

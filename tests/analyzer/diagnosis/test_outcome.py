@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -11,7 +11,9 @@ from analyzer import analyze
 from analyzer.groups import group_findings
 from analyzer.reports.headline import headline, root_cause_line
 from telemetry.journal.records import Event
-from tests.support.builders import exited, reading, write_journal
+from telemetry.kernel.process_identity import own_identity
+from tests.support.builders import exited, header, reading, write_journal, write_json
+from tests.support.programs import run_python
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
     from analyzer import Analysis
     from telemetry.journal.records import Record
+    from telemetry.kernel.process_identity import ProcessIdentity
     from tests.support.programs import CommandOutcome
 
 FOLD = "[THREADS] Fold {}/3 {}: proc=8, cgroup=20/7680, maps=900/65530, rss=700MB\n"
@@ -157,3 +160,121 @@ def test_the_echo_of_ctrl_c_stopped_the_run(tmp_path: Path, prefix: str, end: st
     (finding,) = analyze(tmp_path / "a.log").findings
     assert finding.ending is not None
     assert finding.ending.outcome == "stopped"
+
+
+def _identity(identity: ProcessIdentity) -> dict[str, Any]:
+    return {
+        "boot_id": identity.boot_id,
+        "pid_namespace": identity.pid_namespace,
+        "start_ticks": identity.start_ticks,
+    }
+
+
+def _first_finding(folder: Path) -> Any:
+    return analyze(folder).findings[0]
+
+
+def _of_records(folder: Path, *records: Record, **identity: Any) -> Any:
+    write_journal(folder, header(**identity), *records)
+    return _first_finding(folder)
+
+
+SHUT_DOWN = Event(time=1001.0, pid=7, name="interpreter_ended")
+
+
+def test_a_process_that_is_gone_without_an_ending_crashed(tmp_path: Path) -> None:
+    """On this host only, and by a record that would hold an ordinary ending."""
+    gone = _identity(own_identity()) | {"start_ticks": 1}
+    crashed = _of_records(tmp_path / "gone", reading(1), **gone)
+    assert (crashed.ending.outcome, crashed.process.crash.signature) == ("crashed", "process_gone")
+    assert {"cgroup_memory", "host_memory", "not_a_limit"} == {c.cause for c in crashed.causes}
+    for name, elsewhere in (
+        ("host", {"boot_id": "another"}),
+        ("container", {"pid_namespace": 7}),
+        ("older", {"pid_namespace": None}),
+    ):
+        finding = _of_records(tmp_path / name, reading(1), **(gone | elsewhere))
+        assert finding.ending.outcome == "running"
+        assert finding.process.crash is None
+
+
+@pytest.mark.parametrize(
+    ("records", "outcome"),
+    [
+        ([reading(3, stage="END")], "finished"),
+        ([reading(2, stage="END"), SHUT_DOWN], "stopped"),
+        ([reading(3), SHUT_DOWN], "finished"),
+        ([reading(stage="load"), SHUT_DOWN], "finished"),
+        ([reading(2), exited(exit_code=0)], "finished"),
+        ([reading(2), exited(exit_code=-15, by_runner="a timeout")], "stopped"),
+        ([reading(2), SHUT_DOWN, exited(exit_code=4)], "crashed"),
+    ],
+)
+def test_a_process_that_is_gone_ended_as_it_recorded(
+    tmp_path: Path, records: list[Record], outcome: str
+) -> None:
+    """Its last fold, its own end in order, and its runner's word count before that it is gone."""
+    gone = _identity(own_identity()) | {"start_ticks": 1}
+    assert _of_records(tmp_path, *records, **gone).ending.outcome == outcome
+
+
+def test_a_process_that_is_there_runs(tmp_path: Path) -> None:
+    """However long ago it wrote."""
+    own = own_identity()
+    write_journal(tmp_path, header(**_identity(own) | {"pid": own.pid}), reading(2, pid=own.pid))
+    finding = _first_finding(tmp_path)
+    assert finding.ending == ("running", f"process {own.pid} runs on this host", None)
+    assert finding.truncation.may_go_on
+    assert "its process still runs" in finding.truncation.words
+
+
+def test_the_recorder_writes_what_tells_its_ends_apart(tmp_path: Path) -> None:
+    """Real ones: in order, by exit status, by os._exit, by a signal."""
+    begin = (
+        "import os, signal, sys, telemetry\ntelemetry.start(run_dir=sys.argv[1])\n"
+        "with telemetry.fold(1, of=1):\n    telemetry.checkpoint('START')\n"
+    )
+    for end, outcome in (
+        ("", "finished"),
+        ("os._exit(0)", "crashed"),
+        ("os.kill(os.getpid(), signal.SIGKILL)", "crashed"),
+        ("raise ValueError('x')", "crashed"),
+    ):
+        folder = tmp_path / (end[:9] or "in order")
+        run_python("-c", begin + end, str(folder))
+        assert _first_finding(folder).ending.outcome == outcome, end
+
+
+def _failed(folder: Path, outcome: str, reason: str) -> None:
+    write_json(folder / "failure.json", {"outcome": outcome, "reason": reason})
+
+
+def test_what_the_runner_wrote_of_a_fold_counts(tmp_path: Path) -> None:
+    """With a journal and without, and a result before an older failure."""
+    (tmp_path / "run.json").write_text("{}")
+    for fold, outcome, reason in (
+        (1, "timeout", "timeout: it ran for more than 3 s"),
+        (2, "no result", "exited with 0 and left no result.json"),
+        (3, "refused", "the cgroup has room for 4 more PIDs"),
+        (4, "signal", "ended by SIGKILL"),
+    ):
+        _failed(tmp_path / f"fold-{fold}", outcome, reason)
+    write_journal(tmp_path / "fold-1", reading(1), exited(by_runner="a timeout"))
+    write_journal(tmp_path / "fold-2", reading(2), exited(exit_code=0))
+    write_journal(tmp_path / "fold-4", reading(4), exited(exit_code=0))
+    write_json(tmp_path / "fold-4/result.json", {"exit_code": 0})
+    endings = {f.process.source.split("/")[-2]: f.ending for f in analyze(tmp_path).findings}
+    assert {fold: (e.outcome, e.reason) for fold, e in sorted(endings.items()) if e} == {
+        "fold-1": ("stopped", "timeout: it ran for more than 3 s"),
+        "fold-2": ("crashed", "exited with 0 and left no result.json"),
+        "fold-3": ("stopped", "the cgroup has room for 4 more PIDs"),
+        "fold-4": ("finished", "its result is whole"),
+    }
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"outcome": 5, "reason": ["x"]}', "{" * 9999])
+def test_a_broken_failure_file_costs_its_words_alone(tmp_path: Path, content: str) -> None:
+    """Whoever wrote it."""
+    write_journal(tmp_path / "fold-1", reading(1), exited(exit_code=3))
+    (tmp_path / "fold-1/failure.json").write_text(content)
+    assert analyze(tmp_path).findings[0].ending == ("crashed", "the process exited with 3", None)

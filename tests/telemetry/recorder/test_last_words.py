@@ -8,7 +8,7 @@ import pytest
 
 from telemetry.journal.follower import JournalFollower
 from telemetry.journal.records import Event
-from telemetry.recorder.raised import MESSAGE_KEPT, describe, is_failure
+from telemetry.recorder.last_words import MESSAGE_KEPT, describe, is_failure
 from tests.support.programs import run_python
 
 if TYPE_CHECKING:
@@ -35,9 +35,10 @@ def test_it_is_recorded_once_and_goes_on(tmp_path: Path) -> None:
     assert outcome.err.endswith("KeyError: 'missing'\n")
     records = JournalFollower(str(tmp_path / "journal.jsonl")).finish()
     events = [record for record in records if isinstance(record, Event)]
-    assert [(event.name, event.facts["exception"]) for event in events] == [
+    assert [(event.name, event.facts.get("exception")) for event in events] == [
         ("raised", "ValueError"),
         ("raised", "KeyError"),
+        ("interpreter_ended", None),
     ]
     assert events[1].facts["message"] == "'missing'"
     assert events[1].facts["frame"] == "<string>:10 in <module>"

@@ -1,0 +1,83 @@
+"""Which process a record is of, and whether that one is still there: a PID alone is reused."""
+
+from __future__ import annotations
+
+import os
+from typing import NamedTuple
+
+from telemetry.kernel.procfs import parse_stat
+
+NAMESPACE = "/proc/self/ns/pid"
+_GONE = (b"Z", b"X", b"x")
+"""States of a process that has ended and waits to be reaped, or is reaped: proc_pid_stat(5)."""
+
+
+class ProcessIdentity(NamedTuple):
+    """Names one process for good; a part is None where it could not be read."""
+
+    boot_id: str | None
+    """Of the kernel that runs it: another host has another one, and so has this one after a boot."""
+    pid_namespace: int | None
+    """The inode of its PID namespace, in which ``pid`` counts."""
+    pid: int
+    start_ticks: int | None
+    """When it started, in clock ticks since boot."""
+
+
+def own_identity() -> ProcessIdentity:
+    """Return the identity of this process."""
+    pid = os.getpid()
+    return ProcessIdentity(_boot_id(), _namespace(), pid, _start_ticks(pid))
+
+
+def is_alive(process: ProcessIdentity) -> bool | None:
+    """Tell whether ``process`` is still there.
+
+    Returns:
+        False where it is proven that it has ended. None where this cannot be told from here: it ran on another
+        host, before a boot, in another PID namespace, or it is hidden (hidepid, proc(5)).
+    """
+    if None in process or (process.boot_id, process.pid_namespace) != (_boot_id(), _namespace()):
+        return None
+    try:
+        with open(f"/proc/{process.pid}/stat", "rb") as file:
+            text = file.read()
+        is_there = parse_stat(text).start_ticks == process.start_ticks
+        return is_there and text[text.rindex(b")") + 1 :].split()[0] not in _GONE
+    except (FileNotFoundError, ProcessLookupError):
+        return None if _is_hidden(process.pid) else False
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def _is_hidden(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True
+    return True
+
+
+def _boot_id() -> str | None:
+    try:
+        with open("/proc/sys/kernel/random/boot_id", "rb") as file:
+            return file.read().decode().strip()
+    except OSError:
+        return None
+
+
+def _namespace() -> int | None:
+    try:
+        return os.stat(NAMESPACE).st_ino
+    except OSError:
+        return None
+
+
+def _start_ticks(pid: int) -> int | None:
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return parse_stat(file.read()).start_ticks
+    except (OSError, ValueError, IndexError):
+        return None
