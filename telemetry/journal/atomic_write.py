@@ -24,7 +24,7 @@ def writing(path: str) -> Iterator[str]:
         yield path
         return
     target = os.path.realpath(path)
-    aside = f"{target}.{os.getpid()}.part"
+    aside = _new_file_beside(target, path)
     try:
         yield aside
         os.replace(aside, target)
@@ -34,6 +34,16 @@ def writing(path: str) -> Iterator[str]:
         if isinstance(error, OSError):  # a failed write does not say of which file
             raise OSError(error.errno, error.strerror, path) from error
         raise
+
+
+def _new_file_beside(target: str, path: str) -> str:
+    """Make an empty file that nobody could have put there before, nor a link. Raises OSError, which names ``path``."""
+    aside = f"{target}.{os.urandom(6).hex()}.part"
+    try:
+        os.close(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666))
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, path) from error
+    return aside
 
 
 def open_regular(path: str) -> FileIO:

@@ -13,10 +13,10 @@ each other, because the kernel appends under the inode's lock.
 from __future__ import annotations
 
 import json
-import math
-from dataclasses import asdict, dataclass, field, fields, replace
-from typing import TYPE_CHECKING, Any, TypeAlias
+from dataclasses import MISSING, asdict, dataclass, field, fields
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
+from telemetry.journal import typed
 from telemetry.limits import USED_BY
 from telemetry.reading import GpuUsage, LimitState, Reading
 
@@ -35,9 +35,9 @@ class Header:
 
     time: float
     pid: int
-    start_ticks: int | None
+    start_ticks: int | None = None
     host: str
-    boot_id: str | None
+    boot_id: str | None = None
     argv: tuple[str, ...]
     versions: Mapping[str, str]
     environment: Mapping[str, str]
@@ -108,110 +108,91 @@ _COUNTS = ("pools", "map_kinds", "pressure_seconds", "peaks")
 _READING_FIELDS = tuple(
     part.name for part in fields(Reading) if part.name not in {"limits", "errors", "gpus", *_COUNTS}
 )
-_HEADER_FIELDS = tuple(part.name for part in fields(Header))
-_GPU_NUMBERS = tuple(part.name for part in fields(GpuUsage) if part.name != "gpu")
-_WHOLE_NUMBERS = frozenset(_READING_FIELDS) - {
-    *("time", "label", "stage", "cgroup", "cpu_seconds", "is_exempt_from_nproc")
-}
 
 
 def decode(line: bytes) -> Record:
     """Read one line. Unknown keys are ignored. Raises ValueError with the reason."""
-    try:
-        content = json.loads(line, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"not a whole JSON object: {error}") from error
-    if not isinstance(content, dict):
-        raise ValueError("not a JSON object")  # noqa: TRY004 - one error type for a broken line
-    try:
-        return _record(content)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"a {content.get('kind')} record without a valid {error}") from error
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not a number of JSON")
-
-
-def _record(content: dict[str, Any]) -> Record:
-    kind = content.pop("kind", None)
-    if kind in {"checkpoint", "sample"}:
-        return _reading(content)
+    content = typed.load(line)
+    kind = content.get("kind")
+    if kind in ("checkpoint", "sample"):
+        return _whole(Reading, content)
     if kind == "header":
         if content.get("schema") != SCHEMA:
-            raise ValueError(f"schema {content.get('schema')!r}, this version reads {SCHEMA}")
-        header = Header(**{name: content[name] for name in _HEADER_FIELDS if name in content})
-        for name in ("pid", "start_ticks", "pid_namespace"):
-            if (value := getattr(header, name)) is not None:
-                _check_count(name, value)
-        return replace(header, argv=_texts("argv", header.argv))
+            raise ValueError(f"schema {content.get('schema')!r:.40}, this version reads {SCHEMA}")
+        return _whole(Header, content)
     if kind == "event":
-        when, pid, name = content.pop("time"), content.pop("pid"), content.pop("name")
-        return Event(time=float(when), pid=int(pid), name=str(name), facts=content)
-    raise ValueError(f"unknown kind {kind!r}")
+        facts = {name: content[name] for name in content.keys() - {"kind", *_EVENT}}
+        return _whole(Event, content | {"facts": facts})
+    raise ValueError(f"unknown kind {kind!r:.40}")
 
 
-def _texts(name: str, value: object) -> tuple[str, ...]:
-    if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
-        raise ValueError(f"{name} is no list of texts")
-    return tuple(value)
+R = TypeVar("R", Header, Reading, Event, GpuUsage)
 
 
-def _reading(content: dict[str, Any]) -> Reading:
-    known = {name: content[name] for name in _READING_FIELDS if content.get(name) is not None}
-    for name in _WHOLE_NUMBERS & known.keys():
-        _check_count(name, known[name])
-    for name in {"label", "stage", "cgroup"} & known.keys():
-        known[name] = str(known[name])
-    for name in {"time", "cpu_seconds"} & content.keys():
-        known[name] = _finite(name, float(content[name]))
-    for name in _COUNTS:
-        if name in content:
-            known[name] = _counts(content[name])
-    if "gpus" in content:
-        known["gpus"] = tuple(map(_gpu, content["gpus"]))
-    limits = {name: _limit(name, limit) for name, limit in content.get("limits", {}).items()}
-    known["limits"] = {name: limits[name] for name in USED_BY if name in limits}
-    errors = {str(source): str(why) for source, why in content.get("errors", {}).items()}
-    return Reading(**known, errors=errors)
+def _whole(kind: type[R], content: Mapping[str, Any]) -> R:
+    known = typed.fields_of(content, CHECKS[kind])
+    if missing := _NEEDED[kind] - known.keys():
+        raise ValueError(f"a record without {', '.join(sorted(missing))}")
+    return kind(**known)
 
 
-def _limit(name: str, limit: object) -> Limit:
-    return _check_count(name, limit) if type(limit) is int else LimitState(limit)
+_STATES = {state.value: state for state in LimitState}
 
 
-def _check_count(name: str, value: object) -> int:
-    """Return ``value`` if the kernel could have written it: a whole number of 64 bits."""
-    if type(value) is not int or abs(value) > 2**64:
-        raise ValueError(f"{name} is not a whole number of 64 bits")
-    return value
+def _limits(name: str, value: object) -> dict[str, Limit]:
+    limits: dict[str, Limit] = {}
+    for limit, found in typed.mapping(name, value).items():
+        if limit not in USED_BY:
+            continue
+        if type(found) is int:
+            limits[limit] = typed.whole(limit, found)
+        elif type(found) is str and found in _STATES:
+            limits[limit] = _STATES[found]
+        else:
+            raise ValueError(
+                f"limit {limit}: {found!r:.40} is neither a number nor a word for none"
+            )
+    return limits
 
 
-def _counts(content: dict[str, Any]) -> dict[str, float]:
-    for name, value in content.items():
-        _check_number(name, value)
-    return content
+def _gpu(name: str, value: object) -> GpuUsage:
+    return _whole(GpuUsage, typed.mapping(name, value))
 
 
-def _check_number(name: str, value: object) -> None:
-    if type(value) is float:
-        _finite(name, value)
-    elif type(value) is not int or abs(value) > 2**64:
-        raise ValueError(f"{name!r:.40} is not a number: {value!r:.40}")
-
-
-def _finite(name: str, value: float) -> float:
-    """Return ``value``, unless its text was of a number too large for one."""
-    if not math.isfinite(value):
-        raise ValueError(f"{name!r:.40} is not finite")
-    return value
-
-
-def _gpu(content: dict[str, Any]) -> GpuUsage:
-    known = {name: content[name] for name in _GPU_NUMBERS if content.get(name) is not None}
-    for name, value in known.items():
-        _check_number(name, value)
-    return GpuUsage(gpu=str(content["gpu"]), **known)
+_CHECK_OF: Mapping[str, typed.Check] = {
+    "int": typed.whole,
+    "float": typed.number,
+    "str": typed.text,
+    "bool": typed.flag,
+    "Mapping[str, int]": typed.mapping_of(typed.whole),
+    "Mapping[str, float]": typed.mapping_of(typed.number),
+    "Mapping[str, str]": typed.mapping_of(typed.text),
+    "Mapping[str, Any]": typed.mapping_of(typed.plain),
+    "Mapping[str, Limit]": _limits,
+    "tuple[str, ...]": typed.tuple_of(typed.text),
+    "tuple[Mapping[str, Any], ...]": typed.tuple_of(typed.mapping_of(typed.plain)),
+    "tuple[GpuUsage, ...]": typed.tuple_of(_gpu),
+}
+_KINDS = (Header, Reading, Event, GpuUsage)
+CHECKS: Mapping[type, Mapping[str, typed.Check]] = {
+    kind: {
+        part.name: typed.moment
+        if part.name == "time"
+        else _CHECK_OF[str(part.type).removesuffix(" | None")]
+        for part in fields(kind)
+    }
+    for kind in _KINDS
+}
+"""By type of record and field, what a value in a file has to pass; from the fields' types."""
+_NEEDED = {
+    kind: {
+        part.name
+        for part in fields(kind)
+        if part.default is MISSING and part.default_factory is MISSING
+    }
+    for kind in _KINDS
+}
+_EVENT = ("time", "pid", "name")
 
 
 def _present(content: dict[str, Any]) -> dict[str, Any]:

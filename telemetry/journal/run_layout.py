@@ -13,10 +13,10 @@ run writes its own whole or not at all.
 
 from __future__ import annotations
 
-import json
 import os
 from typing import Any, NamedTuple
 
+from telemetry.journal import typed
 from telemetry.journal.atomic_write import open_regular
 
 CONFIG = "run.json"
@@ -160,15 +160,13 @@ def outcome_in(directory: str) -> FoldOutcome | None:
         if content is None:
             continue
         code = content.get("exit_code", 0)
-        seconds = content.get("seconds")
-        outcome, reason = content.get("outcome"), content.get("reason")
         return FoldOutcome(
             is_finished=name == RESULT,
             ended_at=_changed(path),
             exit_code=code if type(code) is int and abs(code) < 2**32 else 0,
-            seconds=float(seconds) if isinstance(seconds, int | float) else None,
-            outcome=outcome[:MOST_REASON] if isinstance(outcome, str) else None,
-            reason=reason[:MOST_REASON] if isinstance(reason, str) else None,
+            seconds=_checked(typed.seconds, content.get("seconds")),
+            outcome=_short(content.get("outcome")),
+            reason=_short(content.get("reason")),
         )
     return None
 
@@ -224,10 +222,21 @@ def run_name(run: str, top: str) -> str:
 def _read(path: str) -> dict[str, Any] | None:
     try:
         with open_regular(path) as file:
-            content = json.loads(file.read(LARGEST_BYTES))
-    except (OSError, ValueError, RecursionError):
+            return typed.load(file.read(LARGEST_BYTES))
+    except (OSError, ValueError):
         return None
-    return content if isinstance(content, dict) else None
+
+
+def _checked(check: typed.Check, value: object) -> Any:
+    try:
+        return check("", value)
+    except ValueError:
+        return None
+
+
+def _short(value: object) -> str | None:
+    text: str | None = _checked(typed.text, value)
+    return None if text is None else text[:MOST_REASON]
 
 
 def _changed(path: str) -> float:

@@ -11,17 +11,19 @@ import fcntl
 import json
 import os
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from telemetry.errors import InputError
-from telemetry.journal.run_layout import RunLayout
+from telemetry.journal import typed
+from telemetry.journal.atomic_write import open_regular
+from telemetry.journal.run_layout import LARGEST_BYTES, RunLayout
 from trainer.run.config import Config, RunConfig
 from trainer.run.fold_result import FoldResult, read_result, sync_folder, write_whole
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 LOCK_SECONDS = 3.0
 """How long to wait for the lock: that of a killed runner is held until its last process is gone."""
@@ -48,8 +50,15 @@ class RunDirectory:
         return self.layout.fold_dir(number)
 
     def result(self, number: int) -> FoldResult | None:
-        """The whole result of a fold, or None."""
-        return read_result(self.layout.result(number))
+        """The whole result of a fold, or None; that of another fold is none of it."""
+        found = read_result(self.layout.result(number))
+        return found if found is not None and found.fold == number <= found.folds else None
+
+    def disown_result(self, number: int) -> None:
+        """Rename the result that a fold's own command has left: the runner's word alone counts."""
+        path = self.layout.result(number)
+        with suppress(OSError):
+            os.rename(path, f"{path}.of-the-fold")
 
     def results(self, config: Config, *, data_digest: str | None) -> list[FoldResult]:
         """The whole results that may be averaged: of ``config``, and of that data if it is known."""
@@ -66,10 +75,10 @@ class RunDirectory:
         """Read run.json. Raises InputError."""
         path = self.layout.config
         try:
-            with open(path, encoding="utf-8") as file:
-                content = json.load(file)["config"]
-            return RunConfig(**content | {"without": tuple(content["without"])})
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            with open_regular(path) as file:
+                config = typed.load(file.read(LARGEST_BYTES)).get("config")
+            return RunConfig(**typed.fields_of(typed.mapping(path, config), _CHECKS))
+        except (OSError, ValueError, TypeError) as error:
             raise InputError(f"{path}: not the run.json of a run: {error}") from error
 
     def create(self) -> None:
@@ -117,6 +126,17 @@ class RunDirectory:
         sync_folder(backup_dir)
         sync_folder(self.path)
         return backup_dir
+
+
+_CHECKS: Mapping[str, typed.Check] = {
+    "folds": typed.whole,
+    "epochs": typed.whole,
+    "device_mode": typed.text,
+    "seed": typed.plain,
+    "model": typed.text,
+    "without": typed.tuple_of(typed.text),
+    "pipeline": typed.text,
+}
 
 
 def _lock(descriptor: int) -> bool:

@@ -15,8 +15,9 @@ from dataclasses import asdict, dataclass
 from statistics import mean, stdev
 from typing import TYPE_CHECKING, Any
 
-from telemetry.journal.atomic_write import writing
-from telemetry.journal.run_layout import RESULT, RunLayout
+from telemetry.journal import typed
+from telemetry.journal.atomic_write import open_regular, writing
+from telemetry.journal.run_layout import LARGEST_BYTES, RESULT, RunLayout
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -68,26 +69,29 @@ class FoldResult:
 
 
 def read_result(path: str) -> FoldResult | None:
-    """Return the result at ``path``, or None if it is absent or not whole."""
+    """Return the result at ``path``, or None if it is absent, not whole, or of values that no fold leaves."""
     try:
-        with open(path, encoding="utf-8") as file:
-            content = json.load(file)
-        if content.pop("schema") != SCHEMA:
+        with open_regular(path) as file:
+            content = typed.load(file.read(LARGEST_BYTES))
+        if content.get("schema") != SCHEMA:
             return None
-        metrics = {
-            str(name): math.nan if value is None else float(value)
-            for name, value in content.pop("metrics").items()
-        }
-        return FoldResult(
-            fold=int(content.pop("fold")),
-            folds=int(content.pop("folds")),
-            config_digest=str(content.pop("config_digest")),
-            data_digest=str(content.pop("data_digest", "")),
-            metrics=metrics,
-            seconds=float(content.pop("seconds")),
-        )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError):
+        return FoldResult(**typed.fields_of(content, _CHECKS))
+    except (OSError, ValueError, TypeError):  # the last where a field is missing
         return None
+
+
+def _metric(name: str, value: object) -> float:
+    return math.nan if value is None else typed.finite(name, value)
+
+
+_CHECKS: Mapping[str, typed.Check] = {
+    "fold": typed.whole,
+    "folds": typed.whole,
+    "config_digest": typed.text,
+    "data_digest": typed.text,
+    "metrics": typed.mapping_of(_metric),
+    "seconds": typed.seconds,
+}
 
 
 def _finite(value: float) -> float | None:

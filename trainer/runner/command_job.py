@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 import sys
 from typing import TYPE_CHECKING
 
 from telemetry.errors import InputError
-from telemetry.journal.run_layout import METRICS
+from telemetry.journal import typed
+from telemetry.journal.atomic_write import open_regular
+from telemetry.journal.run_layout import LARGEST_BYTES, METRICS
 from telemetry.thread_line import clean_label
 from trainer.run.fold_result import FoldResult
 from trainer.run.job import Job
@@ -62,27 +65,30 @@ def command_job(config: CommandConfig) -> Job:
 def read_metrics(path: str) -> dict[str, float]:
     """Return the numbers in a command's metrics.json, none without one; report anything else in it."""
     try:
-        with open(path, encoding="utf-8") as file:
-            content = json.load(file)
+        with open_regular(path) as file:
+            content = json.loads(file.read(LARGEST_BYTES))
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, RecursionError) as error:
         return _ignored(path, f"cannot be read: {error}")
     if not isinstance(content, dict):
         return _ignored(path, "not an object of numbers, ignored")
-    metrics = {
-        name: number for name, value in content.items() if (number := _number(value)) is not None
-    }
-    if others := ", ".join(name for name in content if name not in metrics):
-        _ignored(path, f"not numbers, ignored: {others}")
+    metrics, others = {}, []
+    for key, value in content.items():
+        name = typed.text(path, key)
+        try:
+            metrics[name] = _metric(name, value)
+        except ValueError:
+            others.append(name)
+    if others:
+        _ignored(path, f"not numbers, ignored: {', '.join(others)}")
     return metrics
 
 
-def _number(value: object) -> float | None:
-    try:
-        return float(value)  # type: ignore[arg-type] # whether it is a number is the question
-    except (TypeError, ValueError, OverflowError):
-        return None
+def _metric(name: str, value: object) -> float:
+    if type(value) is float and not math.isfinite(value):
+        return value  # the summary tells of it
+    return typed.finite(name, value)
 
 
 def _ignored(path: str, reason: str) -> dict[str, float]:

@@ -53,14 +53,18 @@ class FoldOutcomes:
         ``status`` is None if the process lives on, to run another fold.
         """
         seconds = time.time() - process.fold_began
-        if self._job.result and status and status.exit_code == 0 and process.end_reason is None:
-            self._write(self._job.result(self._directory.fold(fold), fold, seconds))
+        end_reason = process.end_reason
+        if self._job.result:
+            self._directory.disown_result(fold)
+            if status and status.exit_code == 0 and end_reason is None:
+                refused = self._write(self._job.result(self._directory.fold(fold), fold, seconds))
+                end_reason = refused and f"no result: it could not be written: {refused}"
         return self._directory.result(fold) or explain(
             fold,
             status or ExitStatus(0, None),
             fold_dir=process.fold_dir,
             pid=process.pid,
-            end_reason=process.end_reason,
+            end_reason=end_reason,
             seconds=seconds,
         )
 
@@ -97,9 +101,11 @@ class FoldOutcomes:
         self.failures[failure.fold] = failure
         self._write(failure)
 
-    def _write(self, outcome: FoldResult | FoldFailure) -> None:
-        """Write result.json or failure.json; on a full disk the other folds still run."""
+    def _write(self, outcome: FoldResult | FoldFailure) -> str | None:
+        """Write result.json or failure.json; on a full disk the other folds still run. Return why it failed."""
         try:
             outcome.write(self._directory.fold(outcome.fold))
         except OSError as error:
             print(f"foldwatch: fold {outcome.fold}: {error}", file=sys.stderr)
+            return error.strerror or str(error)
+        return None

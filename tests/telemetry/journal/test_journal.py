@@ -42,9 +42,9 @@ readings = st.builds(
     st.floats(0, 2e9),
     st.integers(1, 2**22),
     st.none() | st.text(max_size=30),
-    st.fixed_dictionaries({}, optional=dict.fromkeys(NUMBERS, st.integers(0, 2**63))),
+    st.fixed_dictionaries({}, optional=dict.fromkeys(NUMBERS, st.integers(0, 2**63 - 1))),
     limits=st.dictionaries(
-        st.sampled_from(list(USED_BY)), st.integers(0, 2**63) | st.sampled_from(LimitState)
+        st.sampled_from(list(USED_BY)), st.integers(0, 2**63 - 1) | st.sampled_from(LimitState)
     ),
     errors=st.dictionaries(st.text(max_size=9), st.text(max_size=9), max_size=2),
     pools=COUNTS,
@@ -109,7 +109,7 @@ HEADER = (
         b'{"kind":"sample"}',
         b'{"kind":"sample","time":1,"pid":"x"}',
         b'{"kind":"sample","time":1,"pid":1,"threads":true}',
-        b'{"kind":"sample","time":1,"pid":1,"limits":{"a":"often"}}',
+        b'{"kind":"sample","time":1,"pid":1,"limits":{"nproc":"often"}}',
         b'{"kind":"sample","time":1,"pid":1,"limits":3}',
         b'{"kind":"header","schema":9}',
         *(HEADER.replace(b"[]", argv) for argv in (b"[1]", b'"a"', b"null", b"[[]]", b"{}")),
