@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from trainer.worker import leak_search
 from trainer.worker.cleanup import clean_up
 from trainer.worker.leak_search import EXPLAINED, find_survivors, watch
 
@@ -106,8 +107,9 @@ def test_an_object_that_raises_costs_the_explanation_only() -> None:
 
 
 @pytest.mark.slow
-def test_the_search_is_bounded() -> None:
-    """Many survivors are named; the way is looked for a few times only."""
+def test_the_search_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many survivors are named; the way is looked for a few times only, if there is time for that."""
+    monkeypatch.setattr(leak_search, "SEARCH_SECONDS", 600.0)
     kept.extend(Model() for _ in range(EXPLAINED + 2))
     try:
         found = survivors(**{f"model {number}": model for number, model in enumerate(kept)})
