@@ -5,28 +5,48 @@ The format, and why a record survives a crash, is described in `telemetry.journa
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 
+from telemetry.interruption import pass_on
 from telemetry.journal.records import Record, encode
 
 
 class JournalWriter:
     """Appends records to one file.
 
-    Invariant: a record is counted as written only when the kernel took all of it. `write` raises
-    OSError for the caller to count; the next write starts a line of its own after a torn one.
+    Invariants: a record is counted as written only when the kernel took all of it, and nothing is written into,
+    nor closed of, a file that another part of the program has opened under the descriptor's number since (code
+    that becomes a daemon closes every descriptor). `write` raises OSError for the caller to count; the next
+    write starts a line of its own after a torn one.
     """
 
     def __init__(self, path: str) -> None:
-        """Open ``path`` for appending, folders made as needed. Raises OSError."""
-        os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
-        self.path = path
-        self._descriptor = self._open()
+        """Open ``path`` for appending, folders made as needed. Raises OSError, also for what is no regular file."""
+        self.path = os.path.abspath(path)  # the training may change its directory
+        os.makedirs(os.path.dirname(self.path), exist_ok=True)
+        self._open()
         self._is_torn = self._ends_torn()
 
-    def _open(self) -> int:
-        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
-        return os.open(self.path, flags, 0o644)
+    def _open(self) -> None:
+        # O_NONBLOCK: a pipe would wait for a reader for good.
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
+        descriptor = os.open(self.path, flags, 0o644)
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            os.close(descriptor)
+            raise OSError(errno.EINVAL, "not a regular file", self.path)
+        self._descriptor, self._file = descriptor, (found.st_dev, found.st_ino)
+
+    def _held(self) -> os.stat_result | None:
+        """Return the state of the file, None if the descriptor is closed or another's by now."""
+        try:
+            found = os.fstat(self._descriptor)
+        except OSError as error:
+            pass_on(error)
+            return None
+        return found if (found.st_dev, found.st_ino) == self._file else None
 
     def _ends_torn(self) -> bool:
         """Whether an earlier writer left a line without its newline: ours must not be glued to it."""
@@ -36,11 +56,19 @@ class JournalWriter:
     def write(self, record: Record) -> None:
         """Append ``record`` in one write. Raises OSError; part of it may then be in the file.
 
-        If the file was deleted, a new one is begun with this record, and OSError says so once.
+        If the file was deleted, or its descriptor closed, it is opened anew with this record, and OSError says so
+        once.
         """
-        if os.fstat(self._descriptor).st_nlink == 0:
-            deleted, self._descriptor = self._descriptor, self._open()
-            os.close(deleted)
+        held, before = self._held(), self._descriptor
+        if held is None:
+            self._open()
+            self._append(record)
+            raise OSError(
+                f"{self.path}: its descriptor was closed by the program; it was opened again"
+            )
+        if held.st_nlink == 0:
+            self._open()
+            os.close(before)
             self._append(record)
             raise FileNotFoundError(f"{self.path} was deleted; a new journal was begun")
         self._append(record)
@@ -56,5 +84,6 @@ class JournalWriter:
         self._is_torn = False
 
     def close(self) -> None:
-        """Give the descriptor back."""
-        os.close(self._descriptor)
+        """Give the descriptor back, unless it is another's by now."""
+        if self._held() is not None:
+            os.close(self._descriptor)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, replace
 
+from telemetry.interruption import pass_on
 from telemetry.kernel.cgroup_mounts import CgroupLocation, locate
 from telemetry.kernel.kernel_file import KernelFile
 from telemetry.reading import Limit, LimitState, Usage
@@ -124,11 +125,13 @@ class Level:
             limit = parse_limit(self._limit.read())
         except FileNotFoundError:
             return None  # a root cgroup, or a v2 cgroup the controller is not enabled for
-        except (OSError, ValueError):
+        except (OSError, ValueError) as error:
+            pass_on(error)
             limit = LimitState.UNREADABLE
         try:
             current = int(self._current.read())
-        except (OSError, ValueError):
+        except (OSError, ValueError) as error:
+            pass_on(error)
             return Usage(None, limit)
         return Usage(current, limit)
 
@@ -136,7 +139,8 @@ class Level:
         """Read the highest usage so far; None if the kernel is too old to keep it."""
         try:
             return int(self._peak.read())
-        except (OSError, ValueError):
+        except (OSError, ValueError) as error:
+            pass_on(error)
             return None
 
     def events(self) -> int | None:
@@ -150,7 +154,8 @@ class Level:
     def _count(self, file: KernelFile) -> int | None:
         try:
             return parse_event(file.read(), self._event)
-        except (OSError, ValueError):
+        except (OSError, ValueError) as error:
+            pass_on(error)
             return None
 
     def close(self) -> None:
@@ -285,7 +290,8 @@ class Controller:
             with open(os.path.join(self._process, "stat"), "rb") as file:
                 # 42 (a name) S 41 42 42 0 -1 4194304: the seventh behind the name are its flags.
                 flags = int(file.read().rpartition(b")")[2].split()[6])
-        except (OSError, ValueError, IndexError):
+        except (OSError, ValueError, IndexError) as error:
+            pass_on(error)
             return False
         return bool(flags & PF_EXITING)
 

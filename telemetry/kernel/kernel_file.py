@@ -6,8 +6,10 @@ process that holds 65,530 maps gets ENOMEM for a fresh buffer but still reads in
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
+from telemetry.interruption import pass_on
 from telemetry.kernel.syscalls import Buffer, close_file, open_file, read_at
 
 PAGE_BYTES = 4096
@@ -26,21 +28,29 @@ class KernelFile:
     """One file of procfs, sysfs or a cgroup, read from its start at every `read`.
 
     Invariant: at most one descriptor is open. A held descriptor that fails is opened anew once: a
-    cgroup that was removed and made again gives ENODEV on its old descriptors for ever.
+    cgroup that was removed and made again gives ENODEV on its old descriptors for ever. A descriptor that another
+    part of the program has closed, and may have opened as a file of its own, is not closed here.
     """
 
-    __slots__ = ("_buffer", "_descriptor", "path")
+    __slots__ = ("_buffer", "_descriptor", "_file", "path")
 
     def __init__(self, path: str, *, size: int = 4096) -> None:
         self.path = path
         self._buffer = Buffer(size)
         self._descriptor = -1
+        self._file: tuple[int, int] | None = None
 
     def hold(self) -> int:
         """Open the file now rather than at the first read; return its descriptor. Raises OSError."""
         if self._descriptor < 0:
             self._descriptor = open_file(self.path)
+            self._file = _identity(self._descriptor)
         return self._descriptor
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether its descriptor is closed, or is another file's by now."""
+        return self._descriptor >= 0 and _identity(self._descriptor) != self._file
 
     def read(self) -> bytes:
         """Return the content, up to the buffer's size; raises OSError."""
@@ -81,7 +91,8 @@ class KernelFile:
         descriptor = self.hold()
         try:
             return read_at(descriptor, self._buffer, 0)
-        except OSError:
+        except OSError as error:
+            pass_on(error)
             self.close()
             if not was_held:
                 raise
@@ -89,6 +100,16 @@ class KernelFile:
 
     def close(self) -> None:
         """Give the descriptor back; a later read opens the file again."""
-        if self._descriptor >= 0:
-            descriptor, self._descriptor = self._descriptor, -1
+        is_own = self._descriptor >= 0 and not self.is_lost
+        descriptor, self._descriptor = self._descriptor, -1
+        if is_own:
             close_file(descriptor)
+
+
+def _identity(descriptor: int) -> tuple[int, int] | None:
+    try:
+        found = os.fstat(descriptor)
+    except OSError as error:
+        pass_on(error)
+        return None
+    return found.st_dev, found.st_ino

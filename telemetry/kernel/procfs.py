@@ -167,6 +167,11 @@ class ProcessFiles:
             except OSError:
                 continue  # the read reports it, with its source's name
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether the program has closed the descriptors; it closes all or none, so one is asked."""
+        return self._status.is_lost
+
     def close(self) -> None:
         """Give every descriptor back."""
         for file in self._files():

@@ -10,6 +10,8 @@ import errno
 import fcntl
 import sys
 
+from telemetry.interruption import pass_on
+
 PROCMAP_QUERY = 0xC0686611
 """_IOWR('f', 17, struct procmap_query), which has 104 bytes."""
 _SIZE, _FLAGS, _ADDRESS, _END = 0, 1, 2, 4
@@ -46,6 +48,7 @@ class ProcmapQuery:
                 fields[_ADDRESS] = fields[_END]
                 count += 1
         except OSError as error:
+            pass_on(error)
             if error.errno == errno.ENOENT:  # there is no map behind the last one
                 return count
             if error.errno in {errno.ENOTTY, errno.EINVAL, errno.EOPNOTSUPP}:

@@ -12,6 +12,7 @@ import resource
 import time
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
+from telemetry.interruption import pass_on
 from telemetry.kernel.cgroup_controller import Controller, ControllerUsage
 from telemetry.kernel.memory_maps import read_maps_by_kind
 from telemetry.kernel.memory_stat import MemoryStat
@@ -100,6 +101,11 @@ class Reader:
                 "sees_every_memory_level": memory.sees_every_level,
             }
         return {name: fact for name, fact in facts.items() if fact is not None}
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether another part of the program has closed its descriptors: then a new reader is to be made."""
+        return self._files.is_lost
 
     def close(self) -> None:
         """Give every descriptor back."""
@@ -236,8 +242,10 @@ class _Sources:
         try:
             return read()
         except OSError as error:
+            pass_on(error)
             self.errors[source] = errno.errorcode.get(error.errno or 0, str(error))
         except (ValueError, IndexError) as error:
+            pass_on(error)
             self.errors[source] = f"not understood: {error}"
         except MemoryError:  # a process at its map limit cannot even take a small buffer
             self.errors[source] = "ENOMEM"

@@ -4,6 +4,8 @@ Rule: nothing here raises into a running training, whatever fails; a failure is 
 logger ``foldwatch``, and counted. Only the construction of an object before the training, such as
 ``telemetry.keras.Checkpoints(every=0)``, may raise.
 
+FOLDWATCH=off in the environment makes every call do nothing, and load nothing.
+
 Environment, set by the fold runner: FOLDWATCH_RUN_DIR, FOLDWATCH_FOLD, FOLDWATCH_FOLDS, and
 FOLDWATCH_SUPERVISED=1 if the runner samples this process from outside, so that it needs no timer.
 """
@@ -12,7 +14,7 @@ from __future__ import annotations
 
 import os
 import threading
-from contextlib import ContextDecorator
+from contextlib import ContextDecorator, nullcontext, suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -21,8 +23,13 @@ if TYPE_CHECKING:
     from telemetry.reading import Reading
     from telemetry.recorder.sampler import Sampler, ThreadLineSink
 
+OFF = "off"
 _sampler: Sampler | None = None
 _starting = threading.RLock()
+_is_starting = False
+_is_off = False
+"""Whether this is a child that was forked while its parent loaded the recorder: what is half loaded stays so here."""
+_has_warned = False
 
 
 def start(
@@ -44,15 +51,63 @@ def start(
             a port.
         lines: A text stream or a logger for the ``[THREADS]`` lines; standard output by default.
     """
-    global _sampler  # noqa: PLW0603 - a process has one sampler, as it has one standard output
+    _sampler_of(run_dir, port, address, interval, lines)
+
+
+def _sampler_of(
+    run_dir: str | os.PathLike[str] | None = None,
+    port: int | None = None,
+    address: str = "127.0.0.1",
+    interval: float = 1.0,
+    lines: ThreadLineSink = None,
+) -> Sampler | None:
+    """Return the sampler of this process, which has one as it has one standard output.
+
+    None if the environment switches recording off, while it is being started (a signal handler may take a checkpoint
+    then), and if starting failed; the next call tries again.
+    """
+    global _sampler, _is_starting  # noqa: PLW0603
+    if _sampler is not None or _is_off or os.environ.get("FOLDWATCH", "").lower() == OFF:
+        return _sampler
     with _starting:
-        if _sampler is None:
+        if _sampler is not None or _is_starting:
+            return _sampler
+        _is_starting = True
+        try:
             # Loaded here: importing telemetry costs little, and what recording needs is loaded now,
             # before the training begins, never later.
             from telemetry.recorder.setup import begin  # noqa: PLC0415
 
             _sampler = begin(run_dir, port, address, interval, lines)
-            os.register_at_fork(after_in_child=_after_fork)
+        except Exception as error:  # noqa: BLE001 - no descriptor left, a path that raises: the training goes on
+            _warn(error)
+        finally:
+            _is_starting = False
+        return _sampler
+
+
+def _warn(error: Exception) -> None:
+    """Log once why recording did not begin; what a signal handler of the training raised goes its way."""
+    global _has_warned  # noqa: PLW0603
+    with suppress(ImportError, OSError):  # there may be no descriptor left to load it with
+        from telemetry.interruption import pass_on  # noqa: PLC0415
+
+        pass_on(error)
+    if not _has_warned:
+        _has_warned = True
+        with suppress(Exception):
+            import logging  # noqa: PLC0415
+
+            words = "foldwatch: nothing is recorded yet: %s: %s; the training goes on"
+            logging.getLogger("foldwatch").warning(words, type(error).__name__, error)
+
+
+class _NoReading:
+    """What a checkpoint returns where nothing is recorded: every field of a `Reading` is None."""
+
+    def __getattr__(self, name: str) -> None:
+        if name.startswith("__"):
+            raise AttributeError(name)
 
 
 def checkpoint(label: str, *, prefix: bool = True, with_map_kinds: bool = False) -> Reading:
@@ -66,9 +121,13 @@ def checkpoint(label: str, *, prefix: bool = True, with_map_kinds: bool = False)
         with_map_kinds: Read the kinds of the memory maps too, at twice the cost.
 
     Returns:
-        The reading. A number that could not be read is None, and ``errors`` says why.
+        The reading. A number that could not be read is None, and ``errors`` says why. Where nothing is recorded
+        (FOLDWATCH=off), every field is None.
     """
-    return _started().checkpoint(label, prefix=prefix, with_map_kinds=with_map_kinds)
+    sampler = _sampler_of()
+    if sampler is None:
+        return _NoReading()  # type: ignore[return-value] # it has the same fields
+    return sampler.checkpoint(label, prefix=prefix, with_map_kinds=with_map_kinds)
 
 
 def event(name: str, **facts: object) -> None:
@@ -78,7 +137,8 @@ def event(name: str, **facts: object) -> None:
         name: The event's name.
         **facts: Values that JSON has a form for.
     """
-    _started().event(name, facts)
+    if (sampler := _sampler_of()) is not None:
+        sampler.event(name, facts)
 
 
 def fold(number: int, *, of: int) -> AbstractContextManager[None]:
@@ -91,7 +151,8 @@ def fold(number: int, *, of: int) -> AbstractContextManager[None]:
         number: The fold, from 1 to ``of``.
         of: The number of folds.
     """
-    return _started().fold(number, of=of)
+    sampler = _sampler_of()
+    return nullcontext() if sampler is None else sampler.fold(number, of=of)
 
 
 class stage(ContextDecorator):  # noqa: N801 - used as a function: a decorator or a with block
@@ -114,15 +175,18 @@ class stage(ContextDecorator):  # noqa: N801 - used as a function: a decorator o
         checkpoint(f"after {self._name}")
 
 
-def _started() -> Sampler:
-    start()
-    assert _sampler is not None  # noqa: S101 - start() has just set it
-    return _sampler
-
-
 def _after_fork() -> None:
     """A forked child reads its own numbers and writes no journal: that one is its parent's."""
-    global _starting  # noqa: PLW0603 - a thread that the child does not have may hold it
-    _starting = threading.RLock()
+    global _starting, _is_starting, _is_off  # noqa: PLW0603
+    _is_off = _is_off or _is_starting
+    _starting, _is_starting = (
+        threading.RLock(),
+        False,
+    )  # a thread that the child does not have may hold it
     if _sampler is not None:
         _sampler.become_child()
+
+
+# At import: a process may be forked while another thread is in its first start().
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -14,12 +14,15 @@ import time
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, TextIO, TypeAlias
+from typing import TYPE_CHECKING, Any, TextIO, TypeAlias
 
+from telemetry.interruption import pass_on
+from telemetry.journal import typed
 from telemetry.journal.records import Event
 from telemetry.kernel.reader import Reader
 from telemetry.reading import PEAKS, Reading, latest_known, with_stage
 from telemetry.recorder.last_words import RAISED, RECORDED, describe, is_failure
+from telemetry.recorder.open_folds import OpenFold, OpenFolds
 from telemetry.thread_line import Label, format_line, parse_label, thread_line
 
 if TYPE_CHECKING:
@@ -31,6 +34,8 @@ if TYPE_CHECKING:
 ThreadLineSink: TypeAlias = TextIO | logging.Logger | None
 """Where ``[THREADS]`` lines go: a text stream, a logger (at INFO), or None for sys.stdout."""
 
+LONGEST_LABEL = 4096
+"""Characters of a label, and of an event's name."""
 SHORTEST_SECONDS = 0.001
 """A timer under this would do nothing but read."""
 
@@ -51,7 +56,19 @@ def _as_text(label: object) -> str:
     try:
         return str(label)
     except Exception as error:  # noqa: BLE001 - a label of the user's own making may raise anything
+        pass_on(error)
         return f"(a label that raises {type(error).__name__})"
+
+
+def readable(value: object) -> object:
+    """Return ``value`` where JSON has a form for it; else a number that it stands for, or its text, cut."""
+    forms: tuple[Callable[[Any], object], ...] = (lambda own: own, operator.index, float)
+    for form in forms:
+        try:
+            return typed.plain("", form(value))
+        except Exception as error:  # noqa: BLE001 - a value of the user's own type may raise anything
+            pass_on(error)
+    return _as_text(value)[:LONGEST_LABEL]
 
 
 class Sampler:
@@ -79,7 +96,7 @@ class Sampler:
         self._lines = lines
         self._peaks: dict[str, int] = {}
         self._previous: Label | None = None
-        self._prefix: tuple[str, str] | None = None
+        self._folds = OpenFolds()
         # Reentrant: a signal handler may take a checkpoint while one is being taken.
         self._lock = threading.RLock()
         self._stop = threading.Event()
@@ -98,18 +115,20 @@ class Sampler:
         Inside `fold` the label gets its ``Fold K/N`` in front, unless it has one or ``prefix`` is
         false. When this returns, the record is in the kernel's hands.
         """
+        text = self._label_text(text)
+        fold = self._folds.present if prefix else None
+        if fold and not parse_label(text).names_fold:
+            text = f"Fold {fold.number}/{fold.of} {text}"
         with self._lock:
-            text = _as_text(text)
-            if prefix and self._prefix and not parse_label(text).names_fold:
-                text = "Fold {}/{} {}".format(*self._prefix, text)
             label = parse_label(text, previous=self._previous)
             self._previous = label
             reading = self._take(label, with_map_kinds=with_map_kinds)
             self._peaks = {}
             self.record(reading)
             self.checkpoints = with_stage(self.checkpoints, label.stage, reading)
-            self.attempt("line", lambda: self._write_line(reading))
-            return reading
+        # Without the lock: a slow standard output must not stop the other threads and the timer.
+        self.attempt("line", lambda: self._write_line(reading))
+        return reading
 
     def sample(self) -> Reading:
         """Read now without a label; the reading belongs to the fold that runs."""
@@ -119,8 +138,21 @@ class Sampler:
             return reading
 
     def event(self, name: str, facts: Mapping[str, object]) -> None:
-        """Append an event of this process to the journal, if there is one."""
-        self.record(Event(time=time.time(), pid=os.getpid(), name=name, facts=facts))
+        """Append an event of this process to the journal, if there is one.
+
+        What JSON has no form for, such as NaN, is written as text, and a failure is counted.
+        """
+        try:
+            known = {key: typed.plain(key, value) for key, value in facts.items()}
+        except Exception as error:  # noqa: BLE001 - a value of the user's own type may raise anything
+            pass_on(error)
+            self.record_failure("event", f"{error}; it is written as text")
+            known = {key: readable(value) for key, value in facts.items()}
+        self.record(
+            Event(
+                time=time.time(), pid=os.getpid(), name=_as_text(name)[:LONGEST_LABEL], facts=known
+            )
+        )
 
     def record_raised(self, error: BaseException) -> None:
         """Append an exception that ends a fold or the process, once on its way up."""
@@ -138,14 +170,12 @@ class Sampler:
     def fold(self, number: int, *, of: int) -> Iterator[None]:
         """Put ``Fold number/of`` in front of the labels of the checkpoints inside."""
         self.attempt("fold", lambda: _check_fold(number, of))
-        before, self._prefix = self._prefix, (_as_text(number), _as_text(of))
-        try:
-            yield
-        except BaseException as error:
-            self.attempt("exception", partial(self.record_raised, error))
-            raise
-        finally:
-            self._prefix = before
+        with self._folds.entered(OpenFold(_as_text(number), _as_text(of))):
+            try:
+                yield
+            except BaseException as error:
+                self.attempt("exception", partial(self.record_raised, error))
+                raise
 
     def stop(self) -> None:
         """End the timer; checkpoints go on working."""
@@ -167,7 +197,7 @@ class Sampler:
         self._stop = threading.Event()
 
     def _take(self, label: Label | None, *, with_map_kinds: bool = False) -> Reading:
-        belongs_to = label or self._previous
+        belongs_to = label or self._fold_of_a_sample()
         read = self._read(in_full=label is not None, with_map_kinds=with_map_kinds)
         for name in PEAKS:
             value: int | None = getattr(read, name)
@@ -184,10 +214,29 @@ class Sampler:
         self.latest = latest_known(self.latest, reading)
         return reading
 
+    def _label_text(self, label: object) -> str:
+        text = _as_text(label)
+        if len(text) <= LONGEST_LABEL:
+            return text
+        self.record_failure(
+            "label", f"longer than {LONGEST_LABEL} characters; the rest is left out"
+        )
+        return f"{text[:LONGEST_LABEL]}..."
+
+    def _fold_of_a_sample(self) -> Label | None:
+        """Return the label that names the fold of a sample: the open fold's, else the last one that was taken."""
+        if self._folds.are_several:
+            return None
+        fold = self._folds.only
+        return self._previous if fold is None else parse_label(f"Fold {fold.number}/{fold.of} ")
+
     def _read(self, *, in_full: bool, with_map_kinds: bool) -> Reading:
         try:
+            if self._reader.is_lost:  # code that becomes a daemon closes every descriptor
+                self._reader = Reader()
             reading = self._reader.read(in_full=in_full, with_map_kinds=with_map_kinds)
         except Exception as error:  # noqa: BLE001 - whatever is wrong with telemetry, the training goes on
+            pass_on(error)
             why = f"{type(error).__name__}: {error}"
             reading = Reading(time=time.time(), pid=os.getpid(), errors={"reader": why})
         for source, why in reading.errors.items():
@@ -208,10 +257,14 @@ class Sampler:
         stream.flush()
 
     def attempt(self, sink: str, write: Callable[[], object]) -> None:
-        """Call ``write``; whatever it raises is counted as a failure of ``sink`` and goes no further."""
+        """Call ``write``; what it raises is counted as a failure of ``sink`` and goes no further.
+
+        What a signal handler of the training raises meanwhile goes its way.
+        """
         try:
             write()
         except Exception as error:  # noqa: BLE001 - a stream or logger of the user's may raise anything, and telemetry must not harm the training
+            pass_on(error)
             self.record_failure(sink, str(error) or type(error).__name__)
 
     def _start_timer(self, interval_seconds: float) -> None:

@@ -1,0 +1,147 @@
+"""The training is never harmed, whatever it does: real processes, each with one thing that trainings do."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from telemetry.journal.follower import JournalFollower
+from telemetry.journal.records import Event
+from telemetry.reading import Reading
+from tests.support.paths import ROOT
+from tests.support.programs import CommandOutcome, run_python
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SILENT = ("-W", "error", "-m", "tests.scripts.recorder_attacks")
+
+
+def run_case(case: str, *arguments: str, folder: Path | None = None) -> CommandOutcome:
+    environment = {} if folder is None else {"FOLDWATCH_RUN_DIR": str(folder)}
+    outcome = run_python(*SILENT, case, *arguments, environment=environment, seconds=180)
+    assert outcome.code == 0, outcome
+    return outcome
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("milliseconds", [0, 1, 2, 5, 10, 20, 40])
+def test_a_child_that_is_forked_during_the_start_does_not_hang(milliseconds: int) -> None:
+    """Its parent's other thread holds locks that nobody in the child will release."""
+    outcome = run_case("fork_during_start", str(milliseconds))
+    assert outcome.err.splitlines()[-1] == "returned"
+
+
+def test_no_file_of_the_training_is_written_or_closed(tmp_path: Path) -> None:
+    """After every descriptor was closed and its number given to a file of the training's own."""
+    outcome = run_case("close_descriptors", str(tmp_path / "own"), folder=tmp_path)
+    assert "its descriptor was closed by the program" in outcome.err
+    records = JournalFollower(str(tmp_path / "journal.jsonl")).finish()
+    labels = [record.label for record in records if isinstance(record, Reading) and record.label]
+    assert labels == ["before", *(f"after {number}" for number in range(20)), "whole"]
+
+
+@pytest.mark.parametrize(("case", "count"), [("folds_in_threads", 24), ("folds_in_tasks", 10)])
+def test_each_thread_and_task_is_in_its_own_fold(case: str, count: int) -> None:
+    """No label names another's; outside of folds none does."""
+    labels = run_case(case).out.splitlines()
+    assert len(labels) == count
+    for label in labels:
+        assert re.match(r"\[THREADS\] (?:Fold (\d)/\d in \1: |alone: )", label), label
+
+
+@pytest.mark.slow
+def test_what_the_training_s_signal_handlers_raise_goes_its_way(tmp_path: Path) -> None:
+    """A deadline of the training's, 300 times in the middle of a checkpoint."""
+    outcome = run_case("handler_raises", folder=tmp_path)
+    assert outcome.err == "300 of 300\n"
+    follower = JournalFollower(str(tmp_path / "journal.jsonl"))
+    follower.finish()
+    assert len(follower.skipped) <= 300  # a record may be torn, and the next one is whole
+
+
+def test_a_start_that_fails_is_told_and_tried_again() -> None:
+    """Without a descriptor, with a path that raises, and beside a handler that takes checkpoints."""
+    outcome = run_case("starts_that_fail")
+    assert outcome.err.count("the training goes on") == 1
+    assert "[THREADS] alive: proc=" in outcome.out
+
+
+def test_odd_values_become_readable_and_that_is_said(tmp_path: Path) -> None:
+    """Nothing is written that a reader refuses."""
+    outcome = run_case("odd_values", folder=tmp_path)
+    assert outcome.err.count("training goes on") == 3
+    follower = JournalFollower(str(tmp_path / "journal.jsonl"))
+    records = follower.finish()
+    assert follower.skipped == []
+    events = [record for record in records if isinstance(record, Event)]
+    facts = dict(events[0].facts)
+    assert facts.pop("model").startswith("<class 'object'>")
+    assert facts == {"loss": "nan", "steps": 1e30, "curve": "[1.0, inf]"}
+    assert [len(event.name) for event in events[:2]] == [5, 4096]
+    labels = [record.label for record in records if isinstance(record, Reading) and record.label]
+    assert [len(label) for label in labels] == [
+        4099,
+        len("Fold (a label that raises ValueError)/3 huge fold"),
+    ]
+
+
+def test_switched_off_nothing_is_loaded_or_written(tmp_path: Path) -> None:
+    """Every call returns, and a checkpoint's fields are None."""
+    code = (
+        "import sys, telemetry\n"
+        "telemetry.start(run_dir=sys.argv[1], port=0)\n"
+        "with telemetry.fold(1, of=2), telemetry.stage('s'):\n"
+        "    assert telemetry.checkpoint('a').rss_bytes is None\n"
+        "telemetry.event('e', a=1)\n"
+        "print(sorted(m for m in sys.modules if m.startswith('telemetry')), file=sys.stderr)\n"
+    )
+    outcome = run_python("-c", code, str(tmp_path / "run"), environment={"FOLDWATCH": "off"})
+    assert (outcome.code, outcome.out) == (0, "")
+    assert outcome.err == "['telemetry', 'telemetry.recorder', 'telemetry.recorder.api']\n"
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_pipe_is_no_journal_and_nothing_waits_for_its_reader(tmp_path: Path) -> None:
+    """Nor is a folder; a folder that was changed since is no other place."""
+    os.mkfifo(tmp_path / "journal.jsonl")
+    code = "import telemetry\ntelemetry.checkpoint('a')\nprint('alive')\n"
+    outcome = run_python("-c", code, environment={"FOLDWATCH_RUN_DIR": str(tmp_path)}, seconds=60)
+    assert outcome.out.splitlines()[-1] == "alive"
+    assert "not a regular file" in outcome.err
+
+
+def test_a_slow_standard_output_stops_its_own_thread_alone(tmp_path: Path) -> None:
+    """The other threads' checkpoints and the timer go on while one waits for a full pipe."""
+    code = (
+        "import json, sys, threading, time, telemetry\n"
+        "telemetry.start(run_dir=sys.argv[1], interval=0.05)\n"
+        "telemetry.checkpoint('first')\n"
+        "def fill():\n"
+        "    while True: telemetry.checkpoint('x' * 4000)\n"
+        "threading.Thread(target=fill, daemon=True).start()\n"
+        "sys.stdin.readline()\n"
+        "sampler = telemetry.recorder.api._sampler\n"
+        "before = sampler.latest.time\n"
+        "while sampler.latest.time < before + 0.2: time.sleep(0.01)\n"
+        "print(json.dumps('timer goes on'), file=sys.stderr, flush=True)\n"
+        "import os; os._exit(0)\n"
+    )
+    pipe = subprocess.PIPE
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    with subprocess.Popen(command, cwd=ROOT, stdin=pipe, stdout=pipe, stderr=pipe) as process:
+        assert process.stdin is not None
+        assert process.stderr is not None
+        timer = threading.Timer(120, process.kill)
+        timer.start()
+        process.stdin.write(b"\n")
+        process.stdin.flush()
+        assert json.loads(process.stderr.readline()) == "timer goes on"
+        timer.cancel()
