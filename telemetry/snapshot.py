@@ -88,7 +88,7 @@ class FoldSnapshot:
         counters = {
             name: facts[name]
             for name in ("pids_limit_hits", "oom_kills")
-            if type(facts.get(name)) is int
+            if type(facts.get(name)) is int and facts[name] >= 0
         }
         return replace(self, latest=replace(latest, **counters))
 
@@ -129,6 +129,8 @@ class Snapshot:
     folds: tuple[FoldSnapshot, ...] = ()
     growth: tuple[GrowthSnapshot, ...] = ()
     """By resource; empty if nothing judges the run, or there is too little to judge."""
+    unreadable: str = ""
+    """Why something of the run cannot be read; what is shown of it is then not all. Empty where all can."""
 
     @property
     def key(self) -> RunKey:

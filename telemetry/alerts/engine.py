@@ -5,6 +5,7 @@ It has no thread and no clock of its own.
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from telemetry.snapshot import Snapshot
+
+logger = logging.getLogger("foldwatch")
 
 Key: TypeAlias = tuple[str, tuple[tuple[str, str], ...]]
 
@@ -71,12 +74,20 @@ class AlertEngine:
         now: float,
     ) -> Iterator[Condition]:
         for snapshot in snapshots:
-            yield from growth_conditions(snapshot)
-            for fold_snapshot in snapshot.folds:
-                labels = {**run_labels(snapshot), "fold": fold_snapshot.label}
-                key = tuple(labels.values())
-                tracker = known[key] = self._trackers.get(key) or ConditionTracker()
-                yield from tracker.conditions(fold_snapshot, labels, now=now)
+            try:
+                yield from [*self._conditions_of(snapshot, known, now)]
+            except Exception:
+                logger.exception("foldwatch: alerts of run %r cannot be told", snapshot.run)
+
+    def _conditions_of(
+        self, snapshot: Snapshot, known: dict[tuple[str, ...], ConditionTracker], now: float
+    ) -> Iterator[Condition]:
+        yield from growth_conditions(snapshot)
+        for fold_snapshot in snapshot.folds:
+            labels = {**run_labels(snapshot), "fold": fold_snapshot.label}
+            key = tuple(labels.values())
+            tracker = known[key] = self._trackers.get(key) or ConditionTracker()
+            yield from tracker.conditions(fold_snapshot, labels, now=now)
 
     def _hold(self, key: Key, condition: Condition, now: float) -> None:
         episode = self._episodes.setdefault(key, _ActiveAlert(now, now))

@@ -97,7 +97,8 @@ class Daemon:
             self._looking = self._looker.submit(find_journals, self._top)
         if self._looking is None or not (self._looking.done() or self._rounds == 1):
             return
-        found, self._looking = self._looking.result(), None
+        looking, self._looking = self._looking, None
+        found = looking.result()
         for directory in self._runs.keys() - found.keys():
             self._judging.forget(self._runs.pop(directory))
         for directory, journals in found.items():

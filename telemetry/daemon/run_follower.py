@@ -6,6 +6,8 @@ whatever it holds, the memory kept for it is bounded.
 
 from __future__ import annotations
 
+import logging
+import os
 import socket
 from dataclasses import replace
 from itertools import islice
@@ -24,6 +26,10 @@ if TYPE_CHECKING:
     from telemetry.reading import GpuUsage, Reading
     from telemetry.snapshot import GrowthSnapshot
 
+logger = logging.getLogger("foldwatch")
+
+REASONS_KEPT = 3
+_NO_DIGITS = str.maketrans("", "", "0123456789")
 ABANDONED_SECONDS = 3600.0
 """A process without a record for so long counts as ended."""
 MEMBERS_KEPT = 256
@@ -53,6 +59,9 @@ class RunFollower:
         self.snapshots: tuple[Snapshot, ...] = ()
         self.is_live = True
         """Whether a fold of it runs or waits, or ended within a minute."""
+        self._unreadable = ""
+        self._failed_at: tuple[object, ...] | None = None
+        """The state of its files when following it failed: it is tried again once they change."""
         self._forget()
 
     def _forget(self) -> None:
@@ -88,26 +97,71 @@ class RunFollower:
         """Read the new records; those not read at ``until`` are left for the next call.
 
         Result files are looked for if there was a new record, or if ``look`` is set. A run that is over
-        is read only if ``look`` is set.
+        is read only if ``look`` is set. Raises nothing: what fails is this run's alone, and is shown of it.
         """
+        if self._failed_at is not None:
+            if not look or self._failed_at == self._state_of_files():
+                return
+            self._failed_at = None
+            self._forget()
+        try:
+            self._collect(until=until, now=now, look=look)
+        except Exception as error:  # noqa: BLE001 - the bulkhead between one run and all the others
+            self._failed_at = self._state_of_files()
+            self._note_unreadable(f"{type(error).__name__}: {error}")
+            self.snapshots = (self._bare_snapshot(),)
+
+    def _collect(self, *, until: float, now: float, look: bool) -> None:
         self.is_live = self._is_live(now)
         if not (look or self.is_live):
             return
         is_changed = False
+        why = [] if self.journals else _refusals(self.directory)
         for follower in self._followers:
             try:
                 records = follower.poll(until=until)
-            except OSError:
-                continue  # not ours to read, or a disk that failed: its series grow old and say so
+            except OSError as error:  # not ours to read, or a disk that failed
+                why.append(f"{os.path.basename(follower.path)}: {error.strerror or error}")
+                continue
             if follower.restarts:
                 self._forget()
                 return
             for record in records:
                 self._take(record, fold_of(follower.path))
             is_changed |= bool(records)
+            if follower.skipped:
+                count = len(follower.skipped) + follower.more_skipped
+                why.append(
+                    f"{count} of {follower.lines} lines are no records: {follower.skipped[0].reason}"
+                )
+        is_changed |= self._note_unreadable("; ".join(why[:REASONS_KEPT]))
         if is_changed or (look and self.is_live):
             self._settle(now)
             self._publish()
+
+    def _note_unreadable(self, why: str) -> bool:
+        """Take and log why something cannot be read; return whether that is new."""
+        before, self._unreadable = self._unreadable, why[:TEXT_KEPT]
+        if _kind(before) == _kind(self._unreadable):
+            return False
+        if self._unreadable:
+            logger.warning("foldwatch: run %r is not read whole: %s", self.name, self._unreadable)
+        return True
+
+    def _state_of_files(self) -> tuple[object, ...]:
+        """Return what changes with the journals; None for one that is not there."""
+        found: list[object] = [self.journals]
+        for path in self.journals:
+            try:
+                status = os.stat(path)
+            except OSError:
+                found.append(None)
+            else:
+                found.append((status.st_size, status.st_mtime_ns))
+        return tuple(found)
+
+    def _bare_snapshot(self) -> Snapshot:
+        return Snapshot(run=self.name, host=socket.gethostname(), unreadable=self._unreadable)
 
     def _take(self, record: Record, fold: int | None) -> None:
         if isinstance(record, Header):
@@ -161,11 +215,28 @@ class RunFollower:
                     fold_snapshot for _, fold_snapshot in sorted(member.folds.items(), key=_by_fold)
                 ),
                 growth=self._growth if number == 0 else (),
+                unreadable=self._unreadable if number == 0 else "",
             )
             for number, (origin, member) in enumerate(self._members.items())
         ]
         if tuple(snapshots) != before:
             self.snapshots = tuple(snapshots)
+
+
+def _refusals(directory: str) -> list[str]:
+    """Return why a directory cannot be looked into; nothing where it can, or is gone."""
+    try:
+        os.scandir(directory).close()
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        return [f"the directory: {error.strerror or error}"]
+    return []
+
+
+def _kind(reason: str) -> str:
+    """Return a reason without its numbers: that more lines are skipped is nothing new."""
+    return reason.translate(_NO_DIGITS)
 
 
 def _by_fold(item: tuple[int | None, FoldSnapshot]) -> int:

@@ -122,7 +122,9 @@ def decode(line: bytes) -> Record:
         return _whole(Header, content)
     if kind == "event":
         facts = {name: content[name] for name in content.keys() - {"kind", *_EVENT}}
-        return _whole(Event, content | {"facts": facts})
+        event = _whole(Event, content | {"facts": facts})
+        typed.fields_of(facts, _FACTS.get(event.name, {}))
+        return event
     raise ValueError(f"unknown kind {kind!r:.40}")
 
 
@@ -193,6 +195,27 @@ _NEEDED = {
     for kind in _KINDS
 }
 _EVENT = ("time", "pid", "name")
+
+
+def _exit_code(name: str, value: object) -> int:
+    if type(value) is not int or abs(value) >= 2**32:
+        raise ValueError(f"{name} is no exit code")
+    return value
+
+
+_COUNTERS = ("pids_limit_hits", "oom_kills", "cgroup_memory_peak_bytes")
+_FACTS: Mapping[str, Mapping[str, typed.Check]] = {
+    "exited": {
+        "exit_code": _exit_code,
+        "signal": typed.text,
+        "cgroup": typed.text,
+        **{f"{name}{end}": typed.whole for name in _COUNTERS for end in ("", "_before")},
+        "sees_every_pids_level": typed.flag,
+        "sees_every_memory_level": typed.flag,
+    },
+    "raised": dict.fromkeys(("exception", "message", "frame"), typed.text),
+}
+"""By event, the facts that something is concluded from; others are the user's own."""
 
 
 def _present(content: dict[str, Any]) -> dict[str, Any]:

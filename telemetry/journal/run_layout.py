@@ -175,13 +175,19 @@ def find_journals(top: str) -> dict[str, list[str]]:
     """Return the journals below ``top`` by the directory of the run that they belong to.
 
     A run is a directory with run.json or a journal of its own, or one that holds ``fold-K``. Links to
-    directories are not followed; a directory that cannot be read holds nothing.
+    directories are not followed; one that cannot be read is a run without journals.
     """
     runs: dict[str, list[str]] = {}
     pending = [top]
     while pending:
         folder = pending.pop()
-        names, folders = _entries(folder)
+        try:
+            names, folders = _entries(folder)
+        except FileNotFoundError:
+            continue  # gone since
+        except OSError:
+            runs.setdefault(_run_of(folder, top), [])
+            continue
         pending += (os.path.join(folder, name) for name in folders)
         if JOURNAL in names:
             runs.setdefault(_run_of(folder, top), []).append(os.path.join(folder, JOURNAL))
@@ -192,15 +198,12 @@ def find_journals(top: str) -> dict[str, list[str]]:
 
 def _entries(folder: str) -> tuple[set[str], list[str]]:
     names, folders = set(), []
-    try:
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                if not entry.is_dir(follow_symlinks=False):
-                    names.add(entry.name)
-                elif not is_set_aside(entry.name):
-                    folders.append(entry.name)
-    except OSError:
-        return set(), []  # gone since, or not ours to read: the next look may find more
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if not entry.is_dir(follow_symlinks=False):
+                names.add(entry.name)
+            elif not is_set_aside(entry.name):
+                folders.append(entry.name)
     return names, folders
 
 

@@ -74,6 +74,9 @@ METRICS: dict[str, MetricKind] = {
     ),
     "foldwatch_fold_seconds": MetricKind("gauge", "Wall time of an ended fold."),
     "foldwatch_run_info": MetricKind("gauge", "1 for a run that is shown."),
+    "foldwatch_run_unreadable": MetricKind(
+        "gauge", "1 for a run of which something cannot be read, with the reason.", ("reason",)
+    ),
     "foldwatch_gpu_memory_used_bytes": MetricKind("gauge", "Memory used of a GPU.", ("gpu",)),
     "foldwatch_gpu_memory_total_bytes": MetricKind("gauge", "Memory of a GPU.", ("gpu",)),
     "foldwatch_gpu_utilization_ratio": MetricKind("gauge", "Utilisation of a GPU, 0-1.", ("gpu",)),

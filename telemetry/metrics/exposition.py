@@ -6,7 +6,9 @@ labels and the form of numbers are defined here for every writer of Prometheus t
 
 from __future__ import annotations
 
+import logging
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from telemetry.metrics.catalog import BASE_LABELS, METRICS
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
     from telemetry.metrics.samples import MetricSample
     from telemetry.snapshot import FoldSnapshot, Snapshot
 
+logger = logging.getLogger("foldwatch")
+
+REASON_KEPT = 200
 _ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
 
 
@@ -43,7 +48,7 @@ class Exposition:
         for snapshot in snapshots:
             # Of ids, because a snapshot is kept here with its lines, so that its own is not given anew.
             key = id(snapshot), *(fold_snapshot.is_live(now) for fold_snapshot in snapshot.folds)
-            self._runs[key] = before.get(key) or (snapshot, self._rendered(snapshot, now))
+            self._runs[key] = before.get(key) or (snapshot, self._rendered_alone(snapshot, now))
         if self._runs.keys() == before.keys():
             return
         kept = {id(fold_snapshot) for snapshot in snapshots for fold_snapshot in snapshot.folds}
@@ -57,6 +62,15 @@ class Exposition:
     def text(self, *, is_open_metrics: bool) -> bytes:
         """Return what a scrape gets."""
         return self._texts[is_open_metrics]
+
+    def _rendered_alone(self, snapshot: Snapshot, now: float) -> ExpositionLines:
+        """Render a snapshot; one that cannot be rendered costs its own series alone, and says so."""
+        try:
+            return self._rendered(snapshot, now)
+        except Exception as error:
+            logger.exception("foldwatch: run %r cannot be rendered", snapshot.run)
+            why = f"{type(error).__name__}: {error}"[:REASON_KEPT]
+            return _lines(run_samples(replace(snapshot, folds=(), growth=(), unreadable=why)))
 
     def _rendered(self, snapshot: Snapshot, now: float) -> ExpositionLines:
         pieces = [_lines(run_samples(snapshot))]

@@ -66,6 +66,8 @@ def run_samples(snapshot: Snapshot) -> Iterator[MetricSample]:
     run = (snapshot.run, snapshot.host, "", snapshot.rank)
     yield MetricSample("foldwatch_build_info", (*run, _version()), 1)
     yield MetricSample("foldwatch_run_info", run, 1)
+    if snapshot.unreadable:
+        yield MetricSample("foldwatch_run_unreadable", (*run, snapshot.unreadable), 1)
     if snapshot.fold_count is not None:
         yield MetricSample("foldwatch_folds", run, snapshot.fold_count)
     for growth in snapshot.growth:

@@ -23,6 +23,7 @@ from telemetry.kernel.reader import Reader
 from telemetry.reading import PEAKS, Reading, latest_known, with_stage
 from telemetry.recorder.last_words import RAISED, RECORDED, describe, is_failure
 from telemetry.recorder.open_folds import OpenFold, OpenFolds
+from telemetry.recorder.sample_timer import SampleTimer
 from telemetry.thread_line import Label, format_line, parse_label, thread_line
 
 if TYPE_CHECKING:
@@ -36,8 +37,6 @@ ThreadLineSink: TypeAlias = TextIO | logging.Logger | None
 
 LONGEST_LABEL = 4096
 """Characters of a label, and of an event's name."""
-SHORTEST_SECONDS = 0.001
-"""A timer under this would do nothing but read."""
 
 logger = logging.getLogger("foldwatch")
 
@@ -99,11 +98,11 @@ class Sampler:
         self._folds = OpenFolds()
         # Reentrant: a signal handler may take a checkpoint while one is being taken.
         self._lock = threading.RLock()
-        self._stop = threading.Event()
+        self._timer: SampleTimer | None = None
         self._owner = os.getpid()
         self.attempt("hold", reader.hold)
         if interval_seconds is not None:
-            self._start_timer(interval_seconds)
+            self._timer = SampleTimer(self, interval_seconds)
 
     def checkpoint(
         self, text: str, *, prefix: bool = True, with_map_kinds: bool = False
@@ -179,7 +178,8 @@ class Sampler:
 
     def stop(self) -> None:
         """End the timer; checkpoints go on working."""
-        self._stop.set()
+        if self._timer is not None:
+            self._timer.stop()
 
     def record_failure(self, source: str, why: str) -> None:
         """Count a failure of ``source`` and log the first one of each."""
@@ -193,8 +193,7 @@ class Sampler:
         """Go on in a forked child: own numbers, no journal, no timer, no lock a lost thread holds."""
         self._lock = threading.RLock()
         self._reader = Reader()
-        self._journal = None
-        self._stop = threading.Event()
+        self._journal = self._timer = None
 
     def _take(self, label: Label | None, *, with_map_kinds: bool = False) -> Reading:
         belongs_to = label or self._fold_of_a_sample()
@@ -266,26 +265,3 @@ class Sampler:
         except Exception as error:  # noqa: BLE001 - a stream or logger of the user's may raise anything, and telemetry must not harm the training
             pass_on(error)
             self.record_failure(sink, str(error) or type(error).__name__)
-
-    def _start_timer(self, interval_seconds: float) -> None:
-        if (
-            not isinstance(interval_seconds, int | float)
-            or not interval_seconds >= SHORTEST_SECONDS
-        ):
-            self.record_failure(
-                "timer", f"an interval of {interval_seconds!r} seconds; 1 second is taken"
-            )
-            interval_seconds = 1.0
-        interval_seconds = min(interval_seconds, threading.TIMEOUT_MAX)
-        timer = threading.Thread(
-            target=self._run_timer, args=(interval_seconds,), name="foldwatch-timer", daemon=True
-        )
-        try:
-            timer.start()
-        except RuntimeError as error:
-            self.record_failure("timer", str(error))
-
-    def _run_timer(self, interval_seconds: float) -> None:
-        stop = self._stop
-        while not stop.wait(interval_seconds):
-            self.attempt("timer", self.sample)

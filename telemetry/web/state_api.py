@@ -81,6 +81,7 @@ def _in_short(snapshot: Snapshot) -> dict[str, Any]:
             fold_snapshot.state for fold_snapshot in snapshot.folds if fold_snapshot.state
         ),
         "last_time": _last_time(snapshot) or None,
+        "unreadable": snapshot.unreadable or None,
         "is_live": fold_snapshot is not None and fold_snapshot.ended_at is None,
         "binding": None
         if fold_snapshot is None or fold_snapshot.latest is None

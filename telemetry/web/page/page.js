@@ -106,6 +106,7 @@ function showVerdict(run) {
     item.append(name, make("span", `chip ${growth.verdict}`, growth.verdict), make("span", "reason", growth.reason));
     return item;
   });
+  if (run.unreadable) items.unshift(make("li", "reason", `Not all of this run can be read: ${run.unreadable}`));
   if (!items.length) items.push(make("li", "", "Nothing to judge yet: growth shows from fold to fold."));
   $("verdict").replaceChildren(...items);
 }

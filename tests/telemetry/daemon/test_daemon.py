@@ -239,7 +239,11 @@ def test_a_pipe_in_a_file_s_place_is_not_waited_for(tmp_path: Path) -> None:
     collecting.start()
     collecting.join(10)
     assert not collecting.is_alive()
-    assert [states(snapshot) for snapshot in one.snapshots] == [["running"]]
+    shown = {snapshot.run: (states(snapshot), snapshot.unreadable) for snapshot in one.snapshots}
+    assert shown == {
+        "good": (["running"], ""),
+        "bad": ([], "journal.jsonl: not a regular file"),
+    }
 
 
 @pytest.mark.slow
