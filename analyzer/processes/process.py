@@ -133,7 +133,9 @@ class Process:
         elif sign := in_its_frame(crash, self.frames):
             last_label = self.checkpoints[-1].label.text if self.checkpoints else None
             sign = sign._replace(last_label=last_label)
-            if sign.signature == EXCEPTION:
+            if sign.is_handled:
+                self.recovered.setdefault(sign.signature, sign)
+            elif sign.signature == EXCEPTION:
                 self._note_exception(sign)
             else:
                 self.matches.setdefault(sign.signature, sign)

@@ -1,4 +1,4 @@
-"""Signatures of disks, quotas, watches and files that refuse: no limit on tasks or memory."""
+"""Signatures of descriptors, disks, quotas, watches and files that refuse: no limit on tasks or memory."""
 
 from __future__ import annotations
 
@@ -8,10 +8,54 @@ _SHM = ("shared_memory",)
 
 FILE_SIGNATURES: tuple[Signature, ...] = (
     Signature(
+        name="too_many_open_files",
+        literals=("Too many open files",),
+        pattern=Expression(r"Too many open files"),
+        example="OSError: [Errno 24] Too many open files: '/data/a.npy'",
+        benign='set_sharing_strategy("file_system") is used to avoid "Too many open files"',
+        errno=24,
+        causes=("open_files",),
+        speaks_for=("open_files",),
+        look_alikes=(Expression(r"\[Errno 23\]|in system"),),
+    ),
+    Signature(
+        name="python_errno_24",
+        literals=("[Errno ",),
+        pattern=Expression(r"\[Errno 24\]"),
+        example="OSError: [Errno 24] Zu viele offene Dateien: 'a'",
+        benign="fetch: [Errno 104] Connection reset by peer, attempt 2 of 5 follows",
+        errno=24,
+        causes=("open_files",),
+        speaks_for=("open_files",),
+    ),
+    # A descriptor that was sent could not be taken.
+    Signature(
+        name="torch_ancdata",
+        literals=("items of ancdata",),
+        pattern=Expression(r"received 0 items of ancdata"),
+        example="RuntimeError: received 0 items of ancdata",
+        benign='sharing_strategy=file_system prevents "received 0 items of ancdata"',
+        errno=24,
+        causes=("open_files",),
+        speaks_for=("open_files",),
+    ),
+    Signature(
+        name="tensorflow_events_file",
+        literals=("Could not open events file",),
+        pattern=Expression(
+            r"Could not open events file.*(?:Resource exhausted|RESOURCE_EXHAUSTED)"
+        ),
+        example="W events_writer.cc:92] Could not open events file: /logs/events.out.1: Resource exhausted: /logs",
+        benign="W events_writer.cc:92] Could not open events file: /logs/events.out.tfevents.1: Permission denied",
+        causes=("open_files", "not_a_limit"),
+        at_any_level=True,
+    ),
+    Signature(
         name="disk_quota",
         literals=("isk quota exceeded",),
         pattern=Expression(r"[Dd]isk quota exceeded"),
         example="OSError: [Errno 122] Disk quota exceeded",
+        benign='rsync: look at the quota in case it stops with "Disk quota exceeded" (412 of 500 GB are used)',
         errno=122,
         causes=("disk_quota",),
         speaks_for=("disk_quota",),
@@ -22,6 +66,7 @@ FILE_SIGNATURES: tuple[Signature, ...] = (
         literals=("[Errno ",),
         pattern=Expression(r"\[Errno 122\]"),
         example="OSError: [Errno 122] Dépassement du quota d'espace disque",
+        benign="s3fs: [Errno 110] Connection timed out, part 7 is sent again",
         errno=122,
         causes=("disk_quota",),
         speaks_for=("disk_quota",),
@@ -31,9 +76,10 @@ FILE_SIGNATURES: tuple[Signature, ...] = (
         literals=("inotify",),
         pattern=Expression(
             r"inotify (?:watch|instance)\w* limit (?:reached|exceeded)|inotify_(?:add_watch|init1?)\b.*(?:[Nn]o space left|[Tt]oo many open)"
-            r"|(?:limit|max).*inotify|System limit for number of file watchers"
+            r"|(?:reached|exceeded|hit)\b.*(?:limit|max).*inotify|(?:limit|max).*inotify.*(?:reached|exceeded)|System limit for number of file watchers"
         ),
         example="OSError: [Errno 28] inotify watch limit reached",
+        benign="limits: nofile=1048576 nproc=unlimited inotify=524288",
         causes=("inotify_watches",),
         speaks_for=("inotify_watches",),
     ),
@@ -42,6 +88,7 @@ FILE_SIGNATURES: tuple[Signature, ...] = (
         literals=("file watchers reached",),
         pattern=Expression(r"limit for number of file watchers reached"),
         example="Error: ENOSPC: System limit for number of file watchers reached, watch '/srv/app'",
+        benign='Set usePolling if "System limit for number of file watchers reached" appears',
         causes=("inotify_watches",),
         speaks_for=("inotify_watches",),
     ),
@@ -53,6 +100,7 @@ FILE_SIGNATURES: tuple[Signature, ...] = (
             r"(?!.*Too many open files)"
         ),
         example="RuntimeError: unable to write to file </torch_4242_17>",
+        benign="  120 12288 -rw------- 1 user user 12582912 Jan 14 03:12 /dev/shm/torch_4210_1234_0",
         causes=_SHM,
         speaks_for=_SHM,
     ),
@@ -61,6 +109,7 @@ FILE_SIGNATURES: tuple[Signature, ...] = (
         literals=("PytorchStreamWriter failed",),
         pattern=Expression(r"PytorchStreamWriter failed writing"),
         example="RuntimeError: [enforce fail at inline_container.cc:858] . PytorchStreamWriter failed writing file data/19: file write failed",
+        benign="save: PytorchStreamWriter failed writing file data/19, retrying in 30 s",
         causes=("disk_space", "disk_quota", "not_a_limit"),
     ),
     # A semaphore of multiprocessing is a file in /dev/shm.
@@ -69,6 +118,7 @@ FILE_SIGNATURES: tuple[Signature, ...] = (
         literals=("SemLock(",),
         pattern=Expression(r"\bSemLock\("),
         example="    sl = self._semlock = _multiprocessing.SemLock(",
+        benign="<SemLock(value=1, maxvalue=1)> is released",
         is_frame=True,
     ),
     Signature(
@@ -76,6 +126,7 @@ FILE_SIGNATURES: tuple[Signature, ...] = (
         literals=("No space left on device",),
         pattern=Expression(r"No space left on device"),
         example="tensorflow.python.framework.errors_impl.ResourceExhaustedError: out/ckpt; No space left on device",
+        benign="cache: No space left on device, falling back to /data/cache",
         errno=28,
         causes=("disk_space", "shared_memory"),
         causes_in_frame={"semlock_frame": _SHM},

@@ -1,6 +1,6 @@
 """Signatures of launchers, schedulers and supervisors that report how a training ended.
 
-The example above each is a real line. Most are secondary: a summary of what some process reported or
+Most are secondary: a summary of what some process reported or
 suffered before.
 """
 
@@ -9,61 +9,67 @@ from __future__ import annotations
 from analyzer.signatures.signature import KILLED, MEMORY, Expression, Signature
 
 LAUNCHER_SIGNATURES: tuple[Signature, ...] = (
-    # slurmstepd: error: Detected 1 oom-kill event(s) in StepId=7.0 cgroup. Some of your processes may have been killed
-    # slurmstepd: error: Detected 1 oom_kill event in StepId=7.0. Some of the step tasks have been OOM Killed.
     # The counter is the cgroup's, and a kill for the host's memory counts there as well.
     Signature(
         name="slurm_oom_kill",
         literals=("oom-kill", "oom_kill event"),
         pattern=Expression(r"Detected \d+ oom[-_]kill event"),
+        example="slurmstepd: error: Detected 1 oom_kill event in StepId=7.0. Some of the step tasks have been OOM Killed.",
+        benign="memory.events: oom 0, oom_kill events 0",
         signal="SIGKILL",
         causes=MEMORY,
         speaks_for=("cgroup_memory",),
         advice="slurm_memory",
     ),
-    # srun: error: node1: task 0: Out Of Memory
     Signature(
         name="slurm_out_of_memory",
         literals=("Out Of Memory",),
         pattern=Expression(r"error: \S+: tasks? [\d,-]+: Out Of Memory"),
+        example="srun: error: node1: task 0: Out Of Memory",
+        benign="sacct: Out Of Memory jobs in the last 7 days: 0",
         signal="SIGKILL",
         causes=MEMORY,
         speaks_for=("cgroup_memory",),
     ),
-    # 7.batch  OUT_OF_ME+  0:125
     Signature(
         name="slurm_accounting",
         literals=("OUT_OF_ME",),
         pattern=Expression(r"\bOUT_OF_ME(?:\+|MORY\b)\s+0:125"),
+        example="7.batch  train  OUT_OF_ME+  0:125",
+        benign="+ sacct --state=OUT_OF_MEMORY --noheader",
         signal="SIGKILL",
         causes=MEMORY,
         speaks_for=("cgroup_memory",),
     ),
-    # slurmstepd: error: *** STEP 7.0 ON node1 CANCELLED AT 2026-01-14T03:12:44 DUE TO TIME LIMIT ***
     Signature(
         name="slurm_time_limit",
         literals=("DUE TO TIME LIMIT",),
         pattern=Expression(r"CANCELLED AT .* DUE TO TIME LIMIT"),
+        example="slurmstepd: error: *** JOB 7 ON node1 CANCELLED AT 2026-01-14T03:12:44 DUE TO TIME LIMIT ***",
+        benign="sbatch: jobs over --time end DUE TO TIME LIMIT after a grace time of 30 s",
         signal="SIGTERM",
         causes=("time_limit",),
         speaks_for=("time_limit",),
         stops=True,
     ),
-    #       Reason:       OOMKilled        "OOMKilled": false of docker inspect proves nothing
+    # "OOMKilled": false of docker inspect proves nothing.
     Signature(
         name="kubernetes_oom_killed",
         literals=("Killed",),
         pattern=Expression(r"\bOOMKilled\b(?![\w./-])"),
+        example="      Reason:       OOMKilled",
+        benign='        "OOMKilled": false,',
         signal="SIGKILL",
         causes=MEMORY,
         speaks_for=("cgroup_memory",),
         look_alikes=(Expression(r"OOMKilled[\"']?\s*[:=]\s*false", ignore_case=True),),
     ),
-    # The node was low on resource: memory. Threshold quantity: 100Mi, available: 64Mi.
     Signature(
         name="kubernetes_eviction_memory",
         literals=("The node was low on resource",),
         pattern=Expression(r"The node was low on resource: memory"),
+        example="Message: The node was low on resource: memory. Threshold quantity: 100Mi, available: 64Mi.",
+        benign='alert NodePressure ("The node was low on resource"): inactive',
         signal="SIGKILL",
         causes=("host_memory",),
         speaks_for=("host_memory",),
@@ -73,6 +79,8 @@ LAUNCHER_SIGNATURES: tuple[Signature, ...] = (
         name="kubernetes_eviction_pids",
         literals=("The node was low on resource",),
         pattern=Expression(r"The node was low on resource: pids"),
+        example="Message: The node was low on resource: pids.",
+        benign='kubectl get events: "The node was low on resource" 0 times',
         signal="SIGKILL",
         causes=("pid_max", "threads_max"),
         at_any_level=True,
@@ -81,41 +89,49 @@ LAUNCHER_SIGNATURES: tuple[Signature, ...] = (
         name="kubernetes_eviction",
         literals=("The node was low on resource",),
         pattern=Expression(r"The node was low on resource: "),
+        example="Message: The node was low on resource: ephemeral-storage.",
+        benign='docs: "The node was low on resource" names the signal, as memory.available',
         signal="SIGKILL",
         causes=("not_a_limit",),
         speaks_for=("not_a_limit",),
         at_any_level=True,
     ),
-    # The exit codes of the workers are {SIGKILL(-9)}
     Signature(
         name="joblib_worker_killed",
         literals=("codes of the workers are",),
         pattern=Expression(r"exit codes of the workers are \{[^}]*SIGKILL\(-9\)"),
+        example="The exit codes of the workers are {SIGKILL(-9)}",
+        benign="loky: exit codes of the workers are logged at the shutdown",
         signal="SIGKILL",
         causes=KILLED,
     ),
     Signature(
         name="joblib_worker_ended",
         literals=("codes of the workers are",),
-        pattern=Expression(r"exit codes of the workers are \{(?P<codes>[^}]+)\}"),
+        pattern=Expression(
+            r"exit codes of the workers are \{(?P<codes>(?!(?:EXIT\(0\)(?:, )?)+\})[^}]+)\}"
+        ),
+        example="The exit codes of the workers are {SIGSEGV(-11)}",
+        benign="The exit codes of the workers are {EXIT(0), EXIT(0)}",
         causes=("not_a_limit",),
         is_secondary=True,
         is_generic=True,
     ),
-    # joblib.externals.loky.process_executor.TerminatedWorkerError: A worker process managed by the executor was unexpectedly terminated.
     Signature(
         name="joblib_terminated",
         literals=("TerminatedWorkerError",),
         pattern=Expression(r"\bTerminatedWorkerError\b"),
+        example="joblib.externals.loky.process_executor.TerminatedWorkerError: A worker process managed by the executor was unexpectedly terminated.",
+        benign="from joblib.externals.loky.process_executor import TerminatedWorkerError",
         causes=KILLED,
         is_secondary=True,
     ),
-    # torch.distributed.elastic: failed (exitcode: -9) local_rank: 0 (pid: 42) of binary: /usr/bin/python
-    # traceback : Signal 9 (SIGKILL) received by PID 42
     Signature(
         name="elastic_killed",
         literals=("exitcode",),
         pattern=Expression(r"exitcode\s*: -9\b(?:.*pid: (?P<pid>\d+))?"),
+        example="ERROR:torch.distributed.elastic: failed (exitcode: -9) local_rank: 0 (pid: 42) of binary: python",
+        benign="[1,0]<stderr>: exitcode 0",
         signal="SIGKILL",
         causes=KILLED,
         is_secondary=True,
@@ -124,6 +140,8 @@ LAUNCHER_SIGNATURES: tuple[Signature, ...] = (
         name="elastic_signal_9",
         literals=("SIGKILL",),
         pattern=Expression(r"Signal 9 \(SIGKILL\) received by PID (?P<pid>\d+)"),
+        example="  traceback : Signal 9 (SIGKILL) received by PID 42",
+        benign="stop_grace_period: 30s, then SIGKILL",
         signal="SIGKILL",
         causes=KILLED,
         is_secondary=True,
@@ -132,29 +150,33 @@ LAUNCHER_SIGNATURES: tuple[Signature, ...] = (
         name="elastic_failed",
         literals=("exitcode",),
         pattern=Expression(r"failed \(exitcode: (?P<exit_code>-?[1-9]\d*)\) local_rank: \d+"),
+        example="ERROR:torch.distributed.elastic: failed (exitcode: 1) local_rank: 3 (pid: 42) of binary: python",
+        benign="worker 0 done (exitcode: 0) local_rank: 0 (pid: 42)",
         causes=("not_a_limit",),
         is_secondary=True,
         is_generic=True,
         looks_above=True,
     ),
-    # SignalException: Process 42 got signal: 1     Received 1 death signal, shutting down workers
     # The terminal was closed (1) or a peer stopped (15).
     Signature(
         name="elastic_death_signal",
         literals=("death signal",),
         pattern=Expression(r"Received (?P<number>1|2|15) death signal"),
+        example="WARNING: Received 1 death signal, shutting down workers",
+        benign="prctl(PR_SET_PDEATHSIG): the parent death signal is 15",
         causes=("interrupted",),
         speaks_for=("interrupted",),
         is_secondary=True,
         stops=True,
         at_any_level=True,
     ),
-    # Watchdog caught collective operation timeout: WorkNCCL(SeqNum=42, OpType=ALLREDUCE, ...) ran for 1800011 milliseconds
     # A rank died or hangs: look for the earliest error of any rank.
     Signature(
         name="nccl_watchdog",
         literals=("Watchdog caught collective",),
         pattern=Expression(r"Watchdog caught collective operation timeout"),
+        example="[rank3]:[E321 02:07:08.4 ProcessGroupNCCL.cpp:616] Watchdog caught collective operation timeout: WorkNCCL(SeqNum=42, OpType=ALLREDUCE) ran for 1800011 milliseconds before timing out.",
+        benign='TORCH_NCCL_BLOCKING_WAIT=1 raises instead of "Watchdog caught collective operation timeout"',
         signal="SIGABRT",
         causes=("not_a_limit",),
         is_secondary=True,
@@ -164,30 +186,31 @@ LAUNCHER_SIGNATURES: tuple[Signature, ...] = (
         name="nnunet_background_workers",
         literals=("ackground workers",),
         pattern=Expression(r"Background workers died|background workers are no longer alive"),
+        example="RuntimeError: Background workers died. Look for the error message further up!",
+        benign="batchgenerators: 12 background workers started",
         causes=("pids_cgroup", "nproc", *KILLED),
         is_secondary=True,
     ),
-    # subprocess.CalledProcessError: Command '[...]' died with <Signals.SIGKILL: 9>.
-    # torch.multiprocessing.spawn.ProcessExitedException: process 0 terminated with signal SIGKILL
     Signature(
         name="python_child_killed",
         literals=("SIGKILL",),
         pattern=Expression(r"<Signals\.SIGKILL: 9>|\bterminated with signal SIGKILL\b"),
+        example="torch.multiprocessing.spawn.ProcessExitedException: process 0 terminated with signal SIGKILL",
+        benign="            process.send_signal(signal.SIGKILL)",
         signal="SIGKILL",
         causes=KILLED,
         is_secondary=True,
     ),
-    # Killed        train.sh: line 5:  4242 Killed                  python train.py
     Signature(
         name="shell_killed",
         literals=("Killed",),
         pattern=Expression(r"^\s*Killed\s*$|: line \d+: +(?P<pid>\d+) Killed\b"),
+        example="train.sh: line 5:  4242 Killed                  python train.py",
+        benign="event_type: Killed (412 rows), Injured (1,033 rows)",
         signal="SIGKILL",
         causes=KILLED,
         is_secondary=True,
     ),
-    # Exit Code:    137        command terminated with exit code 137       make: *** [Makefile:3: train] Error 137
-    # worker 3: exit code -9        ['python', 'train.py'] returned -9
     Signature(
         name="exit_137",
         literals=(
@@ -199,6 +222,8 @@ LAUNCHER_SIGNATURES: tuple[Signature, ...] = (
             r"|\breturned -9\b|^\s*make.*\bError 137\b",
             ignore_case=True,
         ),
+        example="command terminated with exit code 137",
+        benign="job 17: exit code 137 would mean OOM",
         signal="SIGKILL",
         causes=KILLED,
         is_secondary=True,

@@ -18,7 +18,16 @@ from analyzer.signatures.killers import KILLER_SIGNATURES
 from analyzer.signatures.launchers import LAUNCHER_SIGNATURES
 from analyzer.signatures.memory import MEMORY_SIGNATURES
 from analyzer.signatures.runtimes import RUNTIME_SIGNATURES
-from analyzer.signatures.signature import CAUSES, KILLED, NOT_A_LIMIT, TASK_OR_MEMORY, Signature
+from analyzer.signatures.signature import (
+    CAUSES,
+    KILLED,
+    NOT_A_LIMIT,
+    TASK_OR_MEMORY,
+    Expression,
+    Signature,
+    is_handled,
+    is_mention,
+)
 from analyzer.signatures.stops import STOP_SIGNATURES
 from analyzer.signatures.tasks import TASK_SIGNATURES
 
@@ -104,6 +113,8 @@ class SignatureMatch(NamedTuple):
     is_frame: bool = False
     """Whether it is no sign by itself, only a place in the code: see `in_its_frame`."""
     is_benign_at_end: bool = False
+    is_handled: bool = False
+    """Whether the line says itself that the program goes on: it is survived at once."""
     details: Mapping[str, str] = {}
     """What else the text says: soft and hard limit, cgroup, pid, bytes, threads."""
 
@@ -154,18 +165,28 @@ def raised_match(facts: Mapping[str, Any]) -> SignatureMatch:
 _WRITTEN_AS_ERROR = re.compile(
     r"(?:^|[\s\[|(])(?:ERROR|FATAL|CRITICAL|SEVERE|FAILED)\b(?![^\n]{0,20}\b0 )"
     r"|(?:^|[\s:])(?:[Ff]atal(?: error)?|[Ee]rror|panic)(?: in [^\n:]{1,80})?: (?!-?[\d.]+\b)\S"
-    r"|^(?:\w+\.)*\w+(?:Error|Exception): \S"
+    r"|^(?:\w+\.)*\w+(?:Error|Exception): (?!-?\d+\.\d|(?:on|off|true|false|none)\b)\S"
     r"|^\s*(?:Killed|Terminated|Aborted|Segmentation fault|Bus error)(?: \(core dumped\))?\s*$"
 )
 _NO_ERROR = re.compile(
     r"\b(?:no|0|zero|without)\b[^\n]{0,12}\berrors?\b|error[_ ](?:rate|bar)", re.IGNORECASE
 )
+_DEBUGGING = Expression(r"\b(?:DEBUG|TRACE)\b")
+"""Before what is written as an error, the level of its line."""
+
+
+def _is_error(text: str) -> bool:
+    match = _WRITTEN_AS_ERROR.search(text)
+    if match is None or _NO_ERROR.search(text):
+        return False
+    at = match.start()
+    return not (_DEBUGGING.search(text[:at]) or is_mention(text, at) or is_handled(text, at))
 
 
 def find_error_line(lines: Iterable[tuple[int, str]]) -> SignatureMatch | None:
     """Return the sign that the last of the numbered ``lines`` that is written as an error is."""
     for line, text in reversed([*lines]):
-        if _WRITTEN_AS_ERROR.search(text) and not _NO_ERROR.search(text):
+        if _is_error(text):
             return SignatureMatch(
                 signature=ERROR_LINE,
                 line=line,
@@ -187,10 +208,10 @@ class SignatureTable:
     def find_matches(
         self, text: str, *, line: int, at_any_level: bool = False
     ) -> list[SignatureMatch]:
-        """Return the frames of a traceback that ``text`` holds, and last the sign of a crash, if any.
+        """Return the frames of a traceback that ``text`` holds, and last the sign of a failure, if any.
 
         A traceback stands in one line where a collector made JSON of it. ``at_any_level`` believes a line
-        whatever level a logger put in front of it.
+        whatever level a logger put in front of it, even if it says that the failure was handled.
         """
         found = []
         for signature in self.rows:
@@ -203,7 +224,8 @@ class SignatureTable:
                 continue
             if signature.is_look_alike(text, match.start(), at_any_level=at_any_level):
                 continue
-            found.append(_crash(signature, match, line))
+            goes_on = not at_any_level and is_handled(text, match.start())
+            found.append(_crash(signature, match, line, is_handled=goes_on))
             if not signature.is_frame:
                 break
         return found
@@ -213,7 +235,12 @@ class SignatureTable:
     ) -> SignatureMatch | None:
         """Return the sign of a crash that ``text`` holds, if any."""
         found = self.find_matches(text, line=line, at_any_level=at_any_level)
-        return next((sign for sign in found if not sign.is_frame), None)
+        return next((sign for sign in found if not (sign.is_frame or sign.is_handled)), None)
+
+    def is_found(self, signature: Signature, text: str) -> bool:
+        """Whether ``text`` is taken for ``signature``: its example should be, its benign line should not."""
+        found = self.find_matches(text, line=0)
+        return any(one.signature == signature.name and not one.is_handled for one in found)
 
 
 BUILT_IN = SignatureTable()
@@ -221,7 +248,9 @@ LITERALS = BUILT_IN.literals
 find_match, find_matches = BUILT_IN.find_match, BUILT_IN.find_matches
 
 
-def _crash(signature: Signature, match: re.Match[str], line: int) -> SignatureMatch:
+def _crash(
+    signature: Signature, match: re.Match[str], line: int, *, is_handled: bool
+) -> SignatureMatch:
     causes = signature.causes
     for words, left in signature.narrowed_by.items():
         if words in match.string:
@@ -246,6 +275,7 @@ def _crash(signature: Signature, match: re.Match[str], line: int) -> SignatureMa
         stops=signature.stops,
         is_frame=signature.is_frame,
         is_benign_at_end=signature.is_benign_at_end,
+        is_handled=is_handled,
         details=details,
     )
 

@@ -70,8 +70,26 @@ NOTICE = Expression(
 """What stands before a text that a program logs and goes on; the short forms are TensorFlow's."""
 
 
-_CODE = re.compile(r"\braise\s+[A-Za-z_]|\bwarnings\.warn\(|\b\w*Warning: ")
-"""Before a text that is code, or a warning: what it says did not happen, or was survived."""
+_MENTIONED = Expression(
+    r"\braise\s+[A-Za-z_]|\bwarnings\.warn\(|\b\w*Warning: "
+    r"|^\s*(?:except|case)\b|\b(?:catch|throw) ?\(|\bfrom [\w.]+ import "
+    r"|^(?!.*(?:[Ff]ail|[Ee]rror|ERROR|[Cc]rash|[Dd]ied)).*\b(?:[Ii]f|[Ww]hen|[Ii]n case|[Ii]nstead of|[Aa]void\w*|[Pp]revent\w*|[Ff]ix(?:es|ed)?)\b[^:\n\r\\]{0,60}$"
+)
+"""Before a text that is code, a warning or a hint: what it says did not happen, or was survived."""
+_GOES_ON = Expression(
+    r"(?<!not )\b(?i:retrying|retry (?:in )?\d|falling back|skipping|skipped|trying (?!to\b))\b(?!.*\b(?:giving up|abort))"
+)
+"""In a text that says itself that the program handles it."""
+
+
+def is_mention(text: str, at: int) -> bool:
+    """Whether a line only mentions the failure that ``text`` holds at ``at``."""
+    return _MENTIONED.search(text[:at]) is not None
+
+
+def is_handled(text: str, at: int) -> bool:
+    """Whether a line says itself that the failure that ``text`` holds at ``at`` did not end the program."""
+    return _GOES_ON.search(text[at:]) is not None
 
 
 class Signature(NamedTuple):
@@ -82,8 +100,10 @@ class Signature(NamedTuple):
     """One stands in every such line as it is, so that a log can be searched fast; several signatures share some."""
     pattern: Expression
     """With the named groups thread, errno and others that tell causes apart, where the text says them."""
-    example: str = ""
+    example: str
     """A line that it is the signature of."""
+    benign: str
+    """A line that reads like it and is no sign of a crash: a notice, an error that was handled, code, a setting."""
     errno: int | None = None
     signal: str | None = None
     """The signal that ends the process after this message."""
@@ -123,7 +143,7 @@ class Signature(NamedTuple):
         """Whether ``text``, which matches at ``at``, is a notice or what else is no crash."""
         if any(look_alike.search(text) for look_alike in self.look_alikes):
             return True
-        if _CODE.search(text[:at]) and not self.is_frame:
+        if not self.is_frame and is_mention(text, at):
             return True
         if at_any_level or self.at_any_level or self.names_its_cause or self.is_frame:
             return False

@@ -3,9 +3,9 @@ r"""A user's own table of signatures: a TOML file with one ``[[signature]]`` for
     [[signature]]
     name = "data_server_lost"
     literals = ["lost the lease"]
-    pattern = 'DataServer \S+ lost the lease'
+    pattern = 'DataServer \S+ lost the lease, giving up'
     example = "E 12:00:01 DataServer dn-7 lost the lease, giving up"
-    benign = "W 12:00:01 DataServer dn-7 lost the lease, retry 1"
+    benign = "W 12:00:01 DataServer dn-7 lost the lease, renewed"
     causes = ["host_lost"]
     steps = [["restart the data servers", "dsctl restart"]]
 
@@ -93,17 +93,17 @@ def _signature(row: Mapping[str, Any]) -> Signature:
         literals=tuple(row["literals"]),
         pattern=compile_expression(row["pattern"], option="pattern"),
         example=row["example"],
+        benign=row.get("benign", ""),
         causes=causes,
         speaks_for=tuple(row.get("speaks_for", causes if len(causes) == 1 else ())),
         steps=tuple((step[0], step[1] if len(step) > 1 else None) for step in row.get("steps", ())),
         **{key: row[key] for key, kind in _KEYS.items() if kind is _FLAG and key in row},
     )
     table = SignatureTable([signature])
-    for key, is_one in (("example", True), ("benign", False)):
-        found = table.find_match(row.get(key, ""), line=0)
-        if (found is not None and found.signature == signature.name) is not is_one:
-            why = "does not match: see literals and pattern" if is_one else "matches as well"
-            raise InputError(f"its {key} {why}")
+    if not table.is_found(signature, signature.example):
+        raise InputError("its example does not match: see literals and pattern")
+    if table.is_found(signature, signature.benign):
+        raise InputError("its benign matches as well")
     return signature
 
 

@@ -459,7 +459,7 @@ def test_what_is_written_by_a_process_that_exits_with_0_is_no_crash(tmp_path: Pa
 
 MENTIONS = (
     "retrying after torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2 GiB; 16 -> 8",
-    "Tip: if you see 'Too many open files', raise ulimit -n",
+    "Tip: ulimit -n 65536 against 'Too many open files'",
     "Received 15 death signal, shutting down workers",
     "hint: RuntimeError: can't start new thread means a limit on tasks",
 )

@@ -56,6 +56,11 @@ def of_log(tmp_path: Path, text: str) -> Analysis:
         (EPOCHS + "slurmstepd: error: *** JOB 7 ON n1 CANCELLED AT 2026-01-01 ***\n", "stopped"),
         (EPOCHS + "srun: error: n1: task 0: Exited with exit code 1\n", "crashed"),
         (EPOCHS + "ERROR: the data set is empty\n", "crashed"),
+        (EPOCHS + "ERROR: upload of part 7 failed, retrying in 5 s\n", "running"),
+        (EPOCHS + "ERROR: the build failed (see DEBUG=1)\n", "crashed"),
+        (EPOCHS + "DEBUG poll: error: not ready\n", "running"),
+        (EPOCHS + "MeanAbsoluteError: 0.31\n", "running"),
+        (EPOCHS + "ConnectionError: 3 of 3 hosts are gone\n", "crashed"),
         (EPOCHS + NAME_ERROR + EPOCHS, "running"),
         (EPOCHS + OOM + EPOCHS + "Training complete!\n", "finished"),
         ("".join(FOLD.format(n, "END") for n in (1, 2, 3)), "finished"),
@@ -97,6 +102,16 @@ def test_the_last_of_several_attempts_is_judged(tmp_path: Path) -> None:
     assert analysis.outcome == "finished"
     assert "torch_cuda_oom" in analysis.findings[0].process.recovered
     assert of_log(tmp_path, attempt + OOM).outcome == "crashed"
+
+
+def test_a_failure_that_its_own_line_says_was_handled_was_survived(tmp_path: Path) -> None:
+    """Also in the last line; not if it gave up, nor if the exception left the program."""
+    handled = OOM.replace("GiB.", "GiB. Retrying with batch size 8.")
+    analysis = of_log(tmp_path, EPOCHS + handled)
+    assert analysis.outcome == "running"
+    assert "torch_cuda_oom" in analysis.findings[0].process.recovered
+    for text in (handled.replace("8.", "8, giving up."), TRACEBACK.format(handled)):
+        assert of_log(tmp_path, EPOCHS + text).outcome == "crashed"
 
 
 def test_a_rank_that_died_is_not_survived_by_another(tmp_path: Path) -> None:

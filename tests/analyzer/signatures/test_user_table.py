@@ -23,7 +23,7 @@ name = "data_server_lost"
 literals = ["lost the lease"]
 pattern = 'DataServer \\S+ lost the lease(?:, giving up)$'
 example = "E 12:00:01 DataServer dn-7 lost the lease, giving up"
-benign = "W 12:00:01 DataServer dn-7 lost the lease, retry 1"
+benign = "W 12:00:01 DataServer dn-7 lost the lease, renewed"
 causes = ["host_lost"]
 steps = [["restart the data servers", "dsctl restart"], ["tell the storage team"]]
 
@@ -60,7 +60,7 @@ def test_its_rows_find_what_no_other_knows(
         ("restart the data servers", "dsctl restart"),
         ("tell the storage team", None),
     ]
-    (tmp_path / "b.log").write_text(LOG + LOST.replace(", giving up", ", retry 1"))
+    (tmp_path / "b.log").write_text(LOG + LOST.replace(", giving up", ", renewed"))
     outcome = foldwatch("analyze", str(tmp_path / "b.log"), "--json", "--signatures", path)
     assert outcome.code == 0
 
