@@ -62,7 +62,9 @@ LAUNCHER_SIGNATURES: tuple[Signature, ...] = (
         signal="SIGKILL",
         causes=MEMORY,
         speaks_for=("cgroup_memory",),
-        look_alikes=(Expression(r"OOMKilled[\"']?\s*[:=]\s*false", ignore_case=True),),
+        look_alikes=(
+            Expression(r"OOMKilled[\"']?(?:\s*[:=]\s*false|[^}]*\}\s+0\b)", ignore_case=True),
+        ),
     ),
     Signature(
         name="kubernetes_eviction_memory",

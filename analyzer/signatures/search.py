@@ -169,10 +169,13 @@ _WRITTEN_AS_ERROR = re.compile(
     r"|^\s*(?:Killed|Terminated|Aborted|Segmentation fault|Bus error)(?: \(core dumped\))?\s*$"
 )
 _NO_ERROR = re.compile(
-    r"\b(?:no|0|zero|without)\b[^\n]{0,12}\berrors?\b|error[_ ](?:rate|bar)", re.IGNORECASE
+    r"\b(?:no|0|zero|without)\b[^\n]{0,12}\berrors?\b|error[_ ](?:rate|bar)|^(?:wandb: |\(autoscaler )",
+    re.IGNORECASE,
 )
-_DEBUGGING = Expression(r"\b(?:DEBUG|TRACE)\b")
-"""Before what is written as an error, the level of its line."""
+_LOWER_LEVEL = Expression(
+    r"\b(?:DEBUG|TRACE|WARN(?:ING)?)\b|\bINFO\b.*[a-z]{3}|^\s*(?:\[[WID] |[WID]\d{4} )"
+)
+"""Before what is written as an error: its line is of another level. Behind INFO a runner may log what its child writes."""
 
 
 def _is_error(text: str) -> bool:
@@ -180,7 +183,7 @@ def _is_error(text: str) -> bool:
     if match is None or _NO_ERROR.search(text):
         return False
     at = match.start()
-    return not (_DEBUGGING.search(text[:at]) or is_mention(text, at) or is_handled(text, at))
+    return not (_LOWER_LEVEL.search(text[:at]) or is_mention(text, at) or is_handled(text, at))
 
 
 def find_error_line(lines: Iterable[tuple[int, str]]) -> SignatureMatch | None:

@@ -59,6 +59,17 @@ def of_log(tmp_path: Path, text: str) -> Analysis:
         (EPOCHS + "ERROR: upload of part 7 failed, retrying in 5 s\n", "running"),
         (EPOCHS + "ERROR: the build failed (see DEBUG=1)\n", "crashed"),
         (EPOCHS + "DEBUG poll: error: not ready\n", "running"),
+        (EPOCHS + "WARNING: trial 6: error: the value nan is not acceptable\n", "running"),
+        (
+            EPOCHS + "2026-01-14 INFO request 7: prompt: 'RuntimeError: CUDA error: no kernel'\n",
+            "running",
+        ),
+        (EPOCHS + "Warning  Failed  3s  kubelet  Error: ErrImagePull\n", "crashed"),
+        (
+            EPOCHS + "[2026-01-14T03:20:41+0000] {subprocess.py:93} INFO - ERROR: no data\n",
+            "crashed",
+        ),
+        (EPOCHS + "wandb: ERROR Error while calling W&B API: internal error\n", "running"),
         (EPOCHS + "MeanAbsoluteError: 0.31\n", "running"),
         (EPOCHS + "ConnectionError: 3 of 3 hosts are gone\n", "crashed"),
         (EPOCHS + NAME_ERROR + EPOCHS, "running"),
