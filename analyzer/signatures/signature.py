@@ -73,7 +73,7 @@ NOTICE = Expression(
 _MENTIONED = Expression(
     r"\braise\s+[A-Za-z_]|\bwarnings\.warn\(|\b\w*Warning: "
     r"|^\s*(?:except|case)\b|\b(?:catch|throw) ?\(|\bfrom [\w.]+ import "
-    r"|^(?!.*(?:[Ff]ail|[Ee]rror|ERROR|[Cc]rash|[Dd]ied)).*\b(?:[Ii]f|[Ww]hen|[Ii]n case|[Ii]nstead of|[Aa]void\w*|[Pp]revent\w*|[Ff]ix(?:es|ed)?)\b[^:\n\r\\]{0,60}$"
+    r"|^(?!.*(?:[Ff]ail|[Ee]rror|ERROR|[Cc]rash|[Dd]ied)).*\b(?:[Ii]f|[Ww]hen|[Ii]n case|[Ii]nstead of|[Aa]void\w*|[Pp]revent\w*|[Ff]ix(?:es|ed)?)\b(?:(?!\.(?:\s|$))[^:;\n\r\\]){0,60}$"
 )
 """Before a text that is code, a warning or a hint: what it says did not happen, or was survived."""
 _GOES_ON = Expression(
@@ -84,7 +84,7 @@ _GOES_ON = Expression(
 
 def is_mention(text: str, at: int) -> bool:
     """Whether a line only mentions the failure that ``text`` holds at ``at``."""
-    return _MENTIONED.search(text[:at]) is not None
+    return _MENTIONED.search(text[: at + 1]) is not None
 
 
 def is_handled(text: str, at: int) -> bool:
