@@ -9,7 +9,10 @@ from telemetry.limits import LIMITS
 from telemetry.thread_line import MEBIBYTE, clean_label
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from analyzer.growth.verdict import Growth
+    from analyzer.processes.from_formats import FormatUse
 
 LONGEST_LABEL = 100
 LONGEST_LINE = 400
@@ -20,6 +23,14 @@ def safe(text: str, *, longest: int = LONGEST_LABEL) -> str:
     """Take from an untrusted text what steers a terminal or reverses text, and what is too long."""
     clean = clean_label(text[: 4 * longest])
     return clean if len(clean) <= longest else f"{clean[: longest - 1]}…"
+
+
+def format_words(found: Sequence[FormatUse]) -> str:
+    """Say which built-in formats the readings of a log come from; empty where none does."""
+    used = [f"{f.readings:,} of {f.format.name} ({f.format.words})" for f in found if f.is_used]
+    other = [f"{f.readings:,} of {f.format.name}" for f in found if not f.is_used]
+    words = f"readings: {', '.join(used)}" if used else ""
+    return f"{words}; not used, as there are fewer: {', '.join(other)}" if other else words
 
 
 def short_name(resource: str) -> str:

@@ -19,6 +19,7 @@ from analyzer.diagnosis.run_end import RunEnds, discard_benign_matches, find_tru
 from analyzer.growth.epochs import judge_epochs
 from analyzer.growth.pool_leaks import find_pool_leaks
 from analyzer.growth.verdict import Growth, Verdict, judge, judge_isolated
+from analyzer.logs.known_formats import Kind
 from analyzer.logs.scan_options import PLAIN
 from analyzer.processes.inputs import find_inputs, read_inputs
 from analyzer.resources import COLUMNS, OF_CHILDREN, RESOURCES
@@ -31,6 +32,12 @@ if TYPE_CHECKING:
     from analyzer.processes.from_log import Process, Source
 
 NOT_RECORDED = Growth(verdict=Verdict.INCONCLUSIVE, reason="not recorded")
+_UNJUDGED = {
+    Kind.CURRENT: "no fold is named",
+    Kind.PEAK: "no fold is named",
+    Kind.SUMMARY: "the peak of the whole run, which says nothing of growth",
+}
+"""Why a number that a log prints by itself is not judged by folds."""
 NO_FOLD = "no label names a fold (Fold 1/3 ...; in --pattern (?P<fold>...), or (?P<epoch>...))"
 
 
@@ -144,7 +151,7 @@ def _growth(process: Process, isolated: Mapping[str, Growth] | None) -> dict[str
 
 def _is_judged(process: Process, resource: str) -> bool:
     """Whether a resource is one of a ``[THREADS]`` line, or was recorded besides and says more."""
-    if resource in OF_CHILDREN and not process.checkpoints.peak("descendants"):
+    if resource in OF_CHILDREN and process.checkpoints.peak("descendants") == 0:
         return False  # the process is its own tree
     return resource in COLUMNS or resource in process.checkpoints.columns
 
@@ -232,7 +239,8 @@ def _judge(process: Process, resource: str) -> Growth:
         folds_planned=process.folds_planned,
     )
     if growth.verdict == Verdict.INCONCLUSIVE and not process.folds:
-        return replace(growth, reason=NO_FOLD)
+        known = process.formats.get(resource)
+        return replace(growth, reason=NO_FOLD if known is None else _UNJUDGED[known.kind])
     return growth
 
 

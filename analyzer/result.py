@@ -57,6 +57,13 @@ class Finding:
     """What the evidence comes to: what was near, what contradicts, what to record next time."""
     remedies: tuple[Remedy, ...] = ()
 
+    @property
+    def has_labels(self) -> bool:
+        """Whether it has readings that growth is judged by; of what a log prints by itself, in epochs enough."""
+        if self.process.formats:
+            return any(growth.slope is not None for growth in self.epochs.values())
+        return bool(self.process.checkpoints)
+
     def __repr__(self) -> str:
         process = self.process
         end = "crashed" if process.crash else "did not crash"
@@ -91,7 +98,7 @@ class AnalysisResult:
             return OverallVerdict.CRITICAL
         if Verdict.GROWING in verdicts:
             return OverallVerdict.GROWING
-        has_labels = any(finding.process.checkpoints for finding in self.findings)
+        has_labels = any(finding.has_labels for finding in self.findings)
         return OverallVerdict.OK if has_labels else OverallVerdict.NO_SAMPLES
 
     @property

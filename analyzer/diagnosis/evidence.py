@@ -272,11 +272,14 @@ def limit_evidence(cause: str, process: Process) -> Iterator[Evidence]:
 
 
 def peak_usage(cause: str, process: Process) -> Usage | None:
-    """Return the use of the ceiling ``cause`` when it was nearest to its limit."""
+    """Return the use of the ceiling ``cause`` when it was nearest to its limit.
+
+    What a program prints by itself at a moment of its own, such as an nvidia-smi at the start, is none.
+    """
     if cause in process.fullest:
         return process.fullest[cause].usage(cause)
     resource = IN_A_LOG.get(cause)
-    if resource is not None and process.last_reading is None:
+    if resource is not None and process.last_reading is None and resource not in process.formats:
         return Usage(process.peaks.get(resource), process.limit(resource))
     return None
 

@@ -4,7 +4,7 @@ Owns which labels name an epoch and which epochs belong to one fit. `growth` jud
 
 A label names epoch E where it says ``epoch E`` or ``ep E``, with or without how many are planned:
 ``Fold 2/3 epoch 5``, ``after Epoch [5/720]``, ``epoch=5``, ``epoch_5``. A fit is a run of rising epochs under one label in one
-fold; where the number falls or stays, another fit begins, with a level of its own.
+fold, each with the last value of it; where the number falls, another fit begins, with a level of its own.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from analyzer.growth.verdict import EPOCHS, Growth, Verdict, judge
+from analyzer.growth.verdict import EPOCHS, PRINTED_EPOCHS, Growth, Verdict, judge
 from analyzer.resources import RESOURCES
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def epoch_series(process: Process, resource: str) -> dict[str, dict[int, float]]
         epoch, label = int(match["epoch"]), checkpoints.label(row)
         kind = (label.fold, label.stage[: match.start()] + label.stage[match.end() :])
         fit = fits.get(f"{kind} {begun.setdefault(kind, 1)}", {})
-        if fit and epoch <= next(reversed(fit)):
+        if fit and epoch < next(reversed(fit)):
             begun[kind] += 1
         fits.setdefault(f"{kind} {begun[kind]}", {})[epoch] = value
     return fits
@@ -75,7 +75,7 @@ def judge_epochs(process: Process, resource: str, *, by_fold: Growth) -> Growth 
         level_at_end=process.peaks.get(resource),
         limit=limit if isinstance(limit, int) else None,
         folds_planned=planned[-1] if planned else None,
-        axis=EPOCHS,
+        axis=PRINTED_EPOCHS if resource in process.formats else EPOCHS,
     )
     if growth.verdict == Verdict.GROWING and by_fold.verdict.is_steady:
         reason = f"{growth.reason}, but the next fold begins without it"

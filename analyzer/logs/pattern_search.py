@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from analyzer.logs.blocks import Block
-    from analyzer.logs.user_pattern import Match, UserPattern
+    from analyzer.logs.user_pattern import Match, Matcher, UserPattern
 
 _MARKER = MARKER.encode()
 _LINE_ENDS = bytes.maketrans(b"\r\b", b"\n\n")
@@ -78,14 +78,26 @@ def required_text(expression: str) -> bytes | None:
 class PatternSearch:
     """Applies patterns to a log block by block. A line with the marker is left to the grammar of ``[THREADS]``."""
 
-    def __init__(self, patterns: Sequence[UserPattern]) -> None:
+    def __init__(
+        self,
+        patterns: Sequence[Matcher],
+        texts: Sequence[bytes | None],
+        *,
+        beside: Sequence[bytes] = _ALWAYS,
+    ) -> None:
+        """By ``texts``, what stands in every match of each pattern; ``beside`` are asked about as well."""
         self._patterns = patterns
+        self._texts = texts
         self._joiner = PartialLineAssembler()
-        self._named: dict[str | None, Mapping[str, str]] = {}
+        self.named: dict[str | None, Mapping[str, str]] = {}
         """By writer, the fold, epoch and label that a pattern without values found last."""
-        self._texts = [required_text(pattern.expression) for pattern in patterns]
-        known = [text for text in self._texts if text is not None]
-        self._search = LiteralSearch([*known, *_ALWAYS]) if len(known) == len(patterns) else None
+        known = [text for text in texts if text is not None]
+        self._search = LiteralSearch([*known, *beside]) if len(known) == len(patterns) else None
+
+    @classmethod
+    def of(cls, patterns: Sequence[UserPattern]) -> PatternSearch:
+        """Return the search for a user's patterns."""
+        return cls(patterns, [required_text(pattern.expression) for pattern in patterns])
 
     def found(self, block: Block) -> list[Found]:
         """Return the matches in ``block``, in their order."""
@@ -138,35 +150,43 @@ class PatternSearch:
         """
         for text in (line.text, raw if line.writer else ""):
             if found := self._in(text.encode()):
-                for match in found:
+                for match, pattern in found:
                     if isinstance(match, str):
-                        yield Found(at, match, line.writer, line.time)
+                        yield Found(at, match, pattern, line.writer, line.time)
                     elif match.values:
-                        placed = labelled(match, self._named.get(line.writer, {}))
-                        yield Found(at, placed, line.writer, line.time)
+                        placed = labelled(match, self.named.get(line.writer, {}))
+                        yield Found(at, placed, pattern, line.writer, line.time)
                     else:
                         self._remember(match, line.writer)
                 return
 
     def _remember(self, match: Match, writer: str | None) -> None:
         """Note where the values belong that follow; another fold has epochs of its own."""
-        before = {} if "fold" in match.places else self._named.get(writer, {})
-        self._named[writer] = {**before, **match.places}
+        before = {} if "fold" in match.places else self.named.get(writer, {})
+        self.named[writer] = {**before, **match.places}
 
-    def _in(self, content: bytes) -> list[Match | str]:
+    def note_place(self, line: bytes) -> None:
+        """Take a line above the first block, for the places that it names."""
+        text = line.decode("utf-8", "replace")
+        for _ in self._in_line(0, unwrap(text), text):
+            pass
+
+    def _in(self, content: bytes) -> list[tuple[Match | str, Matcher]]:
         """Return the matches of all patterns, in their order."""
         drawn = content.translate(_LINE_ENDS)
         has_marker = _MARKER in drawn
-        found: list[tuple[int, Match | str]] = []
+        found: list[tuple[int, Match | str, Matcher]] = []
         for pattern, text in zip(self._patterns, self._texts, strict=True):
+            if text is not None and text not in drawn:
+                continue
             for start, end, match in pattern.matches(drawn):
                 if not (has_marker and _MARKER in _line_at(drawn, start)):
-                    found.append((start, match))
+                    found.append((start, match, pattern))
                 if text is not None and drawn.find(text, end) < 0:
                     break
         if len(self._patterns) > 1:
             found.sort(key=itemgetter(0))
-        return [match for _, match in found]
+        return [(match, pattern) for _, match, pattern in found]
 
 
 def _line_at(content: bytes, at: int) -> bytes:

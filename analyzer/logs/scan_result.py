@@ -15,6 +15,7 @@ from telemetry.journal.follower import SkippedLine
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from analyzer.logs.format_readings import FormatReadings
     from analyzer.signatures.search import SignatureMatch
     from telemetry.reading import Limit
     from telemetry.thread_line import Label
@@ -32,6 +33,8 @@ class LabelContext(NamedTuple):
     maps_limit: Limit
     label: Label | None = None
     """Where it is known already; else it follows from ``text`` and what came before."""
+    limits: tuple[tuple[str, int], ...] = ()
+    """By resource, those beside the values of a user's pattern."""
 
 
 class LocatedMatch(NamedTuple):
@@ -65,6 +68,8 @@ class ScanResult:
     last_bytes: bytes = b""
     """Of the stretch, as many as are looked at for what a run is started with, and for how it ends."""
     has_nul: bool = False
+    by_format: FormatReadings | None = None
+    """What the built-in formats find, where there are neither ``[THREADS]`` lines nor a user's patterns."""
 
     @property
     def is_dated(self) -> bool:

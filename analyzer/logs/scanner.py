@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 from analyzer.logs.blocks import Blocks
 from analyzer.logs.exceptions import TRACEBACK_BYTES
+from analyzer.logs.format_readings import FormatScan
+from analyzer.logs.known_formats import FORMAT_LITERALS
 from analyzer.logs.line_prefixes import (
     DOCKER_START,
     PIECE_LITERALS,
@@ -83,10 +85,11 @@ class Scanner:
         self._lines = LineReader(self._builder, self._watch, table)
         self._joiner = PartialLineAssembler()
         self._patterns = _search(options.patterns)
+        self._formats = FormatScan() if self._patterns is None else None
         self._matches: list[Found] = []
         """Of the block that is read, the last first; they take their turn among the hits."""
         own = [text.encode() for one in options.signatures for text in one.literals]
-        self._search = LiteralSearch([*SCANNED_LITERALS, *own])
+        self._search = LiteralSearch([*SCANNED_LITERALS, *own], once=FORMAT_LITERALS)
         self._wrapped = WrappedLines()
         self._seen_to = 0
         """Offset in the block that was read last, behind its last hit."""
@@ -99,21 +102,18 @@ class Scanner:
         blocks = Blocks(stream, limit_bytes=limit_bytes)
         read_before = 0
         for block in blocks:
-            with memoryview(block.content) as view:
-                hits = self._search.starts(view[: block.size])
-                if block.is_last and view[: block.size][-2:] == _INTERRUPTED:
-                    hits.append(block.size - 2)
+            hits = self._hits(block)
             if not (block.lines_before or block.head or result.first_bytes):
                 result.first_bytes = bytes(block.content[: min(block.size, EDGE_BYTES)])
             if not (result.has_nul or result.line_of):
                 result.has_nul = block.content.find(b"\0", 0, block.size) >= 0
             if self._patterns is not None:
                 self._matches = self._patterns.found(block)[::-1]
-            if pieces := [*docker_pieces(block.content, block.cut)]:
-                hits = sorted({*hits, *pieces})
             self._take_hits(block, hits)
             self._builder.flush(block)
             self._take_matches(block, block.cut)
+            if self._formats is not None and not result.line_of:
+                self._formats.take(block, self._search.seen)
             edge = bytes(block.content[max(0, block.cut - EDGE_BYTES) : block.cut])
             is_short = len(edge) < EDGE_BYTES
             result.last_bytes = (result.last_bytes + edge)[-EDGE_BYTES:] if is_short else edge
@@ -125,7 +125,18 @@ class Scanner:
         for line in self._joiner.rest():
             self._lines.take(line, blocks.lines, is_whole=False)
         result.lines, result.size_bytes = blocks.lines, blocks.size_bytes
+        if self._formats is not None and not result.line_of:
+            result.by_format = self._formats.result(is_followed=limit_bytes is not None)
         return result
+
+    def _hits(self, block: Block) -> list[int]:
+        """Return where to look at a block, in order."""
+        with memoryview(block.content) as view:
+            hits = self._search.starts(view[: block.size])
+            if block.is_last and view[: block.size][-2:] == _INTERRUPTED:
+                hits.append(block.size - 2)
+        pieces = [*docker_pieces(block.content, block.cut)]
+        return sorted({*hits, *pieces}) if pieces else hits
 
     def _take_hits(self, block: Block, hits: Iterable[int]) -> None:
         content, size = block.content, block.size
@@ -248,7 +259,8 @@ class Scanner:
                 self._builder.result.skip(line, match)
                 continue
             unseen = LimitState.INVISIBLE
-            context = LabelContext(found.writer, match.text, unseen, unseen, match.label)
+            limits = tuple(match.limits.items())
+            context = LabelContext(found.writer, match.text, unseen, unseen, match.label, limits)
             self._builder.add_row(context, line, match.values, found.time)
 
 
@@ -257,4 +269,4 @@ def _search(patterns: Sequence[UserPattern]) -> PatternSearch | None:
         return None
     from analyzer.logs.pattern_search import PatternSearch  # noqa: PLC0415 - most logs need none
 
-    return PatternSearch(patterns)
+    return PatternSearch.of(patterns)

@@ -1,8 +1,8 @@
 r"""A user's regular expression for logs without ``[THREADS]`` lines: its named groups are the values.
 
 The groups are those of `analyzer.resources` (threads, rss, gpu_memory, ...), for memory also its unit
-(rss_unit, ...); and fold, folds, epoch, label. An expression with these only says where the values that follow
-belong. It runs in RE2, in time linear in the length of the log, so none can hang.
+(rss_unit, ...), and the limit beside it where one is known (gpu_memory_limit, ...); and fold, folds, epoch,
+label. An expression with these only says where the values that follow belong. It runs in RE2, in time linear in the length of the log, so none can hang.
 
     --pattern 'Current memory usage: (?P<rss>[\d.,]+) MB'
     --pattern 'epoch (?P<epoch>\d+) .* threads=(?P<threads>\d+)'
@@ -12,7 +12,7 @@ belong. It runs in RE2, in time linear in the length of the log, so none can han
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from analyzer.resources import LARGEST, RESOURCES
 from telemetry.errors import InputError
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _RESOURCES = {resource.pattern_group: name for name, resource in RESOURCES.items()}
 _IN_BYTES = frozenset(group for group, name in _RESOURCES.items() if name.endswith("_bytes"))
 _UNITS = tuple(f"{group}_unit" for group in _RESOURCES if group in _IN_BYTES)
+_LIMITS = {f"{r.pattern_group}_limit": name for name, r in RESOURCES.items() if r.limit is not None}
 _PLACES = ("fold", "folds", "epoch", "label")
 _LETTERS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 _UNIT = re.compile(r"[ \t]?(?:(?P<letter>[kmgt])(?:i?b)?|b(?:ytes?)?)(?![a-z])", re.IGNORECASE)
@@ -46,6 +47,7 @@ class Match(NamedTuple):
 
     places: Mapping[str, str]
     values: Mapping[str, int]
+    limits: Mapping[str, int]
 
 
 class LabelledMatch(NamedTuple):
@@ -54,6 +56,14 @@ class LabelledMatch(NamedTuple):
     text: str
     label: Label | None
     values: Mapping[str, int]
+    limits: Mapping[str, int]
+
+
+class Matcher(Protocol):
+    """What a line can be asked about."""
+
+    def matches(self, content: bytes) -> Iterator[tuple[int, int, Match | str]]:
+        """Give start, end and content of each match in ``content``; a str says why one is refused."""
 
 
 class Found(NamedTuple):
@@ -61,35 +71,23 @@ class Found(NamedTuple):
 
     at: int
     match: LabelledMatch | str
+    pattern: Matcher
     writer: str | None = None
     time: float | None = None
 
 
-class UserPattern:
-    """A compiled expression; raises InputError where it is broken or names nothing to read."""
+class LinePattern:
+    """A compiled expression over bytes, and what its named groups are."""
 
-    def __init__(self, expression: str, *, unit: str = DEFAULT_UNIT) -> None:
-        """``unit`` is that of an rss with none in ``rss_unit``, in the number or right behind it."""
-        self._compiled = compile_expression(
-            expression, option="--pattern", is_multiline=True, for_bytes=True
-        )
-        names = {name.decode(): number for name, number in self._compiled.groupindex.items()}
-        groups = (*_RESOURCES, *_UNITS, *_PLACES)
-        if unknown := sorted(set(names) - set(groups)):
-            raise InputError(
-                f"--pattern {expression!r}: no such group: {', '.join(unknown)}; "
-                f"there are {', '.join(groups)}"
-            )
-        if not set(names) & {*_RESOURCES, *_PLACES}:
-            raise InputError(
-                f"--pattern {expression!r}: name one value at least, such as (?P<rss>...), "
-                "(?P<threads>...) or (?P<gpu_memory>...), or a place: (?P<fold>...), (?P<epoch>...)"
-            )
-        self.expression = expression
+    def __init__(self, compiled: Any, names: Mapping[str, int], *, unit: str) -> None:
+        """``unit`` is that of memory with none in ``rss_unit``, in the number or right behind it."""
+        self._compiled = compiled
         self._unit = parse_unit(unit)
-        self._values = {name: number for name, number in names.items() if name in _RESOURCES}
-        self._others = {name: number for name, number in names.items() if name not in _RESOURCES}
-        self.has_values = bool(self._values)
+        numeric = {**_RESOURCES, **_LIMITS}
+        self._values = {name: number for name, number in names.items() if name in numeric}
+        self._others = {name: number for name, number in names.items() if name not in numeric}
+        self.resources = tuple(_RESOURCES[name] for name in names if name in _RESOURCES)
+        self.has_values = bool(self.resources)
 
     def matches(self, content: bytes) -> Iterator[tuple[int, int, Match | str]]:
         """Give start, end and content of each match in ``content``; a str says why one is refused."""
@@ -107,23 +105,26 @@ class UserPattern:
             if (value := match.group(number))
         }
         values: dict[str, int] = {}
+        limits: dict[str, int] = {}
         for name, number in self._values.items():
             start, end = match.span(number)
             if start < 0:
                 continue
             text = content[start:end].decode("utf-8", "replace")
-            if name in _IN_BYTES:
+            group = name.removesuffix("_limit")
+            said, resource = (limits if name in _LIMITS else values), _RESOURCES[group]
+            if group in _IN_BYTES:
                 behind = content[end : end + 8].decode("utf-8", "replace")
-                values[_RESOURCES[name]] = self._size(text, others.get(f"{name}_unit"), behind)
+                said[resource] = self._size(text, others.get(f"{group}_unit"), behind)
             else:
-                values[_RESOURCES[name]] = _whole(text)
+                said[resource] = _whole(text)
         if self.has_values and not values:
             raise ValueError("the pattern matches, but none of its values is there")
         places = {name: text for name, text in others.items() if name in _PLACES}
         for name, text in places.items():
             if name != "label":
                 _whole(text)
-        return Match(places, values)
+        return Match(places, values, limits)
 
     def _size(self, text: str, unit: str | None, behind: str) -> int:
         size, end = parse_number(text)
@@ -132,6 +133,30 @@ class UserPattern:
             return _counted(size * parse_unit(said))
         match = _UNIT.match(behind)
         return _counted(size * (self._unit if match is None else _size(match)))
+
+
+class UserPattern(LinePattern):
+    """A user's expression; raises InputError where it is broken or names nothing to read."""
+
+    def __init__(self, expression: str, *, unit: str = DEFAULT_UNIT) -> None:
+        """``unit`` is that of memory with none in ``rss_unit``, in the number or right behind it."""
+        compiled = compile_expression(
+            expression, option="--pattern", is_multiline=True, for_bytes=True
+        )
+        names = {name.decode(): number for name, number in compiled.groupindex.items()}
+        groups = (*_RESOURCES, *_UNITS, *_LIMITS, *_PLACES)
+        if unknown := sorted(set(names) - set(groups)):
+            raise InputError(
+                f"--pattern {expression!r}: no such group: {', '.join(unknown)}; "
+                f"there are {', '.join(groups)}"
+            )
+        if not set(names) & {*_RESOURCES, *_PLACES}:
+            raise InputError(
+                f"--pattern {expression!r}: name one value at least, such as (?P<rss>...), "
+                "(?P<threads>...) or (?P<gpu_memory>...), or a place: (?P<fold>...), (?P<epoch>...)"
+            )
+        super().__init__(compiled, names, unit=unit)
+        self.expression = expression
 
 
 def parse_unit(text: str) -> int:
@@ -171,12 +196,13 @@ def _counted(number: float) -> int:
 def labelled(match: Match, before: Mapping[str, str]) -> LabelledMatch:
     """Return the values of ``match`` under a label; ``before`` are the places that were named above it."""
     if not (before or match.places):
-        return LabelledMatch(NOTHING_NAMED, None, match.values)
-    text, label = _label_at({**before, **match.places})
-    return LabelledMatch(text, label, match.values)
+        return LabelledMatch(NOTHING_NAMED, None, match.values, match.limits)
+    text, label = label_at({**before, **match.places})
+    return LabelledMatch(text, label, match.values, match.limits)
 
 
-def _label_at(places: Mapping[str, str]) -> tuple[str, Label | None]:
+def label_at(places: Mapping[str, str]) -> tuple[str, Label | None]:
+    """Return the text of the label that stands for ``places``, and the label where their fold is given."""
     words = [places["label"]] if "label" in places else []
     if "epoch" in places:
         words.append(f"epoch {_whole(places['epoch'])}")

@@ -15,6 +15,7 @@ from analyzer.logs.mixed_writers import split_writers
 from analyzer.logs.parallel import read_open
 from analyzer.logs.progress import find_progress
 from analyzer.logs.rank_prefixes import without_counts
+from analyzer.processes.from_formats import take_formats
 from analyzer.processes.last_lines import find_finished, last_lines, of_all
 from analyzer.processes.lives import Layout, Life
 from analyzer.processes.printed_limits import PrintedLimit, printed_limits
@@ -25,7 +26,9 @@ from telemetry.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from analyzer.logs.format_readings import FormatReadings
     from analyzer.logs.scan_result import ScanResult
+    from analyzer.processes.from_formats import FormatUse
     from analyzer.processes.last_lines import LastLine
     from telemetry.journal.follower import SkippedLine
 
@@ -44,6 +47,8 @@ class Source:
     skipped: list[SkippedLine] = field(default_factory=list)
     more_skipped: int = 0
     """Refused lines beyond those in ``skipped``, which would fill the memory."""
+    formats: tuple[FormatUse, ...] = ()
+    """The built-in formats that its readings come from; empty where it has ``[THREADS]`` lines."""
 
     @property
     def skipped_count(self) -> int:
@@ -70,6 +75,7 @@ def table_of(path: str, parts: Sequence[ScanResult], *, group: str | None = None
     """Put the parts of one log together. Raises InputError as `read_log` does."""
     source = Source(path=path)
     assembly = Assembly(source=path, group=group or path)
+    by_format: list[tuple[FormatReadings, int]] = []
     for part in without_counts(parts):
         part = split_writers(part) if len(parts) == 1 else part  # noqa: PLW2901 - a range is too little to tell
         assembly.take(part, lines_before=source.lines)
@@ -78,6 +84,8 @@ def table_of(path: str, parts: Sequence[ScanResult], *, group: str | None = None
         ]
         source.more_skipped += part.more_skipped
         source.checkpoints += len(part.line_of)
+        if part.by_format is not None:
+            by_format.append((part.by_format, source.lines))
         source.lines += part.lines
     if not any(part.size_bytes for part in parts):
         why = source.skipped[0].reason if source.skipped else "the file is empty"
@@ -89,6 +97,9 @@ def table_of(path: str, parts: Sequence[ScanResult], *, group: str | None = None
     printed = _printed_limits(start, end, lines=source.lines)
     for process in processes:
         process.printed_limits = printed
+    if not source.checkpoints and any(part.lines for part, _ in by_format):
+        source.formats = take_formats(processes[0], by_format)
+        source.checkpoints = len(processes[0].checkpoints)
     return Table([source], processes)
 
 

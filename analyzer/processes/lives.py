@@ -115,7 +115,11 @@ class Life:
 
     def _new_head(self, heading: LabelContext) -> int:
         label = heading.label or parse_label(heading.text, previous=self._last)
-        limits = {"cgroup_pids": heading.cgroup_limit, "maps": heading.maps_limit}
+        limits = {
+            "cgroup_pids": heading.cgroup_limit,
+            "maps": heading.maps_limit,
+            **dict(heading.limits),
+        }
         self._samples.heads.append(CheckpointContext(label, limits))
         return len(self._samples.heads) - 1
 

@@ -14,6 +14,7 @@ from analyzer.signatures.search import EXCEPTION, SignatureMatch, in_its_frame
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from analyzer.logs.known_formats import KnownFormat
     from analyzer.processes.last_lines import LastLine
     from analyzer.processes.printed_limits import PrintedLimit
     from telemetry.journal.records import Event
@@ -48,6 +49,8 @@ class Process:
     last_lines: Sequence[LastLine] = ()
     """The last that it wrote into its log."""
     checkpoints: CheckpointTable = field(default_factory=CheckpointTable)
+    formats: Mapping[str, KnownFormat] = field(default_factory=dict)
+    """By resource, the built-in format that its readings come from; empty for readings of any other kind."""
     peaks: dict[str, int] = field(default_factory=dict)
     """The highest value of each resource, labelled or between labels."""
     matches: dict[str, SignatureMatch] = field(default_factory=dict)

@@ -105,7 +105,8 @@ def _headline_of_a_calm_run(parts: Sequence[ProcessGroup]) -> str:
         return f"{words}; {rising}" if rising else words
     if rising:
         return f"OK so far: {rising}"
-    if all(g.verdict == Verdict.INCONCLUSIVE for part in parts for g in part.growth.values()):
+    judged = [g for part in parts for g in (*part.growth.values(), *part.epochs.values())]
+    if all(growth.verdict == Verdict.INCONCLUSIVE for growth in judged):
         return "OK, as far as can be told: too few folds to judge growth"
     return f"OK: nothing grows in a way that endangers the run ({_how_much(parts)})"
 
@@ -146,7 +147,7 @@ def _where(part: ProcessGroup) -> str:
 def _how_much(parts: Sequence[ProcessGroup]) -> str:
     folds = sum(len(part.folds) for part in parts)
     processes = sum(len(part.findings) for part in parts)
-    words = f"{folds} fold{'' if folds == 1 else 's'}"
+    words = f"{folds} fold{'' if folds == 1 else 's'}" if folds else "from epoch to epoch"
     return words if processes == 1 else f"{words} in {processes} processes"
 
 

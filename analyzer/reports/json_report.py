@@ -31,6 +31,16 @@ def _source_json(source: Source) -> dict[str, Any]:
         "earlier": list(source.earlier),
         "lines": source.lines,
         "samples": source.checkpoints,
+        "formats": [
+            {
+                "format": found.format.name,
+                "resource": found.format.resource,
+                "kind": found.format.kind,
+                "readings": found.readings,
+                "used": found.is_used,
+            }
+            for found in source.formats
+        ],
         "skipped": [{"line": line.line, "reason": line.reason} for line in source.skipped],
         "more_skipped": source.more_skipped,
     }

@@ -127,6 +127,8 @@ def _sources(sources: Sequence[Source]) -> Iterator[RenderableType]:
             count = len(source.earlier)
             path += f" and {count} rotated file{'' if count == 1 else 's'} before it"
         yield Text(f"{path}: {source.lines:,} lines, {source.checkpoints:,} samples")
+        if words := fmt.format_words(source.formats):
+            yield _indented(words)
         for skipped in source.skipped[:SKIPPED_SHOWN]:
             yield _indented(f"line {skipped.line} skipped: {fmt.safe(skipped.reason)}")
         if (more := source.skipped_count - SKIPPED_SHOWN) > 0:
