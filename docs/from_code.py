@@ -1,7 +1,7 @@
 """A Sphinx extension: the reference pages that are generated from the code.
 
-It defines the directives ``commands``, ``metrics``, ``exit-codes`` and ``scenarios``, and converts docstrings to
-reStructuredText: the indented examples of modules, and the Google sections of functions and classes.
+It defines the directives ``commands``, ``formats``, ``metrics``, ``exit-codes`` and ``scenarios``, and converts
+docstrings to reStructuredText: the indented examples of modules, and the Google sections of functions and classes.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import typer.main
 from sphinx.ext.napoleon.docstring import GoogleDocstring
 from sphinx.util.docutils import SphinxDirective
 
+from analyzer.logs.known_formats import VALUES
 from foldwatch.analysis import FOUND
 from foldwatch.main import COMMANDS, INTERRUPTED
 from telemetry.errors import FoldwatchError
@@ -51,6 +52,14 @@ class Commands(_Generated):
                 records = [part.get_help_record(context) for part in command.get_params(context)]
             rows = [[f"`{spelled}`", words] for spelled, words in filter(None, records)]
             yield from _table(["argument or option", "description"], rows)
+
+
+class Formats(_Generated):
+    """Every built-in format of a log, with the line that it reads."""
+
+    def markdown(self) -> Iterator[str]:
+        rows = [[row.name, row.words, f"`{row.example}`"] for row in VALUES]
+        yield from _table(["format", "read as", "example"], rows)
 
 
 class Metrics(_Generated):
@@ -139,6 +148,7 @@ def _rewrite(
 def setup(app: Sphinx) -> dict[str, Any]:
     """Sphinx calls this."""
     app.add_directive("commands", Commands)
+    app.add_directive("formats", Formats)
     app.add_directive("metrics", Metrics)
     app.add_directive("exit-codes", ExitCodes)
     app.add_directive("scenarios", Scenarios)

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from analyzer.logs.blocks import Block
     from analyzer.logs.user_pattern import Found
 
-LINES_KEPT = 8
-"""Of those that name a place above the first value."""
-LINE_BYTES = 2**12
-"""Of each."""
+LINES_KEPT = 32
+"""Of those that name a place above a block with values: one for each writer, as a rule."""
+LINE_BYTES = 2**11
+"""Of each, on either side of what was found."""
 
 
 class FormatContext(NamedTuple):
@@ -50,9 +50,9 @@ class FormatReadings:
 
 
 class FormatScan:
-    """Reads the values of the built-in formats, from the first block on that may hold one.
+    """Reads the values of the built-in formats, in the blocks that may hold one.
 
-    Above it only the last lines that may name a place are kept: most logs have epochs and no such value.
+    Of other blocks only the last lines that may name a place are kept: most logs have epochs and no such value.
     """
 
     def __init__(self) -> None:
@@ -63,12 +63,11 @@ class FormatScan:
 
     def take(self, block: Block, seen: AbstractSet[bytes]) -> None:
         """Take the next block, in which the literals ``seen`` stand."""
-        if self._search is None and VALUE_LITERALS.isdisjoint(seen):
-            for line in _last_lines(block, seen) if seen else ():
-                self._above = [*self._above, line][-LINES_KEPT:]
-            return
-        for found in self._started().found(block):
-            self._add(found, block)
+        if not VALUE_LITERALS.isdisjoint(seen) or (self._search and self._search.is_waiting):
+            for found in self._started().found(block):
+                self._add(found, block)
+        elif seen:
+            self._above = [*self._above, *_last_lines(block, seen)][-LINES_KEPT:]
 
     def result(self, *, is_followed: bool) -> FormatReadings:
         """Return what was read; ``is_followed`` by another range, which has to know where it begins."""
@@ -82,8 +81,9 @@ class FormatScan:
             rows = (*VALUES, *PLACES)
             literals = [row.literal.encode() for row in rows]
             self._search = PatternSearch(rows, literals, beside=PIECE_LITERALS)
-            for line in self._above:
-                self._search.note_place(line)
+        for line in self._above:
+            self._search.note_place(line)
+        self._above = []
         return self._search
 
     def _add(self, found: Found, block: Block) -> None:
@@ -113,8 +113,8 @@ def _last_lines(block: Block, literals: Iterable[bytes]) -> list[bytes]:
             at = content.rfind(literal, 0, start)
             if at < 0:
                 break
-            start = max(content.rfind(end, 0, at) + 1 for end in (b"\n", b"\r"))
-            end = content.find(b"\n", at, block.cut)
-            end = min(block.cut if end < 0 else end, start + LINE_BYTES)
-            found[start] = bytes(content[start:end])
+            floor, ceiling = max(0, at - LINE_BYTES), min(block.cut, at + LINE_BYTES)
+            start = max(floor, *(content.rfind(end, floor, at) + 1 for end in (b"\n", b"\r")))
+            end = content.find(b"\n", at, ceiling)
+            found[start] = bytes(content[start : ceiling if end < 0 else end])
     return [found[start] for start in sorted(found)]

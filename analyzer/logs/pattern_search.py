@@ -99,6 +99,11 @@ class PatternSearch:
         """Return the search for a user's patterns."""
         return cls(patterns, [required_text(pattern.expression) for pattern in patterns])
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether a line has begun whose end has not come."""
+        return self._joiner.is_waiting
+
     def found(self, block: Block) -> list[Found]:
         """Return the matches in ``block``, in their order."""
         places = self._places(block)

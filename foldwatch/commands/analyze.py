@@ -20,7 +20,7 @@ Patterns = Annotated[
         metavar="REGEX",
         help="Read other lines too (RE2; repeatable): named groups threads, rss, maps, cgroup_pids, "
         "open_fds, descendants, tree_threads, tree_rss, cgroup_memory, gpu_memory; rss_unit, "
-        "gpu_memory_unit...; fold, folds, epoch, label.",
+        "gpu_memory_unit..., gpu_memory_limit...; fold, folds, epoch, label.",
     ),
 ]
 Unit = Annotated[

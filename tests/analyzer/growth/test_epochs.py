@@ -73,6 +73,13 @@ def test_a_fit_ends_where_the_number_falls() -> None:
     assert len(epoch_series(process, "threads")) == 4
 
 
+def test_the_last_reading_of_an_epoch_counts() -> None:
+    """A label that comes several times within an epoch begins no other fit."""
+    rows = [(f"epoch {row // 3}", 100 + row) for row in range(9)]
+    (process,) = read_log("x", io.BytesIO(text(*rows).encode())).processes
+    assert list(epoch_series(process, "threads").values()) == [{0: 102, 1: 105, 2: 108}]
+
+
 def test_five_threads_an_epoch_are_critical_before_they_kill(tmp_path: Path) -> None:
     """No fold is named; the leak would meet the limit of 4,096 PIDs inside the 900 epochs planned."""
     rows = [(f"Epoch {epoch}/900", 130 + 5 * epoch + epoch % 3) for epoch in range(1, 301)]

@@ -255,3 +255,17 @@ def test_a_series_without_a_name_is_of_one_process(tmp_path: Path) -> None:
     assert len(finding.process.checkpoints) == 60
     (finding,) = read(tmp_path / "b.log", text, r"(?P<rss>\d+) MiB").findings
     assert len(finding.process.checkpoints) == 60
+
+
+def test_a_limit_beside_a_value(tmp_path: Path) -> None:
+    """In the unit behind it, and the last one counts; a limit alone is no value."""
+    log = tmp_path / "a.log"
+    log.write_text("card 8 GB / 24 GB\ncard 9 GB / 16 GB\n")
+    pattern = UserPattern(r"card (?P<gpu_memory>\d+) GB / (?P<gpu_memory_limit>\d+) GB")
+    (finding,) = analyze([str(log)], patterns=[pattern]).findings
+    growth = finding.growth["gpu_memory_used_bytes"]
+    assert (growth.peak, growth.limit) == (9 * 2**30, 16 * 2**30)
+    with pytest.raises(InputError, match="name one value at least"):
+        UserPattern(r"of (?P<gpu_memory_limit>\d+) GB")
+    with pytest.raises(InputError, match="no such group: threads_limit"):
+        UserPattern(r"(?P<threads>\d+) of (?P<threads_limit>\d+)")
