@@ -71,8 +71,17 @@ def read_log(path: str, stream: BinaryIO, *, group: str | None = None) -> Table:
     return table_of(path, [read_open(io.BufferedReader(stream))], group=group)  # type: ignore[arg-type] # needs readinto only
 
 
-def table_of(path: str, parts: Sequence[ScanResult], *, group: str | None = None) -> Table:
-    """Put the parts of one log together. Raises InputError as `read_log` does."""
+def table_of(
+    path: str,
+    parts: Sequence[ScanResult],
+    *,
+    group: str | None = None,
+    has_journal: bool = False,
+) -> Table:
+    """Put the parts of one log together. Raises InputError as `read_log` does.
+
+    Beside a journal no built-in format is read.
+    """
     source = Source(path=path)
     assembly = Assembly(source=path, group=group or path)
     by_format: list[tuple[FormatReadings, int]] = []
@@ -84,7 +93,7 @@ def table_of(path: str, parts: Sequence[ScanResult], *, group: str | None = None
         ]
         source.more_skipped += part.more_skipped
         source.checkpoints += len(part.line_of)
-        if part.by_format is not None:
+        if part.by_format is not None and not has_journal:
             by_format.append((part.by_format, source.lines))
         source.lines += part.lines
     if not any(part.size_bytes for part in parts):

@@ -229,6 +229,6 @@ def _log_table(found: Input, logs: Mapping[str, Sequence[ScanResult | Unreadable
             raise InputError(f"{where}: {part.error.strerror}") from part.error
         parts.append(part)
     name = "<standard input>" if path == STANDARD_INPUT else path
-    table = table_of(name, parts, group=found.group)
+    table = table_of(name, parts, group=found.group, has_journal=found.journal is not None)
     table.sources[0].earlier = found.earlier
     return table

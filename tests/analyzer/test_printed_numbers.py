@@ -17,6 +17,8 @@ from analyzer.logs import parallel
 from analyzer.logs.user_pattern import UserPattern
 from analyzer.reports.html_report import as_html
 from analyzer.reports.json_report import as_json
+from telemetry.journal.run_layout import OUTPUT
+from tests.support import builders
 from tests.support.framework_logs import PRINTED, log_of
 
 if TYPE_CHECKING:
@@ -197,6 +199,20 @@ def test_lines_of_threads_and_patterns_come_first(tmp_path: Path) -> None:
     path = written(tmp_path, leak)
     analysis = analyze([path], patterns=[UserPattern(r"loss: (?P<threads>\d+)")])
     assert analysis.sources[0].formats == ()
+
+
+def test_a_journal_has_readings_of_its_own(tmp_path: Path) -> None:
+    """What the same process printed into its log is not read beside it."""
+    readings = [builders.reading(fold, 10.0 * fold) for fold in (1, 2, 3)]
+    builders.write_journal(tmp_path, builders.header(), *readings)
+    leak = log_of("torchvision", [8000 + 400 * epoch for epoch in range(20)])
+    written(tmp_path, leak, OUTPUT)
+    analysis = analyze([str(tmp_path)])
+    assert [(source.checkpoints, source.formats) for source in analysis.sources] == [
+        (3, ()),
+        (0, ()),
+    ]
+    assert analysis.verdict == "ok"
 
 
 def test_of_two_formats_the_one_with_more_readings_counts(tmp_path: Path) -> None:
