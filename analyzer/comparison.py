@@ -90,7 +90,7 @@ def _worst(analysis: AnalysisResult) -> ProcessGroup | None:
 
 
 def _change(name: str, before: ProcessGroup | None, after: ProcessGroup | None) -> Change:
-    old, new = (None if part is None else part.growth.get(name) for part in (before, after))
+    old, new = (None if part is None else part.judged.get(name) for part in (before, after))
     if before is None or after is None or old is None or new is None:
         return Change(old, new, ChangeOutcome.UNKNOWN, "a side has no reading")
     if old.peak is None or new.peak is None:
@@ -120,15 +120,17 @@ def _isolated(
 def _slopes(name: str, old: Growth, new: Growth) -> tuple[ChangeOutcome, str]:
     if old.slope is None or new.slope is None:
         return ChangeOutcome.UNKNOWN, "too few folds on one side"
+    if new.unit != old.unit:
+        return ChangeOutcome.UNKNOWN, f"judged per {old.unit} before and per {new.unit} now"
     difference = new.slope - old.slope
-    words = f"{fmt.change(name, difference)} a fold"
-    if abs(difference) <= RESOURCES[name].floor:
+    words = f"{fmt.change(name, difference)} {new.a_unit}"
+    if abs(difference) <= (RESOURCES[name].floor if new.unit == "fold" else 0):
         return ChangeOutcome.SAME, "no difference that can be measured"
     if _under(new, old):
         return ChangeOutcome.BETTER, words
     if _under(old, new):
         return ChangeOutcome.WORSE, words
-    return ChangeOutcome.UNCLEAR, f"{words}, within the spread between folds"
+    return ChangeOutcome.UNCLEAR, f"{words}, within the spread"
 
 
 def _under(lower: Growth, upper: Growth) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from analyzer.growth.verdict import units
 from analyzer.signatures.signature import OTHER_CAUSES
 from telemetry.limits import LIMITS
 from telemetry.thread_line import MEBIBYTE, clean_label
@@ -64,6 +65,12 @@ def change(resource: str, value: float | None) -> str:
     return f"{number}{unit(resource)}"
 
 
+def slope(resource: str, growth: Growth, unit: str) -> str:
+    """Write a slope under a heading of ``unit``; with its own unit where that is another."""
+    words = change(resource, growth.slope)
+    return words if growth.slope is None or growth.unit == unit else f"{words} {growth.a_unit}"
+
+
 def interval(resource: str, growth: Growth) -> str:
     """Write the 95 % interval of a slope; empty where there is none or it is a point."""
     low, high = growth.slope_low, growth.slope_high
@@ -87,11 +94,11 @@ def share(ratio: float) -> str:
     return f"{ratio:.0%}" if ratio >= 0.0995 else f"{ratio:.1%}"
 
 
-def to_limit(left: float, *, step: str = "fold") -> str:
+def to_limit(left: float, *, unit: str = "fold") -> str:
     """Write how far the limit is: ``84 folds to the limit``."""
     if left < 1:
-        return f"under 1 {step} to the limit"
-    return f"{left:,.0f} {step}{'' if round(left) == 1 else 's'} to the limit"
+        return f"under 1 {unit} to the limit"
+    return f"{left:,.0f} {unit if round(left) == 1 else units(unit)} to the limit"
 
 
 def cause_title(cause: str) -> str:

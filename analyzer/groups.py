@@ -25,6 +25,8 @@ class ProcessGroup:
     growth: Mapping[str, Growth]
     epochs: Mapping[str, Growth]
     """Growth per epoch, where labels carry epochs."""
+    over_time: Mapping[str, Growth]
+    """Growth over time, of what neither folds nor epochs can judge."""
 
     @property
     def first(self) -> Finding:
@@ -38,8 +40,24 @@ class ProcessGroup:
 
     @property
     def checkpoints(self) -> list[Checkpoint]:
-        """Its labelled readings, in order."""
-        return [sample for finding in self.findings for sample in finding.process.checkpoints]
+        """Its labelled readings, in order; all of them where none has a label."""
+        processes = [finding.process for finding in self.findings]
+        return [sample for one in processes for sample in one.checkpoints or one.readings]
+
+    @property
+    def axes(self) -> tuple[Mapping[str, Growth], ...]:
+        """Its growth from fold to fold, from epoch to epoch and over time."""
+        return self.growth, self.epochs, self.over_time
+
+    @property
+    def by_fold(self) -> Mapping[str, Growth]:
+        """Its growth from fold to fold, without what is judged over time for want of folds."""
+        return {name: found for name, found in self.growth.items() if name not in self.over_time}
+
+    @property
+    def judged(self) -> Mapping[str, Growth]:
+        """By resource, growth from fold to fold, or over time where that tells more."""
+        return {**self.growth, **self.over_time}
 
     @property
     def folds(self) -> list[int]:
@@ -76,7 +94,7 @@ class ProcessGroup:
     @property
     def severity(self) -> tuple[int, int]:
         """Sorts the worst first: a crash, one that follows from another, a stop, the worst verdict."""
-        verdicts = [g.verdict for g in (*self.growth.values(), *self.epochs.values())]
+        verdicts = [growth.verdict for axis in self.axes for growth in axis.values()]
         ended = 3
         if self.crashed:
             first = self.first_crash
@@ -123,7 +141,7 @@ def group_findings(analysis: AnalysisResult) -> list[ProcessGroup]:
         process = finding.process
         if finding.is_isolated and process.folds:
             groups.setdefault(process.group, []).append(finding)
-        elif process.checkpoints or process.matches or process.recovered:
+        elif process.checkpoints or process.matches or process.recovered or finding.over_time:
             groups[id(process)] = [finding]
     return [_part(tuple(findings)) for findings in groups.values()]
 
@@ -142,7 +160,7 @@ def _part(findings: tuple[Finding, ...]) -> ProcessGroup:
             )
             for name, judged in growth.items()
         }
-    return ProcessGroup(findings, growth, findings[0].epochs)
+    return ProcessGroup(findings, growth, findings[0].epochs, findings[0].over_time)
 
 
 def names(parts: Sequence[ProcessGroup]) -> str:
@@ -154,19 +172,24 @@ def names(parts: Sequence[ProcessGroup]) -> str:
 
 def rises(part: ProcessGroup) -> str:
     """Say what grows in ``part``: ``maps +730, rss +550 MB a fold``; empty where nothing does."""
-    words = []
-    for step, growth in (("a fold", part.growth), ("an epoch", part.epochs)):
-        slopes = [
-            f"{short_name(name)} {change(name, found.slope)}"
-            for name, found in growth.items()
-            if found.verdict.is_alarming
-        ]
-        if slopes:
-            words.append(f"{', '.join(slopes)} {step}")
-    return "; ".join(words)
+    growing = (
+        {name: found for name, found in axis.items() if found.verdict.is_alarming}
+        for axis in part.axes
+    )
+    return "; ".join(filter(None, map(slopes, growing)))
 
 
-def _rising(part: ProcessGroup) -> str:
-    found = (*part.growth.items(), *part.epochs.items())
+def slopes(growth: Mapping[str, Growth]) -> str:
+    """Write the slopes of resources, each unit once: ``maps +730, rss +550 MB a fold``."""
+    words: dict[str, list[str]] = {}
+    for name, found in growth.items():
+        slope = f"{short_name(name)} {change(name, found.slope)}"
+        words.setdefault(found.a_unit, []).append(slope)
+    return "; ".join(f"{', '.join(several)} {a_unit}" for a_unit, several in words.items())
+
+
+def rising(part: ProcessGroup) -> str:
+    """Name what grows in ``part``: ``maps, rss``; empty where nothing does."""
+    found = [one for axis in part.axes for one in axis.items()]
     grown = [short_name(name) for name, growth in found if growth.verdict.is_alarming]
     return ", ".join(dict.fromkeys(grown))

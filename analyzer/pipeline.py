@@ -17,6 +17,7 @@ from analyzer.diagnosis.outcome import find_ending
 from analyzer.diagnosis.remedies import remedies
 from analyzer.diagnosis.run_end import RunEnds, discard_benign_matches, find_truncation, is_through
 from analyzer.growth.epochs import judge_epochs
+from analyzer.growth.over_time import FEWEST_READINGS, judge_over_time
 from analyzer.growth.pool_leaks import find_pool_leaks
 from analyzer.growth.verdict import Growth, Verdict, judge, judge_isolated
 from analyzer.logs.known_formats import Kind
@@ -39,6 +40,7 @@ _UNJUDGED = {
 }
 """Why a number that a log prints by itself is not judged by folds."""
 NO_FOLD = "no label names a fold (Fold 1/3 ...; in --pattern (?P<fold>...), or (?P<epoch>...))"
+FEW_READINGS = f"{NO_FOLD}, and fewer than {FEWEST_READINGS} readings do not tell over time"
 
 
 def analyze(
@@ -151,9 +153,15 @@ def _growth(process: Process, isolated: Mapping[str, Growth] | None) -> dict[str
 
 def _is_judged(process: Process, resource: str) -> bool:
     """Whether a resource is one of a ``[THREADS]`` line, or was recorded besides and says more."""
-    if resource in OF_CHILDREN and process.checkpoints.peak("descendants") == 0:
+    if resource in OF_CHILDREN and process.readings.peak("descendants") == 0:
         return False  # the process is its own tree
-    return resource in COLUMNS or resource in process.checkpoints.columns
+    return resource in COLUMNS or resource in process.readings.columns
+
+
+def _is_current(process: Process, resource: str) -> bool:
+    """Whether its readings may fall again: a peak so far is a staircase, which over time is no growth."""
+    known = process.formats.get(resource)
+    return known is None or known.kind == Kind.CURRENT
 
 
 def _finding(
@@ -165,6 +173,15 @@ def _finding(
         for name in growth
         if (found := judge_epochs(process, name, by_fold=growth[name]))
     }
+    over_time = {
+        name: _with_levels(found, process, name)
+        for name in growth
+        if lane.isolated is None
+        and growth[name].slope is None
+        and (name not in epochs or epochs[name].slope is None)
+        and _is_current(process, name)
+        and (found := judge_over_time(process, name))
+    }
     causes = diagnose(process, growth)
     return Finding(
         process,
@@ -173,6 +190,7 @@ def _finding(
         tuple(find_pool_leaks(process)),
         lane.isolated is not None,
         epochs=epochs,
+        over_time=over_time,
         ending=find_ending(process, is_followed=lane.is_followed(process)),
         is_superseded=lane.is_superseded(process),
         truncation=find_truncation(
@@ -187,6 +205,7 @@ def _finding(
         remedies=remedies(
             growth,
             epochs,
+            over_time,
             causes,
             has_tensorflow=has_tensorflow,
             signs=event_signs(process),
@@ -240,12 +259,18 @@ def _judge(process: Process, resource: str) -> Growth:
     )
     if growth.verdict == Verdict.INCONCLUSIVE and not process.folds:
         known = process.formats.get(resource)
-        return replace(growth, reason=NO_FOLD if known is None else _UNJUDGED[known.kind])
+        if known is not None:
+            return replace(growth, reason=_UNJUDGED[known.kind])
+        is_few = len(process.readings.known(resource)) < FEWEST_READINGS
+        return replace(growth, reason=FEW_READINGS if is_few else NO_FOLD)
     return growth
 
 
 def _with_levels(growth: Growth, process: Process, resource: str) -> Growth:
-    values = process.checkpoints.known(resource)
+    readings = (
+        process.checkpoints if growth.unit == "fold" and process.checkpoints else process.readings
+    )
+    values = readings.known(resource)
     limit = process.limit(resource)
     return replace(
         growth,

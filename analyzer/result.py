@@ -45,6 +45,8 @@ class Finding:
     epochs: Mapping[str, Growth] = field(default_factory=dict)
     """Growth from epoch to epoch by resource; empty where no label names an epoch. Its ``slope``
     and ``folds_to_limit`` are per epoch."""
+    over_time: Mapping[str, Growth] = field(default_factory=dict)
+    """Growth over time of the resources that neither folds nor epochs can judge, per `Growth.unit`."""
     ending: Ending | None = None
     """How it ended, and what says so; None only where nobody looked."""
     is_superseded: bool = False
@@ -92,14 +94,15 @@ class AnalysisResult:
         verdicts = {
             growth.verdict
             for finding in self.findings
-            for growth in (*finding.growth.values(), *finding.epochs.values())
+            for judged in (finding.growth, finding.epochs, finding.over_time)
+            for growth in judged.values()
         }
         if Verdict.CRITICAL in verdicts:
             return OverallVerdict.CRITICAL
         if Verdict.GROWING in verdicts:
             return OverallVerdict.GROWING
-        has_labels = any(finding.has_labels for finding in self.findings)
-        return OverallVerdict.OK if has_labels else OverallVerdict.NO_SAMPLES
+        is_judged = any(finding.has_labels or finding.over_time for finding in self.findings)
+        return OverallVerdict.OK if is_judged else OverallVerdict.NO_SAMPLES
 
     @property
     def outcome(self) -> Outcome:

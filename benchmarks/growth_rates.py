@@ -5,20 +5,26 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 import random
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
+from analyzer.growth.over_time import judge_readings
 from analyzer.growth.verdict import EPOCHS, FOLDS, Axis, judge
+from benchmarks.readings_over_time import HEALTHY, LEAKS, Record, Shape, record
 
 SEEDS = 4000
-"""For folds; a tenth of them for epochs, whose series are a hundred times as long."""
+LONG_SEEDS = SEEDS // 10
+"""For epochs and over time, where series are a hundred times as long."""
 NEAR_LIMIT = {"fold": 5000, "epoch": 900}
 """By unit, a limit that the highest series nearly meet, so that a small slope counts as well."""
+NEAR_SHARE = 1.05
+"""Of the highest value of a record over time, such a limit."""
 ALARMS = {"growing", "critical"}
 Series: TypeAlias = Mapping[str, Mapping[int, float]]
 FEW_FOLDS = (3, 4, 5, 6, 8, 12)
@@ -124,7 +130,14 @@ def epochs(shape: Callable[[random.Random, int], Callable[[int], float]], *, gro
         level = shape(chance, count)
         return {"fit": {e: 130 + level(e) + chance.gauss(0, 2) for e in range(1, count + 1)}}
 
-    return Kind(make, grows=grows, axis=EPOCHS)
+    return Kind(make, grows=grows, verdict=by_epoch, seeds=LONG_SEEDS)
+
+
+def over_time(shape: Shape, *, grows: bool) -> Kind:
+    """Readings without folds and epochs."""
+    return Kind(
+        lambda chance: record(chance, shape), grows=grows, verdict=without_laps, seeds=LONG_SEEDS
+    )
 
 
 def _flat(_: random.Random, __: int) -> Callable[[int], float]:
@@ -149,30 +162,43 @@ def _leaking(chance: random.Random, _: int) -> Callable[[int], float]:
     return lambda epoch: 5.0 * epoch + teeth * (epoch % 10) / 10
 
 
+def by_fold(series: Series, is_near_limit: bool, *, axis: Axis = FOLDS) -> str:  # noqa: FBT001 - as `Kind.verdict` is called
+    """Judge from fold to fold."""
+    return judge(
+        series,
+        floor=0.5,
+        limit=NEAR_LIMIT[axis.unit] if is_near_limit else None,
+        level_at_end=max(max(values.values()) for values in series.values()),
+        axis=axis,
+    ).verdict
+
+
+by_epoch = functools.partial(by_fold, axis=EPOCHS)
+
+
+def without_laps(readings: Record, is_near_limit: bool) -> str | None:  # noqa: FBT001 - as `Kind.verdict` is called
+    """Judge over time, or from reading to reading."""
+    highest = max(readings.values)
+    limit = round(NEAR_SHARE * highest) if is_near_limit else None
+    growth = judge_readings(*readings, floor=1.0, limit=limit, level_at_end=highest)
+    return None if growth is None else growth.verdict
+
+
 @dataclass(frozen=True)
 class Kind:
     """A way to make series, and the truth of them."""
 
-    make: Callable[[random.Random], Series]
+    make: Callable[[random.Random], Any]
     grows: bool
-    axis: Axis = FOLDS
+    verdict: Callable[[Any, bool], str | None] = by_fold
+    """Of what ``make`` made, without a limit or with a near one."""
+    seeds: int = SEEDS
 
-    def rate(self, seeds: int, *, limit: int | None, first: int = 0) -> float:
+    def rate(self, seeds: int, *, is_near_limit: bool = False, first: int = 0) -> float:
         """Return the share of wrong verdicts: alarms where nothing grows, none where it does."""
-        wrong = 0
-        for seed in range(first, first + seeds):
-            series = self.make(random.Random(seed))
-            peak = max(max(values.values()) for values in series.values())
-            growth = judge(
-                series,
-                floor=0.5,
-                limit=limit,
-                level_at_end=peak,
-                folds_planned=None,
-                axis=self.axis,
-            )
-            wrong += (growth.verdict in ALARMS) != self.grows
-        return wrong / seeds
+        made = (self.make(random.Random(seed)) for seed in range(first, first + seeds))
+        alarms = (self.verdict(one, is_near_limit) in ALARMS for one in made)
+        return sum(alarm != self.grows for alarm in alarms) / seeds
 
 
 KINDS: Mapping[str, Kind] = {
@@ -203,6 +229,8 @@ KINDS: Mapping[str, Kind] = {
     "growth in noise of twice its deviation, one stage": hidden(stages=1, is_gaussian=True),
     "growth in noise of twice its deviation, four stages": hidden(stages=4, is_gaussian=True),
     "5 threads an epoch": epochs(_leaking, grows=True),
+    **{f"over time: {name}": over_time(shape, grows=False) for name, shape in HEALTHY.items()},
+    **{f"over time: {name}": over_time(shape, grows=True) for name, shape in LEAKS.items()},
 }
 
 
@@ -222,6 +250,11 @@ MAY_BE: Mapping[str, float] = {
     "growth in noise up to twice its size, one stage": 0.03,
     "growth in noise of twice its deviation, one stage": 0.25,
     "growth in noise of twice its deviation, four stages": 0.02,
+    "over time: two to six even steps": 0.01,
+    "over time: a leak of 50 %, noise of 2 %": 0.2,
+    "over time: a leak of 100 %, noise of 2 %": 0.05,
+    "over time: a leak of 100 %, noise of 5 % that wanders": 0.5,
+    "over time: a leak of 200 %, noise of 10 %": 0.3,
 }
 """How often each kind may be judged wrong; of those not named here, once in 200."""
 SELDOM = 0.005
@@ -233,18 +266,15 @@ def main(first: int = 0) -> None:
     Series that do not grow are judged with a near limit, too.
     """
     for name, kind in KINDS.items():
-        seeds = SEEDS if kind.axis is FOLDS else SEEDS // 10
         result = {
             "kind": name,
             "grows": kind.grows,
-            "seeds": seeds,
-            "wrong": kind.rate(seeds, limit=None, first=first),
+            "seeds": kind.seeds,
+            "wrong": kind.rate(kind.seeds, first=first),
             "may_be": MAY_BE.get(name, SELDOM),
         }
         if not kind.grows:
-            result["wrong_near_limit"] = kind.rate(
-                seeds, limit=NEAR_LIMIT[kind.axis.unit], first=first
-            )
+            result["wrong_near_limit"] = kind.rate(kind.seeds, is_near_limit=True, first=first)
         print(json.dumps(result), flush=True)
 
 

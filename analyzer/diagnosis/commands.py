@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 RUN_FOLDS = "foldwatch run --folds N -- COMMAND {fold}"
 """Each fold in a process of its own."""
 RUN = "foldwatch run -- COMMAND"
+RUN_EPOCHS = r"foldwatch run --checkpoint-pattern 'Epoch (?P<epoch>\d+)' -- COMMAND"
+"""With a reading at each line that names an epoch."""
 TRAIN = "foldwatch train --isolation process"
 _OF_TRAINER = "trainer/worker/__main__.py"
 _FOLD = re.compile(
@@ -30,13 +32,13 @@ def filled_in(command: str, *, argv: Sequence[str] = (), folds: int | None = Non
     """Return ``command`` with what is known in place of N and COMMAND.
 
     Args:
-        command: `RUN_FOLDS`, `RUN`, or any other, which stays as it is.
+        command: `RUN_FOLDS`, `RUN`, `RUN_EPOCHS`, or any other, which stays as it is.
         argv: What the recorded process was started with; empty where that is not known.
         folds: How many folds its labels plan.
     """
     if command == RUN_FOLDS and argv and argv[0].endswith(_OF_TRAINER):
         return TRAIN
-    if command not in {RUN, RUN_FOLDS}:
+    if command not in {RUN, RUN_FOLDS, RUN_EPOCHS}:
         return command
     command = command.replace("--folds N", f"--folds {folds or 'N'}")
     if not argv or _NO_SCRIPT.fullmatch(argv[0]):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from analyzer.diagnosis.commands import RUN, RUN_FOLDS, filled_in
+from analyzer.diagnosis.commands import RUN, RUN_EPOCHS, RUN_FOLDS, filled_in
 from analyzer.diagnosis.confidence import Confidence
 from analyzer.diagnosis.failure_steps import failure_steps
 from analyzer.diagnosis.message_steps import MESSAGES, Step
@@ -90,6 +90,12 @@ _WITHIN_A_FIT = (
         " one fit, where a process per fold does not help"
     ),
     None,
+)
+
+
+_NAME_EPOCHS = (
+    "name the folds or the epochs in the record: they tell a leak from a phase of the run, time does not",
+    RUN_EPOCHS,
 )
 
 
@@ -252,6 +258,7 @@ _WITHOUT_TENSORFLOW: Mapping[Step, Step | None] = {
 def remedies(  # noqa: PLR0913 - what was found, and of what
     growth: Mapping[str, Growth],
     epochs: Mapping[str, Growth],
+    over_time: Mapping[str, Growth],
     causes: Iterable[Cause],
     *,
     has_tensorflow: bool,
@@ -266,6 +273,7 @@ def remedies(  # noqa: PLR0913 - what was found, and of what
     Args:
         growth: By resource, from fold to fold.
         epochs: By resource, from epoch to epoch.
+        over_time: By resource, over time.
         causes: What may have ended it, the best founded first.
         has_tensorflow: Whether anything says that TensorFlow is used.
         signs: The signs of the event that ended it.
@@ -274,7 +282,10 @@ def remedies(  # noqa: PLR0913 - what was found, and of what
         argv: What the process was started with; empty where that is not known.
         folds: How many folds its labels plan.
     """
-    found = (*_against_growth(growth, epochs), *_against(list(causes), signs, is_recorded))
+    found = (
+        *_against_growth(growth, epochs, over_time),
+        *_against(list(causes), signs, is_recorded),
+    )
     fitting = (
         (target, step if has_tensorflow else _WITHOUT_TENSORFLOW.get(step, step))
         for target, step in found
@@ -321,7 +332,7 @@ def _against(
 
 
 def _against_growth(
-    growth: Mapping[str, Growth], epochs: Mapping[str, Growth]
+    growth: Mapping[str, Growth], epochs: Mapping[str, Growth], over_time: Mapping[str, Growth]
 ) -> Iterator[tuple[str, Step]]:
     for name, judged in growth.items():
         if judged.verdict.is_alarming:
@@ -329,6 +340,9 @@ def _against_growth(
     for name, judged in epochs.items():
         if judged.verdict.is_alarming:
             yield from ((name, step) for step in (_WITHIN_A_FIT, _REUSE, _BOUND_DATA))
+    for name, judged in over_time.items():
+        if judged.verdict.is_alarming:
+            yield from ((name, step) for step in (_NAME_EPOCHS, _REUSE, _BOUND_DATA))
 
 
 def _of_messages(signs: Sequence[SignatureMatch], left: set[str]) -> Iterator[Step]:

@@ -98,12 +98,19 @@ class Trend:
         Of under ``FEW`` laps that is all there is to see. Of more, every recent pair lies under every
         early one, or a curve that approaches a level fits twice as well as a straight line.
         """
-        half = len(self.laps) // 2
-        early = self._pairs_within(self.laps[: half + 1])
-        recent = self._pairs_within(self.laps[half:])
+        early, recent = self._halves()
         if not early or not recent or median(recent) >= median(early) * 2 / 3:
             return False
         return len(self.laps) < FEW or max(recent) < min(early) or self._is_curved()
+
+    def keeps_up(self) -> bool:
+        """Whether the later half rises at least four fifths as fast as the earlier one."""
+        early, recent = self._halves()
+        return not early or not recent or median(recent) >= median(early) * 4 / 5
+
+    def _halves(self) -> tuple[list[float], list[float]]:
+        half = len(self.laps) // 2
+        return self._pairs_within(self.laps[: half + 1]), self._pairs_within(self.laps[half:])
 
     def _is_curved(self) -> bool:
         first, last = self.laps[0], self.laps[-1]

@@ -1,4 +1,4 @@
-"""Does a resource grow from fold to fold, or from epoch to epoch? Pure: series in, `Growth` out.
+"""Does a resource grow from fold to fold, from epoch to epoch, or over time? Pure: series in, `Growth` out.
 
 Definition. Per process lifetime and resource: the values at the same stage across that process's
 folds. The step into the second fold is warm-up (libraries finish loading) and does not count where
@@ -18,7 +18,8 @@ there are more steps. The slope per fold over the folds after warm-up, and its 9
 Epochs are many and small, so that for them growing is 1 % an epoch, or half of the level over the
 epochs seen, or as near to the limit as the epochs seen are many; and under five epochs after warm-up
 nothing is said. Of numbers that a program prints by itself, under eleven, and three of four of the later
-epochs must rise: most of these never fall, and a staircase is no leak.
+epochs must rise: most of these never fall, and a staircase is no leak. Where neither folds nor epochs tell,
+`over_time` gives the laps.
 
 Few folds. No order of few values is rare enough, so their steps must also be alike:
 
@@ -46,7 +47,7 @@ import math
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from statistics import median
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from analyzer.growth.trend import FEW, LONG, Slope, Trend
 
@@ -88,6 +89,7 @@ ALIKE = 1 / 10
 MOST_STAGES_RISE = 0.75
 LAPS_FOR_INTERVAL = 5
 """After warm-up: of 120 orders of five values one rises throughout."""
+Lap = TypeVar("Lap", bound=float)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +103,8 @@ class Axis:
     """Share of the level that all laps seen add where a resource grows."""
     fewest: int
     """Laps with fewer steps than this say nothing."""
+    near: float = NEAR_LIMIT_LAPS
+    """A limit is near if it is no more laps away than this, or than the laps seen."""
     least_floors: float = 0.0
     """Of measurement floors, a lap adds where a resource grows: of a small level anything is a large share."""
     rising: float = 0.0
@@ -112,6 +116,17 @@ EPOCHS = Axis(unit="epoch", relative=0.01, altogether=0.5, fewest=5)
 PRINTED_EPOCHS = replace(EPOCHS, fewest=LONG - 1, rising=0.75)
 """For numbers that a program prints by itself. Most never fall: peaks, and what an allocator has taken and
 keeps; and a staircase is also made by chance, as by the largest image so far."""
+THOUSAND = "thousand readings"
+
+
+def a_unit(unit: str) -> str:
+    """Return what follows a slope: ``a fold``, ``an epoch``."""
+    return f"{'an' if unit in {'epoch', 'hour'} else 'a'} {unit}"
+
+
+def units(unit: str) -> str:
+    """Return the plural of a unit."""
+    return unit if unit == THOUSAND else f"{unit}s"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,11 +145,16 @@ class Growth:
     """None where there is none or none is known."""
     folds_to_limit: float | None = None
     unit: str = "fold"
-    """``epoch`` where the laps compared are epochs."""
+    """``epoch`` where the laps compared are epochs; over time ``minute``, ``hour`` or a count of readings."""
+
+    @property
+    def a_unit(self) -> str:
+        """What follows its slope: ``a fold``, ``an epoch``."""
+        return a_unit(self.unit)
 
 
 def judge(  # noqa: PLR0913 - a series, and what a limit is judged by
-    series: Mapping[str, Mapping[int, float]],
+    series: Mapping[str, Mapping[Lap, float]],
     *,
     floor: float,
     level_at_end: float | None = None,
@@ -168,7 +188,7 @@ def judge(  # noqa: PLR0913 - a series, and what a limit is judged by
             axis=axis,
             least=axis.least_floors * floor,
             level=_level_after_warm_up(series),
-            laps_seen=steps,
+            laps_seen=laps[-1] - laps[0],
             level_at_end=level_at_end,
             limit=limit,
             laps_left=None if folds_planned is None else folds_planned - laps[-1],
@@ -179,7 +199,7 @@ def judge(  # noqa: PLR0913 - a series, and what a limit is judged by
     return _with_slope(growth, slope, axis)
 
 
-def _rising_share(series: Mapping[str, Mapping[int, float]]) -> float:
+def _rising_share(series: Mapping[str, Mapping[Lap, float]]) -> float:
     """Return how many of the steps in the later half of each stage rise."""
     rises = [
         after > before
@@ -221,7 +241,7 @@ def judge_isolated(series: Mapping[str, Mapping[int, float]]) -> Growth:
     )
 
 
-def _steps(series: Mapping[str, Mapping[int, float]], number: int) -> list[float]:
+def _steps(series: Mapping[str, Mapping[Lap, float]], number: int) -> list[float]:
     """Return each stage's step of that number, from 0, per lap; a stage that has none is left out."""
     steps = []
     for values in series.values():
@@ -232,7 +252,7 @@ def _steps(series: Mapping[str, Mapping[int, float]], number: int) -> list[float
 
 
 def _judge_two_steps(
-    series: Mapping[str, Mapping[int, float]], floor: float
+    series: Mapping[str, Mapping[Lap, float]], floor: float
 ) -> tuple[Slope, tuple[Verdict, str] | None]:
     steps = [_steps(series, 0), _steps(series, 1)]
     first, second = map(median, steps)
@@ -257,10 +277,10 @@ def _judge_two_steps(
     return slope, (Verdict.INCONCLUSIVE, f"{doubt}; one more fold would tell")
 
 
-def _is_carried_over(series: Mapping[str, Mapping[int, float]], step: float) -> bool:
+def _is_carried_over(series: Mapping[str, Mapping[Lap, float]], step: float) -> bool:
     """Whether each fold begins about where the one before it ended: under half of ``step`` off."""
-    first: dict[int, str] = {}
-    last: dict[int, str] = {}
+    first: dict[Lap, str] = {}
+    last: dict[Lap, str] = {}
     for stage, values in series.items():
         for lap in values:
             first.setdefault(lap, stage)
@@ -273,7 +293,7 @@ def _is_carried_over(series: Mapping[str, Mapping[int, float]], step: float) -> 
 
 
 def _judge_many_steps(
-    series: Mapping[str, Mapping[int, float]], floor: float
+    series: Mapping[str, Mapping[Lap, float]], floor: float
 ) -> tuple[Slope, tuple[Verdict, str] | None]:
     first = median(_steps(series, 0))
     trend = Trend(
@@ -324,10 +344,10 @@ def _flat_words(slope: Slope, floor: float) -> str:
         return "falls"
     if slope.low == slope.high == 0:
         return "flat"
-    return "no rise beyond the spread between folds"
+    return "no rise beyond the spread"
 
 
-def _level_after_warm_up(series: Mapping[str, Mapping[int, float]]) -> float:
+def _level_after_warm_up(series: Mapping[str, Mapping[Lap, float]]) -> float:
     return median(values[sorted(values)[1]] for values in series.values() if len(values) > 2)
 
 
@@ -337,21 +357,20 @@ def _judge_size(  # noqa: PLR0913 - a slope, what it is measured by, and a limit
     axis: Axis,
     least: float,
     level: float,
-    laps_seen: int,
+    laps_seen: float,
     level_at_end: float | None,
     limit: int | None,
-    laps_left: int | None,
+    laps_left: float | None,
 ) -> Growth:
     relative = slope.value / level if level > 0 else math.inf
     to_limit = usage = None
     if limit is not None and level_at_end is not None:
         to_limit = max(0.0, (limit - level_at_end) / slope.value)
         usage = level_at_end / limit if limit else math.inf
-    article = f"an {axis.unit}" if axis.unit == "epoch" else f"a {axis.unit}"
-    words = f"rises by {relative:.1%} {article}"
+    words = f"rises by {relative:.1%} {a_unit(axis.unit)}"
     if to_limit is not None:
-        words += f"; at this rate {to_limit:,.0f} {axis.unit}s to the limit"
-    is_near = to_limit is not None and to_limit <= max(NEAR_LIMIT_LAPS, laps_seen)
+        words += f"; at this rate {to_limit:,.0f} {units(axis.unit)} to the limit"
+    is_near = to_limit is not None and to_limit <= max(axis.near, laps_seen)
     is_much = relative >= axis.relative or relative * laps_seen >= axis.altogether
     is_much = is_much and slope.value >= least
     verdict = Verdict.GROWING if is_much or is_near else Verdict.SLOW

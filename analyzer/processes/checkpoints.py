@@ -6,6 +6,8 @@ import math
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import compress
+from operator import le
 from typing import TYPE_CHECKING, NamedTuple, overload
 
 from analyzer.resources import ABSENT, COLUMNS, LARGEST, MORE_COLUMNS
@@ -85,7 +87,9 @@ class CheckpointTable(Sequence[Checkpoint]):
             if name not in self.columns and sample.values.get(name) is not None:
                 self.columns[name] = array("q", [ABSENT]) * row
         values = [sample.values.get(name) for name in self.columns]
-        self.heads.append(CheckpointContext(sample.label, sample.limits))
+        context = CheckpointContext(sample.label, sample.limits)
+        if not self.heads or self.heads[-1] != context:
+            self.heads.append(context)
         self.head_of.append(len(self.heads) - 1)
         self.lines.append(sample.line)
         for name, value in zip(self.columns, values, strict=True):
@@ -115,6 +119,20 @@ class CheckpointTable(Sequence[Checkpoint]):
         """Return the highest value of ``resource``."""
         highest = max(self.columns.get(resource, ()), default=ABSENT)
         return None if highest == ABSENT else highest
+
+    def over_time(self, resource: str) -> tuple[Sequence[int], Sequence[float] | None]:
+        """Return the known values of ``resource`` by time, and their times; None where one has none."""
+        values, times = self.columns.get(resource, array("q")), self.times
+        if ABSENT in values:
+            is_known = [value != ABSENT for value in values]
+            values = array("q", compress(values, is_known))
+            times = array("d", compress(times, is_known))
+        if any(map(math.isnan, times)):
+            return values, None
+        if all(map(le, times, times[1:])):
+            return values, times
+        rows = sorted(range(len(times)), key=times.__getitem__)
+        return [values[row] for row in rows], [times[row] for row in rows]
 
     def steps(self, resource: str) -> tuple[int | None, int | None]:
         """Return the largest rise of ``resource`` between two readings, and that behind the last stage.

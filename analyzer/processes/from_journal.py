@@ -73,35 +73,39 @@ def _add_reading(process: Process, reading: Reading, number: int) -> None:
             process.fullest[name] = reading
     values = {name: getattr(reading, name) for name in RESOURCES}
     values["cgroup_memory_bytes"] = _held(reading)
+    sample = Checkpoint(
+        line=number,
+        time=reading.time,
+        label=Label(reading.label or "", reading.fold, reading.folds, reading.stage or ""),
+        values=values,
+        limits={
+            name: reading.usage(resource.limit).limit
+            for name, resource in RESOURCES.items()
+            if resource.limit is not None
+        },
+        pools=None if reading.label is None else reading.pools,
+    )
+    process.samples.append(sample)
     if reading.label is None:
         process.note_peaks(values)
         return
     process.note_peaks({name: reading.peaks.get(name) for name in values})
-    process.add(
-        Checkpoint(
-            line=number,
-            time=reading.time,
-            label=Label(reading.label, reading.fold, reading.folds, reading.stage or ""),
-            values=values,
-            limits={
-                name: reading.usage(resource.limit).limit
-                for name, resource in RESOURCES.items()
-                if resource.limit is not None
-            },
-            pools=reading.pools,
-        )
-    )
+    process.add(sample)
 
 
 def _held(reading: Reading) -> int | None:
     """Return the cgroup's memory without the page cache that the kernel takes back before it kills.
 
-    None where the cgroup has no limit: then it is the host's, and other programs are in it.
+    None where the cgroup has no limit: then it is the host's, and other programs are in it. Between
+    labels a reading may leave the page cache out, and what is held is not known.
     """
     is_limited = isinstance(reading.usage("cgroup_memory").limit, int)
+    cache = reading.cgroup_memory_reclaimable_bytes
     if reading.cgroup_memory_bytes is None or not is_limited:
         return None
-    return reading.cgroup_memory_bytes - (reading.cgroup_memory_reclaimable_bytes or 0)
+    if cache is None and reading.label is None:
+        return None
+    return reading.cgroup_memory_bytes - (cache or 0)
 
 
 def _take_event(process: Process, event: Event) -> None:

@@ -51,6 +51,8 @@ class Process:
     checkpoints: CheckpointTable = field(default_factory=CheckpointTable)
     formats: Mapping[str, KnownFormat] = field(default_factory=dict)
     """By resource, the built-in format that its readings come from; empty for readings of any other kind."""
+    samples: CheckpointTable = field(default_factory=CheckpointTable)
+    """All that its journal has, also between labels; empty for a log, whose readings all have a label."""
     peaks: dict[str, int] = field(default_factory=dict)
     """The highest value of each resource, labelled or between labels."""
     matches: dict[str, SignatureMatch] = field(default_factory=dict)
@@ -80,6 +82,11 @@ class Process:
     def has_result(self) -> bool:
         """Whether the whole result of its fold lies beside its journal: then the fold is finished."""
         return self.fold_outcome is not None and self.fold_outcome.is_finished
+
+    @property
+    def readings(self) -> CheckpointTable:
+        """All of its readings, labelled or not."""
+        return self.samples or self.checkpoints
 
     @property
     def folds(self) -> list[int]:
@@ -167,7 +174,7 @@ class Process:
 
     def limit(self, resource: str) -> Limit:
         """Return the last known limit of ``resource``."""
-        return self.checkpoints.limit(resource)
+        return self.readings.limit(resource)
 
     def series(self, resource: str) -> dict[str, dict[int, float]]:
         """Return, by stage, the last value of ``resource`` in each fold."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from analyzer.processes.checkpoints import Checkpoint
+    from analyzer.processes.checkpoints import CheckpointTable
     from analyzer.result import AnalysisResult
 
 INK, MUTED, GRID, SHADE = "#1b1f24", "#5b6471", "#d3d8df", "#eef1f6"
@@ -54,7 +54,7 @@ class Lane:
     """Processes that ran one after another: one line from left to right."""
 
     name: str
-    pieces: list[Sequence[Checkpoint]]
+    pieces: list[CheckpointTable]
     """The samples of each process."""
     crashes: list[int]
     """After how many samples a process ended in a crash."""
@@ -69,9 +69,9 @@ class Lane:
         start, lines = 0, []
         for piece in self.pieces:
             line = [
-                (start + index, value / fmt.unit_size(resource))
-                for index, sample in enumerate(piece)
-                if (value := sample.values.get(resource)) is not None
+                (start + row, value / fmt.unit_size(resource))
+                for row in range(len(piece))
+                if (value := piece.value(resource, row)) is not None
             ]
             lines.append(thinned(line, most=most))
             start += len(piece)
@@ -100,8 +100,8 @@ def lanes_of(parts: Sequence[ProcessGroup]) -> list[Lane]:
     for part in parts:
         lane = lanes.setdefault(part.lane, Lane(part.name, [], []))
         for finding in part.findings:
-            if finding.process.checkpoints:
-                lane.pieces.append(finding.process.checkpoints)
+            if readings := finding.process.checkpoints or finding.process.readings:
+                lane.pieces.append(readings)
             if finding.process.crash:
                 lane.crashes.append(lane.length)
     return [lane for lane in lanes.values() if lane.pieces]
@@ -213,7 +213,7 @@ def _draw_timeline(
             _draw_line(panel, points, colour, is_front=is_front)
         for crash in lane.crashes:
             _mark_crash(panel, lane, crash, resource, is_alone=len(lanes) == 1)
-    growth = worst.growth[resource]
+    growth = worst.judged[resource]
     if not panel.lines:
         panel.text(0.5, 0.5, "not recorded", transform=panel.transAxes, ha="center", color=MUTED)
         panel.set_yticks([])
@@ -229,7 +229,7 @@ def _draw_timeline(
             panel.axhline(limit, color=ALARM, linestyle="--", linewidth=1.2)
             panel.set_ylim(top=max(panel.get_ylim()[1], limit * 1.05))
     panel.set_title(title, loc="left", fontsize=9.5, color=INK)
-    slope = f", {fmt.change(resource, growth.slope)} a fold" if growth.slope else ""
+    slope = f", {fmt.change(resource, growth.slope)} {growth.a_unit}" if growth.slope else ""
     words = growth.verdict + slope
     panel.set_title(words, loc="right", fontsize=9.5, color=COLOURS[growth.verdict])
 

@@ -69,8 +69,8 @@ GROWTH: Mapping[str, str] = {
 }
 """Dtype by column: one row per process and resource, values in the resource's own unit.
 
-``step`` is ``fold``, or ``epoch`` if labels carry epochs; ``slope`` and its interval are in
-``slope_unit``, as ``bytes/fold``.
+``step`` is ``fold``, or ``epoch`` if labels carry epochs, or the unit of `Growth` over time; ``slope``
+and its interval are in ``slope_unit``, as ``bytes/fold``.
 """
 
 CAUSES: Mapping[str, str] = {
@@ -125,12 +125,12 @@ def growth(analysis: AnalysisResult) -> pd.DataFrame:
     """Return one row per process and resource; the columns are those of GROWTH."""
     rows = []
     for who, finding in zip(_who(analysis), analysis.findings, strict=True):
-        for step, judged in (("fold", finding.growth), ("epoch", finding.epochs)):
+        for judged in (finding.growth, finding.epochs, finding.over_time):
             for name, found in judged.items():
                 known = {column: getattr(found, column, None) for column in GROWTH}
                 limit = _limit(finding.process.limit(name))
-                own = {"step": step, "resource": name, "limit": limit}
-                rows.append(known | who | own | {"slope_unit": f"{_UNITS[name]}/{step}"})
+                own = {"step": found.unit, "resource": name, "limit": limit}
+                rows.append(known | who | own | {"slope_unit": f"{_UNITS[name]}/{found.unit}"})
     return _frame(rows, GROWTH, order={"verdict": list(Verdict)})
 
 

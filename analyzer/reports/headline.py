@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from analyzer.diagnosis.confidence import Confidence
 from analyzer.diagnosis.outcome import Outcome
-from analyzer.formatting import cause_title, change, safe, short_name, to_limit
-from analyzer.groups import ProcessGroup, _rising, rises
+from analyzer.formatting import cause_title, safe, to_limit
+from analyzer.groups import ProcessGroup, rises, rising, slopes
+from analyzer.growth.over_time import CAVEAT
 from analyzer.growth.verdict import Verdict
 from analyzer.resources import RESOURCES
 from analyzer.result import OverallVerdict
@@ -41,14 +42,14 @@ def headline(analysis: AnalysisResult, parts: Sequence[ProcessGroup]) -> str:
     if verdict in {OverallVerdict.CRITICAL, OverallVerdict.GROWING}:
         soonest = min(
             (
-                (growth.folds_to_limit, step)
-                for step, judged in (("fold", worst.growth), ("epoch", worst.epochs))
-                for growth in judged.values()
+                (growth.folds_to_limit, growth.unit)
+                for axis in worst.axes
+                for growth in axis.values()
                 if growth.verdict.is_alarming and growth.folds_to_limit is not None
             ),
             default=None,
         )
-        left = to_limit(soonest[0], step=soonest[1]) if soonest else ""
+        left = to_limit(soonest[0], unit=soonest[1]) if soonest else ""
         return f"{verdict.upper()}: {grown}" + (f"; {left}" if left else "")
     return _headline_of_a_calm_run(parts)
 
@@ -63,7 +64,7 @@ def _headline_of_a_crash(
         words += f" ({ended} processes of {len(analysis.findings)})"
     if grown:
         return f"{words}; {grown}"
-    if any(growth.slope is not None for growth in worst.growth.values()):
+    if any(growth.slope is not None for growth in worst.judged.values()):
         return f"{words}; no resource is seen to grow"
     return f"{words}: {_said(worst.first_crash.process.crash)}"
 
@@ -98,15 +99,14 @@ def _headline_without_readings(analysis: AnalysisResult) -> str:
 
 
 def _headline_of_a_calm_run(parts: Sequence[ProcessGroup]) -> str:
-    stop, rising = _stop(parts), _open_rises(parts)
+    stop, rises_so_far = _stop(parts), _open_rises(parts)
     if stop is not None:
         words = f"NO ENDING RECORDED: the record ends {stop.where}"
         words += ", and it runs on or was cut off" if stop.may_go_on else ", so it was cut off"
-        return f"{words}; {rising}" if rising else words
-    if rising:
-        return f"OK so far: {rising}"
-    judged = [g for part in parts for g in (*part.growth.values(), *part.epochs.values())]
-    if all(growth.verdict == Verdict.INCONCLUSIVE for growth in judged):
+        return f"{words}; {rises_so_far}" if rises_so_far else words
+    if rises_so_far:
+        return f"OK so far: {rises_so_far}"
+    if all(g.verdict == Verdict.INCONCLUSIVE for part in parts for g in part.judged.values()):
         return "OK, as far as can be told: too few folds to judge growth"
     return f"OK: nothing grows in a way that endangers the run ({_how_much(parts)})"
 
@@ -123,15 +123,20 @@ def _stop(parts: Sequence[ProcessGroup]) -> Truncation | None:
 
 
 def _open_rises(parts: Sequence[ProcessGroup]) -> str:
-    """Say what rises over folds that are too few to tell; empty where nothing does."""
+    """Say what rises, where folds are too few or a phase of the run may explain it; empty where nothing does."""
     for part in parts:
-        rises = [
-            f"{short_name(name)} {change(name, found.slope)}"
-            for name, found in part.growth.items()
-            if found.verdict == Verdict.INCONCLUSIVE and (found.slope or 0) > RESOURCES[name].floor
-        ]
-        if rises:
-            return f"{', '.join(rises)} a fold may be growth; one more fold tells"
+        for axis, what_tells in (
+            (part.growth, "one more fold tells"),
+            (part.over_time, "labels of folds or epochs tell"),
+        ):
+            open_ones = {
+                name: found
+                for name, found in axis.items()
+                if found.verdict == Verdict.INCONCLUSIVE
+                and (found.slope or 0) > (RESOURCES[name].floor if found.unit == "fold" else 0)
+            }
+            if open_ones:
+                return f"{slopes(open_ones)} may be growth; {what_tells}"
     return ""
 
 
@@ -146,6 +151,8 @@ def _where(part: ProcessGroup) -> str:
 
 def _how_much(parts: Sequence[ProcessGroup]) -> str:
     folds = sum(len(part.folds) for part in parts)
+    if not folds:
+        return "over time: no fold is named"
     processes = sum(len(part.findings) for part in parts)
     words = f"{folds} fold{'' if folds == 1 else 's'}" if folds else "from epoch to epoch"
     return words if processes == 1 else f"{words} in {processes} processes"
@@ -158,15 +165,21 @@ def root_cause_line(analysis: AnalysisResult, parts: Sequence[ProcessGroup]) -> 
             return "root cause: none to look for: the run finished"
         return "root cause: none to look for as long as no ending is recorded"
     worst = min(parts, key=lambda part: part.severity)
-    grown = _rising(worst)
+    grown = rising(worst)
     if analysis.verdict in {OverallVerdict.CRASHED, OverallVerdict.STOPPED}:
         return f"root cause: {_crash_cause(worst.first_crash, grown)}"
     if grown:
-        keeper = "folds" if rises(worst).endswith("fold") else "epochs"
-        return f"root cause: {keeper} keep {grown}"
+        return f"root cause: {_growth_cause(worst, grown)}"
     if _stop(parts) is not None:
         return "root cause: not known; the record stops, and nothing says why"
     return f"root cause: none to look for{' yet' if _open_rises(parts) else ''}"
+
+
+def _growth_cause(part: ProcessGroup, grown: str) -> str:
+    for keeper, axis in (("epochs", part.epochs), ("folds", part.growth)):
+        if any(growth.verdict.is_alarming for growth in axis.values()):
+            return f"{keeper} keep {grown}"
+    return f"not known: {grown} grew over time, and {CAVEAT}"
 
 
 def _crash_cause(finding: Finding, grown: str) -> str:

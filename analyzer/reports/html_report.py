@@ -128,7 +128,7 @@ def _cards(parts: Sequence[ProcessGroup]) -> list[ResourceCard]:
     told = figures.told_by(with_checkpoints)
     rows = 0 if told is None else len(figures.stages_of(told))
     cards = []
-    for name, growth in worst.growth.items():
+    for name, growth in worst.judged.items():
         if growth.peak is None:
             continue
         words = f"{RESOURCES[name].title} over the checkpoints: {fmt.amount(name, growth.first)} first, "

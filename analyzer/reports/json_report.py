@@ -56,6 +56,7 @@ def _finding_json(finding: Finding) -> dict[str, Any]:
         "folds_planned": process.folds_planned,
         "resources": {name: growth_json(growth) for name, growth in finding.growth.items()},
         "epochs": {name: growth_json(growth) for name, growth in finding.epochs.items()},
+        "over_time": {name: growth_json(growth) for name, growth in finding.over_time.items()},
         "left_behind": [
             {"fold": left.fold, "stage": left.stage, "pools": dict(left.pools)}
             for left in finding.pool_leaks
@@ -82,6 +83,7 @@ def growth_json(growth: Growth) -> dict[str, Any]:
     """Return one resource's growth; absent values are null."""
     return {
         "verdict": growth.verdict,
+        "unit": growth.unit,
         "per_fold": growth.slope,
         "per_fold_low": growth.slope_low,
         "per_fold_high": growth.slope_high,

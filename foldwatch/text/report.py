@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from functools import partial
 from typing import TYPE_CHECKING
 
 from rich import box
@@ -27,7 +28,7 @@ from analyzer.signatures.signature import NOT_A_LIMIT
 from telemetry.reading_difference import named
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from analyzer.groups import ProcessGroup
     from analyzer.growth.pool_leaks import PoolLeak
@@ -189,10 +190,16 @@ def _summary(
 def _part(part: ProcessGroup, *, name: str, width: int, blocks: str) -> Iterator[RenderableType]:
     title = f"{name}: {part.title}" if name else part.title
     yield Text(f"\n{title}", style="bold")
-    yield from _growth(part.growth, part.checkpoints, width=width, blocks=blocks)
+    drawn = partial(_drawn, part.checkpoints)
+    if not part.over_time or any(growth.peak is not None for growth in part.by_fold.values()):
+        yield from _growth(part.by_fold, drawn, width=width, blocks=blocks)
     if any(growth.slope is not None for growth in part.epochs.values()):
         yield Text("per epoch:")
-        yield from _growth(part.epochs, part.checkpoints, width=width, blocks=blocks, step="epoch")
+        yield from _growth(part.epochs, drawn, width=width, blocks=blocks)
+    if part.over_time:
+        yield Text("over time, where neither folds nor epochs tell:")
+        known = part.first.process.readings.known
+        yield from _growth(part.over_time, known, width=width, blocks=blocks)
     left = [left for finding in part.findings for left in finding.pool_leaks]
     for one in left[-LEFT_SHOWN:]:
         yield _indented(_left(one))
@@ -209,17 +216,17 @@ def _left(left: PoolLeak) -> str:
 
 def _growth(
     growth: Mapping[str, Growth],
-    checkpoints: Sequence[Checkpoint],
+    drawn: Callable[[str], Sequence[int | None]],
     *,
     width: int,
     blocks: str,
-    step: str = "fold",
 ) -> Iterator[RenderableType]:
+    """Show ``growth`` with what is ``drawn`` of each resource."""
     recorded = {name: found for name, found in growth.items() if found.peak is not None}
     if width >= TABLE_COLUMNS and recorded:
-        yield _table(recorded, checkpoints, width=width, blocks=blocks, step=step)
+        yield _table(recorded, drawn, width=width, blocks=blocks)
     else:
-        yield from _lines(recorded, checkpoints, width=width, blocks=blocks, step=step)
+        yield from _lines(recorded, drawn, width=width, blocks=blocks)
     reasons: dict[str, list[str]] = {}
     for name, found in growth.items() if recorded else ():
         reasons.setdefault(found.reason, []).append(fmt.short_name(name))
@@ -235,25 +242,25 @@ def _drawn(checkpoints: Sequence[Checkpoint], name: str) -> list[int | None]:
 
 def _table(
     growth: Mapping[str, Growth],
-    checkpoints: Sequence[Checkpoint],
+    drawn: Callable[[str], Sequence[int | None]],
     *,
     width: int,
     blocks: str,
-    step: str,
 ) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), expand=False)
     table.add_column("resource", no_wrap=True)
     table.add_column("trend", no_wrap=True)
     table.add_column("peak", justify="right", no_wrap=True)
-    table.add_column(f"per {step}", justify="right", no_wrap=True)
+    unit = next(iter(growth.values())).unit
+    table.add_column(f"per {unit}", justify="right", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
     trend = min(40, max(16, width - 62))
     for name, found in growth.items():
-        slope = [fmt.change(name, found.slope), fmt.interval(name, found)]
-        drawn = _drawn(checkpoints, name)
+        slope = [fmt.slope(name, found, unit), fmt.interval(name, found)]
+        values = drawn(name)
         table.add_row(
             fmt.short_name(name),
-            f"{sparkline(drawn, width=trend, characters=blocks)}\n{_levels(name, drawn)}",
+            f"{sparkline(values, width=trend, characters=blocks)}\n{_levels(name, values)}",
             "\n".join(filter(None, (fmt.amount(name, found.peak), fmt.of_limit(name, found)))),
             "\n".join(filter(None, slope)),
             Text(found.verdict, style=COLOURS[found.verdict]),
@@ -261,8 +268,8 @@ def _table(
     return table
 
 
-def _levels(name: str, drawn: Sequence[int | None]) -> str:
-    known = [value for value in drawn if value is not None]
+def _levels(name: str, values: Sequence[int | None]) -> str:
+    known = [value for value in values if value is not None]
     if not known:
         return "-"
     first = fmt.amount(name, known[0]).removesuffix(fmt.unit(name))
@@ -271,23 +278,22 @@ def _levels(name: str, drawn: Sequence[int | None]) -> str:
 
 def _lines(
     growth: Mapping[str, Growth],
-    checkpoints: Sequence[Checkpoint],
+    drawn: Callable[[str], Sequence[int | None]],
     *,
     width: int,
     blocks: str,
-    step: str,
 ) -> Iterator[RenderableType]:
     """Say in lines what the table says, for a terminal too narrow for it."""
     for name, found in growth.items():
-        drawn = _drawn(checkpoints, name)
-        trend = sparkline(drawn, width=min(24, width - 12), characters=blocks)
+        values = drawn(name)
+        trend = sparkline(values, width=min(24, width - 12), characters=blocks)
         verdict = (found.verdict, COLOURS[found.verdict])
         yield Text.assemble((f"{fmt.short_name(name):11} ", "bold"), trend)
         limit = fmt.of_limit(name, found)
-        slope = f"{fmt.change(name, found.slope)} a {step}"
+        slope = f"{fmt.change(name, found.slope)} {found.a_unit}"
         if spread := fmt.interval(name, found):
             slope += f" ({spread})"
-        levels = f"{_levels(name, drawn)}, peak {fmt.amount(name, found.peak)}"
+        levels = f"{_levels(name, values)}, peak {fmt.amount(name, found.peak)}"
         if limit:
             levels += f" ({limit})"
         yield _indented(Text.assemble(f"{levels}, {slope}: ", verdict))

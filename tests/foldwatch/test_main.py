@@ -79,7 +79,7 @@ def test_the_incident_as_json(foldwatch: Foldwatch) -> None:
     assert (process["pid"], process["folds"], process["folds_planned"]) == (None, [1, 2, 3], 3)
     maps = process["resources"]["maps"]
     assert set(maps) == {
-        *("verdict", "per_fold", "per_fold_low", "per_fold_high", "first", "last", "peak"),
+        *("verdict", "unit", "per_fold", "per_fold_low", "per_fold_high", "first", "last", "peak"),
         *("limit", "folds_to_limit", "reason"),
     }
     assert (maps["per_fold"], maps["first"], maps["last"], maps["limit"]) == (730, 39, 3920, 65530)

@@ -66,6 +66,44 @@ def test_the_incident_s_root_cause_is_not_made_up(foldwatch: Foldwatch) -> None:
     assert lines[-1] == "root cause: not proven, 7 remain; growing: maps, rss"
 
 
+def test_growth_over_time_says_what_it_cannot_tell(foldwatch: Foldwatch, tmp_path: Path) -> None:
+    """In the terminal and on the page; the exit code is that of growth."""
+    log, page = tmp_path / "plain.log", tmp_path / "page.html"
+    log.write_text("".join(f"mem: {1259 + 25 * step} MB\n" for step in range(30)))
+    pattern = r"mem: (?P<rss>\d+) MB"
+    outcome = foldwatch(
+        "analyze", str(log), "--pattern", pattern, "--html", str(page), COLUMNS="160"
+    )
+    lines = outcome.out.splitlines()
+    assert (outcome.code, lines[0]) == (3, "GROWING: rss +24.8 MB a reading")
+    assert lines[-1].startswith("root cause: not known: rss grew over time")
+    assert "per reading" in outcome.out
+    assert "per fold" not in outcome.out
+    assert "growth over time, where neither folds nor epochs tell" in page.read_text()
+    log.write_text("".join(f"mem: {1259 + step % 2} MB\n" for step in range(30)))
+    outcome = foldwatch("analyze", str(log), "--pattern", pattern, "--require-verdict")
+    assert outcome.code == 0
+    assert outcome.out.splitlines()[0].endswith("(over time: no fold is named)")
+
+
+def test_samples_without_a_label_are_shown(foldwatch: Foldwatch, tmp_path: Path) -> None:
+    """As they are judged: with a line, in the picture too; and too few of them are nothing to judge."""
+    run = tmp_path / "run"
+    run.mkdir()
+    journal = JournalWriter(str(run / "journal.jsonl"))
+    for second in range(23):
+        journal.write(Reading(time=10.0 * second, pid=7, threads=9))
+    assert foldwatch("analyze", str(run), "--require-verdict").code == 2
+    for second in range(23, 60):
+        journal.write(Reading(time=10.0 * second, pid=7, threads=9))
+    journal.close()
+    page = tmp_path / "page.html"
+    outcome = foldwatch("analyze", str(run), "--require-verdict", "--html", str(page))
+    assert outcome.code == 0
+    assert "9 to 9" in outcome.out
+    assert "<svg" in page.read_text()
+
+
 def test_a_certain_cause_is_the_last_line(foldwatch: Foldwatch, tmp_path: Path) -> None:
     """The kernel's own line names it."""
     log = tmp_path / "dmesg.log"

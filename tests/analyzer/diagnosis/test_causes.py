@@ -628,7 +628,7 @@ def test_every_cause_has_a_remedy_and_no_step_comes_twice(
 
     for cause in CAUSES:
         for name in list(Confidence):
-            steps = remedies({}, {}, [Cause(cause, name, ())], has_tensorflow=has_tensorflow)
+            steps = remedies({}, {}, {}, [Cause(cause, name, ())], has_tensorflow=has_tensorflow)
             assert len(steps) == len({step.text for step in steps}) <= MOST + 1
             if name in {"certain", "likely"} and cause not in {"not_a_limit", "interrupted"}:
                 assert any(step.target == cause for step in steps)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from analyzer.growth.trend import Trend
 from analyzer.growth.verdict import EPOCHS, Growth, Verdict, judge, judge_isolated
-from benchmarks.growth_rates import KINDS, MAY_BE, NEAR_LIMIT, SELDOM
+from benchmarks.growth_rates import KINDS, MAY_BE, SEEDS, SELDOM
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,10 +54,10 @@ def test_no_false_alarm(values: list[float], expected: str) -> None:
 def test_wrong_verdicts_are_rare(name: str) -> None:
     """By kind, over some hundred seeds with room for chance; growth_rates.py runs thousands."""
     kind = KINDS[name]
-    seeds = 25 if kind.axis is EPOCHS else 300
-    limits = [None] if kind.grows else [None, NEAR_LIMIT[kind.axis.unit]]
-    for limit in limits:
-        assert kind.rate(seeds, limit=limit) <= MAY_BE.get(name, SELDOM) + 0.02
+    seeds = 25 if kind.seeds < SEEDS else 300
+    for is_near_limit in {False, not kind.grows}:
+        wrong = kind.rate(seeds, is_near_limit=is_near_limit)
+        assert wrong <= MAY_BE.get(name, SELDOM) + 0.02
 
 
 @pytest.mark.slow
