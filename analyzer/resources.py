@@ -19,6 +19,8 @@ class Resource(NamedTuple):
     """The named group of ``--pattern``."""
     limit: str | None = None
     """The limit that it is compared with; the threads of one process have none."""
+    host_limit: str | None = None
+    """That of the host, which is compared with where it is lower, or the only one."""
 
 
 RESOURCES: Mapping[str, Resource] = {
@@ -28,7 +30,11 @@ RESOURCES: Mapping[str, Resource] = {
     ),
     "maps": Resource(title="memory maps", floor=1.0, limit="max_map_count", pattern_group="maps"),
     "rss_bytes": Resource(
-        title="resident memory", floor=2.0**20, limit="cgroup_memory", pattern_group="rss"
+        title="resident memory",
+        floor=2.0**20,
+        limit="cgroup_memory",
+        host_limit="host_memory",
+        pattern_group="rss",
     ),
     "open_fds": Resource(
         title="open descriptors", floor=1.0, limit="open_files", pattern_group="open_fds"

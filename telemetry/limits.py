@@ -165,12 +165,18 @@ LIMITS: Mapping[str, LimitSpec] = {
         advice=_CAP_POOLS,
     ),
     "host_memory": LimitSpec(
-        title="the host's memory",
+        title="the host's memory and swap",
         label="Memory of the host",
         is_bytes=True,
+        used_by="host_memory_used_bytes",
+        grows_with="rss_bytes",
         resource="rss_bytes",
         refuses=frozenset({Refusal.MAPPING, Refusal.KILL}),
         hits="oom_kills",  # counted in the victim's cgroup, whatever memory ran out
+        advice=(
+            "All processes of the host share it, so look first who holds it (ps aux --sort=-rss); if it"
+            " is this run, use a smaller batch and bound the input pipeline's caches and prefetching."
+        ),
     ),
     "shared_memory": LimitSpec(title="the size of /dev/shm", label="Shared memory", is_bytes=True),
     "locked_memory": LimitSpec(

@@ -126,6 +126,8 @@ class Reading:
     """Of all threads, voluntary or not; None for another process than the reader's own."""
     host_tasks: int | None = None
     """Tasks (threads) that exist on the host, from /proc/loadavg."""
+    host_memory_used_bytes: int | None = None
+    """Memory and swap of the host that are not available, from /proc/meminfo: of all its processes."""
     gpu_memory_used_bytes: int | None = None
     """Of the GPU with the least free memory by share, which is the one its limit is of."""
     pids_limit_hits: int | None = None
@@ -148,19 +150,30 @@ class Reading:
 
     @property
     def binding(self) -> str | None:
-        """The limit with the least relative headroom of those read; None if none is known."""
+        """The limit with the least relative headroom of those read; None if none is known.
+
+        The host's memory is not, where the memory cgroup leaves less.
+        """
         ratios = {
             name: ratio
             for name in USED_BY
             if (ratio := self.usage(name).ratio) is not None
             and not (name == "nproc" and self.is_exempt_from_nproc)
         }
+        if leaves_less(self.usage("cgroup_memory"), self.usage("host_memory")):
+            ratios.pop("host_memory", None)
         return max(ratios, key=lambda name: ratios[name], default=None)
 
     def usage(self, name: str) -> Usage:
         """Return the use of limit ``name``, a key of `USED_BY`."""
         current: int | None = getattr(self, USED_BY[name])
         return Usage(current, self.limits.get(name, LimitState.UNREADABLE))
+
+
+def leaves_less(one: Usage, other: Usage) -> bool:
+    """Whether ``one`` is known to leave less than ``other``."""
+    left, others = one.headroom, other.headroom
+    return left is not None and others is not None and left < others
 
 
 PACED = {

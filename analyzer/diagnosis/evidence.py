@@ -290,6 +290,8 @@ def usage_evidence(cause: str, process: Process) -> Evidence | None:
     if usage is None or usage.ratio is None or usage.current is None:
         return None
     numbers = f"{of_limit(cause, usage.current, usage.limit)} ({usage.ratio:.0%})"
+    if cause == "host_memory":
+        numbers += " by all processes of the host"
     seconds = _seconds_before_end(cause, process)
     if (
         seconds is not None
@@ -332,9 +334,12 @@ def rise_evidence(cause: str, process: Process, growth: Mapping[str, Growth]) ->
         return None
     words = rise(resource, found.slope)
     usage = peak_usage(cause, process)
-    if cause not in IN_A_LOG or usage is None or not isinstance(usage.limit, int):
+    is_host = cause == "host_memory"
+    if usage is None or not isinstance(usage.limit, int) or not (is_host or cause in IN_A_LOG):
         return Evidence(Confidence.POSSIBLE, f"{words}; its limit was not recorded")
     expected = _expected_peak(process, resource, found.slope)
+    if is_host:  # others use it as well
+        expected = (usage.current or 0) + found.slope
     ratio = expected / usage.limit if usage.limit else 0.0
     words += f"; about {amount(resource, expected)} of {amount(resource, usage.limit)} were to come"
     return Evidence(Confidence.LIKELY if ratio >= NEARLY_FULL else Confidence.POSSIBLE, words)

@@ -52,7 +52,7 @@ def step_evidence(cause: str, process: Process) -> Evidence | None:
     a jump that the run never made. One that the next stage has used up before may well have been.
     """
     usage = peak_usage(cause, process)
-    resource = IN_A_LOG.get(cause)
+    resource = IN_A_LOG.get(cause, "rss_bytes" if cause == "host_memory" else None)
     if usage is None or usage.current is None or not isinstance(usage.limit, int):
         return None
     left = usage.limit - usage.current

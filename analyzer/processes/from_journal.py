@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from analyzer.processes.checkpoints import Checkpoint
 from analyzer.processes.from_log import Process, Source, Table
 from analyzer.resources import RESOURCES
@@ -13,6 +15,9 @@ from telemetry.kernel.process_identity import ProcessIdentity
 from telemetry.limits import USED_BY
 from telemetry.reading import Reading, latest_known
 from telemetry.thread_line import Label
+
+if TYPE_CHECKING:
+    from telemetry.reading import Limit
 
 COUNTERS = ("pids_limit_hits", "oom_kills")
 
@@ -79,7 +84,7 @@ def _add_reading(process: Process, reading: Reading, number: int) -> None:
         label=Label(reading.label or "", reading.fold, reading.folds, reading.stage or ""),
         values=values,
         limits={
-            name: reading.usage(resource.limit).limit
+            name: _limit(reading, resource.limit, resource.host_limit)
             for name, resource in RESOURCES.items()
             if resource.limit is not None
         },
@@ -91,6 +96,12 @@ def _add_reading(process: Process, reading: Reading, number: int) -> None:
         return
     process.note_peaks({name: reading.peaks.get(name) for name in values})
     process.add(sample)
+
+
+def _limit(reading: Reading, name: str, of_host: str | None) -> Limit:
+    """Return the lower one of a limit and the host's; what is known of the former where neither is a number."""
+    limit, hosts = reading.usage(name).limit, reading.limits.get(of_host or "")
+    return min((one for one in (limit, hosts) if isinstance(one, int)), default=limit)
 
 
 def _held(reading: Reading) -> int | None:

@@ -14,7 +14,7 @@ from telemetry.errors import InputError
 from telemetry.kernel.cgroup_controller import Controller, ControllerUsage
 from telemetry.kernel.reader import Reader
 from telemetry.kernel.tasks import tasks_of_user
-from telemetry.reading import LimitState, Reading, Usage
+from telemetry.reading import LimitState, Reading, Usage, leaves_less
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,8 +59,21 @@ class AppliedLimit:
 
 
 def binding(limits: Sequence[AppliedLimit]) -> AppliedLimit | None:
-    """Return the limit with the least relative headroom; None if none has both numbers."""
-    known = [limit for limit in limits if limit.usage.ratio is not None and not limit.is_exempt]
+    """Return the limit with the least relative headroom; None if none has both numbers.
+
+    It is not the host's memory where a memory cgroup leaves less.
+    """
+    of_cgroups = [limit.usage for limit in limits if limit.name == "cgroup_memory"]
+    known = [
+        limit
+        for limit in limits
+        if limit.usage.ratio is not None
+        and not limit.is_exempt
+        and not (
+            limit.name == "host_memory"
+            and any(leaves_less(usage, limit.usage) for usage in of_cgroups)
+        )
+    ]
     return max(known, key=lambda limit: limit.usage.ratio or 0.0, default=None)
 
 
@@ -112,6 +125,13 @@ def read_applied_limits(*, root: str = "/", pid: int | None = None) -> tuple[App
             note=_why_unknown(reading, "maps"),
         ),
         *_cgroup("cgroup_memory", "memory", reading, root=root),
+        AppliedLimit(
+            name="host_memory",
+            usage=reading.usage("host_memory"),
+            scope="host",
+            source="/proc/meminfo",
+            note=_why_unknown(reading, "meminfo") or "memory and swap, used by all its processes",
+        ),
         _resource_limit("address_space", reading, counted_by="status"),
         _resource_limit("data_size", reading, counted_by="status"),
         _resource_limit("open_files", reading, counted_by="fd"),

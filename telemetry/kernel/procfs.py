@@ -8,7 +8,9 @@ kernel tree.
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from telemetry.kernel.kernel_file import KernelFile
 from telemetry.kernel.procmap_query import ProcmapQuery
@@ -129,6 +131,29 @@ def parse_host_tasks(text: bytes) -> int:
     return int(text.split()[3].split(b"/")[1])
 
 
+class HostMemory(NamedTuple):
+    """Memory and swap of the host together."""
+
+    used_bytes: int
+    total_bytes: int
+
+
+_MEMINFO = re.compile(rb"^(MemTotal|MemAvailable|SwapTotal|SwapFree): +(\d+) kB$", re.MULTILINE)
+
+
+# MemTotal:       24737108 kB
+# MemAvailable:   21578000 kB     what could be had without swapping (since Linux 3.14)
+def parse_host_memory(text: bytes) -> HostMemory:
+    """Return what is used: the kernel kills when neither memory nor swap is left. Raises ValueError."""
+    sizes = {name: int(size) * 1024 for name, size in _MEMINFO.findall(text)}
+    try:
+        total = sizes[b"MemTotal"] + sizes.get(b"SwapTotal", 0)
+        free = sizes[b"MemAvailable"] + sizes.get(b"SwapFree", 0)
+    except KeyError as error:
+        raise ValueError(f"no {error.args[0].decode()}") from error
+    return HostMemory(max(0, total - free), total)
+
+
 LONG_MAP_BYTES = 100
 """From this mean length of a line on, formatting paths costs more than a system call for each map:
 per map the text takes 0.4 us without a path and 1.3 us with a long one, the question 0.8 us."""
@@ -153,6 +178,7 @@ class ProcessFiles:
         self._limits_text, self._soft_limits = b"", dict[str, Limit]()
         self._uid_map = KernelFile(os.path.join(process, "uid_map"))
         self._loadavg = KernelFile(os.path.join(root, "proc", "loadavg"))
+        self._meminfo = KernelFile(os.path.join(root, "proc", "meminfo"), size=1024)
         self._max_map_count = KernelFile(os.path.join(root, "proc/sys/vm/max_map_count"))
         self._threads_max = KernelFile(os.path.join(root, "proc/sys/kernel/threads-max"))
         self._pid_max = KernelFile(os.path.join(root, "proc/sys/kernel/pid_max"))
@@ -244,6 +270,10 @@ class ProcessFiles:
     def host_tasks(self) -> int:
         """Count the tasks on the host."""
         return parse_host_tasks(self._loadavg.read())
+
+    def host_memory(self) -> HostMemory:
+        """Memory and swap of the host."""
+        return parse_host_memory(self._meminfo.read())
 
     def max_map_count(self) -> int:
         """vm.max_map_count."""

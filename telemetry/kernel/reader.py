@@ -10,7 +10,7 @@ import errno
 import os
 import resource
 import time
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from telemetry.interruption import pass_on
 from telemetry.kernel.cgroup_controller import Controller, ControllerUsage
@@ -19,7 +19,7 @@ from telemetry.kernel.memory_stat import MemoryStat
 from telemetry.kernel.nvml import Gpus, load_nvml
 from telemetry.kernel.pressure import PressureFiles
 from telemetry.kernel.process_tree import BUFFER_BYTES
-from telemetry.kernel.procfs import RLIMITS, ProcessFiles, ProcessStatus, ProcessTimes
+from telemetry.kernel.procfs import RLIMITS, HostMemory, ProcessFiles, ProcessStatus, ProcessTimes
 from telemetry.kernel.read_budget import ReadBudget
 from telemetry.kernel.syscalls import Buffer
 from telemetry.kernel.tasks import Tasks, read_tasks, tasks_of_user
@@ -37,6 +37,8 @@ CAP_SYS_RESOURCE = 24
 _NOTHING = ControllerUsage(
     Usage(None, LimitState.UNREADABLE), None, None, None, None, has_hidden_ancestors=False
 )
+_HELD = ("meminfo",)
+"""Sources of the whole host, whose last value stands for the next ones: see `_Sources.held`."""
 _NO_STATUS = ProcessStatus(None, None, None, None, None, None, None)
 
 
@@ -49,6 +51,7 @@ class _Found(NamedTuple):
     memory: ControllerUsage
     tasks: Tasks | None
     gpus: tuple[GpuUsage, ...] | None
+    host_memory: HostMemory | None
 
 
 class Reader:
@@ -118,6 +121,7 @@ class Reader:
         Sources that cost with the size of the process (maps, threads by name, descendants, GPUs) are
         read ``in_full`` at a label; between labels only when due by their budget, else None without an
         error. Counting the user's tasks looks at the whole host: it keeps to its budget at labels too.
+        So does the memory of the host, which is that of some milliseconds ago until it is due again.
         """
         self._sources.errors = {}
         found = self._read_shared(in_full=in_full)
@@ -134,12 +138,13 @@ class Reader:
             gpus=None
             if self._gpus is None
             else sources.paced("gpu", self._gpus.read, in_full=in_full),
+            host_memory=sources.held("meminfo", files.host_memory),
         )
 
     def _reading(self, found: _Found, *, in_full: bool, with_map_kinds: bool) -> Reading:
         """Read the sources of one field each, and put all into the fields of a reading."""
         sources, files = self._sources, self._files
-        status, times, pids, memory, tasks, gpus = found
+        status, times, pids, memory, tasks, gpus, host_memory = found
         tree = None if tasks is None else tasks.descendants
         fullest = max(gpus or (), key=_gpu_ratio, default=None)
         is_exempt = self._is_exempt_from_nproc(status)
@@ -168,6 +173,7 @@ class Reader:
             cpu_seconds=None if times is None else times.cpu_seconds,
             context_switches=_own_context_switches() if self._is_own else None,
             host_tasks=sources.attempt("loadavg", files.host_tasks),
+            host_memory_used_bytes=None if host_memory is None else host_memory.used_bytes,
             gpu_memory_used_bytes=None if fullest is None else fullest.used_bytes,
             pids_limit_hits=pids.events,
             oom_kills=memory.events,
@@ -175,11 +181,13 @@ class Reader:
             map_kinds=sources.attempt("map_kinds", self._map_kinds) if with_map_kinds else None,
             pressure_seconds=sources.attempt("pressure", self._pressure.read),
             gpus=gpus,
-            limits=self._limits(pids.usage.limit, memory.usage.limit, fullest),
+            limits=self._limits(pids.usage.limit, memory.usage.limit, host_memory, fullest),
             errors=sources.errors,
         )
 
-    def _limits(self, pids: Limit, memory: Limit, gpu: GpuUsage | None) -> dict[str, Limit]:
+    def _limits(
+        self, pids: Limit, memory: Limit, host_memory: HostMemory | None, gpu: GpuUsage | None
+    ) -> dict[str, Limit]:
         files, limit = self._files, self._sources.limit
         limits: dict[str, Limit] = {
             "pids_cgroup": pids,
@@ -187,6 +195,9 @@ class Reader:
             "max_map_count": limit("max_map_count", files.max_map_count),
             "threads_max": limit("threads_max", files.threads_max),
             "pid_max": limit("pid_max", files.pid_max),
+            "host_memory": LimitState.UNREADABLE
+            if host_memory is None
+            else host_memory.total_bytes,
         }
         soft = self._sources.attempt("limits", files.soft_limits)
         for name in RLIMITS:
@@ -235,7 +246,8 @@ class _Sources:
 
     def __init__(self) -> None:
         self.errors: dict[str, str] = {}
-        self._budgets = {name: ReadBudget() for name in dict.fromkeys(PACED.values())}
+        self._budgets = {name: ReadBudget() for name in (*PACED.values(), *_HELD)}
+        self._held: dict[str, Any] = {}
 
     def attempt(self, source: str, read: Callable[[], Value]) -> Value | None:
         """Return the result of ``read``; None, and a note, if it fails."""
@@ -258,6 +270,13 @@ class _Sources:
             return None
         with budget:
             return self.attempt(source, read)
+
+    def held(self, source: str, read: Callable[[], Value]) -> Value | None:
+        """Attempt it if it is due; else return what the last attempt gave."""
+        if self._budgets[source].is_due():
+            self._held[source] = self.paced(source, read, in_full=True)
+        value: Value | None = self._held[source]
+        return value
 
     def limit(self, source: str, read: Callable[[], Limit]) -> Limit:
         """Attempt to read a limit."""

@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from analyzer import analyze
+from telemetry.reading import LimitState
 from tests.support.builders import reading, write_journal
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from telemetry.reading import Limit
 
 GIB = 2**30
 LEAKS: dict[str, tuple[dict[str, int], dict[str, int]]] = {
@@ -84,6 +87,34 @@ def test_next_to_nothing_is_not_growing(tmp_path: Path) -> None:
     (found,) = analyze(journal(tmp_path, start, step, folds=6)).findings
     assert found.growth["threads"].verdict == "slow"
     assert found.growth["rss_bytes"].verdict == "slow"
+
+
+@pytest.mark.parametrize(
+    ("cgroup", "host", "expected"),
+    [
+        (LimitState.UNLIMITED, 23 * GIB, 23 * GIB),
+        (8 * GIB, 23 * GIB, 8 * GIB),
+        (64 * GIB, 23 * GIB, 23 * GIB),
+        (LimitState.UNLIMITED, None, None),
+    ],
+)
+def test_memory_rises_towards_the_lower_limit_of_cgroup_and_host(
+    tmp_path: Path, cgroup: Limit, host: int | None, expected: int | None
+) -> None:
+    """A journal from before the host's was read has none."""
+    limits: dict[str, Limit] = {"cgroup_memory": cgroup}
+    if host is not None:
+        limits["host_memory"] = host
+    levels = [GIB + fold * GIB // 2 for fold in range(5)]
+    readings = [
+        reading(fold, float(fold), folds=6, rss_bytes=level, limits=limits)
+        for fold, level in enumerate(levels, start=1)
+    ]
+    (found,) = analyze([write_journal(tmp_path, *readings)]).findings
+    growth = found.growth["rss_bytes"]
+    assert (growth.verdict, growth.limit) == ("growing", expected)
+    left = None if expected is None else (expected - 3 * GIB) / (GIB / 2)
+    assert growth.folds_to_limit == left
 
 
 def test_the_memory_of_a_cgroup_without_a_limit_is_the_hosts(tmp_path: Path) -> None:

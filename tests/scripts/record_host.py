@@ -19,6 +19,7 @@ from telemetry.kernel.cgroup_mounts import locate
 PROCESS, FIRST_THREAD, FIRST_DESCENDANT = 42, 43, 90
 HOST_FILES = (
     "proc/loadavg",
+    "proc/meminfo",
     "proc/pressure/cpu",
     "proc/pressure/io",
     "proc/pressure/memory",

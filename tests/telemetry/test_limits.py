@@ -13,9 +13,10 @@ from analyzer.resources import RESOURCES
 from analyzer.signatures import signature
 from analyzer.signatures.search import SIGNATURES
 from telemetry.alerts.rules import ALERTING
+from telemetry.kernel.applied_limits import AppliedLimit, binding
 from telemetry.kernel.reader import Reader
 from telemetry.limits import GROWS_WITH, LIMITS, USED_BY, LimitSpec, Refusal, refusing
-from telemetry.reading import Reading
+from telemetry.reading import LimitState, Reading
 from tests.support.paths import GRAFANA
 
 TASKS = {"pids_cgroup", "nproc", "threads_max", "pid_max"}
@@ -95,6 +96,37 @@ def test_resources_name_limits_that_count_them() -> None:
         assert name in known
         if resource.limit is not None:
             assert name in {LIMITS[resource.limit].resource, LIMITS[resource.limit].used_by}
+
+
+@pytest.mark.parametrize(
+    ("cgroup", "expected"),
+    [
+        ((10, 40), "cgroup_memory"),  # 30 left of 40, 50 of the host
+        ((90, 120), "cgroup_memory"),
+        ((10, 100), "host_memory"),
+        ((35, 40), "cgroup_memory"),
+        ((10, LimitState.UNLIMITED), "host_memory"),
+    ],
+)
+def test_a_cgroup_smaller_than_the_host_binds(
+    cgroup: tuple[int, int | LimitState], expected: str
+) -> None:
+    """Its headroom is met first, also where other programs fill the host more than it is filled."""
+    reading = Reading(
+        time=1.0,
+        pid=7,
+        cgroup_memory_bytes=cgroup[0],
+        host_memory_used_bytes=50,
+        limits={"cgroup_memory": cgroup[1], "host_memory": 100},
+    )
+    assert reading.binding == expected
+    applied = [
+        AppliedLimit(name=name, usage=reading.usage(name), scope="", source="")
+        for name in reading.limits
+    ]
+    tightest = binding(applied)
+    assert tightest is not None
+    assert tightest.name == expected
 
 
 def test_an_error_comes_from_the_limits_that_the_kernel_checks() -> None:

@@ -221,6 +221,28 @@ def test_a_kill_counts_in_the_cgroup_whatever_memory_ran_out(
     assert (confidence(found, "cgroup_memory"), confidence(found, "host_memory")) == (cgroup, host)
 
 
+@pytest.mark.parametrize(
+    ("used", "standing"), [(63, "likely"), (50, "possible"), (2, "unlikely"), (None, "possible")]
+)
+def test_the_memory_of_the_host_is_that_of_all_its_processes(
+    tmp_path: Path, used: int | None, standing: str
+) -> None:
+    """Nearly full it is likely, whoever filled it: what this run held stands beside it, as no growth."""
+    gib = 2**30
+    reading = sample(
+        1,
+        "START",
+        rss_bytes=2 * gib,
+        limits={"cgroup_memory": LimitState.UNLIMITED, "host_memory": 64 * gib},
+        host_memory_used_bytes=None if used is None else used * gib,
+    )
+    found = run(tmp_path, reading, log="Killed\n")
+    assert confidence(found, "host_memory") == standing
+    words = evidence(found, "host_memory")
+    assert ("by all processes of the host" in words) == (used is not None)
+    assert "rises" not in words
+
+
 def test_limits_that_are_none_or_do_not_bind_are_ruled_out(tmp_path: Path) -> None:
     """Root is exempt from RLIMIT_NPROC, and there is no RLIMIT_AS."""
     found = run(tmp_path, sample(1, "START", is_exempt_from_nproc=True), exited(5.0))

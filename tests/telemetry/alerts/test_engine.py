@@ -288,3 +288,19 @@ def test_numbers_from_a_broken_journal_harm_nothing() -> None:
     )
     _, told = follow([shown(broken)] * 100)
     assert {alert.name for alert in told} == {"FoldwatchSamplesStale", "FoldwatchCeilingCritical"}
+
+
+def test_the_memory_of_the_host_is_told_as_the_host_s() -> None:
+    """Others fill it too, so no growth of the run is blamed; one that is half full is not told."""
+
+    def filled(ratio: float) -> list[Snapshot]:
+        one = at(
+            START, limits={"host_memory": 64 * GIB}, host_memory_used_bytes=int(ratio * 64 * GIB)
+        )
+        return [shown(replace(one, time=START + n * 5)) for n in range(10)]
+
+    engine, told = follow(filled(0.97))
+    assert active(engine) == ["FoldwatchCeilingCritical"]
+    assert told[0].labels["ceiling"] == "host_memory"
+    assert "All processes of the host share it" in told[0].description
+    assert active(follow(filled(0.5))[0]) == []

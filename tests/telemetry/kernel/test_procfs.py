@@ -11,6 +11,7 @@ from telemetry.kernel.cgroup_controller import parse_event, parse_limit
 from telemetry.kernel.cgroup_mounts import locate, parse_membership, parse_mounts
 from telemetry.kernel.procfs import (
     ProcessFiles,
+    parse_host_memory,
     parse_host_tasks,
     parse_soft_limits,
     parse_stat,
@@ -65,6 +66,30 @@ def test_a_data_size_of_0_stands_for_the_hard_limit(
     text = b"Max data size             %b   %b  bytes\n" % (soft, hard)
     assert parse_soft_limits(text)["data_size"] == limit
     assert parse_soft_limits(b"Max open files            0   64  files\n")["open_files"] == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "used", "total"),
+    [
+        (b"MemTotal:    1000 kB\nMemFree:      10 kB\nMemAvailable:    400 kB\n", 600, 1000),
+        (
+            b"MemTotal: 1000 kB\nMemAvailable: 400 kB\nSwapTotal: 500 kB\nSwapFree: 450 kB\n",
+            650,
+            1500,
+        ),
+        (b"MemTotal: 1000 kB\nMemAvailable: 400 kB\nSwapTotal: 0 kB\nSwapFree: 0 kB\n", 600, 1000),
+        (b"MemTotal: 1000 kB\nMemAvailable: 1200 kB\n", 0, 1000),
+    ],
+)
+def test_the_memory_of_the_host_is_that_with_its_swap(text: bytes, used: int, total: int) -> None:
+    """Page cache is available, and never is less than nothing used."""
+    assert parse_host_memory(text) == (used * 1024, total * 1024)
+
+
+def test_memory_that_is_not_told_is_not_0() -> None:
+    """Linux before 3.14 has no MemAvailable."""
+    with pytest.raises(ValueError, match="no MemAvailable"):
+        parse_host_memory(b"MemTotal:    1000 kB\nMemFree:      10 kB\n")
 
 
 def test_the_real_process_is_counted_right() -> None:
