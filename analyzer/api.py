@@ -73,7 +73,7 @@ def analyze(
     """
     options = ScanOptions(patterns, signatures)
     result = pipeline.analyze(paths, options=options, progress=progress)
-    return Analysis(result.sources, result.findings)
+    return Analysis(result.sources, result.findings, result.earlier_runs)
 
 
 def read_journal(path: str | os.PathLike[str]) -> pd.DataFrame:

@@ -24,10 +24,12 @@ from analyzer.logs.known_formats import Kind
 from analyzer.logs.scan_options import PLAIN
 from analyzer.processes.inputs import find_inputs, read_inputs
 from analyzer.resources import COLUMNS, OF_CHILDREN, RESOURCES
-from analyzer.result import AnalysisResult, Finding
+from analyzer.result import AnalysisResult, EarlierRun, Finding
+from analyzer.runs import set_aside_runs, split_runs
+from telemetry.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from analyzer.logs.scan_options import ScanOptions
     from analyzer.processes.from_log import Process, Source
@@ -67,10 +69,45 @@ def analyze(
         note_exit(process)
         groups[process.group].append(process)
         furthest[process.rank] = max(furthest[process.rank], *process.folds, 0)
-    return AnalysisResult(
-        tuple(sources),
-        tuple(finding for group in groups.values() for finding in _judge_group(group, furthest)),
-    )
+    findings: list[Finding] = []
+    earlier: list[EarlierRun] = []
+    for directory, group in groups.items():
+        *before, last = split_runs(group)
+        findings += _judge_group(last, furthest)
+        earlier += _earlier_runs(directory, before, last, furthest)
+    return AnalysisResult(tuple(sources), tuple(findings), tuple(earlier))
+
+
+def analyze_earlier(analysis: AnalysisResult, *, options: ScanOptions = PLAIN) -> AnalysisResult:
+    """Judge the run before the last one of the same directory. Raises InputError where there is none."""
+    runs = analysis.earlier_runs
+    if not runs:
+        raise InputError(
+            "--compare: no earlier run in the same directory; name what to compare with"
+        )
+    if len(directories := {run.directory for run in runs}) > 1:
+        words = f"--compare: {len(directories)} directories hold earlier runs"
+        raise InputError(f"{words}; analyze one of them, or name what to compare with")
+    if runs[-1].findings is None:
+        return analyze(runs[-1].path, options=options)
+    return AnalysisResult((), runs[-1].findings)
+
+
+def _earlier_runs(
+    directory: str,
+    before: list[list[Process]],
+    last: list[Process],
+    furthest: Mapping[str | None, int],
+) -> Iterator[EarlierRun]:
+    """Give the runs before the last one: those that a runner moved away, and those in the same files."""
+    began = min((one.span[0] for one in last if one.span is not None), default=None)
+    for path, ended in set_aside_runs(directory):
+        yield EarlierRun(path, directory, None if began is None else began - ended)
+    for run in before:
+        end = max((one.span[1] for one in run if one.span is not None), default=None)
+        seconds = None if began is None or end is None else began - end
+        findings = tuple(_judge_group(run, furthest))
+        yield EarlierRun(directory, directory, seconds, findings)
 
 
 class _RankSequence:
@@ -209,7 +246,7 @@ def _finding(
             causes,
             has_tensorflow=has_tensorflow,
             signs=event_signs(process),
-            is_recorded=process.last_reading is not None,
+            is_recorded=process.is_recorded,
             is_isolated=lane.isolated is not None,
             argv=process.argv,
             folds=process.folds_planned,

@@ -11,7 +11,7 @@ from analyzer.diagnosis.remedies import Remedy, without_repeats
 from analyzer.growth.verdict import Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from analyzer.diagnosis.causes import Cause
     from analyzer.diagnosis.outcome import Ending
@@ -72,12 +72,33 @@ class Finding:
         return f"<Finding: {process.source}, {_count(len(process.folds), 'fold')}, {end}>"
 
 
+@dataclass(frozen=True, slots=True)
+class EarlierRun:
+    """A run of the same directory or file before the last one, which alone is judged."""
+
+    path: str
+    """Its own directory, or the directory or file that it shares with the last run."""
+    directory: str
+    """What the last run is in."""
+    seconds_before: float | None
+    """From its end to the beginning of the last run; None where the record has no times."""
+    findings: tuple[Finding, ...] | None = None
+    """None for a run with a directory of its own, which was not read."""
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """How it ended; None where it was not read."""
+        return None if self.findings is None else worst_outcome(self.findings)
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class AnalysisResult:
     """All that was read and found, without the ways to show it."""
 
     sources: tuple[Source, ...]
     findings: tuple[Finding, ...]
+    earlier_runs: tuple[EarlierRun, ...] = ()
+    """Runs of the same directories before those of ``findings``, the oldest first; not judged."""
 
     def __repr__(self) -> str:
         processes = _count(len(self.findings), "process", plural="processes")
@@ -107,8 +128,7 @@ class AnalysisResult:
     @property
     def outcome(self) -> Outcome:
         """How the run ended: the worst of its last attempts."""
-        endings = [f.ending for f in self.findings if f.ending is not None and not f.is_superseded]
-        return min((e.outcome for e in endings), key=lambda o: o.severity, default=Outcome.RUNNING)
+        return worst_outcome(self.findings)
 
     @property
     def is_alarming(self) -> bool:
@@ -127,6 +147,12 @@ class AnalysisResult:
     def remedies(self) -> tuple[Remedy, ...]:
         """The steps of all findings, no step twice."""
         return without_repeats(step for finding in self.findings for step in finding.remedies)
+
+
+def worst_outcome(findings: Iterable[Finding]) -> Outcome:
+    """Return how a run ended: the worst of its last attempts."""
+    endings = [f.ending for f in findings if f.ending is not None and not f.is_superseded]
+    return min((e.outcome for e in endings), key=lambda o: o.severity, default=Outcome.RUNNING)
 
 
 def _count(number: int, noun: str, *, plural: str | None = None) -> str:

@@ -11,7 +11,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from analyzer.logs.scan_options import PLAIN
-from analyzer.pipeline import analyze
+from analyzer.pipeline import analyze, analyze_earlier
 from analyzer.result import OverallVerdict
 from telemetry.errors import InputError
 
@@ -44,7 +44,10 @@ def analyze_command(  # noqa: PLR0913 - one argument for each option
     exit_zero: bool = False,
     require_verdict: bool = False,
 ) -> int:
-    """Analyse ``paths``, print and write what was asked for, return the exit code. Raises InputError."""
+    """Analyse ``paths``, print and write what was asked for, return the exit code. Raises InputError.
+
+    An empty ``compare`` stands for the run before the last one of the same directory.
+    """
     for path in filter(None, (plot, html)):
         check_writable(path)
     if plot is not None and not plot.lower().endswith(PLOTS):
@@ -90,6 +93,8 @@ def _progress(paths: Sequence[str], options: ScanOptions) -> Iterator[Callable[[
 def _compared(analysis: AnalysisResult, other: str, options: ScanOptions) -> Comparison:
     from analyzer.comparison import compare  # noqa: PLC0415 - loaded when it is needed
 
+    if not other:
+        return compare(analyze_earlier(analysis, options=options), analysis)
     return compare(analyze([other], options=options), analysis)
 
 

@@ -90,12 +90,23 @@ def _run_typer(args: list[str]) -> int:
     import typer  # noqa: PLC0415 - see `_run`
 
     try:
-        code = int(_app()(args=args, prog_name="foldwatch", standalone_mode=False) or 0)
+        code = int(
+            _app()(args=_with_bare_compare(args), prog_name="foldwatch", standalone_mode=False) or 0
+        )
     except typer.TyperException as error:  # a wrong option or argument, in typer's own words
         return _fail(" ".join(error.format_message().split()), code=2)
     except typer.Abort:
         code = INTERRUPTED
     return _fail("interrupted", code=code) if code == INTERRUPTED else code
+
+
+def _with_bare_compare(args: list[str]) -> list[str]:
+    """Give a ``--compare`` without a path an empty one: for typer, an option takes a value or never does."""
+    following = [*args[1:], "--"]
+    return [
+        "--compare=" if arg == "--compare" and after.startswith("-") and after != "-" else arg
+        for arg, after in zip(args, following, strict=True)
+    ]
 
 
 def _app() -> typer.core.TyperGroup:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from analyzer.processes.checkpoints import Checkpoint
 from analyzer.processes.from_log import Process, Source, Table
 from analyzer.resources import RESOURCES
@@ -11,7 +9,6 @@ from analyzer.signatures.search import raised_match
 from telemetry.errors import InputError
 from telemetry.journal.follower import JournalFollower
 from telemetry.journal.records import Event, Header
-from telemetry.kernel.process_identity import ProcessIdentity
 from telemetry.limits import USED_BY
 from telemetry.reading import Reading, latest_known
 from telemetry.thread_line import Label
@@ -46,7 +43,8 @@ def read_journal(path: str, *, group: str | None = None) -> Table:
         if isinstance(record, Header):
             headers[record.pid] = record
         if key is not None and key not in processes:
-            process = _process(path, group or path, key[0], headers.get(key[0]))
+            header = headers.get(key[0])
+            process = Process(source=path, group=group or path, pid=key[0], header=header)
             latest[key[0]] = processes[key] = process
         if isinstance(record, Reading):
             _add_reading(processes[record.pid, record.start_ticks], record, number)
@@ -54,16 +52,6 @@ def read_journal(path: str, *, group: str | None = None) -> Table:
         elif isinstance(record, Event) and record.pid in latest:
             _take_event(latest[record.pid], record)
     return Table([source], list(processes.values()))
-
-
-def _process(source: str, group: str, pid: int, header: Header | None) -> Process:
-    process = Process(source=source, group=group, pid=pid)
-    if header is not None:
-        process.argv = header.argv
-        process.identity = ProcessIdentity(
-            header.boot_id, header.pid_namespace, pid, header.start_ticks
-        )
-    return process
 
 
 def _add_reading(process: Process, reading: Reading, number: int) -> None:

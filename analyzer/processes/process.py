@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import os
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -10,6 +12,7 @@ from analyzer.processes.checkpoints import Checkpoint, CheckpointTable
 from analyzer.processes.last_lines import find_finished
 from analyzer.processes.root_sign import find_root
 from analyzer.signatures.search import EXCEPTION, SignatureMatch, in_its_frame
+from telemetry.kernel.process_identity import ProcessIdentity
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -17,9 +20,8 @@ if TYPE_CHECKING:
     from analyzer.logs.known_formats import KnownFormat
     from analyzer.processes.last_lines import LastLine
     from analyzer.processes.printed_limits import PrintedLimit
-    from telemetry.journal.records import Event
+    from telemetry.journal.records import Event, Header
     from telemetry.journal.run_layout import FoldOutcome
-    from telemetry.kernel.process_identity import ProcessIdentity
     from telemetry.reading import Limit, Reading
 
 _TENSORFLOW = re.compile(r"\btf\b|\btf[._]|tensorflow|MirroredStrategy", re.IGNORECASE)
@@ -42,10 +44,8 @@ class Process:
     """The line that says that all of the run is through, whoever wrote it."""
     printed_limits: Sequence[PrintedLimit] = ()
     """What its log prints of limits by itself."""
-    identity: ProcessIdentity | None = None
-    """Which process it was, for all hosts; None where its journal does not say so."""
-    argv: Sequence[str] = ()
-    """What it was started with, as its journal says; empty where nothing does."""
+    header: Header | None = None
+    """What its journal says of it and its host; None where nothing does."""
     last_lines: Sequence[LastLine] = ()
     """The last that it wrote into its log."""
     checkpoints: CheckpointTable = field(default_factory=CheckpointTable)
@@ -87,6 +87,37 @@ class Process:
     def readings(self) -> CheckpointTable:
         """All of its readings, labelled or not."""
         return self.samples or self.checkpoints
+
+    @property
+    def argv(self) -> Sequence[str]:
+        """What it was started with; empty where that is not recorded."""
+        return self.header.argv if self.header else ()
+
+    @property
+    def identity(self) -> ProcessIdentity | None:
+        """Which process it was, among those of all hosts; None where its journal does not say so."""
+        own = self.header
+        if own is None or self.pid is None:
+            return None
+        return ProcessIdentity(own.boot_id, own.pid_namespace, self.pid, own.start_ticks)
+
+    @property
+    def script(self) -> str:
+        """The name of the script that it was started with; empty where that is not recorded."""
+        return os.path.basename(next(iter(self.argv), ""))
+
+    @property
+    def is_recorded(self) -> bool:
+        """Whether there is a journal of it."""
+        return self.last_reading is not None
+
+    @property
+    def span(self) -> tuple[float, float] | None:
+        """When its first and its last reading was made; None where no reading has a time."""
+        times = [time for time in self.checkpoints.times if not math.isnan(time)]
+        times += [reading.time for reading in self.first_readings.values()]
+        times += [self.last_reading.time] if self.last_reading else []
+        return (min(times), max(times)) if times else None
 
     @property
     def folds(self) -> list[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from analyzer.diagnosis.confidence import Confidence
@@ -13,16 +14,18 @@ from analyzer.growth.verdict import Verdict
 from analyzer.resources import RESOURCES
 from analyzer.result import OverallVerdict
 from analyzer.signatures.signature import NOT_A_LIMIT
+from telemetry.formatting import format_duration
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from analyzer.diagnosis.causes import Cause
     from analyzer.diagnosis.run_end import Truncation
-    from analyzer.result import AnalysisResult, Finding
+    from analyzer.result import AnalysisResult, EarlierRun, Finding
     from analyzer.signatures.search import SignatureMatch
 
 CAUSES_NAMED = 3
+EARLIER_NAMED = 3
 SAID = 160
 """Characters of a line of the log in a headline."""
 
@@ -208,3 +211,24 @@ def _no_limit(sign: SignatureMatch | None) -> str:
     if sign is not None and "raised_from" in sign.details:
         words += f", raised from {safe(sign.details['raised_from'], longest=SAID)}"
     return f"{words}; not a resource limit, as far as this says"
+
+
+def earlier_runs_line(analysis: AnalysisResult) -> str:
+    """Name the runs before the last one with their ages, the latest first; empty where there is none."""
+    runs = analysis.earlier_runs[::-1]
+    if not runs:
+        return ""
+    told = [_earlier_run(run) for run in runs[:EARLIER_NAMED]] + ["..."] * (
+        len(runs) > EARLIER_NAMED
+    )
+    words = f"earlier runs in the same place, not judged: {len(runs):,} ({'; '.join(told)})"
+    return f"{words}; --compare holds the last run against the one before it"
+
+
+def _earlier_run(run: EarlierRun) -> str:
+    age = "at an unknown time"
+    if run.seconds_before is not None:
+        age = f"ended {format_duration(max(0.0, run.seconds_before))} before the last one"
+    name = "" if run.path == run.directory else f"{safe(os.path.basename(run.path))} "
+    is_bad = run.outcome in {Outcome.CRASHED, Outcome.STOPPED}
+    return f"{name}{age}{f', {run.outcome}' if is_bad else ''}"

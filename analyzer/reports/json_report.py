@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from analyzer.comparison import Comparison
     from analyzer.growth.verdict import Growth
     from analyzer.processes.from_log import Source
-    from analyzer.result import AnalysisResult, Finding
+    from analyzer.result import AnalysisResult, EarlierRun, Finding
     from analyzer.signatures.search import SignatureMatch
 
 SCHEMA = 1
@@ -22,6 +22,16 @@ def as_json(analysis: AnalysisResult) -> dict[str, Any]:
         "processes": [_finding_json(finding) for finding in analysis.findings],
         "verdict": analysis.verdict,
         "outcome": analysis.outcome,
+        "earlier_runs": [_earlier_json(run) for run in analysis.earlier_runs],
+    }
+
+
+def _earlier_json(run: EarlierRun) -> dict[str, Any]:
+    return {
+        "path": run.path,
+        "directory": run.directory,
+        "seconds_before": run.seconds_before,
+        "outcome": run.outcome,
     }
 
 

@@ -47,8 +47,9 @@ def analyze_options(  # noqa: PLR0913, PLR0917 - one argument for each option
     compare: Annotated[
         str | None,
         typer.Option(
-            metavar="OTHER",
-            help="Hold PATH against this earlier log or run: did the fix help? The exit code is PATH's.",
+            metavar="[OTHER]",
+            help="Hold PATH against this earlier log or run: did the fix help? Without OTHER, against the run "
+            "before it in the same directory. The exit code is PATH's.",
         ),
     ] = None,
     pattern: Patterns = None,

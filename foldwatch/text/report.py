@@ -21,7 +21,7 @@ from analyzer.diagnosis.confidence import Confidence
 from analyzer.diagnosis.outcome import Outcome
 from analyzer.groups import group_findings
 from analyzer.growth.verdict import Verdict
-from analyzer.reports.headline import headline, is_open, root_cause_line
+from analyzer.reports.headline import earlier_runs_line, headline, is_open, root_cause_line
 from analyzer.reports.sparkline import ASCII, BLOCKS, sparkline
 from analyzer.result import OverallVerdict
 from analyzer.signatures.signature import NOT_A_LIMIT
@@ -83,6 +83,7 @@ def as_text(
             style="bold yellow" if is_open(analysis, parts) else COLOURS[analysis.verdict],
         ),
         *_sources(analysis.sources),
+        *map(Text, filter(None, [earlier_runs_line(analysis)])),
     ]
     told = parts
     if max(len(parts), len(analysis.sources)) > PARTS_SHOWN:

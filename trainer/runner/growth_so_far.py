@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from analyzer.pipeline import NOT_RECORDED, judge_growth
 from analyzer.processes.from_journal import read_journal
+from analyzer.runs import split_runs
 from telemetry.daemon.daemon import Daemon
 from telemetry.errors import InputError
 from telemetry.snapshot import GrowthSnapshot
@@ -28,7 +29,7 @@ def judge_run(journals: Sequence[str]) -> tuple[GrowthSnapshot, ...]:
     Raises:
         OSError: A journal cannot be read.
     """
-    processes = [process for path in journals for process in _processes(path)]
+    *_, processes = split_runs([process for path in journals for process in _processes(path)])
     with_folds = [process for process in processes if process.folds]
     if not with_folds:
         return ()

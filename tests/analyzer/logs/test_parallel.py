@@ -64,11 +64,14 @@ def test_an_analysis_does_not_depend_on_the_cores(
     for workers in (1, 2, 5):
         monkeypatch.setattr("analyzer.processes.inputs.processors", lambda workers=workers: workers)
         analysis = analyze([log, RETAINED])
+        findings = [*analysis.findings]
+        for run in analysis.earlier_runs:
+            findings += run.findings or ()
         found.append(
             (
                 analysis.sources,
-                [list(f.process.checkpoints) for f in analysis.findings],
-                [f.process.crash for f in analysis.findings],
+                [list(finding.process.checkpoints) for finding in findings],
+                [finding.process.crash for finding in findings],
             )
         )
     assert found[0] == found[1] == found[2]
