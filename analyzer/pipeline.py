@@ -238,7 +238,7 @@ def _finding(
             is_running=is_running(process),
         ),
         symptom_of=symptom if process.crash is not None and process.crash.is_secondary else None,
-        notes=notes(process, growth, causes),
+        notes=notes(process, causes),
         remedies=remedies(
             growth,
             epochs,

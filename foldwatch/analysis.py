@@ -37,6 +37,7 @@ def analyze_command(  # noqa: PLR0913 - one argument for each option
     paths: Sequence[str],
     *,
     as_json: bool = False,
+    show_all: bool = False,
     html: str | None = None,
     plot: str | None = None,
     compare: str | None = None,
@@ -61,7 +62,7 @@ def analyze_command(  # noqa: PLR0913 - one argument for each option
     if as_json:
         _print_json(analysis, comparison)
     else:
-        _print_text(analysis, comparison)
+        _print_text(analysis, comparison, show_all=show_all)
     if analysis.verdict == OverallVerdict.NO_SAMPLES:
         skipped = sum(source.skipped_count for source in analysis.sources)
         found = f"{skipped} could not be read" if skipped else "no labelled reading was found"
@@ -121,14 +122,18 @@ def _print_json(analysis: AnalysisResult, comparison: Comparison | None) -> None
     print_json(content)
 
 
-def _print_text(analysis: AnalysisResult, comparison: Comparison | None) -> None:
+def _print_text(analysis: AnalysisResult, comparison: Comparison | None, *, show_all: bool) -> None:
     from foldwatch.terminal import columns, encoding, print_output  # noqa: PLC0415 - loaded when it is needed
     from foldwatch.text import report  # noqa: PLC0415 - loaded when it is needed
     from foldwatch.text.comparison import comparison_text  # noqa: PLC0415 - loaded when it is needed
+    from foldwatch.text.detail import ALL, SHORT  # noqa: PLC0415 - loaded when it is needed
 
     width = columns()
     middle = [] if comparison is None else list(comparison_text(comparison, width=width))
-    print_output(report.as_text(analysis, width=width, encoding=encoding(), middle=middle))
+    detail = ALL if show_all else SHORT
+    print_output(
+        report.as_text(analysis, width=width, encoding=encoding(), middle=middle, detail=detail)
+    )
 
 
 def check_writable(path: str) -> None:

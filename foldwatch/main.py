@@ -25,7 +25,7 @@ COMMANDS = {
     "grafana": "Write the Grafana dashboards, Prometheus rules and configurations, and a docker-compose.yml.",
 }
 """Summary by command; each is a module of `foldwatch.commands`, and a test holds the two together."""
-FLAGS = {"--json", "--exit-zero"}
+FLAGS = {"--json", "--all", "--exit-zero"}
 """The options of ``analyze`` that take no value."""
 
 
@@ -83,7 +83,12 @@ def _analyze_plainly(args: list[str]) -> int:
     from foldwatch.analysis import analyze_command  # noqa: PLC0415 - see `_run`
 
     paths = [arg for arg in args[1:] if arg not in FLAGS]
-    return analyze_command(paths, as_json="--json" in args, exit_zero="--exit-zero" in args)
+    return analyze_command(
+        paths,
+        as_json="--json" in args,
+        show_all="--all" in args,
+        exit_zero="--exit-zero" in args,
+    )
 
 
 def _run_typer(args: list[str]) -> int:
@@ -102,10 +107,9 @@ def _run_typer(args: list[str]) -> int:
 
 def _with_bare_compare(args: list[str]) -> list[str]:
     """Give a ``--compare`` without a path an empty one: for typer, an option takes a value or never does."""
-    following = [*args[1:], "--"]
     return [
         "--compare=" if arg == "--compare" and after.startswith("-") and after != "-" else arg
-        for arg, after in zip(args, following, strict=True)
+        for arg, after in zip(args, [*args[1:], "--"], strict=False)
     ]
 
 

@@ -303,9 +303,7 @@ def usage_evidence(cause: str, process: Process) -> Evidence | None:
         )
     if usage.ratio >= NEARLY_FULL:
         return Evidence(Confidence.LIKELY, f"nearly full at its peak: {numbers}")
-    label = process.crash.last_label if process.crash else None
-    stale = "" if label is None or seconds is not None else f"; the last reading is at {label!r}"
-    return Evidence(Confidence.POSSIBLE, f"peak {numbers}{stale}")
+    return Evidence(Confidence.POSSIBLE, f"peak {numbers}")
 
 
 def _seconds_before_end(cause: str, process: Process) -> float | None:

@@ -5,31 +5,27 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from analyzer.diagnosis.confidence import Confidence
-from analyzer.diagnosis.evidence import NEARLY_FULL, of_limit, peak_usage, process_started, rise
+from analyzer.diagnosis.evidence import NEARLY_FULL, of_limit, peak_usage, process_started
 from analyzer.diagnosis.run_end import next_stage
 from telemetry.limits import LIMITS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from analyzer.diagnosis.causes import Cause
-    from analyzer.growth.verdict import Growth
     from analyzer.processes.from_log import Process
     from analyzer.signatures.search import SignatureMatch
 
 
-def nearness(process: Process, causes: Sequence[str]) -> list[str]:
-    """Say which recorded ceilings were near their limit, or that none was."""
+def nearness(process: Process, causes: Sequence[str]) -> Iterator[str]:
+    """Say that none of the recorded limits was near; of one that was, its cause has the evidence."""
     usages = {cause: usage for cause in causes if (usage := peak_usage(cause, process))}
     known = {c: usage for c, usage in usages.items() if usage.ratio is not None}
-    if not known:
-        return ["no ceiling of these was recorded"]
-    words = []
-    for cause, usage in known.items():
-        words.append(f"{cause} {of_limit(cause, usage.current or 0, usage.limit)}")
-    if any((usage.ratio or 0) >= NEARLY_FULL for usage in known.values()):
-        return [f"of the recorded ceilings: {', '.join(words)}"]
-    return [f"no recorded ceiling was near: {', '.join(words)}"]
+    if known and all((usage.ratio or 0) < NEARLY_FULL for usage in known.values()):
+        words = (
+            f"{c} {of_limit(c, usage.current or 0, usage.limit)}" for c, usage in known.items()
+        )
+        yield f"no recorded ceiling was near: {', '.join(words)}"
 
 
 def contradictions(process: Process) -> Iterator[str]:
@@ -51,7 +47,7 @@ def contradictions(process: Process) -> Iterator[str]:
         yield "a bus error is also that of a mapped data file that became shorter"
 
 
-def notes(process: Process, growth: Mapping[str, Growth], causes: list[Cause]) -> tuple[str, ...]:
+def notes(process: Process, causes: list[Cause]) -> tuple[str, ...]:
     """Say what the evidence as a whole comes to: what was near, what contradicts, what to record."""
     crash = process.crash
     if crash is None:
@@ -66,18 +62,6 @@ def notes(process: Process, growth: Mapping[str, Growth], causes: list[Cause]) -
         return tuple(found)
     found += nearness(process, [cause.cause for cause in causes])
     found += _staleness(process, crash)
-    rising = [
-        rise(name, found_growth.slope)
-        for name, found_growth in growth.items()
-        if found_growth.verdict.is_alarming and found_growth.slope is not None
-    ]
-    if rising:
-        found.append("; ".join(rising))
-    if process.last_reading is None:
-        found.append(
-            "what would tell next time: telemetry.start(run_dir=...) or `foldwatch run -- COMMAND` records"
-            " every limit while it runs, and the kernel's counters after the death"
-        )
     return tuple(found)
 
 
@@ -85,7 +69,7 @@ def _staleness(process: Process, crash: SignatureMatch) -> list[str]:
     """Say how old the last reading is, by the stages that earlier folds had."""
     if crash.last_label is None or process.exit is not None:
         return []
-    words = f"the last reading is at {crash.last_label!r}"
+    words = "what was used at the crash was not read"
     if stage := next_stage(process):
-        return [f"{words}, a stage before {stage!r}: what was used at the crash was not read"]
-    return [f"{words}: what was used at the crash was not read"]
+        return [f"{words}: the last reading is of a stage before {stage!r}"]
+    return [f"{words}: the last reading is at {crash.last_label!r}"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from analyzer.processes.checkpoints import Checkpoint
 from analyzer.processes.from_log import Process, Source, Table
 from analyzer.resources import RESOURCES

@@ -38,6 +38,10 @@ Signatures = Annotated[
 def analyze_options(  # noqa: PLR0913, PLR0917 - one argument for each option
     paths: Paths,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
+    show_all: Annotated[
+        bool,
+        typer.Option("--all", help="Show every cause with all its evidence, and all lists whole."),
+    ] = False,
     html: Annotated[
         str | None, typer.Option(metavar="FILE", help="Write a page that needs nothing else.")
     ] = None,
@@ -67,6 +71,7 @@ def analyze_options(  # noqa: PLR0913, PLR0917 - one argument for each option
     code = analyze_command(
         paths,
         as_json=as_json,
+        show_all=show_all,
         html=html,
         plot=plot,
         compare=compare,

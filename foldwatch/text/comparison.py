@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rich import box
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from analyzer import formatting as fmt
 from analyzer.comparison import ChangeOutcome
+from foldwatch.text.indented import Indented
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,7 +46,7 @@ def comparison_text(
         if width < TABLE_COLUMNS:
             before, after = (_slope(name, change, side) for side in ("before", "after"))
             words.append(f"; {before} before, {after} now")
-        yield Padding(words, (0, 0, 0, 1), expand=False)
+        yield Indented(words)
 
 
 def _table(comparison: Comparison) -> Table:

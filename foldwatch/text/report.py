@@ -12,19 +12,19 @@ from typing import TYPE_CHECKING
 
 from rich import box
 from rich.console import Group, RenderableType
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from analyzer import formatting as fmt
-from analyzer.diagnosis.confidence import Confidence
 from analyzer.diagnosis.outcome import Outcome
 from analyzer.groups import group_findings
 from analyzer.growth.verdict import Verdict
 from analyzer.reports.headline import earlier_runs_line, headline, is_open, root_cause_line
 from analyzer.reports.sparkline import ASCII, BLOCKS, sparkline
 from analyzer.result import OverallVerdict
-from analyzer.signatures.signature import NOT_A_LIMIT
+from foldwatch.text.crash import crash_text
+from foldwatch.text.detail import SHORT, Detail
+from foldwatch.text.indented import Indented
 from telemetry.reading_difference import named
 
 if TYPE_CHECKING:
@@ -36,18 +36,9 @@ if TYPE_CHECKING:
     from analyzer.processes.checkpoints import Checkpoint
     from analyzer.processes.from_log import Source
     from analyzer.result import AnalysisResult, Finding
-    from analyzer.signatures.search import SignatureMatch
 
-SKIPPED_SHOWN = 3
-SOURCES_SHOWN = 6
-PARTS_SHOWN = 4
-"""More processes than this are summed up; the worst of them are shown in full."""
-WORST_SHOWN = 2
-LEFT_SHOWN = 5
-OVERVIEW_LINES = 20
 OVERVIEW_COLUMNS = 90
 """Of the line that says how a process ended."""
-REMEDIES_SHOWN = 8
 TABLE_COLUMNS = 78
 """A narrower terminal gets lines: a table would cut its numbers off."""
 COLOURS = {
@@ -70,32 +61,39 @@ def as_text(
     width: int,
     encoding: str = "utf-8",
     middle: Sequence[RenderableType] = (),
+    detail: Detail = SHORT,
 ) -> RenderableType:
     """Return what a terminal of ``width`` columns shows: the headline, the parts, the root cause.
 
-    ``middle`` goes in front of the root cause, which is the last line.
+    ``middle`` goes in front of the root cause, which is the last line. ``detail`` says how much is shown.
     """
     blocks = BLOCKS if _can_write(encoding) else ASCII
     parts = group_findings(analysis)
+    first = headline(analysis, parts)
     shown: list[RenderableType] = [
         Text(
-            headline(analysis, parts),
+            first,
             style="bold yellow" if is_open(analysis, parts) else COLOURS[analysis.verdict],
         ),
-        *_sources(analysis.sources),
+        *_sources(analysis.sources, detail),
         *map(Text, filter(None, [earlier_runs_line(analysis)])),
     ]
     told = parts
-    if max(len(parts), len(analysis.sources)) > PARTS_SHOWN:
-        shown += _overview(analysis)
-    if len(parts) > PARTS_SHOWN:
-        worst = sorted(parts, key=lambda part: part.severity)[:WORST_SHOWN]
+    if max(len(parts), len(analysis.sources)) > SHORT.parts:
+        shown += _overview(analysis, detail)
+    if len(parts) > detail.parts:
+        worst = sorted(parts, key=lambda part: part.severity)[: detail.worst]
         told = [part for part in worst if part.is_alarming] or worst[:1]
         shown += _summary(parts, told)
     for part in told:
-        shown += _part(part, name=part.name if len(parts) > 1 else "", width=width, blocks=blocks)
+        shown.append(
+            Text(f"\n{f'{part.name}: ' if len(parts) > 1 else ''}{part.title}", style="bold")
+        )
+        shown += _part(part, width=width, blocks=blocks, detail=detail)
+        for finding in part.findings:
+            shown += _end(finding, headline=first, detail=detail)
     shown += middle
-    shown += _remedies(analysis)
+    shown += _remedies(analysis, detail)
     shown.append(Text(f"\n{root_cause_line(analysis, parts)}", style="bold"))
     return Group(*shown)
 
@@ -108,21 +106,15 @@ def _can_write(encoding: str) -> bool:
     return True
 
 
-def _indented(words: str | Text, columns: int = 1) -> RenderableType:
-    return Padding(
-        words if isinstance(words, Text) else Text(words), (0, 0, 0, columns), expand=False
-    )
-
-
-def _sources(sources: Sequence[Source]) -> Iterator[RenderableType]:
+def _sources(sources: Sequence[Source], detail: Detail) -> Iterator[RenderableType]:
     broken = [source for source in sources if source.skipped]
     shown = sources
-    if len(sources) > SOURCES_SHOWN:
+    if len(sources) > detail.sources:
         lines, checkpoints = (
             sum(getattr(s, name) for s in sources) for name in ("lines", "checkpoints")
         )
         yield Text(f"{len(sources)} files: {lines:,} lines, {checkpoints:,} samples")
-        shown = broken[:SOURCES_SHOWN]
+        shown = broken[: detail.sources]
     for source in shown:
         path = fmt.safe(source.path, longest=fmt.LONGEST_LINE)
         if source.earlier:
@@ -130,16 +122,16 @@ def _sources(sources: Sequence[Source]) -> Iterator[RenderableType]:
             path += f" and {count} rotated file{'' if count == 1 else 's'} before it"
         yield Text(f"{path}: {source.lines:,} lines, {source.checkpoints:,} samples")
         if words := fmt.format_words(source.formats):
-            yield _indented(words)
-        for skipped in source.skipped[:SKIPPED_SHOWN]:
-            yield _indented(f"line {skipped.line} skipped: {fmt.safe(skipped.reason)}")
-        if (more := source.skipped_count - SKIPPED_SHOWN) > 0:
-            yield _indented(f"and {more:,} more skipped (--json lists them)")
-    if len(sources) > SOURCES_SHOWN and (more := len(broken) - len(shown)) > 0:
-        yield _indented(f"and {more:,} more files with skipped lines (all are in --json)")
+            yield Indented(words)
+        for skipped in source.skipped[: detail.skipped]:
+            yield Indented(f"line {skipped.line} skipped: {fmt.safe(skipped.reason)}")
+        if (more := source.skipped_count - min(detail.skipped, len(source.skipped))) > 0:
+            yield Indented(f"and {more:,} more skipped (--json lists them)")
+    if len(sources) > detail.sources and (more := len(broken) - len(shown)) > 0:
+        yield Indented(f"and {more:,} more files with skipped lines (all are in --json)")
 
 
-def _overview(analysis: AnalysisResult) -> Iterator[RenderableType]:
+def _overview(analysis: AnalysisResult, detail: Detail) -> Iterator[RenderableType]:
     """Count how the processes ended, and give a line for each that did not finish, the worst first."""
     ended = [(f, f.ending) for f in analysis.findings if f.ending and not f.is_superseded]
     counts = Counter(ending.outcome for _, ending in ended)
@@ -148,17 +140,17 @@ def _overview(analysis: AnalysisResult) -> Iterator[RenderableType]:
     told = [one for one in ended if one[1].outcome != Outcome.FINISHED]
     told.sort(key=lambda one: one[1].outcome.severity)
     names = _short_names({finding.process.source for finding, _ in ended})
-    for finding, ending in told[:OVERVIEW_LINES]:
+    for finding, ending in told[: detail.endings]:
         process = finding.process
         name = names[process.source]
         name += "" if process.rank is None else f", rank {process.rank}"
         where = f" (line {ending.line})" if ending.line else ""
         reason = fmt.safe(ending.reason, longest=OVERVIEW_COLUMNS)
-        yield _indented(
+        yield Indented(
             Text.assemble((fmt.safe(name), "bold"), f": {ending.outcome}: {reason}{where}")
         )
-    if (more := len(told) - OVERVIEW_LINES) > 0:
-        yield _indented(f"and {more} more (all are in --json)")
+    if (more := len(told) - detail.endings) > 0:
+        yield Indented(f"and {more} more (--all shows them)")
 
 
 def _short_names(paths: Iterable[str]) -> dict[str, str]:
@@ -183,14 +175,14 @@ def _summary(
             continue
         low, middle, high = (fmt.amount(name, peaks[i]) for i in (0, len(peaks) // 2, -1))
         words = f"peaks {low} to {high}, median {middle}; {verdicts}"
-        yield _indented(Text.assemble((fmt.short_name(name), "bold"), f": {words}"))
+        yield Indented(Text.assemble((fmt.short_name(name), "bold"), f": {words}"))
     words = "the worst one follows" if len(told) == 1 else f"the worst {len(told)} follow"
-    yield _indented(f"{words}; all are in --json")
+    yield Indented(f"{words}; --all shows each")
 
 
-def _part(part: ProcessGroup, *, name: str, width: int, blocks: str) -> Iterator[RenderableType]:
-    title = f"{name}: {part.title}" if name else part.title
-    yield Text(f"\n{title}", style="bold")
+def _part(
+    part: ProcessGroup, *, width: int, blocks: str, detail: Detail
+) -> Iterator[RenderableType]:
     drawn = partial(_drawn, part.checkpoints)
     if not part.over_time or any(growth.peak is not None for growth in part.by_fold.values()):
         yield from _growth(part.by_fold, drawn, width=width, blocks=blocks)
@@ -202,12 +194,10 @@ def _part(part: ProcessGroup, *, name: str, width: int, blocks: str) -> Iterator
         known = part.first.process.readings.known
         yield from _growth(part.over_time, known, width=width, blocks=blocks)
     left = [left for finding in part.findings for left in finding.pool_leaks]
-    for one in left[-LEFT_SHOWN:]:
-        yield _indented(_left(one))
-    if (more := len(left) - LEFT_SHOWN) > 0:
-        yield _indented(f"and {more} folds before them left threads too")
-    for finding in part.findings:
-        yield from _end(finding)
+    for one in left[-detail.leaks :]:
+        yield Indented(_left(one))
+    if (more := len(left) - detail.leaks) > 0:
+        yield Indented(f"and {more} folds before them left threads too")
 
 
 def _left(left: PoolLeak) -> str:
@@ -232,7 +222,7 @@ def _growth(
     for name, found in growth.items() if recorded else ():
         reasons.setdefault(found.reason, []).append(fmt.short_name(name))
     for reason, names in reasons.items():
-        yield _indented(f"{', '.join(names)}: {reason}")
+        yield Indented(f"{', '.join(names)}: {reason}")
 
 
 def _drawn(checkpoints: Sequence[Checkpoint], name: str) -> list[int | None]:
@@ -297,73 +287,34 @@ def _lines(
         levels = f"{_levels(name, values)}, peak {fmt.amount(name, found.peak)}"
         if limit:
             levels += f" ({limit})"
-        yield _indented(Text.assemble(f"{levels}, {slope}: ", verdict))
+        yield Indented(Text.assemble(f"{levels}, {slope}: ", verdict))
 
 
-def _end(finding: Finding) -> Iterator[RenderableType]:
+def _end(finding: Finding, *, headline: str, detail: Detail) -> Iterator[RenderableType]:
     process = finding.process
     for sign in process.recovered.values():
         words = f"line {sign.line} looks like a crash, but the process went on: "
-        yield _indented(words + sign.signature)
+        yield Indented(words + sign.signature)
     if process.handled_exceptions:
         count = process.handled_exceptions
         words = "one traceback" if count == 1 else f"{count} tracebacks"
-        yield _indented(f"{words} below which the process went on")
+        yield Indented(f"{words} below which the process went on")
     if finding.truncation is not None:
         words = fmt.safe(finding.truncation.words, longest=999)
-        yield _indented(Text.assemble(("ends early: ", "yellow"), words))
+        yield Indented(Text.assemble(("ends early: ", "yellow"), words))
     crash = process.crash
     if crash is not None:
-        yield from _crash(finding, crash)
+        yield from crash_text(finding, crash, headline=headline, detail=detail)
     for note in finding.notes:
-        yield _indented(f"note: {fmt.safe(note, longest=999)}")
+        yield Indented(f"note: {fmt.safe(note, longest=999)}")
 
 
-def _crash(finding: Finding, crash: SignatureMatch) -> Iterator[RenderableType]:
-    process = finding.process
-    where = f"line {crash.line}" if crash.line else "in no log"
-    whose = f" in fold {process.folds[-1]}" if process.folds else ""
-    yield Text.assemble(("crash", "bold red"), f"{whose} ({crash.signature}), {where}:")
-    yield _indented(fmt.safe(crash.text, longest=fmt.LONGEST_LINE), 2)
-    if crash.last_label is not None:
-        after = crash.seconds_after_last_sample
-        late = "" if after is None else f", {after:,.1f} s earlier"
-        yield _indented(f"last reading before it: {fmt.safe(crash.last_label)}{late}", 2)
-    if finding.symptom_of is not None:
-        yield _indented(f"it follows from: {fmt.safe(finding.symptom_of)}", 2)
-    yield from _causes(finding)
-
-
-def _causes(finding: Finding) -> Iterator[RenderableType]:
-    """Give the causes, the best founded first; those with the same evidence together."""
-    yield Text("causes, the best founded first:")
-    alike: dict[tuple[Confidence, tuple[str, ...]], list[str]] = {}
-    for cause in finding.causes:
-        name = "no resource limit" if cause.cause == NOT_A_LIMIT else cause.cause
-        alike.setdefault((cause.confidence, cause.evidence), []).append(name)
-    for (confidence, evidence), names in alike.items():
-        words = ", ".join(names)
-        if not evidence:
-            yield _indented(f"{confidence}, with nothing for or against: {words}", 2)
-            continue
-        style = "bold" if confidence in {Confidence.CERTAIN, Confidence.LIKELY} else ""
-        yield _indented(Text(f"{confidence}: {words}", style=style), 2)
-        for one in evidence:
-            yield _indented(fmt.safe(one, longest=fmt.LONGEST_LINE), 4)
-    left = [
-        c for c in finding.causes if c.confidence not in {Confidence.RULED_OUT, Confidence.UNLIKELY}
-    ]
-    if len(left) > 1 and not any(c.confidence == Confidence.CERTAIN for c in left):
-        words = "none is certain: the message is the same for all of them"
-        yield _indented(Text(words, style="dim"), 2)
-
-
-def _remedies(analysis: AnalysisResult) -> Iterator[RenderableType]:
+def _remedies(analysis: AnalysisResult, detail: Detail) -> Iterator[RenderableType]:
     if analysis.remedies:
         yield Text("\nwhat to do", style="bold")
-    for remedy in analysis.remedies[:REMEDIES_SHOWN]:
-        yield _indented(f"- {remedy.text}")
+    for remedy in analysis.remedies[: detail.remedies]:
+        yield Indented(f"- {remedy.text}")
         if remedy.command is not None:
-            yield _indented(Text(fmt.safe(remedy.command, longest=999), style="cyan"), 4)
-    if (more := len(analysis.remedies) - REMEDIES_SHOWN) > 0:
-        yield _indented(f"and {more} more (all are in --json)")
+            yield Indented(Text(fmt.safe(remedy.command, longest=999), style="cyan"), 4)
+    if (more := len(analysis.remedies) - detail.remedies) > 0:
+        yield Indented(f"and {more} more (--all shows them)")

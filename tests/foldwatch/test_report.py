@@ -290,9 +290,41 @@ def test_many_logs_get_a_line_each_the_worst_first(foldwatch: Foldwatch, tmp_pat
     )
     lines = foldwatch("analyze", str(tmp_path), COLUMNS="120").out.splitlines()
     first = lines.index("7 processes: 1 crashed, 1 stopped, 5 finished")
-    assert lines[first + 1] == " went-wrong.log: crashed: OSError: no such file: 'a' (line 2)"
-    assert lines[first + 2].startswith(" ended.log: stopped: slurmstepd: error: ")
+    assert lines[first + 1] == "  went-wrong.log: crashed: OSError: no such file: 'a' (line 2)"
+    assert lines[first + 2].startswith("  ended.log: stopped: slurmstepd: error: ")
     assert not any("calm" in line for line in lines)
+
+
+def test_what_decides_is_shown_and_the_rest_on_demand(foldwatch: Foldwatch, tmp_path: Path) -> None:
+    """A founded cause has its evidence, the others their names; no statement stands there twice."""
+    log = tmp_path / "a.log"
+    nearly = "".join(LINE.format(n, "START", 40, 7000 + 100 * n, 1900, 1200) for n in range(1, 6))
+    log.write_text(nearly + "RuntimeError: can't start new thread\n")
+    short, whole = (
+        foldwatch("analyze", str(log), *more, COLUMNS="200").out for more in ((), ("--all",))
+    )
+    for out in (short, whole):
+        assert "  likely: pids_cgroup\n    nearly full at its peak" in out
+        assert out.count("peak: 7,500 of 7,680") == 1
+    assert "unlikely (max_map_count)" in short
+    assert "peak 1,900 of 65,530" not in short
+    assert "peak 1,900 of 65,530" in whole
+    assert "also weighed" not in whole
+    for number in range(12):
+        (tmp_path / f"{number}.log").write_text(log_of_rank(0))
+    short, whole = (foldwatch("analyze", str(tmp_path), *more).out for more in ((), ("--all",)))
+    assert [out.count("process: folds 1-5 of 5") for out in (short, whole)] == [1, 13]
+
+
+def test_a_message_that_the_headline_holds_is_not_repeated(
+    foldwatch: Foldwatch, tmp_path: Path
+) -> None:
+    """The line number leads to it; one that is cut there is whole below."""
+    log = tmp_path / "a.log"
+    for message in ("OSError: [Errno 28] No space left on device", "OSError: " + 300 * "x"):
+        log.write_text(f"Traceback (most recent call last):\n{message}\n")
+        out = foldwatch("analyze", str(log), COLUMNS="500").out
+        assert out.partition("\nroot cause")[0].count(message) == 1
 
 
 def test_a_crash_is_told_before_growth_elsewhere(foldwatch: Foldwatch, tmp_path: Path) -> None:
