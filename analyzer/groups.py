@@ -70,6 +70,20 @@ class ProcessGroup:
         return [finding for finding in self.findings if finding.process.crash]
 
     @property
+    def notable(self) -> list[Finding]:
+        """Those of its processes that there is something to say of, the crashed ones first."""
+        found = [
+            finding
+            for finding in self.findings
+            if finding.process.crash
+            or finding.process.recovered
+            or finding.process.handled_exceptions
+            or finding.truncation
+            or finding.notes
+        ]
+        return sorted(found, key=lambda finding: finding.process.crash is None)
+
+    @property
     def first_crash(self) -> Finding:
         """The crash that is not a symptom of another, where there is one; there must be a crash.
 

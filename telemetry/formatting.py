@@ -1,6 +1,8 @@
-"""Durations and amounts as text for people; a number for a program is written elsewhere."""
+"""Durations, times and amounts as text for people; a number for a program is written elsewhere."""
 
 from __future__ import annotations
+
+import time
 
 MEBIBYTE = 2**20
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
@@ -28,6 +30,18 @@ def spell_duration(seconds: float) -> str:
             count = int(seconds // size)
             return f"{count} {unit}{'' if count == 1 else 's'}"
     return f"{int(seconds)} seconds"
+
+
+def format_time(seconds: float) -> str:
+    """Return a time with its zone: ``2026-11-24 08:15:30 UTC``; ``?`` for one that no clock shows.
+
+    Args:
+        seconds: Since the epoch.
+    """
+    try:
+        return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(seconds))
+    except (OverflowError, ValueError, OSError):
+        return "?"
 
 
 def format_amount(value: float | None, *, is_bytes: bool) -> str:

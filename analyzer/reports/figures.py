@@ -7,12 +7,22 @@ from __future__ import annotations
 
 import os
 import warnings
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from analyzer import formatting as fmt
-from analyzer.groups import ProcessGroup, group_findings, names
+from analyzer.groups import group_findings, names
 from analyzer.growth.verdict import Verdict
+from analyzer.reports.chart_data import (
+    FOLDS_NAMED,
+    FOLDS_SHADED,
+    LIMIT_SHOWN_FROM,
+    POINTS_DRAWN,
+    POINTS_MARKED,
+    Stages,
+    lanes_of,
+    stage_values,
+    told_by,
+)
 from analyzer.resources import COLUMNS, RESOURCES
 from telemetry.errors import InputError, MissingExtraError
 from telemetry.journal.atomic_write import writing
@@ -23,7 +33,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from analyzer.processes.checkpoints import CheckpointTable
+    from analyzer.groups import ProcessGroup
+    from analyzer.reports.chart_data import Lane
     from analyzer.result import AnalysisResult
 
 INK, MUTED, GRID, SHADE = "#1b1f24", "#5b6471", "#d3d8df", "#eef1f6"
@@ -39,72 +50,6 @@ COLOURS = {
 _LANES = (LINE, "#c77700", "#2a8f6f", "#9b4fc4", "#b3466b", "#5f7d1e", "#3f86c9", "#8a6d5a")
 _FOLDS = ("#3b8bd9", "#8a63c0", "#d9483b")
 """From the first fold to the last; both ends can be read on white and on black."""
-_LIMIT_SHOWN_FROM = 0.25
-"""A limit is drawn where the peak reaches this part of it; else it would flatten the curve."""
-POINTS_DRAWN = 1_500
-"""Of one line; more are thinned so that every peak and every dip stays."""
-POINTS_MARKED = 120
-STAGES_DRAWN = 16
-FOLDS_NAMED = 12
-FOLDS_SHADED = 60
-
-
-@dataclass(slots=True)
-class Lane:
-    """Processes that ran one after another: one line from left to right."""
-
-    name: str
-    pieces: list[CheckpointTable]
-    """The samples of each process."""
-    crashes: list[int]
-    """After how many samples a process ended in a crash."""
-
-    @property
-    def length(self) -> int:
-        """How many samples it has."""
-        return sum(map(len, self.pieces))
-
-    def points(self, resource: str, *, most: int = POINTS_DRAWN) -> list[list[tuple[int, float]]]:
-        """Return (position, value) of each process, thinned; in the unit that is shown."""
-        start, lines = 0, []
-        for piece in self.pieces:
-            line = [
-                (start + row, value / fmt.unit_size(resource))
-                for row in range(len(piece))
-                if (value := piece.value(resource, row)) is not None
-            ]
-            lines.append(thinned(line, most=most))
-            start += len(piece)
-        return lines
-
-
-def thinned(
-    points: Sequence[tuple[int, float]], *, most: int = POINTS_DRAWN
-) -> list[tuple[int, float]]:
-    """Keep the lowest and the highest of each stretch, in order, at most about ``most`` in all."""
-    if len(points) <= most:
-        return list(points)
-    kept = []
-    buckets = most // 2
-    for bucket in range(buckets):
-        start = len(points) * bucket // buckets
-        stretch = points[start : len(points) * (bucket + 1) // buckets]
-        ends = (min(stretch, key=lambda p: p[1]), max(stretch, key=lambda p: p[1]))
-        kept += sorted(set(ends))
-    return kept
-
-
-def lanes_of(parts: Sequence[ProcessGroup]) -> list[Lane]:
-    """Put processes of one run, log or rank one after another, and those of others beside them."""
-    lanes: dict[object, Lane] = {}
-    for part in parts:
-        lane = lanes.setdefault(part.lane, Lane(part.name, [], []))
-        for finding in part.findings:
-            if readings := finding.process.checkpoints or finding.process.readings:
-                lane.pieces.append(readings)
-            if finding.process.crash:
-                lane.crashes.append(lane.length)
-    return [lane for lane in lanes.values() if lane.pieces]
 
 
 def plot(analysis: AnalysisResult) -> Figure:
@@ -114,7 +59,7 @@ def plot(analysis: AnalysisResult) -> Figure:
     if not lanes:
         raise InputError("nothing to plot: no [THREADS] line and no journal record was found")
     told = told_by(parts)
-    stages = stages_of(told) if told else []
+    stages = Stages(told) if told else None
     judged = {name for part in parts for name in part.growth}
     shown = [name for name in RESOURCES if name in judged or name in COLUMNS]
     figure = _figure(15 if stages else 11, 11.5 * len(shown) / len(COLUMNS))
@@ -128,36 +73,15 @@ def plot(analysis: AnalysisResult) -> Figure:
     for row, resource in zip(grid, shown, strict=True):
         _draw_timeline(row[0], resource, lanes, parts)
         if stages and told:
-            _draw_stages(row[1], resource, told, stages, is_first=row is grid[0])
+            _draw_stages(row[1], resource, told, stages.drawn, is_first=row is grid[0])
     _name_folds(grid[0][0], lanes)
     grid[-1][0].set_xlabel("checkpoint, in order", fontsize=9)
+    if stages:
+        grid[-1][1].set_xlabel(stages.left_out, fontsize=9)
     if len(lanes) > 1:
         _legend(figure, grid[-1][0], lanes)
     title = f"{names(parts)}: {analysis.verdict}"
     figure.suptitle(_plain(title, 160), fontsize=13, fontweight="bold", color=INK)
-    return figure
-
-
-def timeline(parts: Sequence[ProcessGroup], resource: str, *, rows: int = 0) -> Figure:
-    """Return one resource over the checkpoints, as high as ``rows`` stages are; there must be samples."""
-    figure = _figure(5.2, max(2.9, 1.0 + 0.19 * rows))
-    panel = figure.subplots()
-    lanes = lanes_of(parts)
-    _draw_timeline(panel, resource, lanes, parts)
-    panel.set_title("", loc="left")
-    panel.set_title("", loc="right")
-    _name_folds(panel, lanes)
-    panel.set_xlabel("checkpoint, in order", fontsize=9)
-    if len(lanes) > 1:
-        _legend(figure, panel, lanes)
-    return figure
-
-
-def stage_plot(part: ProcessGroup, resource: str) -> Figure:
-    """Return the folds of one part over each other at the same stage; it must have folds."""
-    stages = stages_of(part)
-    figure = _figure(5.2, max(2.9, 1.0 + 0.19 * len(stages)))
-    _draw_stages(figure.subplots(), resource, part, stages, is_first=True)
     return figure
 
 
@@ -173,22 +97,6 @@ def save(figure: Figure, path: str) -> None:
             figure.savefig(aside, format=suffix, dpi=120)
     except OSError as error:
         raise InputError(f"{path}: cannot be written: {error.strerror}") from error
-
-
-def told_by(parts: Sequence[ProcessGroup]) -> ProcessGroup | None:
-    """Return the part whose folds are worth laying over each other: the worst one that has some."""
-    with_folds = [part for part in parts if part.folds]
-    return min(with_folds, key=lambda part: part.severity, default=None)
-
-
-def stages_of(part: ProcessGroup) -> list[str]:
-    """Return the stages in the order of the run; where there are many, those that most folds reached."""
-    folds: dict[str, set[int]] = {}
-    for sample in part.checkpoints:
-        if sample.label.fold is not None:
-            folds.setdefault(sample.label.stage, set()).add(sample.label.fold)
-    shown = sorted(folds, key=lambda stage: -len(folds[stage]))[:STAGES_DRAWN]
-    return [stage for stage in folds if stage in shown]
 
 
 def _figure(width: float, height: float) -> Figure:
@@ -224,7 +132,7 @@ def _draw_timeline(
     title = RESOURCES[resource].title + (", MB" if fmt.unit(resource) else "")
     if growth.limit and growth.peak is not None:
         title += f": {fmt.of_limit(resource, growth)} at the peak"
-        if growth.peak >= _LIMIT_SHOWN_FROM * growth.limit:
+        if growth.peak >= LIMIT_SHOWN_FROM * growth.limit:
             limit = growth.limit / fmt.unit_size(resource)
             panel.axhline(limit, color=ALARM, linestyle="--", linewidth=1.2)
             panel.set_ylim(top=max(panel.get_ylim()[1], limit * 1.05))
@@ -273,14 +181,11 @@ def _draw_stages(
     from matplotlib.colors import LinearSegmentedColormap  # noqa: PLC0415 - see `_figure`
 
     ramp = LinearSegmentedColormap.from_list("folds", list(_FOLDS))
-    series: dict[str, dict[int, float]] = {}
-    for finding in part.findings:
-        for stage, by_fold in finding.process.series(resource).items():
-            series.setdefault(stage, {}).update(by_fold)
+    series = stage_values(part, resource)
     folds = part.folds
     for number, fold in enumerate(folds):
         values = {
-            row: series[stage][fold] / fmt.unit_size(resource)
+            row: series[stage][fold]
             for row, stage in enumerate(stages)
             if fold in series.get(stage, {})
         }
@@ -348,7 +253,7 @@ def _legend(figure: Figure, panel: Axes, lanes: Sequence[Lane]) -> None:
 
 
 def _shade_folds(panel: Axes, lane: Lane) -> None:
-    spans = _fold_spans(lane)
+    spans = lane.fold_spans()
     for begin, end, fold in spans if len(spans) <= FOLDS_SHADED else ():
         if fold % 2:
             panel.axvspan(begin - 0.5, end + 0.5, color=SHADE, lw=0, zorder=0)
@@ -358,7 +263,7 @@ def _name_folds(panel: Axes, lanes: Sequence[Lane]) -> None:
     if len(lanes) != 1:
         return
     transform = panel.get_xaxis_transform()
-    spans = _fold_spans(lanes[0])
+    spans = lanes[0].fold_spans()
     every = -(-len(spans) // FOLDS_NAMED)
     for begin, end, fold in spans[:: every or 1]:
         middle = (begin + end) / 2
@@ -376,19 +281,6 @@ def _name_folds(panel: Axes, lanes: Sequence[Lane]) -> None:
             fontweight="bold",
             color=ALARM,
         )
-
-
-def _fold_spans(lane: Lane) -> list[tuple[int, int, int]]:
-    spans: list[tuple[int, int, int]] = []
-    for index, sample in enumerate(sample for piece in lane.pieces for sample in piece):
-        fold = sample.label.fold
-        if fold is None:
-            continue
-        if spans and spans[-1][2] == fold:
-            spans[-1] = (spans[-1][0], index, fold)
-        else:
-            spans.append((index, index, fold))
-    return spans
 
 
 def _plain(text: str, longest: int = 80) -> str:

@@ -1,21 +1,20 @@
 """An analysis as one self-contained page: no script, no request, light and dark.
 
-All text goes through Jinja's autoescape; the pictures are matplotlib's SVG in the page's own colours.
-jinja2 and matplotlib are loaded when a page is made.
+All text goes through Jinja's autoescape, that of the charts too. jinja2 is loaded when a page is made.
 """
 
 from __future__ import annotations
 
-import io
-import re
-import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from analyzer import formatting as fmt
+from analyzer.diagnosis.confidence import Confidence
 from analyzer.groups import group_findings, names
-from analyzer.reports import figures
-from analyzer.reports.headline import headline, is_open, root_cause_line
+from analyzer.reports.chart_data import STAGES_DRAWN, Stages, stage_values, told_by
+from analyzer.reports.facts import facts
+from analyzer.reports.headline import earlier_runs_line, headline, is_open, root_cause_line
+from analyzer.reports.svg_charts import chart_height, stage_chart, timeline
 from analyzer.resources import RESOURCES
 from telemetry.errors import InputError, MissingExtraError
 from telemetry.journal.atomic_write import writing
@@ -24,48 +23,39 @@ from telemetry.reading_difference import named
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from markupsafe import Markup
-    from matplotlib.figure import Figure
-
     from analyzer.comparison import Comparison
     from analyzer.groups import ProcessGroup
     from analyzer.growth.verdict import Growth
+    from analyzer.reports.svg_charts import Chart
     from analyzer.result import AnalysisResult
 
 PARTS_SHOWN = 12
 """Processes with a table of their own; a page of a thousand ranks would not be read."""
 SKIPPED_SHOWN = 200
-_VARIABLES = {
-    figures.INK: "--ink",
-    figures.MUTED: "--muted",
-    figures.GRID: "--grid",
-    figures.SHADE: "--shade",
-    figures.LINE: "--line",
-    figures.GOOD: "--good",
-    figures.WARN: "--warn",
-    figures.ALARM: "--alarm",
-}
-"""The page's colour by the one that matplotlib draws with: dark mode turns them round."""
-_STYLE = re.compile(r'style="[^"]*"')
-_COLOUR = re.compile("|".join(_VARIABLES))
+FINDINGS_SHOWN = 20
+"""Of a run with a process for each fold, those that crashed or have a remark."""
+CELLS_SHOWN = 3_000
+"""Of a table of all stages and folds."""
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
-    """An inline SVG and what it says to who cannot see it."""
+class StageTable:
+    """The values of every fold at every stage, where a chart cannot draw all stages."""
 
-    svg: Markup
-    caption: str
+    folds: list[int]
+    rows: list[tuple[str, list[float | None]]]
+    left_out: int
 
 
 @dataclass(frozen=True, slots=True)
 class ResourceCard:
-    """One resource: its growth and its pictures."""
+    """One resource: its growth, its charts, and what they leave out."""
 
     name: str
     title: str
     growth: Growth
-    pictures: tuple[Picture, ...]
+    charts: tuple[Chart, ...]
+    stages: StageTable | None
 
 
 def as_html(analysis: AnalysisResult, comparison: Comparison | None = None) -> str:
@@ -91,11 +81,15 @@ def as_html(analysis: AnalysisResult, comparison: Comparison | None = None) -> s
         headline=headline(analysis, parts),
         root_cause_line=root_cause_line(analysis, parts),
         is_open=is_open(analysis, parts),
+        facts=facts(analysis),
+        earlier_runs_line=earlier_runs_line(analysis),
         cards=_cards(parts),
         parts=shown,
         parts_left_out=len(parts) - len(shown),
         comparison=comparison,
         skipped_shown=SKIPPED_SHOWN,
+        findings_shown=FINDINGS_SHOWN,
+        hardly={Confidence.UNLIKELY, Confidence.RULED_OUT},
     )
 
 
@@ -125,46 +119,31 @@ def _cards(parts: Sequence[ProcessGroup]) -> list[ResourceCard]:
     if not with_checkpoints:
         return []
     worst = min(with_checkpoints, key=lambda part: part.severity)
-    told = figures.told_by(with_checkpoints)
-    rows = 0 if told is None else len(figures.stages_of(told))
+    told = told_by(with_checkpoints)
+    stages = None if told is None else Stages(told)
+    height = chart_height(stages)
     cards = []
     for name, growth in worst.judged.items():
         if growth.peak is None:
             continue
-        words = f"{RESOURCES[name].title} over the checkpoints: {fmt.amount(name, growth.first)} first, "
+        title = RESOURCES[name].title
+        words = f"{title} over the checkpoints: {fmt.amount(name, growth.first)} first, "
         words += (
             f"{fmt.amount(name, growth.peak)} at the peak, {fmt.amount(name, growth.last)} last"
         )
-        pictures = [_picture(figures.timeline(with_checkpoints, name, rows=rows), words)]
-        if told is not None:
-            words = f"{RESOURCES[name].title} of each fold at the same stage"
-            pictures.append(_picture(figures.stage_plot(told, name), words))
-        cards.append(ResourceCard(name, RESOURCES[name].title, growth, tuple(pictures)))
+        charts, table = [timeline(with_checkpoints, name, caption=words, height=height)], None
+        if told is not None and stages is not None:
+            words = f"{title} of each fold at the same stage"
+            if stages.left_out:
+                words += f": {stages.left_out}, are drawn; the table below has all"
+                table = _stage_table(told, stages, name)
+            charts.append(stage_chart(told, stages, name, caption=words))
+        cards.append(ResourceCard(name, title, growth, tuple(charts), table))
     return cards
 
 
-def _picture(figure: Figure, caption: str) -> Picture:
-    import matplotlib as mpl  # noqa: PLC0415 - see the module's text
-    from markupsafe import Markup  # noqa: PLC0415 - see the module's text
-
-    content = io.StringIO()
-    nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-    with (
-        mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": caption}),
-        warnings.catch_warnings(),
-    ):
-        warnings.simplefilter("ignore", UserWarning)  # the browser has glyphs that the font lacks
-        figure.savefig(content, format="svg", transparent=True, metadata=nothing)
-    svg = content.getvalue()
-    svg = svg[svg.index("<svg") :]
-    svg = re.sub(r'<g id="[A-Za-z_0-9.]+">', "<g>", svg)  # the same in every picture of the page
-    svg = re.sub(r"<!--.*?-->", "", svg, flags=re.DOTALL)
-    svg = re.sub(r' (?:width|height)="[\d.]+pt"', "", svg, count=2)
-    svg = _STYLE.sub(_own_colours, svg)
-    label = str(Markup.escape(caption))
-    head = f'<svg role="img" aria-label="{label}"'
-    return Picture(Markup(svg.replace("<svg", head, 1)), caption)  # noqa: S704 - matplotlib has escaped its texts
-
-
-def _own_colours(match: re.Match[str]) -> str:
-    return _COLOUR.sub(lambda colour: f"var({_VARIABLES[colour[0]]})", match[0])
+def _stage_table(part: ProcessGroup, stages: Stages, resource: str) -> StageTable:
+    folds, values = part.folds, stage_values(part, resource)
+    shown = stages.every[: max(STAGES_DRAWN, CELLS_SHOWN // len(folds))]
+    rows = [(stage, [values.get(stage, {}).get(fold) for fold in folds]) for stage in shown]
+    return StageTable(folds, rows, len(stages.every) - len(shown))

@@ -11,6 +11,8 @@ BLOCKS = "▁▂▃▄▅▆▇█"
 ASCII = "_.-=+*#"
 """For a terminal whose encoding has no blocks."""
 GAP = " "
+FLAT = 0.05
+"""Of the highest value: a series that varies by less does not use all heights, for it would look like a cliff."""
 
 
 def sparkline(values: Sequence[float | None], *, width: int, characters: str = BLOCKS) -> str:
@@ -21,7 +23,8 @@ def sparkline(values: Sequence[float | None], *, width: int, characters: str = B
     known = [value for value in values if value is not None]
     if not known:
         return ""
-    low, span = min(known), max(known) - min(known)
+    low, high = min(known), max(known)
+    span = max(high - low, FLAT * abs(high))
     columns = min(width, len(values))
     drawn = []
     for column in range(columns):

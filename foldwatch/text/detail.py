@@ -18,6 +18,8 @@ class Detail(NamedTuple):
     """More processes than this are summed up; the worst of them are shown in full."""
     worst: int = 2
     leaks: int = 5
+    notable: int = 5
+    """Of a run with a process for each fold, those that crashed or have a remark."""
     endings: int = 20
     remedies: int = 8
     evidence: int = 2
@@ -27,4 +29,4 @@ class Detail(NamedTuple):
 
 
 SHORT = Detail()
-ALL = Detail._make((*[sys.maxsize] * 8, Confidence.RULED_OUT))
+ALL = Detail._make((*[sys.maxsize] * 9, Confidence.RULED_OUT))

@@ -90,8 +90,13 @@ def as_text(
             Text(f"\n{f'{part.name}: ' if len(parts) > 1 else ''}{part.title}", style="bold")
         )
         shown += _part(part, width=width, blocks=blocks, detail=detail)
-        for finding in part.findings:
+        notable = part.notable
+        for finding in notable[: detail.notable]:
             shown += _end(finding, headline=first, detail=detail)
+        if (more := len(notable) - detail.notable) > 0:
+            shown.append(
+                Indented(f"and {more:,} more processes that have remarks (--all shows them)")
+            )
     shown += middle
     shown += _remedies(analysis, detail)
     shown.append(Text(f"\n{root_cause_line(analysis, parts)}", style="bold"))

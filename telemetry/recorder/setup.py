@@ -35,6 +35,9 @@ RECORDED_CAPS = (
 )
 """Variables that cap thread pools; the journal's header records their values."""
 
+RECORDED_PACKAGES = ("tensorflow", "keras", "torch", "jax", "numpy")
+"""The journal's header records their versions, if they are loaded."""
+
 
 def begin(
     run_dir: str | os.PathLike[str] | None,
@@ -121,8 +124,18 @@ def _header() -> Header:
         boot_id=own.boot_id,
         pid_namespace=own.pid_namespace,
         argv=tuple(sys.argv),
-        versions={"python": platform.python_version(), "kernel": platform.release()},
+        versions=_versions(),
         environment={name: os.environ[name] for name in RECORDED_CAPS if name in os.environ},
         ceilings=tuple(limit.as_json() for limit in read_applied_limits()),
         rank=os.environ.get("RANK", ""),
     )
+
+
+def _versions() -> dict[str, str]:
+    """Return the versions of the interpreter, the kernel and what the script has imported by now."""
+    found = {"python": platform.python_version(), "kernel": platform.release()}
+    for name in RECORDED_PACKAGES:
+        version = getattr(sys.modules.get(name), "__version__", None)
+        if isinstance(version, str):
+            found[name] = version
+    return found

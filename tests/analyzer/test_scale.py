@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from analyzer import analyze
+from analyzer.reports.html_report import as_html
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,3 +84,18 @@ def test_work_grows_with_the_log_and_no_faster(kind: str, tmp_path: Path) -> Non
         analyze([str(path)])  # what is made once and kept
         counts.append(bytecodes(partial(analyze, [str(path)])))
     assert counts[1] < 4.1 * counts[0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "kind",
+    ["labels in two folds", "processes that each ended in a crash", "processes side by side"],
+)
+def test_work_of_a_page_grows_no_faster_than_the_log(kind: str, tmp_path: Path) -> None:
+    """Its charts, its tables and what it says of each process; what is made once is made before."""
+    counts = []
+    for many in (FEW, FEW, 4 * FEW):
+        path = tmp_path / f"{many}.log"
+        path.write_text("".join(LOGS[kind](n, many) for n in range(many)))
+        counts.append(bytecodes(partial(as_html, analyze([str(path)]))))
+    assert counts[2] < 4.1 * counts[1]

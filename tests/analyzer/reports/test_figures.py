@@ -8,7 +8,8 @@ import pytest
 
 from analyzer import analyze
 from analyzer.groups import group_findings
-from analyzer.reports.figures import POINTS_DRAWN, plot, stage_plot, stages_of, thinned
+from analyzer.reports.chart_data import POINTS_DRAWN, Stages, thinned
+from analyzer.reports.figures import plot
 from analyzer.resources import COLUMNS
 from telemetry.errors import InputError
 from tests.support.paths import INCIDENT, LOGS, RELEASED
@@ -96,9 +97,22 @@ def test_no_fold_and_many_stages(tmp_path: Path) -> None:
     lines += [LINE.format(f"Fold {n}/2 both", 9, 9) for n in (1, 2)]
     log.write_text("".join(lines))
     (part,) = group_findings(analyze([str(log)]))
-    assert len(stages_of(part)) == 16
-    assert "both" in stages_of(part)
-    assert len(stage_plot(part, "threads").axes) == 1
+    stages = Stages(part)
+    assert (len(stages.drawn), len(stages.every)) == (16, 100)
+    assert "both" in stages.drawn
+    drawn = [panel.get_xlabel() for panel in plot(analyze([str(log)])).axes]
+    assert stages.left_out in drawn
+
+
+def test_the_last_stage_is_drawn_where_all_folds_reach_too_many(tmp_path: Path) -> None:
+    """What a fold leaves behind shows there."""
+    log = tmp_path / "a.log"
+    names = ["START", *(f"step {n}" for n in range(48)), "AFTER CLEANUP"]
+    log.write_text("".join(LINE.format(f"Fold {n}/3 {s}", 9, 9) for n in (1, 2, 3) for s in names))
+    (part,) = group_findings(analyze([str(log)]))
+    stages = Stages(part)
+    assert (stages.drawn[0], stages.drawn[-1]) == ("START", "AFTER CLEANUP")
+    assert stages.left_out.startswith("16 of 50 stages")
 
 
 def test_what_was_not_recorded_says_so(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
@@ -12,6 +12,7 @@ from analyzer import analyze, compare
 from analyzer.reports.html_report import as_html, save
 from telemetry.errors import InputError
 from tests.support.browsing import Seen, watched
+from tests.support.builders import header, reading, write_journal
 from tests.support.paths import INCIDENT, RELEASED, RETAINED
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def test_chromium_opens_it(
     assert seen.page.evaluate("document.documentElement.scrollWidth") <= width
     background = seen.page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert background == ("rgb(255, 255, 255)" if scheme == "light" else "rgb(18, 22, 27)")
-    line = seen.page.locator("svg path[style*='--line']").first
+    line = seen.page.locator("svg .line").first
     drawn = line.evaluate("path => getComputedStyle(path).stroke")
     assert drawn == ("rgb(31, 95, 168)" if scheme == "light" else "rgb(108, 171, 240)")
     seen.page.close()
@@ -78,6 +79,86 @@ def test_what_the_page_says(browser: Browser, incident: str) -> None:
     assert "not drawn" in page.inner_text("body")
     assert page.get_by_text("crash", exact=True).count() >= 4
     page.close()
+
+
+def test_a_pointer_over_a_chart_shows_the_reading_there(browser: Browser, incident: str) -> None:
+    """Stage, fold and value in the chart over time; every fold in the one of stages."""
+    page = opened(browser, incident, width=1440).page
+    over_time, at_stages = (
+        page.get_by_role("img", name=name, exact=False).first
+        for name in ("memory maps over the checkpoints", "memory maps of each fold")
+    )
+    for chart, number, words in (
+        (over_time, 44, "Fold 3/3 after Stage 1 fit: 3,920"),
+        (at_stages, 0, "START: fold 1 1,850, fold 2 2,580, fold 3 3,310"),
+    ):
+        answer = chart.locator(".answer").nth(number)
+        assert not answer.is_visible()
+        chart.locator(".at rect").nth(number).hover(force=True)
+        assert answer.is_visible()
+        assert words in answer.inner_html()
+    page.close()
+
+
+def recorded(folder: Path, **of_header: Any) -> str:
+    values: dict[str, Any] = {
+        "host": "node-7",
+        "argv": ("train.py", "--lr", "0.1"),
+        "versions": {"torch": "2.9"},
+    }
+    start = header(time=1e9, **(values | of_header))
+    readings = [
+        reading(n, 1e9 + 60 * n, stage=stage, start_ticks=1)
+        for n in (1, 2, 3)
+        for stage in ("START", "END")
+    ]
+    return write_journal(folder, start, *readings)
+
+
+def test_it_says_when_where_and_by_what_it_was_recorded(tmp_path: Path) -> None:
+    """From the journal's header; of a log without times, when it was last written."""
+    page = as_html(analyze([recorded(tmp_path)]))
+    for words in (
+        "2001-09-09 01:47:40 UTC to 2001-09-09 01:49:40 UTC (2 min)",
+        "<dd>node-7</dd>",
+        "<dd>train.py --lr 0.1</dd>",
+        "torch 2.9",
+        "by foldwatch ",
+        str(tmp_path / "journal.jsonl"),
+    ):
+        assert words in page
+    log = tmp_path / "a.log"
+    log.write_text(HOSTILE_LINE.format(1, "START", 9))
+    os.utime(log, (1e9, 1e9))
+    page = as_html(analyze([str(log)]))
+    assert "no reading has a time; last written 2001-09-09 01:46:40 UTC" in page
+
+
+def test_what_a_header_says_is_escaped(tmp_path: Path) -> None:
+    """It comes from a file, as labels do."""
+    bad = "</script><script>alert(1)</script>\x1b[31m"
+    page = as_html(
+        analyze([recorded(tmp_path, host=bad, argv=(bad,), versions={bad: bad, "numpy": "2"})])
+    )
+    assert "<script" not in page
+    assert "\x1b" not in page
+    assert page.count("&lt;script&gt;alert(1)") >= 3
+
+
+def test_no_stage_is_dropped_in_silence(tmp_path: Path) -> None:
+    """The chart says how many it draws, and a table has them all; what that cannot hold is counted."""
+    log = tmp_path / "a.log"
+    for stages, rows, more in ((50, 50, ""), (5_000, 1_000, "4,000 more stages")):
+        text = "".join(
+            HOSTILE_LINE.format(fold, f"step {stage}", 9)
+            for fold in (1, 2, 3)
+            for stage in range(stages)
+        )
+        log.write_text(text)
+        page = as_html(analyze([str(log)]))
+        assert f"16 of {stages:,} stages" in page
+        assert page.count('<th scope="row">step ') == rows * 4
+        assert more in page
 
 
 def test_hostile_labels_do_nothing_in_a_browser(browser: Browser, tmp_path: Path) -> None:
