@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 from analyzer import formatting as fmt
 from telemetry.formatting import format_duration, format_time
+from telemetry.journal.run_layout import RunLayout
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Sequence
 
     from analyzer.processes.process import Process
     from analyzer.result import AnalysisResult
@@ -34,7 +35,7 @@ def facts(analysis: AnalysisResult) -> list[tuple[str, str]]:
         ("path", _several(source.path for source in analysis.sources)),
         ("recorded", _recorded(analysis, processes)),
         ("host", _several(header.host for header in headers)),
-        ("command", _several(shlex.join(header.argv) for header in headers)),
+        ("command", _several(map(shlex.join, _commands(processes)))),
         ("versions", _several(versions)),
         ("report", f"made {format_time(time.time())} by foldwatch {_version()}"),
     ]
@@ -45,6 +46,14 @@ def _several(values: Iterable[str]) -> str:
     distinct = [*dict.fromkeys(filter(None, values))]
     words = "; ".join(fmt.safe(value, longest=LONGEST) for value in distinct[:MOST])
     return words + (f" and {len(distinct) - MOST:,} more" if len(distinct) > MOST else "")
+
+
+def _commands(processes: Sequence[Process]) -> Iterator[Sequence[str]]:
+    """Give what the processes were started with; a runner notes it for all of a run."""
+    for directory in dict.fromkeys(process.group for process in processes):
+        yield RunLayout(directory).command()
+    for process in processes:
+        yield process.argv
 
 
 def _recorded(analysis: AnalysisResult, processes: Iterable[Process]) -> str:

@@ -118,7 +118,9 @@ def _cards(parts: Sequence[ProcessGroup]) -> list[ResourceCard]:
     with_checkpoints = [part for part in parts if part.checkpoints]
     if not with_checkpoints:
         return []
-    worst = min(with_checkpoints, key=lambda part: part.severity)
+    worst = min(
+        with_checkpoints, key=lambda part: (not part.is_alarming, not part.folds, part.severity)
+    )
     told = told_by(with_checkpoints)
     stages = None if told is None else Stages(told)
     height = chart_height(stages)

@@ -180,9 +180,9 @@ def timeline(
     if len(lanes) == 1:
         _name_folds(chart, lanes[0])
     if any(lane.length > most for lane in lanes):
-        chart.x_title += "; thinned, every stretch by its lowest and highest"
+        chart.caption += "; drawn are the lowest and the highest of every stretch"
     if len(lanes) > LANES_NAMED:
-        chart.x_title += f"; {len(lanes)} runs or ranks, the worst in blue"
+        chart.caption += f"; {len(lanes)} runs or ranks, the worst in blue"
     return chart
 
 

@@ -12,7 +12,7 @@ from analyzer import analyze, compare
 from analyzer.reports.html_report import as_html, save
 from telemetry.errors import InputError
 from tests.support.browsing import Seen, watched
-from tests.support.builders import header, reading, write_journal
+from tests.support.builders import header, reading, write_journal, write_json
 from tests.support.paths import INCIDENT, RELEASED, RETAINED
 
 if TYPE_CHECKING:
@@ -132,6 +132,14 @@ def test_it_says_when_where_and_by_what_it_was_recorded(tmp_path: Path) -> None:
     os.utime(log, (1e9, 1e9))
     page = as_html(analyze([str(log)]))
     assert "no reading has a time; last written 2001-09-09 01:46:40 UTC" in page
+
+
+def test_a_runner_s_command_is_said(tmp_path: Path) -> None:
+    """It stands in run.json, for the processes that it started write no header."""
+    readings = [reading(1, stage=stage) for stage in ("START", "END")]
+    write_journal(tmp_path, *readings)
+    write_json(tmp_path / "run.json", {"config": {"folds": 1, "command": ["a.py", "{fold} x"]}})
+    assert "<dd>a.py &#39;{fold} x&#39;</dd>" in as_html(analyze([str(tmp_path)]))
 
 
 def test_what_a_header_says_is_escaped(tmp_path: Path) -> None:
