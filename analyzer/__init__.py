@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from analyzer.logs.user_pattern import UserPattern
     from analyzer.processes.from_log import Source
     from analyzer.processes.process import Process
-    from analyzer.result import Finding, OverallVerdict
+    from analyzer.result import EarlierRun, Finding, OverallVerdict
     from analyzer.signatures.user_table import read_signatures
     from telemetry.errors import InputError, MissingExtraError
 
@@ -29,6 +29,7 @@ _MODULE_OF = {
     "ChangeOutcome": "analyzer.comparison",
     "Comparison": "analyzer.comparison",
     "Confidence": "analyzer.diagnosis.confidence",
+    "EarlierRun": "analyzer.result",
     "Finding": "analyzer.result",
     "Growth": "analyzer.growth.verdict",
     "InputError": "telemetry.errors",
@@ -52,6 +53,7 @@ __all__ = [
     "ChangeOutcome",
     "Comparison",
     "Confidence",
+    "EarlierRun",
     "Finding",
     "Growth",
     "InputError",

@@ -16,15 +16,17 @@ from __future__ import annotations
 import math
 import os
 from collections import defaultdict
-from typing import TYPE_CHECKING
+from itertools import takewhile
+from typing import TYPE_CHECKING, TypeAlias
 
 from analyzer.diagnosis.run_end import is_through
 from telemetry.journal.run_layout import CONFIG, JOURNAL, SUMMARY_JSON, is_set_aside
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from analyzer.processes.process import Process
+    from telemetry.thread_line import Label
 
 
 def split_runs(processes: Sequence[Process]) -> list[list[Process]]:
@@ -77,14 +79,18 @@ def _is_managed(process: Process) -> bool:
     return any(os.path.isfile(os.path.join(folder, CONFIG)) for folder in folders)
 
 
+_Places: TypeAlias = dict[tuple[int | None, str], None]
+"""Fold and stage of labels, in their order."""
+
+
 class _Run:
     """The processes of a run so far."""
 
     def __init__(self) -> None:
         self.processes: list[Process] = []
         self._labelled: list[Process] = []
-        self._wanted: list[str] = []
-        """The labels that only another run would repeat; empty if it could not be known by them."""
+        self._wanted: _Places = {}
+        """What only another run would repeat; empty if it could not be known by its labels."""
         self._ended = -math.inf
 
     def add(self, process: Process) -> None:
@@ -93,7 +99,7 @@ class _Run:
         if process.span is not None:
             self._ended = max(process.span[1], self._ended)
         if process.checkpoints:
-            self._wanted = self._wanted if self._labelled else _telling_labels(process)
+            self._wanted = self._wanted if self._labelled else _telling_places(process)
             self._labelled.append(process)
 
     def is_repeated_by(self, process: Process) -> bool:
@@ -101,11 +107,11 @@ class _Run:
         if not (process.checkpoints and self._wanted) or not self._is_over(process):
             return False
         first = self._labelled[0]
-        texts = dict.fromkeys(label.text for label in process.checkpoints.labels())
-        if first.script != process.script or next(iter(texts)) != self._wanted[0]:
+        found = _places(process.checkpoints.labels())
+        if first.script != process.script or next(iter(found)) != next(iter(self._wanted)):
             return False
-        has_all = texts.keys() >= {*self._wanted}
-        return has_all and (len(first.folds) > 1 or len(texts) == len(self._wanted))
+        has_all = found.keys() >= self._wanted.keys()
+        return has_all and (len(first.folds) > 1 or len(found) == len(self._wanted))
 
     def _is_over(self, process: Process) -> bool:
         """Whether every process of it had ended when ``process`` began."""
@@ -115,15 +121,18 @@ class _Run:
         return last.is_recorded or last.crash is not None or is_through(last)
 
 
-def _telling_labels(process: Process) -> list[str]:
+def _places(labels: Iterable[Label]) -> _Places:
+    """Return where in a run ``labels`` are, in order; of how many folds may change from run to run."""
+    return dict.fromkeys((label.fold, label.stage) for label in labels)
+
+
+def _telling_places(process: Process) -> _Places:
     labels = [*process.checkpoints.labels()]
     if process.is_recorded and process.header is None:
-        return []
+        return {}
     if len(process.folds) > 1:
         opening = next(label.fold for label in labels if label.fold is not None)
-        return [*dict.fromkeys(label.text for label in labels if label.fold in {None, opening})]
-    texts = [*dict.fromkeys(label.text for label in labels)]
-    is_whole = (
-        process.is_recorded and process.crash is None and len(process.checkpoints) == len(texts)
-    )
-    return texts if is_whole and len(texts) > 1 else []
+        return _places(takewhile(lambda label: label.fold in {None, opening}, labels))
+    found = _places(labels)
+    is_whole = process.is_recorded and process.crash is None and len(labels) == len(found) > 1
+    return found if is_whole else {}

@@ -28,6 +28,7 @@ def records(
     pid: int = 7,
     at: float = 0.0,
     leak: int = 0,
+    of: int = 5,
     stages: tuple[str, ...] = STAGES,
     **of_header: Any,
 ) -> list[Record]:
@@ -40,7 +41,7 @@ def records(
             rss = 2**30 + leak * fold * 2**20
             found.append(
                 reading(
-                    fold, NOW + at, stage=stage, folds=5, pid=pid, start_ticks=pid, rss_bytes=rss
+                    fold, NOW + at, stage=stage, folds=of, pid=pid, start_ticks=pid, rss_bytes=rss
                 )
             )
     return found
@@ -69,6 +70,16 @@ def test_the_last_run_of_a_directory_is_judged(
     found = json.loads(foldwatch("analyze", str(tmp_path), "--compare", "--json").out)
     assert found["compared_with"]["verdict"] == "growing"
     assert len(found["earlier_runs"]) == 1
+
+
+def test_another_run_is_known_as_soon_as_it_has_passed_its_first_fold(tmp_path: Path) -> None:
+    """Whatever the first run said behind its last fold, and of however many folds the second one is."""
+    write_journal(tmp_path, *records(range(1, 6)), *records([0], at=200, stages=("all done",))[1:])
+    again = records([1, 2], pid=8, at=HOUR, of=10)
+    write_journal(tmp_path, *again[:3])
+    assert earlier(tmp_path) == []
+    write_journal(tmp_path, *again[3:])
+    assert len(earlier(tmp_path)) == 1
 
 
 def test_the_readme_snippet_twice_is_two_runs(tmp_path: Path) -> None:
