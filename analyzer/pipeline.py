@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from analyzer.diagnosis.causes import diagnose, event_signs
 from analyzer.diagnosis.exit_status import is_running, note_exit, note_gone
+from analyzer.diagnosis.frameworks import shows_tensorflow
 from analyzer.diagnosis.notes import notes
 from analyzer.diagnosis.outcome import find_ending
 from analyzer.diagnosis.remedies import remedies
@@ -162,7 +163,7 @@ def _judge_group(processes: list[Process], furthest: Mapping[str | None, int]) -
         by_rank[process.rank].append(process)
     lanes = {rank: _RankSequence(found, furthest=furthest[rank]) for rank, found in by_rank.items()}
     symptom = _symptom(processes)
-    has_tensorflow = any(process.shows_tensorflow for process in processes)
+    has_tensorflow = any(map(shows_tensorflow, processes))
     return [
         _finding(process, lanes[process.rank], symptom, has_tensorflow=has_tensorflow)
         for process in processes
@@ -195,6 +196,20 @@ def _is_judged(process: Process, resource: str) -> bool:
     return resource in COLUMNS or resource in process.readings.columns
 
 
+def _over_time(
+    process: Process, growth: Mapping[str, Growth], epochs: Mapping[str, Growth]
+) -> dict[str, Growth]:
+    """Judge over time what has no slope from fold to fold, nor from epoch to epoch."""
+    return {
+        name: _with_levels(found, process, name)
+        for name in growth
+        if growth[name].slope is None
+        and (name not in epochs or epochs[name].slope is None)
+        and _is_current(process, name)
+        and (found := judge_over_time(process, name))
+    }
+
+
 def _is_current(process: Process, resource: str) -> bool:
     """Whether its readings may fall again: a peak so far is a staircase, which over time is no growth."""
     known = process.formats.get(resource)
@@ -210,15 +225,7 @@ def _finding(
         for name in growth
         if (found := judge_epochs(process, name, by_fold=growth[name]))
     }
-    over_time = {
-        name: _with_levels(found, process, name)
-        for name in growth
-        if lane.isolated is None
-        and growth[name].slope is None
-        and (name not in epochs or epochs[name].slope is None)
-        and _is_current(process, name)
-        and (found := judge_over_time(process, name))
-    }
+    over_time = {} if lane.isolated is not None else _over_time(process, growth, epochs)
     causes = diagnose(process, growth)
     return Finding(
         process,

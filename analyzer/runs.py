@@ -108,7 +108,7 @@ class _Run:
             return False
         first = self._labelled[0]
         found = _places(process.checkpoints.labels())
-        if first.script != process.script or next(iter(found)) != next(iter(self._wanted)):
+        if _script(first) != _script(process) or next(iter(found)) != next(iter(self._wanted)):
             return False
         has_all = found.keys() >= self._wanted.keys()
         return has_all and (len(first.folds) > 1 or len(found) == len(self._wanted))
@@ -136,3 +136,8 @@ def _telling_places(process: Process) -> _Places:
     found = _places(labels)
     is_whole = process.is_recorded and process.crash is None and len(labels) == len(found) > 1
     return found if is_whole else {}
+
+
+def _script(process: Process) -> str:
+    """Return the name of the script that it was started with; empty where that is not recorded."""
+    return os.path.basename(next(iter(process.argv), ""))

@@ -8,7 +8,7 @@ from analyzer.diagnosis.evidence import refused_to_the_end
 from analyzer.processes.from_journal import may_be_crash
 from analyzer.signatures.search import CAUSES_OF_SIGNAL, SignatureMatch
 from analyzer.signatures.signature import KILLED
-from telemetry.kernel.process_identity import is_alive
+from telemetry.kernel.process_identity import ProcessIdentity, is_alive
 
 if TYPE_CHECKING:
     from analyzer.processes.process import Process
@@ -61,7 +61,7 @@ def note_exit(process: Process) -> None:
 
 def note_gone(process: Process) -> None:
     """Add the sign that a process is gone whose record has no ending: nothing in it could write one."""
-    if _has_ending(process) or process.identity is None or is_alive(process.identity) is not False:
+    if _has_ending(process) or _is_there(process) is not False:
         return
     process.note_match(
         SignatureMatch(
@@ -76,11 +76,15 @@ def note_gone(process: Process) -> None:
 
 def is_running(process: Process) -> bool:
     """Whether a process is known to run on: its record has no ending, and it is there, on this host."""
-    return (
-        not _has_ending(process)
-        and process.identity is not None
-        and is_alive(process.identity) is True
-    )
+    return not _has_ending(process) and _is_there(process) is True
+
+
+def _is_there(process: Process) -> bool | None:
+    """Whether the process is still there; None where nobody can tell."""
+    own = process.header
+    if own is None or process.pid is None:
+        return None
+    return is_alive(ProcessIdentity(own.boot_id, own.pid_namespace, process.pid, own.start_ticks))
 
 
 def _has_ending(process: Process) -> bool:

@@ -11,9 +11,8 @@ from __future__ import annotations
 
 import enum
 import re
-from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from analyzer.logs.user_pattern import DEFAULT_UNIT, LinePattern
 from analyzer.resources import RESOURCES
@@ -35,8 +34,7 @@ class Kind(enum.StrEnum):
     """The highest use of a run that is over."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KnownFormat:
+class KnownFormat(NamedTuple):
     """A row of the table."""
 
     name: str

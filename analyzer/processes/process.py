@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
-import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -12,7 +10,6 @@ from analyzer.processes.checkpoints import Checkpoint, CheckpointTable
 from analyzer.processes.last_lines import find_finished
 from analyzer.processes.root_sign import find_root
 from analyzer.signatures.search import EXCEPTION, SignatureMatch, in_its_frame
-from telemetry.kernel.process_identity import ProcessIdentity
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -23,9 +20,6 @@ if TYPE_CHECKING:
     from telemetry.journal.records import Event, Header
     from telemetry.journal.run_layout import FoldOutcome
     from telemetry.reading import Limit, Reading
-
-_TENSORFLOW = re.compile(r"\btf\b|\btf[._]|tensorflow|MirroredStrategy", re.IGNORECASE)
-"""What names TensorFlow in a label, in a sign of a crash, or as a thread pool."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -94,19 +88,6 @@ class Process:
         return self.header.argv if self.header else ()
 
     @property
-    def identity(self) -> ProcessIdentity | None:
-        """Which process it was, among those of all hosts; None where its journal does not say so."""
-        own = self.header
-        if own is None or self.pid is None:
-            return None
-        return ProcessIdentity(own.boot_id, own.pid_namespace, self.pid, own.start_ticks)
-
-    @property
-    def script(self) -> str:
-        """The name of the script that it was started with; empty where that is not recorded."""
-        return os.path.basename(next(iter(self.argv), ""))
-
-    @property
     def is_recorded(self) -> bool:
         """Whether there is a journal of it."""
         return self.last_reading is not None
@@ -114,7 +95,8 @@ class Process:
     @property
     def span(self) -> tuple[float, float] | None:
         """When its first and its last reading was made; None where no reading has a time."""
-        times = [time for time in self.checkpoints.times if not math.isnan(time)]
+        own = self.checkpoints.times
+        times = [time for time in (*own[:1], *own[-1:]) if not math.isnan(time)]
         times += [reading.time for reading in self.first_readings.values()]
         times += [self.last_reading.time] if self.last_reading else []
         return (min(times), max(times)) if times else None
@@ -154,17 +136,6 @@ class Process:
         own = find_finished(self.last_lines, below=below)
         return own or (
             self.run_finished if self.run_finished and self.run_finished.line > below else None
-        )
-
-    @property
-    def shows_tensorflow(self) -> bool:
-        """Whether its thread pools, its signs of a crash or its labels name TensorFlow."""
-        matches = (*self.matches.values(), *self.recovered.values())
-        pools = (self.last_reading.pools if self.last_reading else None) or {}
-        return (
-            any(map(_TENSORFLOW.search, pools))
-            or any(_TENSORFLOW.search(f"{sign.signature} {sign.text}") for sign in matches)
-            or any(_TENSORFLOW.search(label.text) for label in self.checkpoints.labels())
         )
 
     def note_match(self, crash: SignatureMatch) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from analyzer import analyze
 from analyzer.diagnosis.confidence import Confidence
+from analyzer.diagnosis.frameworks import shows_tensorflow
 from analyzer.groups import group_findings
 from analyzer.reports.headline import headline, root_cause_line
 from analyzer.signatures.search import CAUSES
@@ -132,7 +133,7 @@ def test_thread_pools_name_tensorflow(tmp_path: Path) -> None:
         ]
         found = run(tmp_path, *readings, log="")
         assert found.remedies[0].command == "foldwatch run --folds 5 -- COMMAND {fold}"
-        assert found.process.shows_tensorflow is of_tensorflow
+        assert shows_tensorflow(found.process) is of_tensorflow
 
 
 def test_remedies_for_a_script_without_tensorflow(tmp_path: Path) -> None:
