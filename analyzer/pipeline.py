@@ -23,18 +23,21 @@ from analyzer.growth.pool_leaks import find_pool_leaks
 from analyzer.growth.verdict import Growth, Verdict, judge, judge_isolated
 from analyzer.logs.known_formats import Kind
 from analyzer.logs.scan_options import PLAIN
+from analyzer.processes.from_log import Source
 from analyzer.processes.inputs import find_inputs, read_inputs
 from analyzer.resources import COLUMNS, OF_CHILDREN, RESOURCES
 from analyzer.result import AnalysisResult, EarlierRun, Finding
 from analyzer.runs import set_aside_runs, split_runs
 from telemetry.errors import InputError
+from telemetry.journal.follower import SkippedLine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from analyzer.logs.scan_options import ScanOptions
-    from analyzer.processes.from_log import Process, Source
+    from analyzer.processes.from_log import Process
 
+REASON_KEPT = 200
 NOT_RECORDED = Growth(verdict=Verdict.INCONCLUSIVE, reason="not recorded")
 _UNJUDGED = {
     Kind.CURRENT: "no fold is named",
@@ -67,15 +70,22 @@ def analyze(
     groups: dict[str, list[Process]] = defaultdict(list)
     furthest: dict[str | None, int] = defaultdict(int)
     for process in processes:
-        note_exit(process)
         groups[process.group].append(process)
         furthest[process.rank] = max(furthest[process.rank], *process.folds, 0)
     findings: list[Finding] = []
     earlier: list[EarlierRun] = []
     for directory, group in groups.items():
-        *before, last = split_runs(group)
-        findings += _judge_group(last, furthest)
-        earlier += _earlier_runs(directory, before, last, furthest)
+        try:
+            for process in group:
+                note_exit(process)
+            *before, last = split_runs(group)
+            findings += _judge_group(last, furthest)
+            earlier += _earlier_runs(directory, before, last, furthest)
+        except Exception as error:  # the bulkhead between one run and the others
+            if len(groups) == 1:
+                raise
+            reason = f"cannot be judged: {type(error).__name__}: {error}"
+            sources.append(Source(path=directory, skipped=[SkippedLine(0, reason[:REASON_KEPT])]))
     return AnalysisResult(tuple(sources), tuple(findings), tuple(earlier))
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import threading
 from array import array
+from bisect import bisect_left
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,8 @@ POINTS = 400
 """A curve is thinned to half of it when it is full."""
 COLUMNS = ("threads", "rss_bytes", *dict.fromkeys(USED_BY.values()))
 ABSENT = math.nan
+STEP_SECONDS = 60.0
+"""Back in time, by which a clock was set and no record came late."""
 
 
 @dataclass(slots=True)
@@ -36,9 +39,15 @@ class Curve:
     _in_last: int = 0
 
     def add(self, reading: Reading) -> None:
-        """Take a reading; one that is not newer than the last one taken changes nothing."""
+        """Take a reading; one that is a little older than the last one taken changes nothing.
+
+        One that is much older says that the clock was set back: what lies in its future is dropped, for a
+        curve goes from left to right.
+        """
         if self.times and reading.time <= self.times[-1]:
-            return
+            if reading.time > self.times[-1] - STEP_SECONDS:
+                return
+            self._drop_from(reading.time)
         values = {name: value for name in COLUMNS if (value := getattr(reading, name)) is not None}
         if self._in_last in {0, self._stride}:
             self._append(reading.time, values)
@@ -47,6 +56,13 @@ class Curve:
         self._in_last = self._in_last % self._stride + 1
         if len(self.times) >= POINTS:
             self._thin()
+
+    def _drop_from(self, time: float) -> None:
+        kept = bisect_left(self.times, time)
+        del self.times[kept:]
+        for column in self.columns.values():
+            del column[kept:]
+        self._in_last = 0
 
     def _append(self, time: float, values: Mapping[str, int]) -> None:
         for name in values.keys() - self.columns.keys():

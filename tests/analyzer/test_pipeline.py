@@ -405,3 +405,26 @@ def test_a_path_is_taken_as_it_is_given(tmp_path: Path) -> None:
     for paths in (str(path), path, [path], [str(path)], iter([path])):
         (source,) = analyze(paths).sources
         assert (source.path, source.checkpoints) == (str(path), 1)
+
+
+def test_a_run_that_cannot_be_judged_costs_itself_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever goes wrong in it; alone it is a defect to report."""
+
+    def split(group: list[Process]) -> list[list[Process]]:
+        if "bad" in group[0].source:
+            raise KeyError("a defect")
+        return [group]
+
+    for name in ("bad", "good"):
+        write_journal(tmp_path / name, reading(1))
+    monkeypatch.setattr("analyzer.pipeline.split_runs", split)
+    for name in ("bad", "good"):
+        (tmp_path / name / "run.json").write_text("{}")
+    found = analyze(tmp_path)
+    assert ["good" in finding.process.source for finding in found.findings] == [True]
+    reasons = [skipped.reason for source in found.sources for skipped in source.skipped]
+    assert reasons == ["cannot be judged: KeyError: 'a defect'"]
+    with pytest.raises(KeyError):
+        analyze(tmp_path / "bad")

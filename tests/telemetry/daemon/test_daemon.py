@@ -354,3 +354,12 @@ def test_a_value_that_begins_late_is_absent_before() -> None:
     curve.add(Reading(time=1.0, pid=1, threads=3))
     curve.add(Reading(time=2.0, pid=1, open_fds=4))
     assert curve.as_json() == {"times": [1.0, 2.0], "threads": [3.0, None], "open_fds": [None, 4.0]}
+
+
+def test_a_clock_that_is_set_back_leaves_the_curve_going_on() -> None:
+    """What was written in its future is dropped; a record that comes late changes nothing."""
+    curve = Curve()
+    for second in (*range(1000, 1010), 1009.5, *range(500, 510)):
+        curve.add(reading(1, float(second), threads=9))
+    assert list(curve.times) == [float(second) for second in range(500, 510)]
+    assert len(curve.columns["threads"]) == 10
