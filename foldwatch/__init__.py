@@ -11,7 +11,13 @@ No function here imports TensorFlow.
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from telemetry import checkpoint, event, fold, stage, start
+try:
+    from telemetry import checkpoint, event, fold, stage, start
+except ImportError as error:
+    found = getattr(import_module("telemetry"), "__file__", None) or "a folder of that name"
+    raise ImportError(
+        f"the module telemetry that Python finds is not foldwatch's: {found}; rename it, or run the script from elsewhere"
+    ) from error
 
 if TYPE_CHECKING:
     from analyzer import Analysis, analyze, read_journal

@@ -153,3 +153,14 @@ def test_held_objects_are_dropped_and_survivors_named(tmp_path: Path) -> None:
     ends = [record for record in records if record.get("name") == "cleanup"]
     assert [end["survivors"] for end in ends] == [[], [survivor]]
     assert [end["title"] for end in ends] == ["fold 1", "fold 2"]
+
+
+def test_a_telemetry_of_the_users_own_is_named(tmp_path: Path) -> None:
+    """It lies beside the script, and Python takes it first."""
+    (tmp_path / "telemetry.py").write_text("x = 1\n")
+    (tmp_path / "train.py").write_text("import foldwatch\n")
+    outcome = run_python(str(tmp_path / "train.py"))
+    assert outcome.code == 1
+    last = outcome.err.splitlines()[-1]
+    assert last.startswith("ImportError: the module telemetry that Python finds is not foldwatch's")
+    assert str(tmp_path / "telemetry.py") in last
