@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ScanOptions:
-    """A user's own expressions: for readings, and for what ends a run.
+    """What is read of a log: by a user's own expressions, for readings and for what ends a run, and how much is kept.
 
     Raises:
         InputError: The patterns name places only.
@@ -24,6 +24,8 @@ class ScanOptions:
 
     patterns: Sequence[UserPattern] = ()
     signatures: Sequence[Signature] = ()
+    keeps_all: bool = False
+    """Whether every reading is wanted, however many there are; else see `thinning`."""
 
     def __post_init__(self) -> None:
         if self.patterns and not any(pattern.has_values for pattern in self.patterns):

@@ -59,6 +59,8 @@ class ScanResult:
     )
     times: array[float] = field(default_factory=lambda: array("d"))
     """One for each reading that has one."""
+    left_out: int = 0
+    """Readings that `thinning` left out."""
     matches: list[LocatedMatch] = field(default_factory=list)
     skipped: list[SkippedLine] = field(default_factory=list)
     more_skipped: int = 0

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from array import array
 from typing import TYPE_CHECKING
 
 from analyzer.logs.line_prefixes import seconds_of
 from analyzer.logs.scan_result import LabelContext, LocatedMatch, ScanResult
+from analyzer.logs.thinning import MOST_READINGS, thin
 from analyzer.resources import ABSENT, COLUMNS
 from analyzer.signatures.search import EXCEPTION
 from telemetry.reading import LimitState
@@ -36,12 +38,13 @@ class ScanResultBuilder:
     their offsets in ``plain_at``. `flush` puts them into the columns together: that is several times as fast.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, keeps_all: bool = False) -> None:
         self.result = ScanResult()
         self.plain: list[Row] = []
         self.plain_at: list[int] = []
         self._number_of: dict[LabelContext, int] = {}
         self._number_as_written: dict[Row, int] = {}
+        self._thin_at = math.inf if keeps_all else MOST_READINGS
         self.open_matches: dict[str | None, set[tuple[str, str]]] = {}
         """By writer, the signatures and exceptions since its last sign of progress; each counts once."""
 
@@ -97,6 +100,7 @@ class ScanResultBuilder:
         for name, column in result.columns.items():
             value = values.get(name)
             column.append(ABSENT if value is None else value)
+        self._bound()
         self.open_matches.clear()
 
     def flush(self, block: Block) -> None:
@@ -124,7 +128,20 @@ class ScanResultBuilder:
         result.line_of.extend(map(block.line_number, self.plain_at))
         self.plain.clear()
         self.plain_at.clear()
+        self._bound()
         self.open_matches.clear()
+
+    def finish(self) -> ScanResult:
+        """Return the result; where readings were left out, all of it is as dense."""
+        if self.result.left_out:
+            thin(self.result)
+        return self.result
+
+    def _bound(self) -> None:
+        """Keep the readings to a number; twice as many where so many labels differ."""
+        if len(self.result.line_of) > self._thin_at:
+            thin(self.result)
+            self._thin_at = max(MOST_READINGS, 2 * len(self.result.line_of))
 
     def _number(self, context: LabelContext) -> int:
         number = self._number_of.get(context)

@@ -79,7 +79,7 @@ class Scanner:
     """Finds the hits of a stream and gives each to a `ScanResultBuilder`."""
 
     def __init__(self, options: ScanOptions) -> None:
-        self._builder = ScanResultBuilder()
+        self._builder = ScanResultBuilder(keeps_all=options.keeps_all)
         self._watch = ProgressWatch(self._builder)
         table = SignatureTable(options.signatures) if options.signatures else BUILT_IN
         self._lines = LineReader(self._builder, self._watch, table)
@@ -127,7 +127,7 @@ class Scanner:
         result.lines, result.size_bytes = blocks.lines, blocks.size_bytes
         if self._formats is not None and not result.line_of:
             result.by_format = self._formats.result(is_followed=limit_bytes is not None)
-        return result
+        return self._builder.finish()
 
     def _hits(self, block: Block) -> list[int]:
         """Return where to look at a block, in order."""

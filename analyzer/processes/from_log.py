@@ -47,6 +47,8 @@ class Source:
     skipped: list[SkippedLine] = field(default_factory=list)
     more_skipped: int = 0
     """Refused lines beyond those in ``skipped``, which would fill the memory."""
+    left_out: int = 0
+    """Of the ``checkpoints``, those of labels that come over and over, which are counted and not kept."""
     formats: tuple[FormatUse, ...] = ()
     """The built-in formats that its readings come from; empty where it has ``[THREADS]`` lines."""
 
@@ -92,7 +94,8 @@ def table_of(
             replace(skipped, line=skipped.line + source.lines) for skipped in part.skipped
         ]
         source.more_skipped += part.more_skipped
-        source.checkpoints += len(part.line_of)
+        source.checkpoints += len(part.line_of) + part.left_out
+        source.left_out += part.left_out
         if part.by_format is not None and not has_journal:
             by_format.append((part.by_format, source.lines))
         source.lines += part.lines

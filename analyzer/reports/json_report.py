@@ -41,6 +41,7 @@ def _source_json(source: Source) -> dict[str, Any]:
         "earlier": list(source.earlier),
         "lines": source.lines,
         "samples": source.checkpoints,
+        "samples_left_out": source.left_out,
         "formats": [
             {
                 "format": found.format.name,

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from analyzer.formatting import safe
+from analyzer.logs.scan_options import ScanOptions
 from analyzer.processes.inputs import find_inputs, read_inputs
 from telemetry.errors import InputError
 from telemetry.journal.atomic_write import writing
@@ -175,7 +176,7 @@ def _add_reading(
 
 def _add_log(export: Export, found: Input, run: str, *, start: float | None, step: float) -> None:
     time, stages = start, set[str]()
-    for table in read_inputs([found]):
+    for table in read_inputs([found], options=ScanOptions(keeps_all=True)):
         export.skipped += sum(source.skipped_count for source in table.sources)
         for process in table.processes:
             for sample in process.checkpoints:

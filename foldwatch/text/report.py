@@ -128,6 +128,9 @@ def _sources(sources: Sequence[Source], detail: Detail) -> Iterator[RenderableTy
         yield Text(f"{path}: {source.lines:,} lines, {source.checkpoints:,} samples")
         if words := fmt.format_words(source.formats):
             yield Indented(words)
+        if source.left_out:
+            words = f"{source.left_out:,} of them are left out: between the extremes of labels that come over and over"
+            yield Indented(words)
         for skipped in source.skipped[: detail.skipped]:
             yield Indented(f"line {skipped.line} skipped: {fmt.safe(skipped.reason)}")
         if (more := source.skipped_count - min(detail.skipped, len(source.skipped))) > 0:

@@ -1,0 +1,55 @@
+"""Leaves out readings of labels that come over and over, where a log holds so many that memory would grow with them.
+
+What is judged stays: of each label the first and the last reading, and the lowest and the highest of each value in every
+stretch. What is left out is counted.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left
+from collections import defaultdict
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from analyzer.logs.scan_result import ScanResult
+
+MOST_READINGS = 2**19
+"""Of a stretch of a log; a training that takes one a second makes as many in six days."""
+KEPT_STRETCHES = 256
+"""Of the readings of one label."""
+
+
+def thin(result: ScanResult) -> None:
+    """Leave readings of ``result`` out, and count them; the matches stay between the readings that they stood between."""
+    rows_of: defaultdict[int, array[int]] = defaultdict(lambda: array("q"))
+    for row, heading in enumerate(result.heading_of):
+        rows_of[heading].append(row)
+    kept = sorted({row for rows in rows_of.values() for row in _kept(rows, result)})
+    before = len(result.line_of)
+    thinned = result.of_rows(kept)
+    result.heading_of, result.line_of = thinned.heading_of, thinned.line_of
+    result.columns, result.times = thinned.columns, thinned.times
+    result.matches = [match._replace(row=bisect_left(kept, match.row)) for match in result.matches]
+    result.left_out += before - len(kept)
+
+
+def _kept(rows: Sequence[int], result: ScanResult) -> Iterator[int]:
+    """Give the rows of one label that are kept, some of them more than once."""
+    if len(rows) <= 2 * len(result.columns) * KEPT_STRETCHES:
+        yield from rows
+        return
+    yield from (rows[0], rows[-1])
+    # Of equally many lines, not readings: what was thinned before stays as dense as what comes now.
+    lines = array("q", map(result.line_of.__getitem__, rows))
+    width = (lines[-1] - lines[0]) / KEPT_STRETCHES
+    ends = [bisect_left(lines, lines[0] + n * width) for n in range(1, KEPT_STRETCHES)]
+    for start, end in pairwise([0, *ends, len(rows)]):
+        stretch = rows[start:end]
+        for column in result.columns.values() if stretch else ():
+            values = [column[row] for row in stretch]
+            yield stretch[values.index(min(values))]
+            yield stretch[values.index(max(values))]
