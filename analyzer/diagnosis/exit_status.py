@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from analyzer.diagnosis.evidence import refused_to_the_end
 from analyzer.processes.from_journal import may_be_crash
 from analyzer.signatures.search import CAUSES_OF_SIGNAL, SignatureMatch
-from analyzer.signatures.signature import KILLED
+from analyzer.signatures.signature import KILLED, NOT_A_LIMIT
 from telemetry.kernel.process_identity import ProcessIdentity, is_alive
 
 if TYPE_CHECKING:
@@ -15,9 +15,10 @@ if TYPE_CHECKING:
 
 
 def note_exit(process: Process) -> None:
-    """Add the sign that its runner recorded of a bad end: a signal, a limit that was met, an exit code."""
+    """Add the sign that its runner recorded of a bad end: a signal, a limit that was met, an exit code, a reason."""
     event = process.exit
     if event is None or not may_be_crash(event):
+        _note_reason(process)
         return
     signal, last = event.facts.get("signal"), process.last_reading
     seconds = None if last is None else event.time - last.time
@@ -57,6 +58,37 @@ def note_exit(process: Process) -> None:
                 is_generic=True,
             )
         )
+
+
+BY_ITS_RUNNER = frozenset({"interrupted", "timeout", "not reached", "refused", "not started"})
+"""What ``failure.json`` calls a fold that its runner ended, or did not begin."""
+
+
+def _note_reason(process: Process) -> None:
+    """Add the reason that its runner gave: that it ended the process, or that the fold left no result."""
+    seen, event = process.fold_outcome, process.exit
+    text, outcome = "", "interrupted"
+    if seen is not None and not seen.is_finished:
+        outcome = seen.outcome or ""
+        text = seen.reason or outcome or "its fold failed"
+    elif seen is None and event is not None and event.facts.get("exit_code") != 0:
+        text = "its runner ended it"
+    if not text or process.crash is not None:
+        return
+    stops = outcome in BY_ITS_RUNNER
+    cause = "time_limit" if outcome == "timeout" else "interrupted" if stops else NOT_A_LIMIT
+    process.note_match(
+        SignatureMatch(
+            signature="ended_by_runner" if stops else "fold_failed",
+            line=None,
+            text=text,
+            causes=(cause,),
+            speaks_for=(cause,) if stops else (),
+            is_secondary=not stops,
+            is_generic=True,
+            stops=stops,
+        )
+    )
 
 
 def note_gone(process: Process) -> None:

@@ -28,10 +28,6 @@ class Outcome(enum.StrEnum):
         return list(Outcome).index(self)
 
 
-BY_ITS_RUNNER = frozenset({"interrupted", "timeout", "not reached", "refused", "not started"})
-"""What ``failure.json`` calls a fold that its runner ended, or did not begin."""
-
-
 class Ending(NamedTuple):
     """An outcome, and what says so."""
 
@@ -47,12 +43,6 @@ def find_ending(process: Process, *, is_followed: bool) -> Ending:
     if crash is not None:
         outcome = Outcome.STOPPED if crash.stops else Outcome.CRASHED
         return Ending(outcome, crash.text, crash.line)
-    seen = process.fold_outcome
-    if seen is not None and not seen.is_finished:
-        outcome = Outcome.STOPPED if seen.outcome in BY_ITS_RUNNER else Outcome.CRASHED
-        return Ending(outcome, seen.reason or seen.outcome or "its fold failed")
-    if left is not None and not process.has_result and left.facts.get("exit_code") != 0:
-        return Ending(Outcome.STOPPED, "its runner ended it")
     said = process.finished_by
     if said is not None and left is None and not process.has_result:
         return Ending(Outcome.FINISHED, said.text.strip(), said.line)
@@ -70,12 +60,8 @@ def _without_word(process: Process, *, is_followed: bool) -> Ending:
     """Tell the end of a process of which neither a log nor a runner says how it ended."""
     if process.interpreter_ended:
         left_over = 0 if is_followed else folds_left(process)
-        if not left_over:
-            return Ending(Outcome.FINISHED, "its interpreter shut down in order")
-        return Ending(
-            Outcome.STOPPED,
-            f"its interpreter shut down in order, {left_over} fold{'s' * (left_over > 1)} before the last",
-        )
+        where = f", after fold {process.folds[-1]} of {process.folds_planned}" if left_over else ""
+        return Ending(Outcome.FINISHED, f"its interpreter shut down in order{where}")
     if is_running(process):
         return Ending(Outcome.RUNNING, f"process {process.pid} runs on this host")
     return Ending(Outcome.RUNNING, "no ending is recorded: it runs on, or was cut off")

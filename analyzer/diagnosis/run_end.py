@@ -56,7 +56,8 @@ def discard_benign_matches(process: Process, *, is_followed: bool = False) -> No
     """
     ended_well = process.finished_by is not None
     if process.exit is not None:
-        ended_well = process.exit.facts.get("exit_code") == 0
+        has_failed = process.fold_outcome is not None and not process.has_result
+        ended_well = process.exit.facts.get("exit_code") == 0 and not has_failed
     through = is_through(process, is_followed=is_followed)
     benign = [
         name
@@ -123,6 +124,8 @@ class Truncation(NamedTuple):
     words: str
     may_go_on: bool
     """Whether it still runs, for all that is known."""
+    is_running: bool = False
+    """Whether its process is known to be there."""
 
 
 def find_truncation(
@@ -141,7 +144,7 @@ def find_truncation(
     ``is_running`` says that its process is known to be there.
     """
     is_told = process.exit is not None or process.fold_outcome or process.interpreter_ended
-    if process.crash or is_told or not process.checkpoints:
+    if process.crash or is_told or process.finished_by or not process.checkpoints:
         return None
     label = process.checkpoints.label(-1)
     is_closed = _is_between_folds(process) or others.closes(label.stage)
@@ -151,8 +154,9 @@ def find_truncation(
     may_go_on = not is_followed and (quiet_seconds is None or quiet_seconds < FRESH_SECONDS)
     killed = "ended without a word (SIGKILL leaves none: an OOM kill, an eviction, a person)"
     if is_running:
-        why, may_go_on = "its process still runs", True
-    elif is_followed:
+        words = f"the record ends {where}{how}: its process still runs"
+        return Truncation(where, words, may_go_on=True, is_running=True)
+    if is_followed:
         why = f"another process followed it, so it was {killed}"
     elif may_go_on:
         why = f"it still runs, or it was {killed}"

@@ -42,6 +42,7 @@ _LOG_NAME = re.compile(
     re.DOTALL | re.IGNORECASE,
 )
 """Also what logrotate and the kubelet make of one: ``a.log.1``, ``0.log.20261124-120000.gz``."""
+_FOLD_NAME = re.compile(r"(?:.*fold[-_ ]?)?\d{1,6}", re.IGNORECASE)
 _DATE_DIGITS = 8
 """Of a mark, at least; a shorter one counts rotations."""
 
@@ -116,7 +117,10 @@ def _directory_inputs(top: str) -> Iterator[Input]:
     for folder, subfolders, names in os.walk(top, onerror=_refuse):
         subfolders[:] = [name for name in subfolders if not is_set_aside(name)]
         subfolders.sort(key=_by_number)
-        is_run = CONFIG in names
+        # As for the daemon: what has a journal of its own is a run, unless it is named as a fold of one.
+        is_run = CONFIG in names or (
+            JOURNAL in names and not _FOLD_NAME.fullmatch(os.path.basename(folder))
+        )
         group = groups[folder] = folder if is_run else groups.get(os.path.dirname(folder), top)
         regular = [name for name in names if os.path.isfile(os.path.join(folder, name))]
         journal = os.path.join(folder, JOURNAL) if JOURNAL in regular else None

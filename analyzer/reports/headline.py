@@ -106,6 +106,8 @@ def _headline_of_a_calm_run(parts: Sequence[ProcessGroup]) -> str:
     if stop is not None:
         words = f"NO ENDING RECORDED: the record ends {stop.where}"
         words += ", and it runs on or was cut off" if stop.may_go_on else ", so it was cut off"
+        if stop.is_running:
+            words = f"RUNNING: its process is there, and the record ends {stop.where}"
         return f"{words}; {rises_so_far}" if rises_so_far else words
     if rises_so_far:
         return f"OK so far: {rises_so_far}"
@@ -173,7 +175,8 @@ def root_cause_line(analysis: AnalysisResult, parts: Sequence[ProcessGroup]) -> 
         return f"root cause: {_crash_cause(worst.first_crash, grown)}"
     if grown:
         return f"root cause: {_growth_cause(worst, grown)}"
-    if _stop(parts) is not None:
+    stop = _stop(parts)
+    if stop is not None and not stop.is_running:
         return "root cause: not known; the record stops, and nothing says why"
     return f"root cause: none to look for{' yet' if _open_rises(parts) else ''}"
 

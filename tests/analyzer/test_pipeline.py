@@ -340,13 +340,15 @@ def test_a_counter_of_another_cgroup_proves_nothing(tmp_path: Path) -> None:
     assert "certain" not in {cause.confidence for cause in only(analyze([str(tmp_path)])).causes}
 
 
-def test_an_end_that_the_runner_brought_about_is_no_crash(tmp_path: Path) -> None:
+def test_an_end_that_the_runner_brought_about_is_a_stop(tmp_path: Path) -> None:
     """Ctrl-C."""
     facts = {"exit_code": 143, "signal": "SIGTERM", "by_runner": True}
     end = Event(time=5.0, pid=7, name="exited", facts=facts)
     write_journal(tmp_path, leaking(1, 1, "START"), end)
     analysis = analyze([str(tmp_path)])
-    assert (analysis.findings[0].process.crash, analysis.outcome) == (None, "stopped")
+    stop = analysis.findings[0].process.crash
+    assert stop is not None
+    assert (stop.signature, stop.stops, analysis.outcome) == ("ended_by_runner", True, "stopped")
 
 
 def test_what_a_fold_left_behind_is_named(tmp_path: Path) -> None:

@@ -70,6 +70,7 @@ def test_the_incident_as_json(foldwatch: Foldwatch) -> None:
             "earlier": [],
             "lines": 63,
             "samples": 45,
+            "samples_left_out": 0,
             "formats": [],
             "skipped": [],
             "more_skipped": 0,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import os
 import select
 import signal
@@ -16,6 +17,7 @@ import telemetry
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+ATTEMPTS = 200
 SECONDS = 20.0
 """A child that has not ended by then hangs."""
 
@@ -116,10 +118,10 @@ def handler_raises() -> None:
 
     telemetry.checkpoint("before")
     signal.signal(signal.SIGALRM, expire)
-    for attempt in range(300):
+    for attempt in range(ATTEMPTS):
         try:
             signal.setitimer(signal.ITIMER_REAL, 0.00005 * (1 + attempt % 20))
-            for _ in range(1000):
+            for _ in range(200):
                 telemetry.checkpoint("at work")
         except DeadlineError:
             caught += 1
@@ -170,4 +172,5 @@ CASES: dict[str, Callable[..., None]] = {
 }
 
 if __name__ == "__main__":
+    faulthandler.dump_traceback_later(90, exit=True)  # a case that hangs says where
     CASES[sys.argv[1]](*sys.argv[2:])

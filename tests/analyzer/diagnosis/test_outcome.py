@@ -228,7 +228,7 @@ def test_a_process_that_is_gone_without_an_ending_crashed(tmp_path: Path) -> Non
     ("records", "outcome"),
     [
         ([reading(3, stage="END")], "finished"),
-        ([reading(2, stage="END"), SHUT_DOWN], "stopped"),
+        ([reading(2, stage="END"), SHUT_DOWN], "finished"),
         ([reading(3), SHUT_DOWN], "finished"),
         ([reading(stage="load"), SHUT_DOWN], "finished"),
         ([reading(2), exited(exit_code=0)], "finished"),
@@ -304,3 +304,63 @@ def test_a_broken_failure_file_costs_its_words_alone(tmp_path: Path, content: st
     write_journal(tmp_path / "fold-1", reading(1), exited(exit_code=3))
     (tmp_path / "fold-1/failure.json").write_text(content)
     assert analyze(tmp_path).findings[0].ending == ("crashed", "the process exited with 3", None)
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        "ValueError: loss is NaN in epoch 3",
+        "ValueError: labels missing for fold 2",
+        "FloatingPointError: infinite or NaN at iteration=100!",
+        "TrainingError: fold 3 epoch 4: loss diverged",
+        "RuntimeError: n_splits=5 is more than the 3 members of a class (fold 3).",
+    ],
+)
+def test_an_exception_that_names_an_epoch_is_no_progress(tmp_path: Path, last: str) -> None:
+    """It is the commonest message of a cross-validation."""
+    for before in (EPOCHS, FOLD.format(2, "START")):
+        assert of_log(tmp_path, before + TRACEBACK.format(last)).outcome == "crashed"
+
+
+def test_runs_below_one_directory_have_each_its_own_end(tmp_path: Path) -> None:
+    """Whatever a later one did; folds of a run, by their names, are of one."""
+    gone = _identity(own_identity()) | {"start_ticks": 1}
+    write_journal(tmp_path / "a", header(**gone), reading(1))
+    write_journal(
+        tmp_path / "b",
+        header(pid=8),
+        *(reading(n, 2000.0 + n, stage="END", pid=8) for n in (1, 2, 3)),
+    )
+    assert [f.ending and f.ending.outcome for f in analyze(tmp_path).findings] == [
+        "crashed",
+        "finished",
+    ]
+    for fold in (1, 2):
+        write_journal(tmp_path / f"cv/fold{fold}", reading(fold, stage="END"))
+    assert len({f.process.group for f in analyze(tmp_path / "cv").findings}) == 1
+
+
+def test_every_end_has_its_words(tmp_path: Path, foldwatch: Callable[..., CommandOutcome]) -> None:
+    """In text and in HTML: an orderly end before the last fold, a stop without a log, a run that is there."""
+    own = own_identity()
+    write_journal(tmp_path / "early", header(), reading(2, stage="END"), SHUT_DOWN)
+    by_runner = exited(exit_code=-15, by_runner=True)
+    write_journal(tmp_path / "stop", header(), reading(2), by_runner)
+    identity = _identity(own) | {"pid": own.pid}
+    write_journal(tmp_path / "there", header(**identity), reading(2, pid=own.pid))
+    for name, words in (
+        ("early", "OK"),
+        ("stop", "STOPPED in fold 2 of 3"),
+        ("there", "RUNNING: its process is there"),
+    ):
+        outcome = foldwatch("analyze", str(tmp_path / name), "--html", str(tmp_path / "a.html"))
+        assert outcome.out.startswith(words), outcome
+        assert outcome.code == (3 if name == "stop" else 0)
+
+
+def test_a_log_that_says_that_it_is_through_is(tmp_path: Path) -> None:
+    """Before the last fold that was planned."""
+    text = "".join(FOLD.format(n, "END") for n in (1, 2)) + "Training complete\n"
+    analysis = of_log(tmp_path, text)
+    assert analysis.outcome == "finished"
+    assert analysis.findings[0].truncation is None
