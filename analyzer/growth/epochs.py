@@ -5,21 +5,28 @@ Owns which labels name an epoch and which epochs belong to one fit. `growth` jud
 A label names epoch E where it says ``epoch E`` or ``ep E``, with or without how many are planned:
 ``Fold 2/3 epoch 5``, ``after Epoch [5/720]``, ``epoch=5``, ``epoch_5``. A fit is a run of rising epochs under one label in one
 fold, each with the last value of it; where the number falls, another fit begins, with a level of its own.
+
+Of numbers that a program prints by itself each writer is judged alone, the worst counts, and of several fits without
+a fold the last: those before it are attempts that ended.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from analyzer.growth.verdict import EPOCHS, PRINTED_EPOCHS, Growth, Verdict, judge
 from analyzer.resources import RESOURCES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
+    from analyzer.growth.verdict import Axis
     from analyzer.processes.from_log import Process
+
+    Kind: TypeAlias = tuple[int | None, str]
+    """A fold, and a label without its epoch."""
 
 _EPOCH = re.compile(
     r"\bep(?:och)?[ _=:#\[-]{0,3}(?P<epoch>\d{1,9})(?: ?(?:/|of) ?(?P<planned>\d{1,9}))?\b",
@@ -29,8 +36,16 @@ _EPOCH = re.compile(
 
 def epoch_series(process: Process, resource: str) -> dict[str, dict[int, float]]:
     """Return, by fit, the value of ``resource`` at each epoch."""
-    fits: dict[str, dict[int, float]] = {}
-    begun: dict[tuple[int | None, str], int] = {}
+    return {
+        f"{kind} {number}": fit
+        for kind, fits in _fits(process, resource).items()
+        for number, fit in enumerate(fits, start=1)
+    }
+
+
+def _fits(process: Process, resource: str) -> dict[Kind, list[dict[int, float]]]:
+    """Return the fits of each fold and label."""
+    found: dict[Kind, list[dict[int, float]]] = {}
     checkpoints = process.checkpoints
     for row, match in _epochs(process):
         value = checkpoints.value(resource, row)
@@ -38,11 +53,11 @@ def epoch_series(process: Process, resource: str) -> dict[str, dict[int, float]]
             continue
         epoch, label = int(match["epoch"]), checkpoints.label(row)
         kind = (label.fold, label.stage[: match.start()] + label.stage[match.end() :])
-        fit = fits.get(f"{kind} {begun.setdefault(kind, 1)}", {})
-        if fit and epoch < next(reversed(fit)):
-            begun[kind] += 1
-        fits.setdefault(f"{kind} {begun[kind]}", {})[epoch] = value
-    return fits
+        fits = found.setdefault(kind, [{}])
+        if fits[-1] and epoch < next(reversed(fits[-1])):
+            fits.append({})
+        fits[-1][epoch] = value
+    return found
 
 
 def planned_epoch(process: Process) -> str | None:
@@ -64,23 +79,35 @@ def judge_epochs(process: Process, resource: str, *, by_fold: Growth) -> Growth 
     What folds give back is not growing, whatever it does within one: where ``by_fold`` found none,
     it is slow at most, unless the limit is near.
     """
+    if resource in process.formats:
+        of_writers = [
+            _judge(process, resource, {"": fits[-1]}, PRINTED_EPOCHS)
+            for fits in _fits(process, resource).values()
+        ]
+        return min(of_writers, key=lambda growth: growth.verdict.severity, default=None)
     series = epoch_series(process, resource)
     if not series:
         return None
+    growth = _judge(process, resource, series, EPOCHS)
+    if growth.verdict == Verdict.GROWING and by_fold.verdict.is_steady:
+        reason = f"{growth.reason}, but the next fold begins without it"
+        return replace(growth, verdict=Verdict.SLOW, reason=reason)
+    return growth
+
+
+def _judge(
+    process: Process, resource: str, series: Mapping[str, Mapping[int, float]], axis: Axis
+) -> Growth:
     limit = process.limit(resource)
     planned = [int(match["planned"]) for _, match in _epochs(process) if match["planned"]]
-    growth = judge(
+    return judge(
         series,
         floor=RESOURCES[resource].floor,
         level_at_end=process.peaks.get(resource),
         limit=limit if isinstance(limit, int) else None,
         folds_planned=planned[-1] if planned else None,
-        axis=PRINTED_EPOCHS if resource in process.formats else EPOCHS,
+        axis=axis,
     )
-    if growth.verdict == Verdict.GROWING and by_fold.verdict.is_steady:
-        reason = f"{growth.reason}, but the next fold begins without it"
-        return replace(growth, verdict=Verdict.SLOW, reason=reason)
-    return growth
 
 
 def _epochs(process: Process) -> Iterator[tuple[int, re.Match[str]]]:

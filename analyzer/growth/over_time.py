@@ -12,7 +12,7 @@ growth if it is all of the following; one that is material only is inconclusive.
                   run and a value that wanders do not
     lasting       the later half of it rises at least 80 % as fast as the earlier one
     long          over five minutes or more
-    not a load    data is loaded from next to nothing up to its size, so a rise to over four times the
+    not a load    (of memory) data is loaded from next to nothing up to its size, so a rise to over four times the
                   level at the start counts only if it goes on for an hour
 
 A phase as long as the record, such as a cache that fills all the while, is like a leak and cannot be told
@@ -76,16 +76,18 @@ def judge_over_time(process: Process, resource: str) -> Growth | None:
         floor=RESOURCES[resource].floor,
         level_at_end=process.peaks.get(resource),
         limit=limit if isinstance(limit, int) else None,
+        is_memory=resource.endswith("_bytes"),
     )
 
 
-def judge_readings(
+def judge_readings(  # noqa: PLR0913 - a record, and what it is judged by
     values: Sequence[float],
     times: Sequence[float] | None,
     *,
     floor: float,
     level_at_end: float | None = None,
     limit: int | None = None,
+    is_memory: bool = True,
 ) -> Growth | None:
     """Judge ``values`` in their order; ``times`` are in seconds, ascending, or None where not all are known."""
     if len(values) < FEWEST_READINGS:
@@ -117,7 +119,7 @@ def judge_readings(
     )
     if not growth.verdict.is_alarming:
         return growth
-    doubt = _doubt(lows, seconds=span if is_timed else None)
+    doubt = _doubt(lows, seconds=span if is_timed else None, is_memory=is_memory)
     if doubt is None:
         return replace(growth, reason=f"{growth.reason}; {CAVEAT}")
     return replace(
@@ -136,7 +138,7 @@ def _low_points(values: Sequence[float], positions: Sequence[float]) -> Iterator
             yield number, part[int(len(part) * LOW_POINT)]
 
 
-def _doubt(lows: Mapping[float, float], *, seconds: float | None) -> str | None:
+def _doubt(lows: Mapping[float, float], *, seconds: float | None, is_memory: bool) -> str | None:
     """Say why a material rise may be none that goes on; None where nothing speaks against it."""
     laps = sorted(lows)
     trend = Trend({"": {lap: lows[lap] for lap in laps[1:]}})
@@ -147,6 +149,6 @@ def _doubt(lows: Mapping[float, float], *, seconds: float | None) -> str | None:
     if seconds is not None and seconds < LEAST_SECONDS:
         return f"only {spell_duration(seconds)} are recorded"
     made = trend.slope().value * laps[-1] / lows[laps[-1]]
-    if made > LOADED and (seconds is None or seconds < LOADING_SECONDS):
+    if is_memory and made > LOADED and (seconds is None or seconds < LOADING_SECONDS):
         return f"that makes {made:.0%} of its level, as loading data does"
     return None

@@ -111,7 +111,8 @@ def _headline_of_a_calm_run(parts: Sequence[ProcessGroup]) -> str:
         return f"{words}; {rises_so_far}" if rises_so_far else words
     if rises_so_far:
         return f"OK so far: {rises_so_far}"
-    if all(g.verdict == Verdict.INCONCLUSIVE for part in parts for g in part.judged.values()):
+    judged = [growth for part in parts for axis in part.axes for growth in axis.values()]
+    if all(growth.verdict == Verdict.INCONCLUSIVE for growth in judged):
         return "OK, as far as can be told: too few folds to judge growth"
     return f"OK: nothing grows in a way that endangers the run ({_how_much(parts)})"
 
@@ -156,7 +157,7 @@ def _where(part: ProcessGroup) -> str:
 
 def _how_much(parts: Sequence[ProcessGroup]) -> str:
     folds = sum(len(part.folds) for part in parts)
-    if not folds:
+    if not folds and not any(part.epochs for part in parts):
         return "over time: no fold is named"
     processes = sum(len(part.findings) for part in parts)
     words = f"{folds} fold{'' if folds == 1 else 's'}" if folds else "from epoch to epoch"

@@ -125,7 +125,8 @@ def _cards(parts: Sequence[ProcessGroup]) -> list[ResourceCard]:
     stages = None if told is None else Stages(told)
     height = chart_height(stages)
     cards = []
-    for name, growth in worst.judged.items():
+    for name in worst.judged:
+        growth = _worst_axis(worst, name)
         if growth.peak is None:
             continue
         title = RESOURCES[name].title
@@ -142,6 +143,12 @@ def _cards(parts: Sequence[ProcessGroup]) -> list[ResourceCard]:
             charts.append(stage_chart(told, stages, name, caption=words))
         cards.append(ResourceCard(name, title, growth, tuple(charts), table))
     return cards
+
+
+def _worst_axis(part: ProcessGroup, resource: str) -> Growth:
+    """Return the worst of what is judged of a resource; what could not be judged says nothing beside the rest."""
+    found = [axis[resource] for axis in part.axes if resource in axis]
+    return min(found, key=lambda growth: (growth.slope is None, growth.verdict.severity))
 
 
 def _stage_table(part: ProcessGroup, stages: Stages, resource: str) -> StageTable:
