@@ -41,6 +41,18 @@ MESSAGES: Mapping[str, tuple[Step, ...]] = {
             "--conf spark.executor.memoryOverhead=4g --executor-memory 8g",
         ),
     ),
+    "hangup": (
+        (
+            "start it so that it outlives its terminal: in tmux or screen, or with setsid (torchrun heeds SIGHUP under nohup)",
+            "setsid torchrun train.py > train.log 2>&1 < /dev/null &",
+        ),
+    ),
+    "ephemeral_storage": (
+        (
+            "ask for ephemeral storage in the pod's requests and limits, or write to a volume",
+            "resources: {requests: {ephemeral-storage: 100Gi}}",
+        ),
+    ),
     "earlyoom": (
         (
             "earlyoom ended it, because the host was short of memory: use less, or add memory or swap",
@@ -80,6 +92,18 @@ MESSAGES: Mapping[str, tuple[Step, ...]] = {
         (
             "allow overcommit, or add swap: fork() asks for as much as the parent has",
             "sysctl -w vm.overcommit_memory=1",
+        ),
+    ),
+    "vllm_memory": (
+        (
+            "let vLLM use more of the GPU, or give it a shorter context and fewer sequences",
+            "--gpu-memory-utilization 0.95 --max-model-len 8192 --max-num-seqs 64",
+        ),
+    ),
+    "ggml_memory": (
+        (
+            "put fewer layers on the GPU, or give the model a shorter context",
+            "--n-gpu-layers 20 --ctx-size 4096",
         ),
     ),
     "gpu_other_process": (

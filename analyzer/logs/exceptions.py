@@ -42,7 +42,7 @@ def exception_below(  # noqa: PLR0913 - a line, and where it stands
     first = unwrap(raw.text, stamp=raw.stamp)
     origin = unwrap(prefix) if prefix else first
     above = block.content.rfind(b"\n", 0, max(0, start - 1)) + 1
-    if IGNORED in block.content[above : above + HEAD_BYTES].partition(b"\n")[0]:
+    if IGNORED.encode() in block.content[above : above + HEAD_BYTES].partition(b"\n")[0]:
         return None
     lines, places = [first.text], [0]
     far = min(block.size, end + TRACEBACK_BYTES)

@@ -40,6 +40,10 @@ _UNFINISHED = re.compile(
     r"abort\w*|before|until|when|if|kill\w*|cancel\w*|invalid|terminated|in\s*complete|expected|will\ be|to\ be|loading|[Ee]xit(?:ed)?\ with\ [1-9])",
     re.IGNORECASE,
 )
+_CLEANING_UP = re.compile(
+    r"\b(?:Deactivated successfully|diagnostic log upload|W&B process to finish)\b"
+)
+"""What somebody else says as it tidies up, however the run ended."""
 _LAST_STEP = re.compile(r"\b(\d+)\s*/\s*\1\b|\b100(?:\.0+)?%")
 _STEP = re.compile(r"\b\d+\s*/\s*\d+\b|\d+(?:\.\d+)?%(?:\||\s)")
 _HEADER = re.compile(r"^\s*(?:epoch|fold|trial|stage)\s+\d+\s*/\s*\d+\W*$", re.IGNORECASE)
@@ -60,7 +64,7 @@ def place_of_finish(lines: Sequence[str], *, below_failure: bool = False) -> int
         place = len(lines) - 1 - below
         line = text.rsplit("\r", 1)[-1]
         is_indented = not line[:1].strip()
-        if not _UNFINISHED.search(line):
+        if not (_UNFINISHED.search(line) or (below_failure and _CLEANING_UP.search(line))):
             if _FINISHED.search(line) and not (is_indented and "(" in line):
                 if not _TRIAL.search(line):
                     return place

@@ -28,6 +28,8 @@ SAID_BEFORE = 2
 """How often it was said there at least."""
 WATCHED_LINES = 2000
 """Below a match, compared with what was said above it."""
+REPORT = b"The output (if any) follows"
+"""LSF says first how a job ended, and puts what the job wrote below."""
 LOOKS = 100
 """At the progress of others, between two hits."""
 _NEWLINE = ord("\n")
@@ -40,6 +42,8 @@ class ProgressWatch:
         self._builder = builder
         self._bytes_left = 0
         self._lines_left = 0
+        self._is_report = False
+        """Whether what stands below the matches was written before them."""
         self._above = b""
         """What stands above the first open match."""
         self._shapes: set[tuple[str | None, str]] | None = None
@@ -64,12 +68,15 @@ class ProgressWatch:
         elif not (tells or match.is_frame):
             self._tellers.discard(writer)
         self._bytes_left = WATCHED_BYTES
+        self._is_report = False
 
     def look(self, block: Block, start: int, end: int) -> None:
         """See whether a writer that left a match makes progress between two offsets."""
-        if not self._builder.open_matches:
+        if not self._builder.open_matches or self._is_report:
             return
         end = min(end, start + self._bytes_left)
+        if (report := block.content.find(REPORT, start, end)) >= 0:
+            self._is_report, end = True, report
         self._bytes_left -= max(0, end - start)
         self._compare_lines(block, start, end)
         for _ in range(LOOKS):

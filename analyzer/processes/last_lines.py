@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from analyzer.logs.blocks import redraws
 from analyzer.logs.finished import place_of_finish
 from analyzer.logs.line_prefixes import unwrap
+from analyzer.signatures.tracebacks import without_ignored
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -51,6 +52,6 @@ def of_all(by_writer: Mapping[str | None, Sequence[LastLine]]) -> Sequence[LastL
 
 def find_finished(lines: Sequence[LastLine], *, below: int) -> LastLine | None:
     """Return the one of the last ``lines``, below line ``below``, that says that the run is through."""
-    last = [one for one in lines if one.line > below]
+    last = [one for one in without_ignored(lines) if one.line > below]
     place = place_of_finish([one.text for one in last], below_failure=below > 0)
     return None if place is None else last[place]

@@ -112,6 +112,17 @@ ENDING_SIGNATURES: tuple[Signature, ...] = (
         "preflight Check failed: 0, passed: 12",
         signal="SIGABRT",
     ),
+    # The watchdog of a rank ends it so, for what it or another rank did before.
+    native(
+        "nccl_terminate",
+        "terminate called",
+        r"terminate called after throwing an instance of 'c10::DistBackendError'",
+        "terminate called after throwing an instance of 'c10::DistBackendError'",
+        "ranks: terminate called after close(), no c10::DistBackendError",
+        signal="SIGABRT",
+        is_generic=False,
+        is_secondary=True,
+    ),
     native(
         "cpp_terminate",
         "terminate called",
@@ -180,6 +191,21 @@ ENDING_SIGNATURES: tuple[Signature, ...] = (
         r"|(?i:exit ?code\s*:\s+(?!137\b)-?[1-9]\d{0,2}\b)",
         "srun: error: node7: task 0: Exited with exit code 1",
         "exit codes: 0 = trained, 1 = wrong usage, 2 = no data",
+    ),
+    Signature(
+        name="exited_on_sigterm",
+        literals=("ignal 15",),
+        pattern=Expression(
+            r"(?:exited on|terminated by|killed by|died (?:from|of|with)|exited prematurely:?(?: with)?|exited with) '?[Ss]ignal 15\b"
+        ),
+        example="mpirun noticed that process rank 0 with PID 7 on node n3 exited on signal 15 (Terminated).",
+        benign="stop: signal 15 first, 30 s later signal 9",
+        signal="SIGTERM",
+        causes=("interrupted", NOT_A_LIMIT),
+        is_secondary=True,
+        is_generic=True,
+        at_any_level=True,
+        looks_above=True,
     ),
     summary(
         "exited_on_signal",

@@ -46,8 +46,10 @@ ENGINE_SIGNATURES: tuple[Signature, ...] = (
     ),
     Signature(
         name="ray_node_died",
-        literals=("NodeDiedError",),
-        pattern=Expression(r"\bNodeDiedError\b"),
+        literals=("NodeDiedError", "node has crashed", "node has died", "marked dead because"),
+        pattern=Expression(
+            r"\bNodeDiedError\b|exit detail: Owner's node has crashed|died because its node has died|has been marked dead because the detector"
+        ),
         example="ray.exceptions.NodeDiedError: Task failed because the node it was running on is dead or unavailable.",
         benign="    except ray.exceptions.NodeDiedError as error:",
         causes=("host_lost",),
@@ -211,7 +213,7 @@ ENGINE_SIGNATURES: tuple[Signature, ...] = (
     # HTCondor, Flux, YARN
     own_limit(
         "condor_memory",
-        "over memory limit",
+        ("over memory limit", "exceeded request_memory"),
         r"[Jj]ob has gone over memory limit|memory usage exceeded request_memory",
         "Job has gone over memory limit of 4096 megabytes. Peak usage: 4102 megabytes.",
         "condor_q -hold: 0 jobs over memory limit",

@@ -129,6 +129,7 @@ FILE_SIGNATURES: tuple[Signature, ...] = (
         benign="cache: No space left on device, falling back to /data/cache",
         errno=28,
         causes=("disk_space", "shared_memory"),
+        narrowed_by={"while serializing": ("disk_space",)},
         causes_in_frame={"semlock_frame": _SHM},
         look_alikes=(
             Expression(r"clone\(2\)|posix_fallocate|inotify|/dev/shm|shared memory|\[Errno 28\]"),

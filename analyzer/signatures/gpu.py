@@ -19,8 +19,10 @@ GPU_SIGNATURES: tuple[Signature, ...] = (
     ),
     Signature(
         name="cuda_error_oom",
-        literals=("CUDA_ERROR_OUT_OF_MEMORY",),
-        pattern=Expression(r"CUDA_ERROR_OUT_OF_MEMORY"),
+        literals=("CUDA_ERROR_OUT_OF_MEMORY", "HIP_ERROR_OutOfMemory", "hipErrorOutOfMemory"),
+        pattern=Expression(
+            r"CUDA_ERROR_OUT_OF_MEMORY|\b(?:HIP_ERROR_|hipError)OutOfMemory\b(?!.*[{;]\s*$)"
+        ),
         example="failed to allocate 2.00G (2147483648 bytes) from device: CUDA_ERROR_OUT_OF_MEMORY: out of memory",
         benign="  if (rc == CUDA_ERROR_OUT_OF_MEMORY) { shrink_workspace(); }",
         causes=_GPU,
@@ -81,6 +83,7 @@ GPU_SIGNATURES: tuple[Signature, ...] = (
         benign="INFO 05-01 10:12:11 kv_cache_utils.py:634] 12288 tokens can be stored in KV cache",
         causes=_GPU,
         speaks_for=_GPU,
+        advice="vllm_memory",
     ),
     gpu_memory(
         "tpu_hbm",
@@ -88,6 +91,13 @@ GPU_SIGNATURES: tuple[Signature, ...] = (
         r"[Rr]an out of memory in memory space hbm",
         "RESOURCE_EXHAUSTED: XLA:TPU compile permanent error. Ran out of memory in memory space hbm. Used 17.1G of 15.48G hbm.",
         "memory space hbm: 11.2G of 15.48G used by the program",
+    ),
+    gpu_memory(
+        "xla_constant",
+        "bytes for new constant",
+        r"Failed to allocate \d+ bytes for new constant",
+        "jaxlib.xla_extension.XlaRuntimeError: INTERNAL: Failed to allocate 98697216 bytes for new constant",
+        "xla: 4,096 bytes for new constant tables, 0 of them copied",
     ),
     gpu_memory(
         "rmm_memory",
@@ -154,10 +164,11 @@ GPU_SIGNATURES: tuple[Signature, ...] = (
     ),
     gpu_memory(
         "ggml_memory",
-        ("failed to allocate CUDA", "unable to allocate CUDA"),
-        r"failed to allocate CUDA\d* buffer|unable to allocate CUDA\d* buffer",
+        ("failed to allocate CUDA", "unable to allocate CUDA", "allocate ROCm", "allocate Vulkan"),
+        r"(?:failed|unable) to allocate (?:CUDA|ROCm|Vulkan)\d* buffer",
         "llama_kv_cache_init: failed to allocate CUDA0 buffer",
         "llama_load: failed to allocate CUDA0 buffer, retrying with n_gpu_layers=28",
+        advice="ggml_memory",
     ),
     Signature(
         name="tensorflow_convolution",

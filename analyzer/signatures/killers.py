@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from analyzer.signatures.rows import killed, own_limit
-from analyzer.signatures.signature import MEMORY, Expression, Signature
+from analyzer.signatures.signature import MEMORY, NOT_A_LIMIT, Expression, Signature
 
 KILLER_SIGNATURES: tuple[Signature, ...] = (
     # the host's daemons
@@ -108,6 +108,40 @@ KILLER_SIGNATURES: tuple[Signature, ...] = (
         r"Negsignal\.SIGKILL",
         "INFO - Task exited with return code Negsignal.SIGKILL",
         "Runbook: when a task ends with Negsignal.SIGKILL, look at the memory of its pod",
+    ),
+    killed(
+        "airflow_signal_name",
+        'signal_name="SIGKILL"',
+        r"terminated by signal\b.*signal_name=\"SIGKILL\"",
+        'CRITICAL - Process terminated by signal: signal=-9: signal_name="SIGKILL": source="task"',
+        'task.kill: signal_name="SIGKILL" is sent 60 s after signal_name="SIGTERM"',
+    ),
+    killed(
+        "nextflow_137",
+        "terminated with an error exit status (137)",
+        r"terminated with an error exit status \(137\)",
+        "Process `FIT:train (19)` terminated with an error exit status (137)",
+        "NOTE: Process `FIT:train (19)` terminated with an error exit status (137) -- Execution is retried (1)",
+    ),
+    killed(
+        "hadoop_killed_137",
+        "killed on request. Exit code is 137",
+        r"(?i:container) killed on request\. Exit code is 137",
+        "Diagnostics: Container killed on request. Exit code is 137",
+        'runbook: "killed on request. Exit code is 137" is an OOM kill of the container',
+    ),
+    # YARN ends a container over its memory with SIGTERM too, as it ends one that it preempts.
+    Signature(
+        name="hadoop_killed_143",
+        literals=("killed on request. Exit code is 143",),
+        pattern=Expression(r"(?i:container) killed on request\. Exit code is 143"),
+        example="Diagnostics: Container killed on request. Exit code is 143",
+        benign='runbook: "killed on request. Exit code is 143" is a SIGTERM of the node manager',
+        signal="SIGTERM",
+        causes=("scheduler_memory", "preempted", "interrupted", NOT_A_LIMIT),
+        is_secondary=True,
+        at_any_level=True,
+        advice="yarn_memory",
     ),
     killed(
         "gunicorn_sigkill",
@@ -241,6 +275,30 @@ KILLER_SIGNATURES: tuple[Signature, ...] = (
         advice="condor_memory",
     ),
     Signature(
+        name="flux_oom",
+        literals=("oom: Memory cgroup out of memory",),
+        pattern=Expression(r"oom: Memory cgroup out of memory: killed \d+ task"),
+        example="29.475s: flux-shell[0]: ERROR: oom: Memory cgroup out of memory: killed 1 task on picl7.",
+        benign='flux-shell: "oom: Memory cgroup out of memory" is written where the cgroup kills',
+        signal="SIGKILL",
+        causes=("cgroup_memory",),
+        speaks_for=("cgroup_memory",),
+        at_any_level=True,
+    ),
+    Signature(
+        name="notebook_memory",
+        literals=("using all available RAM", "more memory than is available"),
+        pattern=Expression(
+            r"session crashed after using all available RAM|notebook tried to allocate more memory than is available"
+        ),
+        example="Your session crashed after using all available RAM.",
+        benign="loader: using all available RAM but 8 GB for the cache",
+        signal="SIGKILL",
+        causes=MEMORY,
+        speaks_for=("cgroup_memory",),
+        at_any_level=True,
+    ),
+    Signature(
         name="vertex_memory",
         literals=("ran out-of-memory",),
         pattern=Expression(r"ran out-of-memory and exited"),
@@ -252,13 +310,30 @@ KILLER_SIGNATURES: tuple[Signature, ...] = (
     ),
     Signature(
         name="kubernetes_ephemeral_storage",
-        literals=("ephemeral local storage usage exceeds",),
-        pattern=Expression(r"ephemeral local storage usage exceeds"),
+        literals=(
+            "ephemeral local storage usage exceeds",
+            "exceeded its local ephemeral storage limit",
+        ),
+        pattern=Expression(
+            r"ephemeral local storage usage exceeds|Container \S+ exceeded its local ephemeral storage limit"
+        ),
         example="Message:  Pod ephemeral local storage usage exceeds the total limit of containers 20Gi.",
         benign="kubelet: pods are evicted if ephemeral local storage usage exceeds resources.limits",
         causes=("disk_space",),
         speaks_for=("disk_space",),
         at_any_level=True,
+        advice="ephemeral_storage",
+    ),
+    # One with medium: Memory is counted as the pod's memory, and is what /dev/shm is made of.
+    Signature(
+        name="kubernetes_empty_dir",
+        literals=("of EmptyDir volume",),
+        pattern=Expression(r"Usage of EmptyDir volume \"[^\"]+\" exceeds the limit"),
+        example='Message:  Usage of EmptyDir volume "cache" exceeds the limit "2Gi".',
+        benign="kubelet: usage of EmptyDir volume cache: 1.1 of 2 GiB",
+        causes=("disk_space", "shared_memory"),
+        at_any_level=True,
+        advice="ephemeral_storage",
     ),
     Signature(
         name="orte_lost",

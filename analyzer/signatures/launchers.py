@@ -68,8 +68,10 @@ LAUNCHER_SIGNATURES: tuple[Signature, ...] = (
     ),
     Signature(
         name="kubernetes_eviction_memory",
-        literals=("The node was low on resource",),
-        pattern=Expression(r"The node was low on resource: memory"),
+        literals=("The node was low on resource", "The node had condition"),
+        pattern=Expression(
+            r"The node (?:was low on resource: memory|had condition: \[MemoryPressure)"
+        ),
         example="Message: The node was low on resource: memory. Threshold quantity: 100Mi, available: 64Mi.",
         benign='alert NodePressure ("The node was low on resource"): inactive',
         signal="SIGKILL",
@@ -78,9 +80,23 @@ LAUNCHER_SIGNATURES: tuple[Signature, ...] = (
         at_any_level=True,
     ),
     Signature(
+        name="kubernetes_eviction_disk",
+        literals=("The node was low on resource", "The node had condition"),
+        pattern=Expression(
+            r"The node (?:was low on resource: (?:ephemeral-storage|inodes|nodefs|imagefs)|had condition: \[DiskPressure)"
+        ),
+        example="Message: The node was low on resource: ephemeral-storage.",
+        benign='kubectl get nodes: "The node had condition" DiskPressure=False',
+        signal="SIGKILL",
+        causes=("disk_space",),
+        speaks_for=("disk_space",),
+        at_any_level=True,
+        advice="ephemeral_storage",
+    ),
+    Signature(
         name="kubernetes_eviction_pids",
-        literals=("The node was low on resource",),
-        pattern=Expression(r"The node was low on resource: pids"),
+        literals=("The node was low on resource", "The node had condition"),
+        pattern=Expression(r"The node (?:was low on resource: pids|had condition: \[PIDPressure)"),
         example="Message: The node was low on resource: pids.",
         benign='kubectl get events: "The node was low on resource" 0 times',
         signal="SIGKILL",
@@ -91,7 +107,7 @@ LAUNCHER_SIGNATURES: tuple[Signature, ...] = (
         name="kubernetes_eviction",
         literals=("The node was low on resource",),
         pattern=Expression(r"The node was low on resource: "),
-        example="Message: The node was low on resource: ephemeral-storage.",
+        example="Message: The node was low on resource: cpu.",
         benign='docs: "The node was low on resource" names the signal, as memory.available',
         signal="SIGKILL",
         causes=("not_a_limit",),
@@ -161,10 +177,27 @@ LAUNCHER_SIGNATURES: tuple[Signature, ...] = (
     ),
     # The terminal was closed (1) or a peer stopped (15).
     Signature(
-        name="elastic_death_signal",
-        literals=("death signal",),
-        pattern=Expression(r"Received (?P<number>1|2|15) death signal"),
+        name="elastic_hangup",
+        literals=("death signal", "closing signal SIGHUP", "SignalException"),
+        pattern=Expression(
+            r"Received (?:1|SIGHUP) death signal|Sending process \d+ closing signal SIGHUP|SignalException: Process \d+ got signal: 1\b"
+        ),
         example="WARNING: Received 1 death signal, shutting down workers",
+        benign="+ trap '' HUP  # torchrun would send its workers the closing signal SIGHUP when the terminal is gone",
+        causes=("interrupted",),
+        speaks_for=("interrupted",),
+        is_secondary=True,
+        stops=True,
+        at_any_level=True,
+        advice="hangup",
+    ),
+    Signature(
+        name="elastic_death_signal",
+        literals=("death signal", "SignalException"),
+        pattern=Expression(
+            r"Received (?:2|15|SIGINT|SIGTERM) death signal|SignalException: Process \d+ got signal: (?:2|15)\b"
+        ),
+        example="WARNING: Received 15 death signal, shutting down workers",
         benign="prctl(PR_SET_PDEATHSIG): the parent death signal is 15",
         causes=("interrupted",),
         speaks_for=("interrupted",),

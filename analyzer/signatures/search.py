@@ -30,6 +30,7 @@ from analyzer.signatures.signature import (
 )
 from analyzer.signatures.stops import STOP_SIGNATURES
 from analyzer.signatures.tasks import TASK_SIGNATURES
+from analyzer.signatures.tracebacks import without_ignored
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -121,7 +122,8 @@ class SignatureMatch(NamedTuple):
 
 EXCEPTION = "python_exception"
 """The signature of an exception that ended a traceback, whatever it is."""
-INTERRUPTIONS = ("KeyboardInterrupt",)
+INTERRUPTIONS = ("KeyboardInterrupt", "SignalException")
+"""Exceptions that a signal from outside raises; the other is torchrun's."""
 
 
 def exception_match(
@@ -188,7 +190,7 @@ def _is_error(text: str) -> bool:
 
 def find_error_line(lines: Iterable[tuple[int, str]]) -> SignatureMatch | None:
     """Return the sign that the last of the numbered ``lines`` that is written as an error is."""
-    for line, text in reversed([*lines]):
+    for line, text in reversed([*without_ignored(lines)]):
         if _is_error(text):
             return SignatureMatch(
                 signature=ERROR_LINE,

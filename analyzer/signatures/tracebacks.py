@@ -6,13 +6,15 @@ The exception is the last word of a process that died of it, whether or not a si
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
+
+NumberedLine = TypeVar("NumberedLine", bound=tuple[int, str])
 
 TRACEBACK = "Traceback (most recent call last)"
-IGNORED = b"Exception ignored in"
+IGNORED = "Exception ignored in"
 """In the line above a traceback: Python printed it and went on."""
 TRACEBACK_LINES = 400
 """A longer one is of a recursion, which Python itself shortens."""
@@ -94,6 +96,18 @@ def read_traceback(lines: Sequence[str]) -> LoggedException | None:
             if foreign > FOREIGN_LINES or TRACEBACK in line:
                 return None
     return None
+
+
+def without_ignored(lines: Iterable[NumberedLine]) -> Iterator[NumberedLine]:
+    """Leave out the tracebacks that Python printed and went on: of a destructor, at the interpreter's end."""
+    is_ignored = False
+    for one in lines:
+        if IGNORED in one[1]:
+            is_ignored = True
+        elif is_ignored:
+            is_ignored = one[1][:1].isspace() or TRACEBACK in one[1]
+        else:
+            yield one
 
 
 def _without(prefix: str, lines: Sequence[str]) -> Iterator[str]:
