@@ -23,26 +23,36 @@ def writing(path: str) -> Iterator[str]:
     if os.path.exists(path) and not os.path.isfile(path):
         yield path
         return
-    target = os.path.realpath(path)
-    aside = _new_file_beside(target, path)
+    with replacing(os.path.realpath(path), named=path) as aside:
+        yield aside
+
+
+@contextmanager
+def replacing(path: str, *, named: str | None = None) -> Iterator[str]:
+    """Give a path to write to; at the end it takes the place of whatever ``path`` is: a file, a link, a pipe.
+
+    After an exception nothing has changed. Raises OSError, which names ``named`` or ``path``.
+    """
+    named = named or path
+    aside = _new_file_beside(path, named)
     try:
         yield aside
-        os.replace(aside, target)
+        os.replace(aside, path)
     except BaseException as error:  # Ctrl-C as well
         with suppress(OSError):
             os.unlink(aside)
         if isinstance(error, OSError):  # a failed write does not say of which file
-            raise OSError(error.errno, error.strerror, path) from error
+            raise OSError(error.errno, error.strerror, named) from error
         raise
 
 
-def _new_file_beside(target: str, path: str) -> str:
-    """Make an empty file that nobody could have put there before, nor a link. Raises OSError, which names ``path``."""
-    aside = f"{target}.{os.urandom(6).hex()}.part"
+def _new_file_beside(path: str, named: str) -> str:
+    """Make an empty file that nobody could have put there before, nor a link. Raises OSError, which names ``named``."""
+    aside = f"{path}.{os.urandom(6).hex()}.part"
     try:
         os.close(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666))
     except OSError as error:
-        raise OSError(error.errno, error.strerror, path) from error
+        raise OSError(error.errno, error.strerror, named) from error
     return aside
 
 
@@ -57,3 +67,17 @@ def open_regular(path: str) -> FileIO:
     return open(
         path, "rb", buffering=0, opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)
     )
+
+
+def append_regular(path: str) -> FileIO:
+    """Open ``path`` for appending, made as needed. Raises OSError, also if it is no regular file."""
+    file = open(  # noqa: SIM115 - the caller's to close
+        path,
+        "ab",
+        buffering=0,
+        opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK, 0o666),
+    )
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise OSError(errno.EINVAL, "not a regular file", path)
+    return file

@@ -11,6 +11,7 @@ import time
 from dataclasses import dataclass
 
 from analyzer.logs.blocks import strip_escapes
+from telemetry.journal.atomic_write import open_regular
 
 MOST_BEHIND_BYTES = 2**20
 """Of unread output; anything older stays in the file, neither shown nor searched for labels."""
@@ -34,7 +35,7 @@ class OutputFollower:
     """Follows the output at ``path`` from its present end."""
 
     def __init__(self, path: str) -> None:
-        self._file = open(path, "rb")  # noqa: SIM115 - closed by `finish`, at the process's end
+        self._file = open_regular(path)
         self._file.seek(0, os.SEEK_END)
         self._rest = b""
         self._redrawn_at = 0.0

@@ -16,7 +16,7 @@ from statistics import mean, stdev
 from typing import TYPE_CHECKING, Any
 
 from telemetry.journal import typed
-from telemetry.journal.atomic_write import open_regular, writing
+from telemetry.journal.atomic_write import open_regular, replacing
 from telemetry.journal.run_layout import LARGEST_BYTES, RESULT, RunLayout
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def write_whole(path: str, text: str) -> None:
 
     Raises OSError; nothing half-written is left under ``path``.
     """
-    with writing(path) as temporary, open(temporary, "w", encoding="utf-8") as file:
+    with replacing(path) as temporary, open(temporary, "w", encoding="utf-8") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())

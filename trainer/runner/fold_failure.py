@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from analyzer.diagnosis.confidence import Confidence
 from analyzer.pipeline import analyze
 from analyzer.signatures.signature import MEMORY
+from telemetry.journal.atomic_write import open_regular
 from telemetry.journal.run_layout import FAILURE, OUTPUT
 from telemetry.thread_line import clean_label
 from trainer.process.output_follower import printable
@@ -153,9 +154,9 @@ def _last_message(lines: Sequence[str]) -> str:
 def last_lines(path: str) -> list[str]:
     """Return the last lines that a process wrote, cleaned for a terminal; empty for none."""
     try:
-        with open(path, "rb") as file:
-            file.seek(max(0, os.path.getsize(path) - TAIL_BYTES))
-            text = file.read().decode("utf-8", "replace")
+        with open_regular(path) as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - TAIL_BYTES))
+            text = file.read(TAIL_BYTES).decode("utf-8", "replace")
     except OSError:
         return []
     lines = [printable(line) for line in text.replace("\r", "\n").split("\n")]
