@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 
@@ -32,6 +33,7 @@ FLAGS = {"--json", "--all", "--exit-zero"}
 def main(arguments: list[str] | None = None) -> int:
     """Run one command and return its exit code; nothing prints a traceback at a user."""
     try:
+        _open_closed_streams()
         return _run(arguments)
     except KeyboardInterrupt:  # also while the commands are being loaded
         return _fail("interrupted", code=INTERRUPTED)
@@ -166,15 +168,26 @@ def _print_version() -> int:
 
 
 def _fail(message: str, *, code: int) -> int:
-    if message:  # empty if typer has printed the help already
-        print(f"foldwatch: {message}", file=sys.stderr)
+    if message and sys.stderr is not None:  # empty if typer has printed the help already
+        plain = "".join(c if c.isprintable() or c == "\n" else " " for c in message)
+        with suppress(OSError):  # full: the exit code says it still
+            print(f"foldwatch: {plain}", file=sys.stderr)
     return code
 
 
+def _open_closed_streams() -> None:
+    """Put /dev/null where a standard stream was closed: the next file that is opened would take its number."""
+    with suppress(OSError):  # no descriptor left: then none of the three is closed
+        while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+            pass
+        os.close(descriptor)
+
+
 def _flush() -> None:
-    """Flush standard output; if its pipe is closed, leave nothing for the interpreter's own flush."""
-    try:
-        if sys.stdout is not None:
-            sys.stdout.flush()
-    except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    """Flush the streams; where that fails, leave nothing for the interpreter's own flush."""
+    for number, stream in ((1, sys.stdout), (2, sys.stderr)):
+        try:
+            if stream is not None:
+                stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), number)

@@ -8,8 +8,9 @@ from foldwatch.terminal import print_output
 from foldwatch.text.progress import Progress
 from foldwatch.text.results import result_table
 from telemetry.errors import FoldsFailedError, MissingExtraError
-from telemetry.thread_line import clean_label
+from trainer.process.output_follower import printable
 from trainer.run.cgroup_limits import CgroupLimits, parse_size
+from trainer.run.warning import warn
 from trainer.runner.session import RunOutcome, RunRequest, run_session
 from trainer.worker.model_loader import missing_modules
 
@@ -45,11 +46,18 @@ def run_and_report(config: Config, job: Job, request: RunRequest) -> None:
     """
     with Progress() as progress:
         outcome = run_session(config, job, request, observer=progress)
-    print_output(result_table(outcome.summary))
-    for line in _remarks(outcome):
-        print_output(line)
+    try:
+        print_output(result_table(outcome.summary))
+        for line in _remarks(outcome):
+            print_output(printable(line))
+    except (
+        OSError
+    ) as error:  # the exit code tells of the folds, not of a full disk behind the output
+        warn(f"{error.filename}: {error.strerror}")
     if outcome.failures:
         raise FoldsFailedError(_failure_line(outcome))
+    if outcome.unwritten:
+        raise FoldsFailedError(f"{outcome.directory.path}: {outcome.unwritten}")
 
 
 def _remarks(outcome: RunOutcome) -> list[str]:
@@ -61,9 +69,7 @@ def _remarks(outcome: RunOutcome) -> list[str]:
         lines.append(f"averages cover {finished} of {summary.folds} folds (missing: {missing})")
     for name, folds in summary.not_finite().items():
         without = ", ".join(map(str, folds))
-        lines.append(
-            f"{clean_label(name)}: not finite in fold {without}, which its average leaves out"
-        )
+        lines.append(f"{name}: not finite in fold {without}, which its average leaves out")
     return lines
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import os
-import sys
 import time
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from telemetry.journal.follower import JournalFollower
 from telemetry.journal.records import Event
-from telemetry.journal.run_layout import JOURNAL
+from telemetry.journal.run_layout import JOURNAL, OUTPUT
 from telemetry.journal.writer import JournalWriter
 from telemetry.kernel.process_tree import foreground_child
 from telemetry.kernel.reader import Reader
@@ -18,6 +19,8 @@ from telemetry.limits import GROWS_WITH
 from telemetry.reading import PEAKS, Reading
 from trainer.process.launcher import SupervisedProcess
 from trainer.process.output_follower import OutputFollower
+from trainer.process.supervisor import KILL_SECONDS
+from trainer.run.warning import Attempts
 from trainer.run.worker_protocol import RunnerChannel
 
 if TYPE_CHECKING:
@@ -32,6 +35,8 @@ if TYPE_CHECKING:
 SAMPLE_SECONDS = 1.0
 GRACE_SECONDS = 5.0
 """Between SIGTERM and SIGKILL."""
+ANSWER_SECONDS = KILL_SECONDS + GRACE_SECONDS
+"""For the supervisor to say that a killed process has ended; then it is killed itself."""
 EXIT_SECONDS = 10.0
 """For a process without another fold: its exit handlers may take a while."""
 LINGERED = f"it had nothing more to do and did not end within {EXIT_SECONDS:g} s"
@@ -39,7 +44,11 @@ _KEPT = frozenset({*GROWS_WITH.values(), "tree_threads"})
 
 
 class FoldProcess:
-    """A launched process. Invariant: after `close` nothing of it lives, and its end is in its journal."""
+    """A launched process.
+
+    Invariants: after `close` nothing of it lives, and its end is in its journal, if that can be written. What it
+    has made of its own files costs readings, never an exception.
+    """
 
     def __init__(
         self,
@@ -61,7 +70,7 @@ class FoldProcess:
         """The fold that it was made for and has not been given yet."""
         self.fold: int | None = None
         """The fold that it runs now."""
-        self.fold_began = time.time()
+        self.fold_began = time.monotonic()
         self.end_reason: str | None = None
         """Why the runner ended it; None if it ended by itself."""
         self.peaks: dict[int, dict[str, int]] = {}
@@ -71,25 +80,30 @@ class FoldProcess:
         """Whether its standard input was closed: there is no other fold for it."""
         self.has_lingered = False
         """Whether it did not end after that, and was killed."""
-        self._follower = JournalFollower(os.path.join(self.fold_dir, JOURNAL))
-        self._follower.poll()  # skips records of another process or an earlier run
-        self._journal = JournalWriter(self._follower.path)
-        try:
-            self.supervised = SupervisedProcess(spec)
-        except OSError:
-            self._journal.close()
-            raise
-        self.pid = self.supervised.pid
-        self._output = OutputFollower(spec.output_path)
         self._last_label: str | None = None
         self._peaks_since_label: dict[str, int] = {}
         self._replies = RunnerChannel()
-        self._kill_at: float | None = None
+        self._kill_at = self._give_up_at = math.inf
         self._sampled_at = 0.0
-        self._reader = Reader(pid=self.pid)
-        self._reader.read(in_full=False)  # the counters of its cgroups, before it runs
+        self._attempts = Attempts(self.fold_dir)
         self._child: Reader | None = None
         self._follows_children = not spec.is_persistent
+        self._follower = JournalFollower(os.path.join(self.fold_dir, JOURNAL))
+        self._follower.poll()  # skips records of another process or an earlier run
+        self._launch(spec)
+
+    def _launch(self, spec: ProcessSpec) -> None:
+        """Open all that watches it, and let it run; after an error nothing is left. Raises OSError."""
+        with ExitStack() as undo:
+            self._journal = JournalWriter(self._follower.path)
+            undo.callback(self._journal.close)
+            self.supervised = SupervisedProcess(spec)
+            undo.callback(self.supervised.close)  # the supervisor ends it when nobody listens
+            self.pid = self.supervised.pid
+            self._output = OutputFollower(spec.output_path)
+            self._reader = Reader(pid=self.pid)
+            self._reader.read(in_full=False)  # the counters of its cgroups, before it runs
+            undo.pop_all()
         self.supervised.start()
 
     def sockets(self) -> Iterator[socket.socket]:
@@ -101,7 +115,7 @@ class FoldProcess:
     def give(self, fold: int) -> None:
         """Start ``fold`` in it."""
         self.fold, self.reserved_for = fold, None
-        self.fold_began = time.time()
+        self.fold_began = time.monotonic()
         self.supervised.request(str(fold))
 
     def dismiss(self) -> None:
@@ -117,8 +131,12 @@ class FoldProcess:
             self.supervised.terminate()
             self._kill_at = time.monotonic() + GRACE_SECONDS
         if at_once:
-            self.supervised.kill()
-            self._kill_at = None
+            self._kill()
+
+    def _kill(self) -> None:
+        self.supervised.kill()
+        self._kill_at = math.inf
+        self._give_up_at = min(self._give_up_at, time.monotonic() + ANSWER_SECONDS)
 
     def folds_done(self) -> set[int]:
         """Return the folds that it has reported as done since the last call; never waits."""
@@ -131,15 +149,16 @@ class FoldProcess:
 
     def poll(self) -> ExitStatus | None:
         """Return how it ended, or None while it lives; kill it if its grace is over."""
-        if self._kill_at is not None and time.monotonic() > self._kill_at:
+        if time.monotonic() > self._kill_at:
             self.has_lingered = self.end_reason is None
-            self.supervised.kill()
-            self._kill_at = None
+            self._kill()
+        if time.monotonic() > self._give_up_at:
+            self.supervised.kill_supervisor()
         return self.supervised.poll()
 
     def lines(self) -> list[str]:
         """Return the lines to show that it wrote since; take a checkpoint at each line that is a label."""
-        lines = self._output.poll()
+        lines = self._attempts.value(self._output.poll, OUTPUT) or []
         for line in lines if self._pattern else ():
             label = self._pattern.label(line.text) if self._pattern else None
             # A redrawn progress bar repeats its label; only a complete line may repeat one on purpose.
@@ -150,7 +169,7 @@ class FoldProcess:
 
     def last_lines(self) -> list[str]:
         """Return the remaining lines of its output, after its end."""
-        return self._output.shown(self._output.finish())
+        return self._output.shown(self._attempts.value(self._output.finish, OUTPUT) or [])
 
     def sample(self) -> bool:
         """Read it from outside if a sample is due; return whether it was."""
@@ -158,18 +177,20 @@ class FoldProcess:
             return False
         self._sampled_at = time.monotonic()
         reading = self._read(in_full=False)
-        if reading.rss_bytes is not None:  # else it is gone
+        if reading.rss_bytes is None:  # it is gone, which a stopped supervisor cannot say
+            self.supervised.wake()
+        else:
             self._note_since_label(reading)
             self.write(reading)
         return True
 
     def records(self) -> list[Record]:
         """Return the new records of its journal, the runner's own included."""
-        records = self._follower.poll()
+        records = self._attempts.value(self._follower.poll, JOURNAL) or []
         for record in records:
             if isinstance(record, Reading) and self.fold is not None:
                 self.limits = record.limits
-                self._note_peaks(record, record.fold or self.fold)
+                _note_peaks(self.peaks.setdefault(record.fold or self.fold, {}), record)
         return records
 
     def close(self, status: ExitStatus) -> None:
@@ -189,10 +210,7 @@ class FoldProcess:
 
     def write(self, record: Record) -> None:
         """Append to its journal; report an error on standard error and go on."""
-        try:
-            self._journal.write(record)
-        except OSError as error:
-            print(f"foldwatch: {self._follower.path}: {error}", file=sys.stderr)
+        self._attempts.value(lambda: self._journal.write(record), JOURNAL)
 
     def _read(self, *, in_full: bool) -> Reading:
         """Read the process that does the work: the child that ``sh -c ...`` or ``uv run ...`` waits for."""
@@ -226,10 +244,10 @@ class FoldProcess:
             if (value := getattr(reading, name)) is not None:
                 self._peaks_since_label[name] = max(value, self._peaks_since_label.get(name, value))
 
-    def _note_peaks(self, reading: Reading, fold: int) -> None:
-        peaks = self.peaks.setdefault(fold, {})
-        for name in _KEPT:
-            values = (getattr(reading, name), reading.peaks.get(name), peaks.get(name))
-            known = [value for value in values if value is not None]
-            if known:
-                peaks[name] = max(known)
+
+def _note_peaks(peaks: dict[str, int], reading: Reading) -> None:
+    for name in _KEPT:
+        values = (getattr(reading, name), reading.peaks.get(name), peaks.get(name))
+        known = [value for value in values if value is not None]
+        if known:
+            peaks[name] = max(known)

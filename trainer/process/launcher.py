@@ -6,18 +6,30 @@ the same few methods.
 
 from __future__ import annotations
 
+import errno
+import select
 import signal
 import socket
 import subprocess
 import sys
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from telemetry.journal.atomic_write import append_regular
 from trainer.process import supervisor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+
+START_SECONDS = 30.0
+"""For the supervisor to start, on a busy machine, before it is given up."""
+WAKE_SECONDS = 0.5
+"""Between two attempts to wake a supervisor that is waited for: somebody may have stopped it."""
+CLOSE_SECONDS = 5.0
+"""For the supervisor to remove the cgroups and end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,8 +76,9 @@ def _signal_name(number: int) -> str:
 class SupervisedProcess:
     """A process that exists, and waits until `start`.
 
-    Invariant: once `poll` has returned a status, neither it nor any process that it started lives,
-    except for those that ``survivors`` counts.
+    Invariants: once `poll` has returned a status, neither it nor any process that it started lives,
+    except for those that ``survivors`` counts, and it returns that status from then on. No method waits
+    for good, whoever stops the supervisor (SIGSTOP).
     """
 
     def __init__(self, spec: ProcessSpec) -> None:
@@ -81,7 +94,7 @@ class SupervisedProcess:
             self.requests, requests_theirs = socket.socketpair()
         arguments = [str(theirs.fileno()), "\n".join(spec.cgroups), *spec.command]
         try:
-            with theirs, open(spec.output_path, "ab") as output:
+            with theirs, append_regular(spec.output_path) as output:
                 self._supervisor = subprocess.Popen(
                     [sys.executable, "-I", "-S", supervisor.__file__, *arguments],
                     env=spec.environment,
@@ -104,7 +117,8 @@ class SupervisedProcess:
         self.lost_supervisor = False
         """Whether its supervisor was killed: the process is, too, but not what it has started."""
         self._received = b""
-        message = self._next_message(wait=True)
+        self._status: ExitStatus | None = None
+        message = self._first_message()
         if message[:1] != [b"pid"]:
             self.close()
             reason = b" ".join(message[1:]).decode() or f"exit code {self._supervisor.returncode}"
@@ -118,10 +132,20 @@ class SupervisedProcess:
     def terminate(self) -> None:
         """Ask the process and its group to end, by SIGTERM."""
         self._send("terminate")
+        self.wake()
 
     def kill(self) -> None:
         """End the process and all that it started, at once."""
         self._send("kill")
+        self.wake()
+
+    def wake(self) -> None:
+        """Let the supervisor go on if somebody has stopped it; else nothing happens."""
+        self._supervisor.send_signal(signal.SIGCONT)
+
+    def kill_supervisor(self) -> None:
+        """Give up on a supervisor that does not answer: the kernel kills the process with it."""
+        self._supervisor.kill()
 
     def request(self, line: str) -> None:
         """Write a line to its standard input; it may have ended already."""
@@ -137,29 +161,59 @@ class SupervisedProcess:
 
     def poll(self) -> ExitStatus | None:
         """Return how it ended, or None while it runs; never waits."""
-        message = self._next_message(wait=False)
-        if message[:1] == [b"ended"]:
-            return ExitStatus.of(int(message[1]), survivors=int(message[2]))
-        if message == [b""]:
-            self.lost_supervisor = True
-            return ExitStatus.of(self._supervisor.wait())
-        return None
+        if self._status is None:
+            message = self._next_message()
+            if message[:1] == [b"ended"]:
+                self._status = ExitStatus.of(int(message[1]), survivors=int(message[2]))
+            elif message == [b""]:
+                self.lost_supervisor = True
+                self._status = ExitStatus.of(self._end_of_supervisor())
+        return self._status
 
     def close(self) -> None:
         """Wait until its cgroups are removed; close the descriptors."""
         self.close_requests()
         self.control.close()
-        self._supervisor.wait()
+        self._end_of_supervisor()
+
+    def _end_of_supervisor(self) -> int:
+        """Wait for its end, which is near, and return its exit code."""
+        deadline = time.monotonic() + CLOSE_SECONDS
+        while True:
+            try:
+                return self._supervisor.wait(WAKE_SECONDS)
+            except subprocess.TimeoutExpired:
+                self.wake()
+            if time.monotonic() > deadline:
+                self._supervisor.kill()
+                if time.monotonic() > deadline + CLOSE_SECONDS:  # in an uninterruptible wait
+                    return -signal.SIGKILL
 
     def _send(self, command: str) -> None:
         with suppress(OSError):
             self.control.sendall(f"{command}\n".encode())
 
-    def _next_message(self, *, wait: bool) -> list[bytes]:
+    def _first_message(self) -> list[bytes]:
+        """Wait for the first line and return its words. Raises OSError if none comes."""
+        deadline = time.monotonic() + START_SECONDS
+        poller = select.poll()
+        poller.register(self.control, select.POLLIN)
+        while not (message := self._next_message()):
+            if time.monotonic() > deadline:
+                self._supervisor.kill()
+                self.close()
+                raise TimeoutError(
+                    errno.ETIMEDOUT, f"no word of its supervisor in {START_SECONDS:g} s"
+                )
+            if not poller.poll(WAKE_SECONDS * 1000):
+                self.wake()
+        return message
+
+    def _next_message(self) -> list[bytes]:
         """Return the words of the next line: none if there is none yet, ``b""`` at the end."""
         while b"\n" not in self._received:
             try:
-                received = self.control.recv(256, 0 if wait else socket.MSG_DONTWAIT)
+                received = self.control.recv(256, socket.MSG_DONTWAIT)
             except BlockingIOError:
                 return []
             except OSError:

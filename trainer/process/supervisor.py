@@ -60,7 +60,7 @@ def adopts_orphans() -> bool:
 def descendants(spared: Container[int] = ()) -> list[int]:
     """Return the processes below this one, without those in ``spared`` and their descendants."""
     children: dict[int, list[int]] = {}
-    for name in os.listdir("/proc"):
+    for name in _names("/proc"):
         if not name.isdigit():
             continue
         with suppress(OSError), open(f"/proc/{name}/stat", "rb") as file:
@@ -117,12 +117,15 @@ def reap(pid: int) -> bool:
 
 def main(arguments: Sequence[str]) -> int:
     """Supervise one command until it has ended and the runner knows."""
-    for name in os.listdir("/proc/self/fd"):  # the command inherits no descriptor of the runner's
+    for name in _open_descriptors():  # the command inherits none of the runner's
         with suppress(OSError):
             os.set_inheritable(int(name), int(name) <= 2)
     control = socket.socket(fileno=int(arguments[0]))
     cgroups = arguments[1].split("\n") if arguments[1] else []
     adopt_orphans()
+    ctypes.CDLL(None).prctl(
+        PR_SET_PDEATHSIG, signal.SIGCONT
+    )  # a stopped one hears of the runner's death
     signals = _signal_descriptor()
     try:
         command, gate = _fork(arguments[2:], cgroups, runner=control)
@@ -139,6 +142,18 @@ def main(arguments: Sequence[str]) -> int:
             pass
     remove(cgroups)
     return 0
+
+
+def _open_descriptors() -> Sequence[str]:
+    return _names("/proc/self/fd") or [str(number) for number in range(1024)]
+
+
+def _names(folder: str) -> Sequence[str]:
+    """Return the names in a folder of /proc, which a container may lack."""
+    try:
+        return os.listdir(folder)
+    except OSError:
+        return []
 
 
 def remove(cgroups: Sequence[str]) -> None:
@@ -215,8 +230,9 @@ def _serve(control: socket.socket, command: int, gate: socket.socket, signals: i
                 with suppress(OSError):
                     gate.send(b"s")
             if b"terminate" in message:
-                with suppress(OSError):
-                    os.killpg(command, signal.SIGTERM)
+                for number in (signal.SIGTERM, signal.SIGCONT):  # what is stopped hears nothing
+                    with suppress(OSError):
+                        os.killpg(command, number)
 
 
 def _receive(control: socket.socket) -> bytes:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from telemetry.errors import InputError
 from telemetry.journal import typed
-from telemetry.journal.atomic_write import open_regular
+from telemetry.journal.atomic_write import append_regular, open_regular
 from telemetry.journal.run_layout import LARGEST_BYTES, RunLayout
 from trainer.run.config import Config, RunConfig
 from trainer.run.fold_result import FoldResult, read_result, sync_folder, write_whole
@@ -81,12 +81,17 @@ class RunDirectory:
         except (OSError, ValueError, TypeError) as error:
             raise InputError(f"{path}: not the run.json of a run: {error}") from error
 
+    def remove_summary(self) -> None:
+        """Remove a summary that is not true any more."""
+        for path in (self.layout.summary_json, self.layout.summary_csv):
+            with suppress(OSError):
+                os.unlink(path)
+
     def create(self) -> None:
         """Make the directory and see that it can be written to. Raises InputError."""
         try:
             os.makedirs(self.path, exist_ok=True)
-            with open(self.layout.lock, "ab"):
-                pass
+            append_regular(self.layout.lock).close()
         except FileExistsError as error:
             raise InputError(f"{self.path}: a file; name a directory for the run") from error
         except OSError as error:
@@ -99,7 +104,7 @@ class RunDirectory:
         The kernel releases the lock when the last process that holds the descriptor has ended: the runner
         or, if it was killed, the supervisors that still end its folds' processes.
         """
-        with open(self.layout.lock, "ab") as file:
+        with append_regular(self.layout.lock) as file:
             deadline = time.monotonic() + LOCK_SECONDS
             while not _lock(file.fileno()):
                 if time.monotonic() > deadline:
@@ -118,7 +123,7 @@ class RunDirectory:
         if not present:
             return None
         number = 1
-        while os.path.exists(backup_dir := self.layout.set_aside(number)):
+        while os.path.lexists(backup_dir := self.layout.set_aside(number)):
             number += 1
         os.mkdir(backup_dir)
         for name in present:

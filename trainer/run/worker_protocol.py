@@ -9,12 +9,17 @@ The runner believes ``done 4`` only if the result is there and whole.
 from __future__ import annotations
 
 import os
+import re
 import socket
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+_DONE = re.compile(rb"done (\d{1,6})")
+_LINE_BYTES = 64
 
 
 class WorkerChannel:
@@ -57,6 +62,7 @@ class RunnerChannel:
             return set(), True
         except OSError:
             return set(), False
-        *lines, self._rest = (self._rest + received).split(b"\n")
-        done = {int(parts[1]) for line in lines if (parts := line.split())[:1] == [b"done"]}
-        return done, bool(received)
+        *lines, rest = (self._rest + received).split(b"\n")
+        self._rest = rest[-_LINE_BYTES:]
+        found = [_DONE.fullmatch(line) for line in lines]
+        return {int(match[1]) for match in found if match}, bool(received)

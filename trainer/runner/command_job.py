@@ -6,16 +6,15 @@ import json
 import math
 import os
 import shutil
-import sys
 from typing import TYPE_CHECKING
 
 from telemetry.errors import InputError
 from telemetry.journal import typed
 from telemetry.journal.atomic_write import open_regular
 from telemetry.journal.run_layout import LARGEST_BYTES, METRICS
-from telemetry.thread_line import clean_label
 from trainer.run.fold_result import FoldResult
 from trainer.run.job import Job
+from trainer.run.warning import warn
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -92,5 +91,5 @@ def _metric(name: str, value: object) -> float:
 
 
 def _ignored(path: str, reason: str) -> dict[str, float]:
-    print(f"foldwatch: {clean_label(f'{path}: {reason}')}", file=sys.stderr)
+    warn(f"{path}: {reason}")
     return {}

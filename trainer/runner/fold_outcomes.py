@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-import sys
+import errno
 import time
 from typing import TYPE_CHECKING
 
 from telemetry.journal.run_layout import fold_name
 from trainer.process.launcher import ExitStatus
+from trainer.run.warning import explained, warn
 from trainer.runner.fold_failure import FoldFailure, explain, not_run
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from trainer.process.fold_process import FoldProcess
     from trainer.run.directory import RunDirectory
-    from trainer.run.fold_result import FoldResult
+    from trainer.run.fold_result import FoldResult, Summary
     from trainer.run.job import Job, RunOptions
     from trainer.runner.fold_queue import FoldQueue
     from trainer.runner.observer import RunObserver
     from trainer.runner.run_state import RunState
+
+
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 
 
 class FoldOutcomes:
@@ -38,6 +44,12 @@ class FoldOutcomes:
     ) -> None:
         self.failures: dict[int, FoldFailure] = {}
         """Of this run, by fold."""
+        self.finished: dict[int, FoldResult] = {}
+        """By fold, as its file was when the fold ended or was skipped."""
+        self.no_room: str | None = None
+        """Why the run's file system takes no further file; no fold can leave a result then."""
+        self.unwritten: str | None = None
+        """Why there is no summary of this run in its directory; None if there is one."""
         self._directory = directory
         self._job = job
         self._options = options
@@ -52,13 +64,22 @@ class FoldOutcomes:
 
         ``status`` is None if the process lives on, to run another fold.
         """
-        seconds = time.time() - process.fold_began
+        try:
+            return self._judge(process, fold, status)
+        except Exception as error:  # noqa: BLE001 - whatever is in its files, the other folds go on
+            reason = f"no result: its files cannot be judged: {type(error).__name__}: {error}"
+            return not_run(fold, "no result", reason)
+
+    def _judge(
+        self, process: FoldProcess, fold: int, status: ExitStatus | None
+    ) -> FoldResult | FoldFailure:
+        seconds = time.monotonic() - process.fold_began
         end_reason = process.end_reason
         if self._job.result:
             self._directory.disown_result(fold)
             if status and status.exit_code == 0 and end_reason is None:
                 refused = self._write(self._job.result(self._directory.fold(fold), fold, seconds))
-                end_reason = refused and f"no result: it could not be written: {refused}"
+                end_reason = refused and f"no result: its result could not be written: {refused}"
         return self._directory.result(fold) or explain(
             fold,
             status or ExitStatus(0, None),
@@ -70,6 +91,7 @@ class FoldOutcomes:
 
     def finish(self, result: FoldResult, *, exit_code: int) -> None:
         """Record that a fold left a whole result."""
+        self.finished[result.fold] = result
         self._state.finish(result.fold, exit_code=exit_code, seconds=result.seconds)
         self._observer.on_fold_end(result)
 
@@ -77,7 +99,12 @@ class FoldOutcomes:
         """Move the files of a failed fold aside and queue it again."""
         fold = failure.fold
         self._write(failure)
-        backup_dir = self._directory.set_aside([fold_name(fold)])
+        try:
+            backup_dir = self._directory.set_aside([fold_name(fold)])
+        except OSError as error:
+            warn(f"fold {fold}: not tried again, its files cannot be set aside: {explained(error)}")
+            self.fail(failure)
+            return
         attempt = f"attempt {self._queue.attempts(fold) + 1} of {self._queue.most_attempts}"
         self._observer.on_message(
             f"fold {fold}: {attempt}, after {failure.root_cause} ({backup_dir})"
@@ -97,6 +124,34 @@ class FoldOutcomes:
                 self._add(not_run(later, "not reached", reason))
                 self._state.fail(later, exit_code=failure.exit_code, seconds=None)
 
+    def hold(self) -> None:
+        """Fail the folds that are left to run: there is no room for what they would leave."""
+        for fold in self._queue.drop_all():
+            reason = f"no room on the file system of the run: {self.no_room}"
+            self.fail(not_run(fold, "not started", reason))
+
+    def conclude(self, summary_of_files: Callable[[], Summary]) -> Summary:
+        """Write the summary of the results that are there now; an earlier one that is not true does not stay."""
+        self._check(summary_of_files())
+        summary = summary_of_files()
+        try:
+            try:
+                summary.write(self._directory.path)
+            except OSError:
+                self._directory.remove_summary()  # which makes room on a full disk
+                summary.write(self._directory.path)
+        except OSError as error:
+            self.unwritten = f"the summary cannot be written: {error.strerror or error}"
+        return summary
+
+    def _check(self, summary: Summary) -> None:
+        """Fail each fold whose result was changed or removed after its end, e.g. by the fold after it."""
+        for fold, result in self.finished.items():
+            if result not in summary.results:
+                self._directory.disown_result(fold)
+                reason = "its result was changed or removed after its end"
+                self.fail(not_run(fold, "no result", reason))
+
     def _add(self, failure: FoldFailure) -> None:
         self.failures[failure.fold] = failure
         self._write(failure)
@@ -106,6 +161,10 @@ class FoldOutcomes:
         try:
             outcome.write(self._directory.fold(outcome.fold))
         except OSError as error:
-            print(f"foldwatch: fold {outcome.fold}: {error}", file=sys.stderr)
-            return error.strerror or str(error)
+            reason = error.strerror or str(error)
+            if self.no_room is None:  # else it is known
+                warn(f"fold {outcome.fold}: {explained(error)}")
+            if error.errno in _NO_ROOM:
+                self.no_room = reason
+            return reason
         return None

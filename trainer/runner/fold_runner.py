@@ -53,7 +53,7 @@ class FoldRunner:
         observer: RunObserver | None = None,
         state: RunState | None = None,
         admission_seconds: float = ADMISSION_SECONDS,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._directory = directory
         self._config = config
@@ -80,6 +80,8 @@ class FoldRunner:
             state=self.state,
             observer=self._observer,
         )
+        earlier = {fold: directory.result(fold) for fold in plan.skipped}
+        self._outcomes.finished |= {fold: found for fold, found in earlier.items() if found}
 
     @property
     def failures(self) -> Mapping[int, FoldFailure]:
@@ -87,15 +89,21 @@ class FoldRunner:
         return self._outcomes.failures
 
     @property
+    def unwritten(self) -> str | None:
+        """Why there is no summary of this run in its directory; None if there is one."""
+        return self._outcomes.unwritten
+
+    @property
     def _is_stopped(self) -> bool:
         """Whether no further fold is started."""
-        return self._is_interrupted or (self._options.stops_on_failure and bool(self.failures))
+        has_failed = self._options.stops_on_failure and bool(self.failures)
+        return self._is_interrupted or has_failed or self._outcomes.no_room is not None
 
     def run(self) -> Summary:
         """Run every fold of the plan; write failures and the summary.
 
         Raises:
-            OSError: run.json or the summary cannot be written.
+            OSError: run.json or the first summary cannot be written; no fold was started.
             KeyboardInterrupt: The run was asked to end; failures and summary are written.
         """
         self._directory.write_config(self._config)
@@ -107,8 +115,7 @@ class FoldRunner:
             finally:
                 self._end_all()
                 self._pool.close()
-                summary = self.summary()
-                summary.write(self._directory.path)
+                summary = self._outcomes.conclude(self.summary)
             if interruptions.count:
                 raise KeyboardInterrupt
         return summary
@@ -129,10 +136,12 @@ class FoldRunner:
         self._pool.wait(interruptions.wakes, seconds=self._options.poll_seconds)
         for process in self._pool:
             self._poll(process)
+        if self._outcomes.no_room is not None:
+            self._outcomes.hold()
 
     def _start_folds(self) -> None:
         """Give the next folds to processes, as long as there are a slot and headroom."""
-        while self._queue:
+        while self._queue and not self._is_stopped:
             fold = self._queue.next
             try:
                 if self._pool.busy >= self._options.parallel:
@@ -208,7 +217,7 @@ class FoldRunner:
         """Finish the fold if it left a whole result; else retry it or record its failure."""
         outcome = self._outcomes.judge(process, fold, status)
         if isinstance(outcome, FoldResult):
-            seconds = time.time() - process.fold_began
+            seconds = time.monotonic() - process.fold_began
             self._pool.note_finished(process.peaks, seconds=seconds)
             exit_code = 0 if status is None or process.has_lingered else status.exit_code
             self._outcomes.finish(outcome, exit_code=exit_code)

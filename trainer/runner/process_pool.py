@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from telemetry.journal.records import Event
 from telemetry.reading import Reading
 from trainer.process.fold_process import LINGERED
+from trainer.run.warning import explained
 from trainer.runner.admission import AdmissionControl
 from trainer.runner.forecast import shortage_for_next_fold
 
@@ -104,7 +105,9 @@ class ProcessPool:
 
     def wait(self, wakes: socket.socket, *, seconds: float) -> None:
         """Wait until a process reports something, ``wakes`` becomes readable, or ``seconds`` are over."""
-        with selectors.DefaultSelector() as selector:
+        with (
+            selectors.PollSelector() as selector
+        ):  # it takes no descriptor, of which there may be none left
             selector.register(wakes, selectors.EVENT_READ)
             for process in self._processes:
                 for connection in process.sockets():
@@ -180,7 +183,9 @@ class ProcessPool:
         try:
             process = self._launcher.launch(fold)
         except OSError as error:
-            raise FoldNotStartedError("not started", f"cannot be started: {error}") from error
+            raise FoldNotStartedError(
+                "not started", f"cannot be started: {explained(error)}"
+            ) from error
         self._processes.append(process)
         return process
 
@@ -189,7 +194,7 @@ class ProcessPool:
             return False
         stages = state[process.fold].checkpoints.keys()
         expected = self._typical_seconds
-        seconds = time.time() - process.fold_began
+        seconds = time.monotonic() - process.fold_began
         return bool(LAST_STAGES & stages) or (
             expected is not None and seconds > expected - LEAD_SECONDS
         )

@@ -62,6 +62,8 @@ class RunOutcome:
     summary: Summary
     failures: Mapping[int, FoldFailure]
     """By fold; empty if every fold of this run finished."""
+    unwritten: str | None
+    """Why there is no summary of this run in its directory; None if there is one."""
 
 
 def run_session(
@@ -77,7 +79,10 @@ def run_session(
         raise InputError(
             f"--fold {request.only}: there are folds 1 to {config.folds}, as --folds says"
         )
-    directory = RunDirectory(os.path.normpath(request.output))
+    try:
+        directory = RunDirectory(os.path.abspath(request.output))
+    except FileNotFoundError as error:
+        raise InputError("the working directory is gone; change to one that is there") from error
     directory.create()
     with (
         directory.locked() as lock,
@@ -97,7 +102,12 @@ def run_session(
             state=state,
         )
         summary = runner.run()
-    return RunOutcome(directory=directory, summary=summary, failures=runner.failures)
+    return RunOutcome(
+        directory=directory,
+        summary=summary,
+        failures=runner.failures,
+        unwritten=runner.unwritten,
+    )
 
 
 def install_signal_handlers() -> None:
@@ -135,13 +145,20 @@ def _plan(
     directory: RunDirectory, config: Config, request: RunRequest, observer: RunObserver
 ) -> Plan:
     """Decide what to run and report why."""
-    made = plan(
-        directory,
-        config,
-        only=request.only,
-        resume_mode=request.resume_mode,
-        data_digest=_data_digest(directory, config, request, observer),
-    )
+    digest = _data_digest(directory, config, request, observer)
+    try:
+        made = plan(
+            directory,
+            config,
+            only=request.only,
+            resume_mode=request.resume_mode,
+            data_digest=digest,
+        )
+    except OSError as error:
+        raise InputError(
+            f"{error.filename or directory.path}: {error.strerror}; earlier results cannot be moved"
+            " aside: make room or leave to write there, or name another --output"
+        ) from error
     for remark in made.remarks:
         observer.on_message(remark)
     return made

@@ -6,6 +6,7 @@ result and the summary. So the run only counts the signal, and then ends its pro
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import threading
@@ -16,12 +17,16 @@ if TYPE_CHECKING:
     from types import FrameType, TracebackType
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+LAST_SECONDS = 30.0
+"""From the second signal on: enough to kill and to record what is killed, however it resists."""
+INTERRUPTED = 130
 
 
 class Interruptions:
     """Counts the signals that ask the run to end; ``wakes`` becomes readable each time.
 
-    An ignored signal (``nohup``) stays ignored. Outside the main thread no signal can be caught.
+    From the second one on, the run has LAST_SECONDS left, whatever it waits for: then the runner exits, and
+    the supervisors end what it leaves. An ignored signal (``nohup``) stays ignored. Outside the main thread no signal can be caught.
     """
 
     def __init__(self) -> None:
@@ -38,6 +43,7 @@ class Interruptions:
             self._wakeup_before = signal.set_wakeup_fd(
                 self._wakeup.fileno(), warn_on_full_buffer=False
             )
+            self._before[signal.SIGALRM] = signal.signal(signal.SIGALRM, _exit)
             for number in SIGNALS:
                 if signal.getsignal(number) is not signal.SIG_IGN:
                     self._before[number] = signal.signal(number, self._count)
@@ -49,6 +55,8 @@ class Interruptions:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        if self._before:
+            signal.setitimer(signal.ITIMER_REAL, 0)
         for number, handler in self._before.items():
             signal.signal(number, handler)  # type: ignore[arg-type] # signal() itself returned it
         if self._wakeup_before is not None:
@@ -65,3 +73,9 @@ class Interruptions:
 
     def _count(self, _number: int, _frame: FrameType | None) -> None:
         self.count += 1
+        if self.count == 2:
+            signal.setitimer(signal.ITIMER_REAL, LAST_SECONDS)
+
+
+def _exit(_number: int, _frame: FrameType | None) -> None:
+    os._exit(INTERRUPTED)

@@ -78,7 +78,7 @@ def run(
     config: RunConfig = CONFIG,
     said: list[str] | None = None,
     seen: list[Snapshot] | None = None,
-    clock: Callable[[], float] = time.time,
+    clock: Callable[[], float] = time.monotonic,
     **options: Any,
 ) -> tuple[FoldRunner, RunDirectory, Summary]:
     directory = RunDirectory(str(tmp_path / "run"))
@@ -327,7 +327,7 @@ def test_a_fold_that_hangs_is_ended_with_what_it_started(
 
     def clock() -> float:
         """Show ten minutes more for as long as the fold hangs."""
-        return time.time() + 600 * (mark.exists() and not failure_json.exists())
+        return time.monotonic() + 600 * (mark.exists() and not failure_json.exists())
 
     runner, directory, summary = run(tmp_path, "hangs", str(mark), timeout_seconds=300, clock=clock)
     assert (runner.state.failed, summary.missing) == ([2], [2])

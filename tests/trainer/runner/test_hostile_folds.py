@@ -1,0 +1,346 @@
+"""What a fold does to its files, its supervisor or the disk costs that fold alone; the run ends by itself."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from foldwatch.main import main
+from tests.support.paths import ROOT
+from tests.support.waiting import wait_for_end, wait_until
+from trainer.process import fold_process
+from trainer.process.launcher import SupervisedProcess
+from trainer.run.config import CommandConfig
+from trainer.run.directory import RunDirectory
+from trainer.run.job import RunOptions
+from trainer.run.resume_plan import plan
+from trainer.runner.command_job import command_job
+from trainer.runner.fold_runner import FoldRunner
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+pytestmark = pytest.mark.slow
+
+SECONDS = 60
+"""For a run of short folds, on a machine that is busy."""
+HARM = (
+    "import os, shutil, signal, sys, time\n"
+    "fold, run = int(sys.argv[1]), os.environ['FOLDWATCH_RUN_DIR']\n"
+    "own = os.path.join(run, f'fold-{fold}')\n"
+    "def instead(name, make):\n"
+    "    path = os.path.join(own, name)\n"
+    "    if os.path.lexists(path): os.remove(path)\n"
+    "    make(path)\n"
+    "def link(path): os.symlink('/dev/zero', path)\n"
+)
+NAMES = (
+    *("journal.jsonl", "output.log", "metrics.json", "result.json", "failure.json"),
+    *("../summary.json", "../summary.csv", "../run.json"),
+)
+
+
+def start(place: Path, code: str, *options: str, **how: Any) -> subprocess.Popen[bytes]:
+    """Start a run of three folds, which are given their number."""
+    command = [sys.executable, "-m", "foldwatch", "run", "--folds", "3", *options]
+    if "--output" not in options:
+        command += ["--output", str(place / "run")]
+    arguments: Any = {"cwd": ROOT, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | how
+    command += ["--", sys.executable, "-c", HARM + code, "{fold}"]
+    return subprocess.Popen(command, **arguments)
+
+
+def end_of(process: subprocess.Popen[bytes]) -> tuple[int, str]:
+    """Wait for a run; return its exit code and standard error."""
+    try:
+        _, err = process.communicate(timeout=SECONDS)
+    finally:
+        process.kill()
+    text = (err or b"").decode()
+    assert "Traceback" not in text, text
+    return process.returncode, text
+
+
+def content(path: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(path.read_text())
+    return found
+
+
+def finished(place: Path) -> list[int]:
+    found: list[int] = content(place / "run" / "summary.json")["folds_finished"]
+    return found
+
+
+def runner_of(
+    place: Path,
+    code: str,
+    *,
+    folds: int = 1,
+    clock: Callable[[], float] = time.monotonic,
+    **options: Any,
+) -> FoldRunner:
+    """Return a runner of this process, which runs Python ``code`` for each fold."""
+    config = CommandConfig(folds=folds, command=(sys.executable, "-c", code))
+    directory = RunDirectory(str(place / "run"))
+    directory.create()
+    return FoldRunner(
+        directory,
+        config,
+        plan(directory, config, only=None, resume_mode="fresh"),
+        job=command_job(config),
+        options=RunOptions(**options),
+        clock=clock,
+    )
+
+
+@pytest.fixture(autouse=True)
+def importable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the runs import the packages from wherever they are started."""
+    monkeypatch.setenv("PYTHONPATH", ROOT)
+
+
+@pytest.mark.parametrize("kind", ["os.mkfifo", "link", "os.mkdir"])
+@pytest.mark.parametrize("name", NAMES)
+def test_a_file_that_a_fold_replaces_costs_no_other_fold(
+    tmp_path: Path, name: str, kind: str
+) -> None:
+    """By a pipe, an endless device or a directory; side by side with folds that do nothing of it."""
+    process = start(
+        tmp_path, f"if fold == 2: instead({name!r}, {kind}); sys.exit(5)", "--parallel", "3"
+    )
+    code, err = end_of(process)
+    assert code == 1, err
+    directory = RunDirectory(str(tmp_path / "run"))
+    assert [directory.result(fold) is not None for fold in (1, 2, 3)] == [True, False, True]
+    assert "fold 2: exited with 5" in err
+    if (name, kind) != ("../summary.json", "os.mkdir"):
+        assert finished(tmp_path) == [1, 3]
+    if (name, kind) != ("failure.json", "os.mkdir"):
+        assert content(tmp_path / "run" / "fold-2" / "failure.json")["exit_code"] == 5
+
+
+def test_a_fold_that_finishes_without_a_journal_is_finished(tmp_path: Path) -> None:
+    """Its readings are lost, which one line says, and its result counts."""
+    code, err = end_of(start(tmp_path, "if fold == 2: instead('journal.jsonl', os.mkdir)"))
+    assert (code, finished(tmp_path)) == (0, [1, 2, 3]), err
+    assert sum("fold-2/journal.jsonl" in line for line in err.splitlines()) == 1
+
+
+def test_the_working_directory_may_go(tmp_path: Path) -> None:
+    """With the default --output below it: each fold that ends later keeps its result, no other is counted."""
+    place = tmp_path / "gone"
+    place.mkdir()
+    harm = f"if fold == 2: shutil.rmtree({str(place)!r})"
+    code, err = end_of(start(tmp_path, harm, "--output", "run", cwd=place))
+    assert code == 1
+    assert finished(place) == [2, 3]
+    assert "fold 1: its result was changed or removed after its end" in err
+
+
+def test_a_fold_cannot_change_the_result_of_another(tmp_path: Path) -> None:
+    """The mean is over what each fold itself has left."""
+    harm = (
+        "import json\n"
+        "path = os.path.join(run, 'fold-1', 'result.json')\n"
+        "if fold == 2:\n"
+        "    content = json.load(open(path)); content['metrics'] = {'score': 1.0}\n"
+        "    json.dump(content, open(path, 'w'))\n"
+    )
+    code, err = end_of(start(tmp_path, harm))
+    assert code == 1, err
+    assert finished(tmp_path) == [2, 3]
+
+
+def test_where_nothing_can_be_set_aside_a_fold_is_not_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The others run; the first attempt's failure stays."""
+    make = os.mkdir
+
+    def mkdir(path: str, *options: Any) -> None:
+        if "previous-" in path:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+        make(path, *options)
+
+    monkeypatch.setattr(os, "mkdir", mkdir)
+    runner = runner_of(tmp_path, "import sys; sys.exit({fold} == 2)", folds=3, retries=1)
+    assert runner.run().missing == [2]
+    assert content(tmp_path / "run" / "fold-2" / "failure.json")["exit_code"] == 1
+    assert "fold 2: not tried again" in capsys.readouterr().err
+
+
+def test_a_fold_without_a_directory_fails_alone(tmp_path: Path) -> None:
+    """A file is in its place: it says so, in memory if not in failure.json, and the others run."""
+    code, err = end_of(
+        start(tmp_path, "if fold == 1: open(os.path.join(run, 'fold-2'), 'w').close()")
+    )
+    assert code == 1, err
+    assert finished(tmp_path) == [1, 3]
+    assert "fold 2: cannot be started" in err
+
+
+@pytest.mark.parametrize("limit", range(10, 28, 2))
+def test_few_descriptors_end_in_a_line_that_names_the_limit(tmp_path: Path, limit: int) -> None:
+    """Too few to start, to start a fold, to watch it, or enough."""
+    command = (
+        f"ulimit -n {limit}; exec {sys.executable} -m foldwatch run --folds 2 --output run -- true"
+    )
+    done = subprocess.run(
+        ["sh", "-c", command], capture_output=True, check=False, timeout=SECONDS, cwd=tmp_path
+    )
+    err = done.stderr.decode()
+    assert "Traceback" not in err
+    if done.returncode:
+        assert "Too many open files" in err
+    else:
+        assert finished(tmp_path) == [1, 2]
+    if done.returncode == 1:
+        assert f"the limit is {limit} (ulimit -n)" in err
+
+
+@pytest.mark.parametrize("step", [3600.0, -3600.0])
+def test_a_step_of_the_wall_clock_changes_no_duration(
+    tmp_path: Path, step: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An hour forward or back while the fold runs: no timeout, and the seconds that it took."""
+    wall, mark = time.time, tmp_path / "begun"
+    monkeypatch.setattr(time, "time", lambda: wall() + (step if mark.exists() else 0.0))
+    code = f"import time; open({str(mark)!r}, 'w').close(); time.sleep(0.2)"
+    runner = runner_of(tmp_path, code, timeout_seconds=100)
+    (result,) = runner.run().results
+    assert 0.2 <= result.seconds < 100
+
+
+def supervisor_of(pid: int) -> int:
+    with open(f"/proc/{pid}/stat", encoding="ascii") as file:
+        return int(file.read().rpartition(")")[2].split()[1])
+
+
+LASTING = "open(os.path.join(own, 'pid'), 'w').write(str(os.getpid()) + chr(10)); time.sleep(60)"
+
+
+def stop_fold_1(place: Path) -> int:
+    """Stop its worker's group and its supervisor; return the worker."""
+    mark = place / "run" / "fold-1" / "pid"
+    wait_until(lambda: mark.exists() and mark.read_text().endswith("\n"), SECONDS, "the fold")
+    worker = int(mark.read_text())
+    os.kill(supervisor_of(worker), signal.SIGSTOP)
+    os.killpg(worker, signal.SIGSTOP)
+    return worker
+
+
+def test_a_stopped_supervisor_holds_no_timeout_up(tmp_path: Path) -> None:
+    """And no other fold: the last two run after it."""
+    process = start(tmp_path, f"if fold == 1: {LASTING}", "--timeout", "5")
+    worker = stop_fold_1(tmp_path)
+    code, err = end_of(process)
+    assert code == 1, err
+    assert finished(tmp_path) == [2, 3]
+    failure = content(tmp_path / "run" / "fold-1" / "failure.json")
+    assert failure["reason"] == "timeout: it ran for more than 5 s"
+    wait_for_end(worker)
+
+
+def test_a_stopped_supervisor_holds_no_ctrl_c_up(tmp_path: Path) -> None:
+    process = start(tmp_path, LASTING)
+    worker = stop_fold_1(tmp_path)
+    process.send_signal(signal.SIGINT)
+    code, err = end_of(process)
+    assert code == 130, err
+    wait_for_end(worker)
+
+
+def test_a_stopped_supervisor_dies_with_its_runner(tmp_path: Path) -> None:
+    process = start(tmp_path, LASTING)
+    worker = stop_fold_1(tmp_path)
+    supervisor = supervisor_of(worker)
+    process.kill()
+    process.communicate()
+    for pid in (worker, supervisor):
+        wait_for_end(pid)
+
+
+def test_a_supervisor_that_says_nothing_any_more_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stopped again as soon as it is woken, it is killed, and what it supervised with it."""
+    monkeypatch.setattr(fold_process, "GRACE_SECONDS", 0.2)
+    monkeypatch.setattr(fold_process, "ANSWER_SECONDS", 0.2)
+    mark = tmp_path / "pid"
+    code = f"import os, time; open({str(mark)!r}, 'w').write(str(os.getpid())); time.sleep(60)"
+
+    def clock() -> float:
+        if mark.exists() and mark.read_text():
+            os.kill(supervisor_of(int(mark.read_text())), signal.SIGSTOP)
+            return time.monotonic() + 1000
+        return time.monotonic()
+
+    monkeypatch.setattr(SupervisedProcess, "wake", lambda _self: None)
+    runner = runner_of(tmp_path, code, clock=clock, timeout_seconds=500)
+    assert runner.run().missing == [1]
+    assert runner.failures[1].outcome == "timeout"
+    wait_for_end(int(mark.read_text()))
+
+
+def test_a_full_disk_is_the_reason_and_holds_the_folds_behind_it(
+    tmp_path: Path, small_disk: Path
+) -> None:
+    """Fold 2 fills it and exits with 0; what fold 1 has left stays counted, fold 3 is not run."""
+    fill = (
+        "if fold == 2:\n"
+        "    file = os.open(os.path.join(own, 'checkpoint'), os.O_WRONLY | os.O_CREAT)\n"
+        "    try:\n"
+        "        while True: os.write(file, b'x' * 512)\n"
+        "    except OSError: pass\n"
+        f"if fold == 3: open({str(tmp_path / 'begun')!r}, 'w').close()\n"
+    )
+    code, err = end_of(start(small_disk, fill))
+    assert code == 1, err
+    assert "its result could not be written: No space left on device" in err
+    assert "fold 3 failed: no room on the file system of the run: No space left on device" in err
+    assert not (tmp_path / "begun").exists()
+    summary = small_disk / "run" / "summary.json"
+    assert not summary.exists() or finished(small_disk) == [1]
+    assert (small_disk / "run" / "fold-1" / "result.json").exists()
+
+
+@pytest.mark.parametrize(("fails", "code"), [("", 0), ("if fold == 2: sys.exit(5)", 1)])
+def test_full_or_closed_streams_change_no_exit_code(tmp_path: Path, fails: str, code: int) -> None:
+    """It tells of the folds."""
+    with open("/dev/full", "wb") as full:
+        process = start(tmp_path / "full", fails, stdout=full, stderr=full)
+        assert end_of(process)[0] == code
+    closed = start(
+        tmp_path / "closed",
+        fails,
+        preexec_fn=lambda: os.closerange(0, 3),
+        stdout=None,
+        stderr=None,
+    )
+    assert end_of(closed)[0] == code
+    assert finished(tmp_path / "closed") == ([1, 3] if code else [1, 2, 3])
+    assert (tmp_path / "closed" / "run" / ".lock").read_bytes() == b""
+
+
+def test_no_escape_sequence_of_a_path_reaches_the_terminal(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Neither in what a run says nor in what is wrong with it."""
+    place = str(tmp_path / "\x1b[31mrun")
+    assert (
+        main(["run", "--output", place, "--", sys.executable, "-c", "import sys; sys.exit(3)"]) == 1
+    )
+    (tmp_path / "\x1b[31mfile").write_text("")
+    assert main(["run", "--output", str(tmp_path / "\x1b[31mfile"), "--", "true"]) == 2
+    out, err = capfd.readouterr()
+    assert "\x1b[31m" not in out + err
+    assert "results: " in out

@@ -1,0 +1,54 @@
+"""`warn`: one line on standard error that no stream and no file name can turn into harm, and what uses it."""
+
+from __future__ import annotations
+
+import errno
+import os
+import resource
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING, TypeVar
+
+from telemetry.thread_line import clean_label
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_T = TypeVar("_T")
+
+
+def warn(text: str) -> None:
+    """Print one line on standard error. If that is full or closed, the run goes on without it."""
+    if (
+        sys.stderr is not None
+    ):  # None if it was closed at the start; print would take standard output
+        with suppress(OSError, ValueError):
+            print(f"foldwatch: {clean_label(text)}", file=sys.stderr)
+
+
+def explained(error: OSError, path: str | None = None) -> str:
+    """Return where it went wrong and how, and the value of the limit if it is that of open files."""
+    where = path or error.filename
+    reason = error.strerror or str(error)
+    if error.errno == errno.EMFILE:
+        limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        reason += f"; the limit is {limit} (ulimit -n)"
+    return f"{where}: {reason}" if where else reason
+
+
+class Attempts:
+    """Attempts on files of one folder that another process may have spoilt: an error costs the attempt alone."""
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+        self._named: set[str] = set()
+
+    def value(self, attempt: Callable[[], _T], name: str) -> _T | None:
+        """Return what ``attempt`` on the file ``name`` gives; None after an error, said once for each file."""
+        try:
+            return attempt()
+        except OSError as error:
+            if name not in self._named:
+                self._named.add(name)
+                warn(explained(error, os.path.join(self._folder, name)))
+            return None
