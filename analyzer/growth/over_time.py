@@ -10,7 +10,8 @@ growth if it is all of the following; one that is material only is inconclusive.
                   is no further away than the record is long
     steady        every lap rises, and none by under 1/8 of what the largest does: stairs, phases of a
                   run and a value that wanders do not
-    lasting       the later half of it rises at least 80 % as fast as the earlier one
+    lasting       the later half of it rises at least 80 % as fast as the earlier one, and the last twelfth
+                  still rises, at a quarter of that rate or more
     long          over five minutes or more
     not a load    (of memory) data is loaded from next to nothing up to its size, so a rise to over four times the
                   level at the start counts only if it goes on for an hour
@@ -25,6 +26,7 @@ import math
 from bisect import bisect_left
 from dataclasses import replace
 from itertools import pairwise
+from statistics import mean, median
 from typing import TYPE_CHECKING, NamedTuple
 
 from analyzer.growth.trend import Trend
@@ -120,6 +122,8 @@ def judge_readings(  # noqa: PLR0913 - a record, and what it is judged by
     if not growth.verdict.is_alarming:
         return growth
     doubt = _doubt(lows, seconds=span if is_timed else None, is_memory=is_memory)
+    if doubt is None and not _rises_at_its_end(values, lows):
+        doubt = "no more at its end"
     if doubt is None:
         return replace(growth, reason=f"{growth.reason}; {CAVEAT}")
     return replace(
@@ -136,6 +140,19 @@ def _low_points(values: Sequence[float], positions: Sequence[float]) -> Iterator
         part = sorted(values[start : end : (end - start) // MOST_OF_A_LAP or 1])
         if part:
             yield number, part[int(len(part) * LOW_POINT)]
+
+
+def _rises_at_its_end(values: Sequence[float], lows: Mapping[float, float]) -> bool:
+    """Whether the last half of the last lap lies above the half before, by a quarter of what it should.
+
+    Also where noise would hide that: what the readings differ by, from one to the next.
+    """
+    half = max(1, len(values) // (2 * LAPS))
+    first, *_, end = lows.values()
+    step = (end - first) / (len(lows) - 1) / 2
+    last = values[-2 * half :]
+    noise = mean(abs(b - a) for a, b in pairwise(last)) / math.sqrt(half)
+    return noise > step / 4 or median(last[half:]) - median(last[:half]) >= step / 4
 
 
 def _doubt(lows: Mapping[float, float], *, seconds: float | None, is_memory: bool) -> str | None:

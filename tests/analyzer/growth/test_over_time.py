@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from analyzer import analyze
 from analyzer.growth.over_time import judge_readings
+from analyzer.growth.verdict import Verdict
 from analyzer.logs.user_pattern import UserPattern
 from analyzer.processes.checkpoints import Checkpoint, CheckpointTable
 from telemetry.thread_line import Label
@@ -206,3 +207,13 @@ def test_readings_out_of_order_are_put_in_order() -> None:
     table.append(Checkpoint(line=1, time=None, label=label, values={"rss_bytes": 5}, limits={}))
     values, times = table.over_time("rss_bytes")
     assert (list(values), times) == ([10, 30, 20, 5], None)
+
+
+def test_a_rise_that_has_ended_is_no_growth() -> None:
+    """A cache that fills for nine tenths of an hour and is full then; one that still fills is."""
+    size = 2**20
+    for share, verdict in ((0.9, Verdict.INCONCLUSIVE), (1.0, Verdict.GROWING)):
+        values = [(4000 + 2000 * min(1.0, n / 120 / share) + n % 3) * size for n in range(120)]
+        growth = judge_readings(values, [30.0 * n for n in range(120)], floor=1.0 * size)
+        assert growth is not None
+        assert growth.verdict == verdict
