@@ -1,7 +1,7 @@
-"""`Notifier`: the thread that sends alerts, and its queue.
+"""`Notifier`: sends alerts by every sink, each with a thread and a queue of its own.
 
 The caller is never blocked and gets no exception: an alert that cannot be sent is counted and logged
-once.
+once. A sink that hangs keeps no other waiting.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import contextlib
 import queue
 import threading
 import time
+from functools import partial
 from http.client import HTTPException
 from typing import TYPE_CHECKING
 
@@ -21,71 +22,120 @@ if TYPE_CHECKING:
     from telemetry.alerts.alert import Alert
 
 QUEUE_LENGTH = 200
+CLOSE_SECONDS = 3.0
 
 
 class Notifier:
-    """Hands alerts to the sinks from one thread, which starts with this object.
+    """Hands alerts to the sinks, in their order; their threads start with this object.
 
     Invariant: calling it returns at once. ``dropped`` and ``failed`` count the alerts that were not sent.
     """
 
     def __init__(self, sinks: Sequence[Sink], *, log: Callable[[str], None]) -> None:
         """Take the sinks, and the log for the first failure of each."""
-        self.dropped = 0
-        self.failed: dict[str, int] = {}
-        self._sinks = sinks
+        self._log = log
+        self._queues = [_SinkQueue(sink, log) for sink in sinks]
+
+    @property
+    def dropped(self) -> int:
+        """How often an alert found the queue of a sink full."""
+        return sum(one.dropped for one in self._queues)
+
+    @property
+    def failed(self) -> dict[str, int]:
+        """How many alerts each sink could not send, by its name."""
+        found: dict[str, int] = {}
+        for one in self._queues:
+            if one.failed:
+                found[one.sink.name] = found.get(one.sink.name, 0) + one.failed
+        return found
+
+    def __call__(self, alert: Alert) -> None:
+        """Queue ``alert`` for every sink; where a queue is full, it is dropped and counted."""
+        for one in self._queues:
+            one.put(alert)
+
+    def close(self, *, deadline_seconds: float = CLOSE_SECONDS) -> None:
+        """Wait for the queues to empty, but no longer than that; log how many alerts were not sent."""
+        ends = time.monotonic() + deadline_seconds
+        for one in self._queues:
+            one.finish()
+        for one in self._queues:
+            one.join(ends)
+        for one in self._queues:
+            if unsent := one.unsent():
+                self._log(
+                    f"foldwatch: {unsent} alerts could not be sent in time by {one.sink.name}"
+                )
+
+
+class _SinkQueue:
+    """One sink, its queue, and the thread that empties it."""
+
+    def __init__(self, sink: Sink, log: Callable[[str], None]) -> None:
+        self.sink = sink
+        self.dropped = self.failed = 0
         self._log = log
         self._queue: queue.Queue[Alert | None] = queue.Queue(QUEUE_LENGTH)
-        self._thread = threading.Thread(target=self._run, name="foldwatch-alerts", daemon=True)
+        self._is_over = threading.Event()
+        self._sending = 0
+        name = f"foldwatch-alerts-{sink.name}"
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         try:
             self._thread.start()
         except RuntimeError as error:  # no thread to be had: the run goes on without notices
-            log(f"foldwatch: alerts will not be sent: {error}")
+            log(f"foldwatch: alerts will not be sent by {sink.name}: {error}")
 
-    def __call__(self, alert: Alert) -> None:
-        """Queue ``alert``; if the queue is full, it is dropped and counted."""
+    def put(self, alert: Alert) -> None:
         try:
             self._queue.put_nowait(alert)
         except queue.Full:
             self.dropped += 1
 
-    def close(self, *, deadline_seconds: float = 5.0) -> None:
-        """Wait for the queue to empty, but no longer than that; log how many alerts were not sent."""
-        ends = time.monotonic() + deadline_seconds
-        with contextlib.suppress(queue.Full):
-            self._queue.put(None, timeout=deadline_seconds)
+    def finish(self) -> None:
+        """End the thread as soon as the queue is empty."""
+        self._is_over.set()
+        with contextlib.suppress(queue.Full):  # then it need not be woken
+            self._queue.put_nowait(None)
+
+    def join(self, ends: float) -> None:
+        """Wait until ``ends``, of time.monotonic; then stop what is being sent."""
         if self._thread.is_alive():
             self._thread.join(max(0.0, ends - time.monotonic()))
         if self._thread.is_alive():
-            for sink in self._sinks:
-                sink.stop()
-        unsent = self.dropped + (self._queue.qsize() if self._thread.is_alive() else 0)
-        if unsent:
-            self._log(f"foldwatch: {unsent} alerts could not be sent in time")
+            self.sink.stop()
+
+    def unsent(self) -> int:
+        """How many alerts were dropped, wait, or are being sent."""
+        with self._queue.mutex:
+            waiting = sum(alert is not None for alert in self._queue.queue)
+        return self.dropped + waiting + self._sending
 
     def _run(self) -> None:
         repeat_at, has_said_so = time.monotonic() + REPEAT_SECONDS, False
-        while True:
+        while not (self._is_over.is_set() and self._queue.empty()):
+            if time.monotonic() >= repeat_at:
+                repeat_at = time.monotonic() + REPEAT_SECONDS
+                self._attempt(self.sink.repeat)
             try:
                 alert = self._queue.get(timeout=max(0.0, repeat_at - time.monotonic()))
             except queue.Empty:
-                repeat_at = time.monotonic() + REPEAT_SECONDS
-                for sink in self._sinks:
-                    self._attempt(sink, sink.repeat)
                 continue
             if alert is None:
-                return
+                continue
             if self.dropped and not has_said_so:
                 has_said_so = True
-                self._log("foldwatch: alerts come faster than they can be sent; some were dropped")
-            for sink in self._sinks:
-                self._attempt(sink, lambda sink=sink, alert=alert: sink.send(alert))  # type: ignore[misc] # mypy has no type for a lambda's defaults
+                words = "alerts come faster than they can be sent; some were dropped"
+                self._log(f"foldwatch: {self.sink.name}: {words}")
+            self._sending = 1
+            self._attempt(partial(self.sink.send, alert))
+            self._sending = 0
 
-    def _attempt(self, sink: Sink, send: Callable[[], None]) -> None:
+    def _attempt(self, send: Callable[[], None]) -> None:
         try:
             send()
         except (OSError, ValueError, HTTPException, RuntimeError, MemoryError) as error:
-            self.failed[sink.name] = self.failed.get(sink.name, 0) + 1
-            if self.failed[sink.name] == 1:
+            self.failed += 1
+            if self.failed == 1:
                 words = "later failures are counted only"
-                self._log(f"foldwatch: alert not sent by {sink.name}: {error}; {words}")
+                self._log(f"foldwatch: alert not sent by {self.sink.name}: {error}; {words}")

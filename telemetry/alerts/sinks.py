@@ -6,32 +6,28 @@ never as words of a command line, and a webhook as JSON. An address may hold a s
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import json
 import os
 import signal
 import subprocess
 import time
-import urllib.error
-import urllib.request
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
-from urllib.parse import unquote, urlsplit
 
-from telemetry.errors import InputError
+from telemetry.alerts.http_post import checked_address, post
 from telemetry.formatting import format_duration
+from telemetry.masking import child_environment
 from telemetry.thread_line import clean_label
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from telemetry.alerts.alert import Alert
 
-HTTP_SECONDS = 5.0
 COMMAND_SECONDS = 30.0
-ATTEMPTS = 3
+POLL_SECONDS = 0.02
 REPEAT_SECONDS = 60.0
 """How often an alert is repeated to Alertmanager, which ends one that is not repeated for five minutes."""
 SHORTEST_EPISODE_SECONDS = 60.0
@@ -81,11 +77,10 @@ class Command:
 
     arguments: Sequence[str]
     name: str = "command"
-    process: subprocess.Popen[bytes] | None = None
     is_over: bool = False
 
     def send(self, alert: Alert) -> None:
-        """Run it and wait; a failure is its exit code. Raises OSError."""
+        """Run it and wait; a failure is its exit code. Nothing that it started outlives it. Raises OSError."""
         environment = {
             "FOLDWATCH_ALERT_STATUS": _status(alert),
             "FOLDWATCH_ALERT_NAME": alert.name,
@@ -94,36 +89,53 @@ class Command:
         }
         if self.is_over:
             raise OSError("not run any more")
-        with subprocess.Popen(
-            self.arguments,
-            stdin=subprocess.PIPE,
-            env=os.environ | environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,  # Ctrl-C ends the run; its last alert is still sent
-        ) as self.process:
-            try:
-                content = json.dumps(webhook_content(alert)).encode()
-                self.process.communicate(content, timeout=COMMAND_SECONDS)
-            except subprocess.TimeoutExpired as error:
-                raise TimeoutError(f"killed after {COMMAND_SECONDS:.0f} s") from error
-            finally:
-                self._kill()
-        if self.process.returncode:
-            raise OSError(f"exit code {self.process.returncode}")
+        with _in_memory(json.dumps(webhook_content(alert)).encode()) as content:
+            process = subprocess.Popen(
+                self.arguments,
+                stdin=content,
+                env=child_environment() | environment,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,  # Ctrl-C ends the run; its last alert is still sent
+            )
+        try:
+            self._wait_for(process.pid)
+        finally:
+            # Before it is reaped: its number, and so the group's, is not given to another one until then.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        if process.returncode:
+            raise OSError(f"exit code {process.returncode}")
 
     def repeat(self) -> None:
         """It was sent."""
 
     def stop(self) -> None:
-        """End the one that runs, with what it started."""
+        """Have the one that runs ended, with what it started."""
         self.is_over = True
-        self._kill()
 
-    def _kill(self) -> None:
-        if self.process is not None and self.process.poll() is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self.process.pid, signal.SIGKILL)
+    def _wait_for(self, pid: int) -> None:
+        """Wait until the process has ended, but do not reap it."""
+        ends = time.monotonic() + COMMAND_SECONDS
+        while os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+            if self.is_over:
+                raise InterruptedError("killed at foldwatch's end")
+            if time.monotonic() > ends:
+                raise TimeoutError(f"killed after {COMMAND_SECONDS:.0f} s")
+            time.sleep(POLL_SECONDS)
+
+
+@contextlib.contextmanager
+def _in_memory(content: bytes) -> Iterator[int]:
+    """Give a descriptor to read ``content`` from: a pipe would have to be written to while it is read."""
+    descriptor = os.memfd_create("foldwatch-alert")
+    try:
+        os.write(descriptor, content)
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 class Webhook:
@@ -133,11 +145,11 @@ class Webhook:
 
     def __init__(self, url: str, *, option: str = "--alert-webhook") -> None:
         """Raises InputError if ``url`` is no http or https address."""
-        self._url = _checked(url, option)
+        self._url = checked_address(url, option)
 
     def send(self, alert: Alert) -> None:
         """POST it. Raises OSError."""
-        _post(self._url, webhook_content(alert))
+        post(self._url, webhook_content(alert))
 
     def repeat(self) -> None:
         """It was sent."""
@@ -153,7 +165,7 @@ class Alertmanager:
 
     def __init__(self, url: str, *, clock: Callable[[], float] = time.time) -> None:
         """Raises InputError if ``url`` is no http or https address."""
-        self._url = _checked(url, "--alertmanager").rstrip("/") + "/api/v2/alerts"
+        self._url = checked_address(url, "--alertmanager").rstrip("/") + "/api/v2/alerts"
         self._clock = clock
         self._active: dict[tuple[object, ...], Alert] = {}
 
@@ -164,12 +176,12 @@ class Alertmanager:
             self._active[key] = alert
         else:
             self._active.pop(key, None)
-        _post(self._url, [self._content(alert)])
+        post(self._url, [self._content(alert)])
 
     def repeat(self) -> None:
         """POST all that is active. Raises OSError."""
         if self._active:
-            _post(self._url, [self._content(alert) for alert in self._active.values()])
+            post(self._url, [self._content(alert) for alert in self._active.values()])
 
     def stop(self) -> None:
         """A request ends with its thread."""
@@ -224,49 +236,3 @@ def _status(alert: Alert) -> str:
 
 def _rfc3339(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
-
-
-def _checked(url: str, option: str) -> str:
-    try:
-        parts = urlsplit(url)
-        is_usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
-    except ValueError:  # a port that is no number, a broken IPv6 address
-        is_usable = False
-    if not is_usable:
-        raise InputError(f"{option}: an address that begins with http:// or https:// is needed")
-    return url
-
-
-def _post(url: str, content: object) -> None:
-    """POST JSON, up to ATTEMPTS times if the other side may recover. Raises OSError."""
-    # Not urllib3.Retry: foldwatch's base and its extra `serve` do not bring urllib3 along (in
-    # requirements.lock it is there for TensorFlow), and it would replace the loop below alone.
-    parts = urlsplit(url)
-    headers = {"Content-Type": "application/json", "User-Agent": "foldwatch"}
-    if parts.username is not None:
-        pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-        headers["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
-        url = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
-    request = urllib.request.Request(url, data=json.dumps(content).encode(), headers=headers)  # noqa: S310 - the scheme was checked
-    for attempt in range(1, ATTEMPTS + 1):
-        try:
-            with _OPENER.open(request, timeout=HTTP_SECONDS):
-                return
-        except urllib.error.HTTPError as error:
-            code = error.code
-            error.close()
-            if attempt == ATTEMPTS or code < 500:
-                raise OSError(f"{parts.hostname} answered {code}") from None
-        except OSError as error:
-            if attempt == ATTEMPTS:
-                reason = getattr(error, "reason", error)
-                raise OSError(f"{parts.hostname}: {reason}") from None
-        time.sleep(0.2 * 2**attempt)
-
-
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, *_: object) -> None:
-        """A redirected POST would arrive as a GET without its content."""
-
-
-_OPENER = urllib.request.build_opener(_NoRedirect)

@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from telemetry.journal.run_layout import RunLayout
+from telemetry.masking import child_environment
 from trainer.process.fold_cgroup import FoldCgroups
 from trainer.process.fold_process import FoldProcess
 from trainer.process.launcher import ProcessSpec
@@ -100,7 +101,7 @@ def environment_for_fold(
 ) -> dict[str, str]:
     """Return the environment of a fold's process; ``fold`` is None if it runs several."""
     run_dir = os.path.abspath(run_dir)  # a script may change its folder first
-    environment = dict(caps) | os.environ
+    environment = dict(caps) | child_environment()
     environment |= {
         "FOLDWATCH_RUN_DIR": run_dir,
         "FOLDWATCH_RUN": run,

@@ -6,17 +6,21 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import threading
 import time
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
+from telemetry.alerts import sinks
 from telemetry.alerts.alert import Alert, Severity
 from telemetry.alerts.dispatch import alerting
+from telemetry.alerts.http_post import post
 from telemetry.alerts.notifier import QUEUE_LENGTH, Notifier
 from telemetry.alerts.sinks import Alertmanager, Command, ConsoleSink, Webhook
 from telemetry.errors import InputError
@@ -26,7 +30,7 @@ from tests.support.alert_stack import receiver, stack
 from tests.support.waiting import wait_for_end, wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from tests.support.programs import CommandOutcome
@@ -78,11 +82,11 @@ def test_a_command_gets_the_alert_on_its_input_and_no_label_among_its_words(
 
 
 def test_a_command_that_fails_is_counted_and_said_once() -> None:
-    """Its exit code, or that there is no such program."""
+    """Its exit code, or that there is no such program; once for each."""
     notifier, said = told(Command(["false"]), Command(["/no/such/program"]), alerts=(ALERT,) * 3)
     assert notifier.failed == {"command": 6}
-    assert len(said) == 1
-    assert "exit code 1" in said[0]
+    assert len(said) == 2
+    assert any("exit code 1" in line for line in said)
 
 
 def test_a_command_that_hangs_ends_with_foldwatch(tmp_path: Path) -> None:
@@ -149,7 +153,15 @@ def test_a_server_that_recovers_is_tried_again() -> None:
 
 @pytest.mark.parametrize(
     "address",
-    ["file:///etc/passwd", "example.org", "http://", "ftp://x/", "http://h:x/", "http://[/"],
+    [
+        "file:///etc/passwd",
+        "example.org",
+        "http://",
+        "ftp://x/",
+        "http://h:x/",
+        "http://[/",
+        "http://h/a b",
+    ],
 )
 def test_an_address_that_is_none_is_one_line(address: str) -> None:
     """Before anything starts."""
@@ -191,9 +203,83 @@ def test_a_sink_that_hangs_blocks_nobody_and_what_it_costs_is_said() -> None:
     assert said
     untold = re.search(r"\d+ alerts", said[-1])
     assert untold
-    assert int(untold[0].split()[0]) == notifier.dropped + QUEUE_LENGTH
+    assert int(untold[0].split()[0]) == 1000
     stuck.go.set()
     wait_until(lambda: any("were dropped" in line for line in said), 20, "word of what was dropped")
+
+
+def test_standard_error_has_every_line_though_all_other_sinks_hang() -> None:
+    """Each sink has a thread and a queue of its own."""
+    hanging = [Stuck() for _ in range(4)]
+    lines: list[str] = []
+    notifier = Notifier([*hanging, ConsoleSink(lines.append)], log=lambda _: None)
+    for _ in range(10):
+        notifier(ALERT)
+    wait_until(lambda: len(lines) == 10, 20, "ten lines")
+    for one in hanging:
+        one.go.set()
+    notifier.close()
+
+
+@contextmanager
+def dripping(head: bytes) -> Iterator[str]:
+    """Serve an answer that comes a byte at a time, and never ends."""
+    is_over = threading.Event()
+
+    def drip(listening: socket.socket) -> None:
+        client, _ = listening.accept()
+        with client, suppress(OSError):
+            client.sendall(head)
+            while not is_over.wait(0.05):
+                client.sendall(b"x")
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=drip, args=[listening], daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}/s3cret"
+        is_over.set()
+        thread.join(20)
+
+
+@pytest.mark.parametrize("head", [b"", b"HTTP/1.1 200 OK\r\nX: "])
+def test_a_receiver_that_drips_is_given_up_after_a_time_in_all(head: bytes) -> None:
+    """A socket's own timeout begins anew with every byte."""
+    with (
+        dripping(head) as address,
+        pytest.raises(OSError, match=r"^127\.0\.0\.1: (timed out|no HTTP)"),
+    ):
+        post(address, {}, seconds=0.5)
+
+
+def test_the_answer_s_body_is_not_waited_for() -> None:
+    """Its status says all."""
+    with dripping(b"HTTP/1.1 200 OK\r\n\r\n") as address:
+        post(address, {}, seconds=5)
+
+
+def test_a_command_gets_no_secret_of_foldwatch_and_leaves_no_process_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it put into the background ends with it."""
+    for name in ("FOLDWATCH_TOKEN", "FOLDWATCH_PASSWORD", "FOLDWATCH_ALERT_WEBHOOK"):
+        monkeypatch.setenv(name, "s3cret")
+    place, pids = tmp_path / "environment", tmp_path / "pids"
+    notifier, said = told(Command(["sh", "-c", f"env >{place}; sleep 98 & echo $! >{pids}"]))
+    assert (notifier.failed, said) == ({}, [])
+    assert "s3cret" not in place.read_text()
+    wait_for_end(int(pids.read_text()))
+
+
+def test_a_command_that_takes_too_long_ends_with_its_children(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also those that let go of its standard input."""
+    monkeypatch.setattr(sinks, "COMMAND_SECONDS", 1.0)
+    place = tmp_path / "pid"
+    notifier, said = told(Command(["sh", "-c", f"sleep 98 </dev/null & echo $! >{place}; wait"]))
+    assert notifier.failed == {"command": 1}
+    assert "killed after 1 s" in said[0]
+    wait_for_end(int(place.read_text()))
 
 
 def test_without_a_thread_to_be_had_the_run_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:

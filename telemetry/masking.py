@@ -1,0 +1,101 @@
+"""Secrets in command lines and environments, masked or left out before they are written or handed on.
+
+A value is masked by the name it is given to (``--api-key X``, ``API_KEY=X``, ``Authorization: Bearer X``)
+or by its own form (a URL's user info, tokens with a known prefix).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+MASK = "***"
+SECRET_VARIABLES = (
+    "FOLDWATCH_TOKEN",
+    "FOLDWATCH_PASSWORD",
+    "FOLDWATCH_ALERT_WEBHOOK",
+    "FOLDWATCH_ALERTMANAGER",
+)
+"""foldwatch's own: no process that it starts needs them."""
+
+_NAME = re.compile(
+    # A part of the name ends so: `apiKey`, `hf_token`, not `tokenizer`, `author` or `keypoints`.
+    r"(?P<always>secret|passw(?:or)?d|pwd|passphrase|credential)s?(?![a-z])"
+    r"|(?:key|token|auth|authorization)s?(?![a-z])",
+    re.IGNORECASE,
+)
+_CAPITAL = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_NO_SECRET = re.compile(r"\d{1,5}|true|false|none|yes|no", re.IGNORECASE)
+"""What `--max-tokens` and `--key-dim` are given."""
+_GIVEN = re.compile(r"""(?<![\w.-])(?P<name>[\w.-]+)(?P<between>["']?\s*[=:]\s*|\s+)(?!\s)""")
+_OPTION = re.compile(r"-[\w.-]+")
+_VALUE = re.compile(
+    r"""(?:(?:bearer|basic|token)\s+)?(?:"[^"]*"|'[^']*'|[^\s"',;&}]+)""", re.IGNORECASE
+)
+_FORMS = re.compile(
+    r"(?<=://)[^/?#\s]*@"
+    r"|(?<![A-Za-z0-9])(?:"
+    r"sk-(?!learn)[\w-]{6,}"
+    r"|hf_(?:(?=[a-z]*[0-9A-Z])[A-Za-z0-9]{8,}|[a-z]{20,})"
+    r"|(?:AKIA|ASIA)[A-Z0-9]{12,}"
+    r"|(?:gh[pousr]|github_pat)_\w{8,}"
+    r"|glpat-[\w-]{8,}|xox[abeprs]-[\w-]{8,}|AIza[\w-]{20,}"
+    r"|eyJ[\w-]{5,}\.[\w-]{5,}\.[\w-]+)"
+)
+
+
+def masked(words: Sequence[str]) -> tuple[str, ...]:
+    """Return a command line with its secrets replaced by `MASK`."""
+    shown = [mask_text(word) for word in words]
+    for place, word in enumerate(words[:-1]):
+        value = words[place + 1]
+        is_option = _OPTION.fullmatch(word) and not value.startswith("-")
+        if is_option and _is_secret(word, value):
+            shown[place + 1] = MASK
+    return tuple(shown)
+
+
+def mask_text(text: str) -> str:
+    """Return ``text`` with the secrets that it names, or that are known by their form, replaced by `MASK`."""
+    pieces, place = [], 0
+    for match in _GIVEN.finditer(text):
+        name, is_by_blank = match["name"], match["between"].isspace()
+        if match.start() < place or (is_by_blank and not name.startswith("-")):
+            continue
+        value = _VALUE.match(text, match.end()) if _NAME.search(_parted(name)) else None
+        if value is None or (is_by_blank and value[0].startswith("-")):
+            continue
+        if _is_secret(name, value[0]):
+            pieces += [text[place : match.end()], MASK]
+            place = value.end()
+    return _FORMS.sub(_masked_form, "".join([*pieces, text[place:]]))
+
+
+def is_masked(words: Sequence[str]) -> bool:
+    """Whether a recorded command line cannot be repeated, because something in it is masked."""
+    return any(MASK in word for word in words)
+
+
+def child_environment() -> dict[str, str]:
+    """Return this process's environment without foldwatch's own secrets, for a process that it starts."""
+    return {name: text for name, text in os.environ.items() if name not in SECRET_VARIABLES}
+
+
+def _parted(name: str) -> str:
+    """Return ``apiKeyFile`` as ``api_Key_File``."""
+    return _CAPITAL.sub("_", name)
+
+
+def _is_secret(name: str, value: str) -> bool:
+    found = _NAME.search(_parted(name))
+    return found is not None and (
+        found["always"] is not None or _NO_SECRET.fullmatch(value.strip("\"'")) is None
+    )
+
+
+def _masked_form(match: re.Match[str]) -> str:
+    return f"{MASK}@" if match[0].endswith("@") else MASK

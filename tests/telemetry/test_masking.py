@@ -1,0 +1,75 @@
+"""Secrets of a command line: ordinary arguments stay first, then what must not be readable."""
+
+from __future__ import annotations
+
+import pytest
+
+from telemetry.masking import MASK, child_environment, is_masked, masked
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "train.py --folds 10 --lr=1e-3 --tokenizer gpt2 --author me",
+        "train.py --max-tokens 512 --max_tokens=512 --key-dim 64 --key_size=32 --num-keypoints=17",
+        "python -m train --data s3://bucket/keys/x --model sk-learn-forest --out task-1234567890",
+        "train.py --host localhost:8080 --url https://example.org/a@b --arch hf_transformers",
+        "train.py --mail me@example.org --disk-quota-gib 12 --auth --verbose",
+    ],
+)
+def test_an_ordinary_command_line_stays_as_it_is(line: str) -> None:
+    """Numbers that are counts, names that only resemble one of a secret."""
+    assert masked(line.split()) == tuple(line.split())
+    assert not is_masked(masked(line.split()))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--api-key=HIDDEN"],
+        ["--api-key", "HIDDEN"],
+        ["--apiKey", "HIDDEN"],
+        ["--apikey", "HIDDEN"],
+        ["-token", "HIDDEN"],
+        ["API_KEY=HIDDEN"],
+        ["+model.auth_token=HIDDEN"],
+        ["--password", "12345"],
+        ["--db.passwd=HIDDEN"],
+        ["--credentials", "HIDDEN"],
+        ["--login-secret='HIDDEN two'"],
+        ["sh", "-c", "env WANDB_API_KEY=HIDDEN python train.py --token HIDDEN --folds 3"],
+        ["curl", "-H", "Authorization: Bearer HIDDEN"],
+        ["--config", '{"api_key": "HIDDEN", "folds": 3}'],
+        ["https://me:HIDDEN@example.org/x"],
+        ["postgres://me:HID@HIDDEN@db/x"],
+        ["https://example.org/?a=1&token=HIDDEN"],
+        ["sk-HIDDEN123456"],
+        ["hf_HIDDEN123456"],
+        ["AKIAHIDDEN1234567890"],
+        ["ghp_HIDDEN123456789"],
+    ],
+)
+def test_a_secret_is_masked_by_its_name_or_its_form(words: list[str]) -> None:
+    """The name stays, so that what was there can be told."""
+    shown = masked(["train.py", *words])
+    assert shown[0] == "train.py"
+    assert MASK in " ".join(shown)
+    assert is_masked(shown)
+    assert not any("HIDDEN" in word or "12345" in word for word in shown)
+    assert masked(shown) == shown
+
+
+def test_a_long_argument_costs_no_time_of_its_square() -> None:
+    """As a list of files, a blob, blanks."""
+    for blob in ("a" * 500_000, "a-" * 250_000, " " * 500_000, "a=" * 200_000, "://" * 100_000):
+        masked([blob])
+
+
+def test_a_child_gets_no_secret_of_foldwatch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everything else of the environment is its own business."""
+    names = ("FOLDWATCH_TOKEN", "FOLDWATCH_PASSWORD", "FOLDWATCH_ALERT_WEBHOOK")
+    for name in (*names, "FOLDWATCH_RUN_DIR", "WANDB_API_KEY"):
+        monkeypatch.setenv(name, "x")
+    found = child_environment()
+    assert not found.keys() & {*names}
+    assert found["FOLDWATCH_RUN_DIR"] == found["WANDB_API_KEY"] == "x"
