@@ -19,7 +19,7 @@ class Severity(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alert:
-    """One episode: it begins once, and ends once; ``labels`` identify it together with ``name``."""
+    """One episode: it begins once, and ends once or is no longer watched; ``labels`` identify it together with ``name``."""
 
     name: str
     """As in grafana/rules, for example ``FoldwatchCeilingNear``."""
@@ -34,3 +34,5 @@ class Alert:
     """Seconds since the epoch."""
     ended: float | None = None
     """None while it holds."""
+    is_watched: bool = True
+    """False once nobody can see any more whether it holds: it has not ended for all that is known."""

@@ -27,8 +27,8 @@ def alerting(
 ) -> Iterator[AlertEngine]:
     """Give an engine that writes to ``log`` (standard error by default) and whom the options name.
 
-    Its thread starts here. At the end, active alerts are ended and sent within seconds. Raises
-    InputError for an option that cannot be used.
+    Its thread starts here. At the end, what is still to be sent is sent within seconds; what still
+    holds is not said to have ended. Raises InputError for an option that cannot be used.
     """
     log_line = _to_stderr if log is None else log
     sinks: list[Sink] = [ConsoleSink(log_line)]

@@ -1,5 +1,7 @@
 """`AlertEngine`: turns conditions into episodes: one alert at its beginning, one at its end.
 
+An end is a condition that was seen not to hold any more, or a fold that has finished. What is only out
+of sight (the daemon stops, a run is gone, cannot be read or has died) has not ended.
 It has no thread and no clock of its own.
 """
 
@@ -10,12 +12,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from telemetry.alerts.alert import Alert
+from telemetry.alerts.grouping import AlertGrouping
 from telemetry.alerts.rules import RULES, Condition, ConditionTracker, growth_conditions, run_labels
+from telemetry.snapshot import FoldState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from telemetry.snapshot import Snapshot
+    from telemetry.snapshot import FoldSnapshot, Snapshot
 
 logger = logging.getLogger("foldwatch")
 
@@ -35,37 +39,43 @@ class _ActiveAlert:
 class AlertEngine:
     """Judges the snapshots given to `observe`.
 
-    Invariant: an alert is sent exactly once when it begins and once when it ends; in between it is in
-    ``active``.
+    Invariant: an alert is sent exactly once when it begins and once when it ends or is no longer
+    watched; in between it is in ``active``, by itself or in a group.
     """
 
     def __init__(self, send: Callable[[Alert], None] = lambda _: None) -> None:
         """Take the function that gets each beginning and end; it must not block."""
         self.active: tuple[Alert, ...] = ()
         """Replaced, never changed: another thread may read it."""
-        self._send = send
+        self._grouping = AlertGrouping(send)
         self._episodes: dict[Key, _ActiveAlert] = {}
         self._trackers: dict[tuple[str, ...], ConditionTracker] = {}
 
     def observe(self, snapshots: Sequence[Snapshot], now: float) -> None:
-        """Judge the runs as they are at ``now``; a run that is no longer among them is over."""
+        """Judge the runs as they are at ``now``; one that is no longer among them is not watched any more."""
         known: dict[tuple[str, ...], ConditionTracker] = {}
         present = {
             (found.name, found.labels): found for found in self._conditions(snapshots, known, now)
         }
-        running = _running(snapshots)
+        running, finished = _folds(snapshots)
         self._trackers = known
         for key, condition in present.items():
             self._hold(key, condition, now)
         for key in [key for key in self._episodes if key not in present]:
-            self._release(key, now, is_over=_subject(key) not in running)
-        self._show()
+            subject = _subject(key)
+            if subject in running:
+                self._release(key, now)
+            elif subject in finished:
+                self._end(key, ended=now)
+            else:
+                self._end(key, is_watched=False)
+        self._show(now)
 
     def close(self, now: float) -> None:
-        """End the active alerts: the runs are not watched any more."""
+        """Let go of the active alerts: the runs are not watched any more."""
         for key in list(self._episodes):
-            self._release(key, now, is_over=True)
-        self._show()
+            self._end(key, is_watched=False)
+        self._show(now)
 
     def _conditions(
         self,
@@ -102,20 +112,28 @@ class AlertEngine:
                 description=condition.description,
                 began=now,
             )
-            self._send(episode.alert)
+            self._grouping.begin(episode.alert)
         elif episode.alert is not None:
             episode.alert = replace(episode.alert, summary=condition.summary)
 
-    def _release(self, key: Key, now: float, *, is_over: bool) -> None:
+    def _release(self, key: Key, now: float) -> None:
+        """End an episode whose condition was seen not to hold, as soon as its rule says so."""
         episode = self._episodes[key]
-        keep_firing_for = 0 if is_over or episode.alert is None else RULES[key[0]].keep_firing_for
-        if now - episode.last_seen >= keep_firing_for:
-            del self._episodes[key]
-            if episode.alert is not None:
-                self._send(replace(episode.alert, ended=now))
+        tracker = self._trackers.get(_subject(key))
+        if tracker is not None and dict(key[1]).get("ceiling") in tracker.unknown:
+            episode.last_seen = now
+        elif episode.alert is None or now - episode.last_seen >= RULES[key[0]].keep_firing_for:
+            self._end(key, ended=now)
 
-    def _show(self) -> None:
-        self.active = tuple(e.alert for e in self._episodes.values() if e.alert is not None)
+    def _end(self, key: Key, *, ended: float | None = None, is_watched: bool = True) -> None:
+        alert = self._episodes.pop(key).alert
+        if alert is not None:
+            self._grouping.end(replace(alert, ended=ended, is_watched=is_watched))
+
+    def _show(self, now: float) -> None:
+        self._grouping.settle(now)
+        began = [e.alert for e in self._episodes.values() if e.alert is not None]
+        self.active = self._grouping.shown(began)
 
 
 def _subject(key: Key) -> tuple[str, ...]:
@@ -123,15 +141,32 @@ def _subject(key: Key) -> tuple[str, ...]:
     return labels["run"], labels["host"], labels["rank"], labels["fold"]
 
 
-def _running(snapshots: Sequence[Snapshot]) -> set[tuple[str, ...]]:
-    """Return the folds that run, and for each run with one the run itself (fold "")."""
-    found: set[tuple[str, ...]] = set()
+def _folds(
+    snapshots: Sequence[Snapshot],
+) -> tuple[set[tuple[str, ...]], set[tuple[str, ...]]]:
+    """Return the folds that run and those that finished; for a run as a whole the fold is "".
+
+    One that failed, or that nobody hears of any more, is neither.
+    """
+    running: set[tuple[str, ...]] = set()
+    finished: set[tuple[str, ...]] = set()
     for snapshot in snapshots:
-        for fold_snapshot in snapshot.folds:
-            if fold_snapshot.ended_at is None and not (
-                fold_snapshot.state and fold_snapshot.state.is_final
-            ):
-                found |= {
-                    (*run_labels(snapshot).values(), name) for name in (fold_snapshot.label, "")
-                }
-    return found
+        place = tuple(run_labels(snapshot).values())
+        runs = [one for one in snapshot.folds if _is_running(one)]
+        ended = [one for one in snapshot.folds if _has_finished(one)]
+        running |= {(*place, one.label) for one in runs} | ({(*place, "")} if runs else set())
+        finished |= {(*place, one.label) for one in ended}
+        if len(ended) == len(snapshot.folds):
+            finished.add((*place, ""))
+    return running, finished
+
+
+def _is_running(fold_snapshot: FoldSnapshot) -> bool:
+    state = fold_snapshot.state
+    return fold_snapshot.ended_at is None and not (state and state.is_final)
+
+
+def _has_finished(fold_snapshot: FoldSnapshot) -> bool:
+    if fold_snapshot.state is None:  # no runner says how it ended: its exit code does
+        return fold_snapshot.exit_code == 0
+    return fold_snapshot.state in {FoldState.FINISHED, FoldState.SKIPPED}

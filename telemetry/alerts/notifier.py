@@ -128,8 +128,14 @@ class _SinkQueue:
                 words = "alerts come faster than they can be sent; some were dropped"
                 self._log(f"foldwatch: {self.sink.name}: {words}")
             self._sending = 1
-            self._attempt(partial(self.sink.send, alert))
+            self._attempt(partial(self._hand_over, alert))
             self._sending = 0
+
+    def _hand_over(self, alert: Alert) -> None:
+        if alert.is_watched:
+            self.sink.send(alert)
+        else:
+            self.sink.forget(alert)
 
     def _attempt(self, send: Callable[[], None]) -> None:
         try:

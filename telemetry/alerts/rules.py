@@ -104,6 +104,8 @@ class ConditionTracker:
         self._rises: dict[str, Rise] = {}
         self._counters: dict[str, tuple[tuple[object, ...], int]] = {}
         self._rose_at: dict[str, float] = {}
+        self.unknown: set[str] = set()
+        """The limits of which the last reading does not say how full they are."""
 
     def conditions(
         self, fold_snapshot: FoldSnapshot, labels: Mapping[str, str], *, now: float
@@ -129,7 +131,9 @@ class ConditionTracker:
         self, reading: Reading, limit: str, labels: Mapping[str, str], *, now: float
     ) -> Iterator[Condition]:
         ratio = used_ratio(reading, limit)
+        self.unknown.discard(limit)
         if ratio is None:
+            self.unknown.add(limit)
             return
         rise = self._rises.setdefault(limit, Rise())
         rise.add(ratio, now=now)

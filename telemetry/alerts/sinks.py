@@ -30,6 +30,8 @@ COMMAND_SECONDS = 30.0
 POLL_SECONDS = 0.02
 REPEAT_SECONDS = 60.0
 """How often an alert is repeated to Alertmanager, which ends one that is not repeated for five minutes."""
+UNWATCHED_SECONDS = 24 * 3600.0
+"""Alertmanager says that an alert is resolved when it is not repeated: so one that is out of sight stays."""
 SHORTEST_EPISODE_SECONDS = 60.0
 """Alertmanager never sends an alert that ends before its group_wait is over."""
 
@@ -41,6 +43,9 @@ class Sink(Protocol):
 
     def send(self, alert: Alert, /) -> None:
         """Send a beginning or an end."""
+
+    def forget(self, alert: Alert, /) -> None:
+        """Take note that it is no longer watched; it must not be said to have ended."""
 
     def repeat(self) -> None:
         """Called about every REPEAT_SECONDS."""
@@ -58,10 +63,17 @@ class ConsoleSink:
 
     def send(self, alert: Alert) -> None:
         """Log it; the text is cleaned for a terminal."""
-        place = " ".join(f"{name}={text}" for name, text in alert.labels.items() if text)
         words = f"{alert.severity}: {alert.summary}"
         if alert.ended is not None:
             words = f"resolved after {format_duration(alert.ended - alert.began)}; it was: {alert.summary}"
+        self._log(alert, words)
+
+    def forget(self, alert: Alert) -> None:
+        """Log that nobody knows."""
+        self._log(alert, f"no longer watched, and not seen to end; it was: {alert.summary}")
+
+    def _log(self, alert: Alert, words: str) -> None:
+        place = " ".join(f"{name}={text}" for name, text in alert.labels.items() if text)
         self.log(clean_label(f"foldwatch alert: {words} [{alert.name} {place}]"))
 
     def repeat(self) -> None:
@@ -108,6 +120,9 @@ class Command:
         if process.returncode:
             raise OSError(f"exit code {process.returncode}")
 
+    def forget(self, _: Alert) -> None:
+        """There is nothing to say: it has not ended."""
+
     def repeat(self) -> None:
         """It was sent."""
 
@@ -151,6 +166,9 @@ class Webhook:
         """POST it. Raises OSError."""
         post(self._url, webhook_content(alert))
 
+    def forget(self, _: Alert) -> None:
+        """There is nothing to say: it has not ended."""
+
     def repeat(self) -> None:
         """It was sent."""
 
@@ -178,6 +196,11 @@ class Alertmanager:
             self._active.pop(key, None)
         post(self._url, [self._content(alert)])
 
+    def forget(self, alert: Alert) -> None:
+        """POST it once more, to stay for UNWATCHED_SECONDS, and repeat it no more. Raises OSError."""
+        self._active.pop((alert.name, *sorted(alert.labels.items())), None)
+        post(self._url, [self._content(alert)])
+
     def repeat(self) -> None:
         """POST all that is active. Raises OSError."""
         if self._active:
@@ -188,7 +211,7 @@ class Alertmanager:
 
     def _content(self, alert: Alert) -> dict[str, Any]:
         content = _content(alert)
-        ends = self._clock() + 5 * REPEAT_SECONDS
+        ends = self._clock() + (5 * REPEAT_SECONDS if alert.is_watched else UNWATCHED_SECONDS)
         if alert.ended is not None:
             ends = max(alert.ended, alert.began + SHORTEST_EPISODE_SECONDS)
         return {

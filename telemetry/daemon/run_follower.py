@@ -47,6 +47,15 @@ class Origin(NamedTuple):
     rank: str
 
 
+class _Writer(NamedTuple):
+    """A process that writes to a journal: hosts and containers have the same numbers."""
+
+    journal: str
+    pid: int
+    start_ticks: int | None
+    """None: the last process of that number there, for records that do not say."""
+
+
 class RunFollower:
     """Follows the journals of one run; ``snapshots`` is their state so far."""
 
@@ -67,7 +76,8 @@ class RunFollower:
     def _forget(self) -> None:
         self._followers = [JournalFollower(path) for path in self.journals]
         self._members: dict[Origin, _Member] = {}
-        self._writers: dict[int, Origin] = {}
+        self._writers: dict[_Writer, Origin] = {}
+        self._restarts: dict[str, int] = {}
         self._planned: int | None = None
         self._growth: tuple[GrowthSnapshot, ...] = ()
 
@@ -113,6 +123,7 @@ class RunFollower:
 
     def _collect(self, *, until: float, now: float, look: bool) -> None:
         self.is_live = self._is_live(now)
+        look |= not self._members  # it is new, or was forgotten
         if not (look or self.is_live):
             return
         is_changed = False
@@ -123,11 +134,11 @@ class RunFollower:
             except OSError as error:  # not ours to read, or a disk that failed
                 why.append(f"{os.path.basename(follower.path)}: {error.strerror or error}")
                 continue
-            if follower.restarts:
+            if self._is_of_another_process(follower, records):
                 self._forget()
                 return
             for record in records:
-                self._take(record, fold_of(follower.path))
+                self._take(record, follower.path)
             is_changed |= bool(records)
             if follower.skipped:
                 count = len(follower.skipped) + follower.more_skipped
@@ -163,17 +174,36 @@ class RunFollower:
     def _bare_snapshot(self) -> Snapshot:
         return Snapshot(run=self.name, host=socket.gethostname(), unreadable=self._unreadable)
 
-    def _take(self, record: Record, fold: int | None) -> None:
+    def _is_of_another_process(self, follower: JournalFollower, records: list[Record]) -> bool:
+        """Whether a journal that was cut or replaced is begun by a process that did not write it before.
+
+        One that goes on without a header, or with a known one, was only rotated: what is known of it stays.
+        """
+        is_same_file = follower.restarts == self._restarts.get(follower.path, 0)
+        if is_same_file or not records:
+            return False
+        self._restarts[follower.path] = follower.restarts
+        first = records[0]
+        return isinstance(first, Header) and (
+            self._writers.get(_Writer(follower.path, first.pid, first.start_ticks))
+            != _origin(first)
+        )
+
+    def _take(self, record: Record, path: str) -> None:
         if isinstance(record, Header):
-            origin = Origin(record.host[:TEXT_KEPT], record.rank[:TEXT_KEPT])
-            if len(self._writers) < WRITERS_KEPT or record.pid in self._writers:
-                self._writers[record.pid] = origin
+            for ticks in (record.start_ticks, None):
+                writer = _Writer(path, record.pid, ticks)
+                if len(self._writers) < WRITERS_KEPT or writer in self._writers:
+                    self._writers[writer] = _origin(record)
             return
-        member = self._member(self._writers.get(record.pid))
+        known = _Writer(path, record.pid, None)
         if isinstance(record, Event):
-            member.take_event(record)
+            self._member(self._writers.get(known)).take_event(record)
             return
+        of_process = self._writers.get(known._replace(start_ticks=record.start_ticks))
+        member = self._member(of_process or self._writers.get(known))
         self.checkpoints += record.label is not None
+        fold = fold_of(path)
         member.take(_bounded(record), record.fold if fold is None else fold)
 
     def _member(self, origin: Origin | None) -> _Member:
@@ -221,6 +251,10 @@ class RunFollower:
         ]
         if tuple(snapshots) != before:
             self.snapshots = tuple(snapshots)
+
+
+def _origin(header: Header) -> Origin:
+    return Origin(header.host[:TEXT_KEPT], header.rank[:TEXT_KEPT])
 
 
 def _refusals(directory: str) -> list[str]:

@@ -167,7 +167,7 @@ def _run_twice(name: str, path: str, observer: RunObserver) -> Reproduced:
     console = ConsoleSink(observer.on_message)
 
     def notify(alert: Alert) -> None:
-        if alert.ended is None:
+        if alert.ended is None and alert.is_watched:
             alerts.append(alert)
             console.send(alert)
 

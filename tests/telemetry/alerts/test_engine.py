@@ -240,30 +240,109 @@ def test_readings_that_stop_are_stale_only_while_the_fold_runs() -> None:
     assert follow([shown(last), *[ended] * 100])[1] == []
 
 
-def test_the_end_of_a_fold_ends_what_it_had() -> None:
-    """At once: its process is gone."""
+def test_a_fold_that_finishes_ends_what_it_had() -> None:
+    """At once: its process is gone, and it was seen to go."""
     full = shown(at(START, cgroup_pids=990))
     engine, told = follow([full] * 10)
     assert active(engine) == ["FoldwatchCeilingCritical"]
-    over = replace(
-        full, folds=(replace(full.folds[0], state=FoldState.FAILED, ended_at=START + 50),)
-    )
-    engine.observe([over], START + 50)
-    assert active(engine) == []
-    assert [alert.ended for alert in told[1:]] == [START + 50]
-
-
-def test_a_run_that_is_gone_and_an_engine_that_is_closed_leave_nothing_active() -> None:
-    """Each alert that began has ended."""
-    full = shown(at(START, cgroup_pids=990))
-    for is_closed in (False, True):
+    for state, exit_code in ((FoldState.FINISHED, None), (None, 0)):
         engine, told = follow([full] * 10)
-        if is_closed:
+        fold = replace(
+            full.folds[0], state=state, exit_code=exit_code, latest=None, ended_at=START + 50
+        )
+        engine.observe([replace(full, folds=(fold,))], START + 50)
+        assert active(engine) == []
+        assert [alert.ended for alert in told[1:]] == [START + 50]
+
+
+def unwatched(told: list[Alert]) -> bool:
+    """Whether one alert began, and is now only out of sight."""
+    return [(alert.ended, alert.is_watched) for alert in told] == [(None, True), (None, False)]
+
+
+@pytest.mark.parametrize("state", [FoldState.FAILED, FoldState.RUNNING, None])
+def test_a_fold_that_dies_or_falls_silent_has_not_resolved_anything(
+    state: FoldState | None,
+) -> None:
+    """It may have died of the very limit; and who is silent for an hour may still be there."""
+    full = shown(at(START, cgroup_pids=990))
+    engine, told = follow([full] * 10)
+    over = replace(full.folds[0], state=state, ended_at=START + 50)
+    engine.observe([replace(full, folds=(over,))], START + 50)
+    assert active(engine) == []
+    assert unwatched(told)
+
+
+def test_what_is_out_of_sight_has_not_ended() -> None:
+    """The daemon stops, the run's directory is gone, its journal cannot be read."""
+    full = shown(at(START, cgroup_pids=990))
+    for later in (None, [], [replace(full, folds=(), unreadable="why")]):
+        engine, told = follow([full] * 10)
+        if later is None:
             engine.close(START + 60)
         else:
-            engine.observe([], START + 60)
+            engine.observe(later, START + 60)
         assert active(engine) == []
-        assert [alert.ended is None for alert in told] == [True, False]
+        assert unwatched(told)
+
+
+def test_a_limit_of_which_a_reading_says_nothing_is_not_below_its_threshold() -> None:
+    """A source that fails for an hour; then it is read again, and is below."""
+    full, blind = at(START, cgroup_pids=990), at(START, cgroup_pids=None)
+    engine, told = follow([*[shown(full)] * 10, *[shown(blind)] * 700])
+    assert len(told) == 1 or [alert.name for alert in told[1:]] == ["FoldwatchSamplesStale"]
+    assert "FoldwatchCeilingCritical" in active(engine)
+    engine.observe([shown(at(START, cgroup_pids=9))], START + 4000)
+    assert told[-1].name == "FoldwatchCeilingCritical"
+    assert told[-1].ended == START + 4000
+
+
+def test_a_flood_becomes_a_few_alerts_and_a_number() -> None:
+    """794 folds of one run at their limit: 20, and the other 774 as one; other runs as ever."""
+    folds = tuple(
+        FoldSnapshot(fold=n, state=FoldState.RUNNING, latest=at(START, cgroup_pids=990))
+        for n in range(1, 795)
+    )
+    flood = snapshot(*folds, fold_count=794)
+    calm = replace(shown(at(START, cgroup_pids=990)), run="other")
+    told: list[Alert] = []
+    engine = AlertEngine(told.append)
+    engine.observe([flood, calm], START)
+    assert len(told) == len(engine.active) == 22
+    (group,) = (alert for alert in told if "grouped" in alert.labels)
+    assert group.summary.startswith("and 774 more of this kind")
+    assert group.severity == "critical"
+    assert {alert.labels["run"] for alert in told} == {"r", "other"}
+    done = replace(
+        flood, folds=tuple(replace(f, state=FoldState.FINISHED, latest=None) for f in folds)
+    )
+    engine.observe([done, calm], START + 5)
+    assert len(told) == 22 + 21
+    assert all(alert.ended == START + 5 for alert in told[22:])
+    assert len(engine.active) == 1
+
+
+def test_a_group_that_grows_is_told_once_a_minute_and_ends_with_its_last_member() -> None:
+    """It is resolved only if each of them was seen to end."""
+
+    def full(count: int) -> Snapshot:
+        latest = at(START, cgroup_pids=990)
+        return snapshot(
+            *(FoldSnapshot(fold=n, state=FoldState.RUNNING, latest=latest) for n in range(count))
+        )
+
+    told: list[Alert] = []
+    engine = AlertEngine(told.append)
+    for second in range(60):
+        engine.observe([full(20 + second)], START + second)
+    groups = [alert for alert in told if "grouped" in alert.labels]
+    assert len(groups) == 1
+    engine.observe([full(80)], START + 61)
+    assert len([alert for alert in told if "grouped" in alert.labels]) == 2
+    engine.close(START + 62)
+    assert engine.active == ()
+    assert all(alert.ended is None for alert in told)
+    assert not told[-1].is_watched
 
 
 def test_runs_do_not_share_an_episode() -> None:

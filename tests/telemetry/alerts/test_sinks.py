@@ -13,7 +13,8 @@ import threading
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -117,6 +118,19 @@ def test_a_webhook_gets_alertmanager_s_format() -> None:
     assert said == []
 
 
+def test_alertmanager_is_asked_to_keep_what_is_out_of_sight() -> None:
+    """It calls resolved what is not repeated for five minutes."""
+    with receiver() as hook:
+        sink = Alertmanager(hook.url, clock=lambda: NOW)
+        for alert in (ALERT, replace(ALERT, is_watched=False)):
+            (sink.send if alert.is_watched else sink.forget)(alert)
+        sink.repeat()
+        contents: list[Any] = [content for _, content in hook.received]
+        first, last = (datetime.fromisoformat(one[0]["endsAt"]) for one in contents)
+    assert last.timestamp() - NOW == pytest.approx(86400, abs=1)
+    assert first < last
+
+
 def test_an_address_with_a_secret_is_never_said() -> None:
     """Only its host, with what it answered; a refusal is not tried again."""
     with receiver() as hook:
@@ -181,6 +195,9 @@ class Stuck:
 
     def send(self, _: Alert) -> None:
         self.go.wait(30)
+
+    def forget(self, _: Alert) -> None:
+        pass
 
     def repeat(self) -> None:
         pass
@@ -320,7 +337,7 @@ def test_alertmanager_has_an_alert_once_though_both_ways_tell_of_it(tmp_path: Pa
 
 
 def test_options_make_an_engine_that_tells_whom_they_name(tmp_path: Path) -> None:
-    """Standard error by default, here a list; at the end what was active is resolved."""
+    """Standard error by default, here a list; at the end what is active is only out of sight."""
     place = tmp_path / "got"
     lines: list[str] = []
     full = Reading(time=NOW, pid=1, cgroup_pids=99, limits={"pids_cgroup": 100})
@@ -330,9 +347,10 @@ def test_options_make_an_engine_that_tells_whom_they_name(tmp_path: Path) -> Non
         alerting(command=f"sh -c 'cat >>{place}'", webhook=hook.url, log=lines.append) as engine,
     ):
         engine.observe([Snapshot(run="r", host="h", folds=(part,))], NOW)
-    assert [content["status"] for _, content in hook.received] == ["firing", "resolved"]
-    assert place.read_text().count('"version"') == 2
+    assert [content["status"] for _, content in hook.received] == ["firing"]
+    assert place.read_text().count('"version"') == 1
     assert len(lines) == 2
+    assert "no longer watched" in lines[1]
 
 
 @pytest.mark.parametrize(

@@ -153,7 +153,7 @@ def test_runs_come_grow_are_replaced_and_go(tmp_path: Path) -> None:
     assert one.snapshots[1] is second
     assert one.snapshots[0] is not first
     (tmp_path / "first" / "journal.jsonl").unlink()
-    write_journal(tmp_path / "first", reading(2, NOW + 2))
+    write_journal(tmp_path / "first", header(pid=8), reading(2, NOW + 2, pid=8))
     rounds(one, 2)
     assert [p.fold for p in one.snapshots[0].folds] == [2]
     shutil.rmtree(tmp_path / "first")
@@ -192,6 +192,35 @@ def test_a_run_that_is_set_aside_and_begun_anew_shows_nothing_old(tmp_path: Path
     (run / "fold-1").rename(run / "previous-1" / "fold-1")
     rounds(one, 6)
     assert states(one.snapshots[0]) == ["waiting"]
+
+
+def test_a_journal_that_is_cut_goes_on_as_the_same(tmp_path: Path) -> None:
+    """As logrotate's copytruncate does it: host, rank, curve and fold stay."""
+    write_journal(tmp_path / "run", header("node", "3"), reading(1), reading(1, NOW + 1))
+    one = daemon(tmp_path)
+    one.collect()
+    os.truncate(tmp_path / "run" / "journal.jsonl", 0)
+    rounds(one, 2)
+    write_journal(tmp_path / "run", reading(1, NOW + 2, threads=77))
+    rounds(one, 2)
+    (found,) = one.snapshots
+    assert (found.host, found.rank, states(found)) == ("node", "3", ["running"])
+    latest = part(found, 1).latest
+    assert latest is not None
+    assert latest.threads == 77
+    (curve,) = one.histories()[found.key].as_json()
+    assert curve["times"] == [NOW, NOW + 1, NOW + 2]
+
+
+def test_processes_of_one_number_on_two_hosts_are_two(tmp_path: Path) -> None:
+    """Two pods, both with pid 12, each with a fold of one run."""
+    for fold, host in ((1, "a"), (2, "b")):
+        write_journal(tmp_path / "run" / f"fold-{fold}", header(host, pid=12))
+    for fold in (1, 2):
+        write_journal(tmp_path / "run" / f"fold-{fold}", reading(fold, pid=12))
+    one = daemon(tmp_path)
+    one.collect()
+    assert {(s.host, p.fold) for s in one.snapshots for p in s.folds} == {("a", 1), ("b", 2)}
 
 
 def test_a_verdict_on_what_is_gone_leaves_the_run_in_sight(tmp_path: Path) -> None:
