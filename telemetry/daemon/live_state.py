@@ -30,6 +30,7 @@ class LiveState:
         self.snapshots: Sequence[Snapshot] = ()
         self.histories: Mapping[RunKey, History] = {}
         self.published_at = clock()
+        self.publications = 0
 
     def publish(
         self,
@@ -47,3 +48,4 @@ class LiveState:
         self.histories = histories
         self.snapshots = snapshots
         self.published_at = now
+        self.publications += 1

@@ -1,6 +1,6 @@
 """The application: /metrics, /healthz, / with its assets, and /api/state.
 
-Every answer is made of the board's content, in the one thread that answers: a process at its thread
+Every answer is made of the board's content, in threads that run from the start: a process at its thread
 limit is what the page is for. That rules out starlette's StaticFiles and GZipMiddleware, which hand
 files and compression to worker threads and answer 500 when none can be started; besides, compressing
 the chart library (4.6 MB) for each request took 111 ms, once for all requests 3 ms.
@@ -10,29 +10,27 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import logging
-import zlib
 from functools import lru_cache, partial
 from importlib import metadata, resources
 from typing import TYPE_CHECKING
 
 from prometheus_client.exposition import choose_encoder
 from starlette.applications import Starlette
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from telemetry.snapshot import RunKey
-from telemetry.web.state_api import state
+from telemetry.web.state_cache import StateCache, packed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from starlette.requests import Request
-    from starlette.types import ASGIApp, Receive, Scope, Send
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from telemetry.daemon.live_state import LiveState
     from telemetry.web.auth import Credentials
@@ -84,9 +82,9 @@ def application(
         is_loopback: Whether only this machine can reach the address.
         refresh: Called every REFRESH_SECONDS, in the thread that answers.
     """
-    middleware = [Middleware(AuthMiddleware, access)]
+    middleware = [Middleware(HeadersMiddleware), Middleware(AuthMiddleware, access)]
     if is_loopback and access.is_open:
-        middleware.insert(0, Middleware(TrustedHostMiddleware, allowed_hosts=LOOPBACK_NAMES))
+        middleware.insert(1, Middleware(TrustedHostMiddleware, allowed_hosts=LOOPBACK_NAMES))
     routes = {
         "/": _page,
         "/metrics": _metrics,
@@ -101,15 +99,17 @@ def application(
     )
     app.router.redirect_slashes = False
     app.state.board = board
+    app.state.answers = StateCache(board)
     return app
 
 
 @contextlib.asynccontextmanager
-async def _refreshing(refresh: Callable[[], None], _app: Starlette) -> AsyncIterator[None]:
+async def _refreshing(refresh: Callable[[], None], app: Starlette) -> AsyncIterator[None]:
     """Refresh from the server's start to its end."""
     task = asyncio.create_task(_refresh_for_good(refresh))
     yield
     task.cancel()
+    app.state.answers.close()
 
 
 async def _refresh_for_good(refresh: Callable[[], None]) -> None:
@@ -123,6 +123,25 @@ async def _refresh_for_good(refresh: Callable[[], None]) -> None:
                 logger.exception("foldwatch: what is shown could not be renewed")
             is_failing = True
         await asyncio.sleep(REFRESH_SECONDS)
+
+
+class HeadersMiddleware:
+    """Gives every answer, refusals too, the headers that keep a browser from being misled."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer, with the headers that the answer does not set itself."""
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, text in _HEADERS.items():
+                    headers.setdefault(name, text)
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers)
 
 
 class AuthMiddleware:
@@ -149,11 +168,14 @@ class AuthMiddleware:
 
 async def _metrics(request: Request) -> Response:
     accept = request.headers.get("accept", "")
-    _, content_type = choose_encoder(accept)
+    try:
+        _, content_type = choose_encoder(accept)
+    except (TypeError, ValueError):  # a version that is no number
+        _, content_type = choose_encoder("")
     is_open_metrics = content_type.startswith("application/openmetrics-text")
     board: LiveState = request.app.state.board
     text = board.exposition.text(is_open_metrics=is_open_metrics)
-    return Response(text, headers={"Content-Type": content_type, **_HEADERS})
+    return Response(text, headers={"Content-Type": content_type})
 
 
 async def _healthz(request: Request) -> Response:
@@ -166,12 +188,15 @@ async def _healthz(request: Request) -> Response:
 async def _state(request: Request) -> Response:
     asked = request.query_params
     wanted = RunKey(asked.get("run", ""), asked.get("host", ""), asked.get("rank", ""))
-    content = json.dumps(state(request.app.state.board, wanted), separators=(",", ":"))
-    return _packed(content.encode(), "application/json", request)
+    answer = await request.app.state.answers.answer(wanted)
+    if "gzip" in request.headers.get("accept-encoding", ""):
+        headers = {"Content-Encoding": "gzip"}
+        return Response(answer.packed, media_type="application/json", headers=headers)
+    return Response(answer.plain, media_type="application/json")
 
 
 async def _page(_: Request) -> Response:
-    return Response(_file("index.html"), media_type="text/html", headers=_HEADERS)
+    return Response(_file("index.html"), media_type="text/html")
 
 
 async def _asset(request: Request) -> Response:
@@ -179,25 +204,12 @@ async def _asset(request: Request) -> Response:
     if name not in _TYPES:
         return PlainTextResponse("there is no such asset\n", 404)
     if name == PLOTLY:
-        answer = Response(_plotly(), media_type=_TYPES[name], headers=_HEADERS)
+        answer = Response(_plotly(), media_type=_TYPES[name])
         answer.headers["Content-Encoding"] = "gzip"
     else:
-        answer = Response(_file(name), media_type=_TYPES[name], headers=_HEADERS)
+        answer = Response(_file(name), media_type=_TYPES[name])
     answer.headers["Cache-Control"] = "private, max-age=3600"
     return answer
-
-
-def _packed(content: bytes, media_type: str, request: Request) -> Response:
-    headers = dict(_HEADERS)
-    if "gzip" in request.headers.get("accept-encoding", ""):
-        content = _gzip(content, level=1)
-        headers["Content-Encoding"] = "gzip"
-    return Response(content, media_type=media_type, headers=headers)
-
-
-def _gzip(content: bytes, *, level: int) -> bytes:
-    packer = zlib.compressobj(level, wbits=31)
-    return packer.compress(content) + packer.flush()
 
 
 @lru_cache
@@ -210,4 +222,4 @@ def _plotly() -> bytes:
     """The chart library from its package, packed once: every browser of these years unpacks gzip."""
     path = metadata.distribution("plotly").locate_file(f"plotly/package_data/{PLOTLY}")
     with open(str(path), "rb") as file:
-        return _gzip(file.read(), level=1)
+        return packed(file.read())

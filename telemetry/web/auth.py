@@ -28,7 +28,7 @@ class Credentials:
             return True
         scheme, _, given = (authorization or "").partition(" ")
         if scheme.lower() == "bearer" and self.token is not None:
-            return _same(given.strip(), self.token)
+            return _same(given.strip().encode("latin-1", "replace"), self.token)
         if scheme.lower() == "basic" and self.password is not None:
             return _same(_decoded(given), f"{self.user}:{self.password}")
         return False
@@ -39,15 +39,16 @@ class Credentials:
         return "Bearer" if self.password is None else 'Basic realm="foldwatch", charset="UTF-8"'
 
 
-def _same(given: str, wanted: str) -> bool:
-    return hmac.compare_digest(given.encode("utf-8", "replace"), wanted.encode())
+def _same(given: bytes, wanted: str) -> bool:
+    """Compare as bytes: neither a header nor the environment need be UTF-8."""
+    return hmac.compare_digest(given, wanted.encode("utf-8", "surrogateescape"))
 
 
-def _decoded(text: str) -> str:
+def _decoded(text: str) -> bytes:
     try:
-        return base64.b64decode(text, validate=True).decode()
+        return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
-        return ""
+        return b""
 
 
 def is_loopback(address: str) -> bool:

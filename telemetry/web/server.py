@@ -1,7 +1,8 @@
 """The web server: one thread, over HTTP or HTTPS, that no slow client can hold up.
 
-Bounds on the cost of a client: a request's head of HEAD_BYTES within HEAD_SECONDS, an answer taken
-within ANSWER_SECONDS, no body.
+Bounds on the cost of a client: a request's head of HEAD_BYTES within HEAD_SECONDS from when it was
+accepted, the handshake of TLS included, an answer taken within ANSWER_SECONDS, no body. Connections are
+counted from when they are accepted, so that uvicorn is given a socket without TLS.
 
 uvicorn's own settings have a deadline between requests only, and answer 503 when there are too many
 connections, so its protocol class is extended here. uvicorn does not document that class: the
@@ -11,9 +12,14 @@ names used here are gone.
 
 from __future__ import annotations
 
+import asyncio
+import errno
+import logging
+import math
+import resource
 import socket
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -25,19 +31,28 @@ from telemetry.web.auth import is_loopback
 from telemetry.web.bind import ListenConfig, at
 
 if TYPE_CHECKING:
-    import asyncio
+    import ssl
     from collections.abc import Callable, Sequence
 
     from telemetry.alerts.alert import Alert
     from telemetry.snapshot import Snapshot
+
+logger = logging.getLogger("foldwatch")
 
 HEAD_BYTES = 16 * 1024
 HEAD_SECONDS = 5.0
 KEEP_SECONDS = 5
 """How long an answered connection may stay without another request."""
 ANSWER_SECONDS = 30.0
-MOST_CONNECTIONS = 900
+MOST_CONNECTIONS = 800
 """Under the 1,024 descriptors that a process may have by default; of more, the idlest makes room."""
+OTHER_DESCRIPTORS = 100
+"""What else needs descriptors, where fewer are allowed."""
+ACCEPTED_AT_ONCE = 50
+"""Between two looks at how many there are."""
+WAITING_CONNECTIONS = 512
+NO_DESCRIPTOR = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+LOG_SECONDS = 60.0
 
 
 class _Protocol(H11Protocol):
@@ -48,14 +63,14 @@ class _Protocol(H11Protocol):
 
     _deadline: asyncio.TimerHandle | None = None
     idle_since = 0.0
-    """When it came, or was answered last, in the loop's time."""
+    """When it came, or was answered last, in the loop's time; set before it is connected if TLS came first."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn's
-        if len(self.connections) >= MOST_CONNECTIONS:
-            self._make_room()
-        self.idle_since = self.loop.time()
+        make_room(self.connections)
+        now = self.loop.time()
+        self.idle_since = self.idle_since or now
         super().connection_made(transport)
-        self._allow(HEAD_SECONDS)
+        self._allow(max(0.0, self.idle_since + HEAD_SECONDS - now))
 
     def data_received(self, data: bytes) -> None:
         is_new = not self.is_answering()
@@ -80,19 +95,101 @@ class _Protocol(H11Protocol):
         """Whether a whole head came and its answer is not yet given."""
         return self.cycle is not None and not self.cycle.response_complete
 
-    def _make_room(self) -> None:
-        """End the connection that has been without a whole head for longest, else the oldest."""
-        ours = (one for one in self.connections if isinstance(one, _Protocol))
-        idlest = min(ours, key=lambda one: (one.is_answering(), one.idle_since))
-        self.connections.discard(idlest)
-        idlest.transport.abort()
-
     def _allow(self, seconds: float | None) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
         self._deadline = None
         if seconds is not None:
             self._deadline = self.loop.call_later(seconds, self.transport.abort)
+
+
+class _TlsGate(asyncio.Protocol):
+    """A connection from its acceptance to the end of its TLS handshake, when uvicorn's protocol takes over."""
+
+    def __init__(self, protocol: _Protocol, context: ssl.SSLContext) -> None:
+        self.idle_since = protocol.loop.time()
+        self.transport: asyncio.Transport
+        self._protocol = protocol
+        self._context = context
+        self._early = b""
+        """What came with the end of the handshake."""
+        self._is_lost = False
+        self._handshake: asyncio.Task[None] | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        make_room(self._protocol.connections)
+        self.transport = transport  # type: ignore[assignment] # of a stream socket
+        self._protocol.connections.add(self)  # type: ignore[arg-type] # it has what is used of them
+        self._handshake = self._protocol.loop.create_task(self._shake_hands())
+
+    def data_received(self, data: bytes) -> None:
+        self._early += data
+
+    def connection_lost(self, _: Exception | None) -> None:
+        self._is_lost = True
+
+    def is_answering(self) -> bool:
+        return False
+
+    def shutdown(self) -> None:
+        """End it; called by uvicorn at its end."""
+        self.transport.abort()
+
+    async def _shake_hands(self) -> None:
+        protocol = self._protocol
+        try:
+            secured = await protocol.loop.start_tls(
+                self.transport,
+                self,
+                self._context,
+                server_side=True,
+                ssl_handshake_timeout=HEAD_SECONDS,
+            )
+        except OSError:  # no TLS, or none in time
+            self.transport.abort()
+            return
+        finally:
+            protocol.connections.discard(self)
+        if secured is None or self._is_lost:
+            return
+        protocol.idle_since = self.idle_since
+        protocol.connection_made(secured)
+        secured.set_protocol(protocol)
+        if self._early:
+            protocol.data_received(self._early)
+
+
+def make_room(connections: set[Any]) -> None:
+    """If there are too many, end the one that has been without a whole head for longest, else the oldest."""
+    allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if len(connections) < max(1, min(MOST_CONNECTIONS, allowed - OTHER_DESCRIPTORS)):
+        return
+    ours = (one for one in connections if isinstance(one, _Protocol | _TlsGate))
+    idlest = min(ours, key=lambda one: (one.is_answering(), one.idle_since))
+    connections.discard(idlest)
+    idlest.transport.abort()
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's own, that accepts few connections at once, and says in one line that it has no descriptor."""
+
+    _said_at = -math.inf
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        asyncio.get_running_loop().set_exception_handler(self._on_error)
+        await super().startup(sockets)
+        for one in sockets or ():
+            one.listen(
+                WAITING_CONNECTIONS
+            )  # uvicorn's backlog is also how many are accepted at once
+
+    def _on_error(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        if not isinstance(error, OSError) or error.errno not in NO_DESCRIPTOR:
+            loop.default_exception_handler(context)
+        elif loop.time() - self._said_at > LOG_SECONDS:
+            self._said_at = loop.time()
+            logger.warning("foldwatch: connections have to wait: %s", error.strerror)
 
 
 class WebServer:
@@ -127,6 +224,7 @@ class WebServer:
             access_log=False,
             proxy_headers=False,
             server_header=False,
+            backlog=ACCEPTED_AT_ONCE,
             h11_max_incomplete_event_size=HEAD_BYTES,
             timeout_keep_alive=KEEP_SECONDS,
             timeout_graceful_shutdown=3,
@@ -138,12 +236,15 @@ class WebServer:
         except OSError as error:  # ssl.SSLError is one
             what = f"{listening.certificate}, {listening.key}"
             raise InputError(f"{what}: not a certificate and its key: {error}") from error
+        if config.ssl is not None:
+            config.http_protocol_class = _behind_tls(config.ssl)  # type: ignore[assignment] # it is only called
+            config.ssl = None
         self._socket = socket.create_server(
-            (listening.address, listening.port), family=family, backlog=512
+            (listening.address, listening.port), family=family, backlog=WAITING_CONNECTIONS
         )
         self.port: int = self._socket.getsockname()[1]
         self.url = f"{listening.scheme}://{at(listening.address, self.port)}/"
-        self._server = uvicorn.Server(config)
+        self._server = _Server(config)
         self._thread = threading.Thread(target=self._run, name="foldwatch-http", daemon=True)
 
     def start(self) -> None:
@@ -163,6 +264,10 @@ class WebServer:
         if self._thread.is_alive():
             self._thread.join(timeout=5)
         self._socket.close()
+
+
+def _behind_tls(context: ssl.SSLContext) -> Callable[..., asyncio.Protocol]:
+    return lambda **options: _TlsGate(_Protocol(**options), context)
 
 
 def serve_in_thread(

@@ -9,6 +9,7 @@ import re
 import socket
 import subprocess
 import urllib.request
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
@@ -17,6 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from telemetry.daemon.live_state import LiveState
 from telemetry.kernel.reader import Reader
+from telemetry.metrics.answers import MOST_CLIENTS
 from telemetry.metrics.catalog import METRICS
 from telemetry.metrics.collector import registry
 from telemetry.metrics.samples import samples
@@ -151,17 +153,38 @@ def test_failures_of_a_source_are_counted() -> None:
     assert values(full_snapshot())["foldwatch_sample_errors_total['fd']"] == 2
 
 
-def test_a_client_that_says_nothing_does_not_stop_the_next_one() -> None:
-    """The one serving thread gives a silent client up."""
-    from telemetry.metrics import server
-
-    assert server._Handler.timeout <= 5  # noqa: SLF001 - waiting it out would cost those seconds
+def test_clients_that_say_nothing_or_never_end_keep_nobody_waiting() -> None:
+    """More than there is room for; the next one is answered, and rubbish is not."""
     port = serve(full_snapshot, port=0)
-    with socket.create_connection(("127.0.0.1", port)) as broken:
-        broken.sendall(b"GET /metrics HTTP/1.1\r\n\r\n")
-        broken.close()
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
-        assert answer.status == 200
+    address = f"http://127.0.0.1:{port}/metrics"
+    heads = [
+        b"",
+        b"GET /metr",
+        b"GET /metrics HTTP/1.1\r\nHost: x\r\n",
+        b"\0\r\n\r\n",
+        b"x" * 99_999,
+    ]
+    held = []
+    for head in heads * (MOST_CLIENTS // 4):
+        client = socket.create_connection(("127.0.0.1", port))
+        held.append(client)
+        with suppress(OSError):
+            client.sendall(head)
+    for _ in range(3):
+        with urllib.request.urlopen(address, timeout=4) as answer:
+            assert answer.status == 200
+    for client in held:
+        client.close()
+
+
+def test_a_version_of_openmetrics_that_is_none_gets_plain_text() -> None:
+    """Not an error of the training's."""
+    port = serve(full_snapshot, port=0)
+    accept = {"Accept": "application/openmetrics-text;version=x"}
+    request = urllib.request.Request(f"http://127.0.0.1:{port}/metrics", headers=accept)
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        assert answer.headers["Content-Type"].startswith("text/plain")
+        assert b"foldwatch_threads" in answer.read()
 
 
 def test_a_port_in_use_is_an_oserror() -> None:

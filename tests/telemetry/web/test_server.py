@@ -8,6 +8,7 @@ import json
 import socket
 import ssl
 import subprocess
+import sys
 import threading
 import time
 import urllib.error
@@ -27,6 +28,7 @@ from telemetry.daemon.live_state import LiveState
 from telemetry.errors import InputError
 from telemetry.metrics.collector import registry
 from telemetry.web import server as web_server
+from telemetry.web import state_cache
 from telemetry.web.auth import Credentials, is_loopback
 from telemetry.web.bind import ListenConfig
 from telemetry.web.server import WebServer, serve_in_thread
@@ -251,6 +253,57 @@ def test_only_the_right_credentials_open_the_door(
     assert "s3cret" not in repr(access)
 
 
+def test_what_is_not_utf_8_is_no_error(serve: Callable[..., int]) -> None:
+    """A token of the environment's bytes, a version that is no number; both were answered with 500."""
+    port = serve(access=Credentials(token="t\udcff"))
+    assert Answer(port, "/metrics", Authorization="Bearer t\xff").status == 200
+    assert Answer(port, "/metrics", Authorization="Bearer t?").status == 401
+    odd = "application/openmetrics-text;version=x"
+    answer = Answer(port, "/metrics", Authorization="Bearer t\xff", Accept=odd)
+    assert (answer.status, answer.headers["Content-Type"][:10]) == (200, "text/plain")
+
+
+def test_a_refusal_has_the_headers_of_an_answer(serve: Callable[..., int]) -> None:
+    """401, 404, 405."""
+    for port, method, path, status in (
+        (serve(access=Credentials(token="t")), "GET", "/", 401),
+        (serve(), "GET", "/nothing", 404),
+        (serve(), "GET", "/assets/nothing", 404),
+        (serve(), "POST", "/", 405),
+    ):
+        answer = Answer(port, path, method=method)
+        assert answer.status == status
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+
+
+def test_the_state_is_built_once_for_a_publication_and_off_the_answering_thread(
+    serve: Callable[..., int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While one is being built, a scrape is answered."""
+    board = LiveState(clock=lambda: 1000.0)
+    board.publish([full_snapshot()])
+    port = serve(board)
+    may_go, asked = threading.Event(), []
+
+    def build(*arguments: Any) -> bytes:
+        asked.append(arguments)
+        may_go.wait(20)
+        return b"{}"
+
+    monkeypatch.setattr(state_cache, "encoded_state", build)
+    with ThreadPoolExecutor(5) as pool:
+        waiting = [pool.submit(Answer, port, "/api/state") for _ in range(5)]
+        wait_until(lambda: asked, 20, "the first question")
+        assert Answer(port, "/metrics").status == 200
+        may_go.set()
+        assert [one.result().json for one in waiting] == [{}] * 5
+    assert len(asked) == 1
+    board.publish([full_snapshot()])
+    assert Answer(port, "/api/state").json == {}
+    assert len(asked) == 2
+
+
 def test_a_foreign_name_that_leads_here_is_not_answered_to(serve: Callable[..., int]) -> None:
     """DNS rebinding: a site must not read the metrics through its visitor's browser."""
     port = serve()
@@ -297,6 +350,72 @@ def test_https_is_served_with_a_certificate(serve: Callable[..., int], tmp_path:
         Answer(port, "/metrics")
     with urllib.request.urlopen(f"https://127.0.0.1:{port}/metrics", context=trusting) as answer:
         assert answer.status == 200
+
+
+def test_silent_connections_do_not_shut_out_a_scrape_over_tls(
+    serve: Callable[..., int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are counted from when they are accepted, and ended in time; none of it is logged."""
+    monkeypatch.setattr(web_server, "MOST_CONNECTIONS", 20)
+    monkeypatch.setattr(web_server, "HEAD_SECONDS", 1.0)
+    cert, key = certificate(tmp_path)
+    port = serve(certificate=cert, key=key)
+    trusting = ssl.create_default_context(cafile=cert)
+    silent = [opened(port, b"") for _ in range(50)]
+    for _ in range(3):
+        with urllib.request.urlopen(
+            f"https://127.0.0.1:{port}/metrics", context=trusting, timeout=10
+        ) as answer:
+            assert answer.read()
+    half = trusting.wrap_socket(
+        socket.create_connection(("127.0.0.1", port)), server_hostname="127.0.0.1"
+    )
+    half.settimeout(15)
+    half.sendall(b"GET /metrics HTTP/1.1\r\n")
+    assert is_ended(half)
+    assert all(is_ended(client) for client in silent)
+
+
+def test_out_of_descriptors_is_one_line() -> None:
+    """A process of its own, with few; connections wait, and are answered afterwards."""
+    code = (
+        "import logging, os, resource, sys, threading\n"
+        "from telemetry.daemon.live_state import LiveState\n"
+        "from telemetry.web.bind import ListenConfig\n"
+        "from telemetry.web.server import WebServer\n"
+        "logging.basicConfig(stream=sys.stderr)\n"
+        "server = WebServer(LiveState(), ListenConfig(port=0))\n"
+        "server.start()\n"
+        "print(server.port, flush=True)\n"
+        "sys.stdin.readline()\n"
+        "have = os.open('/dev/null', 0)\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (have + 3, have + 3))\n"
+        "print('ready', flush=True)\n"
+        "sys.stdin.readline()\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (have + 3, have + 3))\n"
+        "server.stop()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdin
+        assert process.stdout
+        port = int(process.stdout.readline())
+        assert Answer(port, "/healthz").status == 200
+        process.stdin.write("\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == "ready\n"
+        clients = [opened(port, b"") for _ in range(30)]
+        assert Answer(port, "/healthz").status == 200
+        for client in clients:
+            client.close()
+        _, err = process.communicate("\n", timeout=30)
+    assert "Traceback" not in err
+    assert len(err.splitlines()) <= 1
 
 
 def test_a_certificate_that_is_none_is_told_in_one_line(tmp_path: Path) -> None:

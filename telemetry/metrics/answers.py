@@ -1,0 +1,86 @@
+"""`MetricsAnswers`: HTTP for a few clients in one thread, of whom none can keep another waiting."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable
+
+REQUEST_SECONDS = 5.0
+"""From when a client is accepted to when it has taken its answer."""
+HEAD_BYTES = 16 * 1024
+MOST_CLIENTS = 50
+"""The training needs its descriptors itself; of more clients, the one that came first makes room."""
+
+
+class MetricsAnswers:
+    """Answers each client in turn as its request is whole, all in one thread."""
+
+    def __init__(self, app: Callable[..., Any], listening: socket.socket) -> None:
+        self._app = app
+        self._listening = listening
+        self._clients: dict[asyncio.StreamWriter, None] = {}
+
+    def run(self) -> None:
+        """Answer for good."""
+        asyncio.run(self._serve())
+
+    async def _serve(self) -> None:
+        # A client that goes away, or a descriptor that is not to be had, is not the training's business.
+        asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+        server = await asyncio.start_server(
+            self._attend, sock=self._listening, limit=HEAD_BYTES, backlog=MOST_CLIENTS
+        )
+        await server.serve_forever()
+
+    async def _attend(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while len(self._clients) >= MOST_CLIENTS:
+            first = next(iter(self._clients))
+            del self._clients[first]
+            first.transport.abort()
+        self._clients[writer] = None
+        try:
+            async with asyncio.timeout(REQUEST_SECONDS):
+                writer.write(self._answer(await reader.readuntil(b"\r\n\r\n")))
+                await writer.drain()
+                writer.close()
+                await writer.wait_closed()
+        except (OSError, EOFError, ValueError, asyncio.LimitOverrunError):
+            pass
+        finally:
+            self._clients.pop(writer, None)
+            writer.transport.abort()
+
+    def _answer(self, head: bytes) -> bytes:
+        """Return the whole answer to a request. Raises ValueError if it is none."""
+        first, *lines = head.decode("latin-1").split("\r\n")
+        method, target, _ = first.split(" ", 2)
+        path, _, query = target.partition("?")
+        headers = {
+            name.strip().lower(): text.strip()
+            for name, _, text in (x.partition(":") for x in lines)
+        }
+        environment = {
+            "REQUEST_METHOD": method,
+            "PATH_INFO": path,
+            "QUERY_STRING": query,
+            "HTTP_ACCEPT": headers.get("accept", ""),
+            "HTTP_ACCEPT_ENCODING": headers.get("accept-encoding", ""),
+        }
+        try:
+            return self._asked(environment)
+        except (TypeError, ValueError):  # a version of OpenMetrics that is no number
+            return self._asked(environment | {"HTTP_ACCEPT": ""})
+
+    def _asked(self, environment: dict[str, str]) -> bytes:
+        said: list[str] = []
+
+        def start_response(status: str, headers: list[tuple[str, str]]) -> None:
+            said.extend([f"HTTP/1.1 {status}", *(f"{name}: {text}" for name, text in headers)])
+
+        body = b"".join(self._app(environment, start_response))
+        said += [f"Content-Length: {len(body)}", "Connection: close", "", ""]
+        return "\r\n".join(said).encode("latin-1") + body
