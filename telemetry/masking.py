@@ -72,7 +72,15 @@ def mask_text(text: str) -> str:
         if _is_secret(name, value[0]):
             pieces += [text[place : match.end()], MASK]
             place = value.end()
-    return _FORMS.sub(_masked_form, "".join([*pieces, text[place:]]))
+    return mask_forms("".join([*pieces, text[place:]]))
+
+
+def mask_forms(text: str) -> str:
+    """Return what a program printed, with the secrets that are known by their form replaced by `MASK`.
+
+    Not by name: ``KeyError: 'weights'`` gives nothing away.
+    """
+    return _FORMS.sub(_masked_form, text)
 
 
 def is_masked(words: Sequence[str]) -> bool:

@@ -6,6 +6,8 @@ import re
 import shlex
 from typing import TYPE_CHECKING
 
+from telemetry.masking import is_masked, masked
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -23,7 +25,6 @@ _SAFE = re.compile(r"[\w./=:+-]*\{fold\}[\w./=:+-]*", re.ASCII)
 """A word with a fold's place in it that a shell leaves as it is."""
 _NO_SCRIPT = re.compile(r"|-.*|.*\bipykernel(?:_launcher)?\b.*", re.DOTALL)
 """What stands for the script of a program that has none: ``python -c``, a notebook, an interpreter."""
-_SECRET = re.compile(r"key|token|secret|passw|credential|auth", re.IGNORECASE)
 MOST_CHARACTERS = 120
 """Of a command line that is repeated; of a longer one the script is."""
 
@@ -66,10 +67,10 @@ def _with_fold(argv: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def _shown(words: Sequence[str], of_fold: Sequence[str] = ()) -> str:
-    """Return a command line for a shell; one that is long, or may hold a secret, without its arguments."""
+    """Return a command line for a shell; one that is long, or holds a secret, without its arguments."""
     python = ["python"] if words[0].endswith(".py") else []
     text = _joined([*python, *words])
-    if len(text) <= MOST_CHARACTERS and text.isprintable() and not _SECRET.search(text):
+    if len(text) <= MOST_CHARACTERS and text.isprintable() and not is_masked(masked(words)):
         return text
     name = words[0].rpartition("/")[2]
     script = name if name.isprintable() and len(name) <= MOST_CHARACTERS // 2 else "SCRIPT"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from analyzer import formatting as fmt
 from telemetry.formatting import format_duration, format_time
 from telemetry.journal.run_layout import RunLayout
+from telemetry.masking import masked
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -51,9 +52,9 @@ def _several(values: Iterable[str]) -> str:
 def _commands(processes: Sequence[Process]) -> Iterator[Sequence[str]]:
     """Give what the processes were started with; a runner notes it for all of a run."""
     for directory in dict.fromkeys(process.group for process in processes):
-        yield RunLayout(directory).command()
+        yield masked(RunLayout(directory).command())
     for process in processes:
-        yield process.argv
+        yield masked(process.argv)
 
 
 def _recorded(analysis: AnalysisResult, processes: Iterable[Process]) -> str:

@@ -18,6 +18,7 @@ from telemetry.journal.writer import JournalWriter
 from telemetry.kernel.applied_limits import read_applied_limits
 from telemetry.kernel.process_identity import own_identity
 from telemetry.kernel.reader import Reader
+from telemetry.masking import masked
 from telemetry.recorder.last_words import hook
 from telemetry.recorder.sampler import Sampler
 from telemetry.snapshot import FoldSnapshot, Snapshot
@@ -123,7 +124,7 @@ def _header() -> Header:
         host=socket.gethostname(),
         boot_id=own.boot_id,
         pid_namespace=own.pid_namespace,
-        argv=tuple(sys.argv),
+        argv=masked(sys.argv),
         versions=_versions(),
         environment={name: os.environ[name] for name in RECORDED_CAPS if name in os.environ},
         ceilings=tuple(limit.as_json() for limit in read_applied_limits()),

@@ -19,7 +19,8 @@ from telemetry.errors import InputError
 from telemetry.journal import typed
 from telemetry.journal.atomic_write import append_regular, open_regular
 from telemetry.journal.run_layout import LARGEST_BYTES, RunLayout
-from trainer.run.config import Config, RunConfig
+from telemetry.masking import masked
+from trainer.run.config import CommandConfig, Config, RunConfig
 from trainer.run.fold_result import FoldResult, read_result, sync_folder, write_whole
 
 if TYPE_CHECKING:
@@ -113,8 +114,11 @@ class RunDirectory:
             yield file.fileno()
 
     def write_config(self, config: Config) -> None:
-        """Write run.json, whole or not at all."""
-        content = {"schema": 1, "run": self.name, "config": asdict(config)}
+        """Write run.json, whole or not at all; a command without its secrets, which the digest is of."""
+        values = asdict(config)
+        if isinstance(config, CommandConfig):
+            values["command"] = masked(config.command)
+        content = {"schema": 1, "run": self.name, "config": values}
         write_whole(self.layout.config, json.dumps(content, indent=2) + "\n")
 
     def set_aside(self, names: list[str]) -> str | None:

@@ -16,6 +16,7 @@ from analyzer.pipeline import analyze
 from analyzer.signatures.signature import MEMORY
 from telemetry.journal.atomic_write import open_regular
 from telemetry.journal.run_layout import FAILURE, OUTPUT
+from telemetry.masking import mask_forms
 from telemetry.thread_line import clean_label
 from trainer.process.output_follower import printable
 from trainer.run.fold_result import SCHEMA, write_whole
@@ -90,7 +91,7 @@ def explain(  # noqa: PLR0913 - each argument is another fact about the end
     seconds: float,
 ) -> FoldFailure:
     """Explain the end of a process by the files in ``fold_dir``; ``end_reason`` is why the runner ended it."""
-    lines = last_lines(os.path.join(fold_dir, OUTPUT))
+    lines = [mask_forms(line) for line in last_lines(os.path.join(fold_dir, OUTPUT))]
     last_line = clean_label(_last_message(lines)) if lines else "it wrote nothing"
     if end_reason is not None:
         outcome, reason = end_reason.split(":", 1)[0], end_reason
