@@ -410,9 +410,9 @@ def test_out_of_descriptors_is_one_line() -> None:
         process.stdin.flush()
         assert process.stdout.readline() == "ready\n"
         clients = [opened(port, b"") for _ in range(30)]
-        assert Answer(port, "/healthz").status == 200
         for client in clients:
             client.close()
+        assert Answer(port, "/healthz").status == 200
         _, err = process.communicate("\n", timeout=30)
     assert "Traceback" not in err
     assert len(err.splitlines()) <= 1
