@@ -26,7 +26,7 @@ PROGRESS = re.compile(
 )
 """In the bytes of a line."""
 _NO_PROGRESS = re.compile(
-    rb"wandb:|Traceback|^\s*File \"|\b\w*(?:Error|Exception|Interrupt)\b|\b(?:failed|FAILED|aborting|Lost task|Killed)\b|\braise\b|[Rr]esum(?:e|ing)|\bWork\w+\(SeqNum"
+    rb"wandb:|Traceback|^\s*File \"|\b(?:Error|Exception|failed|FAILED|aborting|Lost task|Killed)\b|\braise\b|^(?:\S+ )?[\w.]+(?:Error|Exception): (?!-?\d)|[Rr]esum(?:e|ing)|\bWork\w+\(SeqNum"
 )
 """On a line, it is of a summary, of an error or of code."""
 _ESCAPE = re.compile(rb"(?:\x1b|\\u001[bB])\[[\d;?]*[A-Za-z]|\\[nrt]")

@@ -1,7 +1,8 @@
 """Which of the signs of a process's end is the root: what ended it, and not what follows from that.
 
 First the earliest sign that names a resource; a line of the kernel's that may be of another process comes
-last among those. Then what says that somebody ended it, unless it failed before. Then the last exception,
+last among those. Then what says that somebody ended it, unless it failed before (a scheduler's ``state`` says
+why it failed). Then the last exception,
 or the first word of a death in native code. Then what a launcher says of it.
 """
 
@@ -37,7 +38,9 @@ def find_root(process: Process) -> SignatureMatch | None:
         generic = [s for s in generic if last - (s.line or last) <= SUMMARY_LINES]
     failed = _telling(generic, summaries)
     stop = next((s for s in signs if s.stops and not s.is_secondary), None)
-    if stop is not None and not (failed and _is_above(failed, stop)):
+    if stop is not None and not (
+        failed and _is_above(failed, stop) and "state" not in stop.details
+    ):
         return stop
     return failed or next(iter(summaries), None) or next((s for s in signs if s.stops), None)
 

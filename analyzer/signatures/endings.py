@@ -32,7 +32,7 @@ ENDING_SIGNATURES: tuple[Signature, ...] = (
     native(
         "illegal_instruction",
         "llegal instruction",
-        r"^\s*Illegal instruction|: line \d+: +\d+ Illegal instruction",
+        r"(?:^\s*|\])Illegal instruction|: line \d+: +\d+ Illegal instruction",
         "Illegal instruction (core dumped)",
         "AVX512 is off, so that older nodes run into no illegal instruction",
         signal="SIGILL",
@@ -83,7 +83,9 @@ ENDING_SIGNATURES: tuple[Signature, ...] = (
     Signature(
         name="bus_error",
         literals=("us error",),
-        pattern=Expression(r"^\s*Bus error\b|: line \d+: +\d+ Bus error|task \d+: Bus error"),
+        pattern=Expression(
+            r"(?:^\s*|\])Bus error\b|: line \d+: +\d+ Bus error|task \d+: Bus error"
+        ),
         example="Bus error (core dumped)",
         benign="0 blocks with previous errors",
         signal="SIGBUS",
@@ -92,7 +94,7 @@ ENDING_SIGNATURES: tuple[Signature, ...] = (
     native(
         "aborted",
         "borted",
-        r"^\s*Aborted(?: \(core dumped\))?\s*$|: line \d+: +\d+ Aborted\b",
+        r"(?:^\s*|\])Aborted(?: \(core dumped\))?\s*$|: line \d+: +\d+ Aborted\b",
         "Aborted (core dumped)",
         "12 of 40 transfers were aborted and resumed",
         signal="SIGABRT",
@@ -170,7 +172,7 @@ ENDING_SIGNATURES: tuple[Signature, ...] = (
         name="shell_terminated",
         literals=("Terminated", "] terminated", "+ terminated"),
         pattern=Expression(
-            r": line \d+: +(?P<pid>\d+) Terminated\b|^\s*Terminated\s*$|^\[\d+\]\s*[+-]?\s*\d* ?[Tt]erminated\b"
+            r": line \d+: +(?P<pid>\d+) Terminated\b|(?:^\s*|\])Terminated\s*$|^\[\d+\]\s*[+-]?\s*\d* ?[Tt]erminated\b"
         ),
         example="/srv/train.sh: line 7: 322603 Terminated              python3 main.py --fast",
         benign="Terminated 3 idle kernels",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from analyzer.signatures.rows import killed, own_limit
-from analyzer.signatures.signature import Expression, Signature
+from analyzer.signatures.signature import MEMORY, Expression, Signature
 
 ENGINE_SIGNATURES: tuple[Signature, ...] = (
     # Ray
@@ -141,6 +141,26 @@ ENGINE_SIGNATURES: tuple[Signature, ...] = (
         causes=("interrupted", "not_a_limit"),
         stops=True,
         is_secondary=True,
+    ),
+    Signature(
+        name="submitit_memory",
+        literals=("(state: OUT_OF_MEMORY)",),
+        pattern=Expression(r"not produced any output \(state: OUT_OF_MEMORY\)"),
+        example="has not produced any output (state: OUT_OF_MEMORY)",
+        benign="job 5512 is submitted again with 64 GB (state: OUT_OF_MEMORY)",
+        signal="SIGKILL",
+        causes=MEMORY,
+        speaks_for=("cgroup_memory",),
+        advice="slurm_memory",
+    ),
+    Signature(
+        name="submitit_node",
+        literals=("(state: NODE_FAIL)",),
+        pattern=Expression(r"not produced any output \(state: NODE_FAIL\)"),
+        example="has not produced any output (state: NODE_FAIL)",
+        benign="job 5512 is requeued (state: NODE_FAIL)",
+        causes=("host_lost",),
+        speaks_for=("host_lost",),
     ),
     # LSF
     own_limit(

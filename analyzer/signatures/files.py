@@ -16,7 +16,7 @@ FILE_SIGNATURES: tuple[Signature, ...] = (
         errno=24,
         causes=("open_files",),
         speaks_for=("open_files",),
-        look_alikes=(Expression(r"\[Errno 23\]|in system"),),
+        look_alikes=(Expression(r"\[Errno 23\]|in system|inotify"),),
     ),
     Signature(
         name="python_errno_24",
@@ -27,6 +27,7 @@ FILE_SIGNATURES: tuple[Signature, ...] = (
         errno=24,
         causes=("open_files",),
         speaks_for=("open_files",),
+        look_alikes=(Expression(r"inotify"),),
     ),
     # A descriptor that was sent could not be taken.
     Signature(

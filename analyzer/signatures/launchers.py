@@ -239,7 +239,7 @@ LAUNCHER_SIGNATURES: tuple[Signature, ...] = (
     Signature(
         name="shell_killed",
         literals=("Killed",),
-        pattern=Expression(r"^\s*Killed\s*$|: line \d+: +(?P<pid>\d+) Killed\b"),
+        pattern=Expression(r"(?:^\s*|\])Killed\s*$|: line \d+: +(?P<pid>\d+) Killed\b"),
         example="train.sh: line 5:  4242 Killed                  python train.py",
         benign="event_type: Killed (412 rows), Injured (1,033 rows)",
         signal="SIGKILL",

@@ -166,8 +166,8 @@ MEMORY_SIGNATURES: tuple[Signature, ...] = (
     ),
     Signature(
         name="cpp_bad_alloc",
-        literals=("std::bad_alloc",),
-        pattern=Expression(r"(?:instance of '|(?<![\"']))std::bad_alloc"),
+        literals=("std::bad_alloc", "Error: bad allocation"),
+        pattern=Expression(r"(?:instance of '|(?<![\"']))std::bad_alloc|Error: bad allocation\s*$"),
         example="terminate called after throwing an instance of 'std::bad_alloc'",
         benign="  } catch (const std::bad_alloc& error) { free_cache(); }",
         signal="SIGABRT",

@@ -48,6 +48,35 @@ STOP_SIGNATURES: tuple[Signature, ...] = (
         "job 4892 exceeded hard wallclock time - initiate terminate method",
         "qacct: no job exceeded hard wallclock limits (h_rt=24:00:00)",
     ),
+    # submitit tells what Slurm says of the job, in the second line of the message of its exception
+    time_limit(
+        "submitit_timeout",
+        ("(state: TIMEOUT)", "timed-out too many times"),
+        r"not produced any output \(state: (?P<state>TIMEOUT)\)|not requeued because: timed-out too many times",
+        "has not produced any output (state: TIMEOUT)",
+        "job 5514: 3 of 4 tasks are through (state: TIMEOUT), 1 is requeued",
+    ),
+    preempted(
+        "submitit_preempted",
+        "(state: PREEMPTED)",
+        r"not produced any output \(state: (?P<state>PREEMPTED)\)",
+        "has not produced any output (state: PREEMPTED)",
+        "job 5514 is requeued (state: PREEMPTED)",
+    ),
+    interrupted(
+        "submitit_cancelled",
+        "(state: CANCELLED",
+        r"not produced any output \(state: (?P<state>CANCELLED)\b",
+        "has not produced any output (state: CANCELLED by 1001)",
+        "job 5514 is left out (state: CANCELLED)",
+    ),
+    time_limit(
+        "command_timeout",
+        ("Command timed out after", "ode 124", "tatus 124"),
+        r"^\s*Command timed out after \d+|(?i:\bexit(?:ed)?(?: with)?(?: exit)? (?:code|status):? 124\b(?!\s*\w))",
+        "Process exited with status 124",
+        "timeout: on_exit 124, or once Command timed out after 60 s",
+    ),
     time_limit(
         "sagemaker_time",
         "MaxRuntimeExceeded",
@@ -89,6 +118,19 @@ STOP_SIGNATURES: tuple[Signature, ...] = (
         r"code=killed, status=15/TERM",
         "train.service: Main process exited, code=killed, status=15/TERM",
         "SuccessExitStatus=143 status=15/TERM",
+    ),
+    Signature(
+        name="kubernetes_node_shutdown",
+        literals=("imminent node shutdown", "TerminationByKubelet"),
+        pattern=Expression(
+            r"terminated in response to imminent node shutdown|\breason:\s+TerminationByKubelet"
+        ),
+        example="Message:        Pod was terminated in response to imminent node shutdown.",
+        benign="kubelet: shutdownGracePeriod is 30s before an imminent node shutdown",
+        signal="SIGTERM",
+        causes=("preempted", "interrupted", "host_lost"),
+        stops=True,
+        at_any_level=True,
     ),
     preempted(
         "kubernetes_preempted",
