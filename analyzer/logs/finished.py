@@ -41,7 +41,7 @@ _UNFINISHED = re.compile(
     re.IGNORECASE,
 )
 _CLEANING_UP = re.compile(
-    r"\b(?:Deactivated successfully|diagnostic log upload|W&B process to finish)\b"
+    r"\b(?:Deactivated successfully|diagnostic log upload|W&B process to finish)\b|^\s*Exit status: 0$"
 )
 """What somebody else says as it tidies up, however the run ended."""
 _LAST_STEP = re.compile(r"\b(\d+)\s*/\s*\1\b|\b100(?:\.0+)?%")

@@ -258,7 +258,7 @@ ENGINE_SIGNATURES: tuple[Signature, ...] = (
     own_limit(
         "yarn_beyond_limits",
         "beyond",
-        r"is running (?:\S+ )?beyond the '?(?:PHYSICAL|VIRTUAL)'? memory limit|running beyond (?:physical|virtual) memory limits",
+        r"is running (?:[\d.]+ ?\w+ )?beyond the '?(?:PHYSICAL|VIRTUAL)'? memory limit|running beyond (?:physical|virtual) memory limits",
         "Container [pid=4242,containerID=container_1] is running beyond virtual memory limits. Current usage: 1.1 GB of 1 GB physical memory used",
         "3 points lie beyond the range of the training data",
         advice="yarn_memory",

@@ -33,7 +33,7 @@ GPU_SIGNATURES: tuple[Signature, ...] = (
         name="gpu_out_of_memory",
         literals=("ut of memory", "cudaMalloc"),
         pattern=Expression(
-            r"\b(?:CUDA error|CUDA runtime error|cuda runtime error|HIP error|cudaMalloc(?: retry)? (?:failed|error)|hipMalloc failed|CUDA driver error)"
+            r"\b(?:CUDA [Ee]rror|CUDA runtime error|cuda runtime error|HIP error|cudaMalloc(?: retry)? (?:failed|error)|hipMalloc failed|CUDA driver error)"
             r"\b[^\n]{0,60}?out of memory|\b(?:HIP|XPU|MPS backend|NPU|MUSA) out of memory|alloc fail .*cudaMalloc"
         ),
         example="RuntimeError: CUDA error: out of memory",

@@ -122,8 +122,8 @@ class SignatureMatch(NamedTuple):
 
 EXCEPTION = "python_exception"
 """The signature of an exception that ended a traceback, whatever it is."""
-INTERRUPTIONS = ("KeyboardInterrupt", "SignalException")
-"""Exceptions that a signal from outside raises; the other is torchrun's."""
+INTERRUPTIONS = ("KeyboardInterrupt", "SignalException", "SIGTERMException")
+"""Exceptions that a signal from outside raises; the last two are torchrun's and Lightning's."""
 
 
 def exception_match(
@@ -135,13 +135,14 @@ def exception_match(
         details["known_as"] = known.signature
     if exception.is_chained:
         details["is_chained"] = "yes"
+    stops = exception.name in INTERRUPTIONS
     return SignatureMatch(
         signature=EXCEPTION,
         line=line,
         text=exception.text,
-        causes=(NOT_A_LIMIT,),
+        causes=("interrupted",) if stops else (NOT_A_LIMIT,),
         is_generic=True,
-        stops=exception.name in INTERRUPTIONS,
+        stops=stops,
         details=details,
     )
 
