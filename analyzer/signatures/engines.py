@@ -65,6 +65,15 @@ ENGINE_SIGNATURES: tuple[Signature, ...] = (
         is_secondary=True,
         at_any_level=True,
     ),
+    Signature(
+        name="ray_object_store",
+        literals=("exceeds /dev/shm size",),
+        pattern=Expression(r"ValueError: The configured object store size .*exceeds /dev/shm size"),
+        example="ValueError: The configured object store size (60.0 GB) exceeds /dev/shm size (2.0 GB). This will harm performance.",
+        benign="WARNING: The configured object store size (60.0 GB) exceeds /dev/shm size (2.0 GB), /tmp is used",
+        causes=("shared_memory",),
+        speaks_for=("shared_memory",),
+    ),
     # Dask
     own_limit(
         "dask_nanny",
