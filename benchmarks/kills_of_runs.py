@@ -56,16 +56,18 @@ class Tally:
     """Runs whose summary in the end is not that of an undisturbed run."""
 
 
-def command(place: str) -> list[str]:
-    """Return the command of one run."""
-    options = ["--folds", str(FOLDS), "--resume-mode", "auto", "--retries", "9"]
+def command(place: str, *more: str) -> list[str]:
+    """Return the command of one run, with ``more`` options."""
+    options = ["--folds", str(FOLDS), "--resume-mode", "auto", "--retries", "9", *more]
     start = [sys.executable, "-m", "foldwatch", "run", *options]
     return [*start, "--output", f"{place}/run", "--", sys.executable, "-c", FOLD, place, "{fold}"]
 
 
-def start(place: str) -> subprocess.Popen[bytes]:
-    """Start or resume the run at ``place``."""
-    return subprocess.Popen(command(place), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+def start(place: str, *more: str) -> subprocess.Popen[bytes]:
+    """Start or resume the run at ``place``, with ``more`` options."""
+    return subprocess.Popen(
+        command(place, *more), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
 
 
 def results(place: str) -> dict[int, str]:
@@ -111,7 +113,10 @@ def orphans(place: str) -> int:
 
 def begun(place: str) -> Counter[int]:
     """Count how often each fold was begun."""
-    with open(os.path.join(place, "begun"), encoding="ascii") as file:
+    path = os.path.join(place, "begun")
+    if not os.path.exists(path):
+        return Counter()
+    with open(path, encoding="ascii") as file:
         return Counter(int(line.split()[0]) for line in file)
 
 
@@ -134,8 +139,7 @@ def disturb(place: str, *, is_runner: bool, chance: random.Random, tally: Tally)
         before = results(place)
         if victim is None or process.poll() is not None:
             break
-        if os.path.exists(os.path.join(place, "begun")):
-            finished |= {fold: begun(place)[fold] for fold in before if fold not in finished}
+        finished |= {fold: begun(place)[fold] for fold in before if fold not in finished}
         os.kill(victim, signal.SIGKILL)
         kills += 1
         if is_runner:

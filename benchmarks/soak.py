@@ -30,7 +30,9 @@ Result: TypeAlias = Mapping[str, Any]
 def _lost_nothing(result: Result) -> bool:
     return not any(
         result.get(name)
-        for name in ("lost", "unreadable", "orphans", "repeated", "other_aggregates", "failed")
+        for name in (
+            *("lost", "unreadable", "orphans", "repeated", "other_aggregates", "failed", "hangs"),
+        )
     )
 
 
@@ -53,6 +55,7 @@ class Part:
 PARTS = (
     Part("kills", lambda seed: [str(seed)]),
     Part("kills_of_runs", lambda seed: [str(seed)]),
+    Part("signals_of_runs", lambda seed: ["500", str(seed)]),
     Part("a_million_logs", lambda seed: ["1000000", str(seed)]),
     Part("growth_rates", lambda seed: [str(seed)], _is_seldom_wrong),
     Part(

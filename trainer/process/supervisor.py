@@ -248,4 +248,4 @@ def _send(control: socket.socket, line: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    os._exit(main(sys.argv[1:]))  # at once: it holds the run's lock

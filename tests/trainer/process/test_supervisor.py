@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from benchmarks.signals_of_runs import Signalled, signalled
 from tests.support.paths import ROOT
-from tests.support.programs import run_foldwatch
+from tests.support.programs import run_foldwatch, run_python
 from tests.support.waiting import wait_for_end, wait_until
 from trainer.run.directory import RunDirectory
 
@@ -170,6 +171,30 @@ def test_ctrl_c_twice_in_any_state(
     process = start(tmp_path, "--resume-mode", "auto")
     _, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
+
+
+@pytest.mark.parametrize("part", range(4))
+def test_random_signals_to_any_process_hang_orphan_and_repeat_nothing(part: int) -> None:
+    """Forty runs in all, TERM, INT, KILL, and STOP without CONT to runner, supervisor or worker; 500 in `make soak`."""
+    seed = random.randrange(2**32)
+    print("seed", seed, "part", part)
+    found = signalled(10, seed)
+    assert found == Signalled(runs=10, signals=found.signals)
+
+
+@pytest.mark.parametrize("waits", ["time.sleep(600)", "os.open(sys.argv[1], os.O_RDONLY)"])
+def test_a_second_ctrl_c_ends_whatever_waits(tmp_path: Path, waits: str) -> None:
+    """Deaf to signals, as in a system call that a library begins again each time: 130 all the same."""
+    os.mkfifo(tmp_path / "pipe")
+    code = (
+        "import os, signal, sys, time\n"
+        "from trainer.runner import signals\n"
+        "signals.LAST_SECONDS = 0.2\n"
+        "with signals.Interruptions():\n"
+        "    for _ in range(2): os.kill(os.getpid(), signal.SIGINT)\n"
+        f"    while True: {waits}\n"
+    )
+    assert run_python("-c", code, str(tmp_path / "pipe"), seconds=30).code == 130
 
 
 def test_a_second_runner_is_refused_while_the_first_is_there(tmp_path: Path) -> None:
