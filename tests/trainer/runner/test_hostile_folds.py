@@ -9,15 +9,18 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from foldwatch.main import main
+from telemetry.journal.atomic_write import replacing
 from tests.support.paths import ROOT
 from tests.support.waiting import wait_for_end, wait_until
 from trainer.process import fold_process
 from trainer.process.launcher import SupervisedProcess
+from trainer.run import fold_result
 from trainer.run.config import CommandConfig
 from trainer.run.directory import RunDirectory
 from trainer.run.job import RunOptions
@@ -26,7 +29,7 @@ from trainer.runner.command_job import command_job
 from trainer.runner.fold_runner import FoldRunner
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 pytestmark = pytest.mark.slow
@@ -311,6 +314,32 @@ def test_a_full_disk_is_the_reason_and_holds_the_folds_behind_it(
     summary = small_disk / "run" / "summary.json"
     assert not summary.exists() or finished(small_disk) == [1]
     assert (small_disk / "run" / "fold-1" / "result.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("number", "missing"),
+    [(errno.EIO, [2]), (errno.ENOSPC, [2, 3]), (errno.EDQUOT, [2, 3]), (errno.EROFS, [2, 3])],
+)
+def test_what_no_fold_can_write_to_holds_the_rest_and_what_one_cannot_is_its_own(
+    tmp_path: Path, number: int, missing: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second result is refused with that error."""
+
+    @contextmanager
+    def refusing(path: str) -> Iterator[str]:
+        if path.endswith("fold-2/result.json"):
+            raise OSError(number, os.strerror(number), path)
+        with replacing(path) as aside:
+            yield aside
+
+    monkeypatch.setattr(fold_result, "replacing", refusing)
+    runner = runner_of(tmp_path, "", folds=3)
+    assert runner.run().missing == missing
+    reason = f"its result could not be written: {os.strerror(number)}"
+    assert runner.failures[2].reason == f"no result: {reason}"
+    assert [failure.outcome for failure in runner.failures.values()][1:] == ["not started"] * (
+        len(missing) - 1
+    )
 
 
 @pytest.mark.parametrize(("fails", "code"), [("", 0), ("if fold == 2: sys.exit(5)", 1)])
