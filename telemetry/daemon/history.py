@@ -112,6 +112,11 @@ class History:
         with self._lock:
             self._curves.setdefault(fold, Curve()).add(reading)
 
+    def forget(self, fold: int | None) -> None:
+        """Give up the curve of ``fold``."""
+        with self._lock:
+            self._curves.pop(fold, None)
+
     def take(self, snapshot: Snapshot) -> None:
         """Take the readings that ``snapshot`` holds and that are new."""
         for fold_snapshot in snapshot.folds:

@@ -302,7 +302,7 @@ class _Member:
     def take(self, reading: Reading, fold: int | None) -> None:
         """Take a reading: its fold runs, and the one that its process ran before does no more."""
         if fold not in self.folds and len(self.folds) >= FOLDS_KEPT:
-            return
+            self._make_place()
         before = self._fold_of.get(reading.pid, fold)
         if before != fold and before in self.folds:
             state = None if before is None else FoldState.FINISHED
@@ -314,6 +314,19 @@ class _Member:
             state = None if fold is None else FoldState.RUNNING
             self._change(fold, state=state, ended_at=None, exit_code=None, seconds=None)
         self.history.add(fold, reading)
+
+    def _make_place(self) -> None:
+        """Give up the fold that is wanted least: one that waits, else the one that ended or was read first."""
+
+        def wanted(fold: int | None) -> tuple[bool, bool, float]:
+            one = self.folds[fold]
+            latest = one.latest.time if one.latest else 0.0
+            return one.state is not FoldState.WAITING, one.ended_at is None, one.ended_at or latest
+
+        fold = min(self.folds, key=wanted)
+        del self.folds[fold]
+        self.history.forget(fold)
+        self._fold_of = {pid: one for pid, one in self._fold_of.items() if one != fold}
 
     def take_event(self, event: Event) -> None:
         """Take the runner's record of how a process ended."""

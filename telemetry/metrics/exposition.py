@@ -9,16 +9,17 @@ from __future__ import annotations
 import logging
 import math
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from telemetry.metrics.catalog import BASE_LABELS, METRICS
 from telemetry.metrics.samples import fold_samples, run_samples
+from telemetry.metrics.series_budget import FoldSeries, SeriesBudget, precedence
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from telemetry.metrics.samples import MetricSample
-    from telemetry.snapshot import FoldSnapshot, Snapshot
+    from telemetry.snapshot import FoldSnapshot, RunKey, Snapshot
 
 logger = logging.getLogger("foldwatch")
 
@@ -30,6 +31,16 @@ ExpositionLines: TypeAlias = dict[str, str]
 """The lines of each metric, by its name."""
 
 
+class _RunLines(NamedTuple):
+    """The series of one run: its own, and each fold's with what the budget needs to know of it."""
+
+    snapshot: Snapshot
+    own: ExpositionLines
+    folds: list[tuple[FoldSeries, ExpositionLines]]
+    whole: ExpositionLines
+    """All of them, for when there is room."""
+
+
 class Exposition:
     """Holds the text of the snapshots published last.
 
@@ -38,8 +49,10 @@ class Exposition:
     """
 
     def __init__(self) -> None:
-        self._runs: dict[object, tuple[Snapshot, ExpositionLines]] = {}
-        self._folds: dict[object, tuple[FoldSnapshot, ExpositionLines]] = {}
+        self.left_out: Mapping[RunKey, int] = {}
+        """How many series a budget has no room for, by run. Replaced, never changed."""
+        self._runs: dict[object, _RunLines] = {}
+        self._folds: dict[object, tuple[FoldSnapshot, int, ExpositionLines]] = {}
         self._texts = (b"", b"# EOF\n")
 
     def publish(self, snapshots: Sequence[Snapshot], *, now: float) -> None:
@@ -48,7 +61,7 @@ class Exposition:
         for snapshot in snapshots:
             # Of ids, because a snapshot is kept here with its lines, so that its own is not given anew.
             key = id(snapshot), *(fold_snapshot.is_live(now) for fold_snapshot in snapshot.folds)
-            self._runs[key] = before.get(key) or (snapshot, self._rendered_alone(snapshot, now))
+            self._runs[key] = before.get(key) or self._rendered_alone(snapshot, now)
         if self._runs.keys() == before.keys():
             return
         kept = {id(fold_snapshot) for snapshot in snapshots for fold_snapshot in snapshot.folds}
@@ -57,31 +70,55 @@ class Exposition:
             for key, fold_snapshot in self._folds.items()
             if id(fold_snapshot[0]) in kept
         }
-        self._texts = _texts([lines for _, lines in self._runs.values()])
+        self._texts = _texts([*self._within_budget()])
 
     def text(self, *, is_open_metrics: bool) -> bytes:
         """Return what a scrape gets."""
         return self._texts[is_open_metrics]
 
-    def _rendered_alone(self, snapshot: Snapshot, now: float) -> ExpositionLines:
+    def _within_budget(self) -> Iterator[ExpositionLines]:
+        """Give the lines of the runs, and of the folds for which there is room."""
+        runs = self._runs.values()
+        budget = SeriesBudget([series for run in runs for series, _ in run.folds])
+        for run in runs:
+            if not budget.left_out[run.snapshot.key]:
+                yield run.whole
+                continue
+            yield run.own
+            for series, lines in run.folds:
+                if (series.run, series.fold) in budget.kept:
+                    yield lines
+        for key in budget.left_out.keys() - self.left_out.keys():
+            words = (
+                "foldwatch: run %r has too many series: %d of folds that wait or ended are left out"
+            )
+            logger.warning(words, key.run, budget.left_out[key])
+        self.left_out = budget.left_out
+
+    def _rendered_alone(self, snapshot: Snapshot, now: float) -> _RunLines:
         """Render a snapshot; one that cannot be rendered costs its own series alone, and says so."""
         try:
             return self._rendered(snapshot, now)
         except Exception as error:
             logger.exception("foldwatch: run %r cannot be rendered", snapshot.run)
             why = f"{type(error).__name__}: {error}"[:REASON_KEPT]
-            return _lines(run_samples(replace(snapshot, folds=(), growth=(), unreadable=why)))
+            bare = replace(snapshot, folds=(), growth=(), unreadable=why)
+            own = _lines(run_samples(bare))
+            return _RunLines(snapshot, own, [], own)
 
-    def _rendered(self, snapshot: Snapshot, now: float) -> ExpositionLines:
-        pieces = [_lines(run_samples(snapshot))]
+    def _rendered(self, snapshot: Snapshot, now: float) -> _RunLines:
+        folds = []
         for fold_snapshot in snapshot.folds:
             is_live = fold_snapshot.is_live(now)
             key = id(fold_snapshot), is_live, snapshot.key
             if key not in self._folds:
-                found = _lines(fold_samples(fold_snapshot, snapshot.key, is_live=is_live))
-                self._folds[key] = fold_snapshot, found
-            pieces.append(self._folds[key][1])
-        return _joined(pieces)
+                found = [*fold_samples(fold_snapshot, snapshot.key, is_live=is_live)]
+                self._folds[key] = fold_snapshot, len(found), _lines(found)
+            _, count, lines = self._folds[key]
+            wanted = precedence(fold_snapshot)
+            folds.append((FoldSeries(wanted, snapshot.key, fold_snapshot.label, count), lines))
+        own = _lines(run_samples(snapshot))
+        return _RunLines(snapshot, own, folds, _joined([own, *(lines for _, lines in folds)]))
 
 
 def _lines(found: Iterable[MetricSample]) -> ExpositionLines:

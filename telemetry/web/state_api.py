@@ -62,7 +62,7 @@ def state(board: LiveState, wanted: RunKey | None) -> dict[str, Any]:
         "version": metadata.version("foldwatch"),
         "catalogue": CATALOGUE,
         "runs_in_all": len(snapshots),
-        "runs": [_in_short(one) for one in listed],
+        "runs": [_in_short(board, one) for one in listed],
         "alerts": [asdict(alert) for alert in board.alerts()],
         "run": None if shown is None else _in_full(board, shown),
     }
@@ -89,7 +89,7 @@ def _last_time(snapshot: Snapshot) -> float:
     )
 
 
-def _in_short(snapshot: Snapshot) -> dict[str, Any]:
+def _in_short(board: LiveState, snapshot: Snapshot) -> dict[str, Any]:
     fold_snapshot = _present(snapshot.folds)
     return {
         **snapshot.key._asdict(),
@@ -99,6 +99,7 @@ def _in_short(snapshot: Snapshot) -> dict[str, Any]:
         ),
         "last_time": _last_time(snapshot) or None,
         "unreadable": snapshot.unreadable or None,
+        "series_left_out": board.exposition.left_out.get(snapshot.key),
         "is_live": fold_snapshot is not None and fold_snapshot.ended_at is None,
         "binding": None
         if fold_snapshot is None or fold_snapshot.latest is None
@@ -144,7 +145,7 @@ def _in_full(board: LiveState, snapshot: Snapshot) -> dict[str, Any]:
     latest = present.latest if present else None
     history = board.histories.get(snapshot.key)
     return {
-        **_in_short(snapshot),
+        **_in_short(board, snapshot),
         "present": None if present is None else present.fold,
         "parts": [_fold(fold_snapshot) for fold_snapshot in snapshot.folds],
         "threads": latest.threads if latest else None,

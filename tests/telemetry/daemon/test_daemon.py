@@ -15,7 +15,7 @@ import pytest
 
 from telemetry.daemon.daemon import Daemon
 from telemetry.daemon.history import POINTS, Curve
-from telemetry.daemon.run_follower import RunFollower
+from telemetry.daemon.run_follower import FOLDS_KEPT, RunFollower
 from telemetry.errors import InputError
 from telemetry.journal.records import Event
 from telemetry.reading import Reading
@@ -273,6 +273,17 @@ def test_a_pipe_in_a_file_s_place_is_not_waited_for(tmp_path: Path) -> None:
         "good": (["running"], ""),
         "bad": ([], "journal.jsonl: not a regular file"),
     }
+
+
+def test_of_too_many_folds_the_running_one_stays(tmp_path: Path) -> None:
+    """The oldest that ended makes place for it, with its curve."""
+    write_journal(tmp_path / "run", *(reading(n, NOW + n) for n in range(1, FOLDS_KEPT + 6)))
+    one = daemon(tmp_path, now=NOW + FOLDS_KEPT)
+    one.collect()
+    (found,) = one.snapshots
+    assert [found.folds[0].fold, found.folds[-1].fold] == [6, FOLDS_KEPT + 5]
+    assert found.folds[-1].state == "running"
+    assert len(one.histories()[found.key].as_json()) == FOLDS_KEPT
 
 
 @pytest.mark.slow

@@ -18,10 +18,12 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from telemetry.daemon.live_state import LiveState
 from telemetry.kernel.reader import Reader
+from telemetry.metrics import series_budget
 from telemetry.metrics.answers import MOST_CLIENTS
 from telemetry.metrics.catalog import METRICS
 from telemetry.metrics.collector import registry
 from telemetry.metrics.samples import samples
+from telemetry.metrics.series_budget import SERIES_PER_RUN
 from telemetry.metrics.server import serve
 from telemetry.reading import Reading
 from telemetry.recorder.sampler import Sampler
@@ -35,6 +37,7 @@ from telemetry.snapshot import (
 from telemetry.web.state_api import state
 from tests.support.builders import (
     HOSTILE_LABEL,
+    NOW,
     full_reading,
     full_snapshot,
     snapshot,
@@ -146,6 +149,66 @@ def test_a_process_of_many_stages_exports_its_present_one() -> None:
         sampler.checkpoint(f"step {number}")
     stages = list(process_snapshot(sampler).folds[0].checkpoints)
     assert (len(stages), stages[-2:]) == (200, ["often", "step 249"])
+
+
+def exposed(*snapshots: Snapshot) -> tuple[list[str], LiveState]:
+    """Publish, and return the series of folds."""
+    board = LiveState(clock=lambda: NOW)
+    board.publish(snapshots)
+    lines = board.exposition.text(is_open_metrics=False).decode().splitlines()
+    return [line for line in lines if 'fold="' in line and 'fold=""' not in line], board
+
+
+def test_an_ordinary_run_has_all_its_series() -> None:
+    """A thousand folds that wait, and one that has everything."""
+    waiting = tuple(FoldSnapshot(fold=n, state=FoldState.WAITING) for n in range(2, 1000))
+    shown, board = exposed(replace(full_snapshot(), folds=full_snapshot().folds[:1] + waiting))
+    assert board.exposition.left_out == {}
+    assert len(shown) > 998 * len(FoldState)
+
+
+def test_beyond_a_number_the_oldest_finished_folds_lose_their_series_first(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Those that wait before them, the running one never; it is counted, in the log and on the page."""
+    stages = {f"s{n}": full_reading(f"s{n}", time=NOW, pid=1) for n in range(100)}
+    folds = [
+        *(
+            FoldSnapshot(
+                fold=n, state=FoldState.FINISHED, ended_at=NOW - n / 100, checkpoints=stages
+            )
+            for n in range(1, 100)
+        ),
+        FoldSnapshot(
+            fold=100,
+            state=FoldState.RUNNING,
+            latest=full_reading("x", time=NOW),
+            checkpoints=stages,
+        ),
+        FoldSnapshot(fold=101, state=FoldState.WAITING),
+    ]
+    shown, board = exposed(snapshot(*folds))
+    assert len(shown) <= SERIES_PER_RUN
+    kept = {int(re.findall(r'fold="(\d+)"', line)[0]) for line in shown}
+    last = max(kept - {100})
+    assert kept == {*range(1, last + 1), 100}
+    assert 1 < last < 99
+    (left_out,) = board.exposition.left_out.values()
+    assert state(board, None)["run"]["series_left_out"] == left_out > 1000
+    assert f"{left_out} of folds" in caplog.text
+    board.publish(board.snapshots)
+    assert len(caplog.records) == 1
+
+
+def test_all_runs_together_have_a_number_of_series(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Directories that hold nothing but a plan of 10,000 folds, beside one run that runs."""
+    monkeypatch.setattr(series_budget, "SERIES_IN_ALL", 30_000)
+    waiting = tuple(FoldSnapshot(fold=n, state=FoldState.WAITING) for n in range(1, 10_001))
+    plans = [replace(snapshot(*waiting), run=f"plan {n}") for n in range(5)]
+    shown, _ = exposed(*plans, full_snapshot())
+    alone, _ = exposed(full_snapshot())
+    assert len(shown) <= 30_000
+    assert {*alone} <= {*shown}
 
 
 def test_failures_of_a_source_are_counted() -> None:
