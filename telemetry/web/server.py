@@ -236,9 +236,7 @@ class WebServer:
         except OSError as error:  # ssl.SSLError is one
             what = f"{listening.certificate}, {listening.key}"
             raise InputError(f"{what}: not a certificate and its key: {error}") from error
-        if config.ssl is not None:
-            config.http_protocol_class = _behind_tls(config.ssl)  # type: ignore[assignment] # it is only called
-            config.ssl = None
+        _put_behind_tls(config)
         self._socket = socket.create_server(
             (listening.address, listening.port), family=family, backlog=WAITING_CONNECTIONS
         )
@@ -266,8 +264,11 @@ class WebServer:
         self._socket.close()
 
 
-def _behind_tls(context: ssl.SSLContext) -> Callable[..., asyncio.Protocol]:
-    return lambda **options: _TlsGate(_Protocol(**options), context)
+def _put_behind_tls(config: uvicorn.Config) -> None:
+    """Have uvicorn listen without TLS, and each connection begin with a gate, if there is a certificate."""
+    context, config.ssl = config.ssl, None
+    if context is not None:
+        config.http_protocol_class = lambda **options: _TlsGate(_Protocol(**options), context)  # type: ignore[assignment] # it is only called
 
 
 def serve_in_thread(
