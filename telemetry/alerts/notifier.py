@@ -108,7 +108,7 @@ class _SinkQueue:
     def unsent(self) -> int:
         """How many alerts were dropped, wait, or are being sent."""
         with self._queue.mutex:
-            waiting = sum(alert is not None for alert in self._queue.queue)
+            waiting = len([alert for alert in self._queue.queue if alert and alert.is_watched])
         return self.dropped + waiting + self._sending
 
     def _run(self) -> None:

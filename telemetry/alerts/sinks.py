@@ -11,8 +11,9 @@ import json
 import os
 import signal
 import subprocess
+import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -90,6 +91,9 @@ class Command:
     arguments: Sequence[str]
     name: str = "command"
     is_over: bool = False
+    process: subprocess.Popen[bytes] | None = None
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    """Held while ``process`` changes: another thread may stop it."""
 
     def send(self, alert: Alert) -> None:
         """Run it and wait; a failure is its exit code. Nothing that it started outlives it. Raises OSError."""
@@ -99,23 +103,13 @@ class Command:
             "FOLDWATCH_ALERT_SEVERITY": alert.severity,
             "FOLDWATCH_ALERT_SUMMARY": alert.summary.replace("\0", ""),
         }
-        if self.is_over:
-            raise OSError("not run any more")
-        with _in_memory(json.dumps(webhook_content(alert)).encode()) as content:
-            process = subprocess.Popen(
-                self.arguments,
-                stdin=content,
-                env=child_environment() | environment,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                start_new_session=True,  # Ctrl-C ends the run; its last alert is still sent
-            )
+        process = self._begin(json.dumps(webhook_content(alert)).encode(), environment)
         try:
             self._wait_for(process.pid)
         finally:
-            # Before it is reaped: its number, and so the group's, is not given to another one until then.
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+            with self.lock:
+                self._kill()
+                self.process = None
             process.wait()
         if process.returncode:
             raise OSError(f"exit code {process.returncode}")
@@ -127,8 +121,30 @@ class Command:
         """It was sent."""
 
     def stop(self) -> None:
-        """Have the one that runs ended, with what it started."""
-        self.is_over = True
+        """End the one that runs, with what it started."""
+        with self.lock:
+            self.is_over = True
+            self._kill()
+
+    def _begin(self, content: bytes, environment: dict[str, str]) -> subprocess.Popen[bytes]:
+        with self.lock, _in_memory(content) as descriptor:
+            if self.is_over:
+                raise OSError("not run any more")
+            self.process = subprocess.Popen(
+                self.arguments,
+                stdin=descriptor,
+                env=child_environment() | environment,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,  # Ctrl-C ends the run; its last alert is still sent
+            )
+            return self.process
+
+    def _kill(self) -> None:
+        """Kill its group. It is not reaped yet: its number, and so the group's, is no other's until then."""
+        if self.process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
 
     def _wait_for(self, pid: int) -> None:
         """Wait until the process has ended, but do not reap it."""

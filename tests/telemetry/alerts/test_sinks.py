@@ -299,6 +299,21 @@ def test_a_command_that_takes_too_long_ends_with_its_children(
     wait_for_end(int(place.read_text()))
 
 
+def test_a_command_is_killed_by_the_one_who_stops_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The thread that waits for it may end with the process before it has looked."""
+    monkeypatch.setattr(sinks, "POLL_SECONDS", 20.0)
+    place = tmp_path / "pid"
+    notifier = Notifier(
+        [Command(["sh", "-c", f"sleep 98 & echo $! >{place}; wait"])], log=lambda _: None
+    )
+    notifier(ALERT)
+    wait_until(lambda: place.exists() and place.read_text().endswith("\n"), 20, "the process")
+    notifier.close(deadline_seconds=0.1)
+    wait_for_end(int(place.read_text()))
+
+
 def test_without_a_thread_to_be_had_the_run_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     """At the limit that the alerts are about."""
 
