@@ -89,9 +89,7 @@ class Exposition:
                 if (series.run, series.fold) in budget.kept:
                     yield lines
         for key in budget.left_out.keys() - self.left_out.keys():
-            words = (
-                "foldwatch: run %r has too many series: %d of folds that wait or ended are left out"
-            )
+            words = "foldwatch: run %r has too many series: %d are left out"
             logger.warning(words, key.run, budget.left_out[key])
         self.left_out = budget.left_out
 

@@ -109,7 +109,7 @@ function showVerdict(run) {
   if (run.unreadable) items.unshift(make("li", "reason", `Not all of this run can be read: ${run.unreadable}`));
   if (run.series_left_out) {
     const count = run.series_left_out.toLocaleString("en");
-    items.unshift(make("li", "reason", `${count} series of folds that wait or ended are left out of /metrics: this run has too many`));
+    items.unshift(make("li", "reason", `${count} series are left out of /metrics: this run has too many`));
   }
   if (!items.length) items.push(make("li", "", "Nothing to judge yet: growth shows from fold to fold."));
   $("verdict").replaceChildren(...items);

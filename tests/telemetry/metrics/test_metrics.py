@@ -195,7 +195,7 @@ def test_beyond_a_number_the_oldest_finished_folds_lose_their_series_first(
     assert 1 < last < 99
     (left_out,) = board.exposition.left_out.values()
     assert state(board, None)["run"]["series_left_out"] == left_out > 1000
-    assert f"{left_out} of folds" in caplog.text
+    assert f"{left_out} are left out" in caplog.text
     board.publish(board.snapshots)
     assert len(caplog.records) == 1
 
