@@ -145,14 +145,14 @@ def _low_points(values: Sequence[float], positions: Sequence[float]) -> Iterator
 def _rises_at_its_end(values: Sequence[float], lows: Mapping[float, float]) -> bool:
     """Whether the last half of the last lap lies above the half before, by a quarter of what it should.
 
-    Also where noise would hide that: what the readings differ by, from one to the next.
+    Also where noise would hide that: three deviations of a mean, by what the readings differ from one to the next.
     """
     half = max(1, len(values) // (2 * LAPS))
     first, *_, end = lows.values()
     step = (end - first) / (len(lows) - 1) / 2
     last = values[-2 * half :]
     noise = mean(abs(b - a) for a, b in pairwise(last)) / math.sqrt(half)
-    return noise > step / 4 or median(last[half:]) - median(last[:half]) >= step / 4
+    return 3 * noise > step / 4 or median(last[half:]) - median(last[:half]) >= step / 4
 
 
 def _doubt(lows: Mapping[float, float], *, seconds: float | None, is_memory: bool) -> str | None:
