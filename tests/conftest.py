@@ -51,6 +51,8 @@ MARKER_OF_FIXTURE = {
 LONGEST_FIRST = (
     "tests/system/test_train.py",
     "tests/trainer/reproduce/",
+    "tests/trainer/process/test_supervisor.py",
+    "tests/trainer/runner/test_hostile_folds.py",
     "tests/docs/",
     "tests/system/",
     "tests/trainer/",

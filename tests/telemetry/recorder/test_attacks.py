@@ -58,8 +58,14 @@ def test_each_thread_and_task_is_in_its_own_fold(case: str, count: int) -> None:
 
 
 @pytest.mark.slow
-def test_what_the_training_s_signal_handlers_raise_goes_its_way(tmp_path: Path) -> None:
+def test_what_the_training_s_signal_handlers_raise_goes_its_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A deadline of the training's, 200 times in the middle of a checkpoint."""
+    for name in ("COVERAGE_PROCESS_CONFIG", "COVERAGE_PROCESS_START"):
+        monkeypatch.delenv(
+            name, raising=False
+        )  # coverage keeps its lock if an exception comes from nowhere
     outcome = run_case("handler_raises", folder=tmp_path)
     assert outcome.err == "200 of 200\n"
     follower = JournalFollower(str(tmp_path / "journal.jsonl"))

@@ -173,13 +173,13 @@ def test_ctrl_c_twice_in_any_state(
     assert process.returncode == 0, err
 
 
-@pytest.mark.parametrize("part", range(4))
+@pytest.mark.parametrize("part", range(2))
 def test_random_signals_to_any_process_hang_orphan_and_repeat_nothing(part: int) -> None:
-    """Forty runs in all, TERM, INT, KILL, and STOP without CONT to runner, supervisor or worker; 500 in `make soak`."""
+    """Twelve runs in all, TERM, INT, KILL, and STOP without CONT to runner, supervisor or worker; 500 in `make soak`."""
     seed = random.randrange(2**32)
     print("seed", seed, "part", part)
-    found = signalled(10, seed)
-    assert found == Signalled(runs=10, signals=found.signals)
+    found = signalled(6, seed)
+    assert found == Signalled(runs=6, signals=found.signals)
 
 
 @pytest.mark.parametrize("waits", ["time.sleep(600)", "os.open(sys.argv[1], os.O_RDONLY)"])
