@@ -16,9 +16,10 @@ from telemetry.kernel.memory_maps import maps_by_kind, read_maps_by_kind
 from telemetry.kernel.pressure import parse_pressure
 from telemetry.kernel.read_budget import SHARE, ReadBudget
 from telemetry.kernel.reader import Reader
-from telemetry.kernel.tasks import POOLS_KEPT, Descendants, pool_name, read_tasks
+from telemetry.kernel.tasks import POOLS_KEPT, pool_name, read_tasks
 from telemetry.reading import Reading, latest_known
 from telemetry.reading_difference import changes, difference, named
+from tests.support.programs import run_python
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -76,42 +77,10 @@ def test_pools_are_bounded_and_none_is_lost(tmp_path: Path) -> None:
     assert sum(pools.values()) == 100
 
 
-def _below(pid: int) -> Descendants:
-    return read_tasks(pid).descendants
-
-
 def test_descendants_of_a_real_process_down_to_the_grandchildren() -> None:
-    """Also one that a thread other than the main one started."""
-    code = (
-        "import subprocess, sys, threading\n"
-        "grandchild = subprocess.Popen([sys.executable, '-c', 'input()'], stdin=subprocess.PIPE)\n"
-        "print('ready', flush=True); input()\n"
-    )
-    found: list[subprocess.Popen[bytes]] = []
-    hold = threading.Event()
-
-    def start() -> None:
-        found.append(
-            subprocess.Popen(
-                [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-            )
-        )
-        assert found[0].stdout is not None
-        found[0].stdout.readline()
-        hold.wait()
-
-    before = _below(os.getpid())
-    thread = threading.Thread(target=start)
-    thread.start()
-    while not found or _below(os.getpid()).count < before.count + 2:
-        assert thread.is_alive()
-    after = _below(os.getpid())
-    assert after.count == before.count + 2
-    assert after.threads == before.threads + 2
-    assert after.rss_bytes > before.rss_bytes + 2**20
-    hold.set()
-    thread.join()
-    found[0].communicate(b"\n")
+    """Also one that a thread other than the main one started; in a process without those of other tests."""
+    outcome = run_python("-m", "tests.scripts.counted_descendants")
+    assert outcome.code == 0, outcome.err
 
 
 def test_a_kernel_without_children_files_is_asked_through_psutil(tmp_path: Path) -> None:
