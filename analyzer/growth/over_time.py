@@ -71,15 +71,25 @@ _READING, _THOUSAND = _Scale("reading", 1), _Scale(THOUSAND, 1_000)
 
 
 def judge_over_time(process: Process, resource: str) -> Growth | None:
-    """Judge one resource over time; None where its readings are too few to be cut into laps."""
+    """Judge one resource over time; None where its readings are too few to be cut into laps.
+
+    Of numbers that a program prints by itself each writer is judged alone, and the worst counts.
+    """
     limit = process.limit(resource)
-    return judge_readings(
-        *process.readings.over_time(resource),
-        floor=RESOURCES[resource].floor,
-        level_at_end=process.peaks.get(resource),
-        limit=limit if isinstance(limit, int) else None,
-        is_memory=resource.endswith("_bytes"),
-    )
+    tables = [process.readings]
+    if resource in process.formats:
+        tables = process.readings.of_labels(resource)
+    judged = [
+        judge_readings(
+            *table.over_time(resource),
+            floor=RESOURCES[resource].floor,
+            level_at_end=process.peaks.get(resource),
+            limit=limit if isinstance(limit, int) else None,
+            is_memory=resource.endswith("_bytes"),
+        )
+        for table in tables
+    ]
+    return min(filter(None, judged), key=lambda growth: growth.verdict.severity, default=None)
 
 
 def judge_readings(  # noqa: PLR0913 - a record, and what it is judged by

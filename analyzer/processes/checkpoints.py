@@ -134,6 +134,17 @@ class CheckpointTable(Sequence[Checkpoint]):
         rows = sorted(range(len(times)), key=times.__getitem__)
         return [values[row] for row in rows], [times[row] for row in rows]
 
+    def of_labels(self, resource: str) -> list[CheckpointTable]:
+        """Return the readings that know ``resource``, those of each label in a table of their own."""
+        tables: dict[str, CheckpointTable] = {}
+        for row, value in enumerate(self.columns.get(resource, ())):
+            if value == ABSENT:
+                continue
+            table = tables.setdefault(self.label(row).text, CheckpointTable())
+            table.times.append(self.times[row])
+            table.columns.setdefault(resource, array("q")).append(value)
+        return [*tables.values()]
+
     def steps(self, resource: str) -> tuple[int | None, int | None]:
         """Return the largest rise of ``resource`` between two readings, and that behind the last stage.
 

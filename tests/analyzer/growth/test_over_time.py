@@ -217,3 +217,16 @@ def test_a_rise_that_has_ended_is_no_growth() -> None:
         growth = judge_readings(values, [30.0 * n for n in range(120)], floor=1.0 * size)
         assert growth is not None
         assert growth.verdict == verdict
+
+
+def test_a_rank_that_leaks_is_not_lost_among_the_others(tmp_path: Path) -> None:
+    """Their own numbers, in turn, without an epoch; and four that do not leak."""
+    for leaks, verdict in (((2,), "growing"), ((), "ok")):
+        lines = [
+            f"[rank{rank}]: step {step} rss={3000 + (40 * step if rank in leaks else step % 3)} MB\n"
+            for step in range(60)
+            for rank in range(4)
+        ]
+        path = tmp_path / "a.log"
+        path.write_text("".join(lines))
+        assert analyze(path).verdict == verdict
