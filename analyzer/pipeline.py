@@ -41,7 +41,7 @@ REASON_KEPT = 200
 NOT_RECORDED = Growth(verdict=Verdict.INCONCLUSIVE, reason="not recorded")
 _UNJUDGED = {
     Kind.CURRENT: "no fold is named",
-    Kind.PEAK: "no fold is named",
+    Kind.PEAK: "a peak so far, which is judged from epoch to epoch alone, and no epoch is named",
     Kind.SUMMARY: "the peak of the whole run, which says nothing of growth",
 }
 """Why a number that a log prints by itself is not judged by folds."""

@@ -13,15 +13,16 @@ from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
-from telemetry.daemon.history import History
+from telemetry.daemon.run_member import RunMember
 from telemetry.journal.follower import JournalFollower
 from telemetry.journal.records import Event, Header
-from telemetry.journal.run_layout import MOST_FOLDS, RunLayout, fold_of
+from telemetry.journal.run_layout import RunLayout, fold_of
 from telemetry.snapshot import SOURCES_KEPT, FoldSnapshot, FoldState, RunKey, Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from telemetry.daemon.history import History
     from telemetry.journal.records import Record
     from telemetry.reading import GpuUsage, Reading
     from telemetry.snapshot import GrowthSnapshot
@@ -30,10 +31,7 @@ logger = logging.getLogger("foldwatch")
 
 REASONS_KEPT = 3
 _NO_DIGITS = str.maketrans("", "", "0123456789")
-ABANDONED_SECONDS = 3600.0
-"""A process without a record for so long counts as ended."""
 MEMBERS_KEPT = 256
-FOLDS_KEPT = 1000
 WRITERS_KEPT = 4096
 TEXT_KEPT = 200
 POOLS_KEPT = 50
@@ -75,7 +73,7 @@ class RunFollower:
 
     def _forget(self) -> None:
         self._followers = [JournalFollower(path) for path in self.journals]
-        self._members: dict[Origin, _Member] = {}
+        self._members: dict[Origin, RunMember] = {}
         self._writers: dict[_Writer, Origin] = {}
         self._restarts: dict[str, int] = {}
         self._planned: int | None = None
@@ -206,11 +204,11 @@ class RunFollower:
         fold = fold_of(path)
         member.take(_bounded(record), record.fold if fold is None else fold)
 
-    def _member(self, origin: Origin | None) -> _Member:
+    def _member(self, origin: Origin | None) -> RunMember:
         """Return the member of ``origin``; a writer without a header belongs to the first member."""
         if origin is None or (origin not in self._members and len(self._members) >= MEMBERS_KEPT):
             origin = next(iter(self._members), Origin(socket.gethostname(), ""))
-        return self._members.setdefault(origin, _Member())
+        return self._members.setdefault(origin, RunMember())
 
     def _is_live(self, now: float) -> bool:
         """Whether a fold runs, waits, or has ended so lately that its result file may yet come."""
@@ -275,93 +273,6 @@ def _kind(reason: str) -> str:
 
 def _by_fold(item: tuple[int | None, FoldSnapshot]) -> int:
     return item[0] or 0
-
-
-class _Member:
-    """The folds of a run that one host and rank writes of."""
-
-    def __init__(self) -> None:
-        self.folds: dict[int | None, FoldSnapshot] = {}
-        self.history = History()
-        self.planned: int | None = None
-        self._fold_of: dict[int, int | None] = {}
-        """By PID, the fold of its last reading."""
-
-    @property
-    def fold_count(self) -> int | None:
-        """How many are planned, by run.json, else by the labels."""
-        if self.planned is not None:
-            return self.planned
-        named = (
-            fold_snapshot.latest.folds
-            for fold_snapshot in self.folds.values()
-            if fold_snapshot.latest is not None
-        )
-        return max(filter(None, named), default=None)
-
-    def take(self, reading: Reading, fold: int | None) -> None:
-        """Take a reading: its fold runs, and the one that its process ran before does no more."""
-        if fold not in self.folds and len(self.folds) >= FOLDS_KEPT:
-            self._make_place()
-        before = self._fold_of.get(reading.pid, fold)
-        if before != fold and before in self.folds:
-            state = None if before is None else FoldState.FINISHED
-            self._change(before, state=state, ended_at=reading.time)
-        self._fold_of[reading.pid] = fold
-        fold_snapshot = self.folds.get(fold) or FoldSnapshot(fold=fold)
-        self.folds[fold] = fold_snapshot.with_record(reading)
-        if fold_snapshot.state is not FoldState.RUNNING or fold_snapshot.ended_at is not None:
-            state = None if fold is None else FoldState.RUNNING
-            self._change(fold, state=state, ended_at=None, exit_code=None, seconds=None)
-        self.history.add(fold, reading)
-
-    def _make_place(self) -> None:
-        """Give up the fold that is wanted least: one that waits, else the one that ended or was read first."""
-
-        def wanted(fold: int | None) -> tuple[bool, bool, float]:
-            one = self.folds[fold]
-            latest = one.latest.time if one.latest else 0.0
-            return one.state is not FoldState.WAITING, one.ended_at is None, one.ended_at or latest
-
-        fold = min(self.folds, key=wanted)
-        del self.folds[fold]
-        self.history.forget(fold)
-        self._fold_of = {pid: one for pid, one in self._fold_of.items() if one != fold}
-
-    def take_event(self, event: Event) -> None:
-        """Take the runner's record of how a process ended."""
-        code = event.facts.get("exit_code")
-        if event.name != "exited" or event.pid not in self._fold_of:
-            return
-        code = code if type(code) is int and abs(code) < 2**32 else None
-        fold = self._fold_of.pop(event.pid)
-        self.folds[fold] = self.folds[fold].with_record(event)
-        ended = FoldState.FAILED if code else FoldState.FINISHED
-        state = None if fold is None else ended
-        self._change(fold, state=state, ended_at=event.time, exit_code=code)
-
-    def settle(self, layout: RunLayout, now: float) -> None:
-        """Read each fold's result file, and end the folds that are silent for too long."""
-        for fold, fold_snapshot in self.folds.items():
-            if fold is not None and fold <= MOST_FOLDS and fold_snapshot.seconds is None:
-                found = layout.fold_outcome(fold)
-                if found is not None:
-                    self._change(
-                        fold,
-                        state=FoldState.FINISHED if found.is_finished else FoldState.FAILED,
-                        ended_at=found.ended_at
-                        if fold_snapshot.ended_at is None
-                        else fold_snapshot.ended_at,
-                        exit_code=found.exit_code,
-                        seconds=found.seconds,
-                    )
-                    continue
-            latest = fold_snapshot.latest
-            if fold_snapshot.ended_at is None and latest and now - latest.time > ABANDONED_SECONDS:
-                self._change(fold, ended_at=latest.time)
-
-    def _change(self, fold: int | None, **changes: object) -> None:
-        self.folds[fold] = replace(self.folds[fold], **changes)  # type: ignore[arg-type] # names are the fields'
 
 
 def _bounded(reading: Reading) -> Reading:

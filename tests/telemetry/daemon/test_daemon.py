@@ -15,7 +15,8 @@ import pytest
 
 from telemetry.daemon.daemon import Daemon
 from telemetry.daemon.history import POINTS, Curve
-from telemetry.daemon.run_follower import FOLDS_KEPT, RunFollower
+from telemetry.daemon.run_follower import RunFollower
+from telemetry.daemon.run_member import FOLDS_KEPT
 from telemetry.errors import InputError
 from telemetry.journal.records import Event
 from telemetry.reading import Reading
@@ -403,3 +404,21 @@ def test_a_clock_that_is_set_back_leaves_the_curve_going_on() -> None:
         curve.add(reading(1, float(second), threads=9))
     assert list(curve.times) == [float(second) for second in range(500, 510)]
     assert len(curve.columns["threads"]) == 10
+
+
+@pytest.mark.parametrize(
+    ("events", "state"),
+    [
+        ([], "running"),
+        ([("interpreter_ended", {})], "finished"),
+        ([("raised", {"exception": "KeyError"}), ("interpreter_ended", {})], "failed"),
+        ([("interpreter_ended", {}), ("exited", {"exit_code": 3})], "failed"),
+    ],
+)
+def test_a_process_that_ends_by_itself_does_not_run_any_more(
+    tmp_path: Path, events: list[tuple[str, dict[str, Any]]], state: str
+) -> None:
+    """As it records itself; its runner's word comes later and counts more."""
+    ends = [Event(time=NOW + 1, pid=7, name=name, facts=facts) for name, facts in events]
+    write_journal(tmp_path / "r", header(), reading(2), *ends)
+    assert states(collected(tmp_path, now=NOW + 2)["r"]) == [state]
