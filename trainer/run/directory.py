@@ -56,9 +56,9 @@ class RunDirectory:
         return found if found is not None and found.fold == number <= found.folds else None
 
     def disown_result(self, number: int) -> None:
-        """Rename the result that a fold's own command has left: the runner's word alone counts."""
+        """Rename the result that a fold's own command has left: the runner's word alone counts. Raises OSError."""
         path = self.layout.result(number)
-        with suppress(OSError):
+        with suppress(FileNotFoundError):
             os.rename(path, f"{path}.of-the-fold")
 
     def results(self, config: Config, *, data_digest: str | None) -> list[FoldResult]:

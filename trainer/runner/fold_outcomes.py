@@ -74,13 +74,16 @@ class FoldOutcomes:
         self, process: FoldProcess, fold: int, status: ExitStatus | None
     ) -> FoldResult | FoldFailure:
         seconds = time.monotonic() - process.fold_began
-        end_reason = process.end_reason
-        if self._job.result:
+        end_reason, result = process.end_reason, None
+        if self._job.result is None:
+            result = self._directory.result(fold)
+        else:
             self._directory.disown_result(fold)
             if status and status.exit_code == 0 and end_reason is None:
                 refused = self._write(self._job.result(self._directory.fold(fold), fold, seconds))
                 end_reason = refused and f"no result: its result could not be written: {refused}"
-        return self._directory.result(fold) or explain(
+                result = None if refused else self._directory.result(fold)
+        return result or explain(
             fold,
             status or ExitStatus(0, None),
             fold_dir=process.fold_dir,
@@ -148,8 +151,11 @@ class FoldOutcomes:
         """Fail each fold whose result was changed or removed after its end, e.g. by the fold after it."""
         for fold, result in self.finished.items():
             if result not in summary.results:
-                self._directory.disown_result(fold)
                 reason = "its result was changed or removed after its end"
+                try:
+                    self._directory.disown_result(fold)
+                except OSError as error:
+                    warn(f"fold {fold}: what lies in its result's place stays: {explained(error)}")
                 self.fail(not_run(fold, "no result", reason))
 
     def _add(self, failure: FoldFailure) -> None:

@@ -121,8 +121,9 @@ class FoldRunner:
         return summary
 
     def summary(self) -> Summary:
-        """Put the results together, those of skipped folds included."""
-        results = self._directory.results(self._config, data_digest=self._data_digest)
+        """Put the results together, those of skipped folds included, and none of a fold that failed."""
+        found = self._directory.results(self._config, data_digest=self._data_digest)
+        results = [result for result in found if result.fold not in self.failures]
         return summarize(self._config.folds, results)
 
     def _step(self, interruptions: Interruptions) -> None:

@@ -378,3 +378,19 @@ def test_no_escape_sequence_of_a_path_reaches_the_terminal(
     out, err = capfd.readouterr()
     assert "\x1b[31m" not in out + err
     assert "results: " in out
+
+
+def test_a_result_that_a_fold_left_and_nobody_can_move_is_none(tmp_path: Path) -> None:
+    """It fails and leaves a forged one, with a folder in the place where that would be moved to."""
+    code = (
+        "if fold == 2:\n"
+        "    whole = open(own.replace('fold-2', 'fold-1') + '/result.json').read()\n"
+        "    forged = whole.replace('\"fold\": 1', '\"fold\": 2')\n"
+        "    open(own + '/result.json', 'w').write(forged)\n"
+        "    os.makedirs(own + '/result.json.of-the-fold/x')\n"
+        "    sys.exit(5)\n"
+    )
+    process = start(tmp_path, code)
+    status, err = end_of(process)
+    assert status == 1, err
+    assert finished(tmp_path) == [1, 3]
