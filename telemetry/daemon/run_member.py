@@ -81,7 +81,6 @@ class RunMember:
         if event.name != "exited":
             return
         code = event.facts.get("exit_code")
-        code = code if type(code) is int and abs(code) < 2**32 else None
         fold = self._fold_of.pop(event.pid)
         self.folds[fold] = self.folds[fold].with_record(event)
         ended = FoldState.FAILED if code else FoldState.FINISHED

@@ -197,16 +197,10 @@ _NEEDED = {
 _EVENT = ("time", "pid", "name")
 
 
-def _exit_code(name: str, value: object) -> int:
-    if type(value) is not int or abs(value) >= 2**32:
-        raise ValueError(f"{name} is no exit code")
-    return value
-
-
 _COUNTERS = ("pids_limit_hits", "oom_kills", "cgroup_memory_peak_bytes")
 _FACTS: Mapping[str, Mapping[str, typed.Check]] = {
     "exited": {
-        "exit_code": _exit_code,
+        "exit_code": typed.exit_code,
         "signal": typed.text,
         "cgroup": typed.text,
         **{f"{name}{end}": typed.whole for name in _COUNTERS for end in ("", "_before")},

@@ -167,11 +167,10 @@ def outcome_in(directory: str) -> FoldOutcome | None:
         content = _read(path)
         if content is None:
             continue
-        code = content.get("exit_code", 0)
         return FoldOutcome(
             is_finished=name == RESULT,
             ended_at=_changed(path),
-            exit_code=code if type(code) is int and abs(code) < 2**32 else 0,
+            exit_code=_checked(typed.exit_code, content.get("exit_code")) or 0,
             seconds=_checked(typed.seconds, content.get("seconds")),
             outcome=_short(content.get("outcome")),
             reason=_short(content.get("reason")),

@@ -78,6 +78,13 @@ def seconds(name: str, value: object) -> float:
     return float(value)
 
 
+def exit_code(name: str, value: object) -> int:
+    """Check an exit code, as a shell or the kernel gives it."""
+    if type(value) is not int or abs(value) >= 2**32:
+        raise ValueError(f"{name:.40} is no exit code")
+    return value
+
+
 def text(name: str, value: object) -> str:
     """Check a text. Half a character, which no encoding can write, becomes a replacement character."""
     if type(value) is not str or len(value) > LONGEST_TEXT:
