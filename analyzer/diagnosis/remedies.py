@@ -39,7 +39,7 @@ class Remedy(NamedTuple):
 
 
 _ISOLATE = (
-    "run each fold in a process of its own: what a fold leaves behind ends with it",
+    "run each fold in a process of its own, by a script that takes its number: what a fold leaves behind ends with it",
     RUN_FOLDS,
 )
 _CAP_THREADS = (
