@@ -42,7 +42,7 @@ def test_it_follows_a_journal_and_ends_at_sigterm(tmp_path: Path) -> None:
         assert fetch(f"{url}healthz") == "ok\n"
         grow(runs / "a" / "journal.jsonl", 18)
         wait_until(lambda: f"{series}18\n" in fetch(f"{url}metrics"), 20, "18 threads")
-        assert f"{series}18\n" in textfile.read_text()
+        wait_until(lambda: f"{series}18\n" in textfile.read_text(), 20, "18 threads in the file")
         (target,) = json.loads(targets.read_text())
         assert target["targets"] == [url.removeprefix("http://").strip("/")]
         assert target["labels"]["__scheme__"] == "http"
