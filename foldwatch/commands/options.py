@@ -7,6 +7,7 @@ from typing import Annotated, TypeAlias
 
 import typer
 
+from telemetry.journal.private_files import GROUP_READABLE
 from trainer.run.config import MITIGATIONS
 
 AlertCommand: TypeAlias = Annotated[
@@ -78,6 +79,14 @@ Resume: TypeAlias = Annotated[
     ),
 ]
 Output: TypeAlias = Annotated[str, typer.Option(metavar="DIR", help="The run directory.")]
+GroupReadable: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--group-readable",
+        envvar=GROUP_READABLE,
+        help="Let the group read the run directory; else only its owner can.",
+    ),
+]
 Port: TypeAlias = Annotated[
     int | None,
     typer.Option(

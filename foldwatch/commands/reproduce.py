@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 import typer
 
 from analyzer.comparison import compare
-from foldwatch.commands.options import ReproduceOutput, Scenario
+from foldwatch.commands.options import GroupReadable, ReproduceOutput, Scenario
 from foldwatch.running import check_installed
 from foldwatch.terminal import columns, print_output
 from foldwatch.text.comparison import comparison_text
 from foldwatch.text.progress import Progress
 from telemetry.errors import FoldsFailedError
+from telemetry.journal.private_files import let_group_read
 from trainer.reproduce import report
 from trainer.reproduce.scenarios import FOLDS, RUNS, run_twice
 from trainer.run.directory import RunDirectory
@@ -27,9 +28,15 @@ app = typer.Typer()
 
 
 @app.command()
-def reproduce(scenario: Scenario, output: ReproduceOutput = "foldwatch-reproduce") -> None:
+def reproduce(
+    scenario: Scenario,
+    output: ReproduceOutput = "foldwatch-reproduce",
+    group_readable: GroupReadable = False,
+) -> None:
     """See the crash happen in miniature, the alert before it, and the same folds finish isolated."""
     check_installed("matplotlib")
+    if group_readable:
+        let_group_read()
     directory = RunDirectory(os.path.normpath(output))
     directory.create()
     with directory.locked():

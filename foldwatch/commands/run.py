@@ -10,6 +10,7 @@ from foldwatch.commands.options import (
     AlertWebhook,
     CgroupPids,
     FoldCommand,
+    GroupReadable,
     LabelPattern,
     Memory,
     Only,
@@ -24,6 +25,7 @@ from foldwatch.commands.options import (
     Times,
 )
 from foldwatch.running import alert_options, limits, run_and_report
+from telemetry.journal.private_files import let_group_read
 from trainer.run.checkpoint_pattern import CheckpointPattern
 from trainer.run.config import CommandConfig
 from trainer.run.job import RunOptions
@@ -47,12 +49,15 @@ def run(  # noqa: PLR0913, PLR0917 - typer makes an option of each argument
     cgroup_pids: CgroupPids = None,
     memory: Memory = None,
     output: Output = "foldwatch-run",
+    group_readable: GroupReadable = False,
     port: Port = None,
     alert_command: AlertCommand = None,
     alert_webhook: AlertWebhook = None,
     alertmanager: AlertmanagerUrl = None,
 ) -> None:
     """Run any command once for each fold, in a fresh process, watched from outside."""
+    if group_readable:
+        let_group_read()
     config = CommandConfig(folds=folds, command=tuple(command))
     check_command(config)
     options = RunOptions(

@@ -14,6 +14,7 @@ from foldwatch.commands.options import (
     Epochs,
     FoldIsolation,
     Folds,
+    GroupReadable,
     Isolation,
     Memory,
     Model,
@@ -30,6 +31,7 @@ from foldwatch.commands.options import (
 )
 from foldwatch.running import alert_options, check_installed, limits, run_and_report
 from telemetry.errors import InputError
+from telemetry.journal.private_files import let_group_read
 from trainer.run.config import MITIGATIONS, REFERENCE, RunConfig
 from trainer.run.job import RunOptions, training_job
 from trainer.runner.session import RunRequest
@@ -55,12 +57,15 @@ def train(  # noqa: PLR0913, PLR0917 - typer makes an option of each argument
     cgroup_pids: CgroupPids = None,
     memory: Memory = None,
     output: Output = "foldwatch-run",
+    group_readable: GroupReadable = False,
     port: Port = None,
     alert_command: AlertCommand = None,
     alert_webhook: AlertWebhook = None,
     alertmanager: AlertmanagerUrl = None,
 ) -> None:
     """Cross-validate a model, by default the reference pipeline, each fold in a fresh process."""
+    if group_readable:
+        let_group_read()
     config = _config(model, folds=folds, epochs=epochs, device_mode=device_mode, without=without)
     if "isolation" in config.without:
         isolation = Isolation.none

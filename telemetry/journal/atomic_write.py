@@ -8,8 +8,10 @@ import stat
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from telemetry.journal.private_files import open_private
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from io import FileIO
 
 
@@ -23,18 +25,24 @@ def writing(path: str) -> Iterator[str]:
     if os.path.exists(path) and not os.path.isfile(path):
         yield path
         return
-    with replacing(os.path.realpath(path), named=path) as aside:
+    with _replacing(os.path.realpath(path), path, _open_by_umask) as aside:
         yield aside
 
 
 @contextmanager
-def replacing(path: str, *, named: str | None = None) -> Iterator[str]:
+def replacing(path: str) -> Iterator[str]:
     """Give a path to write to; at the end it takes the place of whatever ``path`` is: a file, a link, a pipe.
 
-    After an exception nothing has changed. Raises OSError, which names ``named`` or ``path``.
+    It is a file of a run directory, private as those are. After an exception nothing has changed. Raises OSError,
+    which names ``path``.
     """
-    named = named or path
-    aside = _new_file_beside(path, named)
+    with _replacing(path, path, open_private) as aside:
+        yield aside
+
+
+@contextmanager
+def _replacing(path: str, named: str, opener: Callable[[str, int], int]) -> Iterator[str]:
+    aside = _new_file_beside(path, named, opener)
     try:
         yield aside
         os.replace(aside, path)
@@ -46,11 +54,15 @@ def replacing(path: str, *, named: str | None = None) -> Iterator[str]:
         raise
 
 
-def _new_file_beside(path: str, named: str) -> str:
+def _open_by_umask(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_CREAT | os.O_CLOEXEC, 0o666)
+
+
+def _new_file_beside(path: str, named: str, opener: Callable[[str, int], int]) -> str:
     """Make an empty file that nobody could have put there before, nor a link. Raises OSError, which names ``named``."""
     aside = f"{path}.{os.urandom(6).hex()}.part"
     try:
-        os.close(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666))
+        os.close(opener(aside, os.O_WRONLY | os.O_EXCL))
     except OSError as error:
         raise OSError(error.errno, error.strerror, named) from error
     return aside
@@ -71,13 +83,4 @@ def open_regular(path: str) -> FileIO:
 
 def append_regular(path: str) -> FileIO:
     """Open ``path`` for appending, made as needed. Raises OSError, also if it is no regular file."""
-    file = open(  # noqa: SIM115 - the caller's to close
-        path,
-        "ab",
-        buffering=0,
-        opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK, 0o666),
-    )
-    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-        file.close()
-        raise OSError(errno.EINVAL, "not a regular file", path)
-    return file
+    return open(path, "ab", buffering=0, opener=open_private)

@@ -5,11 +5,10 @@ The format, and why a record survives a crash, is described in `telemetry.journa
 
 from __future__ import annotations
 
-import errno
 import os
-import stat
 
 from telemetry.interruption import pass_on
+from telemetry.journal.private_files import make_folder, open_private
 from telemetry.journal.records import Record, encode
 
 
@@ -25,19 +24,14 @@ class JournalWriter:
     def __init__(self, path: str) -> None:
         """Open ``path`` for appending, folders made as needed. Raises OSError, also for what is no regular file."""
         self.path = os.path.abspath(path)  # the training may change its directory
-        os.makedirs(os.path.dirname(self.path), exist_ok=True)
+        make_folder(os.path.dirname(self.path))
         self._open()
         self._is_torn = self._ends_torn()
 
     def _open(self) -> None:
-        # O_NONBLOCK: a pipe would wait for a reader for good.
-        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
-        descriptor = os.open(self.path, flags, 0o644)
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode):
-            os.close(descriptor)
-            raise OSError(errno.EINVAL, "not a regular file", self.path)
-        self._descriptor, self._file = descriptor, (found.st_dev, found.st_ino)
+        self._descriptor = open_private(self.path, os.O_RDWR | os.O_APPEND)
+        found = os.fstat(self._descriptor)
+        self._file = (found.st_dev, found.st_ino)
 
     def _held(self) -> os.stat_result | None:
         """Return the state of the file, None if the descriptor is closed or another's by now."""

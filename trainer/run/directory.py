@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from telemetry.errors import InputError
 from telemetry.journal import typed
 from telemetry.journal.atomic_write import append_regular, open_regular
+from telemetry.journal.private_files import make_folder
 from telemetry.journal.run_layout import LARGEST_BYTES, RunLayout
 from telemetry.masking import masked
 from trainer.run.config import CommandConfig, Config, RunConfig
@@ -91,7 +92,7 @@ class RunDirectory:
     def create(self) -> None:
         """Make the directory and see that it can be written to. Raises InputError."""
         try:
-            os.makedirs(self.path, exist_ok=True)
+            make_folder(self.path)
             append_regular(self.layout.lock).close()
         except FileExistsError as error:
             raise InputError(f"{self.path}: a file; name a directory for the run") from error
@@ -129,7 +130,7 @@ class RunDirectory:
         number = 1
         while os.path.lexists(backup_dir := self.layout.set_aside(number)):
             number += 1
-        os.mkdir(backup_dir)
+        make_folder(backup_dir)
         for name in present:
             os.rename(os.path.join(self.path, name), os.path.join(backup_dir, name))
         sync_folder(backup_dir)

@@ -5,7 +5,6 @@ In this order: the model's module (and TensorFlow with it), the devices, then fo
 
 from __future__ import annotations
 
-import os
 import random
 import sys
 from collections.abc import Mapping
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import telemetry
 from telemetry.errors import InputError
+from telemetry.journal.private_files import make_folder
 from trainer.worker.data_digest import data_digest
 from trainer.worker.devices import Devices
 from trainer.worker.fold import Fold
@@ -55,7 +55,7 @@ class Training:
         if "tensorflow" in sys.modules:
             with suppress(InputError):  # raised again if the function uses the strategy
                 _ = self.devices.strategy  # before the fold's own labels
-        os.makedirs(folder, exist_ok=True)
+        make_folder(folder)
         fold = self._fold(number, folder)
         with telemetry.fold(number, of=self._config.folds):
             fold.checkpoint("START")
