@@ -21,7 +21,7 @@ help:  ## list the targets
 $(STAMP): requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --config-settings editable_mode=compat -e .
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
 	$(BIN)/python -m pip check --disable-pip-version-check
 	@touch $@
 
@@ -68,9 +68,12 @@ format: $(STAMP)  ## reformat the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-lock:  ## renew requirements.lock (needs uv)
-	uv pip compile pyproject.toml --extra all --extra docs --extra dev --universal --python-version 3.11 \
-	    --generate-hashes --no-header --no-annotate --no-emit-index-url --output-file requirements.lock
+LOCK := --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url
+
+lock:  ## renew requirements.lock and the image's, which is a part of it (needs uv)
+	uv pip compile pyproject.toml --extra all --extra docs --extra dev $(LOCK) --output-file requirements.lock
+	echo hatchling | uv pip compile pyproject.toml - --extra analyze --extra serve \
+	    --constraint requirements.lock $(LOCK) --output-file grafana/requirements.lock
 
 clean:  ## remove the files that make built
-	rm -rf $(VENV) demo-run docs/_build build dist *.egg-info
+	rm -rf $(VENV) demo-run docs/_build dist

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import venv
 import zipfile
+from hashlib import sha256
 from importlib import metadata
 from typing import TYPE_CHECKING
 
@@ -32,8 +33,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 def built_wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Build the wheel from a copy of the sources, and unpack it as pip would."""
     place = tmp_path_factory.mktemp("wheel")
-    ignored = shutil.ignore_patterns("__pycache__", "tests", ".*", "build", "*.egg-info", "*-run")
-    shutil.copytree(ROOT, place / "source", ignore=ignored)
+    copy_sources(place / "source")
     build = ["wheel", "--quiet", "--no-deps", "--no-index", "--no-build-isolation"]
     build += ["--disable-pip-version-check", "--wheel-dir", str(place), str(place / "source")]
     subprocess.run([sys.executable, "-m", "pip", *build], check=True, capture_output=True)
@@ -41,6 +41,12 @@ def built_wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with zipfile.ZipFile(wheel) as content:
         content.extractall(place / "unpacked")
     return place / "unpacked"
+
+
+def copy_sources(place: Path) -> None:
+    """Copy what a checkout holds, but for what tests and builds leave in it."""
+    ignored = shutil.ignore_patterns("__pycache__", "tests", ".*", "dist", "*-run")
+    shutil.copytree(ROOT, place, ignore=ignored)
 
 
 def needed(name: str, extras: frozenset[str] = frozenset()) -> set[str]:
@@ -88,6 +94,22 @@ def run(python: Path, *arguments: str, code: str = "") -> subprocess.CompletedPr
         check=False,
         timeout=300,
     )
+
+
+def test_wheel_and_sdist_are_reproducible(tmp_path: Path) -> None:
+    """Sources of another time, built under another umask, give the same bytes."""
+    built: list[dict[str, str]] = []
+    for mask in (0o022, 0o077):
+        source = tmp_path / f"source-{mask}"
+        copy_sources(source)
+        for path in source.rglob("*"):
+            os.utime(path, (10**9 + mask, 10**9 + mask))
+        command = [sys.executable, "-m", "hatchling", "build", "--directory", "dist"]
+        subprocess.run(command, cwd=source, umask=mask, check=True, capture_output=True)
+        made = (source / "dist").iterdir()
+        built.append({path.name: sha256(path.read_bytes()).hexdigest() for path in made})
+    assert built[0] == built[1]
+    assert {name.split(".")[-1] for name in built[0]} == {"whl", "gz"}
 
 
 def test_without_extras(wheel: Path, tmp_path: Path) -> None:

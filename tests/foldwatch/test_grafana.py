@@ -10,7 +10,7 @@ import yaml
 
 from telemetry.alerts.rules import RULES
 from tests.support.dashboards import NAMES, board, files
-from tests.support.paths import GRAFANA
+from tests.support.paths import GRAFANA, ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,12 +25,47 @@ def content(path: str) -> Any:
 
 
 def test_every_service_is_pinned_healthy_and_on_this_machine_only() -> None:
-    """A version for each image, a health check, and no port that the network can reach."""
-    for name, service in content("docker-compose.yml")["services"].items():
-        image = service.get("image") or re.findall(r"FROM (\S+)", str(service["build"]))[0]
-        assert re.search(r":v?\d+\.\d+\.\d+", image), name
+    """A version and a digest for each image, a health check, and no port that the network can reach."""
+    with open(os.path.join(GRAFANA, "Dockerfile"), encoding="utf-8") as file:
+        bases = re.findall(r"^FROM (\S+)", file.read(), re.MULTILINE)
+    services = content("docker-compose.yml")["services"]
+    images = [service["image"] for service in services.values() if "image" in service]
+    assert len(images) == len(services) - 1
+    for image in (*images, *bases):
+        assert re.search(r":v?\d+\.\d+\.\d+\S*@sha256:[0-9a-f]{64}$", image)
+    assert len(set(bases)) == 1
+    for name, service in services.items():
         assert service["healthcheck"]["test"], name
         assert all(port.startswith("127.0.0.1:") for port in service["ports"]), name
+
+
+def test_every_service_is_confined() -> None:
+    """No capability, nothing to write to but its volume, and bounds of memory, processor and processes."""
+    for service in content("docker-compose.yml")["services"].values():
+        assert service["read_only"] is True
+        assert service["cap_drop"] == ["ALL"]
+        assert service["security_opt"] == ["no-new-privileges:true"]
+        assert all(service[bound] for bound in ("mem_limit", "cpus", "pids_limit"))
+
+
+def test_the_image_installs_what_was_tested() -> None:
+    """Each of its packages is locked, with its hashes, to the version that the tests run with."""
+    of_the_image, of_the_tests = (
+        _locked(path) for path in (f"{GRAFANA}/requirements.lock", f"{ROOT}/requirements.lock")
+    )
+    assert {"starlette", "pandas", "hatchling"} < set(of_the_image)
+    assert of_the_image.items() <= of_the_tests.items()
+
+
+def _locked(path: str) -> dict[str, frozenset[str]]:
+    """Return, by package, its versions and hashes."""
+    locked: dict[str, frozenset[str]] = {}
+    with open(path, encoding="utf-8") as file:
+        for entry in re.split(r"\n(?=\S)", file.read()):
+            name, version = entry.split(" ")[0].strip().split("==")
+            found = {version, *re.findall(r"sha256:\w+", entry)}
+            locked[name] = locked.get(name, frozenset()) | found
+    return locked
 
 
 def test_what_compose_mounts_and_names_is_there() -> None:
