@@ -180,9 +180,10 @@ def _counts(name: str, process: Process) -> tuple[int | None, int | None, bool]:
     if isinstance(before, int) and isinstance(after, int):
         return before, after, facts.get(_SEES_EVERY_LEVEL[name]) is True
     last = process.last_reading
-    if last is None:
+    first = None if last is None else process.first_readings.get(last.cgroup)
+    if last is None or first is None:
         return None, None, False
-    return getattr(process.first_readings[last.cgroup], name), getattr(last, name), False
+    return getattr(first, name), getattr(last, name), False
 
 
 def _memory_peak(process: Process) -> tuple[int | None, object]:

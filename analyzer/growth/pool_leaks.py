@@ -29,9 +29,9 @@ class PoolLeak(NamedTuple):
 def find_pool_leaks(process: Process) -> list[PoolLeak]:
     """Compare each fold of ``process`` with the one before; folds that left nothing are left out."""
     pools: dict[int, dict[str, Mapping[str, int]]] = {}
-    for sample in process.checkpoints.with_pools():
-        if sample.label.fold is not None and sample.pools:
-            pools.setdefault(sample.label.fold, {})[sample.label.stage] = sample.pools
+    for label, at_last in process.checkpoints.last_pools():
+        if label.fold is not None and at_last:
+            pools.setdefault(label.fold, {})[label.stage] = at_last
     found = []
     folds = sorted(pools)
     for before, fold in pairwise(folds):

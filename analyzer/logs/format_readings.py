@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from analyzer.logs.known_formats import PLACES, VALUE_LITERALS, VALUES, KnownFormat
+from analyzer.logs.label_budget import FURTHER, MOST_LABELS
 from analyzer.logs.line_prefixes import PIECE_LITERALS
 from analyzer.logs.pattern_search import PatternSearch
+from analyzer.logs.thinning import MOST_READINGS, kept_rows
 from analyzer.logs.user_pattern import label_at
 
 if TYPE_CHECKING:
@@ -45,8 +47,18 @@ class FormatReadings:
     values: array[int] = field(default_factory=lambda: array("q"))
     times: array[float] = field(default_factory=lambda: array("d"))
     """NaN for a reading without one."""
+    counts: dict[str, int] = field(default_factory=dict)
+    """By format, its readings, also those that `thinning` left out."""
     named: dict[str | None, str] = field(default_factory=dict)
     """By writer, the label of what follows the range."""
+
+    def thin(self) -> None:
+        """Leave out readings of labels that come over and over."""
+        kept = kept_rows(self.context_of, self.lines, {"value": self.values})
+        self.context_of = array("q", map(self.context_of.__getitem__, kept))
+        self.lines = array("q", map(self.lines.__getitem__, kept))
+        self.values = array("q", map(self.values.__getitem__, kept))
+        self.times = array("d", map(self.times.__getitem__, kept))
 
 
 class FormatScan:
@@ -58,6 +70,7 @@ class FormatScan:
     def __init__(self) -> None:
         self._readings = FormatReadings()
         self._number_of: dict[FormatContext, int] = {}
+        self._thin_at = MOST_READINGS
         self._search: PatternSearch | None = None
         self._above: list[bytes] = []
 
@@ -94,14 +107,25 @@ class FormatScan:
         for resource, value in match.values.items():
             limit = match.limits.get(resource)
             context = FormatContext(row.name, found.writer, match.text, limit)
-            number = self._number_of.get(context)
-            if number is None:
-                number = self._number_of[context] = len(readings.contexts)
-                readings.contexts.append(context)
-            readings.context_of.append(number)
+            readings.context_of.append(self._number(context))
             readings.lines.append(block.line_number(found.at))
             readings.values.append(value)
             readings.times.append(math.nan if found.time is None else found.time)
+            readings.counts[row.name] = readings.counts.get(row.name, 0) + 1
+        if len(readings.lines) > self._thin_at:
+            readings.thin()
+            self._thin_at = max(MOST_READINGS, 2 * len(readings.lines))
+
+    def _number(self, context: FormatContext) -> int:
+        contexts = self._readings.contexts
+        number = self._number_of.get(context)
+        if number is None:
+            if len(contexts) >= MOST_LABELS:
+                context = context._replace(text=FURTHER, limit=None)
+            number = self._number_of.setdefault(context, len(contexts))
+            if number == len(contexts):
+                contexts.append(context)
+        return number
 
 
 def _last_lines(block: Block, literals: Iterable[bytes]) -> list[bytes]:

@@ -6,6 +6,7 @@ import math
 from array import array
 from typing import TYPE_CHECKING
 
+from analyzer.logs.label_budget import MOST_LABELS, merged_context
 from analyzer.logs.line_prefixes import seconds_of
 from analyzer.logs.scan_result import LabelContext, LocatedMatch, ScanResult
 from analyzer.logs.thinning import MOST_READINGS, thin
@@ -120,7 +121,9 @@ class ScanResultBuilder:
         for key in zip(label, pids_limit, maps_limit, writer, strict=True):
             number = known.get(key)
             if number is None:
-                number = known[key] = self._number(_context(*key))
+                number = self._number(_context(*key))
+                if len(known) < MOST_LABELS:
+                    known[key] = number
             result.heading_of.append(number)
         for stamp in filter(None, stamps):
             if (time := seconds_of(stamp.decode("ascii"))) is not None:
@@ -146,8 +149,11 @@ class ScanResultBuilder:
     def _number(self, context: LabelContext) -> int:
         number = self._number_of.get(context)
         if number is None:
-            number = self._number_of[context] = len(self.result.headings)
-            self.result.headings.append(context)
+            headings = self.result.headings
+            context = merged_context(context, len(headings))
+            number = self._number_of.setdefault(context, len(headings))
+            if number == len(headings):
+                headings.append(context)
         return number
 
 

@@ -12,8 +12,10 @@ from collections import defaultdict
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from analyzer.resources import ABSENT
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from analyzer.logs.scan_result import ScanResult
 
@@ -25,10 +27,7 @@ KEPT_STRETCHES = 256
 
 def thin(result: ScanResult) -> None:
     """Leave readings of ``result`` out, and count them; the matches stay between the readings that they stood between."""
-    rows_of: defaultdict[int, array[int]] = defaultdict(lambda: array("q"))
-    for row, heading in enumerate(result.heading_of):
-        rows_of[heading].append(row)
-    kept = sorted({row for rows in rows_of.values() for row in _kept(rows, result)})
+    kept = kept_rows(result.heading_of, result.line_of, result.columns)
     before = len(result.line_of)
     thinned = result.of_rows(kept)
     result.heading_of, result.line_of = thinned.heading_of, thinned.line_of
@@ -37,19 +36,32 @@ def thin(result: ScanResult) -> None:
     result.left_out += before - len(kept)
 
 
-def _kept(rows: Sequence[int], result: ScanResult) -> Iterator[int]:
+def kept_rows(
+    labels: Sequence[int], lines: Sequence[int], columns: Mapping[str, array[int]]
+) -> list[int]:
+    """Return the rows of readings that stay, by the number of each one's label, its line and its values."""
+    rows_of: defaultdict[int, array[int]] = defaultdict(lambda: array("q"))
+    for row, label in enumerate(labels):
+        rows_of[label].append(row)
+    return sorted({row for rows in rows_of.values() for row in _kept(rows, lines, columns)})
+
+
+def _kept(
+    rows: Sequence[int], line_of: Sequence[int], columns: Mapping[str, array[int]]
+) -> Iterator[int]:
     """Give the rows of one label that are kept, some of them more than once."""
-    if len(rows) <= 2 * len(result.columns) * KEPT_STRETCHES:
+    if len(rows) <= 2 * len(columns) * KEPT_STRETCHES:
         yield from rows
         return
     yield from (rows[0], rows[-1])
     # Of equally many lines, not readings: what was thinned before stays as dense as what comes now.
-    lines = array("q", map(result.line_of.__getitem__, rows))
+    lines = array("q", map(line_of.__getitem__, rows))
     width = (lines[-1] - lines[0]) / KEPT_STRETCHES
     ends = [bisect_left(lines, lines[0] + n * width) for n in range(1, KEPT_STRETCHES)]
     for start, end in pairwise([0, *ends, len(rows)]):
         stretch = rows[start:end]
-        for column in result.columns.values() if stretch else ():
-            values = [column[row] for row in stretch]
-            yield stretch[values.index(min(values))]
-            yield stretch[values.index(max(values))]
+        for column in columns.values():
+            known = [row for row in stretch if column[row] != ABSENT]
+            if known:
+                yield min(known, key=column.__getitem__)
+                yield max(known, key=column.__getitem__)

@@ -10,6 +10,8 @@ from itertools import compress
 from operator import le
 from typing import TYPE_CHECKING, NamedTuple, overload
 
+from analyzer.logs.label_budget import MOST_LABELS, merged_label
+from analyzer.logs.thinning import MOST_READINGS, kept_rows
 from analyzer.resources import ABSENT, COLUMNS, LARGEST, MORE_COLUMNS
 from telemetry.reading import LimitState
 
@@ -29,8 +31,6 @@ class Checkpoint:
     label: Label
     values: Mapping[str, int | None]
     limits: Mapping[str, Limit]
-    pools: Mapping[str, int] | None = None
-    """Threads by pool; None for a text log."""
 
 
 class CheckpointContext(NamedTuple):
@@ -40,11 +40,47 @@ class CheckpointContext(NamedTuple):
     limits: Mapping[str, Limit]
 
 
-class CheckpointTable(Sequence[Checkpoint]):
-    """A list of `Checkpoint` that only grows at its end; each is made anew when it is asked for."""
+class ContextNumbers:
+    """Numbers labels with their limits, each once; beyond MOST_LABELS those of a fold share one label."""
 
     def __init__(self) -> None:
-        self.heads: list[CheckpointContext] = []
+        self.known: list[CheckpointContext] = []
+        self._numbers: dict[tuple[Label, int], int] = {}
+        self._limits: dict[tuple[tuple[str, Limit], ...], tuple[int, Mapping[str, Limit]]] = {}
+        """By the limits themselves, their number and the one mapping of them that is kept."""
+
+    @property
+    def has_merged(self) -> bool:
+        """Whether there were more than MOST_LABELS."""
+        return len(self.known) > MOST_LABELS
+
+    def number(self, label: Label, limits: Mapping[str, Limit]) -> int:
+        """Return the place of a label and limits in ``known``, to which they are added if they are new."""
+        limits_number, kept = self._limits.setdefault(
+            tuple(limits.items()), (len(self._limits), limits)
+        )
+        number = self._numbers.get((label, limits_number))
+        if number is None:
+            if len(self.known) >= MOST_LABELS:
+                label = merged_label(label)
+            number = self._numbers.setdefault((label, limits_number), len(self.known))
+        if number == len(self.known):
+            self.known.append(CheckpointContext(label, kept))
+        return number
+
+
+class CheckpointTable(Sequence[Checkpoint]):
+    """A list of `Checkpoint` that grows at its end; each is made anew when it is asked for.
+
+    Of very many readings some are left out, as `analyzer.logs.thinning` says, and counted.
+    """
+
+    def __init__(self) -> None:
+        self.contexts = ContextNumbers()
+        self.heads = self.contexts.known
+        """Each once, in the order in which they came."""
+        self.left_out = 0
+        self._thin_at = MOST_READINGS
         self.head_of = array("q")
         """By row, its place in ``heads``."""
         self.lines = array("q")
@@ -52,6 +88,7 @@ class CheckpointTable(Sequence[Checkpoint]):
         self.times = array("d")
         """NaN for a reading without one."""
         self._pools: dict[int, Mapping[str, int]] = {}
+        """By head, of its last reading."""
         self._last_of_each: tuple[int, Sequence[int]] = (0, ())
         """Of so many rows, the last one of each head."""
 
@@ -73,30 +110,43 @@ class CheckpointTable(Sequence[Checkpoint]):
             label=head.label,
             values={name: self.value(name, row) for name in self.columns},
             limits=head.limits,
-            pools=self._pools.get(row),
         )
 
-    def with_pools(self) -> Iterator[Checkpoint]:
-        """Give the readings that know the threads by pool: a journal's."""
-        return (self[row] for row in self._pools)
+    def last_pools(self) -> Iterator[tuple[Label, Mapping[str, int]]]:
+        """Give each label with the threads by pool at its last reading; none but of a journal."""
+        return ((self.heads[number].label, pools) for number, pools in self._pools.items())
 
-    def append(self, sample: Checkpoint) -> None:
-        """Take a reading with limits, a time and pools of its own."""
-        row = len(self)
+    def append(self, sample: Checkpoint, pools: Mapping[str, int] | None = None) -> None:
+        """Take a reading with limits and a time of its own, and its threads by pool."""
         for name in MORE_COLUMNS:
             if name not in self.columns and sample.values.get(name) is not None:
-                self.columns[name] = array("q", [ABSENT]) * row
+                self.columns[name] = array("q", [ABSENT]) * len(self)
         values = [sample.values.get(name) for name in self.columns]
-        context = CheckpointContext(sample.label, sample.limits)
-        if not self.heads or self.heads[-1] != context:
-            self.heads.append(context)
-        self.head_of.append(len(self.heads) - 1)
+        number = self.contexts.number(sample.label, sample.limits)
+        if pools is not None:
+            self._pools.pop(number, None)  # the last one comes last
+            self._pools[number] = pools
+        self.head_of.append(number)
         self.lines.append(sample.line)
         for name, value in zip(self.columns, values, strict=True):
             self.columns[name].append(ABSENT if value is None else min(value, LARGEST))
         self.times.append(math.nan if sample.time is None else sample.time)
-        if sample.pools is not None:
-            self._pools[row] = sample.pools
+        if len(self) > self._thin_at:
+            self.thin()
+            self._thin_at = max(MOST_READINGS, 2 * len(self))
+
+    def thin(self) -> None:
+        """Leave out readings of labels that come over and over."""
+        texts: dict[str, int] = {}
+        label_of = [texts.setdefault(head.label.text, len(texts)) for head in self.heads]
+        labels = array("q", map(label_of.__getitem__, self.head_of))
+        kept = kept_rows(labels, self.lines, self.columns)
+        self.left_out += len(self) - len(kept)
+        self.head_of = array("q", map(self.head_of.__getitem__, kept))
+        self.lines = array("q", map(self.lines.__getitem__, kept))
+        self.times = array("d", map(self.times.__getitem__, kept))
+        for name, column in self.columns.items():
+            self.columns[name] = array("q", map(column.__getitem__, kept))
 
     def seconds_since(self, time: float | None) -> float | None:
         """Return how long before ``time`` the last reading was made; None where that is not known."""

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from analyzer.logs.known_formats import BY_NAME
 from analyzer.logs.user_pattern import NOTHING_NAMED
-from analyzer.processes.checkpoints import CheckpointContext
 from analyzer.resources import ABSENT
 from telemetry.thread_line import parse_label
 
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from analyzer.logs.known_formats import KnownFormat
     from analyzer.processes.checkpoints import CheckpointTable
     from analyzer.processes.process import Process
+    from telemetry.thread_line import Label
 
 
 class FormatUse(NamedTuple):
@@ -41,8 +41,7 @@ def take_formats(
     """Give the readings of a log to ``process``; a part comes with the lines before it."""
     counts: Counter[str] = Counter()
     for part, _ in parts:
-        for number, count in Counter(part.context_of).items():
-            counts[part.contexts[number].format] += count
+        counts.update(part.counts)
     used: dict[str, KnownFormat] = {}
     for name in sorted(counts, key=lambda name: (-counts[name], [*BY_NAME].index(name))):
         row = BY_NAME[name]
@@ -73,8 +72,8 @@ def _take(
     for number, context in enumerate(part.contexts):
         resource = BY_NAME[context.format].resource
         if resource is not None and used[resource].name == context.format:
-            heads[number] = len(table.heads), resource
-            table.heads.append(_head(context, resource, named))
+            limits = {} if context.limit is None else {resource: context.limit}
+            heads[number] = table.contexts.number(_label(context, named), limits), resource
     for name in used:
         table.columns.setdefault(name, array("q", [ABSENT]) * len(table))
     for row, number in enumerate(part.context_of):
@@ -88,13 +87,10 @@ def _take(
             column.append(part.values[row] if name == resource else ABSENT)
 
 
-def _head(
-    context: FormatContext, resource: str, named: Mapping[str | None, str]
-) -> CheckpointContext:
+def _label(context: FormatContext, named: Mapping[str | None, str]) -> Label:
     text = context.text
     if text == NOTHING_NAMED:
         text = named.get(context.writer, text)
     if context.writer is not None:
         text = f"{context.writer} {text}"  # each writer has values of its own
-    limits = {} if context.limit is None else {resource: context.limit}
-    return CheckpointContext(parse_label(text), limits)
+    return parse_label(text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING
 
 from analyzer.processes.checkpoints import Checkpoint
@@ -9,55 +10,106 @@ from analyzer.processes.from_log import Process, Source, Table
 from analyzer.resources import RESOURCES
 from analyzer.signatures.search import raised_match
 from telemetry.errors import InputError
-from telemetry.journal.follower import JournalFollower
+from telemetry.journal.follower import JournalFollower, SkippedLine
 from telemetry.journal.records import Event, Header
 from telemetry.limits import USED_BY
 from telemetry.reading import Reading, latest_known
 from telemetry.thread_line import Label
 
 if TYPE_CHECKING:
+    from telemetry.journal.records import Record
     from telemetry.reading import Limit
 
 COUNTERS = ("pids_limit_hits", "oom_kills")
 
 
+MOST_PROCESSES = 10_000
+"""Of one journal; what further ones wrote is counted as skipped."""
+MOST_CGROUPS = 100
+"""Of one process, for which counters are compared."""
+COUNTED_KEPT = 1000
+"""Readings with another counter than the one before: the last, which the end is compared with."""
+
+
 def read_journal(path: str, *, group: str | None = None) -> Table:
-    """Read a journal. Raises InputError where it is empty, or holds not one record."""
+    """Read a journal, in memory that its length does not rule. Raises InputError where it holds not one record."""
     follower = JournalFollower(path)
-    records = follower.finish()
-    source = Source(
-        path=path,
-        lines=follower.lines,
-        skipped=follower.skipped,
-        more_skipped=follower.more_skipped,
-    )
-    if not records:
+    assembly = JournalAssembly(path, group or path)
+    for record in follower.stream_to_end():
+        assembly.take(record)
+    if not assembly.records:
         raise InputError(f"{path}: no record of a journal in it")
-    processes: dict[tuple[int, int | None], Process] = {}
-    latest: dict[int, Process] = {}
-    headers: dict[int, Header] = {}
-    for number, record in enumerate(records, start=1):
-        key = None
-        if isinstance(record, Reading):
-            key = (record.pid, record.start_ticks)
-        elif isinstance(record, Event) and may_be_crash(record) and record.pid not in latest:
-            key = (record.pid, None)
+    return assembly.finish(follower)
+
+
+class JournalAssembly:
+    """The processes of a journal in the making."""
+
+    def __init__(self, path: str, group: str) -> None:
+        self.records = 0
+        self._path, self._group = path, group
+        self._readings = self._refused = 0
+        self._processes: dict[tuple[int, int | None], Process] = {}
+        self._latest: dict[int, Process] = {}
+        self._headers: dict[int, Header] = {}
+
+    def take(self, record: Record) -> None:
+        """Take the next record."""
+        self.records += 1
         if isinstance(record, Header):
-            headers[record.pid] = record
-        if key is not None and key not in processes:
-            header = headers.get(key[0])
-            process = Process(source=path, group=group or path, pid=key[0], header=header)
-            latest[key[0]] = processes[key] = process
-        if isinstance(record, Reading):
-            _add_reading(processes[record.pid, record.start_ticks], record, number)
-            source.checkpoints += 1
-        elif isinstance(record, Event) and record.pid in latest:
-            _take_event(latest[record.pid], record)
-    return Table([source], list(processes.values()))
+            if len(self._headers) < MOST_PROCESSES:
+                self._headers[record.pid] = record
+        elif isinstance(record, Reading):
+            process = self._process((record.pid, record.start_ticks))
+            if process is not None:
+                _add_reading(process, record, self.records)
+                self._readings += 1
+        else:
+            if record.pid not in self._latest and may_be_crash(record):
+                self._process((record.pid, None))
+            if record.pid in self._latest:
+                _take_event(self._latest[record.pid], record)
+
+    def _process(self, key: tuple[int, int | None]) -> Process | None:
+        """Return the process with this PID and start, made where it is new; None where there are too many."""
+        process = self._processes.get(key)
+        if process is not None:
+            return process
+        if len(self._processes) >= MOST_PROCESSES:
+            self._refused += 1
+            return None
+        pid = key[0]
+        header = self._headers.get(pid)
+        process = Process(source=self._path, group=self._group, pid=pid, header=header)
+        self._latest[pid] = self._processes[key] = process
+        return process
+
+    def finish(self, follower: JournalFollower) -> Table:
+        """Return the table of all that was taken; where readings were left out, all of it is as dense."""
+        source = Source(
+            path=self._path,
+            lines=follower.lines,
+            checkpoints=self._readings,
+            skipped=follower.skipped,
+            more_skipped=follower.more_skipped,
+        )
+        if self._refused:
+            reason = f"records of more than {MOST_PROCESSES:,} processes, which are not judged"
+            source.skipped = [*source.skipped, SkippedLine(0, reason)]
+            source.more_skipped += self._refused - 1
+        processes = [*self._processes.values()]
+        for process in processes:
+            for table in (process.samples, process.checkpoints):
+                if table.left_out:
+                    table.thin()
+            source.left_out += process.samples.left_out
+            source.has_merged_labels |= process.samples.contexts.has_merged
+        return Table([source], processes)
 
 
 def _add_reading(process: Process, reading: Reading, number: int) -> None:
-    process.first_readings.setdefault(reading.cgroup, reading)
+    if len(process.first_readings) < MOST_CGROUPS:
+        process.first_readings.setdefault(reading.cgroup, reading)
     if reading.label is not None:
         _note_counters(process, reading)
     process.last_reading = latest_known(process.last_reading, reading)
@@ -78,14 +130,13 @@ def _add_reading(process: Process, reading: Reading, number: int) -> None:
             for name, resource in RESOURCES.items()
             if resource.limit is not None
         },
-        pools=None if reading.label is None else reading.pools,
     )
     process.samples.append(sample)
     if reading.label is None:
         process.note_peaks(values)
         return
     process.note_peaks({name: reading.peaks.get(name) for name in values})
-    process.add(sample)
+    process.add(sample, reading.pools)
 
 
 def _limit(reading: Reading, name: str, of_host: str | None) -> Limit:
@@ -119,7 +170,9 @@ def _take_event(process: Process, event: Event) -> None:
 
 
 def _note_counters(process: Process, reading: Reading) -> None:
-    known = process.counted.setdefault(reading.cgroup, [])
+    if reading.cgroup not in process.first_readings:
+        return
+    known = process.counted.setdefault(reading.cgroup, deque(maxlen=COUNTED_KEPT))
     if not known or any(getattr(known[-1], n) != getattr(reading, n) for n in COUNTERS):
         known.append(reading)
 

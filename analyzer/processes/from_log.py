@@ -49,6 +49,8 @@ class Source:
     """Refused lines beyond those in ``skipped``, which would fill the memory."""
     left_out: int = 0
     """Of the ``checkpoints``, those of labels that come over and over, which are counted and not kept."""
+    has_merged_labels: bool = False
+    """Whether there are more than MOST_LABELS: what comes under further ones is judged as one of each fold."""
     formats: tuple[FormatUse, ...] = ()
     """The built-in formats that its readings come from; empty where it has ``[THREADS]`` lines."""
 
@@ -111,7 +113,9 @@ def table_of(
         process.printed_limits = printed
     if not source.checkpoints and any(part.lines for part, _ in by_format):
         source.formats = take_formats(processes[0], by_format)
-        source.checkpoints = len(processes[0].checkpoints)
+        source.checkpoints = sum(found.readings for found in source.formats if found.is_used)
+        source.left_out = source.checkpoints - len(processes[0].checkpoints)
+    source.has_merged_labels = any(one.checkpoints.contexts.has_merged for one in processes)
     return Table([source], processes)
 
 

@@ -43,6 +43,8 @@ _LOG_NAME = re.compile(
 )
 """Also what logrotate and the kubelet make of one: ``a.log.1``, ``0.log.20261124-120000.gz``."""
 _FOLD_NAME = re.compile(r"(?:.*fold[-_ ]?)?\d{1,6}", re.IGNORECASE)
+MOST_INPUTS = 10_000
+"""Of one directory; of more the latest are read."""
 _DATE_DIGITS = 8
 """Of a mark, at least; a shorter one counts rotations."""
 
@@ -59,6 +61,8 @@ class Input(NamedTuple):
     """What was rotated away of the log, the oldest first."""
     is_named: bool = True
     """Whether the user named this very file; one found in a directory may be empty or broken."""
+    refused: str = ""
+    """Why nothing of it is read."""
 
 
 def find_inputs(paths: Iterable[str]) -> list[Input]:
@@ -99,7 +103,7 @@ def _inputs(path: str) -> list[Input]:
             raise InputError(
                 f"{path}: no {JOURNAL} and no *.log, *.txt, *.out, *.err in this directory"
             )
-        return found
+        return found if len(found) <= MOST_INPUTS else _latest(found, path)
     try:
         mode = os.stat(path).st_mode
     except OSError as error:
@@ -109,6 +113,21 @@ def _inputs(path: str) -> list[Input]:
     if path.endswith(".jsonl"):
         return [Input(path, journal=path)]
     return [Input(path, log=path)]
+
+
+def _latest(found: list[Input], path: str) -> list[Input]:
+    """Return the MOST_INPUTS that were written to last, in their order, and how many there are beside them."""
+    ranked = sorted(range(len(found)), key=lambda place: _changed(found[place]), reverse=True)
+    kept = [found[place] for place in sorted(ranked[:MOST_INPUTS])]
+    older = f"{len(found) - len(kept):,} older files in it are not read: at most {MOST_INPUTS:,} at once"
+    return [*kept, Input(path, is_named=False, refused=older)]
+
+
+def _changed(found: Input) -> float:
+    try:
+        return os.stat(found.journal or found.log or found.failure or found.group).st_mtime
+    except OSError:
+        return 0.0
 
 
 def _directory_inputs(top: str) -> Iterator[Input]:
@@ -202,6 +221,8 @@ def _table(found: Input, logs: Mapping[str, Sequence[ScanResult | UnreadableInpu
 
     Beside a journal the log only says how it ended: its ``[THREADS]`` lines are the same readings.
     """
+    if found.refused:
+        raise InputError(found.refused)
     if found.failure is not None:
         outcome = outcome_in(os.path.dirname(found.failure))
         process = Process(source=found.failure, group=found.group, fold_outcome=outcome)

@@ -9,7 +9,6 @@ from itertools import compress, count, repeat
 from operator import gt, ne
 from typing import TYPE_CHECKING, NamedTuple
 
-from analyzer.processes.checkpoints import CheckpointContext
 from analyzer.resources import ABSENT, COLUMNS
 from telemetry.thread_line import parse_label
 
@@ -120,8 +119,7 @@ class Life:
             "maps": heading.maps_limit,
             **dict(heading.limits),
         }
-        self._samples.heads.append(CheckpointContext(label, limits))
-        return len(self._samples.heads) - 1
+        return self._samples.contexts.number(label, limits)
 
     def _begins_anew(self, heading: LabelContext, values: Sequence[int]) -> bool:
         """Whether a reading is the first of another process: a label comes back, and memory fell.

@@ -12,6 +12,7 @@ from analyzer.processes.root_sign import find_root
 from analyzer.signatures.search import EXCEPTION, SignatureMatch, in_its_frame
 
 if TYPE_CHECKING:
+    from collections import deque
     from collections.abc import Iterable, Mapping, Sequence
 
     from analyzer.logs.known_formats import KnownFormat
@@ -59,7 +60,7 @@ class Process:
     """The last line of each frame of a traceback that tells what the error below it means."""
     first_readings: dict[str | None, Reading] = field(default_factory=dict)
     """The journal's first reading of it in each cgroup, for counters compare only within one."""
-    counted: dict[str | None, list[Reading]] = field(default_factory=dict)
+    counted: dict[str | None, deque[Reading]] = field(default_factory=dict)
     """By cgroup, the labelled readings at which one of its counters was another than before."""
     last_reading: Reading | None = None
     """The journal's last reading of it, what a sample left out filled in; None for a text log."""
@@ -182,10 +183,10 @@ class Process:
         """Return, by stage, the last value of ``resource`` in each fold."""
         return self.checkpoints.series(resource)
 
-    def add(self, sample: Checkpoint) -> None:
-        """Take a labelled sample; what looked like a crash before it was none."""
+    def add(self, sample: Checkpoint, pools: Mapping[str, int] | None = None) -> None:
+        """Take a labelled sample, and its threads by pool; what looked like a crash before it was none."""
         self.mark_recovered()
-        self.checkpoints.append(sample)
+        self.checkpoints.append(sample, pools)
         self.note_peaks(sample.values)
 
     def mark_recovered(self) -> None:

@@ -42,6 +42,7 @@ def _source_json(source: Source) -> dict[str, Any]:
         "lines": source.lines,
         "samples": source.checkpoints,
         "samples_left_out": source.left_out,
+        "labels_merged": source.has_merged_labels,
         "formats": [
             {
                 "format": found.format.name,

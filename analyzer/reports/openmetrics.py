@@ -11,6 +11,7 @@ import functools
 import math
 import os
 from array import array
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -95,7 +96,9 @@ def collect(paths: Iterable[str], *, start: float | None = None, step: float) ->
     inputs = find_inputs(paths)
     runs = _run_names(inputs)
     for found in inputs:
-        if found.journal is not None:
+        if found.refused:
+            export.skipped += 1
+        elif found.journal is not None:
             _add_journal(export, found.journal, runs[found.group])
         else:
             _add_log(export, found, runs[found.group], start=start, step=step)
@@ -121,8 +124,9 @@ def _run_names(inputs: Iterable[Input]) -> dict[str, str]:
     """Name each run by the end of its path; by all of it where two ends are the same."""
     groups = dict.fromkeys(found.group for found in inputs)
     ends = [os.path.basename(os.path.abspath(group)) for group in groups]
+    counts = Counter(ends)
     return {
-        group: end if ends.count(end) == 1 else os.path.abspath(group)
+        group: end if counts[end] == 1 else os.path.abspath(group)
         for group, end in zip(groups, ends, strict=True)
     }
 
@@ -149,9 +153,9 @@ def _add_journal(export: Export, path: str, run: str) -> None:
     export.skipped += len(follower.skipped) + follower.more_skipped
 
 
-def _records(follower: JournalFollower) -> list[Record]:
+def _records(follower: JournalFollower) -> Iterator[Record]:
     try:
-        return follower.finish()
+        yield from follower.stream_to_end()
     except OSError as error:
         raise InputError(f"{error.filename or follower.path}: {error.strerror}") from error
 

@@ -19,6 +19,7 @@ from analyzer import formatting as fmt
 from analyzer.diagnosis.outcome import Outcome
 from analyzer.groups import group_findings
 from analyzer.growth.verdict import Verdict
+from analyzer.logs.label_budget import MOST_LABELS
 from analyzer.reports.headline import earlier_runs_line, headline, is_open, root_cause_line
 from analyzer.reports.sparkline import ASCII, BLOCKS, sparkline
 from analyzer.result import OverallVerdict
@@ -131,6 +132,10 @@ def _sources(sources: Sequence[Source], detail: Detail) -> Iterator[RenderableTy
         if source.left_out:
             words = f"{source.left_out:,} of them are left out: between the extremes of labels that come over and over"
             yield Indented(words)
+        if source.has_merged_labels:
+            yield Indented(
+                f"more than {MOST_LABELS:,} labels: further ones are judged as one of each fold"
+            )
         for skipped in source.skipped[: detail.skipped]:
             yield Indented(f"line {skipped.line} skipped: {fmt.safe(skipped.reason)}")
         if (more := source.skipped_count - min(detail.skipped, len(source.skipped))) > 0:

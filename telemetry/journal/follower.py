@@ -16,8 +16,8 @@ from telemetry.journal.atomic_write import open_regular
 from telemetry.journal.records import MEBIBYTE, Record, decode
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from io import FileIO
-
 
 CHUNK_BYTES = 256 * 2**10
 HEAD_BYTES = 256
@@ -62,46 +62,50 @@ class JournalFollower:
         """Size and time of change of a file that was read to its end."""
 
     def poll(self, *, until: float = math.inf) -> list[Record]:
-        """Return the records that came since the last poll; none while the file is missing.
+        """Return the records that came since the last poll; see `stream`."""
+        return list(self.stream(until=until))
 
-        Nothing more is begun at ``until``, of time.monotonic; the next poll goes on from there.
+    def finish(self) -> list[Record]:
+        """Return the records up to the end; see `stream_to_end`."""
+        return list(self.stream_to_end())
+
+    def stream(self, *, until: float = math.inf) -> Iterator[Record]:
+        """Give the records that came since, in the memory of a chunk; none while the file is missing.
+
+        Nothing more is begun at ``until``, of time.monotonic; the next call goes on from there.
         Raises OSError if the file is there and cannot be read, or is no regular one.
         """
         try:
             found = os.stat(self.path)
             if (found.st_size, found.st_mtime_ns) == self._seen:
-                return []
+                return
             with open_regular(self.path) as file:
-                records = self._read(file, until)
+                yield from self._read(file, until)
         except FileNotFoundError:
             if self._offset:
                 self._restart()
-            return []
+            return
         is_whole = self._offset == found.st_size
         self._seen = (found.st_size, found.st_mtime_ns) if is_whole else None
-        return records
 
-    def finish(self) -> list[Record]:
-        """Read to the end: what is there without a newline was torn by a crash or a full disk."""
-        records = self.poll()
+    def stream_to_end(self) -> Iterator[Record]:
+        """Give the records up to the end: what is there without a newline was torn by a crash or a full disk."""
+        yield from self.stream()
         if not os.path.exists(self.path):
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), self.path)
         rest, self._rest = self._rest, b""
         if rest or self._is_overlong:
-            records += self._decode(rest)
-        return records
+            yield from self._decode(rest)
 
-    def _read(self, file: FileIO, until: float) -> list[Record]:
+    def _read(self, file: FileIO, until: float) -> Iterator[Record]:
         if not self._is_same(file):
             self._restart()
-        records: list[Record] = []
         file.seek(self._offset)
         while time.monotonic() < until and (chunk := file.read(CHUNK_BYTES)):
             if len(self._head) < HEAD_BYTES:
                 self._head += chunk[: HEAD_BYTES - len(self._head)]
             self._offset += len(chunk)
-            records += self._take(chunk)
-        return records
+            yield from self._take(chunk)
 
     def _is_same(self, file: FileIO) -> bool:
         """Whether the file is the one read so far: as long at least, and with the same first bytes.

@@ -71,6 +71,7 @@ def test_the_incident_as_json(foldwatch: Foldwatch) -> None:
             "lines": 63,
             "samples": 45,
             "samples_left_out": 0,
+            "labels_merged": False,
             "formats": [],
             "skipped": [],
             "more_skipped": 0,

@@ -1,0 +1,129 @@
+"""Journals of any length, in memory that is bounded."""
+
+from __future__ import annotations
+
+import os
+import random
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from analyzer import analyze
+from analyzer.logs import label_budget, thinning
+from analyzer.processes import checkpoints, from_journal, inputs
+from tests.support.builders import NOW, exited, header, reading, write_journal
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from analyzer import Analysis
+    from telemetry.journal.records import Record
+
+POOLS = ({"tf": 4}, {"tf": 6, "loader": 2})
+
+
+def recorded(chance: random.Random) -> list[Record]:
+    """Give three folds, each stage of which is read 100 times with samples between, and a crash at the end."""
+    records: list[Record] = [header()]
+    time = NOW
+    for fold in (1, 2, 3):
+        for stage in range(3):
+            for _ in range(100):
+                time += 1
+                maps = 1850 + 730 * fold + 40 * stage + chance.randrange(30)
+                values: dict[str, Any] = {
+                    "maps": maps,
+                    "threads": 36 + chance.randrange(9),
+                    "rss_bytes": 2**30 + fold * 2**29,
+                    "limits": {"max_map_count": 65530},
+                }
+                records += [
+                    reading(fold, time, stage=f"stage {stage}", pools=POOLS[fold > 1], **values),
+                    reading(fold, time + 0.5, stage=None, cgroup_pids=40, **values),
+                ]
+    return [*records, exited(time + 1, signal="SIGABRT", exit_code=134)]
+
+
+def told(analysis: Analysis) -> object:
+    """Return what an analysis says of its one process, apart from how many readings it kept."""
+    (finding,) = analysis.findings
+    growth = {
+        name: (g.verdict, g.slope, g.peak, g.first, g.last) for name, g in finding.growth.items()
+    }
+    causes = [(cause.cause, cause.confidence) for cause in finding.causes]
+    return analysis.verdict, growth, causes, finding.pool_leaks, finding.process.folds
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_is_judged_of_a_long_journal_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    """Values at each stage, first, last, peaks, thread pools and causes; what is left out is counted."""
+    path = write_journal(tmp_path, *recorded(random.Random(seed)))
+    whole = analyze(path)
+    monkeypatch.setattr(checkpoints, "MOST_READINGS", 400)
+    monkeypatch.setattr(thinning, "KEPT_STRETCHES", 6)
+    thinned = analyze(path)
+    assert told(thinned) == told(whole)
+    (source,) = thinned.sources
+    kept = len(thinned.findings[0].process.samples)
+    assert (source.checkpoints, source.left_out) == (1800, 1800 - kept)
+    assert kept < 600
+    assert whole.sources[0].left_out == 0
+
+
+def test_of_too_many_labels_the_further_ones_are_judged_as_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a journal and in a log; the folds stay apart, and growth is seen."""
+    records: list[Record] = [header()]
+    lines = []
+    for fold in (1, 2, 3, 4):
+        for step in range(50):
+            maps = 2000 + 900 * fold + step
+            stage = f"step {step} of {fold}"
+            records.append(reading(fold, NOW + 100 * fold + step, stage=stage, folds=4, maps=maps))
+            lines.append(
+                f"[THREADS] Fold {fold}/4 {stage}: proc=9, cgroup=9/99, maps={maps}/65530, rss=9MB\n"
+            )
+    (tmp_path / "a.log").write_text("".join(lines))
+    journal = write_journal(tmp_path / "run", *records)
+    for module in (label_budget, checkpoints):
+        monkeypatch.setattr(module, "MOST_LABELS", 20)
+    for path in (tmp_path / "a.log", journal):
+        analysis = analyze(path)
+        (source,) = analysis.sources
+        (finding,) = analysis.findings
+        assert source.has_merged_labels
+        assert len(finding.process.checkpoints.heads) == 24
+        assert finding.process.checkpoints[-1].label.text == "Fold 4/4 (further labels)"
+        assert finding.growth["maps"].slope == 900
+
+
+def test_further_processes_of_a_journal_are_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever can write into a run could name any number of them."""
+    monkeypatch.setattr(from_journal, "MOST_PROCESSES", 10)
+    records = [reading(1, NOW + pid, pid=pid) for pid in range(1, 31)]
+    analysis = analyze(write_journal(tmp_path, *records))
+    (source,) = analysis.sources
+    assert (source.checkpoints, source.skipped_count) == (10, 20)
+    assert "more than 10 processes" in source.skipped[0].reason
+
+
+def test_of_too_many_logs_the_latest_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The others are counted."""
+    monkeypatch.setattr(inputs, "MOST_INPUTS", 5)
+    for number in range(8):
+        path = tmp_path / f"slurm-{number}.out"
+        path.write_text("[THREADS] a: proc=9, cgroup=9/99, maps=9/65530, rss=9MB\n")
+        os.utime(path, (NOW - number, NOW - number))
+    *read, left_out = analyze(tmp_path).sources
+    assert [source.path for source in read] == [
+        str(tmp_path / f"slurm-{number}.out") for number in range(5)
+    ]
+    assert left_out.path == str(tmp_path)
+    assert "3 older files" in left_out.skipped[0].reason
