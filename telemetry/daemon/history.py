@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from telemetry.limits import USED_BY
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Container, Mapping
 
     from telemetry.reading import Reading
     from telemetry.snapshot import Snapshot
@@ -124,8 +124,10 @@ class History:
             for reading in sorted(known, key=lambda reading: reading.time):
                 self.add(fold_snapshot.fold, reading)
 
-    def as_json(self) -> list[dict[str, Any]]:
-        """Return the curves in the order of their first readings; an absent value is None."""
+    def as_json(self, folds: Container[int | None] | None = None) -> list[dict[str, Any]]:
+        """Return the curves, or those of ``folds``, in the order of their first readings; an absent value is None."""
         with self._lock:
-            curves = sorted(self._curves.items(), key=lambda item: item[1].times[0])
+            known = self._curves.items()
+            curves = [(fold, curve) for fold, curve in known if folds is None or fold in folds]
+            curves.sort(key=lambda item: item[1].times[0])
             return [{"fold": fold, **curve.as_json()} for fold, curve in curves]

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from telemetry.snapshot import FoldSnapshot, RunKey, Snapshot
 
 RUNS_LISTED = 100
+FOLDS_SHOWN = 100
+CHECKPOINTS_SHOWN = 2_000
+"""Of one run, the latest: an answer has a bounded size, and what is left out is counted."""
 LAYERS = 4
 """Of the JSON: the state, a run, its curves, a curve. Each column is encoded by itself."""
 _NO_LIMITS = {
@@ -109,15 +112,7 @@ def _in_short(board: LiveState, snapshot: Snapshot) -> dict[str, Any]:
 
 def _present(folds: Iterable[FoldSnapshot]) -> FoldSnapshot | None:
     """Return the fold that wrote last: the one that runs, or the last one of a run that ended."""
-    with_reading = [fold_snapshot for fold_snapshot in folds if fold_snapshot.latest is not None]
-    return max(
-        with_reading,
-        key=lambda fold_snapshot: (
-            fold_snapshot.ended_at is None,
-            fold_snapshot.latest.time if fold_snapshot.latest else 0.0,
-        ),
-        default=None,
-    )
+    return max((one for one in folds if one.latest is not None), key=_written, default=None)
 
 
 def _binding(reading: Reading) -> dict[str, Any] | None:
@@ -144,10 +139,13 @@ def _in_full(board: LiveState, snapshot: Snapshot) -> dict[str, Any]:
     present = _present(snapshot.folds)
     latest = present.latest if present else None
     history = board.histories.get(snapshot.key)
+    shown = _latest(snapshot.folds)
+    checkpoints = _checkpoints(shown)
     return {
         **_in_short(board, snapshot),
         "present": None if present is None else present.fold,
-        "parts": [_fold(fold_snapshot) for fold_snapshot in snapshot.folds],
+        "parts": [_fold(fold_snapshot) for fold_snapshot in shown],
+        "parts_left_out": len(snapshot.folds) - len(shown),
         "threads": latest.threads if latest else None,
         "rss_bytes": latest.rss_bytes if latest else None,
         "ceilings": _limits(latest) if latest else [],
@@ -157,9 +155,22 @@ def _in_full(board: LiveState, snapshot: Snapshot) -> dict[str, Any]:
         },
         "pools": _pools(present) if present else [],
         "growth": [asdict(growth) for growth in snapshot.growth],
-        "curves": history.as_json() if history else [],
-        "checkpoints": _checkpoints(snapshot.folds),
+        "curves": history.as_json({one.fold for one in shown}) if history else [],
+        "checkpoints": checkpoints[-CHECKPOINTS_SHOWN:],
+        "checkpoints_left_out": max(0, len(checkpoints) - CHECKPOINTS_SHOWN),
     }
+
+
+def _latest(folds: Sequence[FoldSnapshot]) -> list[FoldSnapshot]:
+    """Return the FOLDS_SHOWN folds that wrote last, in their order."""
+    ranked = sorted(range(len(folds)), key=lambda place: _written(folds[place]), reverse=True)
+    return [folds[place] for place in sorted(ranked[:FOLDS_SHOWN])]
+
+
+def _written(fold_snapshot: FoldSnapshot) -> tuple[bool, float]:
+    """Return what orders folds: those that run come last, then by their last readings."""
+    latest = fold_snapshot.latest
+    return latest is not None and fold_snapshot.ended_at is None, latest.time if latest else 0.0
 
 
 def _fold(fold_snapshot: FoldSnapshot) -> dict[str, Any]:

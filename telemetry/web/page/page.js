@@ -95,6 +95,7 @@ function showFolds(run, now) {
       return item;
     }),
   );
+  if (run.parts_left_out) $("folds").prepend(make("li", "more", `${run.parts_left_out.toLocaleString("en")} earlier folds`));
 }
 
 function showVerdict(run) {
@@ -153,7 +154,9 @@ function showLimits(run) {
 }
 
 function showCheckpoints(run) {
-  $("checkpoints-count").textContent = `(${run.checkpoints.length})`;
+  const count = run.checkpoints.length.toLocaleString("en");
+  const all = (run.checkpoints.length + run.checkpoints_left_out).toLocaleString("en");
+  $("checkpoints-count").textContent = run.checkpoints_left_out ? `(the last ${count} of ${all})` : `(${count})`;
   if (!$("checkpoints-box").open) return;
   $("checkpoints").replaceChildren(
     ...[...run.checkpoints].reverse().map(({ time, fold, stage }) => {

@@ -200,6 +200,28 @@ def test_beyond_a_number_the_oldest_finished_folds_lose_their_series_first(
     assert len(caplog.records) == 1
 
 
+def test_the_state_of_a_large_run_is_bounded() -> None:
+    """The folds that run and those that ended last, and the latest checkpoints; what is left out is counted."""
+    stages = {f"step {n}": full_reading(f"step {n}", time=NOW + n) for n in range(50)}
+    folds = [
+        FoldSnapshot(
+            fold=n,
+            state=FoldState.RUNNING if n == 1 else FoldState.FINISHED,
+            latest=full_reading("x", time=NOW + n),
+            ended_at=None if n == 1 else NOW + n,
+            checkpoints=stages,
+        )
+        for n in range(1, 401)
+    ]
+    run = state(exposed(snapshot(*folds))[1], None)["run"]
+    assert [part["fold"] for part in run["parts"]] == [1, *range(302, 401)]
+    assert run["parts_left_out"] == 300
+    assert len(run["checkpoints"]) == 2000
+    assert run["checkpoints_left_out"] == 100 * 50 - 2000
+    assert len(run["curves"]) <= 100
+    assert run["present"] == 1
+
+
 def test_all_runs_together_have_a_number_of_series(monkeypatch: pytest.MonkeyPatch) -> None:
     """Directories that hold nothing but a plan of 10,000 folds, beside one run that runs."""
     monkeypatch.setattr(series_budget, "SERIES_IN_ALL", 30_000)
