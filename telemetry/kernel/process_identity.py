@@ -46,6 +46,16 @@ def is_alive(process: ProcessIdentity) -> bool | None:
     return start_ticks == process.start_ticks and state not in _GONE
 
 
+def has_ended(pid: int) -> bool:
+    """Tell whether a process that this one has seen is gone, or waits to be reaped."""
+    try:
+        return _stat(pid)[0] in _GONE
+    except (FileNotFoundError, ProcessLookupError):
+        return not _is_hidden(pid)
+    except (OSError, ValueError, IndexError):
+        return False
+
+
 def _is_hidden(pid: int) -> bool:
     try:
         os.kill(pid, 0)

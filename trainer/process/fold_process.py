@@ -5,18 +5,19 @@ from __future__ import annotations
 import math
 import os
 import time
+from collections import deque
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from telemetry.journal.follower import JournalFollower
+from telemetry.journal.private_files import make_folder
 from telemetry.journal.records import Event
 from telemetry.journal.run_layout import JOURNAL, OUTPUT
 from telemetry.journal.writer import JournalWriter
-from telemetry.kernel.process_tree import foreground_child
-from telemetry.kernel.reader import Reader
 from telemetry.limits import GROWS_WITH
 from telemetry.reading import PEAKS, Reading
+from trainer.process.foreground_reader import ForegroundReader
 from trainer.process.launcher import SupervisedProcess
 from trainer.process.output_follower import OutputFollower
 from trainer.process.supervisor import KILL_SECONDS
@@ -65,7 +66,7 @@ class FoldProcess:
         """
         self._folds, self._pattern = folds, pattern
         self.fold_dir = os.path.dirname(spec.output_path)
-        os.makedirs(self.fold_dir, exist_ok=True)
+        make_folder(self.fold_dir)
         self.reserved_for = reserved_for
         """The fold that it was made for and has not been given yet."""
         self.fold: int | None = None
@@ -86,10 +87,10 @@ class FoldProcess:
         self._kill_at = self._give_up_at = math.inf
         self._sampled_at = 0.0
         self._attempts = Attempts(self.fold_dir)
-        self._child: Reader | None = None
-        self._follows_children = not spec.is_persistent
         self._follower = JournalFollower(os.path.join(self.fold_dir, JOURNAL))
-        self._follower.poll()  # skips records of another process or an earlier run
+        deque(
+            self._follower.stream(), maxlen=0
+        )  # skips records of another process or an earlier run
         self._launch(spec)
 
     def _launch(self, spec: ProcessSpec) -> None:
@@ -101,8 +102,7 @@ class FoldProcess:
             undo.callback(self.supervised.close)  # the supervisor ends it when nobody listens
             self.pid = self.supervised.pid
             self._output = OutputFollower(spec.output_path)
-            self._reader = Reader(pid=self.pid)
-            self._reader.read(in_full=False)  # the counters of its cgroups, before it runs
+            self._reader = ForegroundReader(self.pid, follows_children=not spec.is_persistent)
             undo.pop_all()
         self.supervised.start()
 
@@ -176,7 +176,7 @@ class FoldProcess:
         if time.monotonic() - self._sampled_at < SAMPLE_SECONDS:
             return False
         self._sampled_at = time.monotonic()
-        reading = self._read(in_full=False)
+        reading = self._reader.read(in_full=False)
         if reading.rss_bytes is None:  # it is gone, which a stopped supervisor cannot say
             self.supervised.wake()
         else:
@@ -188,6 +188,8 @@ class FoldProcess:
         """Return the new records of its journal, the runner's own included."""
         records = self._attempts.value(self._follower.poll, JOURNAL) or []
         for record in records:
+            if isinstance(record, Reading) and record.label is not None:
+                self._reader.note_label(record.pid)
             if isinstance(record, Reading) and self.fold is not None:
                 self.limits = record.limits
                 _note_peaks(self.peaks.setdefault(record.fold or self.fold, {}), record)
@@ -200,33 +202,21 @@ class FoldProcess:
             facts |= {"signal": status.signal}
         if reason := self.end_reason or (LINGERED if self.has_lingered else None):
             facts |= {"by_runner": True, "why": reason}
-        pid = self.pid if self._child is None else self._child.pid  # whose readings there are
-        self.write(Event(time=time.time(), pid=pid, name="exited", facts=facts))
+        self.write(Event(time=time.time(), pid=self._reader.worker, name="exited", facts=facts))
         self.supervised.close()
-        for reader in (self._reader, self._child):
-            if reader is not None:
-                reader.close()
+        self._reader.close()
         self._journal.close()
 
     def write(self, record: Record) -> None:
         """Append to its journal; report an error on standard error and go on."""
         self._attempts.value(lambda: self._journal.write(record), JOURNAL)
 
-    def _read(self, *, in_full: bool) -> Reading:
-        """Read the process that does the work: the child that ``sh -c ...`` or ``uv run ...`` waits for."""
-        pid = foreground_child(self.pid) if self._follows_children else self.pid
-        if self._child is not None and self._child.pid != pid:
-            self._child.close()
-            self._child = None
-        if pid != self.pid and self._child is None:
-            self._child = Reader(pid=pid)
-        return (self._child or self._reader).read(in_full=in_full)
-
     def _checkpoint(self, stage: str) -> None:
-        reading = self._read(in_full=True)
+        reading = self._reader.read(in_full=True)
         if reading.rss_bytes is None or self.fold is None:
             return
         self._note_since_label(reading)
+        self._reader.note_label(reading.pid)
         self.write(
             replace(
                 reading,

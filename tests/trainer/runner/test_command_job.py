@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 
 UNTIL_READ = os.path.join(TESTS, "scripts", "epochs_until_read.py")
+LAUNCHER = os.path.join(TESTS, "scripts", "waiting_launcher.py")
 
 
 def python(place: str, code: str, *options: str) -> CommandOutcome:
@@ -289,6 +290,21 @@ def test_behind_a_shell_the_program_that_works_is_read(tmp_path: Path) -> None:
     assert [r.label for r in labelled] == ["Fold 1/1 Epoch 1"]
     assert (labelled[0].rss_bytes or 0) > 50_000_000
     assert records[-1].pid == labelled[0].pid
+
+
+@pytest.mark.slow
+def test_the_end_is_that_of_the_program_that_worked(tmp_path: Path) -> None:
+    """Though whoever waited for it goes on, and is read last."""
+    place = str(tmp_path / "run")
+    command = [sys.executable, LAUNCHER, sys.executable, UNTIL_READ]
+    options = ("--checkpoint-pattern", r"Epoch 1\b", "--output", place)
+    environment = {"EPOCHS": "1", "HELD_BYTES": "90000000"}
+    outcome = run_foldwatch("run", *options, "--", *command, environment=environment)
+    assert outcome.code == 0, outcome.err
+    records = JournalFollower(os.path.join(place, "fold-1", "journal.jsonl")).finish()
+    readings = [record for record in records if isinstance(record, Reading)]
+    (labelled,) = [reading for reading in readings if reading.label]
+    assert readings[-1].pid != labelled.pid == records[-1].pid
 
 
 @pytest.mark.slow
