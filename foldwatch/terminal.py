@@ -60,7 +60,7 @@ def console(*, stderr: bool = False) -> Console:
             stream = sys.stderr if stderr else sys.stdout
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
-    return Output(stderr=stderr, highlight=False)
+    return Output(stderr=stderr, highlight=False, emoji=False)
 
 
 def encoding() -> str:

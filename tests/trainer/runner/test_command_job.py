@@ -46,9 +46,9 @@ def test_braces_are_filled_in_and_other_braces_stay() -> None:
 
 @pytest.mark.slow
 def test_output_is_kept_byte_for_byte_and_shown_with_its_fold(tmp_path: Path) -> None:
-    """Colours, a bar that is redrawn, bytes that are no text, and a last line without an end."""
+    """Colours, a bar that is redrawn, bytes that are no text, a time that is no emoji, a last line without an end."""
     place = str(tmp_path / "run")
-    raw = b"\x1b[31mred\x1b[0m\n  indented\rbar 1\rbar 2\r\n\xff\xfe\x07bell\nlast"
+    raw = b"\x1b[31mred\x1b[0m\n  indented\rbar 1\rbar 2\r\n\xff\xfe\x07bell\n12:100:30 [i]last"
     outcome = python(place, f"import sys; sys.stdout.buffer.write({raw!r})", "--folds", "2")
     assert outcome.code == 0, outcome.err
     for fold in ("1", "2"):
@@ -56,7 +56,7 @@ def test_output_is_kept_byte_for_byte_and_shown_with_its_fold(tmp_path: Path) ->
             assert file.read() == raw
         lines = [line for line in outcome.err.splitlines() if line.startswith(f"fold {fold} | ")]
         assert lines[0] == f"fold {fold} | red"
-        assert lines[-1] == f"fold {fold} | last"
+        assert lines[-1] == f"fold {fold} | 12:100:30 [i]last"
         assert "\x1b" not in "".join(lines)
         assert "\x07" not in "".join(lines)
 
