@@ -94,7 +94,8 @@ class Daemon:
     def _scan(self) -> None:
         """Look through the directory: in a thread of its own, except for the first time."""
         if self._looking is None and self._rounds % SCAN_INTERVALS == 1:
-            self._looking = self._looker.submit(find_journals, self._top)
+            known = {directory: run.journals for directory, run in self._runs.items()}
+            self._looking = self._looker.submit(find_journals, self._top, known)
         if self._looking is None or not (self._looking.done() or self._rounds == 1):
             return
         looking, self._looking = self._looking, None

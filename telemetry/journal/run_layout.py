@@ -14,10 +14,13 @@ run writes its own whole or not at all.
 from __future__ import annotations
 
 import os
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from telemetry.journal import typed
 from telemetry.journal.atomic_write import open_regular
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 CONFIG = "run.json"
 LOCK = ".lock"
@@ -178,11 +181,12 @@ def outcome_in(directory: str) -> FoldOutcome | None:
     return None
 
 
-def find_journals(top: str) -> dict[str, list[str]]:
+def find_journals(top: str, known: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
     """Return the journals below ``top`` by the directory of the run that they belong to.
 
     A run is a directory with run.json or a journal of its own, or one that holds ``fold-K``. Links to
-    directories are not followed; one that cannot be read is a run without journals.
+    directories are not followed. One that cannot be read now keeps what was ``known`` of it before: a file
+    system that fails for a moment has not lost its runs. Without that it is a run without journals.
     """
     runs: dict[str, list[str]] = {}
     pending = [top]
@@ -194,6 +198,10 @@ def find_journals(top: str) -> dict[str, list[str]]:
             continue  # gone since
         except OSError:
             runs.setdefault(_run_of(folder, top), [])
+            for run, journals in known.items():
+                kept = [path for path in journals if path.startswith(folder + os.sep)]
+                if kept or run == folder or run.startswith(folder + os.sep):
+                    runs.setdefault(run, []).extend(kept)
             continue
         pending += (os.path.join(folder, name) for name in folders)
         if JOURNAL in names:

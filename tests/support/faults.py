@@ -12,11 +12,11 @@ import io
 import os
 import re
 from collections import Counter
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 ERRNOS = ("EIO", "ENOSPC", "ESTALE", "EACCES", "EINTR", "short")
 """What a call may fail with; a short write takes half of the bytes."""
@@ -71,6 +71,15 @@ class Faults:
         for name, real in self._real.items():
             setattr(os, name, real)
         builtins.open = io.open = self._open
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Let the calls inside a ``with`` be as they were."""
+        self.__exit__()
+        try:
+            yield
+        finally:
+            self.__enter__()
 
     def sites(self) -> list[Site]:
         """Return every call that was made, each path's at most MOST_TIMES times."""
