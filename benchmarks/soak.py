@@ -57,6 +57,8 @@ PARTS = (
     Part("kills_of_runs", lambda seed: [str(seed)]),
     Part("signals_of_runs", lambda seed: ["500", str(seed)]),
     Part("faults_of_runs", lambda _: []),
+    Part("daemon_under_load", lambda _: []),
+    Part("simulated_day", lambda seed: [str(seed)]),
     Part("a_million_logs", lambda seed: ["1000000", str(seed)]),
     Part("growth_rates", lambda seed: [str(seed)], _is_seldom_wrong),
     Part(

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import logging
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+from telemetry.daemon.background import Background
 from telemetry.daemon.run_follower import RunFollower
 from telemetry.daemon.verdict_scheduler import Judge, VerdictScheduler
 from telemetry.journal.run_layout import find_journals, run_name
@@ -17,7 +17,7 @@ from telemetry.journal.run_layout import find_journals, run_name
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Mapping, Sequence
-    from concurrent.futures import Executor
+    from concurrent.futures import Executor, Future
 
     from telemetry.daemon.history import History
     from telemetry.snapshot import RunKey, Snapshot
@@ -50,8 +50,7 @@ class Daemon:
         self._on_publish = on_publish
         self._clock = clock
         self._runs: dict[str, RunFollower] = {}
-        self._looker = looker or ThreadPoolExecutor(1, thread_name_prefix="foldwatch-look")
-        self._looker.submit(int)  # its thread starts now: as VerdictScheduler's
+        self._looker = looker or Background("foldwatch-look")
         self._looking: Future[dict[str, list[str]]] | None = None
         self._rounds = 0
         self._turn = 0
@@ -70,7 +69,7 @@ class Daemon:
                 is_failing = True
             stop.wait(max(0.0, INTERVAL_SECONDS - (time.monotonic() - began)))
         self._judging.close()
-        self._looker.shutdown(wait=False, cancel_futures=True)
+        self._looker.shutdown(wait=False)
 
     def collect(self) -> None:
         """Read what is new, judge what is due, and publish."""

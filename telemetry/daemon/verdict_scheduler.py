@@ -9,11 +9,13 @@ from __future__ import annotations
 import logging
 import os
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeAlias
+
+from telemetry.daemon.background import Background
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from concurrent.futures import Future
 
     from telemetry.daemon.run_follower import RunFollower
     from telemetry.snapshot import GrowthSnapshot
@@ -38,8 +40,7 @@ class VerdictScheduler:
     def __init__(self, judge: Judge, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._judge = judge
         self._clock = clock
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="foldwatch-judge")
-        self._pool.submit(int)  # its thread starts now: later, at a limit, it could not
+        self._background = Background("foldwatch-judge")
         self._present: tuple[RunFollower, Future[tuple[GrowthSnapshot, ...]]] | None = None
         self._seen: dict[str, int] = {}
         """By run, how many labels the last verdict knew."""
@@ -62,7 +63,7 @@ class VerdictScheduler:
         if run is not None:
             self._seen[run.directory] = run.checkpoints
             self._began = now
-            self._present = run, self._pool.submit(self._judge, run.journals)
+            self._present = run, self._background.submit(self._judge, run.journals)
 
     def forget(self, run: RunFollower) -> None:
         """Keep nothing of a run that is gone."""
@@ -71,7 +72,7 @@ class VerdictScheduler:
 
     def close(self) -> None:
         """Ask for nothing more."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._background.shutdown()
 
     def _turn(self, run: RunFollower) -> tuple[bool, float]:
         """Return what orders the runs: those that are not over first, then by when they may be."""
