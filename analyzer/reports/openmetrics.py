@@ -58,6 +58,8 @@ class Export:
     """Values left out: their series has a later one of the same millisecond."""
     stages_left_out: int = 0
     """Readings whose stage is beyond the first STAGES_KEPT of its run: they have no stage series."""
+    refused: list[str] = field(default_factory=list)
+    """What a directory brought along and is not exported, and why."""
     made_times: int = 0
     """Readings that had no time of their own."""
 
@@ -90,18 +92,24 @@ class Export:
 def collect(paths: Iterable[str], *, start: float | None = None, step: float) -> Export:
     """Read ``paths``; a log without times begins at ``start`` (seconds since the epoch).
 
-    Raises InputError where there is nothing to export, or a time would have to be guessed.
+    One that a directory brought along and that cannot be exported is left out. Raises InputError for one that was named,
+    and where there is nothing to export.
     """
     export = Export()
     inputs = find_inputs(paths)
     runs = _run_names(inputs)
     for found in inputs:
-        if found.refused:
-            export.skipped += 1
-        elif found.journal is not None:
-            _add_journal(export, found.journal, runs[found.group])
-        else:
-            _add_log(export, found, runs[found.group], start=start, step=step)
+        try:
+            if found.journal is not None:
+                _add_journal(export, found.journal, runs[found.group])
+            else:
+                _add_log(export, found, runs[found.group], start=start, step=step)
+        except InputError as error:
+            if found.is_named:
+                raise
+            export.refused.append(str(error))
+    if not export.readings and export.refused:
+        raise InputError(export.refused[0])
     if not export.readings:
         words = ", ".join(found.journal or found.log or found.group for found in inputs[:3])
         raise InputError(f"{words}: no reading to export")

@@ -54,6 +54,8 @@ def _export_line(export: Export, path: str, step: float) -> str:
         parts.append(f"{export.stages_left_out:,} readings of further stages have no stage series")
     if export.skipped:
         parts.append(f"{export.skipped:,} lines could not be read")
+    if export.refused:
+        parts.append(f"{len(export.refused):,} files are left out: {export.refused[0]}")
     return "; ".join(parts)
 
 

@@ -183,6 +183,19 @@ def test_runs_of_the_same_name_stay_apart(tmp_path: Path) -> None:
     assert runs == set(paths)
 
 
+def test_of_a_directory_the_others_are_exported(run: str, tmp_path: Path) -> None:
+    """One with a log that has no times, and one whose journal cannot be read; both are named as left out."""
+    place = tmp_path / "runs"
+    shutil.copytree(run, place / "good")
+    (place / "a.log").write_text("[THREADS] a: proc=9, cgroup=9/99, maps=9/65530, rss=9MB\n")
+    (place / "full").mkdir()
+    (place / "full" / "journal.jsonl").symlink_to("/proc/self/mem")
+    export = collect([str(place)], step=60.0)
+    assert export.readings == collect([run], step=60.0).readings
+    assert len(export.refused) == 2
+    assert all(str(place) in reason for reason in export.refused)
+
+
 def test_bad_input(tmp_path: Path) -> None:
     """Nothing to export, nowhere to write: one line each, and no half file."""
     (tmp_path / "a.log").write_text("Epoch 1\n")
