@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 TAIL_LINES = 20
 TAIL_BYTES = 16384
+LAST_LINE_SHOWN = 300
+"""Characters; all of it is in ``stderr_tail``."""
 TRACEBACK = "Traceback (most recent call last):"
 
 
@@ -93,7 +95,7 @@ def explain(  # noqa: PLR0913 - each argument is another fact about the end
 ) -> FoldFailure:
     """Explain the end of a process by the files in ``fold_dir``; ``end_reason`` is why the runner ended it."""
     lines = [mask_forms(line) for line in last_lines(os.path.join(fold_dir, OUTPUT))]
-    last_line = clean_label(_last_message(lines)) if lines else "it wrote nothing"
+    last_line = _short(clean_label(_last_message(lines))) if lines else "it wrote nothing"
     if end_reason is not None:
         outcome, reason = end_reason.split(":", 1)[0], end_reason
     elif status.signal is not None:
@@ -135,6 +137,10 @@ def _root_cause(causes: Sequence[Cause], reason: str, last_line: str) -> str:
         for cause in named[:2]
     )
     return f"{causes_line}; last line: {last_line}"
+
+
+def _short(line: str) -> str:
+    return line if len(line) <= LAST_LINE_SHOWN else f"{line[: LAST_LINE_SHOWN - 3]}..."
 
 
 def _diagnosis(fold_dir: str, pid: int) -> Finding | None:

@@ -293,6 +293,18 @@ def test_behind_a_shell_the_program_that_works_is_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_a_long_last_line_is_told_in_short(tmp_path: Path) -> None:
+    """All of it was shown when it came, and is in failure.json."""
+    place = str(tmp_path / "run")
+    outcome = python(place, "import sys; print('x' * 9000); sys.exit(3)")
+    told = [line for line in outcome.err.splitlines() if "last line: xxx" in line]
+    assert told
+    assert max(map(len, told)) < 400
+    with open(os.path.join(place, "fold-1", "failure.json"), encoding="utf-8") as file:
+        assert json.load(file)["stderr_tail"] == ["x" * 9000]
+
+
+@pytest.mark.slow
 def test_the_end_is_that_of_the_program_that_worked(tmp_path: Path) -> None:
     """Though whoever waited for it goes on, and is read last."""
     place = str(tmp_path / "run")
