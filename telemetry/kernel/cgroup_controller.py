@@ -165,16 +165,24 @@ class Level:
                 file.close()
 
 
+def membership_file(root: str, pid: int) -> KernelFile:
+    """Return the file that says which cgroups a process is in."""
+    return KernelFile(os.path.join(root, "proc", str(pid), "cgroup"), size=16384)
+
+
 class Controller:
     """One controller of one process, at every visible level; follows the process when it is moved."""
 
-    def __init__(self, name: str, *, root: str = "/", pid: int) -> None:
+    def __init__(
+        self, name: str, *, root: str = "/", pid: int, membership: KernelFile | None = None
+    ) -> None:
+        """Take what to look for, and ``/proc/PID/cgroup`` if it is open already."""
         self._name = name
         self._process = os.path.join(root, "proc", str(pid))
         # Mount points are the process's own: another one's may lie in another mount namespace.
         is_other = root == "/" and pid != os.getpid()
         self._root = os.path.join(self._process, "root") if is_other else root
-        self._membership = KernelFile(os.path.join(self._process, "cgroup"), size=16384)
+        self._membership = membership or membership_file(root, pid)
         self._seen: bytes | None = None
         self._levels: tuple[Level, ...] = ()
         self._is_real_root = False

@@ -7,12 +7,14 @@ process that holds 65,530 maps gets ENOMEM for a fresh buffer but still reads in
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import dataclass
 
 from telemetry.interruption import pass_on
 from telemetry.kernel.syscalls import Buffer, close_file, open_file, read_at
 
 PAGE_BYTES = 4096
+SETTLED_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,33 @@ class KernelFile:
         descriptor, self._descriptor = self._descriptor, -1
         if is_own:
             close_file(descriptor)
+
+
+class SettledFile:
+    """A kernel file that is hardly ever changed: read again after SETTLED_SECONDS, and not held open between.
+
+    A value from before stays where it cannot be read again, as at a limit of descriptors.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._file = KernelFile(path)
+        self._content: bytes | None = None
+        self._read_again_at = 0.0
+
+    def read(self) -> bytes:
+        """Return the content; raises OSError if it was never readable."""
+        now = time.monotonic()
+        if self._content is None or now >= self._read_again_at:
+            self._read_again_at = now + SETTLED_SECONDS
+            try:
+                self._content = self._file.read()
+            except OSError as error:
+                pass_on(error)
+                if self._content is None:
+                    raise
+            finally:
+                self._file.close()
+        return self._content
 
 
 def _identity(descriptor: int) -> tuple[int, int] | None:

@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from telemetry.kernel.kernel_file import KernelFile
+from telemetry.kernel.kernel_file import KernelFile, SettledFile
 from telemetry.kernel.procmap_query import ProcmapQuery
 from telemetry.limits import LIMITS
 from telemetry.reading import Limit, LimitState
@@ -176,12 +176,12 @@ class ProcessFiles:
         self._map_query, self._most_by_query = ProcmapQuery(), 0
         self._limits = KernelFile(os.path.join(process, "limits"))
         self._limits_text, self._soft_limits = b"", dict[str, Limit]()
-        self._uid_map = KernelFile(os.path.join(process, "uid_map"))
+        self._uid_map = SettledFile(os.path.join(process, "uid_map"))
         self._loadavg = KernelFile(os.path.join(root, "proc", "loadavg"))
         self._meminfo = KernelFile(os.path.join(root, "proc", "meminfo"), size=1024)
-        self._max_map_count = KernelFile(os.path.join(root, "proc/sys/vm/max_map_count"))
-        self._threads_max = KernelFile(os.path.join(root, "proc/sys/kernel/threads-max"))
-        self._pid_max = KernelFile(os.path.join(root, "proc/sys/kernel/pid_max"))
+        self._max_map_count = SettledFile(os.path.join(root, "proc/sys/vm/max_map_count"))
+        self._threads_max = SettledFile(os.path.join(root, "proc/sys/kernel/threads-max"))
+        self._pid_max = SettledFile(os.path.join(root, "proc/sys/kernel/pid_max"))
         self._descriptors = os.path.join(process, "fd")
         self._is_procfs = root == "/"  # the size of a folder in a recorded tree counts nothing
 

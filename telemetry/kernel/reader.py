@@ -13,7 +13,7 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from telemetry.interruption import pass_on
-from telemetry.kernel.cgroup_controller import Controller, ControllerUsage
+from telemetry.kernel.cgroup_controller import Controller, ControllerUsage, membership_file
 from telemetry.kernel.memory_maps import read_maps_by_kind
 from telemetry.kernel.memory_stat import MemoryStat
 from telemetry.kernel.nvml import Gpus, load_nvml
@@ -67,8 +67,9 @@ class Reader:
         self._root = root
         self._clock = clock
         self._files = ProcessFiles(root=root, pid=self.pid)
-        self._pids = Controller("pids", root=root, pid=self.pid)
-        self._memory = Controller("memory", root=root, pid=self.pid)
+        membership = membership_file(root, self.pid)
+        self._pids = Controller("pids", root=root, pid=self.pid, membership=membership)
+        self._memory = Controller("memory", root=root, pid=self.pid, membership=membership)
         self._memory_stat = MemoryStat(root=root, pid=self.pid)
         self._pressure = PressureFiles(root=root, pid=self.pid)
         nvml = load_nvml() if root == "/" else None
