@@ -59,8 +59,11 @@ class RunDirectory:
     def disown_result(self, number: int) -> None:
         """Rename the result that a fold's own command has left: the runner's word alone counts. Raises OSError."""
         path = self.layout.result(number)
+        target = f"{path}.of-the-fold"
+        if os.path.lexists(target):  # the fold may have put anything there
+            target += f".{os.urandom(4).hex()}"
         with suppress(FileNotFoundError):
-            os.rename(path, f"{path}.of-the-fold")
+            os.rename(path, target)
 
     def results(self, config: Config, *, data_digest: str | None) -> list[FoldResult]:
         """The whole results that may be averaged: of ``config``, and of that data if it is known."""

@@ -380,8 +380,8 @@ def test_no_escape_sequence_of_a_path_reaches_the_terminal(
     assert "results: " in out
 
 
-def test_a_result_that_a_fold_left_and_nobody_can_move_is_none(tmp_path: Path) -> None:
-    """It fails and leaves a forged one, with a folder in the place where that would be moved to."""
+def test_a_result_that_a_fold_left_itself_never_counts(tmp_path: Path) -> None:
+    """It fails and leaves a forged one, with a folder in the place where that is moved to; nor when it is resumed."""
     code = (
         "if fold == 2:\n"
         "    whole = open(own.replace('fold-2', 'fold-1') + '/result.json').read()\n"
@@ -390,7 +390,8 @@ def test_a_result_that_a_fold_left_and_nobody_can_move_is_none(tmp_path: Path) -
         "    os.makedirs(own + '/result.json.of-the-fold/x')\n"
         "    sys.exit(5)\n"
     )
-    process = start(tmp_path, code)
-    status, err = end_of(process)
-    assert status == 1, err
-    assert finished(tmp_path) == [1, 3]
+    for options in ((), ("--resume-mode", "auto")):
+        status, err = end_of(start(tmp_path, code, *options))
+        assert status == 1, err
+        assert finished(tmp_path) == [1, 3]
+        assert not (tmp_path / "run/fold-2/result.json").exists()
