@@ -95,7 +95,7 @@ function showFolds(run, now) {
       return item;
     }),
   );
-  if (run.parts_left_out) $("folds").prepend(make("li", "more", `${run.parts_left_out.toLocaleString("en")} earlier folds`));
+  if (run.parts_left_out) $("folds").prepend(make("li", "more", `${run.parts_left_out.toLocaleString("en")} more folds`));
 }
 
 function showVerdict(run) {
