@@ -69,3 +69,5 @@ ABSENT = -1
 """Stands for None inside a column, and nowhere else; no count is negative."""
 LARGEST = 2**62
 """What a column holds; no kernel counts that far."""
+FALL_OF_AN_END = 0.8
+"""What is left of its maps at the start of a new process, of those at the end of the one before."""

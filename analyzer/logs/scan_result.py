@@ -61,6 +61,8 @@ class ScanResult:
     """One for each reading that has one."""
     left_out: int = 0
     """Readings that `thinning` left out."""
+    after_gap: set[int] = field(default_factory=set)
+    """Rows before which it left out what the same writer read."""
     matches: list[LocatedMatch] = field(default_factory=list)
     skipped: list[SkippedLine] = field(default_factory=list)
     more_skipped: int = 0
@@ -89,6 +91,9 @@ class ScanResult:
                 for name, column in self.columns.items()
             },
             times=array("d", map(self.times.__getitem__, rows) if self.is_dated else ()),
+            after_gap={place for place, row in enumerate(rows) if row in self.after_gap}
+            if self.after_gap
+            else set(),
         )
 
     def skip(self, line: int, reason: str) -> None:

@@ -1,7 +1,8 @@
 """Leaves out readings of labels that come over and over, where a log holds so many that memory would grow with them.
 
 What is judged stays: of each label the first and the last reading, and the lowest and the highest of each value in every
-stretch. What is left out is counted.
+stretch, and both sides of a fall that may be the start of another process. What is left out is counted, and so is where
+readings are no neighbours any more: between them nothing can be told of a restart.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections import defaultdict
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from analyzer.resources import ABSENT
+from analyzer.resources import ABSENT, FALL_OF_AN_END
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -22,14 +23,25 @@ if TYPE_CHECKING:
 MOST_READINGS = 2**19
 """Of a stretch of a log; a training that takes one a second makes as many in six days."""
 KEPT_STRETCHES = 256
-"""Of the readings of one label."""
+"""Of the readings of one label; fewer where very many labels would take more than MOST_READINGS together."""
+MOST_FALLS = 10_000
+"""Of its maps, as at the start of a new process, whose readings on both sides stay."""
 
 
 def thin(result: ScanResult) -> None:
     """Leave readings of ``result`` out, and count them; the matches stay between the readings that they stood between."""
-    kept = kept_rows(result.heading_of, result.line_of, result.columns)
+    falls = _falls(result)
+    ends = {row for pair in falls for row in pair} if len(falls) <= MOST_FALLS else set()
+    kept = sorted(ends.union(kept_rows(result.heading_of, result.line_of, result.columns)))
     before = len(result.line_of)
     thinned = result.of_rows(kept)
+    of_the_same = _before(result)
+    known = set(kept)
+    result.after_gap = {
+        place
+        for place, row in enumerate(kept)
+        if row in result.after_gap or of_the_same[row] not in known
+    }
     result.heading_of, result.line_of = thinned.heading_of, thinned.line_of
     result.columns, result.times = thinned.columns, thinned.times
     result.matches = [match._replace(row=bisect_left(kept, match.row)) for match in result.matches]
@@ -43,21 +55,49 @@ def kept_rows(
     rows_of: defaultdict[int, array[int]] = defaultdict(lambda: array("q"))
     for row, label in enumerate(labels):
         rows_of[label].append(row)
-    return sorted({row for rows in rows_of.values() for row in _kept(rows, lines, columns)})
+    of_each = 2 * len(columns) * len(rows_of)
+    stretches = max(1, min(KEPT_STRETCHES, MOST_READINGS // of_each)) if of_each else 1
+    return sorted(
+        {row for rows in rows_of.values() for row in _kept(rows, lines, columns, stretches)}
+    )
+
+
+def _before(result: ScanResult) -> list[int]:
+    """Return, by row, that of the reading before by the same writer; -1 for the first."""
+    writers = [heading.writer for heading in result.headings]
+    last: dict[str | None, int] = {}
+    before = []
+    for row, heading in enumerate(result.heading_of):
+        before.append(last.get(writers[heading], -1))
+        last[writers[heading]] = row
+    return before
+
+
+def _falls(result: ScanResult) -> list[tuple[int, int]]:
+    """Return the pairs of neighbours between which a process may have ended and another begun."""
+    maps = result.columns["maps"]
+    return [
+        (before, row)
+        for row, before in enumerate(_before(result))
+        if before >= 0 and row not in result.after_gap and maps[row] < FALL_OF_AN_END * maps[before]
+    ]
 
 
 def _kept(
-    rows: Sequence[int], line_of: Sequence[int], columns: Mapping[str, array[int]]
+    rows: Sequence[int],
+    line_of: Sequence[int],
+    columns: Mapping[str, array[int]],
+    stretches: int,
 ) -> Iterator[int]:
     """Give the rows of one label that are kept, some of them more than once."""
-    if len(rows) <= 2 * len(columns) * KEPT_STRETCHES:
+    if len(rows) <= 2 * len(columns) * stretches:
         yield from rows
         return
     yield from (rows[0], rows[-1])
     # Of equally many lines, not readings: what was thinned before stays as dense as what comes now.
     lines = array("q", map(line_of.__getitem__, rows))
-    width = (lines[-1] - lines[0]) / KEPT_STRETCHES
-    ends = [bisect_left(lines, lines[0] + n * width) for n in range(1, KEPT_STRETCHES)]
+    width = (lines[-1] - lines[0]) / stretches
+    ends = [bisect_left(lines, lines[0] + n * width) for n in range(1, stretches)]
     for start, end in pairwise([0, *ends, len(rows)]):
         stretch = rows[start:end]
         for column in columns.values():

@@ -10,7 +10,7 @@ from itertools import compress
 from operator import le
 from typing import TYPE_CHECKING, NamedTuple, overload
 
-from analyzer.logs.label_budget import MOST_LABELS, merged_label
+from analyzer.logs.label_budget import FURTHER, MOST_LABELS, merged_label
 from analyzer.logs.thinning import MOST_READINGS, kept_rows
 from analyzer.resources import ABSENT, COLUMNS, LARGEST, MORE_COLUMNS
 from telemetry.reading import LimitState
@@ -256,6 +256,9 @@ class CheckpointTable(Sequence[Checkpoint]):
             label = self.label(row)
             if label.fold is not None:
                 found.setdefault(label.stage, {})[label.fold] = column[row]
+        # Of merged labels the last one may be an early one, and is not to be compared with the ends of others.
+        if further := found.get(FURTHER):
+            del further[max(further)]
         return found
 
     def _last_rows(self, rows: Sequence[int]) -> Sequence[int]:

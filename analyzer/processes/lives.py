@@ -9,7 +9,8 @@ from itertools import compress, count, repeat
 from operator import gt, ne
 from typing import TYPE_CHECKING, NamedTuple
 
-from analyzer.resources import ABSENT, COLUMNS
+from analyzer.logs.label_budget import FURTHER
+from analyzer.resources import ABSENT, COLUMNS, FALL_OF_AN_END
 from telemetry.thread_line import parse_label
 
 if TYPE_CHECKING:
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
     from analyzer.logs.scan_result import LabelContext, ScanResult
     from analyzer.processes.process import Process
     from telemetry.thread_line import Label
-
-FALL_OF_AN_END = 0.8
-"""What is left of its maps at the start of a new process, of those at the end of the one before."""
 
 
 class Layout(NamedTuple):
@@ -36,6 +34,8 @@ class Layout(NamedTuple):
         """Lay out a part of a log that one writer wrote."""
         headings = part.heading_of
         falls = _falls(part)
+        if part.after_gap:
+            falls = {row for row in falls if row not in part.after_gap}
         turns = compress(count(1), map(ne, headings, headings[1:]))
         return cls(falls, sorted({*turns, *falls}))
 
@@ -94,7 +94,8 @@ class Life:
                 self._last = known[head].label
                 fold = self._last.fold
                 self._highest_fold = max(self._highest_fold, fold or 0)
-                self._first_rows.setdefault(heading.text, len(self._samples))
+                if self._last.stage != FURTHER:  # which come back as one label, and are many
+                    self._first_rows.setdefault(heading.text, len(self._samples))
             heads.extend(repeat(head, len(run)))
         self._add(part, range(done, rows.stop), heads, lines_before)
         return rows.stop

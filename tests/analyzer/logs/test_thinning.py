@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from typing import TYPE_CHECKING
 
@@ -72,3 +73,37 @@ def test_what_was_thinned_first_is_as_dense_as_what_came_last(
     quarters = [sum(1500 * q < line <= 1500 * (q + 1) for line in lines) for q in range(4)]
     assert sum(quarters) == len(lines) <= 164
     assert max(quarters) <= 1.5 * min(quarters)
+
+
+def test_a_value_that_wanders_is_no_restart_where_readings_were_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lowest and the highest of a stretch become neighbours; a fall between neighbours is one still."""
+    monkeypatch.setattr(scan_result_builder, "MOST_READINGS", 1000)
+    monkeypatch.setattr(thinning, "KEPT_STRETCHES", 20)
+    line = "[THREADS] step: proc=50, cgroup=500/7680, maps={}/65530, rss={}MB\n[THREADS] other: proc=50, cgroup=500/7680, maps={}/65530, rss={}MB\n"
+    for restarts in (0, 2):
+        lines = []
+        for number in range(3000):
+            of_process = number % (3000 // (restarts + 1))
+            maps = 700 if of_process < 9 else 1250 + int(250 * math.sin(number / 40))
+            rss = 1000 + of_process
+            lines.append(line.format(maps, rss, maps, rss))
+        path = tmp_path / f"{restarts}.log"
+        path.write_text("".join(lines))
+        analysis = analyze(path)
+        assert analysis.sources[0].left_out > 3000
+        assert len(analysis.findings) == restarts + 1
+
+
+def test_very_many_labels_share_what_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of them has few enough readings to keep them all; together they do not."""
+    monkeypatch.setattr(scan_result_builder, "MOST_READINGS", 2000)
+    monkeypatch.setattr(thinning, "MOST_READINGS", 2000)
+    line = "[THREADS] Fold 1/1 step {}: proc=50, cgroup=500/7680, maps={}/65530, rss=12MB\n"
+    path = tmp_path / "a.log"
+    path.write_text("".join(line.format(n % 100, 1000 + n % 97) for n in range(20_000)))
+    (source,) = analyze(path).sources
+    assert source.checkpoints - source.left_out <= 4000

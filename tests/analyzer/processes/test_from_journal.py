@@ -100,6 +100,37 @@ def test_of_too_many_labels_the_further_ones_are_judged_as_one(
         assert finding.growth["maps"].slope == 900
 
 
+def test_a_last_fold_that_is_cut_short_among_merged_labels_hides_no_growth(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its last label is an early one, and lower than the ends of the others."""
+    lines = []
+    for fold in (1, 2, 3, 4, 5):
+        for step in range(50 if fold < 5 else 5):
+            threads = 100 + 40 * fold + 6 * step
+            lines.append(
+                f"[THREADS] Fold {fold}/5 {fold}-{step}: proc={threads}, cgroup=9/99, maps=900/65530, rss=9MB\n"
+            )
+    (tmp_path / "a.log").write_text("".join(lines))
+    for module in (label_budget, checkpoints):
+        monkeypatch.setattr(module, "MOST_LABELS", 20)
+    (finding,) = analyze(tmp_path / "a.log").findings
+    assert finding.growth["threads"].slope == 40
+
+
+def test_labels_that_are_merged_are_no_restart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They do not come back: each is another one."""
+    line = "[THREADS] step {}: proc=9, cgroup=9/99, maps={}/65530, rss=9MB\n"
+    (tmp_path / "a.log").write_text(
+        "".join(line.format(n, 1000 + n * 37 % 500) for n in range(400))
+    )
+    for module in (label_budget, checkpoints):
+        monkeypatch.setattr(module, "MOST_LABELS", 50)
+    assert len(analyze(tmp_path / "a.log").findings) == 1
+
+
 def test_further_processes_of_a_journal_are_counted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
