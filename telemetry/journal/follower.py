@@ -9,6 +9,7 @@ import errno
 import math
 import os
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -88,6 +89,12 @@ class JournalFollower:
         is_whole = self._offset == found.st_size
         self._seen = (found.st_size, found.st_mtime_ns) if is_whole else None
 
+    def skip(self) -> None:
+        """Pass over what is there now, however much. Raises OSError if it is no regular file."""
+        with suppress(FileNotFoundError), open_regular(self.path) as file:
+            self._head = file.read(HEAD_BYTES) or b""
+            self._offset = os.fstat(file.fileno()).st_size
+
     def stream_to_end(self) -> Iterator[Record]:
         """Give the records up to the end: what is there without a newline was torn by a crash or a full disk."""
         yield from self.stream()
@@ -100,12 +107,25 @@ class JournalFollower:
     def _read(self, file: FileIO, until: float) -> Iterator[Record]:
         if not self._is_same(file):
             self._restart()
-        file.seek(self._offset)
-        while time.monotonic() < until and (chunk := file.read(CHUNK_BYTES)):
+        while time.monotonic() < until:
+            self._pass_hole(file)
+            file.seek(self._offset)
+            if not (chunk := file.read(CHUNK_BYTES)):
+                break
             if len(self._head) < HEAD_BYTES:
                 self._head += chunk[: HEAD_BYTES - len(self._head)]
             self._offset += len(chunk)
             yield from self._take(chunk)
+
+    def _pass_hole(self, file: FileIO) -> None:
+        """Pass over a hole, which reads as NULs, of any size: it takes no disk, and hours to read."""
+        try:
+            data = os.lseek(file.fileno(), self._offset, os.SEEK_DATA)
+        except OSError as error:  # no data behind, or a file system that knows no holes
+            data = os.fstat(file.fileno()).st_size if error.errno == errno.ENXIO else 0
+        if data > self._offset:
+            self._skip(f"a hole of {data - self._offset:,} bytes")
+            self._offset, self._rest = data, self._rest + b"\0"
 
     def _is_same(self, file: FileIO) -> bool:
         """Whether the file is the one read so far: as long at least, and with the same first bytes.
@@ -125,6 +145,8 @@ class JournalFollower:
         records = self._decode(self._rest + whole) if newline else []
         self._rest = rest if newline else self._rest + rest
         if len(self._rest) > LONGEST_LINE:
+            if not self._is_overlong:
+                self._skip(f"longer than {LONGEST_LINE // MEBIBYTE} MiB")
             self._rest, self._is_overlong = b"", True
         return records
 
@@ -133,8 +155,7 @@ class JournalFollower:
         for line in content.split(b"\n"):
             self.lines += 1
             if self._is_overlong:
-                self._is_overlong = False
-                self._skip(f"longer than {LONGEST_LINE // MEBIBYTE} MiB")
+                self._is_overlong = False  # which was counted when it became so
             elif line.strip(b"\0 \t"):
                 try:
                     records.append(decode(line))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections import deque
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -88,9 +87,7 @@ class FoldProcess:
         self._sampled_at = 0.0
         self._attempts = Attempts(self.fold_dir)
         self._follower = JournalFollower(os.path.join(self.fold_dir, JOURNAL))
-        deque(
-            self._follower.stream(), maxlen=0
-        )  # skips records of another process or an earlier run
+        self._follower.skip()  # records of another process or an earlier run
         self._launch(spec)
 
     def _launch(self, spec: ProcessSpec) -> None:

@@ -21,6 +21,7 @@ from telemetry.journal.records import Event, Header, decode, encode
 from telemetry.journal.writer import JournalWriter
 from telemetry.limits import USED_BY
 from telemetry.reading import GpuUsage, LimitState, Reading
+from tests.support.builders import reading as built
 from tests.support.paths import ROOT
 
 if TYPE_CHECKING:
@@ -364,3 +365,27 @@ def test_a_journal_that_is_cut_in_its_middle_is_read_anew(tmp_path: Path) -> Non
     path.write_bytes(first)
     assert labels(follower.poll()) == ["a" * 400]
     assert follower.restarts == 1
+
+
+def test_a_hole_of_any_size_is_passed_over_and_counted(tmp_path: Path) -> None:
+    """It takes no disk to make one, and would take an hour to read."""
+    path = tmp_path / "journal.jsonl"
+    path.write_bytes(encode(built(1, 1.0)))
+    os.truncate(path, 2**42)
+    with path.open("ab") as file:
+        file.write(b"\n" + encode(built(1, 2.0)))
+    follower = JournalFollower(str(path))
+    assert [record.time for record in follower.finish()] == [1.0, 2.0]
+    assert "a hole of" in follower.skipped[0].reason
+
+
+def test_what_is_there_can_be_passed_over(tmp_path: Path) -> None:
+    """Records of an earlier run are not this one's."""
+    path = tmp_path / "journal.jsonl"
+    path.write_bytes(encode(built(1, 1.0)))
+    follower = JournalFollower(str(path))
+    follower.skip()
+    assert follower.poll() == []
+    with path.open("ab") as file:
+        file.write(encode(built(1, 2.0)))
+    assert [record.time for record in follower.poll()] == [2.0]
