@@ -27,6 +27,8 @@ logger = logging.getLogger("foldwatch")
 INTERVAL_SECONDS = 1.0
 SCAN_INTERVALS = 5
 """How many rounds pass between two looks through the directory, and for a run's result files."""
+SHARE_SECONDS = 0.06
+"""Of a round, for one run that could not be read whole in the round before."""
 ROUND_SECONDS = 0.5
 """Seconds that a round reads, so that a journal of gigabytes delays no other for long."""
 
@@ -109,13 +111,17 @@ class Daemon:
                 self._runs[directory] = RunFollower(directory, name, journals)
 
     def _read(self) -> None:
-        """Let every run read in turn; if a round's time is spent, the next begins after the run that spent it."""
-        runs = tuple(self._runs.values())
+        """Let every run read: first those that were read whole, then in turn those with more to read, a share each."""
+        looks = {
+            run: (number + self._rounds) % SCAN_INTERVALS == 0
+            for number, run in enumerate(self._runs.values())
+        }
         now, until = self._clock(), time.monotonic() + ROUND_SECONDS
-        first = self._turn % len(runs) if runs else 0
-        for number, run in enumerate((*runs[first:], *runs[:first])):
-            had_time = time.monotonic() < until
-            look = (number + self._rounds) % SCAN_INTERVALS == 0
-            run.collect(until=until, now=now, look=look)
-            if had_time and time.monotonic() >= until:
-                self._turn = first + number + 1
+        for run in [run for run in looks if not run.is_behind]:
+            run.collect(until=until, now=now, look=looks[run])
+        behind = [run for run in looks if run.is_behind]
+        first = self._turn % len(behind) if behind else 0
+        for run in (*behind[first:], *behind[:first]):
+            began = time.monotonic()
+            self._turn += began < until
+            run.collect(until=min(until, began + SHARE_SECONDS), now=now, look=looks[run])

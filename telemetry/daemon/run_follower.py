@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import time
 from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
@@ -64,6 +65,8 @@ class RunFollower:
         self.checkpoints = 0
         """How many labelled readings were taken: growth is judged by them."""
         self.snapshots: tuple[Snapshot, ...] = ()
+        self.is_behind = True
+        """Whether there may be more to read than its time allowed."""
         self.is_live = True
         """Whether a fold of it runs or waits, or ended within a minute."""
         self._unreadable = ""
@@ -143,6 +146,7 @@ class RunFollower:
                 why.append(
                     f"{count} of {follower.lines} lines are no records: {follower.skipped[0].reason}"
                 )
+        self.is_behind = time.monotonic() >= until
         is_changed |= self._note_unreadable("; ".join(why[:REASONS_KEPT]))
         if is_changed or (look and self.is_live):
             self._settle(now)
