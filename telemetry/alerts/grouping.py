@@ -67,7 +67,7 @@ class AlertGrouping:
         self._sent = {
             bucket: (since, count)
             for bucket, (since, count) in self._sent.items()
-            if now - since < MINUTE_SECONDS
+            if _is_within_a_minute(since, now)
         }
         for key, group in list(self._groups.items()):
             if not group.members:
@@ -76,7 +76,7 @@ class AlertGrouping:
                     ended = now if group.is_watched else None
                     self._send(replace(_shown(group), ended=ended, is_watched=group.is_watched))
             elif group.has_grown and (
-                group.told_at is None or now - group.told_at >= MINUTE_SECONDS
+                group.told_at is None or not _is_within_a_minute(group.told_at, now)
             ):
                 group.has_grown, group.told_at = False, now
                 self._send(_shown(group))
@@ -89,6 +89,11 @@ class AlertGrouping:
     def _group(self, alert: Alert) -> _Group | None:
         group = self._groups.get((alert.name, alert.labels["run"]))
         return group if group is not None and _key(alert) in group.members else None
+
+
+def _is_within_a_minute(moment: float, now: float) -> bool:
+    """Whether ``moment`` was less than a minute ago; one to come was before the clock was set back."""
+    return 0 <= now - moment < MINUTE_SECONDS
 
 
 def _key(alert: Alert) -> AlertKey:

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
     from telemetry.alerts.alert import Alert
 
-QUEUE_LENGTH = 200
+QUEUE_LENGTH = 10_000
+"""Of the alerts that wait for one sink: as many as all runs may begin within a minute."""
 CLOSE_SECONDS = 3.0
 
 

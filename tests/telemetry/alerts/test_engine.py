@@ -322,6 +322,24 @@ def test_a_flood_becomes_a_few_alerts_and_a_number() -> None:
     assert len(engine.active) == 1
 
 
+def test_a_clock_that_is_set_back_silences_no_flood() -> None:
+    """What was told in the future is a minute ago."""
+    told: list[Alert] = []
+    engine = AlertEngine(told.append)
+    for hours, count in ((0, 30), (-1, 60)):
+        folds = tuple(
+            FoldSnapshot(
+                fold=n,
+                state=FoldState.RUNNING,
+                latest=at(START + 3600 * hours, cgroup_pids=990),
+            )
+            for n in range(1, count + 1)
+        )
+        told.clear()
+        engine.observe([snapshot(*folds, fold_count=90)], START + 3600 * hours)
+        assert told
+
+
 def test_a_group_that_grows_is_told_once_a_minute_and_ends_with_its_last_member() -> None:
     """It is resolved only if each of them was seen to end."""
 
