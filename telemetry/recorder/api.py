@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import os
 import threading
-from contextlib import ContextDecorator, nullcontext, suppress
+from contextlib import ContextDecorator, suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def _sampler_of(
     then), and if starting failed; the next call tries again.
     """
     global _sampler, _is_starting  # noqa: PLW0603
-    if _sampler is not None or _is_off or os.environ.get("FOLDWATCH", "").lower() == OFF:
+    if _sampler is not None or _is_off or os.environ.get("FOLDWATCH", "").strip().lower() == OFF:
         return _sampler
     with _starting:
         if _sampler is not None or _is_starting:
@@ -103,11 +103,22 @@ def _warn(error: Exception) -> None:
 
 
 class _NoReading:
-    """What a checkpoint returns where nothing is recorded: every field of a `Reading` is None."""
+    """What a checkpoint returns where nothing is recorded: every field of a `Reading` is None, or empty."""
 
-    def __getattr__(self, name: str) -> None:
+    def __getattr__(self, name: str) -> dict[str, object] | None:
         if name.startswith("__"):
             raise AttributeError(name)
+        return {} if name in {"errors", "limits", "peaks"} else None
+
+
+class _NoFold(ContextDecorator):
+    """What `fold` returns where nothing is recorded."""
+
+    def __enter__(self) -> None:
+        """Do nothing."""
+
+    def __exit__(self, *_: object) -> None:
+        """Do nothing."""
 
 
 def checkpoint(label: str, *, prefix: bool = True, with_map_kinds: bool = False) -> Reading:
@@ -130,7 +141,7 @@ def checkpoint(label: str, *, prefix: bool = True, with_map_kinds: bool = False)
     return sampler.checkpoint(label, prefix=prefix, with_map_kinds=with_map_kinds)
 
 
-def event(name: str, **facts: object) -> None:
+def event(name: str, /, **facts: object) -> None:
     """Append an event to the journal, if there is one. Never raises.
 
     Args:
@@ -152,7 +163,14 @@ def fold(number: int, *, of: int) -> AbstractContextManager[None]:
         of: The number of folds.
     """
     sampler = _sampler_of()
-    return nullcontext() if sampler is None else sampler.fold(number, of=of)
+    return _NoFold() if sampler is None else sampler.fold(number, of=of)
+
+
+def _stage_label(when: str, name: object) -> str:
+    try:
+        return f"{when} {name}"
+    except Exception as error:  # noqa: BLE001 - a name of the user's own making may raise anything
+        return f"{when} (a name that raises {type(error).__name__})"
 
 
 class stage(ContextDecorator):  # noqa: N801 - used as a function: a decorator or a with block
@@ -169,10 +187,10 @@ class stage(ContextDecorator):  # noqa: N801 - used as a function: a decorator o
         self._name = name
 
     def __enter__(self) -> None:
-        checkpoint(f"before {self._name}")
+        checkpoint(_stage_label("before", self._name))
 
     def __exit__(self, *_: object) -> None:
-        checkpoint(f"after {self._name}")
+        checkpoint(_stage_label("after", self._name))
 
 
 def _after_fork() -> None:

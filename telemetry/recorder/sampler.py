@@ -119,7 +119,9 @@ class Sampler:
         if fold and not parse_label(text).names_fold:
             text = f"Fold {fold.number}/{fold.of} {text}"
         with self._lock:
-            label = parse_label(text, previous=self._previous)
+            # Of several open folds none is the one before: this thread may have been started in any of them.
+            before = None if self._folds.are_several else self._previous
+            label = parse_label(text, previous=before)
             self._previous = label
             reading = self._take(label, with_map_kinds=with_map_kinds)
             self._peaks = {}

@@ -57,6 +57,46 @@ def test_each_thread_and_task_is_in_its_own_fold(case: str, count: int) -> None:
         assert re.match(r"\[THREADS\] (?:Fold (\d)/\d in \1: |alone: )", label), label
 
 
+def test_a_thread_in_one_of_several_folds_is_in_no_wrong_one(tmp_path: Path) -> None:
+    """Nothing tells in which of them it was started; what came last is not the answer."""
+    code = (
+        "import sys, threading, telemetry\n"
+        "telemetry.start(run_dir=sys.argv[1], interval=1000)\n"
+        "with telemetry.fold(1, of=2):\n"
+        "    entered, leave = threading.Event(), threading.Event()\n"
+        "    def other():\n"
+        "        with telemetry.fold(2, of=2):\n"
+        "            telemetry.checkpoint('two')\n"
+        "            entered.set()\n"
+        "            leave.wait()\n"
+        "    thread = threading.Thread(target=other)\n"
+        "    thread.start()\n"
+        "    entered.wait()\n"
+        "    inner = threading.Thread(target=telemetry.checkpoint, args=('inner',))\n"
+        "    inner.start()\n"
+        "    inner.join()\n"
+        "    leave.set()\n"
+        "    thread.join()\n"
+    )
+    outcome = run_python("-c", code, str(tmp_path / "run"))
+    assert outcome.code == 0, outcome.err
+    follower = JournalFollower(str(tmp_path / "run" / "journal.jsonl"))
+    labelled = {r.label: r.fold for r in follower.finish() if isinstance(r, Reading) and r.label}
+    assert labelled == {"Fold 2/2 two": 2, "inner": None}
+
+
+def test_a_stage_whose_name_raises_costs_its_name(tmp_path: Path) -> None:
+    """It goes on."""
+    code = (
+        "import telemetry\n"
+        "class Name:\n"
+        "    def __str__(self): raise RuntimeError\n"
+        "with telemetry.stage(Name()): print('inside')\n"
+    )
+    outcome = run_python("-c", code, environment={"FOLDWATCH_RUN_DIR": str(tmp_path)})
+    assert (outcome.code, "inside" in outcome.out) == (0, True), outcome.err
+
+
 @pytest.mark.slow
 def test_what_the_training_s_signal_handlers_raise_goes_its_way(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -106,10 +146,14 @@ def test_switched_off_nothing_is_loaded_or_written(tmp_path: Path) -> None:
         "telemetry.start(run_dir=sys.argv[1], port=0)\n"
         "with telemetry.fold(1, of=2), telemetry.stage('s'):\n"
         "    assert telemetry.checkpoint('a').rss_bytes is None\n"
-        "telemetry.event('e', a=1)\n"
+        "telemetry.event('e', a=1, name='b')\n"
+        "@telemetry.fold(1, of=2)\n"
+        "def train(): return telemetry.checkpoint('b')\n"
+        "read = train()\n"
+        "assert not read.errors and 'a' not in read.limits and read.peaks.get('a') is None\n"
         "print(sorted(m for m in sys.modules if m.startswith('telemetry')), file=sys.stderr)\n"
     )
-    outcome = run_python("-c", code, str(tmp_path / "run"), environment={"FOLDWATCH": "off"})
+    outcome = run_python("-c", code, str(tmp_path / "run"), environment={"FOLDWATCH": " off "})
     assert (outcome.code, outcome.out) == (0, "")
     assert outcome.err == "['telemetry', 'telemetry.recorder', 'telemetry.recorder.api']\n"
     assert not (tmp_path / "run").exists()
