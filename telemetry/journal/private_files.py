@@ -31,6 +31,13 @@ def make_folder(path: str) -> None:
             pass_on(error)
 
 
+def make_fold_folder(path: str) -> None:
+    """Make the folder of a fold, as `make_folder`; a link in its place, which another fold may have put there, is refused."""
+    if os.path.islink(path):
+        raise OSError(errno.ELOOP, "a link in the place of the fold's directory", path)
+    make_folder(path)
+
+
 def open_private(path: str, flags: int) -> int:
     """Open a regular file, made with mode 0600, or 0640 for the group; never waits. Raises OSError.
 

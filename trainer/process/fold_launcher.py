@@ -6,7 +6,7 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from telemetry.journal.private_files import make_folder
+from telemetry.journal.private_files import make_fold_folder
 from telemetry.journal.run_layout import RunLayout
 from telemetry.masking import child_environment
 from trainer.process.fold_cgroup import FoldCgroups
@@ -52,7 +52,8 @@ class FoldLauncher:
         """
         layout = self._directory.layout
         own_fold = fold if self._options.is_isolated else None
-        make_folder(layout.fold_dir(own_fold))
+        if own_fold is not None:
+            make_fold_folder(layout.fold_dir(own_fold))
         spec = ProcessSpec(
             command=self._job.command(self._directory, fold),
             environment=environment_for_fold(

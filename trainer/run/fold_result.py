@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from telemetry.journal import typed
 from telemetry.journal.atomic_write import open_regular, replacing
-from telemetry.journal.private_files import make_folder
+from telemetry.journal.private_files import make_fold_folder
 from telemetry.journal.run_layout import LARGEST_BYTES, RESULT, RunLayout
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class FoldResult:
 
     def write(self, directory: str) -> None:
         """Write result.json into the fold's directory. Raises OSError."""
-        make_folder(directory)
+        make_fold_folder(directory)
         sync_folder(os.path.dirname(os.path.abspath(directory)))  # it may have been made just now
         metrics = {name: _finite(value) for name, value in self.metrics.items()}
         content = {"schema": SCHEMA} | asdict(self) | {"metrics": metrics}

@@ -15,7 +15,7 @@ from analyzer.diagnosis.confidence import Confidence
 from analyzer.pipeline import analyze
 from analyzer.signatures.signature import MEMORY
 from telemetry.journal.atomic_write import open_regular
-from telemetry.journal.private_files import make_folder
+from telemetry.journal.private_files import make_fold_folder
 from telemetry.journal.run_layout import FAILURE, OUTPUT
 from telemetry.masking import mask_forms
 from telemetry.thread_line import clean_label
@@ -62,7 +62,7 @@ class FoldFailure:
 
     def write(self, directory: str) -> None:
         """Write failure.json into the fold's directory. Raises OSError."""
-        make_folder(directory)
+        make_fold_folder(directory)
         causes = [
             {"cause": cause.cause, "standing": cause.confidence, "evidence": cause.evidence}
             for cause in self.causes

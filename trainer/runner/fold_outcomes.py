@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import time
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from trainer.run.warning import explained, warn
 from trainer.runner.fold_failure import FoldFailure, explain, not_run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from trainer.process.fold_process import FoldProcess
     from trainer.run.directory import RunDirectory
@@ -38,6 +39,7 @@ class FoldOutcomes:
         job: Job,
         options: RunOptions,
         *,
+        folds: int,
         queue: FoldQueue,
         state: RunState,
         observer: RunObserver,
@@ -50,6 +52,12 @@ class FoldOutcomes:
         """Why the run's file system takes no further file; no fold can leave a result then."""
         self.unwritten: str | None = None
         """Why there is no summary of this run in its directory; None if there is one."""
+        self._folds = folds
+        layout = directory.layout
+        self._present = {
+            fold for fold in range(1, folds + 1) if os.path.lexists(layout.result(fold))
+        }
+        """Folds whose results were there before."""
         self._directory = directory
         self._job = job
         self._options = options
@@ -91,6 +99,12 @@ class FoldOutcomes:
             end_reason=end_reason,
             seconds=seconds,
         )
+
+    def note_skipped(self, folds: Iterable[int]) -> None:
+        """Take it that these folds finished in an earlier run."""
+        for fold in folds:
+            if (result := self._directory.result(fold)) is not None:
+                self.finished[fold] = result
 
     def finish(self, result: FoldResult, *, exit_code: int) -> None:
         """Record that a fold left a whole result."""
@@ -135,6 +149,7 @@ class FoldOutcomes:
 
     def conclude(self, summary_of_files: Callable[[], Summary]) -> Summary:
         """Write the summary of the results that are there now; an earlier one that is not true does not stay."""
+        self._disown_others()
         self._check(summary_of_files())
         summary = summary_of_files()
         try:
@@ -146,6 +161,15 @@ class FoldOutcomes:
         except OSError as error:
             self.unwritten = f"the summary cannot be written: {error.strerror or error}"
         return summary
+
+    def _disown_others(self) -> None:
+        """Move away what another fold has put in the place of a result: this fold has not finished, or not run."""
+        for fold in range(1, self._folds + 1):
+            if fold not in self.finished and (fold in self.failures or fold not in self._present):
+                try:
+                    self._directory.disown_result(fold)
+                except OSError as error:
+                    warn(f"fold {fold}: what lies in its result's place stays: {explained(error)}")
 
     def _check(self, summary: Summary) -> None:
         """Fail each fold whose result was changed or removed after its end, e.g. by the fold after it."""

@@ -76,12 +76,12 @@ class FoldRunner:
             directory,
             job,
             self._options,
+            folds=config.folds,
             queue=self._queue,
             state=self.state,
             observer=self._observer,
         )
-        earlier = {fold: directory.result(fold) for fold in plan.skipped}
-        self._outcomes.finished |= {fold: found for fold, found in earlier.items() if found}
+        self._outcomes.note_skipped(plan.skipped)
 
     @property
     def failures(self) -> Mapping[int, FoldFailure]:

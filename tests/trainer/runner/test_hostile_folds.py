@@ -395,3 +395,28 @@ def test_a_result_that_a_fold_left_itself_never_counts(tmp_path: Path) -> None:
         assert status == 1, err
         assert finished(tmp_path) == [1, 3]
         assert not (tmp_path / "run/fold-2/result.json").exists()
+
+
+def test_a_result_of_a_fold_that_did_not_run_or_failed_is_none(tmp_path: Path) -> None:
+    """Another fold has put it there, from its own; neither this run nor a resumed one takes it."""
+    code = (
+        "if fold == 1: sys.exit(4)\n"
+        "if fold == 3:\n"
+        "    whole = open(own.replace('fold-3', 'fold-2') + '/result.json').read()\n"
+        "    open(own.replace('fold-3', 'fold-1') + '/result.json', 'w').write(whole.replace('\"fold\": 2', '\"fold\": 1'))\n"
+    )
+    for options in ((), ("--resume-mode", "auto")):
+        status, err = end_of(start(tmp_path, code, *options))
+        assert status == 1, err
+        assert finished(tmp_path) == [2, 3]
+
+
+def test_a_link_in_the_place_of_a_fold_s_directory_costs_that_fold(tmp_path: Path) -> None:
+    """Nothing is written into where it leads."""
+    victim = tmp_path / "victim"
+    victim.mkdir()
+    code = f"if fold == 1: os.symlink({str(victim)!r}, own.replace('fold-1', 'fold-2'))"
+    status, err = end_of(start(tmp_path, code))
+    assert status == 1, err
+    assert finished(tmp_path) == [1, 3]
+    assert list(victim.iterdir()) == []
