@@ -23,6 +23,8 @@ from tests.support.faults import ERRNOS, Fault, Site
 from trainer.run.directory import RunDirectory
 
 AT_ONCE = 3
+HELD = "no room on the file system"
+"""What is said of folds that are not started because the disk is full: they run when it is not."""
 HANG_SECONDS = 20
 """Ten more than a run takes on a machine that is busy."""
 FOLD = """
@@ -138,7 +140,7 @@ def harm(fault: Fault) -> dict[str, int]:
             "points": ended.was_hit,
             "not_reached": not ended.was_hit,
             "orphans": alive,
-            "lost": 0 if was_refused else len(innocent(fault) - whole),
+            "lost": 0 if was_refused or HELD in ended.said else len(innocent(fault) - whole),
             "wrong": ended.code == 0 or not counted(place) <= whole or 3 in whole,
             "failed": "Traceback" in ended.said,
         }
