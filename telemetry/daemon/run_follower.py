@@ -65,7 +65,7 @@ class RunFollower:
         self.checkpoints = 0
         """How many labelled readings were taken: growth is judged by them."""
         self.snapshots: tuple[Snapshot, ...] = ()
-        self.is_behind = True
+        self.is_behind = False
         """Whether there may be more to read than its time allowed."""
         self.is_live = True
         """Whether a fold of it runs or waits, or ended within a minute."""
