@@ -17,6 +17,7 @@ MASK = "***"
 SECRET_VARIABLES = (
     "FOLDWATCH_TOKEN",
     "FOLDWATCH_PASSWORD",
+    "FOLDWATCH_ALERT_COMMAND",
     "FOLDWATCH_ALERT_WEBHOOK",
     "FOLDWATCH_ALERTMANAGER",
 )
@@ -25,24 +26,33 @@ SECRET_VARIABLES = (
 _NAME = re.compile(
     # A part of the name ends so: `apiKey`, `hf_token`, not `tokenizer`, `author` or `keypoints`.
     r"(?P<always>secret|passw(?:or)?d|pwd|passphrase|credential)s?(?![a-z])"
-    r"|(?:key|token|auth|authorization)s?(?![a-z])",
+    r"|(?:key|token|auth|authorization)s?(?![a-z])"
+    r"|(?<![a-z])(?:pass|pw|pat|otp|jwt|cookie|bearer|sig|signature)s?(?![a-z])",
     re.IGNORECASE,
 )
 _CAPITAL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _NO_SECRET = re.compile(r"\d{1,5}|true|false|none|yes|no", re.IGNORECASE)
 """What `--max-tokens` and `--key-dim` are given."""
-_GIVEN = re.compile(r"""(?<![\w.-])(?P<name>[\w.-]+)(?P<between>["']?\s*[=:]\s*|\s+)(?!\s)""")
-_OPTION = re.compile(r"-[\w.-]+")
+_GIVEN = re.compile(r"""(?<![\w.-])(?P<name>[\w.-]+)(?P<between>["']?\]?\s*[=:]\s*|\s+)(?!\s)""")
+_OPTION = re.compile(r"-[\w.-]+=?")
+_ASSIGNED = re.compile(r"(?P<name>[\w.-]+)\+?=(?P<value>.*)", re.DOTALL)
+"""A word of its own: what is given ends with it."""
 _VALUE = re.compile(
-    r"""(?:(?:bearer|basic|token)\s+)?(?:"[^"]*"|'[^']*'|[^\s"',;&}]+)""", re.IGNORECASE
+    r"(?:(?:bearer|basic|token|digest|apikey|negotiate)\s+)?"
+    r"""(?:"(?:[^"\\]|\\.){0,1000}"|'[^']{0,1000}'|\[[^\]]{0,1000}\]|[^\s"',;&}\[]+)+""",
+    re.IGNORECASE,
 )
 _FORMS = re.compile(
     r"(?<=://)[^/?#\s]*@"
+    r"|(?<=://)[^/?#\s:@]{0,256}:(?!\d+/)[^\s@]{0,256}@"
+    r"|-----BEGIN [A-Z ]*PRIVATE KEY-----(?s:.*?)(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"
     r"|(?<![A-Za-z0-9])(?:"
     r"sk-(?!learn)[\w-]{6,}"
     r"|hf_(?:(?=[a-z]*[0-9A-Z])[A-Za-z0-9]{8,}|[a-z]{20,})"
     r"|(?:AKIA|ASIA)[A-Z0-9]{12,}"
     r"|(?:gh[pousr]|github_pat)_\w{8,}"
+    r"|npm_[A-Za-z0-9]{10,}|pypi-[\w-]{10,}|dop_v1_[0-9a-f]{10,}|nvapi-[\w-]{10,}"
+    r"|SG\.[\w-]{8,}\.[\w-]{8,}|[sr]k_(?:live|test)_\w{8,}|r8_\w{20,}|gsk_\w{10,}|ya29\.[\w-]{10,}"
     r"|glpat-[\w-]{8,}|xox[abeprs]-[\w-]{8,}|AIza[\w-]{20,}"
     r"|eyJ[\w-]{5,}\.[\w-]{5,}\.[\w-]+)"
 )
@@ -50,13 +60,27 @@ _FORMS = re.compile(
 
 def masked(words: Sequence[str]) -> tuple[str, ...]:
     """Return a command line with its secrets replaced by `MASK`."""
-    shown = [mask_text(word) for word in words]
+    shown = [_masked_word(word) for word in words]
     for place, word in enumerate(words[:-1]):
         value = words[place + 1]
-        is_option = _OPTION.fullmatch(word) and not value.startswith("-")
-        if is_option and _is_secret(word, value):
+        is_given = _OPTION.fullmatch(word) and not _is_another_option(word, value)
+        if is_given and _is_secret(word, value):
             shown[place + 1] = MASK
     return tuple(shown)
+
+
+def _masked_word(word: str) -> str:
+    given = _ASSIGNED.fullmatch(word)
+    if given and given["value"] and _is_secret(given["name"], given["value"]):
+        return word[: given.start("value")] + MASK
+    return mask_text(word)
+
+
+def _is_another_option(word: str, value: str) -> bool:
+    """Whether what follows an option is no value of it; a password may begin with a dash."""
+    found = _NAME.search(_parted(word))
+    may_begin_so = found is not None and found["always"] is not None
+    return value.startswith("--" if may_begin_so else "-")
 
 
 def mask_text(text: str) -> str:

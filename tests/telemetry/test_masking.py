@@ -15,6 +15,7 @@ from telemetry.masking import MASK, child_environment, is_masked, masked
         "python -m train --data s3://bucket/keys/x --model sk-learn-forest --out task-1234567890",
         "train.py --host localhost:8080 --url https://example.org/a@b --arch hf_transformers",
         "train.py --mail me@example.org --disk-quota-gib 12 --auth --verbose",
+        "train.py --use-token --lr 0.1 --compat=legacy --single-pass=3 --path=/a/b --signal=TERM",
     ],
 )
 def test_an_ordinary_command_line_stays_as_it_is(line: str) -> None:
@@ -47,6 +48,22 @@ def test_an_ordinary_command_line_stays_as_it_is(line: str) -> None:
         ["hf_HIDDEN123456"],
         ["AKIAHIDDEN1234567890"],
         ["ghp_HIDDEN123456789"],
+        ["npm_HIDDEN123456789"],
+        ["SG.HIDDEN1234.HIDDEN1234"],
+        ["sk_live_HIDDEN12345"],
+        ["-----BEGIN RSA PRIVATE KEY-----\nHIDDEN\n-----END RSA PRIVATE KEY-----"],
+        ["mysql://me:p#HIDDEN@db/x"],
+        ["--password=ab,HIDDEN;HIDDEN"],
+        ["--password=it's HIDDEN"],
+        ["--password", "-HIDDEN"],
+        ["--password=", "HIDDEN"],
+        ["--pass", "HIDDEN"],
+        ["--jwt=HIDDEN"],
+        ["TOKEN+=HIDDEN"],
+        ["sh", "-c", 'train --password="a\\"HIDDEN" --folds 3'],
+        ["curl", "-H", "Authorization: Digest HIDDEN"],
+        ["--config", '{"tokens": ["HIDDEN"], "folds": 3}'],
+        ["python", "-c", "os.environ['WANDB_API_KEY']='HIDDEN'"],
     ],
 )
 def test_a_secret_is_masked_by_its_name_or_its_form(words: list[str]) -> None:
@@ -61,13 +78,22 @@ def test_a_secret_is_masked_by_its_name_or_its_form(words: list[str]) -> None:
 
 def test_a_long_argument_costs_no_time_of_its_square() -> None:
     """As a list of files, a blob, blanks."""
-    for blob in ("a" * 500_000, "a-" * 250_000, " " * 500_000, "a=" * 200_000, "://" * 100_000):
+    for blob in (
+        "a" * 500_000,
+        "a-" * 250_000,
+        " " * 500_000,
+        "a=" * 200_000,
+        "://" * 100_000,
+        "://a:" * 100_000,
+        '"' * 200_000,
+        "key=[" * 90_000,
+    ):
         masked([blob])
 
 
 def test_a_child_gets_no_secret_of_foldwatch(monkeypatch: pytest.MonkeyPatch) -> None:
     """Everything else of the environment is its own business."""
-    names = ("FOLDWATCH_TOKEN", "FOLDWATCH_PASSWORD", "FOLDWATCH_ALERT_WEBHOOK")
+    names = ("FOLDWATCH_TOKEN", "FOLDWATCH_ALERT_COMMAND", "FOLDWATCH_ALERT_WEBHOOK")
     for name in (*names, "FOLDWATCH_RUN_DIR", "WANDB_API_KEY"):
         monkeypatch.setenv(name, "x")
     found = child_environment()
