@@ -1,16 +1,18 @@
-"""Exceptions that a signal handler of the training raises while telemetry works: they are not telemetry's to keep."""
+"""Exceptions that are the training's, though they are raised while telemetry works: they are not telemetry's to keep."""
 
 from __future__ import annotations
 
+import signal
+import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from types import FrameType
+    from types import CodeType, FrameType
 
 
 def pass_on(error: BaseException) -> None:
-    """Raise ``error`` again if a signal handler raised it: a handler that wants to stop the training must."""
-    if is_from_signal_handler(error):
+    """Raise ``error`` again if the training sent it: a signal handler that wants to stop it must, or another thread."""
+    if is_from_signal_handler(error) or is_sent_by_a_thread(error):
         raise error
 
 
@@ -18,14 +20,51 @@ def is_from_signal_handler(error: BaseException) -> bool:
     """Whether ``error`` was raised by a handler that interrupted what was being done, such as a deadline's.
 
     Python calls a handler with the frame that it interrupts, so in the traceback a handler's frame holds
-    the frame above it, as one of its arguments.
+    the frame above it, as one of its arguments; a handler that has let go of it is known by its code.
     """
     trace = error.__traceback__
+    codes: set[CodeType] | None = None
     while trace is not None and trace.tb_next is not None:
         interrupted, trace = trace.tb_frame, trace.tb_next
         if any(_holds(value, interrupted) for value in trace.tb_frame.f_locals.values()):
             return True
+        codes = _handler_codes() if codes is None else codes
+        if trace.tb_frame.f_code in codes:
+            return True
     return False
+
+
+def is_sent_by_a_thread(error: BaseException) -> bool:
+    """Whether another thread sent ``error`` here (PyThreadState_SetAsyncExc), as libraries for timeouts do.
+
+    Then it comes up in telemetry's own code, which raises nothing but what Python and its library define.
+    """
+    if type(error).__module__.partition(".")[0] in sys.stdlib_module_names:
+        return False
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace is not None and _is_ours(trace.tb_frame) and not _is_ours_to_raise(error)
+
+
+def _is_ours(frame: FrameType) -> bool:
+    return str(frame.f_globals.get("__name__", "")).partition(".")[0] == "telemetry"
+
+
+def _is_ours_to_raise(error: BaseException) -> bool:
+    return type(error).__module__.partition(".")[0] == "telemetry"
+
+
+def _handler_codes() -> set[CodeType]:
+    """Return the code of every signal handler of this process that is written in Python."""
+    found = set()
+    for number in signal.valid_signals():
+        handler = signal.getsignal(number)
+        for part in (handler, getattr(handler, "__func__", None), type(handler).__call__):
+            code = getattr(part, "__code__", None)
+            if code is not None:
+                found.add(code)
+    return found
 
 
 def _holds(value: object, frame: FrameType) -> bool:
