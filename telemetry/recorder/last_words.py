@@ -5,15 +5,7 @@ A process that a signal or ``os._exit`` ends records neither: so a process that 
 
 from __future__ import annotations
 
-import atexit
 import os
-import sys
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from types import TracebackType
-
-    from telemetry.recorder.sampler import Sampler
 
 RAISED = "raised"
 """The event of an exception."""
@@ -48,17 +40,3 @@ def describe(error: BaseException) -> dict[str, str]:
 def is_failure(error: BaseException) -> bool:
     """Whether an exception says that something failed or was interrupted; an exit with 0 does not."""
     return not (isinstance(error, SystemExit) and error.code in {None, 0})
-
-
-def hook(sampler: Sampler) -> None:
-    """Record the end of this process, and the exception that ends it; the hook that was there gets it as well."""
-    before = sys.excepthook
-
-    def excepthook(
-        kind: type[BaseException], error: BaseException, trace: TracebackType | None
-    ) -> None:
-        sampler.attempt("exception", lambda: sampler.record_raised(error))
-        before(kind, error, trace)
-
-    sys.excepthook = excepthook
-    atexit.register(lambda: sampler.event(ENDED, {}))

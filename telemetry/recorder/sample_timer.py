@@ -6,29 +6,34 @@ import threading
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from telemetry.recorder.sampler import Sampler
+    from collections.abc import Callable
 
 SHORTEST_SECONDS = 0.001
 """A timer under this would do nothing but read."""
 
 
 class SampleTimer:
-    """Takes samples of ``sampler`` until `stop`; an interval that makes no sense is told, and is a second then."""
+    """Calls ``sample`` until `stop`; an interval that makes no sense is told, and is a second then."""
 
-    def __init__(self, sampler: Sampler, interval_seconds: float) -> None:
-        self._sampler = sampler
+    def __init__(
+        self,
+        sample: Callable[[], object],
+        interval_seconds: float,
+        record_failure: Callable[[str, str], None],
+    ) -> None:
+        self._sample = sample
         self._stop = threading.Event()
         is_number = isinstance(interval_seconds, int | float)
         if not is_number or not interval_seconds >= SHORTEST_SECONDS:
             words = f"an interval of {interval_seconds!r} seconds; 1 second is taken"
-            sampler.record_failure("timer", words)
+            record_failure("timer", words)
             interval_seconds = 1.0
         self._seconds = min(interval_seconds, threading.TIMEOUT_MAX)
         thread = threading.Thread(target=self._run, name="foldwatch-timer", daemon=True)
         try:
             thread.start()
         except RuntimeError as error:
-            sampler.record_failure("timer", str(error))
+            record_failure("timer", str(error))
 
     def stop(self) -> None:
         """Take no more."""
@@ -36,4 +41,4 @@ class SampleTimer:
 
     def _run(self) -> None:
         while not self._stop.wait(self._seconds):
-            self._sampler.attempt("timer", self._sampler.sample)
+            self._sample()

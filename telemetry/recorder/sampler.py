@@ -102,7 +102,8 @@ class Sampler:
         self._owner = os.getpid()
         self.attempt("hold", reader.hold)
         if interval_seconds is not None:
-            self._timer = SampleTimer(self, interval_seconds)
+            sample = partial(self.attempt, "timer", self.sample)
+            self._timer = SampleTimer(sample, interval_seconds, self.record_failure)
 
     def checkpoint(
         self, text: str, *, prefix: bool = True, with_map_kinds: bool = False
@@ -144,11 +145,11 @@ class Sampler:
         What JSON has no form for, such as NaN, is written as text, and a failure is counted.
         """
         try:
-            known = {key: typed.plain(key, value) for key, value in facts.items()}
+            known = {typed.text("", key): typed.plain(key, value) for key, value in facts.items()}
         except Exception as error:  # noqa: BLE001 - a value of the user's own type may raise anything
             pass_on(error)
             self.record_failure("event", f"{error}; it is written as text")
-            known = {key: readable(value) for key, value in facts.items()}
+            known = {str(key)[:LONGEST_LABEL]: readable(value) for key, value in facts.items()}
         self.record(
             Event(
                 time=time.time(), pid=os.getpid(), name=_as_text(name)[:LONGEST_LABEL], facts=known

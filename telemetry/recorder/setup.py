@@ -5,6 +5,7 @@ Everything that recording needs is loaded here, so that nothing has to be loaded
 
 from __future__ import annotations
 
+import atexit
 import os
 import platform
 import socket
@@ -19,11 +20,13 @@ from telemetry.kernel.applied_limits import read_applied_limits
 from telemetry.kernel.process_identity import own_identity
 from telemetry.kernel.reader import Reader
 from telemetry.masking import masked
-from telemetry.recorder.last_words import hook
+from telemetry.recorder.last_words import ENDED
 from telemetry.recorder.sampler import Sampler
 from telemetry.snapshot import FoldSnapshot, Snapshot
 
 if TYPE_CHECKING:
+    from types import TracebackType
+
     from telemetry.reading import Reading
     from telemetry.recorder.sampler import ThreadLineSink
 
@@ -67,10 +70,24 @@ def begin(
         sampler.record_failure("journal", failure)
     if journal is not None:
         sampler.attempt("header", lambda: journal.write(_header()))
-        sampler.attempt("last words", lambda: hook(sampler))
+        sampler.attempt("last words", lambda: _hook(sampler))
     if port is not None:
         sampler.attempt("metrics", lambda: _serve(sampler, port, address))
     return sampler
+
+
+def _hook(sampler: Sampler) -> None:
+    """Record the end of this process, and the exception that ends it; the hook that was there gets it as well."""
+    before = sys.excepthook
+
+    def excepthook(
+        kind: type[BaseException], error: BaseException, trace: TracebackType | None
+    ) -> None:
+        sampler.attempt("exception", lambda: sampler.record_raised(error))
+        before(kind, error, trace)
+
+    sys.excepthook = excepthook
+    atexit.register(lambda: sampler.event(ENDED, {}))
 
 
 def _journal_path(run_dir: str | os.PathLike[str] | None) -> str | None:
