@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from telemetry.journal.atomic_write import open_regular
-from telemetry.journal.records import MEBIBYTE, Record, decode
+from telemetry.journal.records import LONGEST_LINE, MEBIBYTE, Record, decode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 CHUNK_BYTES = 256 * 2**10
 HEAD_BYTES = 256
 """Of a header or a reading: its time and its process are in them."""
-LONGEST_LINE = 4 * MEBIBYTE
-"""A header with the longest argument list that the kernel takes fits in half of it."""
 SKIPPED_KEPT = 1000
 
 

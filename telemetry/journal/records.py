@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 MEBIBYTE = 2**20
+LONGEST_LINE = 4 * MEBIBYTE
+"""A header with the longest argument list that the kernel takes fits in half of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

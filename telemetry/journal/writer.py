@@ -9,7 +9,7 @@ import os
 
 from telemetry.interruption import pass_on
 from telemetry.journal.private_files import make_folder, open_private
-from telemetry.journal.records import Record, encode
+from telemetry.journal.records import LONGEST_LINE, Record, encode
 
 
 class JournalWriter:
@@ -69,6 +69,8 @@ class JournalWriter:
 
     def _append(self, record: Record) -> None:
         line = encode(record)
+        if len(line) > LONGEST_LINE:
+            raise OSError(f"{self.path}: a record of {len(line):,} bytes is not written: too long")
         if self._is_torn:
             line = b"\n" + line
         self._is_torn = True

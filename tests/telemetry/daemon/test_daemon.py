@@ -295,7 +295,7 @@ def test_a_hostile_journal_is_kept_within_bounds(tmp_path: Path) -> None:
         tmp_path / "run",
         *(header(f"host-{number}", pid=number) for number in range(400)),
         *(reading(number, pid=number) for number in range(1, 2000)),
-        reading(1, stage=long, label=long, pools={f"{n}{long}": n for n in range(100)}),
+        reading(1, stage=long, label=long, pools={f"{n}{long[:30_000]}": n for n in range(100)}),
         *(reading(1, errors={f"source {number}": long}) for number in range(200)),
     )
     one = daemon(tmp_path)

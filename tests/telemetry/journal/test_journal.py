@@ -379,6 +379,18 @@ def test_a_hole_of_any_size_is_passed_over_and_counted(tmp_path: Path) -> None:
     assert "a hole of" in follower.skipped[0].reason
 
 
+def test_a_record_that_no_reader_takes_is_not_written(tmp_path: Path) -> None:
+    """Its length is said; the next one is written."""
+    writer = JournalWriter(str(tmp_path / "journal.jsonl"))
+    with pytest.raises(OSError, match="too long"):
+        writer.write(Event(time=1.0, pid=1, name="e", facts={"a": "x" * 2**23}))
+    writer.write(Event(time=2.0, pid=1, name="e"))
+    follower = JournalFollower(writer.path)
+    assert [record.time for record in follower.finish()] == [2.0]
+    assert follower.skipped == []
+    writer.close()
+
+
 def test_what_is_there_can_be_passed_over(tmp_path: Path) -> None:
     """Records of an earlier run are not this one's."""
     path = tmp_path / "journal.jsonl"
