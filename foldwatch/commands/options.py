@@ -8,6 +8,7 @@ from typing import Annotated, TypeAlias
 import typer
 
 from telemetry.journal.private_files import GROUP_READABLE
+from telemetry.journal.run_layout import MOST_FOLDS
 from trainer.run.config import MITIGATIONS
 
 AlertCommand: TypeAlias = Annotated[
@@ -135,7 +136,7 @@ Model: TypeAlias = Annotated[
     ),
 ]
 Folds: TypeAlias = Annotated[
-    int, typer.Option(help="Number of folds of the cross-validation, 2 or more.")
+    int, typer.Option(max=MOST_FOLDS, help="Number of folds of the cross-validation, 2 or more.")
 ]
 Device: TypeAlias = Annotated[
     DeviceMode,
@@ -167,7 +168,8 @@ FoldCommand: TypeAlias = Annotated[
     ),
 ]
 Times: TypeAlias = Annotated[
-    int, typer.Option(min=1, help="Number of runs of the command, as folds 1 to N.")
+    int,
+    typer.Option(min=1, max=MOST_FOLDS, help="Number of runs of the command, as folds 1 to N."),
 ]
 LabelPattern: TypeAlias = Annotated[
     str | None,

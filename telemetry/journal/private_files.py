@@ -36,6 +36,11 @@ def make_fold_folder(path: str) -> None:
     if os.path.islink(path):
         raise OSError(errno.ELOOP, "a link in the place of the fold's directory", path)
     make_folder(path)
+    found, most = os.stat(path), 0o750 if _group_may_read() else 0o700
+    if (
+        found.st_uid == os.geteuid() and found.st_mode & 0o777 & ~most
+    ):  # an earlier fold has made it
+        os.chmod(path, stat.S_IMODE(found.st_mode) & most)
 
 
 def open_private(path: str, flags: int) -> int:
@@ -58,4 +63,4 @@ def open_private(path: str, flags: int) -> int:
 
 
 def _group_may_read() -> bool:
-    return os.environ.get(GROUP_READABLE) == "1"
+    return os.environ.get(GROUP_READABLE, "").strip().lower() in {"1", "true", "yes", "on"}

@@ -117,6 +117,14 @@ class RunDirectory:
                 time.sleep(0.05)
             yield file.fileno()
 
+    def is_held(self, lock: int) -> bool:
+        """Whether the lock in the directory is still the one that ``lock`` is open on: else another run may write here."""
+        try:
+            found, held = os.stat(self.layout.lock), os.fstat(lock)
+        except OSError:
+            return False
+        return (found.st_dev, found.st_ino) == (held.st_dev, held.st_ino)
+
     def write_config(self, config: Config) -> None:
         """Write run.json, whole or not at all; a command without its secrets, which the digest is of."""
         values = asdict(config)

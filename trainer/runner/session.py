@@ -41,6 +41,9 @@ if TYPE_CHECKING:
     from trainer.runner.fold_failure import FoldFailure
 
 
+LOST = "its lock was removed or replaced during the run: another run may have written here"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunRequest:
     """What a run is asked for, besides its configuration and job."""
@@ -102,11 +105,12 @@ def run_session(
             state=state,
         )
         summary = runner.run()
+        is_ours = directory.is_held(lock)
     return RunOutcome(
         directory=directory,
         summary=summary,
         failures=runner.failures,
-        unwritten=runner.unwritten,
+        unwritten=runner.unwritten if is_ours else LOST,
     )
 
 

@@ -208,6 +208,17 @@ def test_two_runners_on_one_directory_are_refused(directory: RunDirectory) -> No
         pass
 
 
+def test_a_lock_that_was_removed_or_replaced_is_held_no_more(directory: RunDirectory) -> None:
+    """Another runner may be in the directory by then."""
+    with directory.locked() as lock:
+        assert directory.is_held(lock)
+        os.unlink(directory.layout.lock)
+        assert not directory.is_held(lock)
+        with directory.locked() as other:
+            assert not directory.is_held(lock)
+            assert directory.is_held(other)
+
+
 def test_a_directory_that_is_no_run_is_named(directory: RunDirectory) -> None:
     """run.json missing or broken."""
     with pytest.raises(InputError, match=r"run\.json"):

@@ -420,3 +420,18 @@ def test_a_link_in_the_place_of_a_fold_s_directory_costs_that_fold(tmp_path: Pat
     assert status == 1, err
     assert finished(tmp_path) == [1, 3]
     assert list(victim.iterdir()) == []
+
+
+def test_a_run_whose_lock_was_removed_is_not_said_to_be_whole(tmp_path: Path) -> None:
+    """Another run may have written into its directory."""
+    status, err = end_of(start(tmp_path, "if fold == 1: os.remove(os.path.join(run, '.lock'))"))
+    assert status == 1
+    assert "its lock was removed" in err
+
+
+def test_a_folder_that_an_earlier_fold_has_opened_to_everybody_is_closed(tmp_path: Path) -> None:
+    """It is private as one that the runner makes."""
+    code = "if fold == 1: os.umask(0); os.mkdir(own.replace('fold-1', 'fold-2'), 0o777)"
+    status, err = end_of(start(tmp_path, code))
+    assert status == 0, err
+    assert (tmp_path / "run/fold-2").stat().st_mode & 0o777 == 0o700
