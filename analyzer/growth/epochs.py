@@ -17,6 +17,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from analyzer.growth.verdict import EPOCHS, PRINTED_EPOCHS, Growth, Verdict, judge
+from analyzer.logs.label_budget import MOST_LABELS
 from analyzer.resources import RESOURCES
 
 if TYPE_CHECKING:
@@ -92,6 +93,11 @@ def judge_epochs(process: Process, resource: str, *, by_fold: Growth) -> Growth 
     if growth.verdict == Verdict.GROWING and by_fold.verdict.is_steady:
         reason = f"{growth.reason}, but the next fold begins without it"
         return replace(growth, verdict=Verdict.SLOW, reason=reason)
+    if process.checkpoints.contexts.has_merged and not growth.verdict.is_alarming:
+        reason = (
+            f"{growth.reason}; but only the epochs under the first {MOST_LABELS:,} labels are known"
+        )
+        return replace(growth, verdict=Verdict.INCONCLUSIVE, reason=reason)
     return growth
 
 

@@ -82,6 +82,7 @@ def judge_over_time(process: Process, resource: str) -> Growth | None:
     judged = [
         judge_readings(
             *table.over_time(resource),
+            places=table.places(resource),
             floor=RESOURCES[resource].floor,
             level_at_end=process.peaks.get(resource),
             limit=limit if isinstance(limit, int) else None,
@@ -97,15 +98,17 @@ def judge_readings(  # noqa: PLR0913 - a record, and what it is judged by
     times: Sequence[float] | None,
     *,
     floor: float,
+    places: Sequence[float] | None = None,
     level_at_end: float | None = None,
     limit: int | None = None,
     is_memory: bool = True,
 ) -> Growth | None:
-    """Judge ``values`` in their order; ``times`` are in seconds, ascending, or None where not all are known."""
+    """Judge ``values`` in their order, by their ``times`` in seconds, ascending, else by their ``places`` among all."""
     if len(values) < FEWEST_READINGS:
         return None
     is_timed = times is not None and times[-1] > times[0]
-    positions = times if times is not None and is_timed else range(len(values))
+    untimed = range(len(values)) if places is None else places
+    positions = times if times is not None and is_timed else untimed
     span = positions[-1] - positions[0]
     if is_timed:
         scale = _HOUR if span >= HOURS_FROM else _MINUTE

@@ -6,10 +6,12 @@ Memory grows with the readings only. The range may begin in the middle of a proc
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_left
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from analyzer.resources import COLUMNS
+from analyzer.logs.thinning import MOST_FALLS, kept_rows
+from analyzer.resources import COLUMNS, FALL_OF_AN_END
 from telemetry.journal.follower import SkippedLine
 
 if TYPE_CHECKING:
@@ -95,6 +97,46 @@ class ScanResult:
             if self.after_gap
             else set(),
         )
+
+    def thin(self) -> None:
+        """Leave readings out, and count them; the matches stay between the readings that they stood between."""
+        falls = self._falls()
+        ends = {row for pair in falls for row in pair} if len(falls) <= MOST_FALLS else set()
+        kept = sorted(ends.union(kept_rows(self.heading_of, self.line_of, self.columns)))
+        before = len(self.line_of)
+        thinned = self.of_rows(kept)
+        of_the_same = self._before()
+        known = set(kept)
+        self.after_gap = {
+            place
+            for place, row in enumerate(kept)
+            if row in self.after_gap or of_the_same[row] not in known
+        }
+        self.heading_of, self.line_of = thinned.heading_of, thinned.line_of
+        self.columns, self.times = thinned.columns, thinned.times
+        self.matches = [match._replace(row=bisect_left(kept, match.row)) for match in self.matches]
+        self.left_out += before - len(kept)
+
+    def _before(self) -> list[int]:
+        """Return, by row, that of the reading before by the same writer; -1 for the first."""
+        writers = [heading.writer for heading in self.headings]
+        last: dict[str | None, int] = {}
+        before = []
+        for row, heading in enumerate(self.heading_of):
+            before.append(last.get(writers[heading], -1))
+            last[writers[heading]] = row
+        return before
+
+    def _falls(self) -> list[tuple[int, int]]:
+        """Return the pairs of neighbours between which a process may have ended and another begun."""
+        maps = self.columns["maps"]
+        return [
+            (before, row)
+            for row, before in enumerate(self._before())
+            if before >= 0
+            and row not in self.after_gap
+            and maps[row] < FALL_OF_AN_END * maps[before]
+        ]
 
     def skip(self, line: int, reason: str) -> None:
         """Count a refused line."""

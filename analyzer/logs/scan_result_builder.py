@@ -6,14 +6,14 @@ import math
 from array import array
 from typing import TYPE_CHECKING
 
-from analyzer.logs.label_budget import MOST_LABELS, merged_context
+from analyzer.logs.label_budget import FURTHER, MOST_LABELS, merged_label
 from analyzer.logs.line_prefixes import seconds_of
 from analyzer.logs.scan_result import LabelContext, LocatedMatch, ScanResult
-from analyzer.logs.thinning import MOST_READINGS, thin
+from analyzer.logs.thinning import MOST_READINGS
 from analyzer.resources import ABSENT, COLUMNS
 from analyzer.signatures.search import EXCEPTION
 from telemetry.reading import LimitState
-from telemetry.thread_line import MEBIBYTE
+from telemetry.thread_line import MEBIBYTE, parse_label
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,6 +45,8 @@ class ScanResultBuilder:
         self.plain_at: list[int] = []
         self._number_of: dict[LabelContext, int] = {}
         self._number_as_written: dict[Row, int] = {}
+        self._last: LabelContext | None = None
+        """The last one that was new, or was merged."""
         self._thin_at = math.inf if keeps_all else MOST_READINGS
         self.open_matches: dict[str | None, set[tuple[str, str]]] = {}
         """By writer, the signatures and exceptions since its last sign of progress; each counts once."""
@@ -135,22 +137,26 @@ class ScanResultBuilder:
         self.open_matches.clear()
 
     def finish(self) -> ScanResult:
-        """Return the result; where readings were left out, all of it is as dense."""
+        """Return the result; where readings were left out, all of it is as dense, and the last label is its own."""
         if self.result.left_out:
-            thin(self.result)
-        return self.result
+            self.result.thin()
+        result = self.result
+        if result.heading_of and result.heading_of[-1] >= MOST_LABELS and self._last is not None:
+            result.heading_of[-1] = len(result.headings)
+            result.headings.append(self._last)
+        return result
 
     def _bound(self) -> None:
         """Keep the readings to a number; twice as many where so many labels differ."""
         if len(self.result.line_of) > self._thin_at:
-            thin(self.result)
+            self.result.thin()
             self._thin_at = max(MOST_READINGS, 2 * len(self.result.line_of))
 
     def _number(self, context: LabelContext) -> int:
         number = self._number_of.get(context)
         if number is None:
-            headings = self.result.headings
-            context = merged_context(context, len(headings))
+            headings, self._last = self.result.headings, context
+            context = _merged(context, len(headings))
             number = self._number_of.setdefault(context, len(headings))
             if number == len(headings):
                 headings.append(context)
@@ -167,3 +173,16 @@ def _context(
 
 def _limit(word: bytes) -> Limit:
     return LimitState.UNLIMITED if word == b"max" else int(word)
+
+
+def _merged(context: LabelContext, count: int) -> LabelContext:
+    """Return what ``context`` becomes after ``count`` others: itself, or the one of all further labels."""
+    if count < MOST_LABELS:
+        return context
+    if count >= 2 * MOST_LABELS:  # so many folds or limits differ
+        limit = LimitState.INVISIBLE
+        return context._replace(
+            text=FURTHER, cgroup_limit=limit, maps_limit=limit, label=None, limits=()
+        )
+    known = context.label and merged_label(context.label)
+    return context._replace(text=merged_label(parse_label(context.text)).text, label=known)

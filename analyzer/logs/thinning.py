@@ -13,12 +13,10 @@ from collections import defaultdict
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from analyzer.resources import ABSENT, FALL_OF_AN_END
+from analyzer.resources import ABSENT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-
-    from analyzer.logs.scan_result import ScanResult
 
 MOST_READINGS = 2**19
 """Of a stretch of a log; a training that takes one a second makes as many in six days."""
@@ -26,26 +24,6 @@ KEPT_STRETCHES = 256
 """Of the readings of one label; fewer where very many labels would take more than MOST_READINGS together."""
 MOST_FALLS = 10_000
 """Of its maps, as at the start of a new process, whose readings on both sides stay."""
-
-
-def thin(result: ScanResult) -> None:
-    """Leave readings of ``result`` out, and count them; the matches stay between the readings that they stood between."""
-    falls = _falls(result)
-    ends = {row for pair in falls for row in pair} if len(falls) <= MOST_FALLS else set()
-    kept = sorted(ends.union(kept_rows(result.heading_of, result.line_of, result.columns)))
-    before = len(result.line_of)
-    thinned = result.of_rows(kept)
-    of_the_same = _before(result)
-    known = set(kept)
-    result.after_gap = {
-        place
-        for place, row in enumerate(kept)
-        if row in result.after_gap or of_the_same[row] not in known
-    }
-    result.heading_of, result.line_of = thinned.heading_of, thinned.line_of
-    result.columns, result.times = thinned.columns, thinned.times
-    result.matches = [match._replace(row=bisect_left(kept, match.row)) for match in result.matches]
-    result.left_out += before - len(kept)
 
 
 def kept_rows(
@@ -60,27 +38,6 @@ def kept_rows(
     return sorted(
         {row for rows in rows_of.values() for row in _kept(rows, lines, columns, stretches)}
     )
-
-
-def _before(result: ScanResult) -> list[int]:
-    """Return, by row, that of the reading before by the same writer; -1 for the first."""
-    writers = [heading.writer for heading in result.headings]
-    last: dict[str | None, int] = {}
-    before = []
-    for row, heading in enumerate(result.heading_of):
-        before.append(last.get(writers[heading], -1))
-        last[writers[heading]] = row
-    return before
-
-
-def _falls(result: ScanResult) -> list[tuple[int, int]]:
-    """Return the pairs of neighbours between which a process may have ended and another begun."""
-    maps = result.columns["maps"]
-    return [
-        (before, row)
-        for row, before in enumerate(_before(result))
-        if before >= 0 and row not in result.after_gap and maps[row] < FALL_OF_AN_END * maps[before]
-    ]
 
 
 def _kept(

@@ -69,84 +69,19 @@ class ContextNumbers:
         return number
 
 
-class CheckpointTable(Sequence[Checkpoint]):
-    """A list of `Checkpoint` that grows at its end; each is made anew when it is asked for.
-
-    Of very many readings some are left out, as `analyzer.logs.thinning` says, and counted.
-    """
+class ReadingColumns:
+    """Readings in columns: their lines, their times and their values."""
 
     def __init__(self) -> None:
-        self.contexts = ContextNumbers()
-        self.heads = self.contexts.known
-        """Each once, in the order in which they came."""
-        self.left_out = 0
-        self._thin_at = MOST_READINGS
-        self.head_of = array("q")
-        """By row, its place in ``heads``."""
         self.lines = array("q")
         self.columns = {name: array("q") for name in COLUMNS}
         self.times = array("d")
         """NaN for a reading without one."""
-        self._pools: dict[int, Mapping[str, int]] = {}
-        """By head, of its last reading."""
-        self._last_of_each: tuple[int, Sequence[int]] = (0, ())
-        """Of so many rows, the last one of each head."""
+        self.left_out = 0
+        """Readings that `analyzer.logs.thinning` left out."""
 
     def __len__(self) -> int:
         return len(self.lines)
-
-    @overload
-    def __getitem__(self, index: int) -> Checkpoint: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Checkpoint]: ...
-    def __getitem__(self, index: int | slice) -> Checkpoint | list[Checkpoint]:
-        if isinstance(index, slice):
-            return [self[row] for row in range(*index.indices(len(self)))]
-        row = range(len(self))[index]
-        head = self.heads[self.head_of[row]]
-        return Checkpoint(
-            line=self.lines[row],
-            time=None if math.isnan(self.times[row]) else self.times[row],
-            label=head.label,
-            values={name: self.value(name, row) for name in self.columns},
-            limits=head.limits,
-        )
-
-    def last_pools(self) -> Iterator[tuple[Label, Mapping[str, int]]]:
-        """Give each label with the threads by pool at its last reading; none but of a journal."""
-        return ((self.heads[number].label, pools) for number, pools in self._pools.items())
-
-    def append(self, sample: Checkpoint, pools: Mapping[str, int] | None = None) -> None:
-        """Take a reading with limits and a time of its own, and its threads by pool."""
-        for name in MORE_COLUMNS:
-            if name not in self.columns and sample.values.get(name) is not None:
-                self.columns[name] = array("q", [ABSENT]) * len(self)
-        values = [sample.values.get(name) for name in self.columns]
-        number = self.contexts.number(sample.label, sample.limits)
-        if pools is not None:
-            self._pools.pop(number, None)  # the last one comes last
-            self._pools[number] = pools
-        self.head_of.append(number)
-        self.lines.append(sample.line)
-        for name, value in zip(self.columns, values, strict=True):
-            self.columns[name].append(ABSENT if value is None else min(value, LARGEST))
-        self.times.append(math.nan if sample.time is None else sample.time)
-        if len(self) > self._thin_at:
-            self.thin()
-            self._thin_at = max(MOST_READINGS, 2 * len(self))
-
-    def thin(self) -> None:
-        """Leave out readings of labels that come over and over."""
-        texts: dict[str, int] = {}
-        label_of = [texts.setdefault(head.label.text, len(texts)) for head in self.heads]
-        labels = array("q", map(label_of.__getitem__, self.head_of))
-        kept = kept_rows(labels, self.lines, self.columns)
-        self.left_out += len(self) - len(kept)
-        self.head_of = array("q", map(self.head_of.__getitem__, kept))
-        self.lines = array("q", map(self.lines.__getitem__, kept))
-        self.times = array("d", map(self.times.__getitem__, kept))
-        for name, column in self.columns.items():
-            self.columns[name] = array("q", map(column.__getitem__, kept))
 
     def seconds_since(self, time: float | None) -> float | None:
         """Return how long before ``time`` the last reading was made; None where that is not known."""
@@ -183,6 +118,98 @@ class CheckpointTable(Sequence[Checkpoint]):
             return values, times
         rows = sorted(range(len(times)), key=times.__getitem__)
         return [values[row] for row in rows], [times[row] for row in rows]
+
+    def places(self, resource: str) -> Sequence[float] | None:
+        """Return where the known values of ``resource`` stand among all readings; None where none was left out."""
+        if not self.left_out or len(self) < 2:
+            return None
+        column, first = self.columns.get(resource, array("q")), self.lines[0]
+        scale = (len(self) + self.left_out - 1) / max(1, self.lines[-1] - first)
+        rows = range(len(column))
+        return [(self.lines[row] - first) * scale for row in rows if column[row] != ABSENT]
+
+
+class CheckpointTable(ReadingColumns, Sequence[Checkpoint]):
+    """A list of `Checkpoint` that grows at its end; each is made anew when it is asked for.
+
+    Of very many readings some are left out, as `analyzer.logs.thinning` says, and counted.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.contexts = ContextNumbers()
+        self.heads = self.contexts.known
+        """Each once, in the order in which they came."""
+        self.last_label: Label | None = None
+        """As it was read, also where it was merged."""
+        self._thin_at = MOST_READINGS
+        self.head_of = array("q")
+        """By row, its place in ``heads``."""
+        self._pools: dict[int, Mapping[str, int]] = {}
+        """By head, of its last reading."""
+        self._last_of_each: tuple[int, Sequence[int]] = (0, ())
+        """Of so many rows, the last one of each head."""
+
+    @overload
+    def __getitem__(self, index: int) -> Checkpoint: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Checkpoint]: ...
+    def __getitem__(self, index: int | slice) -> Checkpoint | list[Checkpoint]:
+        if isinstance(index, slice):
+            return [self[row] for row in range(*index.indices(len(self)))]
+        row = range(len(self))[index]
+        head = self.heads[self.head_of[row]]
+        return Checkpoint(
+            line=self.lines[row],
+            time=None if math.isnan(self.times[row]) else self.times[row],
+            label=head.label,
+            values={name: self.value(name, row) for name in self.columns},
+            limits=head.limits,
+        )
+
+    def last_pools(self) -> Iterator[tuple[Label, Mapping[str, int]]]:
+        """Give each label with the threads by pool at its last reading; none but of a journal."""
+        return ((self.heads[number].label, pools) for number, pools in self._pools.items())
+
+    def append(self, sample: Checkpoint, pools: Mapping[str, int] | None = None) -> None:
+        """Take a reading with limits and a time of its own, and its threads by pool."""
+        for name in MORE_COLUMNS:
+            if name not in self.columns and sample.values.get(name) is not None:
+                self.columns[name] = array("q", [ABSENT]) * len(self)
+        values = [sample.values.get(name) for name in self.columns]
+        self.last_label = sample.label
+        number = self.contexts.number(sample.label, sample.limits)
+        if pools is not None:
+            self._pools.pop(number, None)  # the last one comes last
+            self._pools[number] = pools
+        self.head_of.append(number)
+        self.lines.append(sample.line)
+        for name, value in zip(self.columns, values, strict=True):
+            self.columns[name].append(ABSENT if value is None else min(value, LARGEST))
+        self.times.append(math.nan if sample.time is None else sample.time)
+        if len(self) > self._thin_at:
+            self.thin()
+            self._thin_at = max(MOST_READINGS, 2 * len(self))
+
+    def name_last(self) -> None:
+        """Give the last reading its own label where that was merged: it tells how far the process came."""
+        last = self.heads[self.head_of[-1]] if self.head_of else None
+        if last is not None and last.label.stage == FURTHER and self.last_label is not None:
+            self.head_of[-1] = len(self.heads)
+            self.heads.append(last._replace(label=self.last_label))
+
+    def thin(self) -> None:
+        """Leave out readings of labels that come over and over."""
+        texts: dict[str, int] = {}
+        label_of = [texts.setdefault(head.label.text, len(texts)) for head in self.heads]
+        labels = array("q", map(label_of.__getitem__, self.head_of))
+        kept = kept_rows(labels, self.lines, self.columns)
+        self.left_out += len(self) - len(kept)
+        self.head_of = array("q", map(self.head_of.__getitem__, kept))
+        self.lines = array("q", map(self.lines.__getitem__, kept))
+        self.times = array("d", map(self.times.__getitem__, kept))
+        for name, column in self.columns.items():
+            self.columns[name] = array("q", map(column.__getitem__, kept))
 
     def of_labels(self, resource: str) -> list[CheckpointTable]:
         """Return the readings that know ``resource``, those of each label in a table of their own."""

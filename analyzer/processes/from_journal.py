@@ -102,6 +102,7 @@ class JournalAssembly:
             for table in (process.samples, process.checkpoints):
                 if table.left_out:
                     table.thin()
+                table.name_last()
             source.left_out += process.samples.left_out
             source.has_merged_labels |= process.samples.contexts.has_merged
         return Table([source], processes)

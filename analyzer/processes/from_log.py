@@ -111,6 +111,8 @@ def table_of(
     printed = _printed_limits(start, end, lines=source.lines)
     for process in processes:
         process.printed_limits = printed
+        process.checkpoints.name_last()
+        process.checkpoints.left_out = source.left_out
     if not source.checkpoints and any(part.lines for part, _ in by_format):
         source.formats = take_formats(processes[0], by_format)
         source.checkpoints = sum(found.readings for found in source.formats if found.is_used)

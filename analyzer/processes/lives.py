@@ -98,6 +98,8 @@ class Life:
                     self._first_rows.setdefault(heading.text, len(self._samples))
             heads.extend(repeat(head, len(run)))
         self._add(part, range(done, rows.stop), heads, lines_before)
+        heading = part.headings[part.heading_of[rows.stop - 1]]
+        self._samples.last_label = heading.label or parse_label(heading.text, previous=self._last)
         return rows.stop
 
     def _add(self, part: ScanResult, rows: range, heads: array[int], lines_before: int) -> None:

@@ -117,7 +117,12 @@ class Process:
     @property
     def crash(self) -> SignatureMatch | None:
         """What ended it; None where it did not fail and nobody ended it: see `root_sign`."""
-        return find_root(self)
+        return find_root(
+            self.signs,
+            matches=self.matches.values(),
+            is_named=self.is_named_by,
+            log_lines=self.log_lines,
+        )
 
     @property
     def signs(self) -> list[SignatureMatch]:

@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING
 from analyzer.signatures.search import ERROR_LINE, EXCEPTION
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
-    from analyzer.processes.process import Process
     from analyzer.signatures.search import SignatureMatch
 
 SUMMARY_LINES = 200
@@ -24,15 +23,27 @@ NEAR_LINES = 5
 """Lines of one message stand no further apart."""
 
 
-def find_root(process: Process) -> SignatureMatch | None:
-    """Return the root of the signs of ``process``; None where it has none."""
-    signs = process.signs
+def find_root(
+    signs: Sequence[SignatureMatch],
+    *,
+    matches: Iterable[SignatureMatch],
+    is_named: Callable[[SignatureMatch], bool | None],
+    log_lines: int,
+) -> SignatureMatch | None:
+    """Return the root of the signs of a process; None where it has none.
+
+    Args:
+        signs: Those of its end, in their order.
+        matches: These, and the exceptions whose line one of them knows.
+        is_named: Whether a kernel line is about the process; None where that is not known.
+        log_lines: Of its log.
+    """
     specific = [s for s in signs if not (s.is_secondary or s.is_generic or s.stops)]
-    own = [s for s in specific if not s.names_its_cause or process.is_named_by(s)]
+    own = [s for s in specific if not s.names_its_cause or is_named(s)]
     if root := next(iter(own or specific), None):
-        return _told_by_exception(_narrowest(root, own or specific), process.matches.values())
+        return _told_by_exception(_narrowest(root, own or specific), matches)
     summaries = [s for s in signs if s.is_secondary and not s.stops]
-    last = max((s.line or process.log_lines for s in summaries), default=None)
+    last = max((s.line or log_lines for s in summaries), default=None)
     generic = [s for s in signs if s.is_generic and not s.is_secondary]
     if last is not None:
         generic = [s for s in generic if last - (s.line or last) <= SUMMARY_LINES]

@@ -1,12 +1,14 @@
-"""What is held of every module of the product: its size, and that no two classes share a name."""
+"""What is held of every module of the product: its size, its imports, and that no two classes share a name."""
 
 from __future__ import annotations
 
 import ast
 import os
 from collections import defaultdict
+from graphlib import TopologicalSorter
 from typing import TYPE_CHECKING
 
+import grimp
 import pytest
 
 from tests.support.paths import ROOT, TESTS
@@ -47,6 +49,14 @@ def test_no_test_imports_another() -> None:
                     and (node.module or "").split(".")[-1].startswith(("test_", "conftest"))
                 ]
     assert imports == []
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    """Nor for their types; inside a room, which the contracts of the imports do not look into."""
+    graph = grimp.build_graph(*PACKAGES, cache_dir=None)
+    imported = {name: graph.find_modules_directly_imported_by(name) for name in graph.modules}
+    assert len(imported) > 200
+    TopologicalSorter(imported).prepare()  # CycleError names one
 
 
 def definitions() -> Iterator[tuple[str, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef]]:

@@ -107,3 +107,18 @@ def test_very_many_labels_share_what_is_kept(
     path.write_text("".join(line.format(n % 100, 1000 + n % 97) for n in range(20_000)))
     (source,) = analyze(path).sources
     assert source.checkpoints - source.left_out <= 4000
+
+
+def test_a_rise_before_a_long_flat_part_is_none_though_it_is_kept_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Labels that come four times stay, of the one that comes over and over a few do: the places tell, not the rows."""
+    monkeypatch.setattr(scan_result_builder, "MOST_READINGS", 1000)
+    monkeypatch.setattr(thinning, "KEPT_STRETCHES", 10)
+    line = "[THREADS] {}: proc=9, cgroup=9/99, maps=900/65530, rss={}MB\n"
+    rising = [line.format(f"part {n // 4}", 1000 + 4 * n) for n in range(600)]
+    flat = [line.format("the rest", 3400)] * 4000
+    (tmp_path / "a.log").write_text("".join([*rising, *flat]))
+    (finding,) = analyze(tmp_path / "a.log").findings
+    assert finding.process.checkpoints.left_out > 2000
+    assert not finding.over_time["rss_bytes"].verdict.is_alarming

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from analyzer import analyze
-from analyzer.logs import label_budget, thinning
+from analyzer.logs import scan_result_builder, thinning
 from analyzer.processes import checkpoints, from_journal, inputs
 from tests.support.builders import NOW, exited, header, reading, write_journal
 
@@ -88,15 +88,17 @@ def test_of_too_many_labels_the_further_ones_are_judged_as_one(
             )
     (tmp_path / "a.log").write_text("".join(lines))
     journal = write_journal(tmp_path / "run", *records)
-    for module in (label_budget, checkpoints):
+    for module in (scan_result_builder, checkpoints):
         monkeypatch.setattr(module, "MOST_LABELS", 20)
     for path in (tmp_path / "a.log", journal):
         analysis = analyze(path)
         (source,) = analysis.sources
         (finding,) = analysis.findings
         assert source.has_merged_labels
-        assert len(finding.process.checkpoints.heads) == 24
-        assert finding.process.checkpoints[-1].label.text == "Fold 4/4 (further labels)"
+        texts = [head.label.text for head in finding.process.checkpoints.heads]
+        assert len(texts) == 25
+        assert texts[20:24] == [f"Fold {fold}/4 (further labels)" for fold in range(1, 5)]
+        assert finding.process.checkpoints[-1].label.text == "Fold 4/4 step 49 of 4"
         assert finding.growth["maps"].slope == 900
 
 
@@ -112,10 +114,26 @@ def test_a_last_fold_that_is_cut_short_among_merged_labels_hides_no_growth(
                 f"[THREADS] Fold {fold}/5 {fold}-{step}: proc={threads}, cgroup=9/99, maps=900/65530, rss=9MB\n"
             )
     (tmp_path / "a.log").write_text("".join(lines))
-    for module in (label_budget, checkpoints):
+    for module in (scan_result_builder, checkpoints):
         monkeypatch.setattr(module, "MOST_LABELS", 20)
     (finding,) = analyze(tmp_path / "a.log").findings
     assert finding.growth["threads"].slope == 40
+
+
+def test_epochs_beyond_the_labels_that_are_kept_are_no_all_clear(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Flat in those that are known, and a leak behind them; the last epoch is known, and more are planned."""
+    line = "[THREADS] epoch {}/500: proc=9, cgroup=9/99, maps=900/65530, rss={}MB\n"
+    (tmp_path / "a.log").write_text(
+        "".join(line.format(n, 1000 + 9 * max(0, n - 200)) for n in range(1, 401))
+    )
+    for module in (scan_result_builder, checkpoints):
+        monkeypatch.setattr(module, "MOST_LABELS", 100)
+    (finding,) = analyze(tmp_path / "a.log").findings
+    assert finding.epochs["rss_bytes"].verdict == "inconclusive"
+    assert finding.process.checkpoints[-1].label.text == "epoch 400/500"
+    assert finding.truncation is not None
 
 
 def test_labels_that_are_merged_are_no_restart(
@@ -126,7 +144,7 @@ def test_labels_that_are_merged_are_no_restart(
     (tmp_path / "a.log").write_text(
         "".join(line.format(n, 1000 + n * 37 % 500) for n in range(400))
     )
-    for module in (label_budget, checkpoints):
+    for module in (scan_result_builder, checkpoints):
         monkeypatch.setattr(module, "MOST_LABELS", 50)
     assert len(analyze(tmp_path / "a.log").findings) == 1
 
