@@ -215,13 +215,13 @@ class RunFollower:
         return self._members.setdefault(origin, RunMember())
 
     def _is_live(self, now: float) -> bool:
-        """Whether a fold runs, waits, or has ended so lately that its result file may yet come."""
-        folds = (
+        """Whether a fold runs, waits, or has ended so lately that its result file may yet come, or none has begun."""
+        folds = [
             fold_snapshot
             for member in self._members.values()
             for fold_snapshot in member.folds.values()
-        )
-        return not self._members or any(fold_snapshot.is_live(now) for fold_snapshot in folds)
+        ]
+        return not folds or any(fold_snapshot.is_live(now) for fold_snapshot in folds)
 
     def _settle(self, now: float) -> None:
         """Read the result files, and end the folds that are silent for too long."""

@@ -288,6 +288,17 @@ def test_of_too_many_folds_the_running_one_stays(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_a_run_that_has_only_begun_is_read_in_every_round(tmp_path: Path) -> None:
+    """Its first reading is not kept waiting for the next look."""
+    write_journal(tmp_path / "run", header())
+    one = daemon(tmp_path)
+    for _ in range(3):
+        one.collect()
+    write_journal(tmp_path / "run", reading(1))
+    one.collect()
+    assert [fold.fold for snapshot in one.snapshots for fold in snapshot.folds] == [1]
+
+
 def test_a_hostile_journal_is_kept_within_bounds(tmp_path: Path) -> None:
     """Folds, stages, pools, hosts and texts without end."""
     long = "x" * 100_000
