@@ -170,6 +170,9 @@ def _stage_label(when: str, name: object) -> str:
     try:
         return f"{when} {name}"
     except Exception as error:  # noqa: BLE001 - a name of the user's own making may raise anything
+        from telemetry.interruption import pass_on  # noqa: PLC0415 - only here; switched off, nothing is loaded
+
+        pass_on(error)
         return f"{when} (a name that raises {type(error).__name__})"
 
 

@@ -97,6 +97,23 @@ def test_a_stage_whose_name_raises_costs_its_name(tmp_path: Path) -> None:
     assert (outcome.code, "inside" in outcome.out) == (0, True), outcome.err
 
 
+def test_what_a_signal_handler_raises_in_a_stage_s_name_goes_its_way(tmp_path: Path) -> None:
+    """The name is made by the user's own code, which a deadline may interrupt."""
+    code = (
+        "import signal, telemetry\n"
+        "class Deadline(Exception): pass\n"
+        "def over(*_): raise Deadline\n"
+        "signal.signal(signal.SIGUSR1, over)\n"
+        "class Name:\n"
+        "    def __str__(self): signal.raise_signal(signal.SIGUSR1)\n"
+        "try:\n"
+        "    with telemetry.stage(Name()): pass\n"
+        "except Deadline: print('it came')\n"
+    )
+    outcome = run_python("-c", code, environment={"FOLDWATCH_RUN_DIR": str(tmp_path)})
+    assert (outcome.code, "it came" in outcome.out) == (0, True), outcome.err
+
+
 @pytest.mark.slow
 def test_what_the_training_s_signal_handlers_raise_goes_its_way(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
