@@ -12,13 +12,13 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from analyzer.diagnosis.confidence import Confidence
+from analyzer.formatting import safe
 from analyzer.pipeline import analyze
 from analyzer.signatures.signature import MEMORY
 from telemetry.journal.atomic_write import open_regular
 from telemetry.journal.private_files import make_fold_folder
 from telemetry.journal.run_layout import FAILURE, OUTPUT
 from telemetry.masking import mask_forms
-from telemetry.thread_line import clean_label
 from trainer.process.output_follower import printable
 from trainer.run.fold_result import SCHEMA, write_whole
 
@@ -95,7 +95,7 @@ def explain(  # noqa: PLR0913 - each argument is another fact about the end
 ) -> FoldFailure:
     """Explain the end of a process by the files in ``fold_dir``; ``end_reason`` is why the runner ended it."""
     lines = [mask_forms(line) for line in last_lines(os.path.join(fold_dir, OUTPUT))]
-    last_line = _short(clean_label(_last_message(lines))) if lines else "it wrote nothing"
+    last_line = safe(_last_message(lines), longest=LAST_LINE_SHOWN) if lines else "it wrote nothing"
     if end_reason is not None:
         outcome, reason = end_reason.split(":", 1)[0], end_reason
     elif status.signal is not None:
@@ -137,10 +137,6 @@ def _root_cause(causes: Sequence[Cause], reason: str, last_line: str) -> str:
         for cause in named[:2]
     )
     return f"{causes_line}; last line: {last_line}"
-
-
-def _short(line: str) -> str:
-    return line if len(line) <= LAST_LINE_SHOWN else f"{line[: LAST_LINE_SHOWN - 3]}..."
 
 
 def _diagnosis(fold_dir: str, pid: int) -> Finding | None:
