@@ -185,6 +185,8 @@ class _Server(uvicorn.Server):
 
     def _on_error(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         error = context.get("exception")
+        if self.should_exit and isinstance(error, ValueError):
+            return  # asyncio listens again a second after it had no descriptor, on a socket that is closed by now
         if not isinstance(error, OSError) or error.errno not in NO_DESCRIPTOR:
             loop.default_exception_handler(context)
         elif loop.time() - self._said_at > LOG_SECONDS:

@@ -14,6 +14,7 @@ import time
 import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import psutil
@@ -376,48 +377,55 @@ def test_silent_connections_do_not_shut_out_a_scrape_over_tls(
     assert all(is_ended(client) for client in silent)
 
 
+SERVER_WITH_FEW_DESCRIPTORS = (
+    "import asyncio, logging, os, resource, sys, uvicorn\n"
+    "from telemetry.daemon.live_state import LiveState\n"
+    "from telemetry.web.bind import ListenConfig\n"
+    "from telemetry.web.server import WebServer\n"
+    "logging.basicConfig(stream=sys.stderr)\n"
+    "shut_down = uvicorn.Server.shutdown\n"
+    "async def slowly(self, sockets=None):\n"
+    "    await shut_down(self, sockets)\n"
+    "    await asyncio.sleep(1.5)\n"
+    "uvicorn.Server.shutdown = slowly\n"
+    "server = WebServer(LiveState(), ListenConfig(port=0))\n"
+    "server.start()\n"
+    "print(server.port, flush=True)\n"
+    "sys.stdin.readline()\n"
+    "have = os.open('/dev/null', 0)\n"
+    "resource.setrlimit(resource.RLIMIT_NOFILE, (have + 3, have + 3))\n"
+    "print('ready', flush=True)\n"
+    "sys.stdin.readline()\n"
+    "server.stop()\n"
+)
+"""One whose answers take it a while to finish when it is stopped."""
+
+
 @pytest.mark.slow
-def test_out_of_descriptors_is_one_line() -> None:
-    """A process of its own, with few; connections wait, and are answered afterwards."""
-    code = (
-        "import logging, os, resource, sys, threading\n"
-        "from telemetry.daemon.live_state import LiveState\n"
-        "from telemetry.web.bind import ListenConfig\n"
-        "from telemetry.web.server import WebServer\n"
-        "logging.basicConfig(stream=sys.stderr)\n"
-        "server = WebServer(LiveState(), ListenConfig(port=0))\n"
-        "server.start()\n"
-        "print(server.port, flush=True)\n"
-        "sys.stdin.readline()\n"
-        "have = os.open('/dev/null', 0)\n"
-        "resource.setrlimit(resource.RLIMIT_NOFILE, (have + 3, have + 3))\n"
-        "print('ready', flush=True)\n"
-        "sys.stdin.readline()\n"
-        "resource.setrlimit(resource.RLIMIT_NOFILE, (have + 3, have + 3))\n"
-        "server.stop()\n"
-    )
-    with subprocess.Popen(
-        [sys.executable, "-c", code],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
+@pytest.mark.parametrize("ends", ["once it answers again", "while it waits"])
+def test_out_of_descriptors_is_one_line(ends: str) -> None:
+    """Connections wait, and are answered afterwards; a server that is stopped meanwhile says nothing more."""
+    pipe = subprocess.PIPE
+    command = [sys.executable, "-c", SERVER_WITH_FEW_DESCRIPTORS]
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as process:
         assert process.stdin
         assert process.stdout
+        assert process.stderr
         port = int(process.stdout.readline())
         assert Answer(port, "/healthz").status == 200
         process.stdin.write("\n")
         process.stdin.flush()
         assert process.stdout.readline() == "ready\n"
         clients = [opened(port, b"") for _ in range(8)]
-        assert process.stderr
         line = process.stderr.readline()
         assert "connections have to wait: Too many open files" in line
-        for client in clients:
-            client.close()
-        assert Answer(port, "/healthz").status == 200
-        _, err = process.communicate("\n", timeout=30)
+        with ExitStack() as closing:
+            for client in clients:
+                closing.callback(client.close)
+            if ends == "once it answers again":
+                closing.close()
+                assert Answer(port, "/healthz").status == 200
+            _, err = process.communicate("\n", timeout=30)
     assert err == ""
 
 
