@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import threading
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import wraps
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+_STARTED_IN = "_foldwatch_fold"
+"""In the __dict__ of a thread, the fold of what started it."""
 
 
 class OpenFold(NamedTuple):
@@ -21,18 +26,23 @@ class OpenFolds:
     """The folds that are open in this process.
 
     A thread or an asyncio task is in the fold that it entered itself, or in which the task was made, and in none
-    once it has left it. What never entered one, as a thread that is started inside a fold and the recorder's
-    timer, is in the one fold that is open, and in none where several are.
+    once it has left it. What never entered one is in the one fold that is open; where several are, a thread is in
+    the one that it was started in, if that is open still, and the recorder's timer is in none.
     """
 
     def __init__(self) -> None:
-        self._own: ContextVar[OpenFold | None] = ContextVar("foldwatch_fold")
         self._open: list[OpenFold] = []
 
     @property
     def present(self) -> OpenFold | None:
         """The fold of what runs now."""
-        return self._own.get(self.only)
+        try:
+            return _own.get()
+        except LookupError:
+            if not self.are_several:
+                return self.only
+            fold = _started_in()
+            return fold if fold in self._open else None
 
     @property
     def only(self) -> OpenFold | None:
@@ -48,11 +58,41 @@ class OpenFolds:
     @contextmanager
     def entered(self, fold: OpenFold) -> Iterator[None]:
         """Have ``fold`` open in the block; folds inside folds are the innermost's."""
-        before = self._own.get(None)
-        self._own.set(fold)
+        before = _own.get(None)
+        _own.set(fold)
+        if self._open or threading.current_thread() is not threading.main_thread():
+            _note_thread_starts()
         self._open.append(fold)
         try:
             yield
         finally:
             self._open.remove(fold)
-            self._own.set(before)  # not by its token, which another context refuses
+            _own.set(before)  # not by its token, which another context refuses
+
+
+_own: ContextVar[OpenFold | None] = ContextVar("foldwatch_fold")
+"""The fold that was entered last where this runs; None once it was left."""
+_notes_starts = False
+
+
+def _started_in() -> OpenFold | None:
+    return threading.current_thread().__dict__.get(_STARTED_IN)
+
+
+def _note_thread_starts() -> None:
+    """Let every thread know the fold of what starts it, which Python's threads do not tell.
+
+    Only where folds run in threads: else a thread that cannot be started would have a line of this file in its traceback.
+    """
+    global _notes_starts  # noqa: PLW0603
+    if _notes_starts:
+        return
+    _notes_starts = True
+    start = threading.Thread.start
+
+    @wraps(start)
+    def noting(thread: threading.Thread) -> None:
+        thread.__dict__[_STARTED_IN] = _own.get(_started_in())
+        start(thread)
+
+    threading.Thread.start = noting  # type: ignore[assignment, method-assign]

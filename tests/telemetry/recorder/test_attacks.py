@@ -57,32 +57,43 @@ def test_each_thread_and_task_is_in_its_own_fold(case: str, count: int) -> None:
         assert re.match(r"\[THREADS\] (?:Fold (\d)/\d in \1: |alone: )", label), label
 
 
-def test_a_thread_in_one_of_several_folds_is_in_no_wrong_one(tmp_path: Path) -> None:
-    """Nothing tells in which of them it was started; what came last is not the answer."""
+def test_a_thread_is_in_the_fold_that_it_was_started_in(tmp_path: Path) -> None:
+    """Also one that such a thread starts; but in none once that fold is left and several others are open."""
     code = (
         "import sys, threading, telemetry\n"
         "telemetry.start(run_dir=sys.argv[1], interval=1000)\n"
-        "with telemetry.fold(1, of=2):\n"
-        "    entered, leave = threading.Event(), threading.Event()\n"
-        "    def other():\n"
-        "        with telemetry.fold(2, of=2):\n"
-        "            telemetry.checkpoint('two')\n"
-        "            entered.set()\n"
-        "            leave.wait()\n"
-        "    thread = threading.Thread(target=other)\n"
+        "def run(work, *arguments):\n"
+        "    thread = threading.Thread(target=work, args=arguments)\n"
         "    thread.start()\n"
-        "    entered.wait()\n"
-        "    inner = threading.Thread(target=telemetry.checkpoint, args=('inner',))\n"
-        "    inner.start()\n"
-        "    inner.join()\n"
-        "    leave.set()\n"
-        "    thread.join()\n"
+        "    return thread\n"
+        "def below(name):\n"
+        "    telemetry.checkpoint(name)\n"
+        "    run(telemetry.checkpoint, f'{name} below').join()\n"
+        "all_open, leave = threading.Barrier(3), threading.Event()\n"
+        "def fold(number):\n"
+        "    with telemetry.fold(number, of=3):\n"
+        "        all_open.wait()\n"
+        "        run(below, f'of {number}').join()\n"
+        "        if number == 3:\n"
+        "            late.append(run(lambda: (leave.wait(), telemetry.checkpoint('late'))))\n"
+        "            return\n"
+        "        leave.wait()\n"
+        "        late[0].join()\n"
+        "late = []\n"
+        "threads = [run(fold, number) for number in (1, 2, 3)]\n"
+        "threads[2].join()\n"
+        "leave.set()\n"
+        "for thread in threads: thread.join()\n"
     )
     outcome = run_python("-c", code, str(tmp_path / "run"))
     assert outcome.code == 0, outcome.err
     follower = JournalFollower(str(tmp_path / "run" / "journal.jsonl"))
     labelled = {r.label: r.fold for r in follower.finish() if isinstance(r, Reading) and r.label}
-    assert labelled == {"Fold 2/2 two": 2, "inner": None}
+    assert labelled == {
+        f"Fold {number}/3 of {number}{below}": number
+        for number in (1, 2, 3)
+        for below in ("", " below")
+    } | {"late": None}
 
 
 def test_a_stage_whose_name_raises_costs_its_name(tmp_path: Path) -> None:
