@@ -70,6 +70,16 @@ def readable(value: object) -> object:
     return _as_text(value)[:LONGEST_LABEL]
 
 
+def is_true(value: object, failed: Callable[[str], None]) -> bool:
+    """Return the truth of a switch; what has none, such as an array, is told to ``failed`` and counts as given."""
+    try:
+        return bool(value)
+    except Exception as error:  # noqa: BLE001 - a value of the user's own type may raise anything
+        pass_on(error)
+        failed(f"{type(error).__name__}: {error}")
+        return True
+
+
 class Sampler:
     """Takes readings through ``reader`` for one process.
 
@@ -110,13 +120,14 @@ class Sampler:
     ) -> Reading:
         """Read now under a label, write the line and the record, and return the reading.
 
-        The reading carries the peaks since the label before it, and starts them anew.
-
-        Inside `fold` the label gets its ``Fold K/N`` in front, unless it has one or ``prefix`` is
+        The reading carries the peaks since the label before it, and starts them anew. Inside `fold` the label gets its ``Fold K/N`` in front, unless it has one or ``prefix`` is
         false. When this returns, the record is in the kernel's hands.
         """
         text = self._label_text(text)
-        fold = self._folds.present if prefix else None
+        with_maps = is_true(with_map_kinds, partial(self.record_failure, "map_kinds"))
+        fold = (
+            self._folds.present if is_true(prefix, partial(self.record_failure, "prefix")) else None
+        )
         if fold and not parse_label(text).names_fold:
             text = f"Fold {fold.number}/{fold.of} {text}"
         with self._lock:
@@ -124,7 +135,7 @@ class Sampler:
             before = None if self._folds.are_several else self._previous
             label = parse_label(text, previous=before)
             self._previous = label
-            reading = self._take(label, with_map_kinds=with_map_kinds)
+            reading = self._take(label, with_map_kinds=with_maps)
             self._peaks = {}
             self.record(reading)
             self.checkpoints = with_stage(self.checkpoints, label.stage, reading)

@@ -96,6 +96,21 @@ def test_a_thread_is_in_the_fold_that_it_was_started_in(tmp_path: Path) -> None:
     } | {"late": None}
 
 
+def test_a_switch_without_a_truth_costs_nothing(tmp_path: Path) -> None:
+    """Such as an array of several elements; it counts as given."""
+    code = (
+        "import telemetry\n"
+        "class Several:\n"
+        "    def __bool__(self): raise ValueError('ambiguous')\n"
+        "with telemetry.fold(1, of=2):\n"
+        "    reading = telemetry.checkpoint('a', prefix=Several(), with_map_kinds=Several())\n"
+        "    assert reading.map_kinds, reading.errors\n"
+    )
+    outcome = run_python("-c", code, environment={"FOLDWATCH_RUN_DIR": str(tmp_path)})
+    assert outcome.code == 0, outcome.err
+    assert outcome.out.startswith("[THREADS] Fold 1/2 a: ")
+
+
 def test_a_stage_whose_name_raises_costs_its_name(tmp_path: Path) -> None:
     """It goes on."""
     code = (
