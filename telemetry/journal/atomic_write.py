@@ -6,6 +6,7 @@ import errno
 import os
 import stat
 from contextlib import contextmanager, suppress
+from functools import cache
 from typing import TYPE_CHECKING
 
 from telemetry.journal.private_files import open_private
@@ -71,14 +72,24 @@ def _new_file_beside(path: str, named: str, opener: Callable[[str, int], int]) -
 def open_regular(path: str) -> FileIO:
     """Open ``path`` for reading, unbuffered. Raises OSError, also if it is no regular file.
 
-    A pipe would wait for a writer for good (open(2)), and a device may act on being opened.
+    A pipe would wait for a writer for good (open(2)), and a device may act on being opened. A file of /proc, which a
+    link may lead to, calls itself regular and may be the memory of whoever reads it.
     """
-    if not stat.S_ISREG(os.stat(path).st_mode):
+    found = os.stat(path)
+    if not stat.S_ISREG(found.st_mode) or found.st_dev == _device_of_proc():
         raise OSError(errno.EINVAL, "not a regular file", path)
     # It may have been replaced since: O_NONBLOCK, which regular files ignore.
     return open(
         path, "rb", buffering=0, opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)
     )
+
+
+@cache
+def _device_of_proc() -> int | None:
+    try:
+        return os.stat("/proc/self/status").st_dev
+    except OSError:
+        return None
 
 
 def append_regular(path: str) -> FileIO:

@@ -256,14 +256,16 @@ def test_what_cannot_be_read_costs_itself_only(tmp_path: Path) -> None:
     assert states(found["good"]) == ["running"]
 
 
-def test_a_pipe_in_a_file_s_place_is_not_waited_for(tmp_path: Path) -> None:
-    """Nobody writes to it: as a journal, as run.json, as a result."""
+def test_what_is_no_file_in_a_file_s_place_is_not_read(tmp_path: Path) -> None:
+    """Pipes, to which nobody writes, as a journal, as run.json, as a result; a link to this process's own memory."""
     write_journal(tmp_path / "good", reading(1))
     (tmp_path / "good" / "fold-1").mkdir()
     os.mkfifo(tmp_path / "good" / "run.json")
     os.mkfifo(tmp_path / "good" / "fold-1" / "result.json")
     (tmp_path / "bad").mkdir()
     os.mkfifo(tmp_path / "bad" / "journal.jsonl")
+    (tmp_path / "worse").mkdir()
+    (tmp_path / "worse" / "journal.jsonl").symlink_to("/proc/self/mem")
     one = daemon(tmp_path)
     collecting = threading.Thread(target=one.collect, daemon=True)
     collecting.start()
@@ -273,6 +275,7 @@ def test_a_pipe_in_a_file_s_place_is_not_waited_for(tmp_path: Path) -> None:
     assert shown == {
         "good": (["running"], ""),
         "bad": ([], "journal.jsonl: not a regular file"),
+        "worse": ([], "journal.jsonl: not a regular file"),
     }
 
 
