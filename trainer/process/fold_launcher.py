@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from telemetry.journal.private_files import make_fold_folder
-from telemetry.journal.run_layout import RunLayout
+from telemetry.journal.run_layout import RunLayout, fold_name
 from telemetry.masking import child_environment
 from trainer.process.fold_cgroup import FoldCgroups
 from trainer.process.fold_process import FoldProcess
@@ -53,6 +53,7 @@ class FoldLauncher:
         layout = self._directory.layout
         own_fold = fold if self._options.is_isolated else None
         if own_fold is not None:
+            self._clear(own_fold)
             make_fold_folder(layout.fold_dir(own_fold))
         spec = ProcessSpec(
             command=self._job.command(self._directory, fold),
@@ -82,6 +83,11 @@ class FoldLauncher:
     def close(self) -> None:
         """Leave the cgroups as they were found."""
         self._cgroups.close()
+
+    def _clear(self, fold: int) -> None:
+        """Move away what is in the fold's place already: another fold's links, metrics or readings would be taken for its own."""
+        if moved_to := self._directory.set_aside([fold_name(fold)]):
+            self._log(f"fold {fold}: files that were there before it began are in {moved_to}")
 
     def _make_cgroups(self, fold: int) -> list[str]:
         """Make the fold's cgroup; if that is not allowed the fold runs without, which is reported once."""

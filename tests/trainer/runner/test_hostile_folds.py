@@ -181,14 +181,22 @@ def test_where_nothing_can_be_set_aside_a_fold_is_not_tried_again(
     assert "fold 2: not tried again" in capsys.readouterr().err
 
 
-def test_a_fold_without_a_directory_fails_alone(tmp_path: Path) -> None:
-    """A file is in its place: it says so, in memory if not in failure.json, and the others run."""
-    code, err = end_of(
-        start(tmp_path, "if fold == 1: open(os.path.join(run, 'fold-2'), 'w').close()")
-    )
-    assert code == 1, err
-    assert finished(tmp_path) == [1, 3]
-    assert "fold 2: cannot be started" in err
+def test_a_fold_without_a_directory_fails_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says so, in memory if not in failure.json, and the others run."""
+    make = os.mkdir
+
+    def mkdir(path: str, *options: Any) -> None:
+        if path.endswith("fold-2"):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+        make(path, *options)
+
+    monkeypatch.setattr(os, "mkdir", mkdir)
+    runner = runner_of(tmp_path, "pass", folds=3)
+    assert runner.run().missing == [2]
+    assert runner.failures[2].reason.startswith("cannot be started: ")
+    assert "Permission denied" in runner.failures[2].reason
 
 
 @pytest.mark.parametrize("limit", range(10, 28, 2))
@@ -411,15 +419,30 @@ def test_a_result_of_a_fold_that_did_not_run_or_failed_is_none(tmp_path: Path) -
         assert finished(tmp_path) == [2, 3]
 
 
-def test_a_link_in_the_place_of_a_fold_s_directory_costs_that_fold(tmp_path: Path) -> None:
-    """Nothing is written into where it leads."""
+@pytest.mark.parametrize("kind", ["link to a folder", "hard links", "metrics", "a file"])
+def test_what_a_fold_puts_in_a_later_one_s_place_is_moved_away(tmp_path: Path, kind: str) -> None:
+    """Nothing is written into where it leads, and no number of it is a result."""
     victim = tmp_path / "victim"
     victim.mkdir()
-    code = f"if fold == 1: os.symlink({str(victim)!r}, own.replace('fold-1', 'fold-2'))"
+    (victim / "file").write_text("own")
+    plant = {
+        "link to a folder": f"os.symlink({str(victim)!r}, later)",
+        "hard links": "os.mkdir(later)\n"
+        "    for name in ('journal.jsonl', 'output.log'):\n"
+        f"        os.link({str(victim / 'file')!r}, os.path.join(later, name))",
+        "metrics": "os.mkdir(later)\n"
+        "    open(os.path.join(later, 'metrics.json'), 'w').write('{\"loss\": 99}')",
+        "a file": "open(later, 'w').close()",
+    }[kind]
+    code = f"if fold == 1:\n    later = own.replace('fold-1', 'fold-2')\n    {plant}"
     status, err = end_of(start(tmp_path, code))
-    assert status == 1, err
-    assert finished(tmp_path) == [1, 3]
-    assert list(victim.iterdir()) == []
+    assert status == 0, err
+    assert finished(tmp_path) == [1, 2, 3]
+    assert [path.name for path in victim.iterdir()] == ["file"]
+    assert (victim / "file").read_text() == "own"
+    assert content(tmp_path / "run/fold-2/result.json")["metrics"] == {}
+    assert os.path.lexists(tmp_path / "run/previous-1/fold-2")
+    assert "fold 2: files that were there before it began are in" in err
 
 
 def test_a_run_whose_lock_was_removed_is_not_said_to_be_whole(tmp_path: Path) -> None:
