@@ -30,6 +30,8 @@ ORCHESTRATOR_DEFAULTS = {
 }
 """Defaults of pids.max, which were not chosen for this job."""
 
+KILLED_AS_ONE = "memory.oom.group is 1: an OOM kill ends every process in it"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppliedLimit:
@@ -144,6 +146,7 @@ def _cgroup(name: str, controller: str, reading: Reading, *, root: str) -> list[
     reader = Controller(controller, root=root, pid=reading.pid)
     try:
         found, levels = reader.read(), reader.levels()
+        killed_as_one = reader.levels_killed_as_one()
     except OSError as error:
         source = error.filename or f"/proc/{reading.pid}/cgroup"
         unreadable = Usage(None, LimitState.UNREADABLE)
@@ -154,17 +157,23 @@ def _cgroup(name: str, controller: str, reading: Reading, *, root: str) -> list[
         ]
     finally:
         reader.close()
+    notes = dict.fromkeys(killed_as_one, KILLED_AS_ONE)
     binds = AppliedLimit(
         name=name,
         usage=found.usage,
         scope="cgroup",
         source=found.folder or f"/proc/{reading.pid}/cgroup",
-        note=_cgroup_note(found, controller),
+        note="; ".join(
+            filter(None, (_cgroup_note(found, controller), notes.get(found.folder or "")))
+        ),
     )
     others = [
-        AppliedLimit(name=name, usage=usage, scope="cgroup", source=folder)
+        AppliedLimit(
+            name=name, usage=usage, scope="cgroup", source=folder, note=notes.get(folder, "")
+        )
         for folder, usage in levels
-        if folder != found.folder and usage.limit is not LimitState.UNLIMITED
+        if folder != found.folder
+        and (usage.limit is not LimitState.UNLIMITED or folder in killed_as_one)
     ]
     return [binds, *others]
 

@@ -47,6 +47,8 @@ class ControllerFiles:
     local_events: str | None
     event: str
     """The counter's key in both events files."""
+    oom_group: str | None = None
+    """1 where an OOM kill ends every process of the cgroup and of those below (cgroup-v2.rst)."""
 
 
 CONTROLLER_FILES: dict[tuple[str, int], ControllerFiles] = {
@@ -66,7 +68,8 @@ CONTROLLER_FILES: dict[tuple[str, int], ControllerFiles] = {
     ),
     # memory.events of the own cgroup counts the processes killed in it, whoever's limit it was.
     ("memory", 2): ControllerFiles(
-        "memory.current", "memory.max", "memory.peak", "memory.events", None, "oom_kill"
+        *("memory.current", "memory.max", "memory.peak", "memory.events", None, "oom_kill"),
+        oom_group="memory.oom.group",
     ),
 }
 
@@ -118,6 +121,16 @@ class Level:
         self._local_events = (
             KernelFile(os.path.join(real, files.local_events)) if files.local_events else None
         )
+        self._oom_group = os.path.join(real, files.oom_group) if files.oom_group else None
+
+    def kills_all(self) -> bool:
+        """Whether an OOM kill here ends every process of this cgroup; read anew each time."""
+        try:
+            with open(self._oom_group or os.devnull, "rb") as file:
+                return file.read(16).strip() == b"1"
+        except OSError as error:
+            pass_on(error)
+            return False
 
     def usage(self) -> Usage | None:
         """Read current and limit; None if this level does not have the controller."""
@@ -221,6 +234,14 @@ class Controller:
         """
         self._resolve()
         return [(level.folder, usage) for level in self._levels if (usage := level.usage())]
+
+    def levels_killed_as_one(self) -> list[str]:
+        """Return the visible levels whose memory.oom.group is set, the process's own cgroup first.
+
+        Raises OSError as `read` does.
+        """
+        self._resolve()
+        return [level.folder for level in self._levels if level.kills_all()]
 
     def _hits(self) -> int | None:
         """Count the hits of limits that bind this process.

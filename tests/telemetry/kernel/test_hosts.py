@@ -20,6 +20,7 @@ from tests.support.requirements import need
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from telemetry.reading import Usage
 
@@ -117,6 +118,22 @@ def test_a_lowered_limit_leaves_negative_headroom() -> None:
     """The kernel lets pids.current stand above pids.max."""
     root = os.path.join(HOSTS, "5.4__v1__docker_without_namespace")
     assert pids(root).headroom == -4
+
+
+@pytest.mark.parametrize("level", ["inner", "", None])
+def test_cgroups_that_an_oom_kill_ends_whole_are_told(tmp_path: Path, level: str | None) -> None:
+    """As the kubelet sets it for a container; also where that cgroup has no limit of its own."""
+    root = tmp_path / "host"
+    shutil.copytree(os.path.join(HOSTS, "6.8__v2__parent_is_tighter"), root)
+    outer = root / "sys/fs/cgroup/jobs/outer"
+    (outer / "inner/memory.oom.group").write_text("0\n")
+    (outer / "inner/memory.max").write_text("max\n")
+    if level is not None:
+        (outer / level / "memory.oom.group").write_text("1\n")
+    found = read_applied_limits(root=str(root), pid=42)
+    told = [limit.source for limit in found if "memory.oom.group is 1" in limit.note]
+    place = os.path.join("/sys/fs/cgroup/jobs/outer", level or "").rstrip("/")
+    assert told == ([] if level is None else [place])
 
 
 def test_a_missing_process_is_one_line() -> None:
