@@ -104,6 +104,13 @@ Retries: TypeAlias = Annotated[int, typer.Option(min=0, help="Number of retries 
 Parallel: TypeAlias = Annotated[
     int, typer.Option(min=1, help="Number of folds to run in parallel.")
 ]
+Caps: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="N|auto",
+        help="Cap thread pools at N threads, or at the cores of each fold; else they stay as they are.",
+    ),
+]
 StopOnFailure: TypeAlias = Annotated[
     bool, typer.Option("--stop-on-failure", help="Start no further fold after one has failed.")
 ]

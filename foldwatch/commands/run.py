@@ -8,6 +8,7 @@ from foldwatch.commands.options import (
     AlertCommand,
     AlertmanagerUrl,
     AlertWebhook,
+    Caps,
     CgroupPids,
     FoldCommand,
     GroupReadable,
@@ -29,6 +30,7 @@ from telemetry.journal.private_files import let_group_read
 from trainer.run.checkpoint_pattern import CheckpointPattern
 from trainer.run.config import CommandConfig
 from trainer.run.job import RunOptions
+from trainer.run.thread_caps import caps_for
 from trainer.runner.command_job import check_command, command_job
 from trainer.runner.session import RunRequest
 
@@ -46,6 +48,7 @@ def run(  # noqa: PLR0913, PLR0917 - typer makes an option of each argument
     retries: Retries = 0,
     parallel: Parallel = 1,
     stop_on_failure: StopOnFailure = False,
+    caps: Caps = None,
     cgroup_pids: CgroupPids = None,
     memory: Memory = None,
     output: Output = "foldwatch-run",
@@ -77,4 +80,5 @@ def run(  # noqa: PLR0913, PLR0917 - typer makes an option of each argument
         options=options,
         alerts=alert_options(alert_command, alert_webhook, alertmanager),
     )
-    run_and_report(config, command_job(config), request)
+    wanted = {} if caps is None else caps_for(caps, parallel=parallel)
+    run_and_report(config, command_job(config, caps=wanted), request)

@@ -30,7 +30,8 @@ class Job:
     """
     result: Callable[[str, int, float], FoldResult] | None = None
     """Makes that result, from the fold's directory, the fold and its seconds."""
-    caps: Mapping[str, str] = field(default_factory=lambda: THREAD_CAPS)
+    caps: Mapping[str, str] = field(default_factory=dict)
+    """Environment variables for its processes, where they are not set already."""
 
 
 def worker_command(directory: RunDirectory, _fold: int) -> list[str]:
@@ -39,7 +40,7 @@ def worker_command(directory: RunDirectory, _fold: int) -> list[str]:
     return [sys.executable, "-P", "-m", "trainer.worker", directory.path]
 
 
-TRAINING = Job(command=worker_command, is_persistent=True)
+TRAINING = Job(command=worker_command, is_persistent=True, caps=THREAD_CAPS)
 
 
 def training_job(config: RunConfig) -> Job:

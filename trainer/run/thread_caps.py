@@ -7,9 +7,12 @@ is reported with the libraries that were loaded already.
 from __future__ import annotations
 
 import os
+import re
 import sys
 import warnings
 from typing import TYPE_CHECKING
+
+from telemetry.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping, MutableMapping
@@ -24,6 +27,7 @@ THREAD_CAPS: Mapping[str, str] = {
 
 Without them a pool has a thread per core; on fewer cores than a cap's value the cap must not raise it.
 """
+MOST_THREADS = 65_536
 _OPENMP = ("OMP_NUM_THREADS",)
 READ_AT_IMPORT: Mapping[str, tuple[str, ...]] = {
     "tensorflow": tuple(THREAD_CAPS),
@@ -47,6 +51,29 @@ def set_caps(
         module
         for module, names in READ_AT_IMPORT.items()
         if module in loaded and not set(missing).isdisjoint(names)
+    )
+
+
+def caps_for(order: str, *, parallel: int) -> Mapping[str, str]:
+    """Return the caps of ``--caps``: a number of threads, or auto, the cores that each of the parallel folds has.
+
+    Raises InputError.
+    """
+    if order == "auto":
+        threads = max(1, _CORES // parallel)
+    elif re.fullmatch(r"[0-9]{1,5}", order) and 0 < int(order) <= MOST_THREADS:
+        threads = int(order)
+    else:
+        raise InputError(f"--caps {order}: a number of threads from 1 to {MOST_THREADS:,}, or auto")
+    return dict.fromkeys(THREAD_CAPS, str(threads))
+
+
+def described(caps: Mapping[str, str], environment: Mapping[str, str]) -> str:
+    """Return a line that says which caps are set for a process, and which it has already."""
+    new = ", ".join(f"{name}={value}" for name, value in caps.items() if name not in environment)
+    kept = ", ".join(f"{name}={environment[name]}" for name in caps if name in environment)
+    return "thread caps: " + "; ".join(
+        [new] * bool(new) + [f"as you have set them: {kept}"] * bool(kept)
     )
 
 

@@ -17,7 +17,7 @@ from trainer.run.job import Job
 from trainer.run.warning import warn
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from trainer.run.config import CommandConfig
     from trainer.run.directory import RunDirectory
@@ -43,8 +43,8 @@ def check_command(config: CommandConfig) -> None:
     raise InputError(f"run: no such program: {program}")
 
 
-def command_job(config: CommandConfig) -> Job:
-    """Return the job that runs the command once for each fold."""
+def command_job(config: CommandConfig, *, caps: Mapping[str, str] | None = None) -> Job:
+    """Return the job that runs the command once for each fold, its environment as it is but for ``caps``."""
 
     def command(_directory: RunDirectory, fold: int) -> list[str]:
         return fill_in(config.command, fold=fold, folds=config.folds)
@@ -58,7 +58,7 @@ def command_job(config: CommandConfig) -> Job:
             seconds=seconds,
         )
 
-    return Job(command=command, result=result)
+    return Job(command=command, result=result, caps=caps or {})
 
 
 def read_metrics(path: str) -> dict[str, float]:

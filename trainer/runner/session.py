@@ -22,6 +22,7 @@ from trainer.process.supervisor import adopt_orphans
 from trainer.run.config import RunConfig
 from trainer.run.directory import RunDirectory
 from trainer.run.resume_plan import plan
+from trainer.run.thread_caps import described
 from trainer.runner.fold_runner import FoldRunner
 from trainer.runner.growth_so_far import growth_so_far
 from trainer.runner.observer import RunObserver
@@ -93,8 +94,11 @@ def run_session(
     ):
         install_signal_handlers()
         state = watched_state(directory, config, alerts=alerts, observer=observer)
+        lines = [described(job.caps, os.environ)] if job.caps else []
         if request.port is not None:  # before anything moves: a port in use must change nothing
-            _serve(state, alerts, request.port, observer)
+            lines.append(_serve(state, alerts, request.port))
+        for line in lines:
+            observer.on_message(line)
         runner = FoldRunner(
             directory,
             config,
@@ -194,7 +198,8 @@ def _data_digest(
     return digest
 
 
-def _serve(state: RunState, alerts: AlertEngine, port: int, observer: RunObserver) -> None:
+def _serve(state: RunState, alerts: AlertEngine, port: int) -> str:
+    """Answer on a port from now on; return a line that says where."""
     try:
         from telemetry.web.server import serve_in_thread  # noqa: PLC0415 - an extra that may be missing
     except ImportError:
@@ -207,7 +212,7 @@ def _serve(state: RunState, alerts: AlertEngine, port: int, observer: RunObserve
         bound = serve(port=port)
     except OSError as error:
         raise InputError(f"--port {port}: {error.strerror}") from error
-    observer.on_message(served.format(bound))
+    return served.format(bound)
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:

@@ -23,7 +23,6 @@ from trainer.run.config import RunConfig
 from trainer.run.directory import RunDirectory
 from trainer.run.fold_result import Aggregate, FoldResult, read_result, summarize, write_whole
 from trainer.run.resume_plan import plan
-from trainer.run.thread_caps import THREAD_CAPS, set_caps
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -225,22 +224,3 @@ def test_a_directory_that_is_no_run_is_named(directory: RunDirectory) -> None:
         directory.config()
     directory.write_config(CONFIG)
     assert directory.config() == CONFIG
-
-
-def test_caps_are_defaults_and_must_come_first() -> None:
-    """The user's own value stays; a library is late only for a cap that was not set when it loaded."""
-    environment = {"OMP_NUM_THREADS": "7"}
-    assert set_caps(environment, loaded={"numpy", "json"}) == ()
-    assert environment == dict(THREAD_CAPS) | {"OMP_NUM_THREADS": "7"}
-    assert set_caps({}, loaded={"numpy", "torch", "json"}) == ("torch", "numpy")
-    assert set_caps(dict(THREAD_CAPS), loaded={"numpy", "tensorflow"}) == ()
-
-
-def test_a_cap_never_raises_a_pool() -> None:
-    """On one core each pool has one thread, as it would have without the cap."""
-    code = (
-        "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))});"
-        "from trainer.run.thread_caps import THREAD_CAPS; print(*THREAD_CAPS.values())"
-    )
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=True)
-    assert done.stdout.split() == [b"1"] * 3
