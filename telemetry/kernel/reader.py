@@ -202,7 +202,7 @@ class Reader:
         }
         soft = self._sources.attempt("limits", files.soft_limits)
         for name in RLIMITS:
-            limits[name] = LimitState.UNREADABLE if soft is None else soft[name]
+            limits[name] = (soft or {}).get(name, LimitState.UNREADABLE)  # empty as it ends
         if gpu is not None:
             total = gpu.total_bytes
             limits["gpu_memory"] = LimitState.UNREADABLE if total is None else total

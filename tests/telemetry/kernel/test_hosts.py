@@ -15,6 +15,7 @@ from telemetry.errors import InputError
 from telemetry.journal.records import encode
 from telemetry.kernel.applied_limits import binding, read_applied_limits
 from telemetry.kernel.reader import Reader
+from telemetry.reading import LimitState
 from tests.support.paths import TESTS
 from tests.support.requirements import need
 
@@ -118,6 +119,17 @@ def test_a_lowered_limit_leaves_negative_headroom() -> None:
     """The kernel lets pids.current stand above pids.max."""
     root = os.path.join(HOSTS, "5.4__v1__docker_without_namespace")
     assert pids(root).headroom == -4
+
+
+def test_an_empty_file_of_limits_costs_these_alone(tmp_path: Path) -> None:
+    """The kernel gives one of a process that ends at this moment."""
+    root = tmp_path / "host"
+    shutil.copytree(os.path.join(HOSTS, "6.8__v2__parent_is_tighter"), root)
+    (root / "proc" / str(PID) / "limits").write_bytes(b"")
+    with contextlib.closing(Reader(root=str(root), pid=PID)) as reader:
+        limits = reader.read().limits
+    assert limits["nproc"] is limits["open_files"] is LimitState.UNREADABLE
+    assert isinstance(limits["pids_cgroup"], int)
 
 
 @pytest.mark.parametrize("level", ["inner", "", None])
