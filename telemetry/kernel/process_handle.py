@@ -1,0 +1,69 @@
+"""`ProcessHandle`: how a process ended that is not this one's child, where the kernel tells.
+
+A pidfd becomes readable when its process ends (pidfd_open(2), Linux 5.3). Once somebody has reaped the process, the
+ioctl PIDFD_GET_INFO with PIDFD_INFO_EXIT gives the status (Linux 6.15, include/uapi/linux/pidfd.h).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import select
+import struct
+import time
+
+_INFO = struct.Struct("=QQ11Ii")
+"""struct pidfd_info of 64 bytes: mask, cgroup, eleven numbers of processes and users, exit_code."""
+_PIDFD_GET_INFO = 0xC000_0000 | _INFO.size << 16 | 0xFF << 8 | 11
+_PIDFD_INFO_EXIT = 1 << 3
+_RETRY_SECONDS = 0.002
+
+
+class ProcessHandle:
+    """A process, held so that its PID cannot come to mean another one."""
+
+    def __init__(self, pid: int) -> None:
+        """Take hold of it. Raises OSError: ESRCH if there is none, ENOSYS before Linux 5.3."""
+        self.pid = pid
+        self._descriptor = os.pidfd_open(pid)
+
+    def fileno(self) -> int:
+        """Return the descriptor, which becomes readable when the process ends."""
+        return self._descriptor
+
+    def has_ended(self) -> bool:
+        """Whether the process has ended, reaped or not."""
+        poller = select.poll()
+        poller.register(self._descriptor, select.POLLIN)
+        return bool(poller.poll(0))
+
+    def exit_code(self, *, wait_seconds: float) -> int | None:
+        """Return how it ended, negative for a signal, as `os.waitstatus_to_exitcode` does.
+
+        Args:
+            wait_seconds: How long to wait for its parent to reap it, from now on.
+
+        Returns:
+            None where it lives, was not reaped in time, or the kernel does not tell.
+        """
+        deadline = time.monotonic() + wait_seconds
+        while self.has_ended():
+            asked = _INFO.pack(_PIDFD_INFO_EXIT, *[0] * 13)
+            try:
+                mask, *_, status = _INFO.unpack(
+                    fcntl.ioctl(self._descriptor, _PIDFD_GET_INFO, asked)
+                )
+            except (
+                OSError
+            ):  # ENOTTY, EINVAL: an older kernel; ESRCH: reaped before such a kernel could note it
+                return None
+            if mask & _PIDFD_INFO_EXIT:
+                return os.waitstatus_to_exitcode(status)
+            if time.monotonic() > deadline:
+                break
+            time.sleep(_RETRY_SECONDS)
+        return None
+
+    def close(self) -> None:
+        """Let go of it."""
+        os.close(self._descriptor)

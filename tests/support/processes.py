@@ -1,0 +1,17 @@
+"""Real processes of a run, found from the one that does the work."""
+
+from __future__ import annotations
+
+import platform
+import re
+
+
+def tells_endings_of_others() -> bool:
+    """Whether this kernel tells how a process ended that is no child: since Linux 6.15."""
+    return tuple(map(int, re.findall(r"\d+", platform.release())[:2])) >= (6, 15)
+
+
+def parent_of(pid: int) -> int:
+    """Return the parent of a process: of a fold's that is its supervisor, of a supervisor its agent."""
+    with open(f"/proc/{pid}/stat", encoding="ascii") as file:
+        return int(file.read().rpartition(")")[2].split()[1])
