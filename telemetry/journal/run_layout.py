@@ -2,6 +2,7 @@
 
     RUN/run.json                    the configuration
     RUN/.lock                       held by the runner
+    RUN/.leases/fold-K.N            who runs fold K, the N-th time
     RUN/journal.jsonl, output.log   of a process that runs every fold
     RUN/fold-K/journal.jsonl, output.log, result.json or failure.json, metrics.json
     RUN/summary.json, summary.csv
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 CONFIG = "run.json"
 LOCK = ".lock"
+LEASES = ".leases"
 JOURNAL = "journal.jsonl"
 OUTPUT = "output.log"
 RESULT = "result.json"
