@@ -123,6 +123,7 @@ def _has_ending(process: Process) -> bool:
     return bool(
         process.matches
         or process.exit
+        or process.launcher_saw_end
         or process.fold_outcome
         or process.interpreter_ended
         or process.finished_by

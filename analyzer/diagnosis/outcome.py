@@ -62,6 +62,8 @@ def _without_word(process: Process, *, is_followed: bool) -> Ending:
         left_over = 0 if is_followed else folds_left(process)
         where = f", after fold {process.folds[-1]} of {process.folds_planned}" if left_over else ""
         return Ending(Outcome.FINISHED, f"its interpreter shut down in order{where}")
+    if process.launcher_saw_end:
+        return Ending(Outcome.FINISHED, "what launched it saw it end")
     if is_running(process):
         return Ending(Outcome.RUNNING, f"process {process.pid} runs on this host")
     return Ending(Outcome.RUNNING, "no ending is recorded: it runs on, or was cut off")

@@ -57,8 +57,7 @@ class JournalAssembly:
         """Take the next record."""
         self.records += 1
         if isinstance(record, Header):
-            if len(self._headers) < MOST_PROCESSES:
-                self._headers[record.pid] = record
+            self._take_header(record)
         elif isinstance(record, Reading):
             process = self._process((record.pid, record.start_ticks))
             if process is not None:
@@ -69,6 +68,22 @@ class JournalAssembly:
                 self._process((record.pid, None))
             if record.pid in self._latest:
                 _take_event(self._latest[record.pid], record)
+            if record.name == "exited":
+                for process in self._processes.values():
+                    process.launcher_saw_end |= not _speaks_for_itself(process.header)
+
+    def _take_header(self, header: Header) -> None:
+        """Note it; what launched a process knows less of it than the process itself."""
+        process = self._processes.get((header.pid, header.start_ticks))
+        known = self._headers.get(header.pid) if process is None else process.header
+        if known is None and len(self._headers) >= MOST_PROCESSES:
+            return
+        is_of_same = known is not None and known.start_ticks == header.start_ticks
+        if is_of_same and _speaks_for_itself(known) and not _speaks_for_itself(header):
+            return
+        self._headers[header.pid] = header
+        if process is not None:
+            process.header = header
 
     def _process(self, key: tuple[int, int | None]) -> Process | None:
         """Return the process with this PID and start, made where it is new; None where there are too many."""
@@ -106,6 +121,11 @@ class JournalAssembly:
             source.left_out += process.samples.left_out
             source.has_merged_labels |= process.samples.contexts.has_merged
         return Table([source], processes)
+
+
+def _speaks_for_itself(header: Header | None) -> bool:
+    """Whether a process wrote its header itself: what launched it knows no versions."""
+    return header is not None and bool(header.versions)
 
 
 def _add_reading(process: Process, reading: Reading, number: int) -> None:

@@ -68,6 +68,8 @@ class Process:
     """By limit, the reading that was nearest to its limit."""
     exit: Event | None = None
     """How it ended, as its runner saw it; None where nobody did."""
+    launcher_saw_end: bool = False
+    """Whether what launched it noted that it had ended with all its children, if perhaps not how."""
     interpreter_ended: bool = False
     """Whether its own interpreter shut down in order, with whatever exit status."""
     fold_outcome: FoldOutcome | None = None

@@ -31,9 +31,19 @@ LONGEST_LINE = 4 * MEBIBYTE
 """A header with the longest argument list that the kernel takes fits in half of it."""
 
 
+RECORDED_CAPS = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "TF_NUM_INTEROP_THREADS",
+    "TF_NUM_INTRAOP_THREADS",
+)
+"""Environment variables that cap thread pools; headers record their values."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Header:
-    """The writer, its host and its limits; the first record of each process."""
+    """A process, its host and its limits, before its readings: by itself, by what launched it, or by both."""
 
     time: float
     pid: int
@@ -42,10 +52,11 @@ class Header:
     boot_id: str | None = None
     argv: tuple[str, ...]
     versions: Mapping[str, str]
+    """Of the interpreter, the kernel and what is imported; empty from what launched it, which cannot know them."""
     environment: Mapping[str, str]
-    """The thread caps that were set: OMP_NUM_THREADS and the like."""
+    """Those of `RECORDED_CAPS` that were set."""
     ceilings: tuple[Mapping[str, Any], ...]
-    """Every limit as `foldwatch limits --json` prints it."""
+    """Every limit as `foldwatch limits --json` prints it; empty from what launched it."""
     rank: str = ""
     """Which of the run's processes it is, if the launcher says so."""
     pid_namespace: int | None = None
@@ -203,6 +214,7 @@ _COUNTERS = ("pids_limit_hits", "oom_kills", "cgroup_memory_peak_bytes")
 _FACTS: Mapping[str, Mapping[str, typed.Check]] = {
     "exited": {
         "exit_code": typed.exit_code,
+        "program_exit_code": typed.exit_code,
         "signal": typed.text,
         "cgroup": typed.text,
         **{f"{name}{end}": typed.whole for name in _COUNTERS for end in ("", "_before")},

@@ -25,7 +25,7 @@ class ProcessIdentity(NamedTuple):
 def own_identity() -> ProcessIdentity:
     """Return the identity of this process."""
     pid = os.getpid()
-    return ProcessIdentity(_boot_id(), _namespace(), pid, _start_ticks(pid))
+    return ProcessIdentity(_boot_id(), _namespace(), pid, start_ticks(pid))
 
 
 def is_alive(process: ProcessIdentity) -> bool | None:
@@ -89,7 +89,8 @@ def _stat(pid: int) -> tuple[bytes, int]:
     return fields[0], int(fields[19])
 
 
-def _start_ticks(pid: int) -> int | None:
+def start_ticks(pid: int) -> int | None:
+    """Return when a process started; None if it is gone or hidden."""
     try:
         return _stat(pid)[1]
     except (OSError, ValueError, IndexError):

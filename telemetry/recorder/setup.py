@@ -13,7 +13,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from telemetry.journal.records import Header
+from telemetry.journal.records import RECORDED_CAPS, Header
 from telemetry.journal.run_layout import RunLayout
 from telemetry.journal.writer import JournalWriter
 from telemetry.kernel.applied_limits import read_applied_limits
@@ -29,15 +29,6 @@ if TYPE_CHECKING:
 
     from telemetry.reading import Reading
     from telemetry.recorder.sampler import ThreadLineSink
-
-RECORDED_CAPS = (
-    "OMP_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "TF_NUM_INTEROP_THREADS",
-    "TF_NUM_INTRAOP_THREADS",
-)
-"""Variables that cap thread pools; the journal's header records their values."""
 
 RECORDED_PACKAGES = ("tensorflow", "keras", "torch", "jax", "numpy")
 """The journal's header records their versions, if they are loaded."""

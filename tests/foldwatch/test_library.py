@@ -11,7 +11,7 @@ import pytest
 
 import foldwatch
 import telemetry
-from telemetry.recorder.setup import RECORDED_CAPS
+from telemetry.journal.records import RECORDED_CAPS
 from tests.support.programs import run_python
 from trainer.run.thread_caps import THREAD_CAPS
 

@@ -244,6 +244,27 @@ def test_a_process_that_is_gone_ended_as_it_recorded(
     assert _of_records(tmp_path, *records, **gone).ending.outcome == outcome
 
 
+def test_what_launched_a_process_speaks_for_all_below_it(tmp_path: Path) -> None:
+    """A shell's programs end with it; without its word, that they are gone is proven as ever."""
+    launched = _identity(own_identity()) | {"start_ticks": 1, "versions": {}}
+    child = reading(1, pid=8, start_ticks=2)
+    end = Event(time=2.0, pid=8, name="exited", facts={"exit_code": 0})
+    write_journal(tmp_path / "seen", header(**launched), reading(1), child, end)
+    outcomes = {f.ending and f.ending.outcome for f in analyze(tmp_path / "seen").findings}
+    assert outcomes == {"finished"}
+    write_journal(tmp_path / "gone", header(**launched), reading(1))
+    assert _first_finding(tmp_path / "gone").ending.outcome == "crashed"
+
+
+def test_the_header_of_a_process_itself_stays(tmp_path: Path) -> None:
+    """Whichever comes first."""
+    own = header(argv=("train.py",), versions={"python": "3"})
+    launched = header(argv=("sh", "-c", "train.py"), versions={})
+    for name, headers in (("own", [own, launched]), ("launched", [launched, own])):
+        write_journal(tmp_path / name, headers[0], reading(1, start_ticks=1), headers[1])
+        assert _first_finding(tmp_path / name).process.argv == ("train.py",)
+
+
 def test_a_process_that_is_there_runs(tmp_path: Path) -> None:
     """However long ago it wrote."""
     own = own_identity()
