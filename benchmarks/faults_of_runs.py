@@ -1,4 +1,4 @@
-"""A fault of the file system at each call that the runner makes on its run directory, one in each run.
+"""A fault of the file system at each call that the runner or an agent makes on the run directory, one in each run.
 
 Every call (open, read, write, rename, ...) on every file is tried with EIO, ENOSPC, ESTALE, EACCES, EINTR, and writes also
 cut short. A run has three folds, of which the last one fails; each run is then resumed without a fault.
@@ -9,9 +9,11 @@ cut short. A run has three folds, of which the last one fails; each run is then 
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import random
+import re
 import subprocess
 import sys
 import tempfile
@@ -87,10 +89,13 @@ def run(place: str, fault: Fault | None, *options: str) -> Ended | None:
         process.kill()
         process.communicate()
         return None
-    with open(report, encoding="utf-8") as file:
-        content = json.load(file)
-    sites = [Site(*site) for site in content["sites"]]
-    return Ended(process.returncode, said, sites, content["was_hit"])
+    reports = []
+    for path in sorted(glob.glob(f"{report}.*")):
+        with open(path, encoding="utf-8") as file:
+            reports.append(json.load(file))
+        os.unlink(path)
+    sites = [Site(*site) for one in reports for site in one["sites"]]
+    return Ended(process.returncode, said, sites, any(one["was_hit"] for one in reports))
 
 
 def points() -> list[Fault]:
@@ -123,8 +128,8 @@ def counted(place: str) -> set[int]:
 
 def innocent(fault: Fault) -> set[int]:
     """Return the folds whose files the fault was not in."""
-    folder = fault.site.path.split(os.sep)[0]
-    return {1, 2} - {int(folder.removeprefix("fold-")) if folder.startswith("fold-") else 0}
+    words = f"{fault.site.process} {fault.site.path}"
+    return {1, 2} - {int(fold) for fold in re.findall(r"(?:agent |fold-)(\d)", words)}
 
 
 def harm(fault: Fault) -> dict[str, int]:

@@ -1,6 +1,6 @@
 """500 runs under random signals to any of their processes: hangs, orphans, repeated folds, lost results.
 
-One to three signals come at random moments to the runner, a supervisor or a worker: TERM, INT, KILL, or STOP that
+One to three signals come at random moments to the runner, an agent, a supervisor or a worker: TERM, INT, KILL, or STOP that
 nobody follows with CONT. Each run is then resumed until it is complete. Four runs go on at a time.
 """
 
@@ -60,9 +60,9 @@ class Signalled:
 
 
 def processes_of(runner: int) -> list[list[int]]:
-    """Return the runner, its supervisors, and their workers, as far as there are some now."""
+    """Return the runner, its agents, their supervisors, and the workers, as far as there are some now."""
     kinds, above = [[runner]], [runner]
-    for _ in range(2):
+    for _ in range(3):
         below = []
         for pid in above:
             with suppress(OSError):

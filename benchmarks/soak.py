@@ -32,6 +32,7 @@ def _lost_nothing(result: Result) -> bool:
         result.get(name)
         for name in (
             *("lost", "unreadable", "orphans", "repeated", "other_aggregates", "failed", "hangs"),
+            *("wrong_results", "late", "untrue"),
         )
     )
 
@@ -57,6 +58,8 @@ PARTS = (
     Part("kills_of_runs", lambda seed: [str(seed)]),
     Part("signals_of_runs", lambda seed: ["500", str(seed)]),
     Part("faults_of_runs", lambda _: []),
+    Part("leases_of_agents", lambda seed: ["50", str(seed)]),
+    Part("deaths_with_agents", lambda _: ["20"]),
     Part("daemon_under_load", lambda _: []),
     Part("simulated_day", lambda seed: [str(seed)]),
     Part("a_million_logs", lambda seed: ["1000000", str(seed)]),

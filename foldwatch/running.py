@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from foldwatch.terminal import print_output
@@ -78,4 +79,5 @@ def _failure_line(outcome: RunOutcome) -> str:
     names = ", ".join(map(str, outcome.failures))
     first = next(iter(outcome.failures.values()))
     path = outcome.directory.layout.failure(first.fold)
-    return f"fold {names} failed; see {path}\nfoldwatch: fold {first.fold}: {first.root_cause}"
+    where = f"; see {path}" if os.path.exists(path) else ""  # on a full disk there is none
+    return f"fold {names} failed{where}\nfoldwatch: fold {first.fold}: {first.root_cause}"

@@ -104,6 +104,14 @@ Retries: TypeAlias = Annotated[int, typer.Option(min=0, help="Number of retries 
 Parallel: TypeAlias = Annotated[
     int, typer.Option(min=1, help="Number of folds to run in parallel.")
 ]
+Gpus: TypeAlias = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        metavar="K",
+        help="Give each fold K GPUs of its own (CUDA_VISIBLE_DEVICES; {gpu} in a command).",
+    ),
+]
 Caps: TypeAlias = Annotated[
     str | None,
     typer.Option(

@@ -11,6 +11,7 @@ from foldwatch.commands.options import (
     Caps,
     CgroupPids,
     FoldCommand,
+    Gpus,
     GroupReadable,
     LabelPattern,
     Memory,
@@ -47,6 +48,7 @@ def run(  # noqa: PLR0913, PLR0917 - typer makes an option of each argument
     timeout: Timeout = None,
     retries: Retries = 0,
     parallel: Parallel = 1,
+    gpus: Gpus = None,
     stop_on_failure: StopOnFailure = False,
     caps: Caps = None,
     cgroup_pids: CgroupPids = None,
@@ -61,15 +63,18 @@ def run(  # noqa: PLR0913, PLR0917 - typer makes an option of each argument
     """Run any command once for each fold, in a fresh process, watched from outside."""
     if group_readable:
         let_group_read()
+    if checkpoint_pattern:
+        CheckpointPattern(checkpoint_pattern)  # or say now what is wrong with it
     config = CommandConfig(folds=folds, command=tuple(command))
     check_command(config)
     options = RunOptions(
         parallel=parallel,
+        gpus=gpus,
         retries=retries,
         timeout_seconds=timeout,
         stops_on_failure=stop_on_failure,
         limits=limits(cgroup_pids, memory),
-        pattern=CheckpointPattern(checkpoint_pattern) if checkpoint_pattern else None,
+        pattern=checkpoint_pattern or None,
         shows_output=True,
     )
     request = RunRequest(

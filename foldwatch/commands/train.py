@@ -14,6 +14,7 @@ from foldwatch.commands.options import (
     Epochs,
     FoldIsolation,
     Folds,
+    Gpus,
     GroupReadable,
     Isolation,
     Memory,
@@ -53,6 +54,7 @@ def train(  # noqa: PLR0913, PLR0917 - typer makes an option of each argument
     timeout: Timeout = None,
     retries: Retries = 0,
     parallel: Parallel = 1,
+    gpus: Gpus = None,
     stop_on_failure: StopOnFailure = False,
     cgroup_pids: CgroupPids = None,
     memory: Memory = None,
@@ -74,6 +76,7 @@ def train(  # noqa: PLR0913, PLR0917 - typer makes an option of each argument
     options = RunOptions(
         isolation=isolation.value,
         parallel=parallel,
+        gpus=gpus,
         retries=retries,
         timeout_seconds=timeout,
         stops_on_failure=stop_on_failure,

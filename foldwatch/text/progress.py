@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from telemetry.snapshot import FoldSnapshot, Snapshot
-    from trainer.runner.fold_failure import FoldFailure
+    from trainer.agent.fold_failure import FoldFailure
 
 
 class Progress(RunObserver):

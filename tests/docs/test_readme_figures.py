@@ -33,7 +33,7 @@ from tests.support.markdown import blocks
 from tests.support.paths import GRAFANA, INCIDENT, ROOT
 from trainer.reproduce import scenarios
 from trainer.runner import forecast
-from trainer.runner.process_pool import ADMISSION_SECONDS
+from trainer.runner.attempt_pool import ADMISSION_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

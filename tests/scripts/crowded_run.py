@@ -20,8 +20,8 @@ from trainer.runner.fold_runner import FoldRunner
 from trainer.runner.observer import RunObserver
 
 if TYPE_CHECKING:
+    from trainer.agent.fold_failure import FoldFailure
     from trainer.run.fold_result import FoldResult
-    from trainer.runner.fold_failure import FoldFailure
 
 OTHERS = 30
 REFUSED_AFTER_SECONDS = 1.5

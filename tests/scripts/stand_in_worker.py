@@ -20,7 +20,7 @@ from telemetry.reading import Reading
 from tests.support.waiting import wait_until
 from trainer.run.directory import RunDirectory
 from trainer.run.fold_result import FoldResult
-from trainer.run.worker_protocol import WorkerChannel
+from trainer.run.worker_protocol import WorkerChannel, result_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -164,7 +164,7 @@ def main(run_dir: str, folds: str, trouble: str, argument: str = "") -> None:
     config = directory.config()
     telemetry.checkpoint("before TF import")
     telemetry.checkpoint("after TF import")
-    for number in orders.folds():
+    for number, token in orders.folds():
         with telemetry.fold(number, of=config.folds):
             telemetry.checkpoint("START")
             if number in troubled:
@@ -176,7 +176,7 @@ def main(run_dir: str, folds: str, trouble: str, argument: str = "") -> None:
                 config_digest=config.digest(),
                 metrics={"accuracy": 0.9 + number / 100},
                 seconds=0.1,
-            ).write(directory.fold(number))
+            ).write(directory.fold(number), name=result_name(token))
             telemetry.checkpoint("AFTER CLEANUP")
 
 

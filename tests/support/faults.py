@@ -22,18 +22,20 @@ ERRNOS = ("EIO", "ENOSPC", "ESTALE", "EACCES", "EINTR", "short")
 """What a call may fail with; a short write takes half of the bytes."""
 MOST_TIMES = 3
 """What comes more often is polled, and every time alike."""
-_RANDOM = re.compile(r"(?<=\.)[0-9a-f]{12}\.(?=part$)")
-"""In the name of a temporary file."""
+_RANDOM = re.compile(r"(?<=\.)[0-9a-f]{12}\.(?=part$)|(?<=-)[0-9a-f]{16}(?=\.)")
+"""In the name of a temporary file, and of one that is written under a lease."""
 _OF_PATHS = (
     *("open", "stat", "lstat", "mkdir", "makedirs", "unlink", "remove", "rename", "replace"),
-    *("listdir", "scandir", "chmod", "rmdir", "utime"),
+    *("listdir", "scandir", "chmod", "rmdir", "utime", "link"),
 )
 _OF_DESCRIPTORS = ("read", "write", "pread", "fsync", "fstat", "lseek", "fchmod")
 
 
 class Site(NamedTuple):
-    """A call on a file: its name, the path below the directory, and how often it came before, from 1 to MOST_TIMES."""
+    """A call on a file: whose, its name, the path below the directory, and how often it came, from 1 to MOST_TIMES."""
 
+    process: str
+    """``runner``, or ``agent 2`` of fold 2."""
     call: str
     path: str
     time: int
@@ -49,10 +51,11 @@ class Fault(NamedTuple):
 class Faults:
     """Between ``with`` and its end, calls below ``top`` are counted, and that of ``fault`` fails."""
 
-    def __init__(self, top: str, fault: Fault | None = None) -> None:
+    def __init__(self, process: str, top: str, fault: Fault | None = None) -> None:
         self.calls: Counter[tuple[str, str]] = Counter()
         """By call and path."""
         self.was_hit = False
+        self._process = process
         self._top = os.path.realpath(top) + os.sep
         self._fault = fault
         self._names: dict[int, tuple[str, tuple[int, int] | None]] = {}
@@ -84,7 +87,7 @@ class Faults:
     def sites(self) -> list[Site]:
         """Return every call that was made, each path's at most MOST_TIMES times."""
         return [
-            Site(call, path, time)
+            Site(self._process, call, path, time)
             for (call, path), count in sorted(self.calls.items())
             for time in range(1, min(count, MOST_TIMES) + 1)
         ]
@@ -99,7 +102,7 @@ class Faults:
         """Count a call; raise OSError if it is the one that fails, or return whether it is to be cut short."""
         below = _RANDOM.sub("", os.path.relpath(path, self._top))
         self.calls[call, below] += 1
-        site = Site(call, below, self.calls[call, below])
+        site = Site(self._process, call, below, self.calls[call, below])
         if self._fault is None or site != self._fault.site:
             return False
         self.was_hit = True

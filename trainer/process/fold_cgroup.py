@@ -1,7 +1,7 @@
 """A real cgroup for each fold, with limits of its own, for cgroup v1 and v2.
 
-The cgroup is made below the runner's own, by a process that may write there. The fold's supervisor joins,
-empties and removes it. Sources: Documentation/admin-guide/cgroup-v2.rst ("No Internal Process Constraint",
+The cgroup is made below the agent's own, by a process that may write there. The fold's supervisor joins,
+empties and removes it. On v2 a runner prepares its cgroup before it starts agents in it. Sources: Documentation/admin-guide/cgroup-v2.rst ("No Internal Process Constraint",
 "Delegation"), Documentation/admin-guide/cgroup-v1/memory.rst.
 """
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from trainer.run.cgroup_limits import CgroupLimits
 
 RUNNER = "foldwatch-runner"
-"""The leaf that the runner itself moves into if v2 requires it."""
+"""The leaf that a runner, or an agent without one, moves into if v2 requires it."""
 _LIMIT_FILES = {
     ("pids", 1): ("pids.max",),
     ("pids", 2): ("pids.max",),
@@ -28,7 +28,7 @@ _LIMIT_FILES = {
 
 
 class FoldCgroups:
-    """Makes the cgroups of one run's folds below the runner's own.
+    """Makes cgroups for folds below this process's own.
 
     Invariant: `close` leaves the hierarchy as it was found.
     """
@@ -37,6 +37,15 @@ class FoldCgroups:
         self._limits = limits
         self._root = root
         self._moved_from: str | None = None
+
+    def prepare(self) -> None:
+        """Enable the controllers for what is made below, while no process that this one starts is in the way.
+
+        What hinders it is told when a cgroup is to be made.
+        """
+        with suppress(OSError):
+            for controller in self._limits.by_controller():
+                self._parent(controller)
 
     def make(self, name: str) -> list[str]:
         """Make the cgroup of one process; return the folders to join.
@@ -59,8 +68,16 @@ class FoldCgroups:
             raise
         return made
 
+    def left(self, name: str) -> list[str]:
+        """Return the folders of a cgroup that another process has made below this one's own, and left."""
+        folders = []
+        for controller in self._limits.by_controller():
+            with suppress(OSError):
+                folders.append(os.path.join(self._parent(controller)[1], name))
+        return [folder for folder in dict.fromkeys(folders) if os.path.isdir(folder)]
+
     def close(self) -> None:
-        """Move the runner back where it was."""
+        """Move this process back where it was."""
         if self._moved_from is not None:
             with suppress(OSError):
                 for controller in self._limits.by_controller():
@@ -82,8 +99,8 @@ class FoldCgroups:
         own = os.path.join(self._root, location.folders[0].lstrip("/"))
         if location.version == 1:
             return 1, own
-        if self._moved_from is not None:
-            own = self._moved_from
+        if os.path.basename(own) == RUNNER:  # its runner has moved there, or this process has
+            own = os.path.dirname(own)
         if controller not in self._read_words(own, "cgroup.controllers"):
             raise FileNotFoundError(2, f"the {controller} controller is not enabled for it", own)
         if controller not in self._read_words(own, "cgroup.subtree_control"):
@@ -93,7 +110,7 @@ class FoldCgroups:
     def _enable(self, own: str, controller: str) -> None:
         """Enable a controller for the children of ``own``, which may then have no process itself.
 
-        If only the runner is in it, the runner moves into a child. Other processes are not moved.
+        If only this process is in it, that moves into a child. Other processes are not moved.
         """
         try:
             self._write(own, "cgroup.subtree_control", f"+{controller}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import socket
 import time
 from contextlib import ExitStack
 from dataclasses import replace
@@ -11,24 +12,23 @@ from typing import TYPE_CHECKING
 
 from telemetry.journal.follower import JournalFollower
 from telemetry.journal.private_files import make_folder
-from telemetry.journal.records import Event
+from telemetry.journal.records import RECORDED_CAPS, Event, Header
 from telemetry.journal.run_layout import JOURNAL, OUTPUT
 from telemetry.journal.writer import JournalWriter
-from telemetry.limits import GROWS_WITH
+from telemetry.kernel.process_identity import own_identity, start_ticks
+from telemetry.masking import masked
 from telemetry.reading import PEAKS, Reading
 from trainer.process.foreground_reader import ForegroundReader
 from trainer.process.launcher import SupervisedProcess
 from trainer.process.output_follower import OutputFollower
 from trainer.process.supervisor import KILL_SECONDS
-from trainer.run.warning import Attempts
-from trainer.run.worker_protocol import RunnerChannel
+from trainer.run.warning import FileErrors
+from trainer.run.worker_protocol import DoneLines
 
 if TYPE_CHECKING:
-    import socket
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from telemetry.journal.records import Record
-    from telemetry.reading import Limit
     from trainer.process.launcher import ExitStatus, ProcessSpec
     from trainer.run.checkpoint_pattern import CheckpointPattern
 
@@ -40,7 +40,6 @@ ANSWER_SECONDS = KILL_SECONDS + GRACE_SECONDS
 EXIT_SECONDS = 10.0
 """For a process without another fold: its exit handlers may take a while."""
 LINGERED = f"it had nothing more to do and did not end within {EXIT_SECONDS:g} s"
-_KEPT = frozenset({*GROWS_WITH.values(), "tree_threads"})
 
 
 class FoldProcess:
@@ -55,7 +54,6 @@ class FoldProcess:
         spec: ProcessSpec,
         *,
         folds: int,
-        reserved_for: int | None = None,
         pattern: CheckpointPattern | None = None,
     ) -> None:
         """Launch it.
@@ -63,44 +61,38 @@ class FoldProcess:
         Raises:
             OSError: It cannot be started.
         """
-        self._folds, self._pattern = folds, pattern
+        self._spec, self._folds, self._pattern = spec, folds, pattern
         self.fold_dir = os.path.dirname(spec.output_path)
         make_folder(self.fold_dir)
-        self.reserved_for = reserved_for
-        """The fold that it was made for and has not been given yet."""
         self.fold: int | None = None
         """The fold that it runs now."""
         self.fold_began = time.monotonic()
         self.end_reason: str | None = None
-        """Why the runner ended it; None if it ended by itself."""
-        self.peaks: dict[int, dict[str, int]] = {}
-        """By fold, the highest value of each quantity that the forecast needs."""
-        self.limits: Mapping[str, Limit] = {}
-        self.is_dismissed = False
-        """Whether its standard input was closed: there is no other fold for it."""
+        """Why its agent ended it; None if it ended by itself."""
         self.has_lingered = False
         """Whether it did not end after that, and was killed."""
         self._last_label: str | None = None
         self._peaks_since_label: dict[str, int] = {}
-        self._replies = RunnerChannel()
+        self._replies = DoneLines()
         self._kill_at = self._give_up_at = math.inf
         self._sampled_at = 0.0
-        self._attempts = Attempts(self.fold_dir)
+        self._errors = FileErrors(self.fold_dir)
         self._follower = JournalFollower(os.path.join(self.fold_dir, JOURNAL))
         self._follower.skip()  # records of another process or an earlier run
-        self._launch(spec)
+        self._launch()
 
-    def _launch(self, spec: ProcessSpec) -> None:
+    def _launch(self) -> None:
         """Open all that watches it, and let it run; after an error nothing is left. Raises OSError."""
         with ExitStack() as undo:
             self._journal = JournalWriter(self._follower.path)
             undo.callback(self._journal.close)
-            self.supervised = SupervisedProcess(spec)
+            self.supervised = SupervisedProcess(self._spec)
             undo.callback(self.supervised.close)  # the supervisor ends it when nobody listens
             self.pid = self.supervised.pid
-            self._output = OutputFollower(spec.output_path)
-            self._reader = ForegroundReader(self.pid, follows_children=not spec.is_persistent)
+            self._output = OutputFollower(self._spec.output_path) if self._pattern else None
+            self._reader = ForegroundReader(self.pid, follows_children=not self._spec.is_persistent)
             undo.pop_all()
+        self.write(self._header())
         self.supervised.start()
 
     def sockets(self) -> Iterator[socket.socket]:
@@ -109,15 +101,13 @@ class FoldProcess:
         if self.supervised.requests is not None:
             yield self.supervised.requests
 
-    def give(self, fold: int) -> None:
-        """Start ``fold`` in it."""
-        self.fold, self.reserved_for = fold, None
-        self.fold_began = time.monotonic()
-        self.supervised.request(str(fold))
+    def give(self, fold: int, token: str) -> None:
+        """Start ``fold`` in it, under the lease with that token."""
+        self.fold, self.fold_began = fold, time.monotonic()
+        self.supervised.request(f"{fold} {token}")
 
     def dismiss(self) -> None:
         """Close its standard input, so that it exits."""
-        self.is_dismissed = True
         self.supervised.close_requests()
         self._kill_at = time.monotonic() + EXIT_SECONDS
 
@@ -153,20 +143,16 @@ class FoldProcess:
             self.supervised.kill_supervisor()
         return self.supervised.poll()
 
-    def lines(self) -> list[str]:
-        """Return the lines to show that it wrote since; take a checkpoint at each line that is a label."""
-        lines = self._attempts.value(self._output.poll, OUTPUT) or []
-        for line in lines if self._pattern else ():
-            label = self._pattern.label(line.text) if self._pattern else None
+    def take_labels(self) -> None:
+        """Take a checkpoint at each new line of its output that is a label."""
+        if self._output is None or self._pattern is None:
+            return
+        for line in self._errors.value(self._output.poll, OUTPUT) or []:
+            label = self._pattern.label(line.text)
             # A redrawn progress bar repeats its label; only a complete line may repeat one on purpose.
             if label is not None and not (line.is_redraw and label == self._last_label):
                 self._last_label = label
                 self._checkpoint(label)
-        return self._output.shown(lines)
-
-    def last_lines(self) -> list[str]:
-        """Return the remaining lines of its output, after its end."""
-        return self._output.shown(self._attempts.value(self._output.finish, OUTPUT) or [])
 
     def sample(self) -> bool:
         """Read it from outside if a sample is due; return whether it was."""
@@ -181,20 +167,19 @@ class FoldProcess:
             self.write(reading)
         return True
 
-    def records(self) -> list[Record]:
-        """Return the new records of its journal, the runner's own included."""
-        records = self._attempts.value(self._follower.poll, JOURNAL) or []
-        for record in records:
+    def follow(self) -> None:
+        """Note in its journal whose readings the labels are."""
+        for record in self._errors.value(self._follower.poll, JOURNAL) or []:
             if isinstance(record, Reading) and record.label is not None:
                 self._reader.note_label(record.pid)
-            if isinstance(record, Reading) and self.fold is not None:
-                self.limits = record.limits
-                _note_peaks(self.peaks.setdefault(record.fold or self.fold, {}), record)
-        return records
 
     def close(self, status: ExitStatus) -> None:
         """Record how it ended in its journal and release everything."""
-        facts = {"exit_code": status.exit_code, **self._reader.final_counters()}
+        facts = {
+            "exit_code": status.exit_code,
+            **self._reader.program_status(),
+            **self._reader.final_counters(),
+        }
         if status.signal is not None:
             facts |= {"signal": status.signal}
         if reason := self.end_reason or (LINGERED if self.has_lingered else None):
@@ -203,10 +188,12 @@ class FoldProcess:
         self.supervised.close()
         self._reader.close()
         self._journal.close()
+        if self._output is not None:
+            self._output.close()
 
     def write(self, record: Record) -> None:
         """Append to its journal; report an error on standard error and go on."""
-        self._attempts.value(lambda: self._journal.write(record), JOURNAL)
+        self._errors.value(lambda: self._journal.write(record), JOURNAL)
 
     def _checkpoint(self, stage: str) -> None:
         reading = self._reader.read(in_full=True)
@@ -226,15 +213,24 @@ class FoldProcess:
         )
         self._peaks_since_label = {}
 
+    def _header(self) -> Header:
+        """Say which process it is, and what it was given: if all die at once, its end can be proven by it."""
+        own, environment = own_identity(), self._spec.environment
+        return Header(
+            time=time.time(),
+            pid=self.pid,
+            start_ticks=start_ticks(self.pid),
+            host=socket.gethostname(),
+            boot_id=own.boot_id,
+            pid_namespace=own.pid_namespace,
+            argv=masked(self._spec.command),
+            versions={},
+            environment={name: environment[name] for name in RECORDED_CAPS if name in environment},
+            ceilings=(),
+            rank=environment.get("RANK", ""),
+        )
+
     def _note_since_label(self, reading: Reading) -> None:
         for name in PEAKS:
             if (value := getattr(reading, name)) is not None:
                 self._peaks_since_label[name] = max(value, self._peaks_since_label.get(name, value))
-
-
-def _note_peaks(peaks: dict[str, int], reading: Reading) -> None:
-    for name in _KEPT:
-        values = (getattr(reading, name), reading.peaks.get(name), peaks.get(name))
-        known = [value for value in values if value is not None]
-        if known:
-            peaks[name] = max(known)

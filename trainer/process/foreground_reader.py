@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from telemetry.kernel.process_handle import ProcessHandle
 from telemetry.kernel.process_identity import has_ended
 from telemetry.kernel.process_tree import foreground_child
 from telemetry.kernel.reader import Reader
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from telemetry.reading import Reading
+
+REAP_SECONDS = 0.2
+"""For a launcher, or the supervisor after it, to reap the program."""
 
 
 class ForegroundReader:
@@ -23,6 +27,8 @@ class ForegroundReader:
         self._reader = Reader(pid=pid)
         self._reader.read(in_full=False)  # the counters of its cgroups, before it runs
         self._child: Reader | None = None
+        self._handle: ProcessHandle | None = None
+        """Of the child that was read last."""
         self._workers: set[int] = set()
         """Whom it waited for while they did the work, and itself; not one of several children."""
         self._last_labelled: int | None = None
@@ -37,8 +43,27 @@ class ForegroundReader:
             self._child = None
         if pid != self._pid and self._child is None:
             self._child = Reader(pid=pid)
+            self._hold(pid)
         self._workers.add(pid)
         return (self._child or self._reader).read(in_full=in_full)
+
+    def _hold(self, pid: int) -> None:
+        if self._handle is not None:
+            self._handle.close()
+        try:
+            self._handle = ProcessHandle(pid)
+        except OSError:  # it is gone already, or the kernel knows no pidfd
+            self._handle = None
+
+    def program_status(self) -> Mapping[str, int]:
+        """Return how the program ended that did the work for a shell or another launcher; empty where that is not known.
+
+        A launcher may end with another exit code, as ``sh -c 'train || true'`` does.
+        """
+        if self._handle is None or self.worker != self._handle.pid:
+            return {}
+        code = self._handle.exit_code(wait_seconds=REAP_SECONDS)
+        return {} if code is None else {"program_exit_code": 128 - code if code < 0 else code}
 
     def note_label(self, pid: int) -> None:
         """Take it that there is a labelled reading of a process."""
@@ -60,3 +85,5 @@ class ForegroundReader:
         for reader in (self._reader, self._child):
             if reader is not None:
                 reader.close()
+        if self._handle is not None:
+            self._handle.close()

@@ -7,6 +7,8 @@ the same few methods.
 from __future__ import annotations
 
 import errno
+import fcntl
+import os
 import select
 import signal
 import socket
@@ -73,6 +75,17 @@ def _signal_name(number: int) -> str:
         return f"SIGRTMIN+{number - signal.SIGRTMIN}"
 
 
+def continue_at_hang_up(connection: socket.socket, pid: int) -> None:
+    """Let process ``pid``, which has ``connection``, go on when the other end is closed, if somebody stopped it (SIGSTOP).
+
+    The kernel does it (man 2 fcntl, F_SETOWN and F_SETSIG): the process itself may not have begun yet.
+    """
+    fcntl.fcntl(connection, fcntl.F_SETSIG, signal.SIGCONT)
+    fcntl.fcntl(connection, fcntl.F_SETOWN, pid)
+    flags = fcntl.fcntl(connection, fcntl.F_GETFL)
+    fcntl.fcntl(connection, fcntl.F_SETFL, flags | os.O_ASYNC)
+
+
 class SupervisedProcess:
     """A process that exists, and waits until `start`.
 
@@ -106,6 +119,7 @@ class SupervisedProcess:
                     pass_fds=(theirs.fileno(), *spec.keep_open),
                     start_new_session=True,
                 )
+                continue_at_hang_up(theirs, self._supervisor.pid)
         except BaseException:
             self.close_requests()
             self.control.close()

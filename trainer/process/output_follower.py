@@ -32,11 +32,12 @@ class Line:
 
 
 class OutputFollower:
-    """Follows the output at ``path`` from its present end."""
+    """Follows the output at ``path`` from its present end, or from its start if it ``is_new``. Raises OSError."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, *, is_new: bool = False) -> None:
         self._file = open_regular(path)
-        self._file.seek(0, os.SEEK_END)
+        if not is_new:
+            self._file.seek(0, os.SEEK_END)
         self._rest = b""
         self._redrawn_at = 0.0
 
@@ -64,8 +65,12 @@ class OutputFollower:
         lines = self.poll()
         if self._rest:
             lines.append(Line(self._rest.rstrip(b"\r").decode("utf-8", "replace"), is_redraw=False))
-        self._file.close()
+        self.close()
         return lines
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
 
     def shown(self, lines: list[Line]) -> list[str]:
         """Return the lines to show, cleaned for a terminal; redraws of a progress bar are thinned out."""

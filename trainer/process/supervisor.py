@@ -44,9 +44,9 @@ def adopt_orphans() -> None:
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
 
 
-def die_with(parent: int) -> bool:
-    """Let the kernel send SIGKILL when the parent ends; return whether that is still ``parent``."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+def signal_at_end_of(parent: int, number: int) -> bool:
+    """Let the kernel send this signal when the parent ends; return whether that is still ``parent``."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, number)
     return os.getppid() == parent
 
 
@@ -91,6 +91,17 @@ def kill_descendants(spared: Container[int] = (), *, cgroups: Sequence[str] = ()
     return 0
 
 
+def end_orphans(spared: Container[int]) -> None:
+    """Let what is left below end by itself, as its own supervisor sees to, then kill it."""
+    deadline = time.monotonic() + KILL_SECONDS
+    while (left := descendants(spared)) and time.monotonic() < deadline:
+        for pid in left:
+            with suppress(ChildProcessError):
+                reap(pid)
+        time.sleep(0.005)
+    kill_descendants(spared)
+
+
 def members(cgroups: Sequence[str]) -> list[int]:
     """Return the processes in these cgroups."""
     pids = []
@@ -123,9 +134,6 @@ def main(arguments: Sequence[str]) -> int:
     control = socket.socket(fileno=int(arguments[0]))
     cgroups = arguments[1].split("\n") if arguments[1] else []
     adopt_orphans()
-    ctypes.CDLL(None).prctl(
-        PR_SET_PDEATHSIG, signal.SIGCONT
-    )  # a stopped one hears of the runner's death
     signals = _signal_descriptor()
     try:
         command, gate = _fork(arguments[2:], cgroups, runner=control)
@@ -193,7 +201,7 @@ def _fork(
         runner.close()
         gate.close()
         os.setsid()
-        has_parent = die_with(supervisor)
+        has_parent = signal_at_end_of(supervisor, signal.SIGKILL)
         for number in (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE, signal.SIGXFSZ):
             signal.signal(number, signal.SIG_DFL)  # an ignored signal stays ignored through exec
         for folder in cgroups:

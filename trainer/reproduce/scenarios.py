@@ -201,7 +201,9 @@ def _run(  # noqa: PLR0913, PLR0917 - what to run, how, and who watches
             config,
             plan(directory, config, only=None, resume_mode="fresh"),
             job=enforcement.job(),
-            options=RunOptions(isolation=isolation, limits=enforcement.cgroup_limits, lock=lock),
+            options=RunOptions(
+                isolation=isolation, limits=enforcement.cgroup_limits, lock=lock.descriptor
+            ),
             observer=observer,
             state=watched_state(directory, config, alerts=alerts, observer=observer),
         )

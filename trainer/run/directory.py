@@ -7,6 +7,7 @@ directory ends with an error. Nothing is ever deleted: files and folds that a ru
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -19,16 +20,55 @@ from telemetry.errors import InputError
 from telemetry.journal import typed
 from telemetry.journal.atomic_write import append_regular, open_regular
 from telemetry.journal.private_files import make_folder
-from telemetry.journal.run_layout import LARGEST_BYTES, RunLayout
+from telemetry.journal.run_layout import LARGEST_BYTES, RunLayout, fold_name
 from telemetry.masking import masked
 from trainer.run.config import CommandConfig, Config, RunConfig
 from trainer.run.fold_result import FoldResult, read_result, sync_folder, write_whole
+from trainer.run.lease import (
+    Lease,
+    LeaseHeldError,
+    is_leased_elsewhere,
+    present_token,
+    present_tokens,
+)
+from trainer.run.warning import warn
+from trainer.run.worker_protocol import result_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 LOCK_SECONDS = 3.0
 """How long to wait for the lock: that of a killed runner is held until its last process is gone."""
+
+
+RUNNER = "runner"
+"""The name of the lease that stands for the lock where the file system has none."""
+_NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
+"""What flock(2) fails with on file systems without it, as some mounts of Lustre and NFS are."""
+
+
+class RunLock:
+    """What keeps other runners out of a run's directory: a lock, or a lease where the file system has no locks."""
+
+    def __init__(self, path: str, descriptor: int, lease: Lease | None, *, has_locks: bool) -> None:
+        self.has_locks = has_locks
+        """Whether its file system has locks; else the lease alone stands for one."""
+        self.descriptor = descriptor
+        """Of the lock file; what holds it open holds the lock."""
+        self._path = path
+        self._lease = lease
+
+    def renew(self) -> bool:
+        """Renew a lease if that is due; whether it is not lost. A lock needs nothing."""
+        return self._lease is None or self._lease.is_held()
+
+    def is_held(self) -> bool:
+        """Whether it still keeps others out: the lock file may have been removed or replaced."""
+        try:
+            found, held = os.stat(self._path), os.fstat(self.descriptor)
+        except OSError:
+            return False
+        return self.renew() and (found.st_dev, found.st_ino) == (held.st_dev, held.st_ino)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +92,41 @@ class RunDirectory:
         return self.layout.fold_dir(number)
 
     def result(self, number: int) -> FoldResult | None:
-        """The whole result of a fold, or None; that of another fold is none of it."""
+        """The whole result of a fold, or None; that of another fold, or of an earlier attempt, is none of it."""
+        return self._result(number, present_tokens(self.path, fold_name(number)))
+
+    def _result(self, number: int, tokens: Mapping[str, str | None]) -> FoldResult | None:
         found = read_result(self.layout.result(number))
-        return found if found is not None and found.fold == number <= found.folds else None
+        if found is None or not found.fold == number <= found.folds:
+            return None
+        # Without a lease it is of a version that had none, or was copied here.
+        return found if tokens.get(fold_name(number), found.attempt) == found.attempt else None
+
+    def token(self, number: int) -> str | None:
+        """The token of a fold's present lease; None without one that can be read."""
+        return present_token(self.path, fold_name(number))
+
+    def counts(self, number: int, attempt: str) -> bool:
+        """Whether what that attempt wrote of a fold counts: no later one has its lease."""
+        return (
+            present_tokens(self.path, fold_name(number)).get(fold_name(number), attempt) == attempt
+        )
+
+    def publish(self, result: FoldResult) -> None:
+        """Make ``result`` the fold's own, in place of what another attempt or the fold's command has left.
+
+        Raises OSError: it cannot be written, or (ESTALE) another attempt holds the fold's lease by now.
+        """
+        folder, target = self.fold(result.fold), self.layout.result(result.fold)
+        own = os.path.join(folder, result_name(result.attempt))
+        result.write(folder, name=os.path.basename(own))
+        while not _link(own, target):
+            if self.token(result.fold) != result.attempt:
+                raise OSError(errno.ESTALE, "another attempt of the fold holds its lease", target)
+            self.disown_result(result.fold)
+        with suppress(FileNotFoundError):
+            os.unlink(own)
+        sync_folder(folder)
 
     def disown_result(self, number: int) -> None:
         """Rename the result that a fold's own command has left: the runner's word alone counts. Raises OSError."""
@@ -67,7 +139,8 @@ class RunDirectory:
 
     def results(self, config: Config, *, data_digest: str | None) -> list[FoldResult]:
         """The whole results that may be averaged: of ``config``, and of that data if it is known."""
-        found = [self.result(fold) for fold in range(1, config.folds + 1)]
+        tokens = present_tokens(self.path)
+        found = [self._result(fold, tokens) for fold in range(1, config.folds + 1)]
         return [
             result
             for result in found
@@ -103,27 +176,44 @@ class RunDirectory:
             raise InputError(f"{self.path}: cannot be written: {error.strerror}") from error
 
     @contextmanager
-    def locked(self) -> Iterator[int]:
-        """Keep other runners out; give the lock's descriptor. Raises InputError.
+    def locked(self) -> Iterator[RunLock]:
+        """Keep other runners out. Raises InputError.
 
         The kernel releases the lock when the last process that holds the descriptor has ended: the runner
         or, if it was killed, the supervisors that still end its folds' processes.
         """
         with append_regular(self.layout.lock) as file:
-            deadline = time.monotonic() + LOCK_SECONDS
-            while not _lock(file.fileno()):
-                if time.monotonic() > deadline:
-                    raise InputError(f"{self.path}: another run is writing here")
-                time.sleep(0.05)
-            yield file.fileno()
+            deadline, has_locks = time.monotonic() + LOCK_SECONDS, True
+            try:
+                while not _lock(file.fileno()):
+                    if time.monotonic() > deadline:
+                        raise InputError(f"{self.path}: another run is writing here")
+                    time.sleep(0.05)
+            except OSError as error:
+                if error.errno not in _NO_LOCKS:
+                    raise InputError(f"{self.path}: cannot be locked: {error.strerror}") from error
+                has_locks = False
+            # On another host the same directory may have no locks: its runner has a lease.
+            needs_lease = not has_locks or is_leased_elsewhere(self.path, RUNNER)
+            lease = self._lease_of_runner() if needs_lease else None
+            try:
+                yield RunLock(self.layout.lock, file.fileno(), lease, has_locks=has_locks)
+            finally:
+                if lease is not None:
+                    lease.release()
 
-    def is_held(self, lock: int) -> bool:
-        """Whether the lock in the directory is still the one that ``lock`` is open on: else another run may write here."""
+    def _lease_of_runner(self) -> Lease:
         try:
-            found, held = os.stat(self.layout.lock), os.fstat(lock)
-        except OSError:
-            return False
-        return (found.st_dev, found.st_ino) == (held.st_dev, held.st_ino)
+            return Lease.take(
+                self.path,
+                RUNNER,
+                patience=LOCK_SECONDS,
+                on_wait=lambda who: warn(f"{self.path}: waiting for the lease of {who}"),
+            )
+        except LeaseHeldError as error:
+            raise InputError(f"{self.path}: another run is writing here: {error}") from error
+        except OSError as error:
+            raise InputError(f"{self.path}: cannot be written: {error.strerror}") from error
 
     def write_config(self, config: Config) -> None:
         """Write run.json, whole or not at all; a command without its secrets, which the digest is of."""
@@ -158,6 +248,21 @@ _CHECKS: Mapping[str, typed.Check] = {
     "without": typed.tuple_of(typed.text),
     "pipeline": typed.text,
 }
+
+
+def _link(source: str, target: str) -> bool:
+    """Give ``source`` the name ``target``, unless that is taken. Raises OSError."""
+    try:
+        os.link(source, target)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        if error.errno not in {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS}:
+            raise
+        if os.path.lexists(target):  # a file system without hard links
+            return False
+        os.rename(source, target)
+    return True
 
 
 def _lock(descriptor: int) -> bool:

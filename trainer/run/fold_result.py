@@ -59,14 +59,16 @@ class FoldResult:
     metrics: Mapping[str, float]
     """NaN and infinity are null in the file, since JSON has neither."""
     seconds: float
+    attempt: str = ""
+    """The token of the lease under which the fold ran; empty from a version without leases."""
 
-    def write(self, directory: str) -> None:
-        """Write result.json into the fold's directory. Raises OSError."""
+    def write(self, directory: str, *, name: str = RESULT) -> None:
+        """Write the result into the fold's directory. Raises OSError."""
         make_fold_folder(directory)
         sync_folder(os.path.dirname(os.path.abspath(directory)))  # it may have been made just now
         metrics = {name: _finite(value) for name, value in self.metrics.items()}
         content = {"schema": SCHEMA} | asdict(self) | {"metrics": metrics}
-        write_whole(os.path.join(directory, RESULT), json.dumps(content, indent=2) + "\n")
+        write_whole(os.path.join(directory, name), json.dumps(content, indent=2) + "\n")
 
 
 def read_result(path: str) -> FoldResult | None:
@@ -92,6 +94,7 @@ _CHECKS: Mapping[str, typed.Check] = {
     "data_digest": typed.text,
     "metrics": typed.mapping_of(_metric),
     "seconds": typed.seconds,
+    "attempt": typed.text,
 }
 
 

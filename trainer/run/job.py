@@ -12,10 +12,8 @@ from trainer.run.thread_caps import THREAD_CAPS
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from trainer.run.checkpoint_pattern import CheckpointPattern
     from trainer.run.config import RunConfig
     from trainer.run.directory import RunDirectory
-    from trainer.run.fold_result import FoldResult
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,10 +24,9 @@ class Job:
     is_persistent: bool = False
     """Whether it trains each fold named on its standard input, and writes the results itself.
 
-    Otherwise it runs the one fold that it was started for, and exit code 0 means success.
+    Otherwise it runs the one fold that it was started for, and exit code 0 means success: its result then holds the
+    numbers in its metrics.json.
     """
-    result: Callable[[str, int, float], FoldResult] | None = None
-    """Makes that result, from the fold's directory, the fold and its seconds."""
     caps: Mapping[str, str] = field(default_factory=dict)
     """Environment variables for its processes, where they are not set already."""
 
@@ -55,11 +52,14 @@ class RunOptions:
     isolation: str = "process"
     """process: one per fold. none: one for all. auto: one for as long as the forecast allows."""
     parallel: int = 1
+    gpus: int | None = None
+    """GPUs of each fold; None to leave the devices as they are."""
     retries: int = 0
     timeout_seconds: float | None = None
     stops_on_failure: bool = False
     limits: CgroupLimits = field(default_factory=CgroupLimits)
-    pattern: CheckpointPattern | None = None
+    pattern: str | None = None
+    """The regular expression of ``--checkpoint-pattern``."""
     shows_output: bool = False
     lock: int | None = None
     """A descriptor that is held until the last process is gone."""
@@ -71,5 +71,5 @@ class RunOptions:
 
     @property
     def poll_seconds(self) -> float:
-        """The time between two looks at a process: short if its output is shown or searched."""
-        return 0.05 if self.shows_output or self.pattern else 1.0
+        """The time between two looks at a process: short if its output is shown."""
+        return 0.05 if self.shows_output else 1.0

@@ -11,6 +11,7 @@ that long (it was stopped, or the file system was away).
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import secrets
@@ -27,12 +28,16 @@ from telemetry.journal.run_layout import LEASES
 from telemetry.kernel.process_identity import ProcessIdentity, is_alive, own_identity
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 LEASE_SECONDS = 90.0
 """How long a holder that does not renew its lease keeps it."""
+MOST_LEASE_SECONDS = 600.0
+"""Nobody is waited for longer, whatever its lease says."""
 RENEWALS = 6
 """In that time."""
+MOST_NUMBER = 999_999
+"""Of a lease; a file with a higher number is none."""
 WATCH_SECONDS = 0.2
 """Between two looks at a lease that another holds."""
 _RELEASED = b"released\n"
@@ -67,18 +72,22 @@ class LeaseHeldError(Exception):
 class Lease:
     """A lease that this process has taken; not for two threads at once."""
 
-    def __init__(self, folder: str, name: str, number: int, token: str, seconds: float) -> None:
+    def __init__(self, folder: str, name: str, number: int, *, seconds: float) -> None:
+        """Make it. Raises OSError, FileExistsError if somebody else has made one of that number."""
+        token = f"{number}-{secrets.token_hex(8)}"
         self.token = token
         """Marks what was written under this lease, for good."""
         self._folder, self._name, self._number = folder, name, number
         self._path = _path(folder, name, number)
         self._next = _path(folder, name, number + 1)
+        self._descriptor = _make(self._path, token, seconds)
+        """Of its file, which no other can be taken for while it is open."""
         self._seconds = seconds
         self._renewed_at = now()
         self._is_lost = False
 
     @classmethod
-    def take(
+    def take(  # noqa: PLR0913 - what is leased, and how it is waited for
         cls,
         folder: str,
         name: str,
@@ -86,6 +95,7 @@ class Lease:
         seconds: float = LEASE_SECONDS,
         patience: float = 0.0,
         is_wanted: Callable[[], bool] = lambda: True,
+        on_wait: Callable[[str], None] = lambda _: None,
     ) -> Self:
         """Take the lease ``name`` below the run's ``folder``.
 
@@ -93,26 +103,36 @@ class Lease:
             folder: The run's directory.
             name: What is leased: ``fold-3``.
             seconds: How long this holder may be silent before another one may take it.
-            patience: How long to watch one that another holds; more than its holder promised is needed to see
-                that it is silent.
+            patience: How long to watch a holder that is known to live, or renews it; a silent one is watched for
+                as long as it promised to renew it.
             is_wanted: Asked now and then while it is watched.
+            on_wait: Hears once who holds it, if it has to be watched.
 
         Raises:
             LeaseHeldError: Another one holds it, or it is not wanted any more.
             OSError: It cannot be made.
         """
-        make_folder(os.path.join(folder, LEASES))
-        watch = _Watch(time.monotonic() + patience, is_wanted)
+        _make_folder(os.path.join(folder, LEASES))
+        watch = _Watch(time.monotonic() + patience, is_wanted, on_wait)
         while True:
             number = _highest(folder, name)
+            if number >= MOST_NUMBER:
+                leases = os.path.join(folder, LEASES)
+                raise OSError(errno.EOVERFLOW, f"no number is left for {name}; remove it", leases)
             if number:
                 watch.wait_until_free(_path(folder, name, number))
-            token = f"{number + 1}-{secrets.token_hex(8)}"
+            if not is_wanted():
+                raise LeaseHeldError("nobody who wants it")
             with suppress(FileExistsError):
-                _make(_path(folder, name, number + 1), token, seconds)
+                lease = cls(folder, name, number + 1, seconds=seconds)
                 with suppress(OSError):  # what is two behind is nobody's: its holder misses it
                     os.unlink(_path(folder, name, number - 1))
-                return cls(folder, name, number + 1, token, seconds)
+                return lease
+
+    def is_present(self) -> bool:
+        """Whether it is held, and no later one is there, whatever its number: asked before what counts. Never raises."""
+        self._is_lost = self._is_lost or _highest(self._folder, self._name) > self._number
+        return self.is_held()
 
     def is_held(self) -> bool:
         """Whether the lease is this process's still, renewed if that is due; once lost it stays so. Never raises."""
@@ -122,7 +142,7 @@ class Lease:
         try:
             self._is_lost = self._has_successor()
             if not self._is_lost and silent > self._seconds / RENEWALS:
-                os.utime(self._path)
+                os.utime(self._descriptor)
                 self._renewed_at = now()
                 # Another may have taken it while this process was stopped before the line above.
                 self._is_lost = os.path.lexists(self._next)
@@ -134,24 +154,30 @@ class Lease:
 
     def _has_successor(self) -> bool:
         """Whether there is a later lease; without its own file, which a second successor removes, it looks at all."""
-        if os.path.lexists(self._path):
-            return os.path.lexists(self._next)
-        return _highest(self._folder, self._name) > self._number
+        try:
+            is_own = os.path.samestat(os.lstat(self._path), os.fstat(self._descriptor))
+        except (FileNotFoundError, NotADirectoryError):
+            return _highest(self._folder, self._name) > self._number
+        return not is_own or os.path.lexists(self._next)
 
     def release(self) -> None:
         """Let another one have it at once; what was written under it goes on to count."""
         if self.is_held():
             with suppress(OSError):
-                descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW)
-                os.write(descriptor, _RELEASED)
-                os.close(descriptor)
+                os.write(self._descriptor, _RELEASED)
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+        self._descriptor, self._is_lost = -1, True
 
 
 class _Watch:
     """Watches leases that others hold, until one is free or the time is over."""
 
-    def __init__(self, until: float, is_wanted: Callable[[], bool]) -> None:
-        self._until, self._is_wanted = until, is_wanted
+    def __init__(
+        self, until: float, is_wanted: Callable[[], bool], on_wait: Callable[[str], None]
+    ) -> None:
+        self._until, self._is_wanted, self._on_wait = until, is_wanted, on_wait
+        self._has_told = self._is_renewed = False
         self._seen: tuple[str, int] | None = None
         self._silent_since = 0.0
 
@@ -167,13 +193,28 @@ class _Watch:
                 return  # a later one is there
             at = time.monotonic()
             if state != self._seen:
+                self._is_renewed |= self._seen is not None
                 self._seen, self._silent_since = state, at
             promised = LEASE_SECONDS if holder is None else holder.lease_seconds
-            if at - self._silent_since > promised:
+            if at - self._silent_since > min(promised, MOST_LEASE_SECONDS):
                 return
-            if at > self._until or not self._is_wanted():
-                raise LeaseHeldError(str(holder) if holder else "another process")
+            who = str(holder) if holder else "another process"
+            lives = self._is_renewed or (holder is not None and is_alive(holder.process) is True)
+            if (lives and at > self._until) or not self._is_wanted():
+                raise LeaseHeldError(who)
+            if not self._has_told:
+                self._has_told = True
+                self._on_wait(who)
             time.sleep(WATCH_SECONDS)
+
+
+def is_leased_elsewhere(folder: str, name: str) -> bool:
+    """Whether somebody on another host holds the lease ``name``, as far as can be seen at once."""
+    number = _highest(folder, name)
+    holder = read_holder(_path(folder, name, number)) if number else None
+    if holder is None or holder.has_released:
+        return False
+    return holder.process.boot_id != own_identity().boot_id
 
 
 def present_token(folder: str, name: str) -> str | None:
@@ -184,10 +225,9 @@ def present_token(folder: str, name: str) -> str | None:
 def present_tokens(folder: str, only: str | None = None) -> Mapping[str, str | None]:
     """Return the token of each name's present lease, or of one name's; None for one that cannot be read."""
     highest: dict[str, int] = {}
-    for entry in _entries(folder):
-        name, _, number = entry.rpartition(".")
-        if only in {None, name} and number.isdecimal() and number.isascii():
-            highest[name] = max(int(number[:9]), highest.get(name, 0))
+    for name, number in _leases(folder):
+        if only in {None, name}:
+            highest[name] = max(number, highest.get(name, 0))
     holders = {name: read_holder(_path(folder, name, n)) for name, n in highest.items()}
     return {name: holder.token if holder else None for name, holder in holders.items()}
 
@@ -220,8 +260,8 @@ _CHECKS: Mapping[str, typed.Check] = {
 }
 
 
-def _make(path: str, token: str, seconds: float) -> None:
-    """Raises OSError, FileExistsError if somebody else has made it."""
+def _make(path: str, token: str, seconds: float) -> int:
+    """Write the file; return its descriptor. Raises OSError, FileExistsError if somebody else has made it."""
     own = own_identity()
     content = {
         "token": token,
@@ -230,27 +270,51 @@ def _make(path: str, token: str, seconds: float) -> None:
         "lease_seconds": seconds,
     }
     descriptor = open_private(path, os.O_WRONLY | os.O_EXCL)
+    line = json.dumps(content).encode() + b"\n"
     try:
-        os.write(descriptor, json.dumps(content).encode() + b"\n")
+        while line:  # a write may take a part of it
+            line = line[os.write(descriptor, line) :]
     except OSError:
+        os.close(descriptor)
         os.unlink(path)
         raise
-    finally:
-        os.close(descriptor)
+    return descriptor
+
+
+def remove_leases(folder: str, name: str) -> None:
+    """Remove every lease of ``name``: only for who knows that nobody can hold one, such as a runner before its fold begins.
+
+    Another fold may have planted them. Never raises.
+    """
+    place = os.path.join(folder, LEASES)
+    with suppress(OSError):
+        for entry in [] if os.path.islink(place) else os.listdir(place):
+            if entry.rpartition(".")[0] == name:
+                with suppress(OSError):
+                    os.unlink(os.path.join(place, entry))
 
 
 def _highest(folder: str, name: str) -> int:
-    numbers = [
-        entry.removeprefix(f"{name}.") for entry in _entries(folder) if entry.startswith(f"{name}.")
-    ]
-    return max((int(n[:9]) for n in numbers if n.isascii() and n.isdecimal()), default=0)
+    return max((number for of, number in _leases(folder) if of == name), default=0)
 
 
-def _entries(folder: str) -> list[str]:
+def _leases(folder: str) -> Iterator[tuple[str, int]]:
+    """Give name and number of each lease; none of a folder that cannot be read, or is none."""
     try:
-        return os.listdir(os.path.join(folder, LEASES))
-    except FileNotFoundError:
-        return []
+        entries = os.listdir(os.path.join(folder, LEASES))
+    except OSError:
+        return
+    for entry in entries:
+        name, _, number = entry.rpartition(".")
+        if number.isascii() and number.isdecimal() and 0 < int(number[:7]) <= MOST_NUMBER:
+            yield name, int(number[:7])
+
+
+def _make_folder(path: str) -> None:
+    """Make the folder of the leases; what a fold has put in its place is renamed. Raises OSError."""
+    if os.path.islink(path) or (os.path.exists(path) and not os.path.isdir(path)):
+        os.rename(path, f"{path}.{os.urandom(4).hex()}")
+    make_folder(path)
 
 
 def _path(folder: str, name: str, number: int) -> str:

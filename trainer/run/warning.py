@@ -36,11 +36,12 @@ def explained(error: OSError, path: str | None = None) -> str:
     return f"{where}: {reason}" if where else reason
 
 
-class Attempts:
-    """Attempts on files of one folder that another process may have spoilt: an error costs the attempt alone."""
+class FileErrors:
+    """FileErrors on files of one folder that another process may have spoilt: an error costs the attempt alone."""
 
-    def __init__(self, folder: str) -> None:
-        self._folder = folder
+    def __init__(self, folder: str, *, is_silent: bool = False) -> None:
+        """Take the folder; its errors are told, unless that is left to another process (``is_silent``)."""
+        self._folder, self._is_silent = folder, is_silent
         self._named: set[str] = set()
 
     def value(self, attempt: Callable[[], _T], name: str) -> _T | None:
@@ -48,7 +49,7 @@ class Attempts:
         try:
             return attempt()
         except OSError as error:
-            if name not in self._named:
+            if name not in self._named and not self._is_silent:
                 self._named.add(name)
                 warn(explained(error, os.path.join(self._folder, name)))
             return None

@@ -1,9 +1,10 @@
-"""The lines between the runner and a process that trains fold after fold, on the latter's standard input.
+"""The lines between an agent and a process that trains fold after fold, on the latter's standard input.
 
-    runner to worker    ``4`` train fold 4; end of file: no more folds
-    worker to runner    ``ready`` loaded, and waiting; ``done 4`` fold 4's result is written
+    agent to worker    ``4 TOKEN`` train fold 4, under the lease with this token; end of file: no more folds
+    worker to agent    ``ready`` loaded, and waiting; ``done 4`` fold 4's result is written, as `result_name`
 
-The runner believes ``done 4`` only if the result is there and whole.
+The agent believes ``done 4`` only if the result is there and whole. What is written under a lease has its token in its
+name: a process whose agent was stopped and lost its lease writes over nobody's files.
 """
 
 from __future__ import annotations
@@ -22,6 +23,16 @@ _DONE = re.compile(rb"done (\d{1,6})")
 _LINE_BYTES = 64
 
 
+def result_name(token: str) -> str:
+    """Return the name of the file in which a worker leaves the result of a fold."""
+    return f"result.{token}.json"
+
+
+def metrics_name(token: str) -> str:
+    """Return the name of the file in which a command may leave an object of numbers."""
+    return f"metrics.{token}.json"
+
+
 class WorkerChannel:
     """The worker's end.
 
@@ -34,22 +45,22 @@ class WorkerChannel:
         os.dup2(empty, 0)
         os.close(empty)
 
-    def folds(self) -> Iterator[int]:
-        """Report that it is ready, and yield each fold that the runner requests."""
+    def folds(self) -> Iterator[tuple[int, str]]:
+        """Report that it is ready, and yield each fold that the agent requests, with the token of its lease."""
         self._send("ready")
         with self._socket.makefile("r", encoding="ascii") as lines:
             for line in lines:
-                fold = int(line)
-                yield fold
+                fold, token = line.split()
+                yield int(fold), token
                 self._send(f"done {fold}")
 
     def _send(self, line: str) -> None:
-        with suppress(OSError):  # the runner is gone, and the kernel's SIGKILL on its way
+        with suppress(OSError):  # the agent is gone, and the kernel's SIGKILL on its way
             self._socket.sendall(f"{line}\n".encode())
 
 
-class RunnerChannel:
-    """The runner's end: collects the folds that the worker reports as done."""
+class DoneLines:
+    """The agent's end: collects the folds that the worker reports as done."""
 
     def __init__(self) -> None:
         self._rest = b""

@@ -1,30 +1,28 @@
-"""`FoldOutcomes`: decides by its files how a fold ended, and records that: finished, retried or failed."""
+"""`FoldOutcomes`: records how the folds of a run ended: finished, retried or failed."""
 
 from __future__ import annotations
 
 import errno
 import os
-import time
 from typing import TYPE_CHECKING
 
 from telemetry.journal.run_layout import fold_name
-from trainer.process.launcher import ExitStatus
+from trainer.agent.fold_failure import FoldFailure, not_run
 from trainer.run.warning import explained, warn
-from trainer.runner.fold_failure import FoldFailure, explain, not_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from trainer.process.fold_process import FoldProcess
     from trainer.run.directory import RunDirectory
     from trainer.run.fold_result import FoldResult, Summary
-    from trainer.run.job import Job, RunOptions
+    from trainer.run.job import RunOptions
     from trainer.runner.fold_queue import FoldQueue
     from trainer.runner.observer import RunObserver
     from trainer.runner.run_state import RunState
 
 
-_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
+"""Of a file system that takes no further file."""
 
 
 class FoldOutcomes:
@@ -36,7 +34,6 @@ class FoldOutcomes:
     def __init__(  # noqa: PLR0913 - a fold's end is recorded in every one of them
         self,
         directory: RunDirectory,
-        job: Job,
         options: RunOptions,
         *,
         folds: int,
@@ -59,46 +56,10 @@ class FoldOutcomes:
         }
         """Folds whose results were there before."""
         self._directory = directory
-        self._job = job
         self._options = options
         self._queue = queue
         self._state = state
         self._observer = observer
-
-    def judge(
-        self, process: FoldProcess, fold: int, status: ExitStatus | None
-    ) -> FoldResult | FoldFailure:
-        """Return the fold's result, or its failure, which is not written yet.
-
-        ``status`` is None if the process lives on, to run another fold.
-        """
-        try:
-            return self._judge(process, fold, status)
-        except Exception as error:  # noqa: BLE001 - whatever is in its files, the other folds go on
-            reason = f"no result: its files cannot be judged: {type(error).__name__}: {error}"
-            return not_run(fold, "no result", reason)
-
-    def _judge(
-        self, process: FoldProcess, fold: int, status: ExitStatus | None
-    ) -> FoldResult | FoldFailure:
-        seconds = time.monotonic() - process.fold_began
-        end_reason, result = process.end_reason, None
-        if self._job.result is None:
-            result = self._directory.result(fold)
-        else:
-            self._directory.disown_result(fold)
-            if status and status.exit_code == 0 and end_reason is None:
-                refused = self._write(self._job.result(self._directory.fold(fold), fold, seconds))
-                end_reason = refused and f"no result: its result could not be written: {refused}"
-                result = None if refused else self._directory.result(fold)
-        return result or explain(
-            fold,
-            status or ExitStatus(0, None),
-            fold_dir=process.fold_dir,
-            pid=process.pid,
-            end_reason=end_reason,
-            seconds=seconds,
-        )
 
     def note_skipped(self, folds: Iterable[int]) -> None:
         """Take it that these folds finished in an earlier run."""
@@ -115,12 +76,11 @@ class FoldOutcomes:
     def retry(self, failure: FoldFailure) -> None:
         """Move the files of a failed fold aside and queue it again."""
         fold = failure.fold
-        self._write(failure)
         try:
             backup_dir = self._directory.set_aside([fold_name(fold)])
         except OSError as error:
             warn(f"fold {fold}: not tried again, its files cannot be set aside: {explained(error)}")
-            self.fail(failure)
+            self.fail(failure, is_written=True)
             return
         attempt = f"attempt {self._queue.attempts(fold) + 1} of {self._queue.most_attempts}"
         self._observer.on_message(
@@ -129,16 +89,22 @@ class FoldOutcomes:
         self._state.wait(fold)
         self._queue.retry(fold)
 
-    def fail(self, failure: FoldFailure) -> None:
-        """Record a failure; in a run with one process, also the folds that are no longer reached."""
-        self._add(failure)
+    def fail(self, failure: FoldFailure, *, is_written: bool = False) -> None:
+        """Record a failure; in a run with one process, also the folds that are no longer reached.
+
+        ``is_written``: its agent has written it, or has told that it cannot be.
+        """
+        self.failures[failure.fold] = failure
+        if not is_written:
+            self.write(failure)
         self._state.fail(failure.fold, exit_code=failure.exit_code, seconds=failure.seconds)
         if failure.outcome != "interrupted":
             self._observer.on_fold_end(failure)
         if self._options.isolation == "none":
             reason = f"not reached: fold {failure.fold} ended the process"
             for later in self._queue.drop_all():
-                self._add(not_run(later, "not reached", reason))
+                self.failures[later] = not_run(later, "not reached", reason)
+                self.write(self.failures[later])
                 self._state.fail(later, exit_code=failure.exit_code, seconds=None)
 
     def hold(self) -> None:
@@ -182,19 +148,12 @@ class FoldOutcomes:
                     warn(f"fold {fold}: what lies in its result's place stays: {explained(error)}")
                 self.fail(not_run(fold, "no result", reason))
 
-    def _add(self, failure: FoldFailure) -> None:
-        self.failures[failure.fold] = failure
-        self._write(failure)
-
-    def _write(self, outcome: FoldResult | FoldFailure) -> str | None:
-        """Write result.json or failure.json; on a full disk the other folds still run. Return why it failed."""
+    def write(self, failure: FoldFailure) -> None:
+        """Write failure.json; on a full disk the other folds still run."""
         try:
-            outcome.write(self._directory.fold(outcome.fold))
+            failure.write(self._directory.fold(failure.fold))
         except OSError as error:
-            reason = error.strerror or str(error)
             if self.no_room is None:  # else it is known
-                warn(f"fold {outcome.fold}: {explained(error)}")
-            if error.errno in _NO_ROOM:
-                self.no_room = reason
-            return reason
-        return None
+                warn(f"fold {failure.fold}: {explained(error)}")
+            if error.errno in NO_ROOM:
+                self.no_room = error.strerror or str(error)

@@ -17,9 +17,9 @@ class FoldQueue:
         self._attempts: dict[int, int] = {}
         self.most_attempts = retries + 1
 
-    def __bool__(self) -> bool:
-        """Whether a fold is left to run."""
-        return bool(self._folds)
+    def __len__(self) -> int:
+        """Return the number of folds that are left to run."""
+        return len(self._folds)
 
     @property
     def next(self) -> int:

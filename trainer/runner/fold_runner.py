@@ -1,7 +1,7 @@
 """`FoldRunner`: runs the folds of a plan, in one loop, and writes the summary.
 
-A fold is finished by its whole result and by nothing else: the runner trusts only that and the exit
-status.
+A fold is finished by its whole result and by nothing else. It runs below an agent (`trainer.agent`), and the runner knows
+of it what its files say.
 """
 
 from __future__ import annotations
@@ -10,29 +10,32 @@ import time
 from typing import TYPE_CHECKING
 
 from telemetry.reading import Reading
-from trainer.process.fold_launcher import FoldLauncher
-from trainer.process.supervisor import adopts_orphans, kill_descendants
+from trainer.agent.fold_failure import not_run
+from trainer.process.signals import Interruptions
+from trainer.process.supervisor import adopts_orphans, end_orphans
 from trainer.run.fold_result import FoldResult, Summary, summarize
 from trainer.run.job import TRAINING, RunOptions
-from trainer.runner.fold_failure import not_run
+from trainer.runner.agent_death import end_without_outcome
+from trainer.runner.attempt_pool import ADMISSION_SECONDS, AttemptPool, FoldNotStartedError
 from trainer.runner.fold_outcomes import FoldOutcomes
 from trainer.runner.fold_queue import FoldQueue
+from trainer.runner.local_engine import LocalEngine
 from trainer.runner.observer import RunObserver
-from trainer.runner.process_pool import ADMISSION_SECONDS, FoldNotStartedError, ProcessPool
+from trainer.runner.orders import Orders
 from trainer.runner.run_state import RunState
-from trainer.runner.signals import Interruptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from telemetry.journal.records import Record
-    from trainer.process.fold_process import FoldProcess
-    from trainer.process.launcher import ExitStatus
+    from trainer.agent.fold_failure import FoldFailure
     from trainer.run.config import Config
     from trainer.run.directory import RunDirectory
     from trainer.run.job import Job
     from trainer.run.resume_plan import Plan
-    from trainer.runner.fold_failure import FoldFailure
+    from trainer.runner.attempt import Attempt
+    from trainer.runner.engine import Engine
+    from trainer.runner.gpus import GpuPool
 
 
 class FoldRunner:
@@ -52,29 +55,31 @@ class FoldRunner:
         options: RunOptions | None = None,
         observer: RunObserver | None = None,
         state: RunState | None = None,
+        engine: Engine | None = None,
+        gpus: GpuPool | None = None,
         admission_seconds: float = ADMISSION_SECONDS,
-        clock: Callable[[], float] = time.monotonic,
+        may_go_on: Callable[[], bool] = lambda: True,
     ) -> None:
-        self._directory = directory
-        self._config = config
-        self._job = job
+        self._directory, self._config, self._job = directory, config, job
         self._options = options or RunOptions()
         self._observer = observer or RunObserver()
         self._data_digest = plan.data_digest
         self._queue = FoldQueue(plan.to_run, retries=self._options.retries)
-        self._clock = clock
-        self._is_interrupted = False
-        self._pool = ProcessPool(
-            FoldLauncher(directory, config, job, self._options, log=self._observer.on_message),
+        self._is_interrupted, self._may_go_on = False, may_go_on
+        self._engine = engine or LocalEngine(self._options.limits, lock=self._options.lock)
+        self._pool = AttemptPool(
+            directory,
+            Orders(directory, config, job, self._options),
             self._options,
             self._observer,
+            engine=self._engine,
+            gpus=gpus,
             admission_seconds=admission_seconds,
         )
         self.state = state or RunState(directory.name, folds=config.folds, observer=self._observer)
         self.state.begin(skipped=plan.skipped)
         self._outcomes = FoldOutcomes(
             directory,
-            job,
             self._options,
             folds=config.folds,
             queue=self._queue,
@@ -123,115 +128,113 @@ class FoldRunner:
     def summary(self) -> Summary:
         """Put the results together, those of skipped folds included, and none of a fold that failed."""
         found = self._directory.results(self._config, data_digest=self._data_digest)
-        results = [result for result in found if result.fold not in self.failures]
-        return summarize(self._config.folds, results)
+        return summarize(self._config.folds, [r for r in found if r.fold not in self.failures])
 
     def _step(self, interruptions: Interruptions) -> None:
         if count := interruptions.take_count():
             self._is_interrupted = True
             self._pool.end("interrupted", at_once=count > 1)
+        if not self._is_interrupted and not self._may_go_on():
+            self._is_interrupted = True
+            self._pool.end("interrupted: another run has taken its directory", at_once=True)
         if not self._is_stopped:
             self._start_folds()
         if self._is_stopped or not self._queue:
             self._pool.dismiss_idle()
         self._pool.wait(interruptions.wakes, seconds=self._options.poll_seconds)
-        for process in self._pool:
-            self._poll(process)
+        for attempt in self._pool:
+            self._poll(attempt)
+        self._pool.refuse_waiting()
         if self._outcomes.no_room is not None:
             self._outcomes.hold()
 
     def _start_folds(self) -> None:
-        """Give the next folds to processes, as long as there are a slot and headroom."""
-        while self._queue and not self._is_stopped:
+        """Let attempts run the next folds, as long as there are a slot and room."""
+        while self._queue and not self._is_stopped and self._pool.busy < self._options.parallel:
             fold = self._queue.next
             try:
-                if self._pool.busy >= self._options.parallel:
+                if not self._pool.start(fold, has_next=len(self._queue) > 1):
                     break
-                process = self._pool.acquire(fold)
             except FoldNotStartedError as error:
                 self._refuse(fold, error)
                 continue
-            if process is None:
-                break
-            process.give(self._queue.take())
-            self.state.start(fold)
+            self._queue.take()
         if self._options.is_isolated and self._job.is_persistent and self._queue:
-            try:
-                self._pool.prestart(self._queue.next, self.state)
-            except FoldNotStartedError as error:
-                self._refuse(self._queue.next, error)
+            self._pool.start_ahead(self._queue.next, self.state)
 
     def _refuse(self, fold: int, error: FoldNotStartedError) -> None:
         self._queue.drop(fold)
         self._outcomes.fail(not_run(fold, error.outcome, str(error)))
 
-    def _poll(self, process: FoldProcess) -> None:
-        status = process.poll()
-        if process.fold is not None:
-            self._forward_output(process, process.lines())
-            timeout = self._options.timeout_seconds
-            if timeout is not None and self._clock() - process.fold_began > timeout:
-                process.end(f"timeout: it ran for more than {timeout:g} s")
-        done = process.folds_done()
-        if process.sample() or done or status is not None:
-            self._apply_records(process, process.records())
-        if status is not None:
-            self._on_exit(process, status)
-        elif process.fold in done:
-            self._finish_in_place(process)
+    def _poll(self, attempt: Attempt) -> None:
+        ended = attempt.poll()
+        self._pool.pass_on_messages(attempt)
+        if attempt.fold is not None and attempt.has_started:
+            if attempt.shown_fold != attempt.fold:
+                attempt.shown_fold = attempt.fold
+                self.state.start(attempt.fold)
+            self._pool.show_output(attempt)
+        self._apply_records(attempt, attempt.records())
+        if ended is not None:
+            self._on_exit(attempt, ended)
+        elif attempt.fold is not None and not self._options.is_isolated:
+            outcome = attempt.outcome(attempt.fold, is_over=False)
+            self._record_outcome(attempt, attempt.fold, outcome)
 
-    def _finish_in_place(self, process: FoldProcess) -> None:
-        """Record a fold whose process lives on."""
-        if self._options.is_isolated:
-            process.dismiss()  # the fold ends with it
+    def _apply_records(self, attempt: Attempt, records: Sequence[Record]) -> None:
+        if not records:
             return
-        fold, process.fold = process.fold, None
-        if fold is not None:
-            self._record_outcome(process, fold, None)
-
-    def _forward_output(self, process: FoldProcess, lines: list[str]) -> None:
-        if self._options.shows_output and process.fold is not None:
-            for line in lines:
-                self._observer.on_output(process.fold, line)
-
-    def _apply_records(self, process: FoldProcess, records: Sequence[Record]) -> None:
         self._pool.note_records(records)
-        fold = process.fold or process.reserved_for
-        is_shared = not self._options.is_isolated
+        fold = attempt.fold or attempt.reserved_for
         for record in records:
-            own = record.fold if is_shared and isinstance(record, Reading) else None
-            self.state.apply(own if own in self.state else fold, record)
+            own = record.fold if isinstance(record, Reading) else None
+            self.state.apply(
+                fold if self._options.is_isolated or own not in self.state else own, record
+            )
         self.state.publish()
 
-    def _on_exit(self, process: FoldProcess, status: ExitStatus) -> None:
-        """Record the end of a process, and of the fold that it ran."""
-        others = self._pool.remove(process)
-        self._forward_output(process, process.last_lines())
-        process.close(status)
-        if process.supervised.lost_supervisor and adopts_orphans():
-            kill_descendants(others)
-        self._apply_records(process, process.records())
-        if process.fold is not None:
-            self._record_outcome(process, process.fold, status)
+    def _on_exit(self, attempt: Attempt, code: int) -> None:
+        """Record the end of an agent, and of its fold."""
+        others = self._pool.remove(attempt)
+        attempt.close()
+        fold = attempt.fold
+        outcome = None if fold is None else attempt.outcome(fold, is_over=True)
+        has_left = code < 0 or (outcome is None and attempt.has_started)
+        if has_left and adopts_orphans():
+            end_orphans(others)
+        self._pool.show_output(attempt, is_over=True)
+        self._apply_records(attempt, attempt.records())
+        if fold is not None:
+            if outcome is None and not (self._is_interrupted and not attempt.has_started):
+                outcome = end_without_outcome(attempt, fold, code)
+            self._record_outcome(attempt, fold, outcome)
+        attempt.release()
+        if has_left:
+            self._engine.clean_up(attempt.order)  # after the counters of its cgroup were read
 
-    def _record_outcome(self, process: FoldProcess, fold: int, status: ExitStatus | None) -> None:
+    def _record_outcome(
+        self, attempt: Attempt, fold: int, outcome: FoldResult | FoldFailure | None
+    ) -> None:
         """Finish the fold if it left a whole result; else retry it or record its failure."""
-        outcome = self._outcomes.judge(process, fold, status)
+        if outcome is None:
+            return
+        attempt.fold = None
+        if attempt.no_room is not None:
+            self._outcomes.no_room = attempt.no_room
         if isinstance(outcome, FoldResult):
-            seconds = time.monotonic() - process.fold_began
-            self._pool.note_finished(process.peaks, seconds=seconds)
-            exit_code = 0 if status is None or process.has_lingered else status.exit_code
-            self._outcomes.finish(outcome, exit_code=exit_code)
+            seconds = time.monotonic() - attempt.fold_began
+            self._pool.note_finished(attempt.peaks, seconds=seconds)
+            self._outcomes.finish(outcome, exit_code=attempt.exit_code)
         elif self._queue.may_retry(fold) and not self._is_stopped:
             self._outcomes.retry(outcome)
         else:
-            self._outcomes.fail(outcome)
+            self._outcomes.fail(outcome, is_written=True)
 
     def _end_all(self) -> None:
-        """End every process that an error has left running."""
+        """End every attempt that an error has left running."""
         self._pool.end("interrupted", at_once=True)
         while self._pool:
-            for process in self._pool:
-                if (status := process.poll()) is not None:
-                    self._on_exit(process, status)
+            for attempt in self._pool:
+                if (ended := attempt.poll()) is not None:
+                    self._on_exit(attempt, ended)
             time.sleep(0.01)

@@ -1,4 +1,4 @@
-"""Does the next fold fit? A pure function of the peaks of earlier folds and the limits.
+"""Does the next fold fit into the same process? A pure function of the peaks of earlier folds and the limits.
 
 Definitions. The *peak* of a fold is the highest value in any reading of its process during the fold. In a process
 that runs several folds, the next fold's peak is forecast as
@@ -9,48 +9,24 @@ The step into the second fold is warm-up: it counts only while there is no other
 `analyzer.growth` judges the peaks stable or warmed up. A process may run one more fold while each forecast
 stays at or below 80% of its limit (USABLE); after one fold the forecast is that fold's peak.
 
-A *fresh* process needs as much as the largest first fold of an earlier process. It fits while that is at most
-the headroom: limit minus use, of each limit as it applies to the runner, since the process will be in the same
-cgroups. A quantity that was never measured counts as fitting.
+Whether a *fresh* process fits, its agent finds out (`trainer.agent.room`).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from analyzer.growth.verdict import judge
 from analyzer.resources import RESOURCES
-from telemetry.formatting import format_amount
-from telemetry.limits import GROWS_WITH, LIMITS, Refusal, refusing
+from telemetry.limits import GROWS_WITH
+from trainer.agent.room import Shortage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from telemetry.reading import Reading
-
 USABLE = 0.8
 """Of a limit; above it the analyzer, too, calls the use critical."""
-
-
-@dataclass(frozen=True, slots=True)
-class Shortage:
-    """A limit that is too near for the next fold."""
-
-    limit: str
-    """Its name, or ``memory`` for the memory of cgroup and host."""
-    needed: float
-    available: float
-    of: str
-    """How ``available`` is described: ``80% of the limit is``, ``headroom``, ``free``."""
-
-    def __str__(self) -> str:
-        """Return one clause with the numbers."""
-        is_size = self.limit == "memory" or LIMITS[self.limit].is_bytes
-        needed = format_amount(self.needed, is_bytes=is_size)
-        available = format_amount(self.available, is_bytes=is_size)
-        return f"{self.limit}: forecast peak {needed}, {self.of} {available}"
 
 
 def next_peak(peaks: Sequence[int], *, floor: float = 1.0) -> float:
@@ -81,28 +57,3 @@ def shortage_for_next_fold(
                 Shortage(limit_name, expected, USABLE * limit, f"{USABLE:.0%} of the limit is")
             )
     return max(shortages, key=lambda shortage: shortage.needed / shortage.available, default=None)
-
-
-def shortage_for_first_fold(
-    need: Mapping[str, int], runner: Reading, *, free_memory_bytes: int | None
-) -> Shortage | None:
-    """Return the limit whose headroom is too small for a fresh process.
-
-    Args:
-        need: ``tree_threads`` and ``rss_bytes``, if known. The memory is that of the process alone,
-            since memory that it shares with its children would count twice.
-        runner: A reading of the process that will start it.
-        free_memory_bytes: The bytes that the memory cgroup and the host have left.
-    """
-    shortages = []
-    if (threads := need.get("tree_threads")) is not None:
-        for limit_name in refusing(Refusal.TASK):
-            if limit_name == "nproc" and runner.is_exempt_from_nproc:
-                continue
-            headroom = runner.usage(limit_name).headroom
-            if headroom is not None and threads > headroom:
-                shortages.append(Shortage(limit_name, threads, headroom, "headroom"))
-    size = need.get("rss_bytes")
-    if size is not None and free_memory_bytes is not None and size > free_memory_bytes:
-        shortages.append(Shortage("memory", size, free_memory_bytes, "free"))
-    return max(shortages, key=lambda shortage: shortage.needed - shortage.available, default=None)

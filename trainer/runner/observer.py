@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from telemetry.snapshot import Snapshot
+    from trainer.agent.fold_failure import FoldFailure
     from trainer.run.fold_result import FoldResult
-    from trainer.runner.fold_failure import FoldFailure
 
 
 class RunObserver:

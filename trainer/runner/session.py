@@ -24,22 +24,24 @@ from trainer.run.directory import RunDirectory
 from trainer.run.resume_plan import plan
 from trainer.run.thread_caps import described
 from trainer.runner.fold_runner import FoldRunner
+from trainer.runner.gpus import GpuPool, visible_gpus
 from trainer.runner.growth_so_far import growth_so_far
 from trainer.runner.observer import RunObserver
 from trainer.runner.run_state import RunState
 from trainer.worker.data_digest import printed_digest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from types import FrameType
 
     from telemetry.alerts.engine import AlertEngine
     from telemetry.snapshot import Snapshot
+    from trainer.agent.fold_failure import FoldFailure
     from trainer.run.config import Config
+    from trainer.run.directory import RunLock
     from trainer.run.fold_result import Summary
     from trainer.run.job import Job, RunOptions
     from trainer.run.resume_plan import Plan
-    from trainer.runner.fold_failure import FoldFailure
 
 
 LOST = "its lock was removed or replaced during the run: another run may have written here"
@@ -87,6 +89,7 @@ def run_session(
         directory = RunDirectory(os.path.abspath(request.output))
     except FileNotFoundError as error:
         raise InputError("the working directory is gone; change to one that is there") from error
+    gpus = _gpus(request.options, folds=config.folds if request.only is None else 1)
     directory.create()
     with (
         directory.locked() as lock,
@@ -94,28 +97,44 @@ def run_session(
     ):
         install_signal_handlers()
         state = watched_state(directory, config, alerts=alerts, observer=observer)
-        lines = [described(job.caps, os.environ)] if job.caps else []
-        if request.port is not None:  # before anything moves: a port in use must change nothing
-            lines.append(_serve(state, alerts, request.port))
-        for line in lines:
+        # Before anything moves, and before a word: a port in use must change nothing.
+        served = [] if request.port is None else [_serve(state, alerts, request.port)]
+        for line in (*_first_lines(directory, job, lock), *served):
             observer.on_message(line)
         runner = FoldRunner(
             directory,
             config,
             _plan(directory, config, request, observer),
             job=job,
-            options=replace(request.options, lock=lock),
+            options=replace(request.options, lock=lock.descriptor),
+            gpus=gpus,
+            may_go_on=lock.renew,
             observer=observer,
             state=state,
         )
         summary = runner.run()
-        is_ours = directory.is_held(lock)
+        is_ours = lock.is_held()
     return RunOutcome(
         directory=directory,
         summary=summary,
         failures=runner.failures,
         unwritten=runner.unwritten if is_ours else LOST,
     )
+
+
+def _gpus(options: RunOptions, *, folds: int) -> GpuPool | None:
+    """Return the GPUs to deal out, if folds are to get their own. Raises InputError."""
+    if options.gpus is None:
+        return None
+    return GpuPool(visible_gpus(), each=options.gpus, parallel=min(options.parallel, folds))
+
+
+def _first_lines(directory: RunDirectory, job: Job, lock: RunLock) -> Iterator[str]:
+    """Give what is to be known before the first fold: nothing is changed in silence."""
+    if job.caps:
+        yield described(job.caps, os.environ)
+    if not lock.has_locks:
+        yield f"{directory.path}: its file system has no locks; a lease stands for it"
 
 
 def install_signal_handlers() -> None:

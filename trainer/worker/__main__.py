@@ -1,6 +1,6 @@
 """The process that trains: ``python -m trainer.worker RUN_DIR``, with the folds on its standard input.
 
-The order is fixed: caps, telemetry, TensorFlow, folds. The runner sees only its exit status and the result
+The order is fixed: caps, telemetry, TensorFlow, folds. Its agent sees only its exit status and the result
 files. If it is started ahead of its turn, it waits for its first fold and touches no device.
 """
 
@@ -15,7 +15,7 @@ from telemetry.errors import FoldwatchError
 from trainer.run.directory import RunDirectory
 from trainer.run.fold_result import FoldResult
 from trainer.run.thread_caps import THREAD_CAPS, set_caps
-from trainer.run.worker_protocol import WorkerChannel
+from trainer.run.worker_protocol import WorkerChannel, result_name
 from trainer.worker.fold_loop import Training
 
 
@@ -35,7 +35,7 @@ def main(arguments: list[str]) -> int:
         )
     telemetry.start()
     training = Training(config)
-    for fold in channel.folds():
+    for fold, token in channel.folds():
         began = time.monotonic()
         metrics = training.train(fold, directory.fold(fold))
         FoldResult(
@@ -45,7 +45,7 @@ def main(arguments: list[str]) -> int:
             data_digest=training.data_digest,
             metrics=metrics,
             seconds=time.monotonic() - began,
-        ).write(directory.fold(fold))
+        ).write(directory.fold(fold), name=result_name(token))
     return 0
 
 

@@ -11,10 +11,11 @@ from __future__ import annotations
 import hashlib
 import inspect
 import re
+import signal
 import sys
 from importlib.metadata import PackageNotFoundError, version
 
-from trainer.process.supervisor import die_with
+from trainer.process.supervisor import signal_at_end_of
 from trainer.worker.model_loader import load_function, load_module
 
 _PRINTED = re.compile(r"^data digest ([0-9a-f]{16})$", re.MULTILINE)
@@ -58,7 +59,7 @@ def printed_digest(output: str) -> str | None:
 
 def main(model: str, folds: str, seed: str, parent: str) -> int:
     """Print the hash on a line of its own, at once: a hook at exit may print as well."""
-    if die_with(int(parent)):
+    if signal_at_end_of(int(parent), signal.SIGKILL):
         digest = data_digest(model, folds=int(folds), seed=int(seed))
         print(f"\ndata digest {digest}", flush=True)
     return 0

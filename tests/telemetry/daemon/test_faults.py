@@ -24,7 +24,7 @@ ROUNDS_AFTER = 2 * SCAN_INTERVALS
 """Within which what failed is tried again."""
 
 
-FIRST_LOOK = Site("scandir", ".", 1)
+FIRST_LOOK = Site("daemon", "scandir", ".", 1)
 """Nothing is known then that could be kept."""
 
 
@@ -67,7 +67,7 @@ def follow(top: Path, fault: Fault | None) -> tuple[list[dict[str, int | None]],
     """Follow three runs that grow; return what is known after each round, the last ones without a fault."""
     one = Daemon(str(top), judge=lambda _: (), clock=lambda: NOW + 1, looker=AtOnce())
     known = []
-    with Faults(str(top), fault) as faults:
+    with Faults("daemon", str(top), fault) as faults:
         for number in range(ROUNDS):
             with faults.paused():
                 grow(top, number)

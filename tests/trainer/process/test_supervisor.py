@@ -188,7 +188,7 @@ def test_a_second_ctrl_c_ends_whatever_waits(tmp_path: Path, waits: str) -> None
     os.mkfifo(tmp_path / "pipe")
     code = (
         "import os, signal, sys, time\n"
-        "from trainer.runner import signals\n"
+        "from trainer.process import signals\n"
         "signals.LAST_SECONDS = 0.2\n"
         "with signals.Interruptions():\n"
         "    for _ in range(2): os.kill(os.getpid(), signal.SIGINT)\n"

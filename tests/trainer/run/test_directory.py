@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import io
 import json
 import math
@@ -19,6 +21,7 @@ from rich.console import Console
 from foldwatch.text.results import result_table
 from telemetry.errors import InputError
 from tests.support.paths import ROOT
+from trainer.run import directory as run_directory
 from trainer.run.config import RunConfig
 from trainer.run.directory import RunDirectory
 from trainer.run.fold_result import Aggregate, FoldResult, read_result, summarize, write_whole
@@ -210,12 +213,44 @@ def test_two_runners_on_one_directory_are_refused(directory: RunDirectory) -> No
 def test_a_lock_that_was_removed_or_replaced_is_held_no_more(directory: RunDirectory) -> None:
     """Another runner may be in the directory by then."""
     with directory.locked() as lock:
-        assert directory.is_held(lock)
+        assert lock.is_held()
         os.unlink(directory.layout.lock)
-        assert not directory.is_held(lock)
+        assert not lock.is_held()
         with directory.locked() as other:
-            assert not directory.is_held(lock)
-            assert directory.is_held(other)
+            assert not lock.is_held()
+            assert other.is_held()
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP])
+def test_where_there_are_no_locks_a_lease_keeps_other_runners_out(
+    directory: RunDirectory, number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on some network file systems; it is lost to whoever takes it."""
+
+    def flock(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    monkeypatch.setattr(run_directory, "LOCK_SECONDS", 0.1)
+    with directory.locked() as lock:
+        assert (lock.has_locks, lock.renew(), lock.is_held()) == (False, True, True)
+        with pytest.raises(InputError, match="another run is writing here: process"):
+            directory.locked().__enter__()
+    with directory.locked() as again:
+        assert (lock.is_held(), again.is_held()) == (False, True)
+
+
+def test_another_error_of_the_lock_is_told(
+    directory: RunDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is no reason to go on without."""
+
+    def flock(*_: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with pytest.raises(InputError, match="cannot be locked: Input/output error"):
+        directory.locked().__enter__()
 
 
 def test_a_directory_that_is_no_run_is_named(directory: RunDirectory) -> None:

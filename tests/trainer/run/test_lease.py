@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -14,7 +15,7 @@ import pytest
 
 from tests.support.paths import ROOT
 from trainer.run import lease as module
-from trainer.run.lease import Lease, LeaseHeldError, present_token, present_tokens
+from trainer.run.lease import Lease, LeaseHeldError, present_token, present_tokens, remove_leases
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -142,5 +143,94 @@ def test_a_broken_file_holds_the_lease_for_its_time_and_counts_for_nobody(
         file.write(content)
     assert present_tokens(folder) == {NAME: None}
     with pytest.raises(LeaseHeldError):
+        Lease.take(folder, NAME, is_wanted=iter([True, False]).__next__)
+    assert Lease.take(folder, NAME).token.startswith("8-")
+
+
+def test_a_number_that_no_lease_has_makes_none(folder: str) -> None:
+    """A fold may plant any: neither is it present, nor does anybody wait for it."""
+    own = Lease.take(folder, NAME)
+    for number in ("999999999", "1000000", "0", "-1", "\u0661", "1e3", ""):
+        with open(os.path.join(folder, ".leases", f"{NAME}.{number}"), "w", encoding="ascii"):
+            pass
+    assert own.is_present()
+    assert present_tokens(folder) == {NAME: own.token}
+    with open(os.path.join(folder, ".leases", f"{NAME}.999999"), "w", encoding="ascii"):
+        pass
+    assert not own.is_present()
+    with pytest.raises(OSError, match="no number is left for fold-3"):
         Lease.take(folder, NAME)
-    assert Lease.take(folder, NAME, patience=60).token.startswith("8-")
+
+
+@pytest.mark.parametrize("kind", ["file", "loop"])
+def test_what_lies_in_the_place_of_the_leases_is_renamed(folder: str, kind: str) -> None:
+    """A fold may have put it there."""
+    place = os.path.join(folder, ".leases")
+    if kind == "file":
+        with open(place, "w", encoding="ascii"):
+            pass
+    else:
+        os.symlink(".leases", place)
+    assert present_tokens(folder) == {}
+    assert Lease.take(folder, NAME).is_present()
+    assert len(os.listdir(folder)) == 2
+
+
+def test_who_holds_it_is_told_once(folder: str) -> None:
+    """To whoever waits."""
+    Lease.take(folder, NAME, seconds=0.5)
+    told: list[str] = []
+    Lease.take(folder, NAME, patience=60, on_wait=told.append)
+    assert told == [f"process {os.getpid()} on {socket.gethostname()}"]
+
+
+def test_a_lease_is_written_whole_or_not_at_all(
+    folder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A write may take a part of it, and a file that was made may fail to be looked at."""
+    write, fstat = os.write, os.fstat
+    monkeypatch.setattr(os, "write", lambda file, data: write(file, data[:7]))
+    lease = Lease.take(folder, NAME)
+    assert present_tokens(folder) == {NAME: lease.token}
+    monkeypatch.setattr(os, "write", write)
+
+    def fail(file: int) -> os.stat_result:
+        if "/.leases/" in os.readlink(f"/proc/self/fd/{file}"):
+            raise OSError(5, "Input/output error")
+        return fstat(file)
+
+    monkeypatch.setattr(os, "fstat", fail)
+    with pytest.raises(OSError, match="Input/output error"):
+        Lease.take(folder, "fold-4")
+    monkeypatch.setattr(os, "fstat", fstat)
+    assert Lease.take(folder, "fold-4").token.startswith("1-")
+
+
+def test_one_whose_file_was_replaced_is_lost_and_nothing_else_is_touched(
+    folder: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """By another one's, or by a link to a file that is not ours to renew."""
+    other = tmp_path_factory.mktemp("other") / "file"
+    other.touch()
+    os.utime(other, (1, 1))
+    lease = Lease.take(folder, NAME, seconds=0.001)
+    path = os.path.join(folder, ".leases", f"{NAME}.1")
+    os.unlink(path)
+    os.symlink(other, path)
+    assert not lease.is_held()
+    assert os.stat(other).st_mtime == 1
+
+
+def test_leases_that_nobody_can_hold_are_removed(folder: str) -> None:
+    """Those of one name alone; not behind a link."""
+    Lease.take(folder, NAME)
+    kept = Lease.take(folder, "fold-30")
+    remove_leases(folder, NAME)
+    assert os.listdir(os.path.join(folder, ".leases")) == ["fold-30.1"]
+    assert kept.is_present()
+    os.rename(os.path.join(folder, ".leases"), os.path.join(folder, "elsewhere"))
+    os.symlink("elsewhere", os.path.join(folder, ".leases"))
+    remove_leases(folder, "fold-30")
+    assert os.listdir(os.path.join(folder, "elsewhere")) == ["fold-30.1"]
+    assert Lease.take(folder, NAME).is_present()
+    assert os.listdir(os.path.join(folder, "elsewhere")) == ["fold-30.1"]

@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.paths import ROOT
 from tests.support.programs import run_python
-from trainer.runner.forecast import Shortage
+from trainer.agent.room import Shortage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -15,12 +15,15 @@ from analyzer import analyze
 from foldwatch.main import main
 from telemetry.errors import InputError
 from telemetry.journal.follower import JournalFollower
+from telemetry.journal.records import Event
 from telemetry.reading import Reading
 from tests.support.paths import ROOT, TESTS
+from tests.support.processes import tells_endings_of_others
 from tests.support.programs import run_foldwatch
+from trainer.agent.metrics_file import read_metrics
 from trainer.process.output_follower import OutputFollower, printable
 from trainer.run.checkpoint_pattern import CheckpointPattern
-from trainer.runner.command_job import fill_in, read_metrics
+from trainer.runner.command_job import fill_in
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -290,6 +293,21 @@ def test_behind_a_shell_the_program_that_works_is_read(tmp_path: Path) -> None:
     assert [r.label for r in labelled] == ["Fold 1/1 Epoch 1"]
     assert (labelled[0].rss_bytes or 0) > 50_000_000
     assert records[-1].pid == labelled[0].pid
+
+
+@pytest.mark.slow
+def test_how_a_program_behind_a_shell_ended_is_recorded(tmp_path: Path) -> None:
+    """Where the kernel tells it to others than the parent; the exit code of the fold is the shell's."""
+    place = str(tmp_path / "run")
+    code = f"import os; exec(open({UNTIL_READ!r}).read()); os.abort()"
+    command = ["sh", "-c", f'EPOCHS=1 HELD_BYTES=50000000 {sys.executable} -c "{code}" || true']
+    options = ("--checkpoint-pattern", r"Epoch 1\b", "--output", place)
+    outcome = run_foldwatch("run", *options, "--", *command)
+    assert outcome.code == 0, outcome.err
+    last = JournalFollower(os.path.join(place, "fold-1", "journal.jsonl")).finish()[-1]
+    assert isinstance(last, Event)
+    assert last.facts["exit_code"] == 0
+    assert last.facts.get("program_exit_code") == (134 if tells_endings_of_others() else None)
 
 
 @pytest.mark.slow

@@ -16,6 +16,7 @@ from analyzer import analyze
 from telemetry.journal.follower import JournalFollower
 from telemetry.journal.records import Event
 from telemetry.reading import Reading
+from tests.support.agents_in_threads import EngineOfThreads
 from tests.support.paths import ROOT
 from tests.support.requirements import need
 from tests.support.waiting import wait_for_end, wait_until
@@ -28,11 +29,12 @@ from trainer.runner.fold_runner import FoldRunner
 from trainer.runner.observer import RunObserver
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from telemetry.snapshot import Snapshot
     from trainer.run.fold_result import Summary
+    from trainer.runner.engine import Engine
 
 pytestmark = pytest.mark.slow
 
@@ -78,7 +80,7 @@ def run(
     config: RunConfig = CONFIG,
     said: list[str] | None = None,
     seen: list[Snapshot] | None = None,
-    clock: Callable[[], float] = time.monotonic,
+    engine: Engine | None = None,
     **options: Any,
 ) -> tuple[FoldRunner, RunDirectory, Summary]:
     directory = RunDirectory(str(tmp_path / "run"))
@@ -90,7 +92,7 @@ def run(
         job=stand_in(trouble, argument, troubled),
         options=RunOptions(**options),
         observer=Recorder(said, seen),
-        clock=clock,
+        engine=engine,
     )
     return runner, directory, runner.run()
 
@@ -218,7 +220,9 @@ def test_a_thread_that_outlives_a_good_fold_is_told_once_and_is_no_crash(
     """The process is killed by the runner, which says so on the screen and in the journal."""
     monkeypatch.setattr(fold_process, "EXIT_SECONDS", 0.5)
     said: list[str] = []
-    runner, directory, summary = run(tmp_path, "leaves_thread", troubled=(1, 2, 3), said=said)
+    runner, directory, summary = run(
+        tmp_path, "leaves_thread", troubled=(1, 2, 3), said=said, engine=EngineOfThreads()
+    )
     assert (runner.state.failed, summary.missing) == ([], [])
     assert {part.exit_code for part in runner.state.current.folds} == {0}
     assert [text for text in said if "did not end" in text] == said
@@ -329,7 +333,10 @@ def test_a_fold_that_hangs_is_ended_with_what_it_started(
         """Show ten minutes more for as long as the fold hangs."""
         return time.monotonic() + 600 * (mark.exists() and not failure_json.exists())
 
-    runner, directory, summary = run(tmp_path, "hangs", str(mark), timeout_seconds=300, clock=clock)
+    engine = EngineOfThreads(clock=clock)
+    runner, directory, summary = run(
+        tmp_path, "hangs", str(mark), timeout_seconds=300, engine=engine
+    )
     assert (runner.state.failed, summary.missing) == ([2], [2])
     failure = failure_of(directory, 2)
     assert (failure["outcome"], failure["signal"]) == ("timeout", "SIGKILL")

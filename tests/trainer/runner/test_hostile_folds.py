@@ -16,7 +16,9 @@ import pytest
 
 from foldwatch.main import main
 from telemetry.journal.atomic_write import replacing
+from tests.support.agents_in_threads import EngineOfThreads
 from tests.support.paths import ROOT
+from tests.support.processes import parent_of
 from tests.support.waiting import wait_for_end, wait_until
 from trainer.process import fold_process
 from trainer.process.launcher import SupervisedProcess
@@ -91,7 +93,7 @@ def runner_of(
     clock: Callable[[], float] = time.monotonic,
     **options: Any,
 ) -> FoldRunner:
-    """Return a runner of this process, which runs Python ``code`` for each fold."""
+    """Return a runner of this process, which runs Python ``code`` for each fold, with agents in its threads."""
     config = CommandConfig(folds=folds, command=(sys.executable, "-c", code))
     directory = RunDirectory(str(place / "run"))
     directory.create()
@@ -101,7 +103,7 @@ def runner_of(
         plan(directory, config, only=None, resume_mode="fresh"),
         job=command_job(config),
         options=RunOptions(**options),
-        clock=clock,
+        engine=EngineOfThreads(clock=clock),
     )
 
 
@@ -161,6 +163,28 @@ def test_a_fold_cannot_change_the_result_of_another(tmp_path: Path) -> None:
     code, err = end_of(start(tmp_path, harm))
     assert code == 1, err
     assert finished(tmp_path) == [2, 3]
+
+
+@pytest.mark.parametrize(
+    "plant",
+    [
+        "open(os.path.join(leases, 'fold-2.999999'), 'w')",
+        "open(os.path.join(leases, 'fold-2.1'), 'w').write('junk')",
+        "shutil.copy(os.path.join(leases, 'fold-1.1'), os.path.join(leases, 'fold-3.7'))",
+        "shutil.rmtree(leases); os.mkdir('elsewhere'); os.symlink('../elsewhere', leases)",
+        "shutil.rmtree(leases); open(leases, 'w')",
+    ],
+    ids=["the highest", "junk", "a live holder", "a link", "a file"],
+)
+def test_what_a_fold_does_to_the_leases_costs_no_later_fold(tmp_path: Path, plant: str) -> None:
+    """Neither a wait nor a result, and nothing is written behind a link."""
+    code = f"leases = os.path.join(run, '.leases')\nos.chdir({str(tmp_path)!r})\n"
+    code += f"if fold == 1:\n    {plant}\n"
+    status, err = end_of(start(tmp_path, HARM + code))
+    assert "waits" not in err
+    assert {2, 3} <= set(finished(tmp_path)), err
+    assert not (tmp_path / "elsewhere").exists() or not list((tmp_path / "elsewhere").iterdir())
+    assert status in {0, 1}
 
 
 def test_where_nothing_can_be_set_aside_a_fold_is_not_tried_again(
@@ -231,11 +255,6 @@ def test_a_step_of_the_wall_clock_changes_no_duration(
     assert 0.2 <= result.seconds < 100
 
 
-def supervisor_of(pid: int) -> int:
-    with open(f"/proc/{pid}/stat", encoding="ascii") as file:
-        return int(file.read().rpartition(")")[2].split()[1])
-
-
 LASTING = "open(os.path.join(own, 'pid'), 'w').write(str(os.getpid()) + chr(10)); time.sleep(60)"
 
 
@@ -244,7 +263,7 @@ def stop_fold_1(place: Path) -> int:
     mark = place / "run" / "fold-1" / "pid"
     wait_until(lambda: mark.exists() and mark.read_text().endswith("\n"), SECONDS, "the fold")
     worker = int(mark.read_text())
-    os.kill(supervisor_of(worker), signal.SIGSTOP)
+    os.kill(parent_of(worker), signal.SIGSTOP)
     os.killpg(worker, signal.SIGSTOP)
     return worker
 
@@ -273,7 +292,7 @@ def test_a_stopped_supervisor_holds_no_ctrl_c_up(tmp_path: Path) -> None:
 def test_a_stopped_supervisor_dies_with_its_runner(tmp_path: Path) -> None:
     process = start(tmp_path, LASTING)
     worker = stop_fold_1(tmp_path)
-    supervisor = supervisor_of(worker)
+    supervisor = parent_of(worker)
     process.kill()
     process.communicate()
     for pid in (worker, supervisor):
@@ -295,7 +314,7 @@ def test_a_supervisor_that_says_nothing_any_more_is_given_up(
         if not (mark.exists() and mark.read_text()):
             return time.monotonic()
         if not supervisors:
-            supervisors.append(supervisor_of(int(mark.read_text())))
+            supervisors.append(parent_of(int(mark.read_text())))
         with suppress(ProcessLookupError):
             os.kill(supervisors[0], signal.SIGSTOP)
         return time.monotonic() + 1000
@@ -340,7 +359,7 @@ def test_what_no_fold_can_write_to_holds_the_rest_and_what_one_cannot_is_its_own
 
     @contextmanager
     def refusing(path: str) -> Iterator[str]:
-        if path.endswith("fold-2/result.json"):
+        if "fold-2/result." in path:
             raise OSError(number, os.strerror(number), path)
         with replacing(path) as aside:
             yield aside

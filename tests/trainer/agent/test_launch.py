@@ -1,10 +1,11 @@
-"""What a fold's process gets of the runner's environment."""
+"""What a fold's process gets of its agent's environment."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from trainer.process.fold_launcher import environment_for_fold
+from trainer.agent.launch import environment_of
+from trainer.agent.order import Order
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,9 +20,16 @@ def test_a_fold_gets_no_secret_of_foldwatch(
     for name in ("FOLDWATCH_TOKEN", "FOLDWATCH_PASSWORD", "FOLDWATCH_ALERT_WEBHOOK"):
         monkeypatch.setenv(name, "s3cret")
     monkeypatch.setenv("WANDB_API_KEY", "its own")
-    found = environment_for_fold(
-        caps={"OMP_NUM_THREADS": "2"}, run_dir=str(tmp_path), run="r", fold=1, folds=2
+    order = Order(
+        run_dir=str(tmp_path),
+        folds=2,
+        fold=1,
+        command=("true",),
+        config_digest="",
+        caps={"OMP_NUM_THREADS": "2"},
     )
+    found = environment_of(order, token="1-a")
     assert "s3cret" not in found.values()
     assert found["WANDB_API_KEY"] == "its own"
     assert found["OMP_NUM_THREADS"] == "2"
+    assert found["FOLDWATCH_METRICS"] == str(tmp_path / "fold-1" / "metrics.1-a.json")

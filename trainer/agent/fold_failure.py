@@ -9,28 +9,31 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from analyzer.diagnosis.causes import Cause
 from analyzer.diagnosis.confidence import Confidence
 from analyzer.formatting import safe
 from analyzer.pipeline import analyze
-from analyzer.signatures.signature import MEMORY
+from analyzer.signatures.signature import MEMORY, NOT_A_LIMIT
+from telemetry.journal import typed
 from telemetry.journal.atomic_write import open_regular
 from telemetry.journal.private_files import make_fold_folder
-from telemetry.journal.run_layout import FAILURE, OUTPUT
+from telemetry.journal.run_layout import FAILURE, LARGEST_BYTES, OUTPUT
 from telemetry.masking import mask_forms
+from trainer.agent.exit_code import ExitCode
 from trainer.process.output_follower import printable
 from trainer.run.fold_result import SCHEMA, write_whole
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    from analyzer.diagnosis.causes import Cause
     from analyzer.result import Finding
     from trainer.process.launcher import ExitStatus
 
 TAIL_LINES = 20
 TAIL_BYTES = 16384
+_FOUNDED = {Confidence.CERTAIN, Confidence.LIKELY}
 LAST_LINE_SHOWN = 300
 """Characters; all of it is in ``stderr_tail``."""
 TRACEBACK = "Traceback (most recent call last):"
@@ -60,15 +63,78 @@ class FoldFailure:
     """Processes that SIGKILL did not end in time, e.g. in an uninterruptible wait."""
     seconds: float
 
-    def write(self, directory: str) -> None:
-        """Write failure.json into the fold's directory. Raises OSError."""
-        make_fold_folder(directory)
+    attempt: str = ""
+    """The token of the lease under which the fold ran; empty for one that was never begun."""
+
+    @property
+    def is_of_a_limit(self) -> bool:
+        """Whether a limit has ended it, as far as the evidence goes."""
+        return any(
+            cause.confidence in _FOUNDED and cause.cause != NOT_A_LIMIT for cause in self.causes[:1]
+        )
+
+    @property
+    def agent_exit_code(self) -> ExitCode:
+        """What a scheduler is told of it."""
+        if self.outcome == "interrupted":
+            return ExitCode.STOPPED
+        if self.outcome in {"refused", "not started"}:
+            return ExitCode.NOT_STARTED
+        is_of_a_limit = self.outcome == "timeout" or self.is_of_a_limit
+        return ExitCode.LIMIT if is_of_a_limit else ExitCode.FAILED
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as failure.json has it."""
         causes = [
             {"cause": cause.cause, "standing": cause.confidence, "evidence": cause.evidence}
             for cause in self.causes
         ]
-        content = {"schema": SCHEMA} | asdict(self) | {"causes": causes}
-        write_whole(os.path.join(directory, FAILURE), json.dumps(content, indent=2) + "\n")
+        return {"schema": SCHEMA} | asdict(self) | {"causes": causes}
+
+    def write(self, directory: str) -> None:
+        """Write failure.json into the fold's directory. Raises OSError."""
+        make_fold_folder(directory)
+        write_whole(os.path.join(directory, FAILURE), json.dumps(self.as_json(), indent=2) + "\n")
+
+
+def read_failure(path: str) -> FoldFailure | None:
+    """Return the failure at ``path``, or None if it is absent, not whole, or of values that no fold leaves."""
+    try:
+        with open_regular(path) as file:
+            return failure_of(typed.load(file.read(LARGEST_BYTES)))
+    except (OSError, ValueError):
+        return None
+
+
+def failure_of(content: Mapping[str, object]) -> FoldFailure:
+    """Return what `FoldFailure.as_json` has made. Raises ValueError."""
+    if content.get("schema") != SCHEMA:
+        raise ValueError("another schema")
+    try:
+        known = typed.fields_of(content, _CHECKS)
+        return FoldFailure(**{"exit_code": None, "signal": None} | known)
+    except TypeError as error:  # a field is missing
+        raise ValueError(str(error)) from error
+
+
+def _cause(name: str, value: object) -> Cause:
+    content = typed.mapping(name, value)
+    cause, standing = (typed.text(key, content.get(key)) for key in ("cause", "standing"))
+    evidence = typed.tuple_of(typed.text)("evidence", content.get("evidence"))
+    return Cause(cause, Confidence(standing), evidence)
+
+
+_CHECKS: Mapping[str, typed.Check] = {
+    "fold": typed.whole,
+    "exit_code": typed.exit_code,
+    **dict.fromkeys(
+        ("outcome", "signal", "reason", "root_cause", "signature", "attempt"), typed.text
+    ),
+    "causes": typed.tuple_of(_cause),
+    "stderr_tail": typed.tuple_of(typed.text),
+    "processes_left": typed.whole,
+    "seconds": typed.seconds,
+}
 
 
 def not_run(fold: int, outcome: str, reason: str) -> FoldFailure:
@@ -92,6 +158,7 @@ def explain(  # noqa: PLR0913 - each argument is another fact about the end
     pid: int,
     end_reason: str | None,
     seconds: float,
+    attempt: str,
 ) -> FoldFailure:
     """Explain the end of a process by the files in ``fold_dir``; ``end_reason`` is why the runner ended it."""
     lines = [mask_forms(line) for line in last_lines(os.path.join(fold_dir, OUTPUT))]
@@ -122,15 +189,14 @@ def explain(  # noqa: PLR0913 - each argument is another fact about the end
         stderr_tail=tuple(lines[-TAIL_LINES:]),
         processes_left=status.survivors,
         seconds=seconds,
+        attempt=attempt,
     )
 
 
 def _root_cause(causes: Sequence[Cause], reason: str, last_line: str) -> str:
     """Name the causes with evidence; without any, give the last line of the output."""
-    named = [
-        cause for cause in causes if cause.confidence in {Confidence.CERTAIN, Confidence.LIKELY}
-    ]
-    if not named or named[0].cause == "not_a_limit":
+    named = [cause for cause in causes if cause.confidence in _FOUNDED]
+    if not named or named[0].cause == NOT_A_LIMIT:
         return reason
     causes_line = "; ".join(
         f"{cause.cause} ({cause.confidence}): {', '.join(cause.evidence[:1])}"
@@ -140,6 +206,8 @@ def _root_cause(causes: Sequence[Cause], reason: str, last_line: str) -> str:
 
 
 def _diagnosis(fold_dir: str, pid: int) -> Finding | None:
+    if os.path.islink(fold_dir):  # the fold may have put it there, to whatever tree
+        return None
     try:
         findings = analyze([fold_dir]).findings
     except Exception:  # noqa: BLE001 - the failure is recorded even if it cannot be diagnosed
