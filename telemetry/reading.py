@@ -91,6 +91,12 @@ class Reading:
     """The label without its ``Fold K/N`` part; None for a sample between checkpoints."""
     threads: int | None = None
     rss_bytes: int | None = None
+    rss_anon_bytes: int | None = None
+    """Of ``rss_bytes``: what malloc, mmap without a file, and stacks hold."""
+    rss_file_bytes: int | None = None
+    """Of ``rss_bytes``: pages of files, which the kernel can take back."""
+    rss_shmem_bytes: int | None = None
+    """Of ``rss_bytes``: shared memory, tmpfs and /dev/shm included."""
     virtual_bytes: int | None = None
     data_bytes: int | None = None
     """VmData: private writable mappings, stacks of threads included, touched or not."""

@@ -24,6 +24,9 @@ class ProcessStatus:
 
     threads: int | None
     rss_bytes: int | None
+    rss_anon_bytes: int | None
+    rss_file_bytes: int | None
+    rss_shmem_bytes: int | None
     virtual_bytes: int | None
     data_bytes: int | None
     parent_pid: int | None
@@ -36,24 +39,31 @@ class ProcessStatus:
 # Uid:	1000	1000	1000	1000
 # VmSize:	  123456 kB
 # VmRSS:	   54321 kB        (the kernel's kB are 1024 bytes; a zombie or kernel thread has no Vm lines)
+# RssAnon:	   43210 kB        (with RssFile and RssShmem it makes VmRSS, since Linux 4.5)
 # VmData:	   43210 kB
 # Threads:	36
 # CapEff:	000001ffffffffff
 def parse_status(text: bytes) -> ProcessStatus:
     """Parse /proc/PID/status. Raises ValueError for a number that is none."""
-    rss, virtual = _status_value(text, b"VmRSS"), _status_value(text, b"VmSize")
     threads, uid = _status_value(text, b"Threads"), _status_value(text, b"Uid")
-    data = _status_value(text, b"VmData")
     capabilities, parent = _status_value(text, b"CapEff"), _status_value(text, b"PPid")
     return ProcessStatus(
         threads=None if threads is None else int(threads),
-        rss_bytes=None if rss is None else int(rss) * 1024,
-        virtual_bytes=None if virtual is None else int(virtual) * 1024,
-        data_bytes=None if data is None else int(data) * 1024,
+        rss_bytes=_status_bytes(text, b"VmRSS"),
+        rss_anon_bytes=_status_bytes(text, b"RssAnon"),
+        rss_file_bytes=_status_bytes(text, b"RssFile"),
+        rss_shmem_bytes=_status_bytes(text, b"RssShmem"),
+        virtual_bytes=_status_bytes(text, b"VmSize"),
+        data_bytes=_status_bytes(text, b"VmData"),
         parent_pid=None if parent is None else int(parent),
         real_uid=None if uid is None else int(uid),
         effective_capabilities=None if capabilities is None else int(capabilities, 16),
     )
+
+
+def _status_bytes(text: bytes, key: bytes) -> int | None:
+    value = _status_value(text, key)
+    return None if value is None else int(value) * 1024
 
 
 def _status_value(text: bytes, key: bytes) -> bytes | None:

@@ -10,6 +10,7 @@ import errno
 import os
 import resource
 import time
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from telemetry.interruption import pass_on
@@ -39,7 +40,7 @@ _NOTHING = ControllerUsage(
 )
 _HELD = ("meminfo",)
 """Sources of the whole host, whose last value stands for the next ones: see `_Sources.held`."""
-_NO_STATUS = ProcessStatus(None, None, None, None, None, None, None)
+_NO_STATUS = ProcessStatus(*[None] * len(fields(ProcessStatus)))
 
 
 class _Found(NamedTuple):
@@ -155,6 +156,9 @@ class Reader:
             start_ticks=None if times is None else times.start_ticks,
             threads=status.threads,
             rss_bytes=status.rss_bytes,
+            rss_anon_bytes=status.rss_anon_bytes,
+            rss_file_bytes=status.rss_file_bytes,
+            rss_shmem_bytes=status.rss_shmem_bytes,
             virtual_bytes=status.virtual_bytes,
             data_bytes=status.data_bytes,
             maps=sources.paced("maps", files.maps, in_full=in_full),

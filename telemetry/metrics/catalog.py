@@ -20,6 +20,9 @@ METRICS: dict[str, MetricKind] = {
     "foldwatch_threads": MetricKind("gauge", "Threads of the process."),
     "foldwatch_memory_maps": MetricKind("gauge", "Memory maps of the process."),
     "foldwatch_resident_memory_bytes": MetricKind("gauge", "Resident memory of the process."),
+    "foldwatch_resident_memory_kind_bytes": MetricKind(
+        "gauge", "Resident memory of the process by kind: anonymous, file, shared.", ("kind",)
+    ),
     "foldwatch_open_fds": MetricKind("gauge", "Open descriptors of the process."),
     "foldwatch_descendants": MetricKind("gauge", "Processes below the process."),
     "foldwatch_tree_threads": MetricKind("gauge", "Threads of the process and its descendants."),

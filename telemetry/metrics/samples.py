@@ -37,6 +37,9 @@ _LATEST = {
 }
 """Field of the latest reading by metric."""
 
+_KINDS = {"anonymous": "rss_anon_bytes", "file": "rss_file_bytes", "shared": "rss_shmem_bytes"}
+"""Field of the latest reading by kind of resident memory."""
+
 _GPU = {
     "foldwatch_gpu_memory_used_bytes": "used_bytes",
     "foldwatch_gpu_memory_total_bytes": "total_bytes",
@@ -139,6 +142,9 @@ def _latest_samples(reading: Reading, base: tuple[str, ...]) -> Iterator[MetricS
         value = getattr(reading, field)
         if value is not None:
             yield MetricSample(name, base, value)
+    for kind, field in _KINDS.items():
+        if (value := getattr(reading, field)) is not None:
+            yield MetricSample("foldwatch_resident_memory_kind_bytes", (*base, kind), value)
     for pool, threads in (reading.pools or {}).items():
         yield MetricSample("foldwatch_pool_threads", (*base, pool), threads)
     for gpu in reading.gpus or ():
