@@ -1,6 +1,6 @@
 """Records, judges and isolates training runs: the library behind the ``foldwatch`` command.
 
-- Record a training: `start`, `checkpoint`, `fold`, `stage`, `event`, `difference`.
+- Record a training: `start`, `checkpoint`, `fold`, `stage`, `event`, `settle`, `difference`.
 - Judge a log, a journal or a run's directory: `analyze`, `read_journal`.
 - Keep a training from growing: `cap_threads`, `bound`, `hold`.
 
@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 try:
-    from telemetry import checkpoint, event, fold, stage, start
+    from telemetry import checkpoint, event, fold, settle, stage, start
 except ImportError as error:
     found = getattr(import_module("telemetry"), "__file__", None) or "a folder of that name"
     raise ImportError(
@@ -39,6 +39,7 @@ __all__ = [
     "fold",
     "hold",
     "read_journal",
+    "settle",
     "stage",
     "start",
 ]

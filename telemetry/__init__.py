@@ -8,7 +8,7 @@ standard library and starts nothing; the types, and ``telemetry.keras``, are loa
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from telemetry.recorder.api import checkpoint, event, fold, stage, start
+from telemetry.recorder.api import checkpoint, event, fold, settle, stage, start
 
 if TYPE_CHECKING:
     from telemetry import keras as keras
@@ -26,6 +26,7 @@ __all__ = [
     "difference",
     "event",
     "fold",
+    "settle",
     "stage",
     "start",
 ]

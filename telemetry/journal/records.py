@@ -66,7 +66,7 @@ class Header:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """Something that happened to a process: ``started``, ``raised``, ``interpreter_ended``, ``exited``."""
+    """Something that happened to a process: ``started``, ``raised``, ``settled``, ``interpreter_ended``, ``exited``."""
 
     time: float
     pid: int
@@ -222,6 +222,16 @@ _FACTS: Mapping[str, Mapping[str, typed.Check]] = {
         "sees_every_memory_level": typed.flag,
     },
     "raised": dict.fromkeys(("exception", "message", "frame"), typed.text),
+    "settled": {
+        "before": typed.mapping_of(typed.whole),
+        "after": typed.mapping_of(typed.whole),
+        "allocator": typed.text,
+        "own_pools": typed.tuple_of(typed.text),
+        "maps": typed.mapping_of(typed.whole),
+        "fold": typed.whole,
+        "folds": typed.whole,
+        "seconds": typed.seconds,
+    },
 }
 """By event, the facts that something is concluded from; others are the user's own."""
 

@@ -20,6 +20,7 @@ from telemetry.kernel.applied_limits import read_applied_limits
 from telemetry.kernel.process_identity import own_identity
 from telemetry.kernel.reader import Reader
 from telemetry.masking import masked
+from telemetry.recorder import settling  # noqa: F401 - loaded now, before the training begins
 from telemetry.recorder.last_words import ENDED
 from telemetry.recorder.sampler import Sampler
 from telemetry.snapshot import FoldSnapshot, Snapshot

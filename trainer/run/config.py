@@ -11,7 +11,7 @@ REFERENCE = "trainer.reference:train"
 """The model that is trained by default."""
 PIPELINE_VERSION = 2
 """Raised when the reference pipeline changes what a fold computes, so old results are not mixed in."""
-MITIGATIONS = ("caps", "bounds", "cleanup", "isolation")
+MITIGATIONS = ("caps", "bounds", "cleanup", "settle", "isolation")
 """The measures against growth; ``--without`` switches them off, to show the effect of each."""
 
 

@@ -64,6 +64,8 @@ class Training:
             if fold.clean_up() is None:
                 self._kept.append(fold.held.objects)
             fold.checkpoint("AFTER CLEANUP")
+            if "settle" not in self._config.without:
+                telemetry.settle()
         return metrics
 
     def _fold(self, number: int, folder: str) -> Fold:
