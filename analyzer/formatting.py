@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from analyzer.growth.verdict import Growth
     from analyzer.processes.from_formats import FormatUse
 
+PARTS_SHOWN = 3
+"""Parts of what a resource has grown by; all are in --json."""
 LONGEST_LABEL = 100
 LONGEST_LINE = 400
 """Characters of an untrusted text that are shown to people; all of it is in --json."""
@@ -32,6 +34,17 @@ def format_words(found: Sequence[FormatUse]) -> str:
     other = [f"{f.readings:,} of {f.format.name}" for f in found if not f.is_used]
     words = f"readings: {', '.join(used)}" if used else ""
     return f"{words}; not used, as there are fewer: {', '.join(other)}" if other else words
+
+
+def grown_words(growth: Growth) -> list[str]:
+    """Say what a resource has grown by, as far as that is known: its nature, and the largest parts."""
+    words = []
+    if growth.nature is not None:
+        words.append(f"{growth.nature.nature}: {growth.nature.reason}")
+    if growth.grown and growth.verdict.is_alarming:
+        parts = (f"{part.share:.0%} {safe(part.name)}" for part in growth.grown[:PARTS_SHOWN])
+        words.append(f"of what there is more of, {', '.join(parts)}")
+    return words
 
 
 def short_name(resource: str) -> str:

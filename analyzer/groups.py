@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from analyzer.formatting import change, safe, short_name
+from analyzer.growth.nature import Nature
 from analyzer.growth.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -198,6 +199,8 @@ def slopes(growth: Mapping[str, Growth]) -> str:
     words: dict[str, list[str]] = {}
     for name, found in growth.items():
         slope = f"{short_name(name)} {change(name, found.slope)}"
+        if found.nature is not None and found.nature.nature != Nature.UNKNOWN:
+            slope += f" ({found.nature.nature})"
         words.setdefault(found.a_unit, []).append(slope)
     return "; ".join(f"{', '.join(several)} {a_unit}" for a_unit, several in words.items())
 

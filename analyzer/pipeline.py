@@ -18,6 +18,8 @@ from analyzer.diagnosis.outcome import find_ending
 from analyzer.diagnosis.remedies import remedies
 from analyzer.diagnosis.run_end import RunEnds, discard_benign_matches, find_truncation, is_through
 from analyzer.growth.epochs import judge_epochs
+from analyzer.growth.grown_parts import find_grown_maps
+from analyzer.growth.nature import find_nature
 from analyzer.growth.over_time import FEWEST_READINGS, judge_over_time
 from analyzer.growth.pool_leaks import find_pool_leaks
 from analyzer.growth.verdict import Growth, Verdict, judge, judge_isolated
@@ -229,7 +231,7 @@ def _is_current(process: Process, resource: str) -> bool:
 def _finding(
     process: Process, lane: _RankSequence, symptom: str | None, *, has_tensorflow: bool
 ) -> Finding:
-    growth = _growth(process, lane.isolated)
+    growth = _with_nature(_growth(process, lane.isolated), process)
     epochs = {
         name: _with_levels(found, process, name)
         for name in growth
@@ -269,6 +271,18 @@ def _finding(
             folds=process.folds_planned,
         ),
     )
+
+
+def _with_nature(growth: dict[str, Growth], process: Process) -> dict[str, Growth]:
+    """Add to the growth of RSS what the grown memory is, and to that of the maps which they are."""
+    settled = [one for one in process.settled.values() if one.fold is not None]
+    nature, grown = find_nature(settled), find_grown_maps(settled)
+    changed = dict(growth)
+    if nature is not None and "rss_bytes" in growth:
+        changed["rss_bytes"] = replace(growth["rss_bytes"], nature=nature)
+    if grown and "maps" in growth:
+        changed["maps"] = replace(growth["maps"], grown=grown)
+    return changed
 
 
 def _symptom(processes: list[Process]) -> str | None:

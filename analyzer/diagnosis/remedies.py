@@ -12,6 +12,7 @@ from analyzer.diagnosis.commands import RUN, RUN_EPOCHS, RUN_FOLDS, filled_in
 from analyzer.diagnosis.confidence import Confidence
 from analyzer.diagnosis.failure_steps import failure_steps
 from analyzer.diagnosis.message_steps import MESSAGES, Step
+from analyzer.diagnosis.nature_steps import NATURE_STEPS
 from analyzer.processes.printed_limits import held_share
 from analyzer.signatures.signature import NOT_A_LIMIT
 from telemetry.limits import LIMITS
@@ -336,13 +337,21 @@ def _against_growth(
 ) -> Iterator[tuple[str, Step]]:
     for name, judged in growth.items():
         if judged.verdict.is_alarming:
-            yield from ((name, step) for step in _GROWTH.get(name, _GROWS)[:MOST])
+            yield from ((name, step) for step in _steps(name, judged)[:MOST])
     for name, judged in epochs.items():
         if judged.verdict.is_alarming:
             yield from ((name, step) for step in (_WITHIN_A_FIT, _REUSE, _BOUND_DATA))
     for name, judged in over_time.items():
         if judged.verdict.is_alarming:
             yield from ((name, step) for step in (_NAME_EPOCHS, _REUSE, _BOUND_DATA))
+
+
+def _steps(name: str, growth: Growth) -> tuple[Step, ...]:
+    usual = _GROWTH.get(name, _GROWS)
+    if growth.nature is None:
+        return usual
+    own = NATURE_STEPS.get((growth.nature.nature, growth.nature.is_given_back))
+    return usual if own is None else (*own, _ISOLATE)
 
 
 def _of_messages(signs: Sequence[SignatureMatch], left: set[str]) -> Iterator[Step]:

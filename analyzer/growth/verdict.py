@@ -54,6 +54,9 @@ from analyzer.growth.trend import FEW, LONG, Slope, Trend
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from analyzer.growth.grown_parts import GrownPart
+    from analyzer.growth.nature import NatureFound
+
 
 class Verdict(enum.StrEnum):
     """What is said of a resource's growth, worst first; the definitions are above."""
@@ -146,6 +149,10 @@ class Growth:
     folds_to_limit: float | None = None
     unit: str = "fold"
     """``epoch`` where the laps compared are epochs; over time ``minute``, ``hour`` or a count of readings."""
+    nature: NatureFound | None = None
+    """What the grown memory is; None for what is no memory, or where nothing tells."""
+    grown: tuple[GrownPart, ...] = ()
+    """What it has grown by, the largest part first; empty where nothing tells."""
 
     @property
     def a_unit(self) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from analyzer.processes.checkpoints import Checkpoint
 from analyzer.processes.from_log import Process, Source, Table
+from analyzer.processes.settled import note_settled
 from analyzer.resources import RESOURCES
 from analyzer.signatures.search import raised_match
 from telemetry.errors import InputError
@@ -186,6 +187,8 @@ def _take_event(process: Process, event: Event) -> None:
         process.exit = event
     elif event.name == "raised":
         process.note_match(raised_match(event.facts))
+    elif event.name == "settled":
+        note_settled(process.settled, event.facts)
     elif event.name == "interpreter_ended":
         process.interpreter_ended = True
 

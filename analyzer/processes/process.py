@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from analyzer.logs.known_formats import KnownFormat
     from analyzer.processes.last_lines import LastLine
     from analyzer.processes.printed_limits import PrintedLimit
+    from analyzer.processes.settled import Settled
     from telemetry.journal.records import Event, Header
     from telemetry.journal.run_layout import FoldOutcome
     from telemetry.reading import Limit, Reading
@@ -66,6 +67,8 @@ class Process:
     """The journal's last reading of it, what a sample left out filled in; None for a text log."""
     fullest: dict[str, Reading] = field(default_factory=dict)
     """By limit, the reading that was nearest to its limit."""
+    settled: dict[int, Settled] = field(default_factory=dict)
+    """By fold, or by their number where no fold is named: its memory as it was settled last."""
     exit: Event | None = None
     """How it ended, as its runner saw it; None where nobody did."""
     launcher_saw_end: bool = False
@@ -197,12 +200,9 @@ class Process:
         self.note_peaks(sample.values)
 
     def mark_recovered(self) -> None:
-        """Take it that the process went on: what looked like a crash was none.
-
-        The kernel's line of its own end stays, as what it wrote before may come after that.
-        """
+        """Take it that the process went on: what looked like a crash was none."""
         if self.matches:
-            ended = {
+            ended = {  # the kernel's word on its own end stays: what it wrote before may come after that
                 name: sign
                 for name, sign in self.matches.items()
                 if sign.signal == "SIGKILL" and sign.names_its_cause and self.is_named_by(sign)

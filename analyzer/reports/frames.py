@@ -66,11 +66,12 @@ GROWTH: Mapping[str, str] = {
     "limit": _FLOAT,
     "folds_to_limit": _FLOAT,
     "reason": _TEXT,
+    "nature": _TEXT,
 }
 """Dtype by column: one row per process and resource, values in the resource's own unit.
 
 ``step`` is ``fold``, or ``epoch`` if labels carry epochs, or the unit of `Growth` over time; ``slope``
-and its interval are in ``slope_unit``, as ``bytes/fold``.
+and its interval are in ``slope_unit``, as ``bytes/fold``. ``nature`` says what grown memory is, if that is known.
 """
 
 CAUSES: Mapping[str, str] = {
@@ -129,7 +130,8 @@ def growth(analysis: AnalysisResult) -> pd.DataFrame:
             for name, found in judged.items():
                 known = {column: getattr(found, column, None) for column in GROWTH}
                 limit = _limit(finding.process.limit(name))
-                own = {"step": found.unit, "resource": name, "limit": limit}
+                nature = found.nature and str(found.nature.nature)
+                own = {"step": found.unit, "resource": name, "limit": limit, "nature": nature}
                 rows.append(known | who | own | {"slope_unit": f"{_UNITS[name]}/{found.unit}"})
     return _frame(rows, GROWTH, order={"verdict": list(Verdict)})
 

@@ -9,6 +9,7 @@ from analyzer.diagnosis.confidence import Confidence
 from analyzer.diagnosis.outcome import Outcome
 from analyzer.formatting import cause_title, safe, to_limit
 from analyzer.groups import ProcessGroup, rises, rising, slopes
+from analyzer.growth.nature import Nature
 from analyzer.growth.over_time import CAVEAT
 from analyzer.growth.verdict import Verdict
 from analyzer.resources import RESOURCES
@@ -182,7 +183,18 @@ def root_cause_line(analysis: AnalysisResult, parts: Sequence[ProcessGroup]) -> 
     return f"root cause: none to look for{' yet' if _open_rises(parts) else ''}"
 
 
+_KEEPERS = {
+    Nature.KEPT_BY_MALLOC: "malloc keeps memory that the folds have given back",
+    Nature.FILE_PAGES: "files stay mapped that the folds have read",
+    Nature.SHARED_MEMORY: "shared memory of the folds stays",
+}
+"""What keeps RSS where the folds themselves hold nothing more."""
+
+
 def _growth_cause(part: ProcessGroup, grown: str) -> str:
+    nature = part.growth["rss_bytes"].nature if "rss_bytes" in part.growth else None
+    if grown == "rss" and nature is not None and nature.nature in _KEEPERS:
+        return _KEEPERS[nature.nature]
     for keeper, axis in (("epochs", part.epochs), ("folds", part.growth)):
         if any(growth.verdict.is_alarming for growth in axis.values()):
             return f"{keeper} keep {grown}"

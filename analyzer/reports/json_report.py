@@ -105,6 +105,9 @@ def growth_json(growth: Growth) -> dict[str, Any]:
         "limit": growth.limit,
         "folds_to_limit": growth.folds_to_limit,
         "reason": growth.reason,
+        "nature": None if growth.nature is None else growth.nature.nature,
+        "nature_reason": None if growth.nature is None else growth.nature.reason,
+        "growth_of": [part._asdict() for part in growth.grown],
     }
 
 

@@ -236,6 +236,9 @@ def _growth(
         reasons.setdefault(found.reason, []).append(fmt.short_name(name))
     for reason, names in reasons.items():
         yield Indented(f"{', '.join(names)}: {reason}")
+    for name, found in growth.items():
+        for words in fmt.grown_words(found):
+            yield Indented(f"{fmt.short_name(name)}: {words}")
 
 
 def _drawn(checkpoints: Sequence[Checkpoint], name: str) -> list[int | None]:

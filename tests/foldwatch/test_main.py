@@ -82,7 +82,7 @@ def test_the_incident_as_json(foldwatch: Foldwatch) -> None:
     maps = process["resources"]["maps"]
     assert set(maps) == {
         *("verdict", "unit", "per_fold", "per_fold_low", "per_fold_high", "first", "last", "peak"),
-        *("limit", "folds_to_limit", "reason"),
+        *("limit", "folds_to_limit", "reason", "nature", "nature_reason", "growth_of"),
     }
     assert (maps["per_fold"], maps["first"], maps["last"], maps["limit"]) == (730, 39, 3920, 65530)
     assert maps["folds_to_limit"] == pytest.approx((65530 - 3920) / 730)

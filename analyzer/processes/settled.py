@@ -1,0 +1,45 @@
+"""`Settled`: the memory of a process at the end of a fold, before and after its allocator gave back what it kept."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+MOST_SETTLED = 10_000
+"""Folds of a process whose memory is kept."""
+
+
+class Settled(NamedTuple):
+    """The memory of a process at the end of a fold, in bytes, before and after it was settled."""
+
+    fold: int | None
+    allocator: str | None
+    own_pools: Sequence[str]
+    """Packages that it has loaded and that keep memory in a pool of their own."""
+    before: Mapping[str, int]
+    """``rss``, ``anon``, ``file``, ``shmem``; ``in_use`` and ``kept`` of the allocator; ``python_blocks``."""
+    after: Mapping[str, int]
+    maps: Mapping[str, int]
+    """Memory maps by what they are: see telemetry.kernel.map_identity."""
+
+    @property
+    def released(self) -> int:
+        """What went back to the kernel."""
+        return max(0, self.before.get("rss", 0) - self.after.get("rss", 0))
+
+
+def note_settled(known: dict[int, Settled], facts: Mapping[str, Any]) -> None:
+    """Take an event of the journal: of a fold the last one counts."""
+    fold = facts.get("fold")
+    key = len(known) if fold is None else fold
+    if len(known) < MOST_SETTLED or key in known:
+        known[key] = Settled(
+            fold,
+            facts.get("allocator"),
+            facts.get("own_pools", ()),
+            facts.get("before", {}),
+            facts.get("after", {}),
+            facts.get("maps", {}),
+        )

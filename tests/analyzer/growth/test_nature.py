@@ -1,0 +1,178 @@
+"""What grown memory is, from the memory of each fold before and after it was settled."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from analyzer import analyze
+from analyzer.growth.nature import find_nature
+from analyzer.processes.settled import Settled
+from foldwatch.main import main
+from telemetry.journal.records import Event
+from telemetry.thread_line import MEBIBYTE
+from tests.support.builders import header, reading, write_journal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+FOLDS = 5
+BASE = {"anon": 100, "file": 20, "shmem": 0, "in_use": 60, "kept": 5}
+
+
+def folds(
+    grows: Mapping[str, float],
+    released: float = 0.0,
+    *,
+    blocks: int = 0,
+    pools: Sequence[str] = (),
+    count: int = FOLDS,
+) -> list[Settled]:
+    """Give folds of which each part grows by so many MB a fold, and so many more each time go back."""
+    found = []
+    for number in range(1, count + 1):
+        after = {name: int((BASE[name] + number * grows.get(name, 0)) * MEBIBYTE) for name in BASE}
+        after["rss"] = after["anon"] + after["file"] + after["shmem"]
+        back = int(number * released * MEBIBYTE)
+        before = after | {"rss": after["rss"] + back, "anon": after["anon"] + back}
+        for memory in (before, after):
+            memory["python_blocks"] = 50_000 + number * blocks
+        found.append(Settled(number, "glibc", pools, before, after, {}))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("found", "nature"),
+    [
+        (folds({"anon": 40, "in_use": 38}), "held"),
+        (folds({"anon": 40, "in_use": 2}, blocks=300_000), "held"),
+        (folds({"anon": 40}), "held"),
+        (folds({"anon": 40}, pools=["pyarrow"]), "unknown"),
+        (folds({"anon": 0.5}, released=40), "kept by malloc"),
+        (folds({"anon": 40, "kept": 40}), "kept by malloc"),
+        (folds({"file": 40}), "file pages"),
+        (folds({"shmem": 40}), "shared memory"),
+        (folds({"file": 20, "shmem": 20}), "unknown"),
+        (folds({"shmem": 40, "anon": 5, "in_use": 5}), "shared memory"),
+    ],
+    ids=[
+        *("malloc", "Python", "mapped", "mapped by whom", "given back", "pieces"),
+        *("files", "shared", "half and half", "most"),
+    ],
+)
+def test_the_part_that_grows_says_what_it_is(found: list[Settled], nature: str) -> None:
+    """Most of the growth must be of one kind, and another count must agree."""
+    named = find_nature(found)
+    assert named is not None
+    assert named.nature == nature
+
+
+def test_large_blocks_that_fill_up_may_be_anything() -> None:
+    """A pool takes memory from malloc long before it is used."""
+    found = folds({"anon": 40}, pools=["tensorflow"])
+    taken = [60, 60, 192, 192, 192]
+    found = [
+        one._replace(after={**one.after, "in_use": size * MEBIBYTE})
+        for one, size in zip(found, taken, strict=True)
+    ]
+    named = find_nature(found)
+    assert named is not None
+    assert named.nature == "unknown"
+    assert "a pool of tensorflow" in named.reason
+
+
+@pytest.mark.parametrize(
+    "found",
+    [[], folds({"anon": 40}, count=1), folds({}), folds({"anon": 0.2}), folds({"anon": -40})],
+    ids=["none", "one", "flat", "next to nothing", "falls"],
+)
+def test_without_growth_nothing_is_said(found: list[Settled]) -> None:
+    """Nor of a single fold."""
+    assert find_nature(found) is None
+
+
+def test_what_goes_back_each_time_is_told_without_growth() -> None:
+    """It would have been kept."""
+    found = [
+        one._replace(before={**one.before, "rss": one.after["rss"] + 60 * MEBIBYTE})
+        for one in folds({})
+    ]
+    named = find_nature(found)
+    assert named is not None
+    assert (named.nature, named.is_given_back) == ("kept by malloc", True)
+
+
+@pytest.mark.parametrize("part", ["anon", "rss", "in_use", "kept", "python_blocks"])
+def test_a_part_that_is_not_known_costs_no_exception(part: str) -> None:
+    """As with another allocator, or an old kernel."""
+    for grows in ({"anon": 40, "in_use": 40}, {"file": 40}, {"anon": 40, "kept": 40}):
+        find_nature(
+            [
+                one._replace(
+                    before={k: v for k, v in one.before.items() if k != part},
+                    after={k: v for k, v in one.after.items() if k != part},
+                )
+                for one in folds(grows)
+            ]
+        )
+
+
+def _run(folder: Path, settled: Sequence[Settled]) -> Path:
+    records: list[Any] = [header(argv=("train.py",), versions={"python": "3"})]
+    for one in settled:
+        rss = one.before["rss"]
+        records += [
+            reading(one.fold, stage="START", rss_bytes=rss),
+            reading(one.fold, stage="AFTER CLEANUP", rss_bytes=rss),
+        ]
+        facts = {"fold": one.fold, "folds": FOLDS, "allocator": "glibc"}
+        memory = {"before": dict(one.before), "after": dict(one.after)}
+        records.append(Event(time=1.0, pid=7, name="settled", facts=facts | memory))
+    write_journal(folder, *records)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("grows", "released", "words"),
+    [
+        ({"anon": 40, "in_use": 40}, 0.0, ("(held) a fold", "root cause: folds keep rss")),
+        ({}, 40.0, ("(kept by malloc) a fold", "malloc keeps memory that the folds have given")),
+        ({"anon": 40, "kept": 40}, 0.0, ("MALLOC_ARENA_MAX=2", "(kept by malloc) a fold")),
+        ({"file": 40}, 0.0, ("(file pages) a fold", "files stay mapped that the folds have read")),
+        ({"shmem": 40}, 0.0, ("(shared memory) a fold", "ls -l /dev/shm")),
+    ],
+    ids=["held", "given back", "pieces", "files", "shared"],
+)
+def test_the_report_names_it_and_what_helps(
+    tmp_path: Path,
+    grows: dict[str, float],
+    released: float,
+    words: tuple[str, ...],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """In the first line, in the advice, and in the last line."""
+    assert main(["analyze", str(_run(tmp_path, folds(grows, released)))]) == 3
+    shown = " ".join(capsys.readouterr().out.split())
+    for word in words:
+        assert word in shown
+
+
+def test_the_journal_s_last_word_on_a_fold_counts(tmp_path: Path) -> None:
+    """A fold that was repeated in the same process was settled twice."""
+    once = folds({"anon": 40, "in_use": 40})
+    finding = analyze(_run(tmp_path, [*folds({}), *once])).findings[0]
+    nature = finding.growth["rss_bytes"].nature
+    assert nature is not None
+    assert nature.nature == "held"
+
+
+def test_what_was_settled_outside_folds_is_not_judged_by_folds(tmp_path: Path) -> None:
+    """A script may settle whenever it likes."""
+    found = [one._replace(fold=None) for one in folds({"anon": 40, "in_use": 40})]
+    write_journal(tmp_path, header(versions={"python": "3"}), reading(stage="load"))
+    for one in found:
+        memory = {"before": dict(one.before), "after": dict(one.after)}
+        write_journal(tmp_path, Event(time=1.0, pid=7, name="settled", facts=memory))
+    assert analyze(tmp_path).findings[0].growth["rss_bytes"].nature is None
