@@ -51,7 +51,14 @@ def open_private(path: str, flags: int) -> int:
     # O_NONBLOCK, which regular files ignore: a pipe would wait for a reader for good.
     flags |= os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW
     descriptor = os.open(path, flags, 0o600)
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+    try:
+        is_regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
+    except OSError:
+        os.close(descriptor)
+        if flags & os.O_EXCL:
+            os.unlink(path)  # this call has made it
+        raise
+    if not is_regular:
         os.close(descriptor)
         raise OSError(errno.EINVAL, "not a regular file", path)
     if _group_may_read():
