@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from analyzer.diagnosis.confidence import Confidence
+from analyzer.diagnosis.exit_status import is_running
 from analyzer.diagnosis.outcome import Outcome
 from analyzer.formatting import cause_title, safe, to_limit
 from analyzer.groups import ProcessGroup, rises, rising, slopes
@@ -99,6 +100,9 @@ def _headline_without_readings(analysis: AnalysisResult) -> str:
     if said is not None and said.outcome == Outcome.FINISHED:
         where = f" (line {said.line})" if said.line else ""
         return f"FINISHED: {safe(said.reason, longest=SAID)}{where}; {nothing}"
+    running = next((f.ending for f in analysis.findings if is_running(f.process)), None)
+    if running is not None:
+        return f"RUNNING: {running.reason}; {nothing}"
     return f"NOTHING TO JUDGE: no ending is recorded, and {nothing}"
 
 

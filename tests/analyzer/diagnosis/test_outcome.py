@@ -10,6 +10,7 @@ import pytest
 from analyzer import analyze
 from analyzer.groups import group_findings
 from analyzer.reports.headline import headline, root_cause_line
+from foldwatch.main import main
 from telemetry.journal.records import Event
 from telemetry.kernel.process_identity import own_identity
 from tests.support.builders import exited, header, reading, write_journal, write_json
@@ -273,6 +274,18 @@ def test_a_process_that_is_there_runs(tmp_path: Path) -> None:
     assert finding.ending == ("running", f"process {own.pid} runs on this host", None)
     assert finding.truncation.may_go_on
     assert "its process still runs" in finding.truncation.words
+
+
+def test_a_process_that_runs_is_said_to_run_without_a_label(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As a command that uses no telemetry: what launched it wrote the header."""
+    own = own_identity()
+    known = _identity(own) | {"pid": own.pid, "versions": {}}
+    sample = reading(stage=None, pid=own.pid, start_ticks=own.start_ticks)
+    write_journal(tmp_path, header(**known), sample)
+    main(["analyze", str(tmp_path)])
+    assert capsys.readouterr().out.startswith(f"RUNNING: process {own.pid} runs on this host; no ")
 
 
 def test_the_recorder_writes_what_tells_its_ends_apart(tmp_path: Path) -> None:
