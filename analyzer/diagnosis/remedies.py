@@ -290,7 +290,7 @@ def remedies(  # noqa: PLR0913 - what was found, and of what
     fitting = (
         (target, step if has_tensorflow else _WITHOUT_TENSORFLOW.get(step, step))
         for target, step in found
-        if not (is_isolated and step is _ISOLATE)
+        if not ((is_isolated and step is _ISOLATE) or (is_recorded and step is _SAMPLE))
     )
     return without_repeats(
         Remedy(target, text, command and filled_in(command, argv=argv, folds=folds))
