@@ -1,4 +1,7 @@
-"""Exceptions that are the training's, though they are raised while telemetry works: they are not telemetry's to keep."""
+"""Exceptions that are the training's, though they are raised while telemetry works: they are not telemetry's to keep.
+
+A class of the training's own may raise at every look at one: each is made past what such a class redefines.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from types import CodeType, FrameType
+    from types import CodeType, FrameType, TracebackType
 
 
 def pass_on(error: BaseException) -> None:
@@ -22,7 +25,7 @@ def is_from_signal_handler(error: BaseException) -> bool:
     Python calls a handler with the frame that it interrupts, so in the traceback a handler's frame holds
     the frame above it, as one of its arguments; a handler that has let go of it is known by its code.
     """
-    trace = error.__traceback__
+    trace = traceback_of(error)
     codes: set[CodeType] | None = None
     while trace is not None and trace.tb_next is not None:
         interrupted, trace = trace.tb_frame, trace.tb_next
@@ -39,9 +42,9 @@ def is_sent_by_a_thread(error: BaseException) -> bool:
 
     Then it comes up in telemetry's own code, which raises nothing but what Python and its library define.
     """
-    if type(error).__module__.partition(".")[0] in sys.stdlib_module_names:
+    if _package_of(error) in sys.stdlib_module_names:
         return False
-    trace = error.__traceback__
+    trace = traceback_of(error)
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
     return trace is not None and _is_ours(trace.tb_frame) and not _is_ours_to_raise(error)
@@ -52,7 +55,30 @@ def _is_ours(frame: FrameType) -> bool:
 
 
 def _is_ours_to_raise(error: BaseException) -> bool:
-    return type(error).__module__.partition(".")[0] == "telemetry"
+    return _package_of(error) == "telemetry"
+
+
+def _package_of(error: BaseException) -> str:
+    return str(type.__getattribute__(type(error), "__module__")).partition(".")[0]
+
+
+def class_name(error: BaseException) -> str:
+    """Return the name of an exception's class."""
+    return str(type.__getattribute__(type(error), "__name__"))
+
+
+def message_of(error: BaseException) -> str:
+    """Return an exception's message; empty where its own ``__str__`` raises."""
+    try:
+        return str.__str__(str(error))
+    except Exception:  # noqa: BLE001 - whatever it raises, it says no more
+        return ""
+
+
+def traceback_of(error: BaseException) -> TracebackType | None:
+    """Return an exception's traceback."""
+    trace: TracebackType | None = BaseException.__getattribute__(error, "__traceback__")
+    return trace
 
 
 def _handler_codes() -> set[CodeType]:

@@ -53,6 +53,8 @@ class JournalAssembly:
         self._processes: dict[tuple[int, int | None], Process] = {}
         self._latest: dict[int, Process] = {}
         self._headers: dict[int, Header] = {}
+        self._since_exit: list[Process] = []
+        """Those that no ``exited`` was written after: what launched them saw the end of none."""
 
     def take(self, record: Record) -> None:
         """Take the next record."""
@@ -70,8 +72,9 @@ class JournalAssembly:
             if record.pid in self._latest:
                 _take_event(self._latest[record.pid], record)
             if record.name == "exited":
-                for process in self._processes.values():
-                    process.launcher_saw_end |= not _speaks_for_itself(process.header)
+                for process in self._since_exit:
+                    process.launcher_saw_end = not _speaks_for_itself(process.header)
+                self._since_exit.clear()
 
     def _take_header(self, header: Header) -> None:
         """Note it; what launched a process knows less of it than the process itself."""
@@ -98,6 +101,7 @@ class JournalAssembly:
         header = self._headers.get(pid)
         process = Process(source=self._path, group=self._group, pid=pid, header=header)
         self._latest[pid] = self._processes[key] = process
+        self._since_exit.append(process)
         return process
 
     def finish(self, follower: JournalFollower) -> Table:

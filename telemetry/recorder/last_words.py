@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import os
 
+from telemetry.interruption import class_name, message_of, traceback_of
+
 RAISED = "raised"
 """The event of an exception."""
 ENDED = "interpreter_ended"
 """The event of an interpreter that shuts down, whatever its exit status will be."""
-RECORDED = "_foldwatch_recorded"
+_RECORDED = "_foldwatch_recorded"
 """The attribute of an exception that is in the journal already."""
 MESSAGE_KEPT = 500
 """Characters of an exception's message."""
@@ -23,12 +25,8 @@ def describe(error: BaseException) -> dict[str, str]:
     Args:
         error: Any exception; one whose message cannot be made is told without.
     """
-    try:
-        message = str(error)[:MESSAGE_KEPT]
-    except Exception:  # noqa: BLE001 - its own __str__ may raise anything
-        message = ""
-    facts = {"exception": type(error).__name__, "message": message}
-    trace = error.__traceback__
+    facts = {"exception": class_name(error), "message": message_of(error)[:MESSAGE_KEPT]}
+    trace = traceback_of(error)
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
     if trace is not None:
@@ -40,3 +38,13 @@ def describe(error: BaseException) -> dict[str, str]:
 def is_failure(error: BaseException) -> bool:
     """Whether an exception says that something failed or was interrupted; an exit with 0 does not."""
     return not (isinstance(error, SystemExit) and error.code in {None, 0})
+
+
+
+
+def marked(error: BaseException) -> bool:
+    """Mark an exception as recorded; return whether it was before. Its class may refuse attributes: a frozen dataclass."""
+    attributes: dict[str, object] = BaseException.__getattribute__(error, "__dict__")
+    was_marked = _RECORDED in attributes
+    attributes[_RECORDED] = True
+    return was_marked

@@ -11,23 +11,23 @@ import os
 import sys
 import threading
 import time
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TextIO, TypeAlias
 
-from telemetry.interruption import pass_on
+from telemetry.interruption import class_name, message_of, pass_on
 from telemetry.journal import typed
 from telemetry.journal.records import Event
 from telemetry.kernel.reader import Reader
 from telemetry.reading import PEAKS, Reading, latest_known, with_stage
-from telemetry.recorder.last_words import RAISED, RECORDED, describe, is_failure
-from telemetry.recorder.open_folds import OpenFold, OpenFolds
+from telemetry.recorder.last_words import RAISED, describe, is_failure, marked
+from telemetry.recorder.open_folds import FoldBlock, OpenFold, OpenFolds
 from telemetry.recorder.sample_timer import SampleTimer
 from telemetry.thread_line import Label, format_line, parse_label, thread_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     from telemetry.journal.records import Record
     from telemetry.journal.writer import JournalWriter
@@ -53,10 +53,10 @@ def _check_fold(number: object, of: object) -> None:
 
 def _as_text(label: object) -> str:
     try:
-        return str(label)
+        return str.__str__(str(label))  # not a text of a class that redefines what a text does
     except Exception as error:  # noqa: BLE001 - a label of the user's own making may raise anything
         pass_on(error)
-        return f"(a label that raises {type(error).__name__})"
+        return f"(a label that raises {class_name(error)})"
 
 
 def readable(value: object) -> object:
@@ -76,7 +76,7 @@ def is_true(value: object, failed: Callable[[str], None]) -> bool:
         return bool(value)
     except Exception as error:  # noqa: BLE001 - a value of the user's own type may raise anything
         pass_on(error)
-        failed(f"{type(error).__name__}: {error}")
+        failed(f"{class_name(error)}: {message_of(error)}")
         return True
 
 
@@ -159,8 +159,8 @@ class Sampler:
             known = {typed.text("", key): typed.plain(key, value) for key, value in facts.items()}
         except Exception as error:  # noqa: BLE001 - a value of the user's own type may raise anything
             pass_on(error)
-            self.record_failure("event", f"{error}; it is written as text")
-            known = {str(key)[:LONGEST_LABEL]: readable(value) for key, value in facts.items()}
+            self.record_failure("event", f"{message_of(error)}; it is written as text")
+            known = {_as_text(key)[:LONGEST_LABEL]: readable(value) for key, value in facts.items()}
         self.record(
             Event(
                 time=time.time(), pid=os.getpid(), name=_as_text(name)[:LONGEST_LABEL], facts=known
@@ -169,8 +169,7 @@ class Sampler:
 
     def record_raised(self, error: BaseException) -> None:
         """Append an exception that ends a fold or the process, once on its way up."""
-        if is_failure(error) and not getattr(error, RECORDED, False):
-            setattr(error, RECORDED, True)
+        if is_failure(error) and not marked(error):
             self.event(RAISED, describe(error))
 
     def record(self, record: Record) -> None:
@@ -179,16 +178,15 @@ class Sampler:
         if journal is not None and os.getpid() == self._owner:
             self.attempt("journal", lambda: journal.write(record))
 
-    @contextmanager
-    def fold(self, number: int, *, of: int) -> Iterator[None]:
+    def fold(self, number: int, *, of: int) -> FoldBlock:
         """Put ``Fold number/of`` in front of the labels of the checkpoints inside."""
         self.attempt("fold", lambda: _check_fold(number, of))
-        with self._folds.entered(OpenFold(_as_text(number), _as_text(of))):
-            try:
-                yield
-            except BaseException as error:
-                self.attempt("exception", partial(self.record_raised, error))
-                raise
+        return FoldBlock(
+            self._folds, OpenFold(_as_text(number), _as_text(of)), self._note_raised_in_fold
+        )
+
+    def _note_raised_in_fold(self, error: BaseException) -> None:
+        self.attempt("exception", partial(self.record_raised, error))
 
     def stop(self) -> None:
         """End the timer; checkpoints go on working."""
@@ -250,7 +248,7 @@ class Sampler:
             reading = self._reader.read(in_full=in_full, with_map_kinds=with_map_kinds)
         except Exception as error:  # noqa: BLE001 - whatever is wrong with telemetry, the training goes on
             pass_on(error)
-            why = f"{type(error).__name__}: {error}"
+            why = f"{class_name(error)}: {message_of(error)}"
             reading = Reading(time=time.time(), pid=os.getpid(), errors={"reader": why})
         for source, why in reading.errors.items():
             self.record_failure(source, why)
@@ -278,4 +276,4 @@ class Sampler:
             write()
         except Exception as error:  # noqa: BLE001 - a stream or logger of the user's may raise anything, and telemetry must not harm the training
             pass_on(error)
-            self.record_failure(sink, str(error) or type(error).__name__)
+            self.record_failure(sink, message_of(error) or class_name(error))

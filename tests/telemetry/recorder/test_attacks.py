@@ -96,6 +96,88 @@ def test_a_thread_is_in_the_fold_that_it_was_started_in(tmp_path: Path) -> None:
     } | {"late": None}
 
 
+def test_a_thread_of_a_pool_is_in_no_fold_while_several_are_open(tmp_path: Path) -> None:
+    """It does the work of all of them, whichever had it started."""
+    code = (
+        "import sys, threading, telemetry\n"
+        "from concurrent.futures import ThreadPoolExecutor\n"
+        "from multiprocessing.pool import ThreadPool\n"
+        "telemetry.start(run_dir=sys.argv[1], interval=1000)\n"
+        "pool, other, all_open = ThreadPoolExecutor(1), ThreadPool(1), threading.Barrier(3)\n"
+        "def fold(number):\n"
+        "    with telemetry.fold(number, of=3):\n"
+        "        all_open.wait()\n"
+        "        pool.submit(telemetry.checkpoint, f'of {number}').result()\n"
+        "        other.apply(telemetry.checkpoint, (f'other of {number}',))\n"
+        "        all_open.wait()\n"
+        "threads = [threading.Thread(target=fold, args=(number,)) for number in (1, 2, 3)]\n"
+        "for thread in threads: thread.start()\n"
+        "for thread in threads: thread.join()\n"
+        "with telemetry.fold(2, of=3): pool.submit(telemetry.checkpoint, 'alone').result()\n"
+    )
+    outcome = run_python("-c", code, str(tmp_path))
+    assert outcome.code == 0, outcome.err
+    records = JournalFollower(str(tmp_path / "journal.jsonl")).finish()
+    labels = {record.label for record in records if isinstance(record, Reading) and record.label}
+    inside = {f"{name}of {number}" for name in ("", "other ") for number in (1, 2, 3)}
+    assert labels == {*inside, "Fold 2/3 alone"}
+
+
+@pytest.mark.parametrize("method", ["__eq__", "__format__", "__hash__", "__len__", "__getitem__"])
+def test_a_text_that_raises_costs_nothing(method: str, tmp_path: Path) -> None:
+    """Of a class that redefines what a text does, as a label, a name, and the number of a fold."""
+    code = (
+        "import sys, telemetry\n"
+        "def refuse(*_): raise RuntimeError('no text')\n"
+        "Text = type('Text', (str,), {'__hash__': str.__hash__, sys.argv[2]: refuse})\n"
+        "Named = type('Named', (), {'__str__': lambda _: Text('1')})\n"
+        "telemetry.start(run_dir=sys.argv[1], interval=1000)\n"
+        "telemetry.checkpoint(Text('a'))\n"
+        "with telemetry.fold(Named(), of=Named()), telemetry.fold(Text('2'), of=Text('3')):\n"
+        "    telemetry.checkpoint(Named())\n"
+        "telemetry.event(Named(), value=Named())\n"
+    )
+    outcome = run_python("-c", code, str(tmp_path), method)
+    assert outcome.code == 0, outcome.err
+    records = JournalFollower(str(tmp_path / "journal.jsonl")).finish()
+    labels = [record.label for record in records if isinstance(record, Reading)]
+    assert labels == ["a", "Fold 2/3 1"]
+    assert [r.facts for r in records if isinstance(r, Event) and r.facts] == [{"value": "1"}]
+
+
+def test_an_exception_of_any_class_goes_its_way_and_is_recorded(tmp_path: Path) -> None:
+    """One that refuses attributes, as a frozen dataclass does, and whose message raises."""
+    code = (
+        "import sys, telemetry\n"
+        "from dataclasses import dataclass\n"
+        "@dataclass(frozen=True)\n"
+        "class Frozen(Exception):\n"
+        "    code: int\n"
+        "class Mute(Exception):\n"
+        "    def __str__(self): raise RuntimeError('no words')\n"
+        "class Sink:\n"
+        "    def write(self, text): raise Mute()\n"
+        "    def flush(self): pass\n"
+        "telemetry.start(run_dir=sys.argv[1], interval=1000, lines=Sink())\n"
+        "telemetry.checkpoint('goes on')\n"
+        "for error in (Frozen(3), Mute()):\n"
+        "    try:\n"
+        "        with telemetry.fold(1, of=2): raise error\n"
+        "    except BaseException as seen:\n"
+        "        print(seen is error)\n"
+    )
+    outcome = run_python("-c", code, str(tmp_path))
+    assert outcome.code == 0, outcome.err
+    assert outcome.out.split() == ["True", "True"]
+    records = JournalFollower(str(tmp_path / "journal.jsonl")).finish()
+    raised = [
+        record.facts["exception"]
+        for record in records
+        if isinstance(record, Event) and record.name == "raised"
+    ]
+    assert raised == ["Frozen", "Mute"]
+
+
 def test_a_switch_without_a_truth_costs_nothing(tmp_path: Path) -> None:
     """Such as an array of several elements; it counts as given."""
     code = (
