@@ -25,17 +25,34 @@ SECRET_VARIABLES = (
 
 _NAME = re.compile(
     # A part of the name ends so: `apiKey`, `hf_token`, not `tokenizer`, `author` or `keypoints`.
-    r"(?P<always>secret|passw(?:or)?d|pwd|passphrase|credential)s?(?![a-z])"
-    r"|(?:key|token|auth|authorization)s?(?![a-z])"
+    r"(?P<always>secret|passw(?:or)?d|pwd|passphrase|passcode|cred(?:ential)?)s?(?![a-z])"
+    r"|(?<![a-z])(?P<whole>pin|session|sessid)$"
+    r"|(?<![a-z])(?:api|access|account|app|auth|client|encryption|licen[cs]e|private|service|signing|ssh|storage)?key"
+    r"s?(?![a-z])"
+    r"|(?:token|auth|authorization)s?(?![a-z])"
     r"|(?<![a-z])(?:pass|pw|pat|otp|jwt|cookie|bearer|sig|signature)s?(?![a-z])",
     re.IGNORECASE,
 )
+_OF_DATA = re.compile(
+    r"(?<![a-z])(?:(?:sort|primary|foreign|group|partition|index|join|lookup|monitor|metric|score|public)[_.-]?keys?"
+    r"|keys?[_.-](?:dims?|size|len|length|type|name|field|column|heads?|bias|padding|mask)"
+    r"|tokens?[_.-](?:per|size|len|length|count|type|limit|budget|dim|mask|dropout)|n(?:um)?[_.-](?:keys|tokens))"
+    r"(?![a-z])",
+    re.IGNORECASE,
+)
+"""Names of columns, and of the parts of a model."""
 _CAPITAL = re.compile(r"(?<=[a-z])(?=[A-Z])")
-_NO_SECRET = re.compile(r"\d{1,5}|true|false|none|yes|no", re.IGNORECASE)
+_NO_SECRET = re.compile(
+    r"\d{1,9}|\d{1,6}(?:[.,]\d{1,6}){0,8}(?:e[+-]?\d{1,2}|[kmgb])?|true|false|none|yes|no",
+    re.IGNORECASE,
+)
 """What `--max-tokens` and `--key-dim` are given."""
-_GIVEN = re.compile(r"""(?<![\w.-])(?P<name>[\w.-]+)(?P<between>["']?\]?\s*[=:]\s*|\s+)(?!\s)""")
-_OPTION = re.compile(r"-[\w.-]+=?")
-_ASSIGNED = re.compile(r"(?P<name>[\w.-]+)\+?=(?P<value>.*)", re.DOTALL)
+_GIVEN = re.compile(
+    r"""(?<![\w.-])(?P<name>[\w.-]+)(?:\[\w{0,20}\])?"""
+    r"""(?P<between>:\s*\w{1,20}\s*=\s*(?=["'*])|["']?\]?\s*[=:]\s*|["']\s*,\s*(?=["'])|\(\s*(?=["'])|\s+)(?!\s)"""
+)
+_OPTION = re.compile(r"-[\w.-]+(?:\[\w{0,20}\])?=?")
+_ASSIGNED = re.compile(r"(?P<name>[\w.-]+)(?:\[\w{0,20}\])?\+?=(?P<value>.*)", re.DOTALL)
 """A word of its own: what is given ends with it."""
 _VALUE = re.compile(
     r"(?:(?:bearer|basic|token|digest|apikey|negotiate)\s+)?"
@@ -54,19 +71,41 @@ _FORMS = re.compile(
     r"|npm_[A-Za-z0-9]{10,}|pypi-[\w-]{10,}|dop_v1_[0-9a-f]{10,}|nvapi-[\w-]{10,}"
     r"|SG\.[\w-]{8,}\.[\w-]{8,}|[sr]k_(?:live|test)_\w{8,}|r8_\w{20,}|gsk_\w{10,}|ya29\.[\w-]{10,}"
     r"|glpat-[\w-]{8,}|xox[abeprs]-[\w-]{8,}|AIza[\w-]{20,}"
-    r"|eyJ[\w-]{5,}\.[\w-]{5,}\.[\w-]+)"
+    r"|eyJ[\w-]{5,1000}\.[\w-]{5,}\.[\w-]+)"
+    r"|(?<=hooks\.slack\.com/)[\w/-]{8,}"
+    r"|(?<=/api/webhooks/)[\w/-]{8,}|(?<=webhook\.office\.com/)[\w/@-]{8,}|(?<=api\.telegram\.org/bot)[\w:-]{8,}"
+    r"|(?<![\w.:/@-])[\w.-]{1,64}:[^\s@/:]{1,256}@(?!sha\d{3}:)(?=[\w.-]{1,255}:)"
+    r"|(?<=[Bb]earer )[\w.~+/=-]{12,}|(?<=Basic )[A-Za-z0-9+/]{12,}={0,2}"
 )
+_BY_PROGRAM = re.compile(
+    r"(?<![\w.-])(?:(?:mysql|mariadb)[\w-]{0,20}[\s\0](?:[^\n|;&]{0,200}[\s\0])?-p(?=[^\s\0-])"
+    r"|sshpass[\s\0]+-p[\s\0]*"
+    r"|(?:curl[\s\0](?:[^\n|;&]{0,400}[\s\0])?-u|--(?:proxy-)?user)[\s\0=]*[^\s\0:/]{1,100}:(?!\d+(?:[\s\0]|$)))"
+    r"(?P<value>[^\s\0|;&]+)"
+)
+"""Options whose name says nothing, of programs that take a secret by them."""
 
 
 def masked(words: Sequence[str]) -> tuple[str, ...]:
     """Return a command line with its secrets replaced by `MASK`."""
-    shown = [_masked_word(word) for word in words]
+    shown = [_masked_word(word) for word in _without_those_of_programs(words)]
     for place, word in enumerate(words[:-1]):
         value = words[place + 1]
         is_given = _OPTION.fullmatch(word) and not _is_another_option(word, value)
         if is_given and _is_secret(word, value):
             shown[place + 1] = MASK
     return tuple(shown)
+
+
+def _without_those_of_programs(words: Sequence[str]) -> list[str]:
+    """Return ``words`` without what only the program before them makes a secret; NUL stands between two of them."""
+    line = "\0".join(word.replace("\0", " ") for word in words)
+    pieces, place = [], 0
+    for match in _BY_PROGRAM.finditer(line):
+        pieces += [line[place : match.start("value")], MASK]
+        is_own_word = "\0" in match[0]
+        place = f"{line}\0".index("\0", match.end()) if is_own_word else match.end()
+    return "".join([*pieces, line[place:]]).split("\0") if words else []
 
 
 def _masked_word(word: str) -> str:
@@ -88,12 +127,14 @@ def mask_text(text: str) -> str:
     pieces, place = [], 0
     for match in _GIVEN.finditer(text):
         name, is_by_blank = match["name"], match["between"].isspace()
+        is_call = match["between"].startswith("(")
         if match.start() < place or (is_by_blank and not name.startswith("-")):
             continue
-        value = _VALUE.match(text, match.end()) if _NAME.search(_parted(name)) else None
+        is_named = _NAME.search(_parted(name)) or (is_call and name.endswith("login"))
+        value = _VALUE.match(text, match.end()) if is_named else None
         if value is None or (is_by_blank and value[0].startswith("-")):
             continue
-        if _is_secret(name, value[0]):
+        if is_call or _is_secret(name, value[0]):
             pieces += [text[place : match.end()], MASK]
             place = value.end()
     return mask_forms("".join([*pieces, text[place:]]))
@@ -124,9 +165,10 @@ def _parted(name: str) -> str:
 
 def _is_secret(name: str, value: str) -> bool:
     found = _NAME.search(_parted(name))
-    return found is not None and (
-        found["always"] is not None or _NO_SECRET.fullmatch(value.strip("\"'")) is None
-    )
+    if found is None or found["always"] or _OF_DATA.search(_parted(name)):
+        return found is not None and found["always"] is not None
+    is_word = _NO_SECRET.fullmatch(value.strip("\"'"))
+    return is_word is None or (found["whole"] == "pin" and is_word[0].isdigit())
 
 
 def _masked_form(match: re.Match[str]) -> str:

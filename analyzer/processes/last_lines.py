@@ -9,6 +9,7 @@ from analyzer.logs.blocks import redraws
 from analyzer.logs.finished import place_of_finish
 from analyzer.logs.line_prefixes import unwrap
 from analyzer.signatures.tracebacks import without_ignored
+from telemetry.masking import mask_forms
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -40,7 +41,7 @@ def last_lines(content: bytes, *, lines: int) -> Mapping[str | None, Sequence[La
         line = unwrap(redraws(raw.rstrip("\r"))[-1])
         own = found[line.writer]
         if line.text.strip() and len(own) < LAST_LINES:
-            own.append(LastLine(lines - below, line.text))
+            own.append(LastLine(lines - below, mask_forms(line.text)))
     return {writer: own[::-1] for writer, own in found.items()}
 
 

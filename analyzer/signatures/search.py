@@ -31,6 +31,7 @@ from analyzer.signatures.signature import (
 from analyzer.signatures.stops import STOP_SIGNATURES
 from analyzer.signatures.tasks import TASK_SIGNATURES
 from analyzer.signatures.tracebacks import without_ignored
+from telemetry.masking import mask_forms
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -139,7 +140,7 @@ def exception_match(
     return SignatureMatch(
         signature=EXCEPTION,
         line=line,
-        text=exception.text,
+        text=mask_forms(exception.text),
         causes=("interrupted",) if stops else (NOT_A_LIMIT,),
         is_generic=True,
         stops=stops,
@@ -150,7 +151,7 @@ def exception_match(
 def raised_match(facts: Mapping[str, Any]) -> SignatureMatch:
     """Return the sign that an exception is which the process itself recorded as it ended."""
     name, message = (str(facts.get(key) or "") for key in ("exception", "message"))
-    text = f"{name}: {message}" if message else name
+    text = mask_forms(f"{name}: {message}" if message else name)
     known = find_match(text, line=0, at_any_level=True)
     if known is not None:
         return known._replace(line=None)
@@ -196,7 +197,7 @@ def find_error_line(lines: Iterable[tuple[int, str]]) -> SignatureMatch | None:
             return SignatureMatch(
                 signature=ERROR_LINE,
                 line=line,
-                text=text.strip(),
+                text=mask_forms(text.strip()),
                 causes=(NOT_A_LIMIT,),
                 is_generic=True,
             )
@@ -266,7 +267,7 @@ def _crash(
     return SignatureMatch(
         signature=signature.name,
         line=line,
-        text=match.string.strip(),
+        text=mask_forms(match.string.strip()),
         thread=thread,
         errno=signature.errno if errno is None else int(errno),
         signal=signature.signal,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 
 from telemetry.interruption import class_name, message_of, traceback_of
+from telemetry.masking import mask_forms
 
 RAISED = "raised"
 """The event of an exception."""
@@ -25,7 +26,10 @@ def describe(error: BaseException) -> dict[str, str]:
     Args:
         error: Any exception; one whose message cannot be made is told without.
     """
-    facts = {"exception": class_name(error), "message": message_of(error)[:MESSAGE_KEPT]}
+    facts = {
+        "exception": class_name(error),
+        "message": mask_forms(message_of(error)[:MESSAGE_KEPT]),
+    }
     trace = traceback_of(error)
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
@@ -38,8 +42,6 @@ def describe(error: BaseException) -> dict[str, str]:
 def is_failure(error: BaseException) -> bool:
     """Whether an exception says that something failed or was interrupted; an exit with 0 does not."""
     return not (isinstance(error, SystemExit) and error.code in {None, 0})
-
-
 
 
 def marked(error: BaseException) -> bool:
