@@ -14,11 +14,11 @@ from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
-from telemetry.daemon.run_member import RunMember
+from telemetry.daemon.run_member import RunMember, Writer
 from telemetry.journal.follower import JournalFollower
 from telemetry.journal.records import Event, Header
 from telemetry.journal.run_layout import RunLayout, fold_of
-from telemetry.snapshot import SOURCES_KEPT, FoldSnapshot, FoldState, RunKey, Snapshot
+from telemetry.snapshot import SOURCES_KEPT, FoldSnapshot, RunKey, Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,15 +46,6 @@ class Origin(NamedTuple):
     rank: str
 
 
-class _Writer(NamedTuple):
-    """A process that writes to a journal: hosts and containers have the same numbers."""
-
-    journal: str
-    pid: int
-    start_ticks: int | None
-    """None: the last process of that number there, for records that do not say."""
-
-
 class RunFollower:
     """Follows the journals of one run; ``snapshots`` is their state so far."""
 
@@ -77,7 +68,7 @@ class RunFollower:
     def _forget(self) -> None:
         self._followers = [JournalFollower(path) for path in self.journals]
         self._members: dict[Origin, RunMember] = {}
-        self._writers: dict[_Writer, Origin] = {}
+        self._writers: dict[Writer, Origin] = {}
         self._restarts: dict[str, int] = {}
         self._planned: int | None = None
         self._growth: tuple[GrowthSnapshot, ...] = ()
@@ -187,26 +178,25 @@ class RunFollower:
         self._restarts[follower.path] = follower.restarts
         first = records[0]
         return isinstance(first, Header) and (
-            self._writers.get(_Writer(follower.path, first.pid, first.start_ticks))
-            != _origin(first)
+            self._writers.get(Writer(follower.path, first.pid, first.start_ticks)) != _origin(first)
         )
 
     def _take(self, record: Record, path: str) -> None:
         if isinstance(record, Header):
             for ticks in (record.start_ticks, None):
-                writer = _Writer(path, record.pid, ticks)
+                writer = Writer(path, record.pid, ticks)
                 if len(self._writers) < WRITERS_KEPT or writer in self._writers:
                     self._writers[writer] = _origin(record)
             return
-        known = _Writer(path, record.pid, None)
+        known = Writer(path, record.pid, None)
         if isinstance(record, Event):
-            self._member(self._writers.get(known)).take_event(record)
+            self._member(self._writers.get(known)).take_event(record, path)
             return
-        of_process = self._writers.get(known._replace(start_ticks=record.start_ticks))
+        of_process = self._writers.get(Writer(path, record.pid, record.start_ticks))
         member = self._member(of_process or self._writers.get(known))
         self.checkpoints += record.label is not None
         fold = fold_of(path)
-        member.take(_bounded(record), record.fold if fold is None else fold)
+        member.take(_bounded(record), record.fold if fold is None else fold, path)
 
     def _member(self, origin: Origin | None) -> RunMember:
         """Return the member of ``origin``; a writer without a header belongs to the first member."""
@@ -226,11 +216,9 @@ class RunFollower:
     def _settle(self, now: float) -> None:
         """Read the result files, and end the folds that are silent for too long."""
         self._planned = self._planned or RunLayout(self.directory).folds_planned()
-        first = self._member(None)
         known = {fold for member in self._members.values() for fold in member.folds}
-        for number in range(1, (self._planned or 0) + 1):
-            if number not in known:
-                first.folds[number] = FoldSnapshot(fold=number, state=FoldState.WAITING)
+        planned = range(1, (self._planned or 0) + 1)
+        self._member(None).expect(number for number in planned if number not in known)
         for member in self._members.values():
             member.planned = self._planned
             member.settle(RunLayout(self.directory), now)

@@ -3,19 +3,38 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from itertools import islice
+from typing import TYPE_CHECKING, NamedTuple
 
 from telemetry.daemon.history import History
 from telemetry.journal.run_layout import MOST_FOLDS, RunLayout
 from telemetry.snapshot import FoldSnapshot, FoldState
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from telemetry.journal.records import Event
     from telemetry.reading import Reading
 
 ABANDONED_SECONDS = 3600.0
 """A process without a record for so long counts as ended."""
 FOLDS_KEPT = 1000
+WAITING_KEPT = 200
+"""Folds that no record names: run.json may plan any number."""
+PROCESSES_KEPT = 4096
+
+
+class Writer(NamedTuple):
+    """A process that writes to a journal: hosts and containers have the same numbers."""
+
+    journal: str
+    pid: int
+    start_ticks: int | None
+    """None: the last process of that number there, for records that do not say."""
+
+    def of_any_start(self) -> Writer:
+        """Return what stands for the last process of that number."""
+        return self._replace(start_ticks=None)
 
 
 class RunMember:
@@ -25,10 +44,12 @@ class RunMember:
         self.folds: dict[int | None, FoldSnapshot] = {}
         self.history = History()
         self.planned: int | None = None
-        self._fold_of: dict[int, int | None] = {}
-        """By PID, the fold of its last reading."""
-        self._raised: set[int] = set()
-        """By PID, those whose last record but their end is an exception."""
+        self._fold_of: dict[Writer, int | None] = {}
+        """By process, the fold of its last reading."""
+        self._latest: dict[Writer, Writer] = {}
+        """By journal and PID alone, the process that was read last: events tell no start."""
+        self._raised: set[Writer] = set()
+        """Those whose last record but their end is an exception."""
 
     @property
     def fold_count(self) -> int | None:
@@ -42,16 +63,20 @@ class RunMember:
         )
         return max(filter(None, named), default=None)
 
-    def take(self, reading: Reading, fold: int | None) -> None:
+    def take(self, reading: Reading, fold: int | None, journal: str) -> None:
         """Take a reading: its fold runs, and the one that its process ran before does no more."""
+        process = Writer(journal, reading.pid, reading.start_ticks)
         if fold not in self.folds and len(self.folds) >= FOLDS_KEPT:
             self._make_place()
-        before = self._fold_of.get(reading.pid, fold)
+        before = self._fold_of.get(process, fold)
         if before != fold and before in self.folds:
             state = None if before is None else FoldState.FINISHED
             self._change(before, state=state, ended_at=reading.time)
-        self._fold_of[reading.pid] = fold
-        self._raised.discard(reading.pid)
+        if process not in self._fold_of and len(self._fold_of) >= PROCESSES_KEPT:
+            self._forget_process(next(iter(self._fold_of)))
+        self._fold_of[process] = fold
+        self._latest[process.of_any_start()] = process
+        self._raised.discard(process)
         fold_snapshot = self.folds.get(fold) or FoldSnapshot(fold=fold)
         self.folds[fold] = fold_snapshot.with_record(reading)
         if fold_snapshot.state is not FoldState.RUNNING or fold_snapshot.ended_at is not None:
@@ -70,30 +95,46 @@ class RunMember:
         fold = min(self.folds, key=wanted)
         del self.folds[fold]
         self.history.forget(fold)
-        self._fold_of = {pid: one for pid, one in self._fold_of.items() if one != fold}
+        for process in [process for process, one in self._fold_of.items() if one == fold]:
+            self._forget_process(process)
 
-    def take_event(self, event: Event) -> None:
+    def _forget_process(self, process: Writer) -> int | None:
+        """Forget a process that ended, or that there is no place for; return its fold."""
+        self._raised.discard(process)
+        if self._latest.get(process.of_any_start()) == process:
+            del self._latest[process.of_any_start()]
+        return self._fold_of.pop(process)
+
+    def expect(self, numbers: Iterable[int]) -> None:
+        """Take the numbers of folds that are planned: those without a record wait, as far as there is place."""
+        waiting = sum(one.state is FoldState.WAITING for one in self.folds.values())
+        new = (number for number in numbers if number not in self.folds)
+        for number in islice(new, max(0, WAITING_KEPT - waiting)):
+            self.folds[number] = FoldSnapshot(fold=number, state=FoldState.WAITING)
+
+    def take_event(self, event: Event, journal: str) -> None:
         """Take a record of how a process ended: its runner's, or its own, which knows no exit status."""
-        if event.pid not in self._fold_of:
+        process = self._latest.get(Writer(journal, event.pid, None))
+        if process is None:
             return
         if event.name in {"raised", "interpreter_ended"}:
-            self._take_own_end(event)
+            self._take_own_end(event, process)
         if event.name != "exited":
             return
         code = event.facts.get("exit_code")
-        fold = self._fold_of.pop(event.pid)
+        fold = self._forget_process(process)
         self.folds[fold] = self.folds[fold].with_record(event)
         ended = FoldState.FAILED if code else FoldState.FINISHED
         state = None if fold is None else ended
         self._change(fold, state=state, ended_at=event.time, exit_code=code)
 
-    def _take_own_end(self, event: Event) -> None:
+    def _take_own_end(self, event: Event, process: Writer) -> None:
         """An exception counts once the interpreter has ended below it; a handled one is followed by readings."""
         if event.name == "raised":
-            self._raised.add(event.pid)
+            self._raised.add(process)
             return
-        fold = self._fold_of[event.pid]
-        ended = FoldState.FAILED if event.pid in self._raised else FoldState.FINISHED
+        fold = self._fold_of[process]
+        ended = FoldState.FAILED if process in self._raised else FoldState.FINISHED
         self._change(fold, state=None if fold is None else ended, ended_at=event.time)
 
     def settle(self, layout: RunLayout, now: float) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tests.support.programs import run_foldwatch
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 LOG = """[THREADS] Fold 1/3 START: threads=10
 Traceback (most recent call last):

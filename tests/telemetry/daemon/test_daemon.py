@@ -16,7 +16,7 @@ import pytest
 from telemetry.daemon.daemon import Daemon
 from telemetry.daemon.history import POINTS, Curve
 from telemetry.daemon.run_follower import RunFollower
-from telemetry.daemon.run_member import FOLDS_KEPT
+from telemetry.daemon.run_member import FOLDS_KEPT, WAITING_KEPT
 from telemetry.errors import InputError
 from telemetry.journal.records import Event
 from telemetry.reading import Reading
@@ -222,6 +222,37 @@ def test_processes_of_one_number_on_two_hosts_are_two(tmp_path: Path) -> None:
     one = daemon(tmp_path)
     one.collect()
     assert {(s.host, p.fold) for s in one.snapshots for p in s.folds} == {("a", 1), ("b", 2)}
+
+
+@pytest.mark.parametrize("is_one_journal", [False, True])
+def test_processes_of_one_number_in_two_containers_are_two(
+    tmp_path: Path, *, is_one_journal: bool
+) -> None:
+    """A reading of the one ends no fold of the other; nor does its end."""
+    run = tmp_path / "run"
+    first = replace(reading(1, NOW + 1), start_ticks=11)
+    second = replace(reading(2, NOW + 2), start_ticks=22)
+    if is_one_journal:
+        write_journal(run, header(), first, second)
+        ended = "running"
+    else:
+        over = Event(time=NOW + 3, pid=7, name="exited", facts={"exit_code": 0})
+        write_journal(run / "fold-1", header(), first)
+        write_journal(run / "fold-2", header(), second, over)
+        ended = "finished"
+    (found,) = collected(tmp_path).values()
+    assert states(found) == ["running", ended]
+
+
+def test_folds_that_only_run_json_names_wait_within_bounds(tmp_path: Path) -> None:
+    """A hundred such runs are looked through at once; each that ends makes place for another."""
+    for number in range(100):
+        write_json(tmp_path / f"run-{number}" / "run.json", {"config": {"folds": 10_000}})
+    write_journal(tmp_path / "run-3" / "fold-900", header(), reading(900))
+    found = collected(tmp_path)["run-3"]
+    assert found.fold_count == 10_000
+    assert states(found).count("waiting") == WAITING_KEPT
+    assert part(found, 900).state == "running"
 
 
 def test_a_verdict_on_what_is_gone_leaves_the_run_in_sight(tmp_path: Path) -> None:
