@@ -96,7 +96,7 @@ class Command:
     """Held while ``process`` changes: another thread may stop it."""
 
     def send(self, alert: Alert) -> None:
-        """Run it and wait; a failure is its exit code. Nothing that it started outlives it. Raises OSError."""
+        """Run it and wait; a failure is its exit code. Its process group ends with it. Raises OSError."""
         environment = {
             "FOLDWATCH_ALERT_STATUS": _status(alert),
             "FOLDWATCH_ALERT_NAME": alert.name,
@@ -121,7 +121,7 @@ class Command:
         """It was sent."""
 
     def stop(self) -> None:
-        """End the one that runs, with what it started."""
+        """End the one that runs, with its process group."""
         with self.lock:
             self.is_over = True
             self._kill()

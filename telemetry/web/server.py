@@ -44,6 +44,8 @@ HEAD_SECONDS = 5.0
 KEEP_SECONDS = 5
 """How long an answered connection may stay without another request."""
 ANSWER_SECONDS = 30.0
+FINISH_SECONDS = 1.0
+"""How long an answer that is under way may take once the server is to end; uvicorn would cancel it with a traceback."""
 MOST_CONNECTIONS = 800
 """Under the 1,024 descriptors that a process may have by default; of more, the idlest makes room."""
 OTHER_DESCRIPTORS = 100
@@ -182,6 +184,14 @@ class _Server(uvicorn.Server):
             one.listen(
                 WAITING_CONNECTIONS
             )  # uvicorn's backlog is also how many are accepted at once
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        asyncio.get_running_loop().call_later(FINISH_SECONDS, self._abort_all)
+        await super().shutdown(sockets)
+
+    def _abort_all(self) -> None:
+        for connection in [*self.server_state.connections]:
+            connection.transport.abort()  # type: ignore[attr-defined] # of every protocol here
 
     def _on_error(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         error = context.get("exception")

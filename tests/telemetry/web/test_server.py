@@ -535,6 +535,20 @@ def test_a_client_that_does_not_take_its_answer_is_given_up(
     assert is_ended(client, within=50 * 10**6)
 
 
+def test_clients_that_do_not_take_their_answers_keep_no_server_from_its_end(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Nor is that an error of an answer."""
+    server = WebServer(LiveState(), ListenConfig(port=0))
+    server.start()
+    request = b"GET /assets/plotly.min.js HTTP/1.1\r\nHost: localhost\r\n\r\n" * 50
+    clients = [opened(server.port, request) for _ in range(20)]
+    assert Answer(server.port, "/healthz").status == 200
+    server.stop()
+    assert not caplog.records
+    assert all(is_ended(client, within=50 * 10**6) for client in clients)
+
+
 @pytest.mark.parametrize(
     "sent",
     [
