@@ -20,6 +20,7 @@ from analyzer.logs.scan_options import PLAIN
 from analyzer.processes.from_journal import read_journal
 from analyzer.processes.from_log import Process, Source, Table, table_of
 from telemetry.errors import InputError
+from telemetry.journal.atomic_write import is_regular
 from telemetry.journal.follower import SkippedLine
 from telemetry.journal.run_layout import (
     CONFIG,
@@ -144,14 +145,24 @@ def _directory_inputs(top: str) -> Iterator[Input]:
         regular = [name for name in names if os.path.isfile(os.path.join(folder, name))]
         journal = os.path.join(folder, JOURNAL) if JOURNAL in regular else None
         if journal is not None:
-            log = os.path.join(folder, OUTPUT) if OUTPUT in regular else None
+            output = os.path.join(folder, OUTPUT)
+            log = output if OUTPUT in regular and _is_on_disk(output) else None
             yield Input(group, journal, log, is_named=False)
         elif FAILURE in regular and fold_number(os.path.basename(folder)) is not None:
             yield Input(group, failure=os.path.join(folder, FAILURE), is_named=False)
         for name in sorted(regular):
             if _LOG_NAME.fullmatch(name) and not (journal and name == OUTPUT):
                 path = os.path.join(folder, name)
-                yield Input(path, log=path, is_named=False)
+                refused = "" if _is_on_disk(path) else "a file of the kernel, not a log"
+                yield Input(path, log=None if refused else path, is_named=False, refused=refused)
+
+
+def _is_on_disk(path: str) -> bool:
+    """Whether no read of a file waits, as of /proc/kmsg, which calls itself regular."""
+    try:
+        return is_regular(path)
+    except OSError:  # it is gone by now
+        return True
 
 
 def _refuse(error: OSError) -> None:
@@ -222,7 +233,7 @@ def _table(found: Input, logs: Mapping[str, Sequence[ScanResult | UnreadableInpu
     Beside a journal the log only says how it ended: its ``[THREADS]`` lines are the same readings.
     """
     if found.refused:
-        raise InputError(found.refused)
+        raise InputError(f"{found.group}: {found.refused}")
     if found.failure is not None:
         outcome = outcome_in(os.path.dirname(found.failure))
         process = Process(source=found.failure, group=found.group, fold_outcome=outcome)

@@ -75,8 +75,7 @@ def open_regular(path: str) -> FileIO:
     A pipe would wait for a writer for good (open(2)), and a device may act on being opened. A file of /proc, which a
     link may lead to, calls itself regular and may be the memory of whoever reads it.
     """
-    found = os.stat(path)
-    if not stat.S_ISREG(found.st_mode) or found.st_dev == _device_of_proc():
+    if not is_regular(path):
         raise OSError(errno.EINVAL, "not a regular file", path)
     # It may have been replaced since: O_NONBLOCK, which regular files ignore.
     return open(
@@ -84,12 +83,20 @@ def open_regular(path: str) -> FileIO:
     )
 
 
+def is_regular(path: str) -> bool:
+    """Whether ``path`` is a regular file of a disk, which no read waits for. Raises OSError if it is not there."""
+    found = os.stat(path)
+    return stat.S_ISREG(found.st_mode) and found.st_dev not in _devices_of_kernel()
+
+
 @cache
-def _device_of_proc() -> int | None:
-    try:
-        return os.stat("/proc/self/status").st_dev
-    except OSError:
-        return None
+def _devices_of_kernel() -> frozenset[int]:
+    """Return the devices of procfs, sysfs, tracefs and debugfs: /proc/kmsg and trace_pipe wait for what comes."""
+    found = set()
+    for path in ("/proc/self/status", "/sys/kernel", "/sys/kernel/tracing", "/sys/kernel/debug"):
+        with suppress(OSError):
+            found.add(os.stat(path).st_dev)
+    return frozenset(found)
 
 
 def append_regular(path: str) -> FileIO:
