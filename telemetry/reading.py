@@ -46,8 +46,12 @@ class Usage:
 
     @property
     def ratio(self) -> float | None:
-        """Current over limit, 1.0 when full; infinite for a limit of 0."""
-        if self.current is None or not isinstance(self.limit, int):
+        """Current over limit, 1.0 when full; infinite over a limit of 0, and None for 0 of 0, which says nothing."""
+        if (
+            self.current is None
+            or not isinstance(self.limit, int)
+            or not (self.current or self.limit)
+        ):
             return None
         return self.current / self.limit if self.limit else float("inf")
 
