@@ -22,15 +22,15 @@ from analyzer.processes.printed_limits import PrintedLimit, printed_limits
 from analyzer.processes.process import Process
 from analyzer.signatures.search import find_error_line
 from telemetry.errors import InputError
+from telemetry.journal.follower import SkippedLine
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from analyzer.logs.format_readings import FormatReadings
     from analyzer.logs.scan_result import ScanResult
     from analyzer.processes.from_formats import FormatUse
     from analyzer.processes.last_lines import LastLine
-    from telemetry.journal.follower import SkippedLine
 
 __all__ = ["Process", "Source", "Table", "read_log", "table_of"]
 
@@ -106,6 +106,10 @@ def table_of(
         raise InputError(f"{path}: {why}")
     if any(part.has_nul for part in parts) and not (assembly.processes or source.skipped):
         raise InputError(f"{path}: a binary file, not a log")
+    if assembly.refused:
+        reason = f"readings of more than {MOST_WRITERS:,} writers, which are not judged"
+        source.skipped.append(SkippedLine(0, reason))
+        source.more_skipped += assembly.refused - 1
     start, end = parts[0].first_bytes, parts[-1].last_bytes
     processes = assembly.finish(lines=source.lines, end=end)
     printed = _printed_limits(start, end, lines=source.lines)
@@ -130,6 +134,8 @@ def _printed_limits(start: bytes, end: bytes, *, lines: int) -> list[PrintedLimi
     return found + [one for one in printed_limits(tail, first_line=first) if one.line not in seen]
 
 
+MOST_WRITERS = 10_000
+"""Of one log; the readings of further ones are counted as skipped."""
 LAST_ERROR_LINES = 8
 """Of a log, in which a line that is written as an error is what ended it."""
 ERROR_ABOVE = 40
@@ -188,6 +194,8 @@ class Assembly:
 
     def __init__(self, *, source: str, group: str) -> None:
         self.processes: list[Process] = []
+        self.refused = 0
+        """Readings of more than MOST_WRITERS."""
         self._source = source
         self._group = group
         self._lives: dict[str | None, Life] = {}
@@ -198,7 +206,8 @@ class Assembly:
 
     def take(self, part: ScanResult, *, lines_before: int) -> None:
         """Take a part of the log, which follows those before it."""
-        lanes = _lanes(part)
+        lanes = _lanes(part, self._lives)
+        self.refused += len(part.line_of) - sum(len(lane.rows) for lane in lanes)
         for sign in part.matches:
             self._take_rows(lanes, sign.row, lines_before)
             process = self._whose(sign.writer).process
@@ -242,6 +251,8 @@ class Assembly:
             return life
         if (life := self._known_as(writer)) is not None:
             return life
+        if writer not in self._mute and self._latest and len(self.processes) >= MOST_WRITERS:
+            return self._latest
         if writer not in self._mute:
             self._mute[writer] = self._new_life(writer)
         return self._mute[writer]
@@ -322,15 +333,18 @@ class _Lane:
     taken: int = field(default=0, compare=False)
 
 
-def _lanes(part: ScanResult) -> list[_Lane]:
-    """Return the writers of a part, in the order in which they began."""
+def _lanes(part: ScanResult, known: Collection[str | None]) -> list[_Lane]:
+    """Return the writers of a part, in the order in which they began; beside those ``known`` no more than MOST_WRITERS."""
     writers = [heading.writer for heading in part.headings]
     if len({*writers}) < 2:
         rows = range(len(part.line_of))
         return [_Lane(0, writers[0], rows, part, Layout.of(part))] if rows else []
+    new = [writer for writer in dict.fromkeys(writers) if writer not in known]
+    left_out = {*new[max(0, MOST_WRITERS - len(known)) :]}
     rows_of: dict[str | None, array[int]] = {}
     for row, heading in enumerate(part.heading_of):
-        rows_of.setdefault(writers[heading], array("q")).append(row)
+        if writers[heading] not in left_out:
+            rows_of.setdefault(writers[heading], array("q")).append(row)
     return [
         _Lane(rows[0], writer, rows, own := part.of_rows(rows), Layout.of(own))
         for writer, rows in rows_of.items()

@@ -137,7 +137,8 @@ def _sources(sources: Sequence[Source], detail: Detail) -> Iterator[RenderableTy
                 f"more than {MOST_LABELS:,} labels: further ones are judged as one of each fold"
             )
         for skipped in source.skipped[: detail.skipped]:
-            yield Indented(f"line {skipped.line} skipped: {fmt.safe(skipped.reason)}")
+            where = f"line {skipped.line} " if skipped.line else ""
+            yield Indented(f"{where}skipped: {fmt.safe(skipped.reason)}")
         if (more := source.skipped_count - min(detail.skipped, len(source.skipped))) > 0:
             yield Indented(f"and {more:,} more skipped (--json lists them)")
     if len(sources) > detail.sources and (more := len(broken) - len(shown)) > 0:

@@ -191,7 +191,7 @@ class _Server(uvicorn.Server):
 
     def _abort_all(self) -> None:
         for connection in [*self.server_state.connections]:
-            connection.transport.abort()  # type: ignore[attr-defined] # of every protocol here
+            connection.transport.abort()
 
     def _on_error(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         error = context.get("exception")

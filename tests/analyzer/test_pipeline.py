@@ -14,6 +14,7 @@ import pytest
 
 from analyzer import analyze
 from analyzer.growth.verdict import judge
+from analyzer.processes import from_log
 from analyzer.processes.from_log import Process, read_log
 from analyzer.resources import RESOURCES
 from telemetry.errors import InputError
@@ -238,6 +239,22 @@ def test_utf_16_is_read(tmp_path: Path, encoding: str) -> None:
     assert (len(found.process.checkpoints), found.ending and found.ending.line) == (9_000, 9_001)
 
 
+def test_writers_beyond_a_number_are_counted_and_not_judged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their memory would have no bound; what ended one of them is told all the same."""
+    monkeypatch.setattr(from_log, "MOST_WRITERS", 5)
+    log = tmp_path / "a.log"
+    log.write_text(
+        "".join(f"[rank{rank}]: {LINE_OF_ANY}" for rank in range(8))
+        + "[rank7]: RuntimeError: DataLoader worker (pid 123) is killed by signal: Killed.\n"
+    )
+    analysis = analyze([str(log)])
+    (source,) = analysis.sources
+    assert (len(analysis.findings), source.skipped_count, source.checkpoints) == (5, 3, 8)
+    assert [finding.process.rank for finding in analysis.findings if finding.process.crash]
+
+
 def test_a_directory_without_logs_is_refused(tmp_path: Path) -> None:
     """And says what it looked for."""
     (tmp_path / "notes.md").write_text("x")
@@ -246,7 +263,7 @@ def test_a_directory_without_logs_is_refused(tmp_path: Path) -> None:
 
 
 def test_what_is_no_file_is_refused_and_a_pipe_is_read(tmp_path: Path) -> None:
-    """A directory in the place of a journal, a device, a pipe among logs, and a pipe by name."""
+    """A directory in the place of a journal, a device, a pipe and the kernel's log among logs, and a pipe by name."""
     os.mkdir(tmp_path / "journal.jsonl")
     with pytest.raises(InputError, match=r"no journal\.jsonl"):
         analyze([str(tmp_path)])
@@ -262,6 +279,9 @@ def test_what_is_no_file_is_refused_and_a_pipe_is_read(tmp_path: Path) -> None:
     writer.start()
     assert analyze([str(pipe)]).verdict == "ok"
     writer.join()
+    os.symlink("/proc/kmsg", tmp_path / "kernel.log")  # which waits for the kernel's next line
+    with pytest.raises(InputError, match="a file of the kernel"):
+        analyze([str(tmp_path)])
 
 
 def test_what_a_run_set_aside_is_not_of_the_run(tmp_path: Path) -> None:
