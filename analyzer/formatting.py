@@ -41,9 +41,17 @@ def grown_words(growth: Growth) -> list[str]:
     words = []
     if growth.nature is not None:
         words.append(f"{growth.nature.nature}: {growth.nature.reason}")
-    if growth.grown and growth.verdict.is_alarming:
-        parts = (f"{part.share:.0%} {safe(part.name)}" for part in growth.grown[:PARTS_SHOWN])
+    if not growth.verdict.is_alarming:
+        return words
+    maps = [part for part in growth.grown if part.kind == "map"]
+    if maps:
+        parts = (f"{part.share:.0%} {safe(part.name)}" for part in maps[:PARTS_SHOWN])
         words.append(f"of what there is more of, {', '.join(parts)}")
+    words += [
+        f"{part.share:.0%} inside {safe(part.function)}() ({safe(part.line or '')})"
+        for part in growth.grown
+        if part.function
+    ]
     return words
 
 

@@ -18,7 +18,7 @@ from analyzer.diagnosis.outcome import find_ending
 from analyzer.diagnosis.remedies import remedies
 from analyzer.diagnosis.run_end import RunEnds, discard_benign_matches, find_truncation, is_through
 from analyzer.growth.epochs import judge_epochs
-from analyzer.growth.grown_parts import find_grown_maps
+from analyzer.growth.grown_parts import find_grown_code, find_grown_maps
 from analyzer.growth.nature import find_nature
 from analyzer.growth.over_time import FEWEST_READINGS, judge_over_time
 from analyzer.growth.pool_leaks import find_pool_leaks
@@ -231,7 +231,7 @@ def _is_current(process: Process, resource: str) -> bool:
 def _finding(
     process: Process, lane: _RankSequence, symptom: str | None, *, has_tensorflow: bool
 ) -> Finding:
-    growth = _with_nature(_growth(process, lane.isolated), process)
+    growth = _with_what_grew(_growth(process, lane.isolated), process)
     epochs = {
         name: _with_levels(found, process, name)
         for name in growth
@@ -273,8 +273,8 @@ def _finding(
     )
 
 
-def _with_nature(growth: dict[str, Growth], process: Process) -> dict[str, Growth]:
-    """Add to the growth of RSS what the grown memory is, and to that of the maps which they are."""
+def _with_what_grew(growth: dict[str, Growth], process: Process) -> dict[str, Growth]:
+    """Add to the growth of RSS what the grown memory is, to that of the maps which they are, and to each which code."""
     settled = [one for one in process.settled.values() if one.fold is not None]
     nature, grown = find_nature(settled), find_grown_maps(settled)
     changed = dict(growth)
@@ -282,6 +282,12 @@ def _with_nature(growth: dict[str, Growth], process: Process) -> dict[str, Growt
         changed["rss_bytes"] = replace(growth["rss_bytes"], nature=nature)
     if grown and "maps" in growth:
         changed["maps"] = replace(growth["maps"], grown=grown)
+    if process.looks is not None:
+        looks = process.looks.grown
+        for name, one in changed.items():
+            if one.verdict.is_alarming and one.slope is not None:
+                code = find_grown_code(looks, name, one.slope)
+                changed[name] = replace(one, grown=(*filter(None, (code,)), *one.grown))
     return changed
 
 

@@ -1,13 +1,18 @@
-"""What a resource has grown by: the kinds of memory maps, of folds whose end was settled. Pure: settled folds in."""
+"""What a resource has grown by: the kinds of memory maps, the code that was at work. Pure: what was recorded in."""
 
 from __future__ import annotations
 
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
+from analyzer.growth.grown_code import find_code, find_started
+from analyzer.growth.nature import BYTES_A_BLOCK
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from analyzer.growth.grown_code import GrownCode
+    from analyzer.processes.attributed import Attributed
     from analyzer.processes.settled import Settled
 
 MOST_PARTS = 10
@@ -18,14 +23,18 @@ class GrownPart(NamedTuple):
     """A part of what a resource has grown by."""
 
     kind: str
-    """``map``."""
+    """``map`` or ``code``."""
     name: str
     library: str | None
-    """The file that is mapped; None for another map."""
+    """The file that is mapped; None for what has none."""
     amount: float
     """A fold."""
     share: float
     """Of all that has grown, 0 to 1."""
+    function: str | None = None
+    """Of the program, inside which it grew."""
+    line: str | None = None
+    """In that function: ``train.py:212``."""
 
 
 def find_grown_maps(settled: Sequence[Settled]) -> tuple[GrownPart, ...]:
@@ -43,6 +52,43 @@ def find_grown_maps(settled: Sequence[Settled]) -> tuple[GrownPart, ...]:
         for count, name in grown[:MOST_PARTS]
         if count >= LEAST_SHARE * total
     )
+
+
+_COUNTED_AS = {
+    "threads": ("threads",),
+    "cgroup_pids": ("threads",),
+    "maps": ("maps",),
+    "rss_bytes": ("malloc_bytes", "python_blocks", "rss_bytes"),
+}
+"""By resource, the numbers that were read with the looks, in the order in which they are asked."""
+BYTES_OF = {"malloc_bytes": 1, "python_blocks": BYTES_A_BLOCK, "rss_bytes": 1}
+EXPLAINED = 0.5
+"""Share of the growth of RSS that a count of memory must have grown by, to tell where RSS grew."""
+
+
+def find_grown_code(found: Attributed, resource: str, slope: float) -> GrownPart | None:
+    """Tell inside which function of the program a resource grew by ``slope`` a fold; None where nothing tells."""
+    code = _code_of(found, resource)
+    if code is None:
+        return None
+    return GrownPart(
+        "code", code.function, None, code.share * slope, code.share, code.function, code.place
+    )
+
+
+def _code_of(found: Attributed, resource: str) -> GrownCode | None:
+    if resource in {"threads", "cgroup_pids"}:
+        grown = sum(call.grown.get("threads", 0) for call in found.calls.values())
+        if (started := find_started(found, grown)) is not None:
+            return started
+    whole = sum(call.grown.get("rss_bytes", 0) for call in found.calls.values())
+    for name in _COUNTED_AS.get(resource, ()):
+        grown = sum(call.grown.get(name, 0) for call in found.calls.values())
+        if resource == "rss_bytes" and grown * BYTES_OF[name] < EXPLAINED * whole:
+            continue
+        if (code := find_code(found, name)) is not None:
+            return code
+    return None
 
 
 def _library(name: str) -> str | None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from analyzer.processes.attributed import Looks, attributed_of
 from analyzer.processes.checkpoints import Checkpoint
 from analyzer.processes.from_log import Process, Source, Table
 from analyzer.processes.settled import note_settled
@@ -193,8 +195,16 @@ def _take_event(process: Process, event: Event) -> None:
         process.note_match(raised_match(event.facts))
     elif event.name == "settled":
         note_settled(process.settled, event.facts)
+    elif event.name == "attributed":
+        _note_attributed(process, event)
     elif event.name == "interpreter_ended":
         process.interpreter_ended = True
+
+
+def _note_attributed(process: Process, event: Event) -> None:
+    with suppress(ValueError):  # of another version: what grew is told without it
+        found = attributed_of(event.facts)
+        process.looks = process.looks.taking(found) if process.looks else Looks(found, found, 1)
 
 
 def _note_counters(process: Process, reading: Reading) -> None:

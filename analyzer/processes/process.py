@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from analyzer.logs.known_formats import KnownFormat
+    from analyzer.processes.attributed import Looks
     from analyzer.processes.last_lines import LastLine
     from analyzer.processes.printed_limits import PrintedLimit
     from analyzer.processes.settled import Settled
@@ -71,6 +72,8 @@ class Process:
     """By fold, or by their number where no fold is named: its memory as it was settled last."""
     exit: Event | None = None
     """How it ended, as its runner saw it; None where nobody did."""
+    looks: Looks | None = None
+    """What its own looks at its code found; None if it took none."""
     launcher_saw_end: bool = False
     """Whether what launched it noted that it had ended with all its children, if perhaps not how."""
     interpreter_ended: bool = False

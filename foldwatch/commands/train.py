@@ -8,6 +8,7 @@ from foldwatch.commands.options import (
     AlertCommand,
     AlertmanagerUrl,
     AlertWebhook,
+    Attribute,
     CgroupPids,
     Device,
     DeviceMode,
@@ -51,6 +52,7 @@ def train(  # noqa: PLR0913, PLR0917 - typer makes an option of each argument
     isolation: FoldIsolation = Isolation.process,
     epochs: Epochs = 3,
     without: Without = "",
+    attribute: Attribute = False,
     timeout: Timeout = None,
     retries: Retries = 0,
     parallel: Parallel = 1,
@@ -81,6 +83,7 @@ def train(  # noqa: PLR0913, PLR0917 - typer makes an option of each argument
         timeout_seconds=timeout,
         stops_on_failure=stop_on_failure,
         limits=limits(cgroup_pids, memory),
+        attributes=attribute,
     )
     request = RunRequest(
         output=output,

@@ -25,6 +25,8 @@ _Key: TypeAlias = tuple[bytes, bytes, int]
 GUARD: _Key = (b"anonymous", b"---p", 0)
 STACK: _Key = (b"thread stack", b"", 0)
 ARENA: _Key = (b"malloc arena", b"", 0)
+_NAMED_BY_GLIBC = b"[anon: glibc: "
+_THREAD = re.compile(rb": \d+\]$")
 _LINE = re.compile(rb"^([0-9a-f]+)-([0-9a-f]+) (\S+) \S+ \S+ \S+ *(.*)$", re.MULTILINE)
 
 
@@ -37,6 +39,8 @@ def maps_by_identity(text: bytes, *, kept: int = KEPT) -> dict[str, int]:
     before: tuple[int, int, _Key] = (0, 0, GUARD)
     for first, last, permissions, name in _LINE.findall(text):
         if name:
+            if name.startswith(_NAMED_BY_GLIBC):
+                name = _THREAD.sub(b"]", name)  # noqa: PLW2901 - each thread's stack has its number
             counts[name, permissions if name.startswith(b"/") else b"", 0] += 1
             continue
         start, end = int(first, 16), int(last, 16)

@@ -45,8 +45,8 @@ class ProcessStatus:
 # CapEff:	000001ffffffffff
 def parse_status(text: bytes) -> ProcessStatus:
     """Parse /proc/PID/status. Raises ValueError for a number that is none."""
-    threads, uid = _status_value(text, b"Threads"), _status_value(text, b"Uid")
-    capabilities, parent = _status_value(text, b"CapEff"), _status_value(text, b"PPid")
+    threads, uid = status_value(text, b"Threads"), status_value(text, b"Uid")
+    capabilities, parent = status_value(text, b"CapEff"), status_value(text, b"PPid")
     return ProcessStatus(
         threads=None if threads is None else int(threads),
         rss_bytes=_status_bytes(text, b"VmRSS"),
@@ -62,11 +62,11 @@ def parse_status(text: bytes) -> ProcessStatus:
 
 
 def _status_bytes(text: bytes, key: bytes) -> int | None:
-    value = _status_value(text, key)
+    value = status_value(text, key)
     return None if value is None else int(value) * 1024
 
 
-def _status_value(text: bytes, key: bytes) -> bytes | None:
+def status_value(text: bytes, key: bytes) -> bytes | None:
     """Return the first word after ``key:`` at a line's start.
 
     The Name line comes first and holds the process's own text, but its newlines are escaped by the

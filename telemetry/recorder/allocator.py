@@ -173,3 +173,14 @@ def _object_of(library: ctypes.CDLL, symbol: str) -> int | None:
     info = _DlInfo()
     found = library.dladdr(ctypes.cast(function, ctypes.c_void_p), ctypes.byref(info))
     return info.fbase if found else None
+
+
+def malloc_in_use() -> Callable[[], int | None]:
+    """Return what tells the bytes in use by glibc's malloc, and keeps the interpreter's lock; None of another allocator.
+
+    To be called over and over: given up, the lock is had back a switch interval later beside a busy thread.
+    """
+    if not isinstance(find_allocator(), _Glibc):
+        return lambda: None
+    keeping = _Glibc(ctypes.PyDLL(None))
+    return lambda: keeping.held().in_use_bytes

@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 import threading
 from contextlib import ContextDecorator, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -32,13 +32,25 @@ _is_off = False
 _has_warned = False
 
 
-def start(
+class Asked(NamedTuple):
+    """What `start` was asked for; see there."""
+
+    run_dir: str | os.PathLike[str] | None = None
+    port: int | None = None
+    address: str = "127.0.0.1"
+    interval: float = 1.0
+    lines: ThreadLineSink = None
+    attribute: bool = False
+
+
+def start(  # noqa: PLR0913 - each is an option of its own, given by name
     *,
     run_dir: str | os.PathLike[str] | None = None,
     port: int | None = None,
     address: str = "127.0.0.1",
     interval: float = 1.0,
     lines: ThreadLineSink = None,
+    attribute: bool = False,
 ) -> None:
     """Begin to record this process; a second call changes nothing. Never raises.
 
@@ -50,17 +62,16 @@ def start(
         interval: Seconds between samples without a label. They are taken only if there is a journal or
             a port.
         lines: A text stream or a logger for the ``[THREADS]`` lines; standard output by default.
+        attribute: Look which code is at work when threads, maps and memory grow, in a thread of its own and at no more
+            than 0.5 % of wall time; FOLDWATCH_ATTRIBUTE=1 in the environment asks for it too. For the journal only.
     """
-    _sampler_of(run_dir, port, address, interval, lines)
+    _sampler_of(Asked(run_dir, port, address, interval, lines, attribute))
 
 
-def _sampler_of(
-    run_dir: str | os.PathLike[str] | None = None,
-    port: int | None = None,
-    address: str = "127.0.0.1",
-    interval: float = 1.0,
-    lines: ThreadLineSink = None,
-) -> Sampler | None:
+_DEFAULTS = Asked()
+
+
+def _sampler_of(asked: Asked = _DEFAULTS) -> Sampler | None:
     """Return the sampler of this process, which has one as it has one standard output.
 
     None if the environment switches recording off, while it is being started (a signal handler may take a checkpoint
@@ -78,7 +89,7 @@ def _sampler_of(
             # before the training begins, never later.
             from telemetry.recorder.setup import begin  # noqa: PLC0415
 
-            _sampler = begin(run_dir, port, address, interval, lines)
+            _sampler = begin(asked)
         except Exception as error:  # noqa: BLE001 - no descriptor left, a path that raises: the training goes on
             _warn(error)
         finally:

@@ -81,21 +81,20 @@ class FoldBlock(ContextDecorator):
     Args:
         folds: Those of the process.
         fold: The one of this block.
-        note_raised: Takes an exception that ends it.
+        note_end: Called at its end, with the exception that ends it.
     """
 
     def __init__(
-        self, folds: OpenFolds, fold: OpenFold, note_raised: Callable[[BaseException], None]
+        self, folds: OpenFolds, fold: OpenFold, note_end: Callable[[BaseException | None], None]
     ) -> None:
-        self._folds, self._fold, self._note_raised = folds, fold, note_raised
+        self._folds, self._fold, self._note_end = folds, fold, note_end
 
     def __enter__(self) -> None:
         self._folds.enter(self._fold)
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         try:
-            if error is not None:
-                self._note_raised(error)
+            self._note_end(error)
         finally:
             self._folds.leave(self._fold)
 

@@ -21,7 +21,7 @@ from telemetry.journal import typed
 from telemetry.journal.records import Event
 from telemetry.kernel.reader import Reader
 from telemetry.reading import PEAKS, Reading, latest_known, with_stage
-from telemetry.recorder.last_words import RAISED, describe, is_failure, marked
+from telemetry.recorder.last_words import ENDED, RAISED, describe, is_failure, marked
 from telemetry.recorder.open_folds import FoldBlock, OpenFold, OpenFolds
 from telemetry.recorder.sample_timer import SampleTimer
 from telemetry.thread_line import Label, format_line, parse_label, thread_line
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from telemetry.journal.records import Record
     from telemetry.journal.writer import JournalWriter
+    from telemetry.recorder.attribution import Attribution
 
 ThreadLineSink: TypeAlias = TextIO | logging.Logger | None
 """Where ``[THREADS]`` lines go: a text stream, a logger (at INFO), or None for sys.stdout."""
@@ -109,6 +110,8 @@ class Sampler:
         # Reentrant: a signal handler may take a checkpoint while one is being taken.
         self._lock = threading.RLock()
         self._timer: SampleTimer | None = None
+        self._attribution: Attribution | None = None
+        self._attributed: Callable[[], Mapping[str, object]] | None = None
         self._owner = os.getpid()
         self.attempt("hold", reader.hold)
         if interval_seconds is not None:
@@ -182,16 +185,41 @@ class Sampler:
         """Put ``Fold number/of`` in front of the labels of the checkpoints inside."""
         self.attempt("fold", lambda: _check_fold(number, of))
         return FoldBlock(
-            self._folds, OpenFold(_as_text(number), _as_text(of)), self._note_raised_in_fold
+            self._folds, OpenFold(_as_text(number), _as_text(of)), self._note_end_of_fold
         )
 
-    def _note_raised_in_fold(self, error: BaseException) -> None:
-        self.attempt("exception", partial(self.record_raised, error))
+    def _note_end_of_fold(self, error: BaseException | None) -> None:
+        self.record_attributed()
+        if error is not None:
+            self.attempt("exception", partial(self.record_raised, error))
+
+    def attribute(self) -> None:
+        """Begin to look which code is at work when something grows."""
+        # Loaded only here: a training that does not ask for it does not pay for it.
+        from telemetry.recorder.attributed import attributed_facts  # noqa: PLC0415
+        from telemetry.recorder.attribution import Attribution  # noqa: PLC0415
+        from telemetry.recorder.thread_starts import ThreadStarts  # noqa: PLC0415
+
+        attribution = self._attribution = Attribution(self.record_failure)
+        starts = ThreadStarts()
+        self._attributed = lambda: attributed_facts(attribution) | {"started": starts.facts()}
+
+    def record_attributed(self) -> None:
+        """Append what the looks have found so far, if they are taken."""
+        attributed = self._attributed
+        if attributed is not None:
+            self.attempt("attribution", lambda: self.event("attributed", attributed()))
+
+    def record_end(self) -> None:
+        """Append that the interpreter ends."""
+        self.record_attributed()
+        self.event(ENDED, {})
 
     def stop(self) -> None:
-        """End the timer; checkpoints go on working."""
-        if self._timer is not None:
-            self._timer.stop()
+        """End the timer and the looks; checkpoints go on working."""
+        for one in (self._timer, self._attribution):
+            if one is not None:
+                one.stop()
 
     def record_failure(self, source: str, why: str) -> None:
         """Count a failure of ``source`` and log the first one of each."""
@@ -205,7 +233,7 @@ class Sampler:
         """Go on in a forked child: own numbers, no journal, no timer, no lock a lost thread holds."""
         self._lock = threading.RLock()
         self._reader = Reader()
-        self._journal = self._timer = None
+        self._journal = self._timer = self._attribution = self._attributed = None
 
     def _take(self, label: Label | None, *, with_map_kinds: bool = False) -> Reading:
         belongs_to = label or self._fold_of_a_sample()

@@ -21,7 +21,6 @@ from telemetry.kernel.process_identity import own_identity
 from telemetry.kernel.reader import Reader
 from telemetry.masking import masked
 from telemetry.recorder import settling  # noqa: F401 - loaded now, before the training begins
-from telemetry.recorder.last_words import ENDED
 from telemetry.recorder.sampler import Sampler
 from telemetry.snapshot import FoldSnapshot, Snapshot
 
@@ -29,42 +28,38 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from telemetry.reading import Reading
-    from telemetry.recorder.sampler import ThreadLineSink
+    from telemetry.recorder.api import Asked
 
 RECORDED_PACKAGES = ("tensorflow", "keras", "torch", "jax", "numpy")
 """The journal's header records their versions, if they are loaded."""
 
 
-def begin(
-    run_dir: str | os.PathLike[str] | None,
-    port: int | None,
-    address: str,
-    interval: float,
-    lines: ThreadLineSink,
-) -> Sampler:
+def begin(asked: Asked) -> Sampler:
     """Make the sampler of this process as `telemetry.start` was asked to; what fails is logged once."""
     failures: list[str] = []
     journal: JournalWriter | None = None
     try:
-        if path := _journal_path(run_dir):
+        if path := _journal_path(asked.run_dir):
             journal = JournalWriter(path)
     except (OSError, TypeError, ValueError) as error:
         failures.append(str(error))
     is_supervised = os.environ.get("FOLDWATCH_SUPERVISED") == "1"
-    wants_samples = (journal is not None or port is not None) and not is_supervised
+    wants_samples = (journal is not None or asked.port is not None) and not is_supervised
     sampler = Sampler(
         reader=Reader(),
         journal=journal,
-        lines=lines,
-        interval_seconds=interval if wants_samples else None,
+        lines=asked.lines,
+        interval_seconds=asked.interval if wants_samples else None,
     )
     for failure in failures:
         sampler.record_failure("journal", failure)
+    if journal is not None and (asked.attribute or os.environ.get("FOLDWATCH_ATTRIBUTE") == "1"):
+        sampler.attempt("attribution", sampler.attribute)
     if journal is not None:
         sampler.attempt("header", lambda: journal.write(_header()))
         sampler.attempt("last words", lambda: _hook(sampler))
-    if port is not None:
-        sampler.attempt("metrics", lambda: _serve(sampler, port, address))
+    if (port := asked.port) is not None:
+        sampler.attempt("metrics", lambda: _serve(sampler, port, asked.address))
     return sampler
 
 
@@ -79,7 +74,7 @@ def _hook(sampler: Sampler) -> None:
         before(kind, error, trace)
 
     sys.excepthook = excepthook
-    atexit.register(lambda: sampler.event(ENDED, {}))
+    atexit.register(sampler.record_end)
 
 
 def _journal_path(run_dir: str | os.PathLike[str] | None) -> str | None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from telemetry.journal.private_files import make_fold_folder
 from telemetry.journal.run_layout import RunLayout, fold_name
 from telemetry.masking import child_environment
+from trainer.agent.named_maps import VARIABLE, with_named_maps
 from trainer.process.fold_process import FoldProcess
 from trainer.process.launcher import ProcessSpec
 from trainer.process.supervisor import remove
@@ -90,6 +91,8 @@ def environment_of(order: Order, *, token: str) -> dict[str, str]:
         "PYTHONUNBUFFERED": "1",
     }
     environment.pop("FOLDWATCH_FOLD", None)
+    if (tunables := with_named_maps(environment.get(VARIABLE))) is not None:
+        environment[VARIABLE] = tunables
     if order.fold is not None:
         fold_dir = RunLayout(order.run_dir).fold_dir(order.fold)
         environment["FOLDWATCH_FOLD"] = str(order.fold)

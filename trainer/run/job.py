@@ -60,6 +60,8 @@ class RunOptions:
     limits: CgroupLimits = field(default_factory=CgroupLimits)
     pattern: str | None = None
     """The regular expression of ``--checkpoint-pattern``."""
+    attributes: bool = False
+    """Whether the folds' processes look which of their code is at work when something grows."""
     shows_output: bool = False
     lock: int | None = None
     """A descriptor that is held until the last process is gone."""

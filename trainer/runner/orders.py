@@ -41,7 +41,8 @@ class Orders:
             config_digest=self.config.digest(),
             is_persistent=self.job.is_persistent,
             caps=self.job.caps,
-            environment={VARIABLE: devices} if gpus else {},
+            environment=({VARIABLE: devices} if gpus else {})
+            | ({"FOLDWATCH_ATTRIBUTE": "1"} if options.attributes else {}),
             pattern=options.pattern,
             timeout_seconds=options.timeout_seconds,
             pids=options.limits.pids,

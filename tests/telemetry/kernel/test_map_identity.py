@@ -22,6 +22,9 @@ MAPS = b"""\
 7f2b61001000-7f2b61081000 rw-p 00000000 00:00 0
 7f2b62001000-7f2b62002000 rwxp 00000000 00:00 0
 7f2b63000000-7f2b63001000 rw-p 00000000 00:00 0 [anon:malloc]
+7f2b63002000-7f2b63003000 rw-p 00000000 00:00 0 [anon: glibc: pthread stack: 71]
+7f2b63004000-7f2b63005000 rw-p 00000000 00:00 0 [anon: glibc: pthread stack: 72]
+7f2b63006000-7f2b63007000 rw-p 00000000 00:00 0 [anon: glibc: malloc arena]
 7f2b64001000-7f2b64002000 rw-s 00000000 00:01 5 /memfd:a b (deleted)
 7ffd00000000-7ffd00021000 rw-p 00000000 00:00 0 [stack]
 ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0 [vsyscall]
@@ -40,6 +43,8 @@ def test_each_kind_is_known() -> None:
         "anonymous rw-p 512 KiB": 1,
         "anonymous rwxp 4 KiB": 1,
         "[anon:malloc]": 1,
+        "[anon: glibc: pthread stack]": 2,
+        "[anon: glibc: malloc arena]": 1,
         "/memfd:a b (deleted) rw-s": 1,
         "[stack]": 1,
     }

@@ -1,0 +1,33 @@
+"""Which code is the program's own, and how a place in it is written."""
+
+from __future__ import annotations
+
+import os
+import sysconfig
+from functools import cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from types import CodeType
+
+_INSTALLED = tuple(
+    f"{path}{os.sep}"
+    for name in ("stdlib", "platstdlib", "purelib", "platlib")
+    if (path := sysconfig.get_path(name))
+)
+_PACKAGES = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
+_OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+
+
+@cache
+def is_of_program(code: CodeType) -> bool:
+    """Whether a function is the program's own: of no installed package, nor Python's library, nor foldwatch's."""
+    path = code.co_filename
+    return not (
+        path.startswith(("<frozen", *_INSTALLED, _OURS)) or any(part in path for part in _PACKAGES)
+    )
+
+
+def place_of(code: CodeType, line: int) -> str:
+    """Return ``train.py:212``."""
+    return f"{os.path.basename(code.co_filename)}:{line}"

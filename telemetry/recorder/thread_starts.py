@@ -1,0 +1,53 @@
+"""`ThreadStarts`: the lines of the program from which threads were started that still run."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from functools import wraps
+from typing import TYPE_CHECKING
+from weakref import WeakSet
+
+from telemetry.recorder.own_code import is_of_program, place_of
+
+if TYPE_CHECKING:
+    from types import CodeType
+
+MOST_LINES = 500
+
+
+class ThreadStarts:
+    """Notes each start of a Python thread from its making on."""
+
+    def __init__(self) -> None:
+        self._started: dict[tuple[CodeType, int], WeakSet[threading.Thread]] = {}
+        start = threading.Thread.start
+
+        @wraps(start)
+        def noting(thread: threading.Thread) -> None:
+            self._note(thread)
+            start(thread)
+
+        threading.Thread.start = noting  # type: ignore[assignment, method-assign]
+
+    def facts(self) -> list[dict[str, object]]:
+        """Return, by line, how many of the threads that it started run."""
+        running = {
+            key: sum(thread.is_alive() for thread in threads)
+            for key, threads in self._started.copy().items()
+        }
+        return [
+            {"function": code.co_qualname, "place": place_of(code, line), "running": count}
+            for (code, line), count in running.items()
+            if count
+        ]
+
+    def _note(self, thread: threading.Thread) -> None:
+        frame = sys._getframe(2)  # noqa: SLF001 - of what calls start()
+        at = frame
+        while not is_of_program(at.f_code) and at.f_back is not None:
+            at = at.f_back
+        found = at if is_of_program(at.f_code) else frame
+        key = found.f_code, found.f_lineno
+        if key in self._started or len(self._started) < MOST_LINES:
+            self._started.setdefault(key, WeakSet()).add(thread)
