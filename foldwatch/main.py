@@ -20,6 +20,7 @@ COMMANDS = {
     "run": "Run any command once for each fold, in a fresh process, watched from outside.",
     "reproduce": "See the crash happen in miniature, the alert before it, and the same folds finish isolated.",
     "analyze": "Say what grows per fold, how many folds are left, and which limit ended the run.",
+    "explain": "Run one fold again under memray, and name the lines that allocated what it did not free.",
     "export": "Write old logs and journals as OpenMetrics: promtool tsdb create-blocks-from openmetrics.",
     "serve": "Follow every run below DIR; serve Prometheus metrics and a live page.",
     "limits": "Show every limit of a process, its source, and the one that binds.",

@@ -106,8 +106,7 @@ class Process:
         """When its first and its last reading was made; None where no reading has a time."""
         own = self.checkpoints.times
         times = [time for time in (*own[:1], *own[-1:]) if not math.isnan(time)]
-        times += [reading.time for reading in self.first_readings.values()]
-        times += [self.last_reading.time] if self.last_reading else []
+        times += [one.time for one in (*self.first_readings.values(), self.last_reading) if one]
         return (min(times), max(times)) if times else None
 
     @property

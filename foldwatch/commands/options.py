@@ -181,6 +181,21 @@ Without: TypeAlias = Annotated[
         help=f"Comma-separated mitigations to disable, for comparison: {','.join(MITIGATIONS)}.",
     ),
 ]
+ExplainedRun: TypeAlias = Annotated[
+    str, typer.Argument(metavar="RUN", help="Directory of a run.", show_default=False)
+]
+ExplainedFold: TypeAlias = Annotated[
+    int | None,
+    typer.Option("--fold", min=1, help="Fold to look at; by default the second one."),
+]
+RepeatedCommand: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[-- COMMAND]...",
+        help="Command to run; by default the recorded one.",
+        show_default=False,
+    ),
+]
 FoldCommand: TypeAlias = Annotated[
     list[str],
     typer.Argument(

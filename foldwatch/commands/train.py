@@ -71,8 +71,7 @@ def train(  # noqa: PLR0913, PLR0917 - typer makes an option of each argument
     if group_readable:
         let_group_read()
     config = _config(model, folds=folds, epochs=epochs, device_mode=device_mode, without=without)
-    if "isolation" in config.without:
-        isolation = Isolation.none
+    isolation = Isolation.none if "isolation" in config.without else isolation
     if parallel > 1 and isolation is not Isolation.process:
         raise InputError(f"--parallel {parallel}: only with --isolation process")
     options = RunOptions(

@@ -147,15 +147,16 @@ class RunLayout:
 
     def folds_planned(self) -> int | None:
         """Return the number of folds that run.json names; None without a usable one."""
-        folds = self._configured().get("folds")
+        folds = self.configured().get("folds")
         return folds if type(folds) is int and 0 < folds <= MOST_FOLDS else None
 
     def command(self) -> list[str]:
         """Return the command of each fold that run.json names; empty without a usable one."""
-        words = self._configured().get("command")
+        words = self.configured().get("command")
         return [str(word) for word in words] if isinstance(words, list) else []
 
-    def _configured(self) -> dict[str, Any]:
+    def configured(self) -> dict[str, Any]:
+        """Return the configuration that run.json holds; empty without a usable one."""
         content = _read(self.config)
         config = content.get("config") if content else None
         return config if isinstance(config, dict) else {}

@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 import threading
 from contextlib import ContextDecorator, suppress
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -30,17 +30,6 @@ _is_starting = False
 _is_off = False
 """Whether this is a child that was forked while its parent loaded the recorder: what is half loaded stays so here."""
 _has_warned = False
-
-
-class Asked(NamedTuple):
-    """What `start` was asked for; see there."""
-
-    run_dir: str | os.PathLike[str] | None = None
-    port: int | None = None
-    address: str = "127.0.0.1"
-    interval: float = 1.0
-    lines: ThreadLineSink = None
-    attribute: bool = False
 
 
 def start(  # noqa: PLR0913 - each is an option of its own, given by name
@@ -65,13 +54,17 @@ def start(  # noqa: PLR0913 - each is an option of its own, given by name
         attribute: Look which code is at work when threads, maps and memory grow, in a thread of its own and at no more
             than 0.5 % of wall time; FOLDWATCH_ATTRIBUTE=1 in the environment asks for it too. For the journal only.
     """
-    _sampler_of(Asked(run_dir, port, address, interval, lines, attribute))
+    _sampler_of(
+        run_dir=run_dir,
+        port=port,
+        address=address,
+        interval=interval,
+        lines=lines,
+        attribute=attribute,
+    )
 
 
-_DEFAULTS = Asked()
-
-
-def _sampler_of(asked: Asked = _DEFAULTS) -> Sampler | None:
+def _sampler_of(**asked: Any) -> Sampler | None:
     """Return the sampler of this process, which has one as it has one standard output.
 
     None if the environment switches recording off, while it is being started (a signal handler may take a checkpoint
@@ -87,9 +80,10 @@ def _sampler_of(asked: Asked = _DEFAULTS) -> Sampler | None:
         try:
             # Loaded here: importing telemetry costs little, and what recording needs is loaded now,
             # before the training begins, never later.
+            from telemetry.recorder.asked import Asked  # noqa: PLC0415
             from telemetry.recorder.setup import begin  # noqa: PLC0415
 
-            _sampler = begin(asked)
+            _sampler = begin(Asked(**asked))
         except Exception as error:  # noqa: BLE001 - no descriptor left, a path that raises: the training goes on
             _warn(error)
         finally:

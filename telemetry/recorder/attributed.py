@@ -5,20 +5,32 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from telemetry.recorder.attribution import Attribution
 from telemetry.recorder.call_tree import ROOT
 from telemetry.recorder.own_code import is_of_program, place_of
+from telemetry.recorder.thread_starts import ThreadStarts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
-    from telemetry.recorder.attribution import Attribution
     from telemetry.recorder.call_tree import Node
 
-ATTRIBUTED = "attributed"
 MOST_NODES = 150
 MOST_PAIRS = 300
 LEAST_SHARE = 0.02
 """Of what grew, or of the looks, below which a call is left out."""
+
+
+class CodeAtWork:
+    """Looks at the code that makes it, from its making on, and notes what starts threads."""
+
+    def __init__(self, failed: Callable[[str, str], None]) -> None:
+        self._attribution = Attribution(failed)
+        self._starts = ThreadStarts()
+
+    def facts(self) -> dict[str, object]:
+        """Return what was found so far."""
+        return attributed_facts(self._attribution) | {"started": self._starts.facts()}
 
 
 def attributed_facts(attribution: Attribution) -> dict[str, object]:

@@ -31,10 +31,10 @@ PAUSES = (0.02, 120.0)
 FIRST_PAUSE = 0.1
 AT_WORK = 0.25
 """Share of the CPU time above which a thread was at work as well."""
-SOURCE_SHARE = 0.4
+SOURCE_SHARE = 0.2
 """Of what looking may take, for each number whose cost grows with the process."""
-DEAR_SECONDS = 0.002
-"""A look that costs more is not followed by others in a burst."""
+DEAR_SECONDS = 0.0003
+"""A number that costs more to read is read with the first look of a burst only."""
 MOST_PYTHON_THREADS = 50
 """Whose CPU time is asked for; more of them count as at work."""
 STEPS = {"threads": 1, "maps": 1, "rss_bytes": 2**19, "malloc_bytes": 2**16, "python_blocks": 500}
@@ -56,7 +56,7 @@ class Look(NamedTuple):
     values: Mapping[str, int]
 
 
-class Pair:
+class PairCount:
     """Looks one after another in a burst that found the same calls: how many, and in how many a number changed."""
 
     __slots__ = ("count", "falls", "rises")
@@ -72,7 +72,7 @@ class _Paced:
 
     def __init__(self, read: Callable[[], int | None]) -> None:
         self._read = read
-        self._cost = 0.0
+        self._cost = self._last = 0.0
 
     def is_due(self, elapsed: float) -> bool:
         return self._cost <= SOURCE_SHARE * SHARE * elapsed
@@ -80,8 +80,13 @@ class _Paced:
     def read(self) -> int | None:
         began = time.thread_time()
         value = self._read()
-        self._cost += time.thread_time() - began
+        self._last = time.thread_time() - began
+        self._cost += self._last
         return value
+
+    @property
+    def is_dear(self) -> bool:
+        return self._last > DEAR_SECONDS
 
 
 class Attribution:
@@ -89,7 +94,7 @@ class Attribution:
 
     def __init__(self, failed: Callable[[str, str], None]) -> None:
         self.tree = CallTree()
-        self.pairs: dict[tuple[int, int, int], Pair] = {}
+        self.pairs: dict[tuple[int, int, int], PairCount] = {}
         """By the innermost call that two looks have in common, and what that was doing at each."""
         self.shared: dict[str, int] = {}
         """What grew while several threads were at work, so that it is nobody's."""
@@ -149,7 +154,8 @@ class Attribution:
             cost = min(held, used) + used
             self.cost_seconds += cost
             before = look
-            if cost > DEAR_SECONDS or self._stop.wait(self._random.uniform(*BETWEEN_SECONDS)):
+            due = [name for name in due if not self._paced[name].is_dear]
+            if self._stop.wait(self._random.uniform(*BETWEEN_SECONDS)):
                 return
 
     def _look(self, due: list[str]) -> Look | None:
@@ -210,7 +216,7 @@ class Attribution:
         if pair is None:
             if len(self.pairs) >= MOST_PAIRS:
                 return
-            pair = self.pairs[key] = Pair()
+            pair = self.pairs[key] = PairCount()
         pair.count += 1
         for name, amount in _differences(first, second):
             if abs(amount) >= STEPS[name]:

@@ -12,6 +12,8 @@ from telemetry.masking import mask_forms
 
 RAISED = "raised"
 """The event of an exception."""
+ATTRIBUTED = "attributed"
+"""The event of what was found out about the code at work."""
 ENDED = "interpreter_ended"
 """The event of an interpreter that shuts down, whatever its exit status will be."""
 _RECORDED = "_foldwatch_recorded"

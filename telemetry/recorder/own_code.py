@@ -16,15 +16,20 @@ _INSTALLED = tuple(
     if (path := sysconfig.get_path(name))
 )
 _PACKAGES = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
-_OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+_PLACE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+_OURS = tuple(
+    os.path.join(_PLACE, name) + os.sep for name in ("telemetry", os.path.join("trainer", "worker"))
+)
+_REFERENCE = os.path.join(_PLACE, "trainer", "reference") + os.sep
+"""What `foldwatch train` trains by default is a program like a user's, wherever it is installed."""
 
 
 @cache
 def is_of_program(code: CodeType) -> bool:
     """Whether a function is the program's own: of no installed package, nor Python's library, nor foldwatch's."""
     path = code.co_filename
-    return not (
-        path.startswith(("<frozen", *_INSTALLED, _OURS)) or any(part in path for part in _PACKAGES)
+    return path.startswith(_REFERENCE) or not (
+        path.startswith(("<frozen", *_INSTALLED, *_OURS)) or any(part in path for part in _PACKAGES)
     )
 
 

@@ -21,7 +21,7 @@ from telemetry.journal import typed
 from telemetry.journal.records import Event
 from telemetry.kernel.reader import Reader
 from telemetry.reading import PEAKS, Reading, latest_known, with_stage
-from telemetry.recorder.last_words import ENDED, RAISED, describe, is_failure, marked
+from telemetry.recorder.last_words import ATTRIBUTED, RAISED, describe, is_failure, marked
 from telemetry.recorder.open_folds import FoldBlock, OpenFold, OpenFolds
 from telemetry.recorder.sample_timer import SampleTimer
 from telemetry.thread_line import Label, format_line, parse_label, thread_line
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from telemetry.journal.records import Record
     from telemetry.journal.writer import JournalWriter
-    from telemetry.recorder.attribution import Attribution
+    from telemetry.recorder.attributed import CodeAtWork
 
 ThreadLineSink: TypeAlias = TextIO | logging.Logger | None
 """Where ``[THREADS]`` lines go: a text stream, a logger (at INFO), or None for sys.stdout."""
@@ -81,6 +81,20 @@ def is_true(value: object, failed: Callable[[str], None]) -> bool:
         return True
 
 
+def _write_line(sink: ThreadLineSink, reading: Reading) -> None:
+    line = format_line(thread_line(reading))
+    if isinstance(sink, logging.Logger):
+        sink.info("%s", line)
+        return
+    stream = sys.stdout if sink is None else sink
+    stream.flush()
+    try:
+        stream.write(line + "\n")
+    except UnicodeEncodeError:
+        stream.write(line.encode("ascii", "backslashreplace").decode() + "\n")
+    stream.flush()
+
+
 class Sampler:
     """Takes readings through ``reader`` for one process.
 
@@ -110,8 +124,8 @@ class Sampler:
         # Reentrant: a signal handler may take a checkpoint while one is being taken.
         self._lock = threading.RLock()
         self._timer: SampleTimer | None = None
-        self._attribution: Attribution | None = None
-        self._attributed: Callable[[], Mapping[str, object]] | None = None
+        self.code: CodeAtWork | None = None
+        """Looks which code is at work when something grows, if that is asked for."""
         self._owner = os.getpid()
         self.attempt("hold", reader.hold)
         if interval_seconds is not None:
@@ -143,7 +157,7 @@ class Sampler:
             self.record(reading)
             self.checkpoints = with_stage(self.checkpoints, label.stage, reading)
         # Without the lock: a slow standard output must not stop the other threads and the timer.
-        self.attempt("line", lambda: self._write_line(reading))
+        self.attempt("line", lambda: _write_line(self._lines, reading))
         return reading
 
     def sample(self) -> Reading:
@@ -193,33 +207,15 @@ class Sampler:
         if error is not None:
             self.attempt("exception", partial(self.record_raised, error))
 
-    def attribute(self) -> None:
-        """Begin to look which code is at work when something grows."""
-        # Loaded only here: a training that does not ask for it does not pay for it.
-        from telemetry.recorder.attributed import attributed_facts  # noqa: PLC0415
-        from telemetry.recorder.attribution import Attribution  # noqa: PLC0415
-        from telemetry.recorder.thread_starts import ThreadStarts  # noqa: PLC0415
-
-        attribution = self._attribution = Attribution(self.record_failure)
-        starts = ThreadStarts()
-        self._attributed = lambda: attributed_facts(attribution) | {"started": starts.facts()}
-
     def record_attributed(self) -> None:
-        """Append what the looks have found so far, if they are taken."""
-        attributed = self._attributed
-        if attributed is not None:
-            self.attempt("attribution", lambda: self.event("attributed", attributed()))
-
-    def record_end(self) -> None:
-        """Append that the interpreter ends."""
-        self.record_attributed()
-        self.event(ENDED, {})
+        """Append what the looks at the code have found so far, if they are taken."""
+        if (code := self.code) is not None:
+            self.attempt("attribution", lambda: self.event(ATTRIBUTED, code.facts()))
 
     def stop(self) -> None:
-        """End the timer and the looks; checkpoints go on working."""
-        for one in (self._timer, self._attribution):
-            if one is not None:
-                one.stop()
+        """End the timer; checkpoints go on working."""
+        if self._timer is not None:
+            self._timer.stop()
 
     def record_failure(self, source: str, why: str) -> None:
         """Count a failure of ``source`` and log the first one of each."""
@@ -233,7 +229,7 @@ class Sampler:
         """Go on in a forked child: own numbers, no journal, no timer, no lock a lost thread holds."""
         self._lock = threading.RLock()
         self._reader = Reader()
-        self._journal = self._timer = self._attribution = self._attributed = None
+        self._journal = self._timer = self.code = None
 
     def _take(self, label: Label | None, *, with_map_kinds: bool = False) -> Reading:
         belongs_to = label or self._fold_of_a_sample()
@@ -281,19 +277,6 @@ class Sampler:
         for source, why in reading.errors.items():
             self.record_failure(source, why)
         return reading
-
-    def _write_line(self, reading: Reading) -> None:
-        line = format_line(thread_line(reading))
-        if isinstance(self._lines, logging.Logger):
-            self._lines.info("%s", line)
-            return
-        stream = sys.stdout if self._lines is None else self._lines
-        stream.flush()
-        try:
-            stream.write(line + "\n")
-        except UnicodeEncodeError:
-            stream.write(line.encode("ascii", "backslashreplace").decode() + "\n")
-        stream.flush()
 
     def attempt(self, sink: str, write: Callable[[], object]) -> None:
         """Call ``write``; what it raises is counted as a failure of ``sink`` and goes no further.

@@ -21,6 +21,7 @@ from telemetry.kernel.process_identity import own_identity
 from telemetry.kernel.reader import Reader
 from telemetry.masking import masked
 from telemetry.recorder import settling  # noqa: F401 - loaded now, before the training begins
+from telemetry.recorder.last_words import ENDED
 from telemetry.recorder.sampler import Sampler
 from telemetry.snapshot import FoldSnapshot, Snapshot
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from telemetry.reading import Reading
-    from telemetry.recorder.api import Asked
+    from telemetry.recorder.asked import Asked
 
 RECORDED_PACKAGES = ("tensorflow", "keras", "torch", "jax", "numpy")
 """The journal's header records their versions, if they are loaded."""
@@ -39,7 +40,7 @@ def begin(asked: Asked) -> Sampler:
     failures: list[str] = []
     journal: JournalWriter | None = None
     try:
-        if path := _journal_path(asked.run_dir):
+        if path := journal_path(asked.run_dir):
             journal = JournalWriter(path)
     except (OSError, TypeError, ValueError) as error:
         failures.append(str(error))
@@ -54,7 +55,7 @@ def begin(asked: Asked) -> Sampler:
     for failure in failures:
         sampler.record_failure("journal", failure)
     if journal is not None and (asked.attribute or os.environ.get("FOLDWATCH_ATTRIBUTE") == "1"):
-        sampler.attempt("attribution", sampler.attribute)
+        sampler.attempt("attribution", lambda: _attribute(sampler))
     if journal is not None:
         sampler.attempt("header", lambda: journal.write(_header()))
         sampler.attempt("last words", lambda: _hook(sampler))
@@ -74,10 +75,23 @@ def _hook(sampler: Sampler) -> None:
         before(kind, error, trace)
 
     sys.excepthook = excepthook
-    atexit.register(sampler.record_end)
+    atexit.register(_record_end, sampler)
 
 
-def _journal_path(run_dir: str | os.PathLike[str] | None) -> str | None:
+def _record_end(sampler: Sampler) -> None:
+    sampler.record_attributed()
+    sampler.event(ENDED, {})
+
+
+def _attribute(sampler: Sampler) -> None:
+    # Loaded only here: a training that does not ask for it does not pay for it.
+    from telemetry.recorder.attributed import CodeAtWork  # noqa: PLC0415
+
+    sampler.code = CodeAtWork(sampler.record_failure)
+
+
+def journal_path(run_dir: str | os.PathLike[str] | None) -> str | None:
+    """Return where the journal of this process is; None where it is to have none."""
     directory = os.fspath(run_dir) if run_dir is not None else os.environ.get("FOLDWATCH_RUN_DIR")
     if not directory:
         return None
