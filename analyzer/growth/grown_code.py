@@ -31,6 +31,8 @@ CLEARER = 1e-2
 """Chance of the call that is named over that of the next one, at most."""
 CONCENTRATED = 0.5
 """Share of the looks of which a call may have more at most, to be named for what grew inside it and what it calls."""
+LEAST_LOOKS = 20
+"""From which their share says something."""
 ROOT = 0
 
 
@@ -114,7 +116,9 @@ class _Search:
         """Whether a call may be named without any that it makes: it makes none, or is only a small part of the work."""
         if number == ROOT or self._grown[number] < NEARLY_ALL * self._grown[ROOT]:
             return False
-        return not self._made[number] or self._looks[number] <= CONCENTRATED * self._looks[ROOT]
+        looks = self._looks[ROOT]
+        is_small_part = looks >= LEAST_LOOKS and self._looks[number] <= CONCENTRATED * looks
+        return not self._made[number] or is_small_part
 
     def _lifted(self, number: int) -> int | None:
         """Return the call, or the line of its own, negative, to which the pairs of looks inside ``number`` point."""

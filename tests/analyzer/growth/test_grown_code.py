@@ -69,8 +69,9 @@ IN_DECOY = (DECOY, -31, -31, 90, 0, 0)
         ),
         # It grew in the decoy, and went back where the decoy returned.
         found({TRAIN: {"maps": -900}, DECOY: {"maps": 1000}}),
-        # All of the time was in it: that says nothing.
+        # All of the time was in it, or nobody looked: that says nothing.
         found({TRAIN: {"maps": 100}}, looks={TRAIN: 100}),
+        found({TRAIN: {"maps": 100}}, looks={}),
         # No code of the program's was at work.
         found({ROOT: {"maps": 100}}),
     ],
@@ -85,6 +86,14 @@ def test_what_grew_inside_one_call_is_named() -> None:
     code = find_code(found({LEAK: {"maps": 90}, TRAIN: {"maps": 10}}), "maps")
     assert code is not None
     assert (code.function, code.place, code.amount, code.share) == ("leak", "a.py:40", 90, 0.9)
+
+
+def test_a_call_that_is_a_small_part_of_the_work_is_named_with_what_it_calls() -> None:
+    """Which of these it was, the looks do not tell."""
+    attributed = found({TRAIN: {"maps": 100}}, looks={MAIN: 70, TRAIN: 5, LEAK: 15, DECOY: 10})
+    code = find_code(attributed, "maps")
+    assert code is not None
+    assert code.function == "train"
 
 
 def test_the_call_that_every_pair_with_a_rise_hit_is_named() -> None:
