@@ -202,8 +202,12 @@ def _was_killed(process: Process) -> bool:
 
 def text_evidence(cause: str, process: Process) -> Iterator[Evidence]:
     """Give what the texts themselves say: for a cause, or against it."""
+    root = process.crash
     for sign in process.matches.values():
-        if cause in sign.speaks_for:
+        # What follows from a kill that is explained says how the unit ended, not why.
+        is_explained = root is not None and bool(root.speaks_for) and cause not in root.speaks_for
+        is_explained = is_explained and root is not sign and sign.signal == "SIGKILL"
+        if cause in sign.speaks_for and not is_explained:
             where = f"line {sign.line}" if sign.line else "the runner"
             yield Evidence(
                 Confidence.LIKELY, f"the message speaks for it ({sign.signature}, {where})"
@@ -372,6 +376,8 @@ def amount(resource: str, value: float | None) -> str:
 
 def of_limit(cause: str, current: int, limit: Limit) -> str:
     """Write a use of a limit that is a number: ``7,590 of 7,680``."""
-    is_bytes = LIMITS[cause].is_bytes
+    is_bytes = (
+        cause not in LIMITS or LIMITS[cause].is_bytes
+    )  # a disk's or a quota's is no limit of a reading
     most = format_amount(limit, is_bytes=is_bytes) if isinstance(limit, int) else "?"
     return f"{format_amount(current, is_bytes=is_bytes)} of {most}"

@@ -53,6 +53,18 @@ MESSAGES: Mapping[str, tuple[Step, ...]] = {
             "resources: {requests: {ephemeral-storage: 100Gi}}",
         ),
     ),
+    "gunicorn_timeout": (
+        (
+            "gunicorn ends a worker that is silent for its --timeout: below WORKER TIMEOUT, load before the fork (--preload) or allow longer",
+            None,
+        ),
+    ),
+    "triton_resources": (
+        (
+            "the kernel needs more shared memory of a multiprocessor than it has: smaller blocks or fewer num_stages",
+            None,
+        ),
+    ),
     "earlyoom": (
         (
             "earlyoom ended it, because the host was short of memory: use less, or add memory or swap",

@@ -19,6 +19,7 @@ _FINISHED = re.compile(
     | \bexit(?:ed|ing|s)?\b(?:\ with)?[ _-]?(?:return\ )?(?:code|status)?\s*[:=]?\s*\(?0\)?(?![\d.])
     | \breturn(?:ed)?\ (?:code|value)\s*[:=]?\s*0(?![\d.])
     | \bJob\ succeeded\b | \bCOMPLETED\b | ^\s*real\s+\d+m[\d.]+s | \bReturn\ value\ 0\b | \bshutdown\ complete\b
+    | \btrain_runtime['"]?\s*[:=] | ^\s*(?:accuracy|(?:macro|weighted)\ avg)\s[\s\d.]*\d\s*$
     | (?:^|=\ )\d+\ passed\b(?!.*\bfailed) | ^Succeeded\s*:\ \d
     """,
     re.IGNORECASE | re.VERBOSE | re.MULTILINE,
@@ -41,7 +42,7 @@ _UNFINISHED = re.compile(
     re.IGNORECASE,
 )
 _CLEANING_UP = re.compile(
-    r"\b(?:Deactivated successfully|diagnostic log upload|W&B process to finish)\b|^\s*Exit status: 0$"
+    r"\b(?:[Tt]earing down|Deactivated successfully|diagnostic log upload|W&B process to finish)\b|^\s*Exit status: 0$"
 )
 """What somebody else says as it tidies up, however the run ended."""
 _LAST_STEP = re.compile(r"\b(\d+)\s*/\s*\1\b|\b100(?:\.0+)?%")

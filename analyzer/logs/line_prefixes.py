@@ -63,6 +63,11 @@ _TIME_BESIDE = {
 """The group of the time, by the last group of a prefix."""
 _LEVELS = {"trace", "debug", "info", "success", "warn", "warning", "error", "critical", "fatal"}
 """Loggers put their level in front of a bar; that is no service."""
+_MESSAGES = ("textPayload", "message", "msg", "event")
+_LEVEL_KEYS = ("level", "levelname", "severity")
+_TIMES = ("timestamp", "time", "@timestamp", "asctime", "ts")
+_OF_LOGGERS = {*_LEVEL_KEYS, *_TIMES}
+"""A JSON object with one of these is a logger's line, not a result."""
 PREFIX_BYTES = 512
 """Of a line's start, where its prefixes are; also of one whose first redraws are not kept."""
 MOST_PREFIXES = 8
@@ -139,6 +144,9 @@ def unwrap(line: str, *, stamp: str | None = None) -> Unwrapped:
         if line.startswith(DOCKER_START):
             line, written = _docker_text(line)
             stamp = stamp or written
+        if line.startswith('{"') and (told := _logged_text(line)) is not None:
+            line, written = told
+            stamp = stamp or written
         line = strip_escapes(line)
         match = next_prefix(line)
         if match is None:
@@ -163,6 +171,34 @@ def _docker_text(line: str) -> tuple[str, str | None]:
     stamp = content.get("time")
     text = _without_surrogates(text.removesuffix("\n"))
     return text, _without_surrogates(stamp) if isinstance(stamp, str) else None
+
+
+def _logged_text(line: str) -> tuple[str, str | None] | None:
+    """Return the message of a logger that writes JSON, with its level in front, and when it was written.
+
+    None for any other object, and for a message of several lines. Google's collectors give everything on standard
+    error the severity ERROR, so that one says nothing.
+    """
+    try:
+        content = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(content, dict) or not _OF_LOGGERS & content.keys():
+        return None
+    inner = content.get("jsonPayload")
+    sources = (content, inner if isinstance(inner, dict) else {})
+    found = (source.get(key) for source in sources for key in _MESSAGES)
+    text = next((one for one in found if isinstance(one, str)), None)
+    if text is None or "\n" in text.rstrip("\n"):
+        return None
+    level = str(next((content[key] for key in _LEVEL_KEYS if key in content), "")).upper()
+    is_of_collector = "severity" in content and level not in {"DEBUG", "INFO", "WARNING"}
+    stamp = next((content[key] for key in _TIMES if isinstance(content.get(key), str)), None)
+    words = text if is_of_collector or not level.isalpha() else f"{level} {text}"
+    return (
+        _without_surrogates(words.rstrip("\n")),
+        stamp and _without_surrogates(stamp),
+    )
 
 
 def _without_surrogates(text: str) -> str:

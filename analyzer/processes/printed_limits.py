@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from telemetry.reading import Limit
 
-_LETTERS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
+_LETTERS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40, "p": 2**50}
 _OF_FLAG = {
     "u": ("nproc", 1),
     "n": ("open_files", 1),
@@ -83,6 +83,26 @@ _FREE = re.compile(
 )
 _TOTAL = re.compile(r"^(?:# )?MemTotal:\s+(?P<total>\d{1,15}) kB", re.MULTILINE)
 _AVAILABLE = re.compile(r"^(?:# )?MemAvailable:\s+(?P<available>\d{1,15}) kB", re.MULTILINE)
+# "overlay          50G   50G     0 100% /" of df
+_DISK = re.compile(
+    r"^\S+\s+(?P<size>\d[\d.]{0,15})(?P<letter>[KMGTP]?)i?\s+(?P<used>\d[\d.]{0,15})(?P<of>[KMGTP]?)i?"
+    r"\s+\d[\d.]{0,15}[KMGTP]?i?\s+(?P<percent>\d{1,3})%\s+(?P<mount>/\S*)\s*$",
+    re.MULTILINE,
+)
+# "/lustre  20.02T*    19T     20T       -  811203 ..." of lfs quota and quota
+_QUOTA = re.compile(
+    r"^\s*/\S+\s+(?P<used>\d[\d.]{0,15})(?P<of>[kKMGTP])\*?\s+\d[\d.]{0,15}[kKMGTP]?\s+(?P<limit>\d[\d.]{0,15})"
+    r"(?P<letter>[kKMGTP])\s+(?:-|\S+)\s+\d",
+    re.MULTILINE,
+)
+_MAPS = re.compile(
+    r"\b(?P<maps>\d{4,7}) (?:lines|entries|maps|mappings) in /proc/(?:self|\d+)/maps\b"
+)
+_MAX_MAPS = re.compile(r"\bvm\.max_map_count\s*[=:]\s*(?P<limit>\d{4,10})\b")
+DEFAULT_MAX_MAPS = 65_530
+"""DEFAULT_MAX_MAP_COUNT of linux/mm.h; what counts for a limit that is not printed, if the use comes near."""
+FULL_PERCENT = 97
+SHARED = "/dev/shm"  # noqa: S108 - where df says that it is mounted
 _GPU = re.compile(
     r"total capacity of (?P<total>[\d.]+) GiB of which (?P<free>[\d.]+) (?P<unit>[MG])iB is free"
 )
@@ -105,7 +125,7 @@ Found: TypeAlias = "tuple[re.Match[str], str, Limit, int | None]"
 
 def printed_limits(text: str, *, first_line: int = 1) -> Iterator[PrintedLimit]:
     """Find what ``text``, which begins with line ``first_line`` of the log, says of limits."""
-    for find in (_of_shells, _of_options, _of_schedulers, _of_memory):
+    for find in (_of_shells, _of_options, _of_schedulers, _of_memory, _of_files):
         for match, cause, limit, current in find(text):
             at = match.end() - 1
             start = text.rfind("\n", 0, at) + 1
@@ -166,6 +186,25 @@ def _of_memory(text: str) -> Iterator[Found]:
     for match in _GPU.finditer(text):
         most = _bytes(match["total"], "g")
         yield match, "gpu_memory", most, most - _bytes(match["free"], match["unit"])
+
+
+def _of_files(text: str) -> Iterator[Found]:
+    for match in _DISK.finditer(text):
+        size = _bytes(match["size"], match["letter"] or "k")
+        is_full, is_shared = int(match["percent"]) >= FULL_PERCENT, match["mount"] == SHARED
+        if size and (is_full or is_shared):
+            used = size if is_full else _bytes(match["used"], match["of"] or "k")
+            yield match, "shared_memory" if is_shared else "disk_space", size, used
+    for match in _QUOTA.finditer(text):
+        limit = _bytes(match["limit"], match["letter"])
+        if limit:
+            yield match, "disk_quota", limit, _bytes(match["used"], match["of"])
+    printed = next(_MAX_MAPS.finditer(text), None)
+    for match in _MAPS.finditer(text):
+        used = int(match["maps"])
+        most = int(printed["limit"]) if printed else DEFAULT_MAX_MAPS
+        is_near = 0.9 * most <= used <= most + 2
+        yield match, "max_map_count", most if printed or is_near else LimitState.INVISIBLE, used
 
 
 def _limit(value: str, unit: int) -> Limit:

@@ -9,6 +9,15 @@ _GPU = ("gpu_memory",)
 
 GPU_SIGNATURES: tuple[Signature, ...] = (
     Signature(
+        name="triton_resources",
+        literals=("out of resource: ",),
+        pattern=Expression(r"OutOfResources: out of resource: "),
+        example="triton.runtime.errors.OutOfResources: out of resource: shared memory, Required: 163840, Hardware limit: 101376. Reducing block sizes or `num_stages` may help.",
+        benign="autotune 7/12: skipped, out of resource: shared memory",
+        causes=("not_a_limit",),
+        advice="triton_resources",
+    ),
+    Signature(
         name="cuda_allocation",
         literals=("cudaErrorMemoryAllocation",),
         pattern=Expression(r"cudaErrorMemoryAllocation"),

@@ -156,6 +156,7 @@ KILLER_SIGNATURES: tuple[Signature, ...] = (
         r"Worker \(pid:\s*(?P<pid>\d+)\) was sent SIGKILL",
         "[ERROR] Worker (pid:8) was sent SIGKILL! Perhaps out of memory?",
         "supervisor: nothing was sent SIGKILL, 4 processes ended by themselves",
+        advice="gunicorn_timeout",
     ),
     killed(
         "lost_worker",

@@ -6,6 +6,7 @@ suffered before.
 
 from __future__ import annotations
 
+from analyzer.signatures.rows import summary
 from analyzer.signatures.signature import KILLED, MEMORY, Expression, Signature
 
 LAUNCHER_SIGNATURES: tuple[Signature, ...] = (
@@ -163,6 +164,28 @@ LAUNCHER_SIGNATURES: tuple[Signature, ...] = (
         signal="SIGKILL",
         causes=KILLED,
         is_secondary=True,
+    ),
+    # docker compose up --abort-on-container-exit: which container ended, and how, stands above.
+    summary(
+        "compose_aborted",
+        "Aborting on container exit",
+        r"^\s*Aborting on container exit\.\.\.",
+        "Aborting on container exit...",
+        "grep -c 'Aborting on container exit' compose.log",
+    ),
+    summary(
+        "mlflow_run_failed",
+        "mlflow.exceptions.ExecutionException: Run (ID",
+        r"mlflow\.exceptions\.ExecutionException: Run \(ID '\w+'\) failed",
+        "mlflow.exceptions.ExecutionException: Run (ID '6a0fb1f0d4de46e0a51fd4b1bfca1b7e') failed",
+        "except mlflow.exceptions.ExecutionException: Run (ID in the message)",
+    ),
+    summary(
+        "vertex_failed",
+        "Job failed.",
+        r"^(?:INFO |ERROR )?Job failed\.$",
+        "Job failed.",
+        "Job failed. Retrying in 30 s",
     ),
     Signature(
         name="elastic_failed",

@@ -8,6 +8,20 @@ from __future__ import annotations
 from analyzer.signatures.signature import ENOMEM, KILLED, MEMORY, Expression, Signature
 
 MEMORY_SIGNATURES: tuple[Signature, ...] = (
+    # UCX and libibverbs pin what a network card reads and writes.
+    Signature(
+        name="locked_memory_refused",
+        literals=("max locked memory (ulimit -l)",),
+        pattern=Expression(
+            r"failed: Cannot allocate memory\b.*max locked memory \(ulimit -l\) to \S+ \(current: (?P<kilobytes>\d+)"
+        ),
+        example="UCX  ERROR mlx5_0: ibv_create_cq() failed: Cannot allocate memory. Please set max locked memory (ulimit -l) to 'unlimited' (current: 64 kbytes)",
+        benign="max locked memory (ulimit -l) is unlimited",
+        errno=12,
+        causes=("locked_memory",),
+        speaks_for=("locked_memory",),
+        at_any_level=True,
+    ),
     Signature(
         name="kernel_oom_kill_memory_cgroup",
         literals=("oom-kill",),

@@ -48,6 +48,13 @@ STOP_SIGNATURES: tuple[Signature, ...] = (
         "job 4892 exceeded hard wallclock time - initiate terminate method",
         "qacct: no job exceeded hard wallclock limits (h_rt=24:00:00)",
     ),
+    interrupted(
+        "compose_interrupted",
+        "Gracefully stopping...",
+        r"\^CGracefully stopping\.\.\.",
+        "^CGracefully stopping... (press Ctrl+C again to force)",
+        "Gracefully stopping... (press Ctrl+C again to force)",
+    ),
     # submitit tells what Slurm says of the job, in the second line of the message of its exception
     time_limit(
         "submitit_timeout",
