@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from telemetry.journal.atomic_write import append_regular
 from trainer.process import supervisor
+from trainer.process.start import starting
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -107,7 +108,7 @@ class SupervisedProcess:
             self.requests, requests_theirs = socket.socketpair()
         arguments = [str(theirs.fileno()), "\n".join(spec.cgroups), *spec.command]
         try:
-            with theirs, append_regular(spec.output_path) as output:
+            with theirs, append_regular(spec.output_path) as output, starting():
                 self._supervisor = subprocess.Popen(
                     [sys.executable, "-I", "-S", supervisor.__file__, *arguments],
                     env=spec.environment,

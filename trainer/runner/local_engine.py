@@ -13,6 +13,7 @@ from telemetry.masking import child_environment
 from trainer.agent.channel import JsonLines
 from trainer.process.fold_cgroup import FoldCgroups
 from trainer.process.launcher import continue_at_hang_up
+from trainer.process.start import starting
 from trainer.process.supervisor import remove
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ class LocalAgent:
         """Start it; it waits for its order. Raises OSError."""
         connection, theirs = socket.socketpair()
         try:
-            with theirs:
+            with theirs, starting():
                 self._process = subprocess.Popen(
                     COMMAND,
                     env=child_environment(),
