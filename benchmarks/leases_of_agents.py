@@ -31,6 +31,7 @@ FOLD = (
     "import json, os, sys, time\n"
     "place = sys.argv[1]\n"
     "open(f'{place}/pids', 'a').write(f'{os.getpid()}\\n')\n"
+    "while not os.path.exists(f'{place}/stopped'): time.sleep(0.01)\n"
     "time.sleep(float(sys.argv[2]))\n"
     "json.dump({'pid': os.getpid()}, open(os.environ['FOLDWATCH_METRICS'], 'w'))\n"
 )
@@ -85,7 +86,9 @@ def pair(chance: random.Random) -> Pairs:
             file.write(order.encode())
         first = started(f"{place}/order.json")
         workers(place, 1)
-        first.send_signal(signal.SIGSTOP)
+        first.send_signal(signal.SIGSTOP)  # before its fold may end: else it has no lease to lose
+        with open(f"{place}/stopped", "w", encoding="ascii"):
+            pass
         second = started(f"{place}/order.json")
         pids = workers(place, 2)
         time.sleep(chance.uniform(0.0, seconds + 0.5))
