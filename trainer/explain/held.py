@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from trainer.explain.flame_graph import flame_graph
-from trainer.explain.tracked import BEGIN, END
+from trainer.explain.marks import BEGIN, END
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from telemetry.recorder import setup
 from telemetry.recorder.sampler import Sampler
+from trainer.explain.marks import foldwatch_begin, foldwatch_end
 from trainer.run.directory import RunDirectory
 
 if TYPE_CHECKING:
@@ -34,19 +35,6 @@ _PR_SET_PDEATHSIG = 1
 
 SETTLE_SECONDS = 0.05
 """Longer than memray's clock ticks, by which it tells what was allocated before a moment and what after."""
-BEGIN, END = "foldwatch_begin", "foldwatch_end"
-"""The functions whose allocations mark the two moments among memray's records."""
-_marks: list[bytearray] = []
-
-
-def foldwatch_begin() -> None:
-    """Allocate what marks the first label."""
-    _marks.append(bytearray(4096))
-
-
-def foldwatch_end() -> None:
-    """Allocate what marks the second label."""
-    _marks.append(bytearray(4096))
 
 
 class Window:
