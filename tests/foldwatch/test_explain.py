@@ -87,6 +87,7 @@ def _says(run: Path, word: str) -> bool:
     return any(word in path.read_text() for path in outputs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -104,6 +104,7 @@ def test_a_secret_is_masked_by_its_name_or_its_form(words: list[str]) -> None:
     assert masked(shown) == shown
 
 
+@pytest.mark.slow
 def test_a_long_argument_costs_no_time_of_its_square() -> None:
     """As a list of files, a blob, blanks."""
     for blob in (

@@ -7,10 +7,13 @@ import signal
 import subprocess
 import sys
 
+import pytest
+
 from tests.support.programs import run_python
 from trainer.process.start import starting
 
 
+@pytest.mark.slow
 def test_a_child_that_is_stopped_before_it_has_begun_is_continued() -> None:
     """Nobody else would: its parent waits for it to execute its program."""
     with starting():
