@@ -17,6 +17,7 @@ from analyzer.diagnosis.notes import notes
 from analyzer.diagnosis.outcome import find_ending
 from analyzer.diagnosis.remedies import remedies
 from analyzer.diagnosis.run_end import RunEnds, discard_benign_matches, find_truncation, is_through
+from analyzer.formatting import short_name
 from analyzer.growth.epochs import judge_epochs
 from analyzer.growth.grown_parts import find_grown_code, find_grown_maps
 from analyzer.growth.nature import find_nature
@@ -257,7 +258,7 @@ def _finding(
             is_running=is_running(process),
         ),
         symptom_of=symptom if process.crash is not None and process.crash.is_secondary else None,
-        notes=notes(process, causes),
+        notes=(*notes(process, causes), *_looks_note(process, growth)),
         remedies=remedies(
             growth,
             epochs,
@@ -289,6 +290,18 @@ def _with_what_grew(growth: dict[str, Growth], process: Process) -> dict[str, Gr
                 code = find_grown_code(looks, name, one.slope)
                 changed[name] = replace(one, grown=(*filter(None, (code,)), *one.grown))
     return changed
+
+
+def _looks_note(process: Process, growth: Mapping[str, Growth]) -> Iterator[str]:
+    """Say of what grows, though looks were taken at the code, that these do not tell where."""
+    untold = [
+        short_name(name)
+        for name, one in growth.items()
+        if one.verdict.is_alarming and not any(part.function for part in one.grown)
+    ]
+    if process.looks is not None and untold:
+        count = sum(call.looks for call in process.looks.grown.calls.values())
+        yield f"in which function {', '.join(untold)} grow, {count:,} looks at the code do not tell; a longer run takes more"
 
 
 def _symptom(processes: list[Process]) -> str | None:

@@ -31,6 +31,8 @@ CLEARER = 1e-2
 """Chance of the call that is named over that of the next one, at most."""
 CONCENTRATED = 0.5
 """Share of the looks of which a call may have more at most, to be named for what grew inside it and what it calls."""
+MOST = 0.5
+"""Share of all that grew, below which what grew inside one call is not the answer."""
 LEAST_LOOKS = 20
 """From which their share says something."""
 ROOT = 0
@@ -47,12 +49,17 @@ class GrownCode(NamedTuple):
     """Of all that grew, 0 to 1."""
 
 
-def find_started(found: Attributed, grown: int) -> GrownCode | None:
+def find_started(found: Attributed) -> GrownCode | None:
     """Return the line that started most of the threads that there are more of; None if none started nearly all."""
+    grown = found.grown("threads")
     best = max(found.started.values(), key=lambda one: one.running, default=None)
-    if best is None or best.running < NEARLY_ALL * grown:
+    if best is None or best.running <= 0 or best.running < NEARLY_ALL * grown:
         return None
-    return GrownCode(best.function, best.place, best.running, min(1.0, best.running / grown))
+    return GrownCode(best.function, best.place, best.running, _share(best.running, grown))
+
+
+def _share(amount: int, whole: int) -> float:
+    return min(1.0, amount / whole) if whole > 0 else 1.0
 
 
 def find_code(found: Attributed, name: str) -> GrownCode | None:
@@ -94,9 +101,13 @@ class _Search:
                 is_told = True
             else:
                 break
-        if not (is_told or self._is_told_by_itself(number)):
+        if not (is_told or self._is_told_by_itself(number)) or self._share(amount) < MOST:
             return None
         return self._named(number, line, amount)
+
+    def _share(self, amount: int) -> float:
+        """Return the part of all that grew, also while several threads were at work, or between the looks."""
+        return _share(amount, max(self._found.grown(self._name), self._grown[ROOT]))
 
     def _holds_nearly_all(self, number: int) -> int | None:
         """Return the call that ``number`` makes inside which nearly all of it grew, if nothing fell elsewhere."""
@@ -181,4 +192,4 @@ class _Search:
         place = call.place if called is None else called.called_from
         if line:
             place = f"{place.rpartition(':')[0]}:{line}"
-        return GrownCode(call.function, place, amount, min(1.0, amount / self._grown[ROOT]))
+        return GrownCode(call.function, place, amount, self._share(amount))

@@ -77,14 +77,11 @@ def find_grown_code(found: Attributed, resource: str, slope: float) -> GrownPart
 
 
 def _code_of(found: Attributed, resource: str) -> GrownCode | None:
-    if resource in {"threads", "cgroup_pids"}:
-        grown = sum(call.grown.get("threads", 0) for call in found.calls.values())
-        if (started := find_started(found, grown)) is not None:
-            return started
-    whole = sum(call.grown.get("rss_bytes", 0) for call in found.calls.values())
+    if resource in {"threads", "cgroup_pids"} and (started := find_started(found)) is not None:
+        return started
     for name in _COUNTED_AS.get(resource, ()):
-        grown = sum(call.grown.get(name, 0) for call in found.calls.values())
-        if resource == "rss_bytes" and grown * BYTES_OF[name] < EXPLAINED * whole:
+        size = found.grown(name) * BYTES_OF.get(name, 1)
+        if resource == "rss_bytes" and size < EXPLAINED * found.grown("rss_bytes"):
             continue
         if (code := find_code(found, name)) is not None:
             return code

@@ -58,6 +58,16 @@ class Attributed(NamedTuple):
     calls: Mapping[int, Call]
     pairs: Mapping[tuple[int, int, int], Pair]
     started: Mapping[tuple[str, str], Started]
+    shared: Mapping[str, int]
+    """What grew while several threads were at work, so that it is of no call."""
+    now: Mapping[str, int]
+    """The numbers at that moment; of a difference, by how much they grew."""
+
+    def grown(self, name: str) -> int:
+        """Return by how much a number grew in all."""
+        if name in self.now:
+            return self.now[name]
+        return self.shared.get(name, 0) + sum(c.grown.get(name, 0) for c in self.calls.values())
 
     def since(self, before: Attributed) -> Attributed:
         """Return what was found after ``before``."""
@@ -83,7 +93,8 @@ class Attributed(NamedTuple):
             for key, one in self.started.items()
             for was in (before.started.get(key),)
         }
-        return Attributed(calls, pairs, started)
+        shared, now = _less(self.shared, before.shared), _less(self.now, before.now)
+        return Attributed(calls, pairs, started, shared, now)
 
 
 class Looks(NamedTuple):
@@ -100,7 +111,7 @@ class Looks(NamedTuple):
     @property
     def grown(self) -> Attributed:
         """What was found after the first fold, in which libraries load; of a single end all of it."""
-        return self.last.since(self.first) if self.ends > 1 else self.last
+        return self.last.since(self.first) if self.ends > 1 else self.last._replace(now={})
 
 
 def _less(after: Mapping[str, int], before: Mapping[str, int]) -> dict[str, int]:
@@ -116,6 +127,8 @@ def attributed_of(facts: Mapping[str, Any]) -> Attributed:
             (pair.call, pair.first, pair.second): pair for pair in map(_pair, pairs[:MOST_PAIRS])
         },
         started={(one.place, one.function): one for one in map(_started, started[:MOST_CALLS])},
+        shared=_amounts("shared", facts),
+        now=_amounts("now", facts),
     )
 
 

@@ -34,7 +34,7 @@ def explain(
     repeated: Sequence[str] = command or ()
     plan = make_plan(run, fold=fold, command=repeated)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # what was begun is removed
-    warn(f"explain: {plan.words}, under memray: it takes longer than the run did")
-    explained = look_again(plan, run)
+    warn(f"fold {plan.fold} runs again under memray, which may take several times as long")
+    explained = look_again(plan, run, on_read=lambda: warn("it has run; its records are read"))
     for part in explained_text(explained, plan):
         print_output(part)

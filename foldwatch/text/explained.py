@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from analyzer import formatting as fmt
+from foldwatch.text.indented import Indented
 from telemetry.formatting import format_amount, format_duration
 
 if TYPE_CHECKING:
@@ -26,14 +27,16 @@ def explained_text(explained: Explained, plan: LookPlan) -> Iterator[RenderableT
     """Say what is held, by the line that had it allocated, the largest first; and what the look cost."""
     held = explained.held
     amount = format_amount(held.bytes, is_bytes=True)
-    yield f"allocated {plan.words}, and not freed: {amount} in {held.allocations:,} allocations"
+    words = f"{amount} allocated {plan.words} are not freed, in {held.allocations:,} allocations"
+    yield Indented(words, columns=0)
     if held.rows:
         yield _table(held)
     graph = os.path.join(explained.folder, "flamegraph.html")
     slower = ""
     if explained.untracked_seconds:
         slower = f", {explained.seconds / explained.untracked_seconds:.1f} times as long as without"
-    yield f"in {format_duration(explained.seconds)} under memray{slower}; flame graph: {graph}"
+    yield f"it took {format_duration(explained.seconds)} under memray{slower}"
+    yield f"flame graph: {graph}"
 
 
 def _table(held: HeldMemory) -> RenderableType:

@@ -51,12 +51,13 @@ def attributed_facts(attribution: Attribution) -> dict[str, object]:
             for (call, first, second), pair in attribution.pairs.items()
             if call in kept
         ]
-        shared, looks = dict(attribution.shared), attribution.looks
+        shared, looks, now = dict(attribution.shared), attribution.looks, attribution.values()
     pairs.sort(key=lambda pair: -pair["count"])  # type: ignore[operator] # it is a number
     return {
         "calls": told,
         "pairs": pairs[:MOST_PAIRS],
         "shared": shared,
+        "now": now,
         "looks": looks,
         "seconds": time.monotonic() - attribution.began,
         "cost_seconds": attribution.cost_seconds,

@@ -173,7 +173,7 @@ class Attribution:
         python = sum(map(_cpu_of, frames)) if is_few else other
         frames.clear()
         place = self.tree.look(frame, self.looks, since=self.looks - 1)
-        values = self._values()
+        values = self.values()
         for name in due:
             if (value := self._paced[name].read()) is not None:
                 values[name] = value
@@ -184,7 +184,8 @@ class Attribution:
         self._last = look
         return look
 
-    def _values(self) -> dict[str, int]:
+    def values(self) -> dict[str, int]:
+        """Read the numbers whose cost does not grow with the process; ``lock`` is held."""
         status = self._status.read()
         return {
             "threads": int(status_value(status, b"Threads") or 0),

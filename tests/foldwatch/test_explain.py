@@ -91,7 +91,7 @@ def _says(run: Path, word: str) -> bool:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--fold", "9"], "fold 9 has no label"),
+        (["--fold", "9"], "no labels of fold 9; there are folds 1, 2, 3"),
         (["--", "ls"], "not a Python program"),
         (["--", "python", "-c", "1"], "write it into a file"),
         (["--", "python"], "names no program"),
@@ -108,13 +108,40 @@ def test_what_cannot_be_run_again_is_told_in_one_line(
 
 
 @pytest.mark.slow
+def test_a_fold_with_a_process_of_its_own_is_run_again_alone(tmp_path: Path) -> None:
+    """Between its first label and its last, whether they name the fold or not."""
+    script, directory = tmp_path / "one.py", tmp_path / "run"
+    script.write_text(
+        "import sys, telemetry\ntelemetry.start()\ntelemetry.checkpoint('a')\n"
+        "kept = bytearray(int(sys.argv[1]) << 23)\ntelemetry.checkpoint('b')\n"
+    )
+    command = ["--", sys.executable, str(script), "{fold}"]
+    outcome = run_foldwatch("run", "--folds", "2", "--output", str(directory), *command)
+    assert outcome.code == 0, outcome.err
+    outcome = run_foldwatch("explain", str(directory), "--fold", "2")
+    assert outcome.code == 0, outcome.err
+    told = json.loads((directory / "explained" / "fold-2" / "explained.json").read_text())
+    assert os.path.basename(told["held"][0]["line"]) == "one.py:4"
+    assert told["held"][0]["bytes"] >= 2 << 23
+
+
+def test_a_command_that_no_system_takes_is_told_in_one_line(run: Path) -> None:
+    """A run.json is untrusted."""
+    (run / "run.json").write_text('{"config": {"command": ["python", "\\u0000x.py"]}}')
+    outcome = run_foldwatch("explain", str(run))
+    assert outcome.code == 2
+    assert "NUL" in outcome.err
+    assert outcome.err.count("\n") == 1
+
+
+@pytest.mark.slow
 def test_a_program_that_fails_is_told_by_its_last_line(run: Path, tmp_path: Path) -> None:
     """And its exit code."""
     script = tmp_path / "fails.py"
     script.write_text("raise ValueError('no data')")
     outcome = run_foldwatch("explain", str(run), "--", "python", str(script))
     assert outcome.code == 1
-    assert "exit code 1 before" in outcome.err
+    assert "exit code 1) before" in outcome.err
     assert outcome.err.endswith("ValueError: no data\n")
     assert os.listdir(run) == ["journal.jsonl"]
 

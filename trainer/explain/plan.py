@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from analyzer.processes.inputs import find_inputs, read_inputs
 from telemetry.errors import InputError
-from telemetry.journal.run_layout import RunLayout
+from telemetry.journal.run_layout import RunLayout, fold_of
 from telemetry.masking import is_masked
 from trainer.run.directory import RunDirectory
 from trainer.run.job import training_job
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from analyzer.processes.process import Process
     from trainer.run.config import RunConfig
@@ -51,8 +51,8 @@ class LookPlan:
     def words(self) -> str:
         """What is tracked, in words."""
         if self.begin is None or self.end is None:
-            return f"fold {self.fold}, from its first label to its last"
-        return f"from {self.begin[1]!r} of fold {self.begin[0]} to that of fold {self.end[0]}"
+            return f"between the first and the last label of fold {self.fold}"
+        return f"between {self.begin[1]!r} of fold {self.begin[0]} and that of fold {self.end[0]}"
 
 
 def make_plan(path: str, *, fold: int | None, command: Sequence[str] = ()) -> LookPlan:
@@ -69,21 +69,44 @@ def make_plan(path: str, *, fold: int | None, command: Sequence[str] = ()) -> Lo
     config = _configured(path)
     if "model" in config and not command:
         return _plan_of_training(path, fold)
-    words = [*command] or RunLayout(path).command()
-    process = _recorded(path)
-    if not words:
-        words = ["python", *process.argv]
+    processes = _recorded(path)
+    begin: Label | None = None
+    own = {number: process for process in processes if (number := fold_of(process.source))}
+    if own:  # each fold has a process of its own
+        number = fold or min(own)
+        if number not in own:
+            raise InputError(f"{path}: no labels of fold {number}; there are {_listed(own)}")
+        process = own[number]
+        end: Label = (None, [*process.checkpoints.labels()][-1].stage)
+    else:
+        process = max(processes, key=lambda process: len(process.folds))
+        number = fold or (2 if 2 in process.folds else next(iter(process.folds), 1))
+        stage = _last_stage(process, number, path)
+        begin = (number - 1, stage) if number - 1 in process.folds else None
+        end = (number, stage)
+    words = [*command] or RunLayout(path).command() or ["python", *process.argv]
     if is_masked(words):
         raise InputError(
             f"{path}: its command holds a secret that is not recorded; repeat it: -- COMMAND"
         )
-    number = fold or (2 if 2 in process.folds else next(iter(process.folds), 1))
-    interpreter, program = _python_program([word.replace("{fold}", str(number)) for word in words])
-    stage = _last_stage(process, number, path)
-    begin = (number - 1, stage) if number - 1 in process.folds else None
-    end = (number, stage)
-    took = _seconds_between(process, begin, end)
-    return LookPlan(number, interpreter, program, begin, end, recorded_seconds=took)
+    folds = str(config.get("folds", len(process.folds)))
+    filled = [word.replace("{fold}", str(number)).replace("{folds}", folds) for word in words]
+    interpreter, program = _python_program(filled)
+    return LookPlan(
+        number,
+        interpreter,
+        program,
+        begin,
+        end,
+        environment={"FOLDWATCH_FOLD": str(number), "FOLDWATCH_FOLDS": folds} if own else {},
+        recorded_seconds=_seconds_between(process, begin, end),
+    )
+
+
+def _listed(folds: Iterable[int]) -> str:
+    """Return folds in words: ``folds 1, 2, 3``, or that there is none."""
+    numbers = ", ".join(map(str, sorted(folds)))
+    return f"folds {numbers}" if numbers else "no folds"
 
 
 def _seconds_between(process: Process, begin: Label | None, end: Label) -> float | None:
@@ -118,12 +141,12 @@ def _plan_of_training(path: str, fold: int | None) -> LookPlan:
     )
 
 
-def _recorded(path: str) -> Process:
-    """Return the process that has the most folds of the run."""
+def _recorded(path: str) -> list[Process]:
+    """Return the processes of the run whose labels are recorded. Raises InputError if there is none."""
     tables = read_inputs(find_inputs([path]))
-    processes = [process for table in tables for process in table.processes if process.is_recorded]
-    found = max(processes, key=lambda process: len(process.folds), default=None)
-    if found is None or not found.checkpoints:
+    processes = [process for table in tables for process in table.processes]
+    found = [process for process in processes if process.is_recorded and process.checkpoints]
+    if not found:
         raise InputError(
             f"{path}: no labels are recorded, between which to look; call telemetry.checkpoint() in the program"
         )
@@ -133,14 +156,16 @@ def _recorded(path: str) -> Process:
 def _last_stage(process: Process, fold: int, path: str) -> str:
     stages = [label.stage for label in process.checkpoints.labels() if label.fold == fold]
     if not stages:
-        raise InputError(
-            f"{path}: fold {fold} has no label; there are folds {', '.join(map(str, process.folds))}"
-        )
+        raise InputError(f"{path}: no labels of fold {fold}; there are {_listed(process.folds)}")
     return stages[-1]
 
 
 def _python_program(words: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Split a command into the interpreter with its options, and the program with its own. Raises InputError."""
+    if any("\0" in word for word in words):
+        raise InputError(
+            f"{words[0]!r:.80}: a word of the command holds a NUL, which no program can get"
+        )
     if words[0].endswith(".py"):
         return (sys.executable,), tuple(words)
     if not _PYTHON.fullmatch(os.path.basename(words[0])):

@@ -20,6 +20,8 @@ from trainer.explain.held import HeldMemory, Records
 from trainer.run.directory import RunDirectory
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from trainer.explain.plan import LookPlan
 
 EXPLAINED = "explained"
@@ -42,8 +44,10 @@ class Explained:
     """Where explained.json and flamegraph.html are."""
 
 
-def look_again(plan: LookPlan, path: str) -> Explained:
+def look_again(plan: LookPlan, path: str, *, on_read: Callable[[], None]) -> Explained:
     """Run the plan's program for the run in ``path``; nothing is left of it but ``explained/fold-K``.
+
+    ``on_read`` is called when the program has run, and its records are to be read.
 
     Raises:
         FoldsFailedError: The program failed, or never came to the labels.
@@ -59,8 +63,10 @@ def look_again(plan: LookPlan, path: str) -> Explained:
             seconds = seen_for["seconds"]
         except (OSError, ValueError, KeyError):
             raise FoldsFailedError(
-                f"fold {plan.fold}: exit code {code} before {plan.words} was seen: {_last_words(work)}"
+                f"fold {plan.fold} cannot be looked into: the program ended (exit code {code}) before its labels came:"
+                f" {_last_words(work)}"
             ) from None
+        on_read()
         found = Records(records, is_marked=not plan.folds)
         held = found.held()
         result = os.path.join(work, "result")
@@ -82,7 +88,8 @@ def _run(plan: LookPlan, work: str, *, records: str, seen: str) -> int:
     with open(task, "w", encoding="utf-8") as file:
         content = {"begin": plan.begin, "end": plan.end, "records": records, "seen": seen}
         json.dump(content | {"folds": plan.folds, "run_dir": run_dir}, file)
-    environment = plan.environment | child_environment() | {"FOLDWATCH_SETTLE": "off"}
+    ours = {"FOLDWATCH_SETTLE": "off", "FOLDWATCH_METRICS": os.path.join(work, "metrics.json")}
+    environment = plan.environment | child_environment() | ours
     if plan.config is not None:
         RunDirectory(run_dir).write_config(plan.config)
     with open(os.path.join(work, "output.log"), "wb") as output:

@@ -20,6 +20,7 @@ def found(
     *pairs: tuple[int, int, int, int, int, int],
     looks: dict[int, int] | None = None,
     started: list[dict[str, Any]] | None = None,
+    shared: dict[str, int] | None = None,
 ) -> Attributed:
     """Give what the looks at a training found, which calls ``decoy`` and ``leak`` in turn.
 
@@ -28,6 +29,7 @@ def found(
         pairs: Call, what it did at the first look and at the second, how many, with a rise of ``maps``, with a fall.
         looks: By call; of the decoy most.
         started: Lines that started threads.
+        shared: What grew while several threads were at work.
     """
     looks = {DECOY: 90, LEAK: 10} if looks is None else looks
     calls = [
@@ -45,7 +47,8 @@ def found(
         | {"rises": {"maps": rises}, "falls": {"maps": falls}}
         for call, first, second, count, rises, falls in pairs
     ]
-    return attributed_of({"calls": calls, "pairs": rows, "started": started or []})
+    facts = {"calls": calls, "pairs": rows, "started": started or [], "shared": shared or {}}
+    return attributed_of(facts)
 
 
 IN_DECOY = (DECOY, -31, -31, 90, 0, 0)
@@ -72,6 +75,8 @@ IN_DECOY = (DECOY, -31, -31, 90, 0, 0)
         # All of the time was in it, or nobody looked: that says nothing.
         found({TRAIN: {"maps": 100}}, looks={TRAIN: 100}),
         found({TRAIN: {"maps": 100}}, looks={}),
+        # Most of it grew while other threads were at work.
+        found({LEAK: {"maps": 90}}, shared={"maps": 200}),
         # No code of the program's was at work.
         found({ROOT: {"maps": 100}}),
     ],
@@ -140,7 +145,17 @@ def test_threads_are_of_the_line_that_started_them() -> None:
     assert part is not None
     assert (part.kind, part.function, part.line) == ("code", "leak", "a.py:41")
     assert part.amount == pytest.approx(6.0 * 16 / 18)
-    assert find_started(attributed, 40) is None
+    assert find_started(found({TRAIN: {"threads": 40}}, started=started)) is None
+
+
+def test_what_grew_is_what_there_was_more_of_between_the_two_ends() -> None:
+    """A look behind the end of the first fold sees also what that one has left."""
+    started = [{"function": "leak", "place": "a.py:41", "running": 15}]
+    first = found({}, started=[{**started[0], "running": 5}])._replace(now={"threads": 8})
+    last = found({TRAIN: {"threads": 15}}, started=started)._replace(now={"threads": 18})
+    part = find_grown_code(last.since(first), "threads", 5.0)
+    assert part is not None
+    assert (part.function, part.share, part.amount) == ("leak", 1.0, 5.0)
 
 
 def test_memory_is_told_by_the_count_that_grew_as_much() -> None:
