@@ -28,6 +28,10 @@ class CodeAtWork:
         self._attribution = Attribution(failed)
         self._starts = ThreadStarts()
 
+    def stop(self) -> None:
+        """Look no more."""
+        self._attribution.stop()
+
     def facts(self) -> dict[str, object]:
         """Return what was found so far."""
         return attributed_facts(self._attribution) | {"started": self._starts.facts()}
@@ -109,7 +113,7 @@ def _node_facts(number: int, nodes: list[Node]) -> dict[str, object]:
         facts |= {
             "function": node.code.co_qualname,
             "place": place_of(node.code, node.code.co_firstlineno),
-            "is_of_program": is_of_program(node.code),
+            "is_of_program": is_of_program(node.code.co_filename),
         }
         if caller is not None:
             facts["from"] = place_of(caller, node.line)

@@ -46,7 +46,6 @@ class Look(NamedTuple):
     """The numbers at one look, and where the thread was."""
 
     place: Place
-    time: float
     own_cpu: float
     """Seconds, of the thread that is looked at."""
     other_cpu: float
@@ -178,7 +177,7 @@ class Attribution:
             if (value := self._paced[name].read()) is not None:
                 values[name] = value
                 self._take_paced(name, value, frame)
-        look = Look(place, time.monotonic(), own, other, python, values)
+        look = Look(place, own, other, python, values)
         if self._last is not None:
             self._take(self._last, look)
         self._last = look

@@ -39,7 +39,7 @@ class _Mark:
 class Node:
     """A function as it was called from one line of its caller."""
 
-    __slots__ = ("children", "code", "grown", "line", "looks", "parent", "seconds")
+    __slots__ = ("children", "code", "grown", "line", "looks", "parent")
 
     def __init__(self, parent: int, line: int, code: CodeType | None) -> None:
         self.parent = parent
@@ -49,7 +49,6 @@ class Node:
         self.children: dict[tuple[int, CodeType], int] = {}
         self.grown: dict[str, int] = {}
         """What grew while this was the innermost call that two looks had in common."""
-        self.seconds = 0.0
         self.looks = 0
         """How many looks found this call innermost."""
 

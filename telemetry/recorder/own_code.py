@@ -15,21 +15,26 @@ _INSTALLED = tuple(
     for name in ("stdlib", "platstdlib", "purelib", "platlib")
     if (path := sysconfig.get_path(name))
 )
-_PACKAGES = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
+_PARTS = (
+    f"{os.sep}site-packages{os.sep}",
+    f"{os.sep}dist-packages{os.sep}",
+    f"{os.sep}lib{os.sep}python3",
+)
+"""Of the paths of packages and of Python's library, also where another interpreter runs the program."""
 _PLACE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 _OURS = tuple(
-    os.path.join(_PLACE, name) + os.sep for name in ("telemetry", os.path.join("trainer", "worker"))
+    os.path.join(_PLACE, name) + os.sep
+    for name in ("telemetry", os.path.join("trainer", "worker"), os.path.join("trainer", "explain"))
 )
 _REFERENCE = os.path.join(_PLACE, "trainer", "reference") + os.sep
 """What `foldwatch train` trains by default is a program like a user's, wherever it is installed."""
 
 
 @cache
-def is_of_program(code: CodeType) -> bool:
-    """Whether a function is the program's own: of no installed package, nor Python's library, nor foldwatch's."""
-    path = code.co_filename
+def is_of_program(path: str) -> bool:
+    """Whether a file is the program's own: of no installed package, nor Python's library, nor foldwatch's."""
     return path.startswith(_REFERENCE) or not (
-        path.startswith(("<frozen", *_INSTALLED, *_OURS)) or any(part in path for part in _PACKAGES)
+        path.startswith(("<frozen", *_INSTALLED, *_OURS)) or any(part in path for part in _PARTS)
     )
 
 

@@ -80,6 +80,8 @@ def _hook(sampler: Sampler) -> None:
 
 def _record_end(sampler: Sampler) -> None:
     sampler.record_attributed()
+    if sampler.code is not None:
+        sampler.code.stop()
     sampler.event(ENDED, {})
 
 

@@ -45,9 +45,9 @@ class ThreadStarts:
     def _note(self, thread: threading.Thread) -> None:
         frame = sys._getframe(2)  # noqa: SLF001 - of what calls start()
         at = frame
-        while not is_of_program(at.f_code) and at.f_back is not None:
+        while not is_of_program(at.f_code.co_filename) and at.f_back is not None:
             at = at.f_back
-        found = at if is_of_program(at.f_code) else frame
+        found = at if is_of_program(at.f_code.co_filename) else frame
         key = found.f_code, found.f_lineno
         if key in self._started or len(self._started) < MOST_LINES:
             self._started.setdefault(key, WeakSet()).add(thread)

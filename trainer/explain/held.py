@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from telemetry.recorder.own_code import is_of_program
 from trainer.explain.flame_graph import flame_graph
 from trainer.explain.marks import BEGIN, END
 
@@ -14,10 +15,6 @@ if TYPE_CHECKING:
 
 MOST_ROWS = 10
 _PACKAGE = re.compile(r".*/(?:site|dist)-packages/(?P<name>[^/]+?)(?:\.py)?(?:/.*)?")
-_PYTHON = re.compile(r"<frozen .*|.*/lib/python3[^/]*/.*")
-_OURS = re.compile(
-    r".*/(?:telemetry|trainer/(?:explain|worker))/[^/]*\.py|.*/telemetry/recorder/.*"
-)
 _ROWS_OF_MAPS = {"MMAP"}
 _WITHIN = {"<listcomp>", "<dictcomp>", "<setcomp>", "<genexpr>", "<lambda>"}
 LEAST_SHARE = 0.005
@@ -90,7 +87,7 @@ class Records:
     def flame_graph(self, title: str) -> str:
         """Return the flame graph of it as an HTML page."""
         records = ((one.stack_trace(), one.size) for one in self._allocations)
-        return flame_graph(records, title=title, is_own=is_own)
+        return flame_graph(records, title=title, is_own=is_of_program)
 
 
 def _between_marks(records: Iterable[Any]) -> list[Any]:
@@ -146,19 +143,13 @@ def group(records: Iterable[tuple[Sequence[tuple[str, str, int]], int, int, str]
     return whole
 
 
-def is_own(file: str) -> bool:
-    """Whether a file is the program's: of no package, nor Python's library, nor foldwatch's."""
-    return not (_PACKAGE.fullmatch(file) or _PYTHON.fullmatch(file) or _OURS.fullmatch(file))
-
-
 def _key(stack: Sequence[tuple[str, str, int]]) -> tuple[str, str, str | None]:
     library = None
     for place, (_, file, line) in enumerate(stack):
-        package = _PACKAGE.fullmatch(file)
-        if package is not None:
-            library = library or package["name"]
-        elif is_own(file):
+        if is_of_program(file):
             return _named(stack, place), f"{file}:{line}", library
+        if (package := _PACKAGE.fullmatch(file)) is not None:
+            library = library or package["name"]
     if not stack:
         return "(outside of Python)", "", None
     function, file, line = stack[0]

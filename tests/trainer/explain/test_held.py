@@ -6,8 +6,9 @@ import re
 
 import pytest
 
+from telemetry.recorder.own_code import is_of_program
 from trainer.explain.flame_graph import flame_graph
-from trainer.explain.held import group, is_own
+from trainer.explain.held import group
 
 NUMPY = "/v/lib/python3.11/site-packages/numpy/_core/numeric.py"
 SCRIPT = "/home/me/train.py"
@@ -54,14 +55,14 @@ def test_small_amounts_are_not_rows() -> None:
 )
 def test_the_program_s_own_files_are_known(file: str, *, own: bool) -> None:
     """Of no package, nor Python's library."""
-    assert is_own(file) is own
+    assert is_of_program(file) is own
 
 
 def test_the_flame_graph_shows_callers_above_and_escapes_what_others_wrote() -> None:
     """Widths are shares; a file's name is untrusted."""
     evil = ("<b>", "/x/<script>.py", 1)
     page = flame_graph(
-        [((LOAD, MAIN), 750), ((evil, MAIN), 250)], title="HeldLine <by>", is_own=is_own
+        [((LOAD, MAIN), 750), ((evil, MAIN), 250)], title="HeldLine <by>", is_own=is_of_program
     )
     boxes = re.findall(r'data-x="([\d.]+)" data-w="([\d.]+)" data-y="(\d)" title="([^"(]*)', page)
     assert boxes == [
