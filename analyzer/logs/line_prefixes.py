@@ -176,8 +176,8 @@ def _docker_text(line: str) -> tuple[str, str | None]:
 def _logged_text(line: str) -> tuple[str, str | None] | None:
     """Return the message of a logger that writes JSON, with its level in front, and when it was written.
 
-    None for any other object, and for a message of several lines. Google's collectors give everything on standard
-    error the severity ERROR, so that one says nothing.
+    A message of several lines, such as a traceback, stays one line, as JSON writes it. None for any other object.
+    Google's collectors give everything on standard error the severity ERROR, so that one says nothing.
     """
     try:
         content = json.loads(line)
@@ -189,14 +189,14 @@ def _logged_text(line: str) -> tuple[str, str | None] | None:
     sources = (content, inner if isinstance(inner, dict) else {})
     found = (source.get(key) for source in sources for key in _MESSAGES)
     text = next((one for one in found if isinstance(one, str)), None)
-    if text is None or "\n" in text.rstrip("\n"):
+    if text is None:
         return None
     level = str(next((content[key] for key in _LEVEL_KEYS if key in content), "")).upper()
     is_of_collector = "severity" in content and level not in {"DEBUG", "INFO", "WARNING"}
     stamp = next((content[key] for key in _TIMES if isinstance(content.get(key), str)), None)
     words = text if is_of_collector or not level.isalpha() else f"{level} {text}"
     return (
-        _without_surrogates(words.rstrip("\n")),
+        _without_surrogates(words.rstrip("\n").replace("\n", "\\n")),
         stamp and _without_surrogates(stamp),
     )
 

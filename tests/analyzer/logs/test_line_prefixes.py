@@ -298,6 +298,14 @@ def test_half_a_character_in_json_is_read_as_none() -> None:
     process.last_lines[0].text.encode()
 
 
+def test_a_loggers_message_of_several_lines_is_one() -> None:
+    """Its last line ends with the message, not with what JSON puts behind it."""
+    told = {"level": "error", "message": "Traceback (most recent call last):\nMemoryError: out"}
+    (process,) = read_log("x", io.BytesIO(json.dumps(told).encode())).processes
+    assert process.crash is not None
+    assert process.crash.text == "MemoryError: out"
+
+
 def test_what_a_log_ends_with_is_said_of_its_last_process_only() -> None:
     """One that another of the same writer followed did not end there."""
     lines = [LINE.format(1, 63, 1786), LINE.format(1, 1, 39), "Aborted (core dumped)"]
