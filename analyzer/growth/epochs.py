@@ -17,7 +17,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from analyzer.growth.verdict import EPOCHS, PRINTED_EPOCHS, Growth, Verdict, judge
-from analyzer.logs.label_budget import MOST_LABELS
 from analyzer.resources import RESOURCES
 
 if TYPE_CHECKING:
@@ -94,9 +93,7 @@ def judge_epochs(process: Process, resource: str, *, by_fold: Growth) -> Growth 
         reason = f"{growth.reason}, but the next fold begins without it"
         return replace(growth, verdict=Verdict.SLOW, reason=reason)
     if process.checkpoints.contexts.has_merged and not growth.verdict.is_alarming:
-        reason = (
-            f"{growth.reason}; but only the epochs under the first {MOST_LABELS:,} labels are known"
-        )
+        reason = f"{growth.reason}; but of so many labels only the epochs under the first are known"
         return replace(growth, verdict=Verdict.INCONCLUSIVE, reason=reason)
     return growth
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from analyzer.logs.known_formats import PLACES, VALUE_LITERALS, VALUES, KnownFormat
-from analyzer.logs.label_budget import FURTHER, MOST_LABELS
+from analyzer.logs.label_budget import FURTHER
 from analyzer.logs.line_prefixes import PIECE_LITERALS
 from analyzer.logs.pattern_search import PatternSearch
 from analyzer.logs.thinning import MOST_READINGS, kept_rows
@@ -67,8 +67,9 @@ class FormatScan:
     Of other blocks only the last lines that may name a place are kept: most logs have epochs and no such value.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, most_labels: int) -> None:
         self._readings = FormatReadings()
+        self._most_labels = most_labels
         self._number_of: dict[FormatContext, int] = {}
         self._thin_at = MOST_READINGS
         self._search: PatternSearch | None = None
@@ -120,7 +121,7 @@ class FormatScan:
         contexts = self._readings.contexts
         number = self._number_of.get(context)
         if number is None:
-            if len(contexts) >= MOST_LABELS:
+            if len(contexts) >= self._most_labels:
                 context = context._replace(text=FURTHER, limit=None)
             number = self._number_of.setdefault(context, len(contexts))
             if number == len(contexts):

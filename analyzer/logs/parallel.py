@@ -22,9 +22,11 @@ import stat
 import struct
 import sys
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from analyzer.logs.decompression import MAGIC_BYTES, Unpacked, is_packed, open_log
+from analyzer.logs.label_budget import label_shares
 from analyzer.logs.line_prefixes import PartialLineAssembler
 from analyzer.logs.scan_options import PLAIN
 from analyzer.logs.scanner import scan
@@ -109,22 +111,25 @@ def read_ranges(
     progress: Callable[[int], None] | None = None,
 ) -> list[ScanResult | UnreadableInput]:
     """Read every range, in their order; ``progress`` is called now and then with the bytes done."""
-    shares = _shares(wanted, workers if _is_alone() else 1)
+    sizes = [_size(byte_range) for byte_range in wanted]
+    shares = _shares(sizes, workers if _is_alone() else 1)
+    tasks = [
+        (byte_range, replace(options, most_labels=labels))
+        for byte_range, labels in zip(wanted, label_shares(sizes), strict=True)
+    ]
     with contextlib.closing(mmap.mmap(-1, 8 * max(1, len(shares)))) as board:
         reported = SharedProgress(board, progress)
-        others = [
-            _Worker(share, wanted, reported, n, options) for n, share in enumerate(shares[1:], 1)
-        ]
+        others = [_Worker(share, tasks, reported, n) for n, share in enumerate(shares[1:], 1)]
         try:
-            found = {n: _read(wanted[n], options, reported.of(0)) for n in (shares or [[]])[0]}
+            found = {n: _read(*tasks[n], reported.of(0)) for n in (shares or [[]])[0]}
             for other in others:
                 found |= other.result(reported)
         finally:
             for other in others:
                 other.end()
-        for number, byte_range in enumerate(wanted):  # what a worker that was killed left unread
+        for number, task in enumerate(tasks):  # what a worker that was killed left unread
             if number not in found:
-                found[number] = _read(byte_range, options, reported.of(0))
+                found[number] = _read(*task, reported.of(0))
     return [found[number] for number in range(len(wanted))]
 
 
@@ -141,13 +146,12 @@ def processors() -> int:
     return min(WORKERS, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1)
 
 
-def _shares(wanted: Sequence[ByteRange], workers: int) -> list[list[int]]:
-    """Deal the ranges out, the biggest first; this process takes the first share and all pipes."""
-    sizes = {number: _size(byte_range) for number, byte_range in enumerate(wanted)}
-    workers = max(1, min(workers, sum(sizes.values()) // RANGE_BYTES))
+def _shares(sizes: Sequence[int], workers: int) -> list[list[int]]:
+    """Deal ranges of these sizes out, the biggest first; this process takes the first share and all pipes."""
+    workers = max(1, min(workers, sum(sizes) // RANGE_BYTES))
     shares: list[list[int]] = [[] for _ in range(workers)]
     loads = [0] * workers
-    for number in sorted(sizes, key=lambda number: -sizes[number]):
+    for number in sorted(range(len(sizes)), key=lambda number: -sizes[number]):
         least = 0 if sizes[number] == 0 else loads.index(min(loads))
         shares[least].append(number)
         loads[least] += sizes[number]
@@ -196,17 +200,16 @@ class _Worker:
     def __init__(
         self,
         share: Sequence[int],
-        wanted: Sequence[ByteRange],
+        tasks: Sequence[tuple[ByteRange, ScanOptions]],
         reported: SharedProgress,
         number: int,
-        options: ScanOptions,
     ) -> None:
         self._out, write_end = os.pipe()
         self._pid = os.fork()
         if self._pid == 0:  # pragma: no cover - the copy ends here, and what measured it with it
             try:
                 os.close(self._out)
-                parts = {n: _read(wanted[n], options, reported.of(number)) for n in share}
+                parts = {n: _read(*tasks[n], reported.of(number)) for n in share}
                 with open(write_end, "wb") as pipe:
                     pickle.dump(parts, pipe, protocol=5)
             finally:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from analyzer.logs.label_budget import MOST_LABELS
 from telemetry.errors import InputError
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ class ScanOptions:
     signatures: Sequence[Signature] = ()
     keeps_all: bool = False
     """Whether every reading is wanted, however many there are; else see `thinning`."""
+    most_labels: int = MOST_LABELS
+    """Of one stretch of a log; see `label_budget`."""
 
     def __post_init__(self) -> None:
         if self.patterns and not any(pattern.has_values for pattern in self.patterns):

@@ -39,8 +39,9 @@ class ScanResultBuilder:
     their offsets in ``plain_at``. `flush` puts them into the columns together: that is several times as fast.
     """
 
-    def __init__(self, *, keeps_all: bool = False) -> None:
+    def __init__(self, *, keeps_all: bool = False, most_labels: int = MOST_LABELS) -> None:
         self.result = ScanResult()
+        self._most_labels = most_labels
         self.plain: list[Row] = []
         self.plain_at: list[int] = []
         self._number_of: dict[LabelContext, int] = {}
@@ -124,7 +125,7 @@ class ScanResultBuilder:
             number = known.get(key)
             if number is None:
                 number = self._number(_context(*key))
-                if len(known) < MOST_LABELS:
+                if len(known) < self._most_labels:
                     known[key] = number
             result.heading_of.append(number)
         for stamp in filter(None, stamps):
@@ -141,7 +142,11 @@ class ScanResultBuilder:
         if self.result.left_out:
             self.result.thin()
         result = self.result
-        if result.heading_of and result.heading_of[-1] >= MOST_LABELS and self._last is not None:
+        if (
+            result.heading_of
+            and result.heading_of[-1] >= self._most_labels
+            and self._last is not None
+        ):
             result.heading_of[-1] = len(result.headings)
             result.headings.append(self._last)
         return result
@@ -156,7 +161,8 @@ class ScanResultBuilder:
         number = self._number_of.get(context)
         if number is None:
             headings, self._last = self.result.headings, context
-            context = _merged(context, len(headings))
+            if len(headings) >= self._most_labels:
+                context = _merged(context, are_too_many=len(headings) >= 2 * self._most_labels)
             number = self._number_of.setdefault(context, len(headings))
             if number == len(headings):
                 headings.append(context)
@@ -175,11 +181,9 @@ def _limit(word: bytes) -> Limit:
     return LimitState.UNLIMITED if word == b"max" else int(word)
 
 
-def _merged(context: LabelContext, count: int) -> LabelContext:
-    """Return what ``context`` becomes after ``count`` others: itself, or the one of all further labels."""
-    if count < MOST_LABELS:
-        return context
-    if count >= 2 * MOST_LABELS:  # so many folds or limits differ
+def _merged(context: LabelContext, *, are_too_many: bool) -> LabelContext:
+    """Return the context of all further labels of a fold; of all folds where even those are too many."""
+    if are_too_many:  # so many folds or limits differ
         limit = LimitState.INVISIBLE
         return context._replace(
             text=FURTHER, cgroup_limit=limit, maps_limit=limit, label=None, limits=()

@@ -79,13 +79,15 @@ class Scanner:
     """Finds the hits of a stream and gives each to a `ScanResultBuilder`."""
 
     def __init__(self, options: ScanOptions) -> None:
-        self._builder = ScanResultBuilder(keeps_all=options.keeps_all)
+        self._builder = ScanResultBuilder(
+            keeps_all=options.keeps_all, most_labels=options.most_labels
+        )
         self._watch = ProgressWatch(self._builder)
         table = SignatureTable(options.signatures) if options.signatures else BUILT_IN
         self._lines = LineReader(self._builder, self._watch, table)
         self._joiner = PartialLineAssembler()
         self._patterns = _search(options.patterns)
-        self._formats = FormatScan() if self._patterns is None else None
+        self._formats = FormatScan(options.most_labels) if self._patterns is None else None
         self._matches: list[Found] = []
         """Of the block that is read, the last first; they take their turn among the hits."""
         own = [text.encode() for one in options.signatures for text in one.literals]

@@ -10,7 +10,7 @@ from itertools import compress
 from operator import le
 from typing import TYPE_CHECKING, NamedTuple, overload
 
-from analyzer.logs.label_budget import FURTHER, MOST_LABELS, merged_label
+from analyzer.logs.label_budget import FURTHER, LabelBudget, merged_label
 from analyzer.logs.thinning import MOST_READINGS, kept_rows
 from analyzer.resources import ABSENT, COLUMNS, LARGEST, MORE_COLUMNS
 from telemetry.reading import LimitState
@@ -41,18 +41,16 @@ class CheckpointContext(NamedTuple):
 
 
 class ContextNumbers:
-    """Numbers labels with their limits, each once; beyond MOST_LABELS those of a fold share one label."""
+    """Numbers labels with their limits, each once; beyond the budget those of a fold share one label."""
 
-    def __init__(self) -> None:
+    def __init__(self, budget: LabelBudget | None = None) -> None:
         self.known: list[CheckpointContext] = []
+        self.has_merged = False
+        """Whether there were more labels than the budget, here or where they were read."""
+        self._budget = budget or LabelBudget()
         self._numbers: dict[tuple[Label, int], int] = {}
         self._limits: dict[tuple[tuple[str, Limit], ...], tuple[int, Mapping[str, Limit]]] = {}
         """By the limits themselves, their number and the one mapping of them that is kept."""
-
-    @property
-    def has_merged(self) -> bool:
-        """Whether there were more than MOST_LABELS."""
-        return len(self.known) > MOST_LABELS
 
     def number(self, label: Label, limits: Mapping[str, Limit]) -> int:
         """Return the place of a label and limits in ``known``, to which they are added if they are new."""
@@ -61,11 +59,13 @@ class ContextNumbers:
         )
         number = self._numbers.get((label, limits_number))
         if number is None:
-            if len(self.known) >= MOST_LABELS:
+            if not self._budget.has_room(len(self.known)):
                 label = merged_label(label)
+            self.has_merged |= label.stage == FURTHER
             number = self._numbers.setdefault((label, limits_number), len(self.known))
         if number == len(self.known):
             self.known.append(CheckpointContext(label, kept))
+            self._budget.take()
         return number
 
 
@@ -135,9 +135,9 @@ class CheckpointTable(ReadingColumns, Sequence[Checkpoint]):
     Of very many readings some are left out, as `analyzer.logs.thinning` says, and counted.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, budget: LabelBudget | None = None) -> None:
         super().__init__()
-        self.contexts = ContextNumbers()
+        self.contexts = ContextNumbers(budget)
         self.heads = self.contexts.known
         """Each once, in the order in which they came."""
         self.last_label: Label | None = None

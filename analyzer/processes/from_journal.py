@@ -6,8 +6,9 @@ from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from analyzer.logs.label_budget import MOST_LABELS, LabelBudget
 from analyzer.processes.attributed import Looks, attributed_of
-from analyzer.processes.checkpoints import Checkpoint
+from analyzer.processes.checkpoints import Checkpoint, CheckpointTable
 from analyzer.processes.from_log import Process, Source, Table
 from analyzer.processes.settled import note_settled
 from analyzer.resources import RESOURCES
@@ -34,10 +35,13 @@ COUNTED_KEPT = 1000
 """Readings with another counter than the one before: the last, which the end is compared with."""
 
 
-def read_journal(path: str, *, group: str | None = None) -> Table:
-    """Read a journal, in memory that its length does not rule. Raises InputError where it holds not one record."""
+def read_journal(path: str, *, group: str | None = None, labels: int = MOST_LABELS) -> Table:
+    """Read a journal, in memory that its length does not rule. Raises InputError where it holds not one record.
+
+    ``labels`` is how many its processes may have together, see `label_budget`.
+    """
     follower = JournalFollower(path)
-    assembly = JournalAssembly(path, group or path)
+    assembly = JournalAssembly(path, group or path, labels)
     for record in follower.stream_to_end():
         assembly.take(record)
     if not assembly.records:
@@ -48,8 +52,9 @@ def read_journal(path: str, *, group: str | None = None) -> Table:
 class JournalAssembly:
     """The processes of a journal in the making."""
 
-    def __init__(self, path: str, group: str) -> None:
+    def __init__(self, path: str, group: str, labels: int) -> None:
         self.records = 0
+        self._labelled, self._all = LabelBudget(labels), LabelBudget(labels)
         self._path, self._group = path, group
         self._readings = self._refused = 0
         self._processes: dict[tuple[int, int | None], Process] = {}
@@ -101,7 +106,14 @@ class JournalAssembly:
             return None
         pid = key[0]
         header = self._headers.get(pid)
-        process = Process(source=self._path, group=self._group, pid=pid, header=header)
+        process = Process(
+            source=self._path,
+            group=self._group,
+            pid=pid,
+            header=header,
+            checkpoints=CheckpointTable(self._labelled),
+            samples=CheckpointTable(self._all),
+        )
         self._latest[pid] = self._processes[key] = process
         self._since_exit.append(process)
         return process

@@ -50,7 +50,7 @@ class Source:
     left_out: int = 0
     """Of the ``checkpoints``, those of labels that come over and over, which are counted and not kept."""
     has_merged_labels: bool = False
-    """Whether there are more than MOST_LABELS: what comes under further ones is judged as one of each fold."""
+    """Whether there are more than the budget: what comes under further ones is judged as one of each fold."""
     formats: tuple[FormatUse, ...] = ()
     """The built-in formats that its readings come from; empty where it has ``[THREADS]`` lines."""
 

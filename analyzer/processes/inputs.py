@@ -9,6 +9,7 @@ import sys
 from collections import defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
+from analyzer.logs.label_budget import label_shares
 from analyzer.logs.parallel import (
     STANDARD_INPUT,
     UnreadableInput,
@@ -187,10 +188,11 @@ def read_inputs(
     """
     wanted = [path for found in inputs for path in (*found.earlier, found.log) if path is not None]
     logs = _read_logs(wanted, options, progress)
+    shares = label_shares([_size(found.journal) for found in inputs])
     tables, refused = [], []
-    for found in inputs:
+    for found, labels in zip(inputs, shares, strict=True):
         try:
-            tables.append(_table(found, logs))
+            tables.append(_table(found, logs, labels))
         except InputError as error:
             if found.is_named:
                 raise
@@ -227,8 +229,18 @@ def _read_logs(
     return found
 
 
-def _table(found: Input, logs: Mapping[str, Sequence[ScanResult | UnreadableInput]]) -> Table:
-    """Make the table of one input. Raises InputError where it cannot be read or holds no log.
+def _size(journal: str | None) -> int:
+    """Return the size of a journal in bytes; 0 where there is none."""
+    try:
+        return 0 if journal is None else os.path.getsize(journal)
+    except OSError:  # the reading of it says why
+        return 0
+
+
+def _table(
+    found: Input, logs: Mapping[str, Sequence[ScanResult | UnreadableInput]], labels: int
+) -> Table:
+    """Make the table of one input, with so many labels of a journal. Raises InputError where it cannot be read or holds no log.
 
     Beside a journal the log only says how it ended: its ``[THREADS]`` lines are the same readings.
     """
@@ -241,7 +253,7 @@ def _table(found: Input, logs: Mapping[str, Sequence[ScanResult | UnreadableInpu
     if found.journal is None:
         return _log_table(found, logs)
     try:
-        table = read_journal(found.journal, group=found.group)
+        table = read_journal(found.journal, group=found.group, labels=labels)
         is_told = found.log is not None and os.path.getsize(found.log) > 0
     except OSError as error:
         raise InputError(f"{error.filename or found.group}: {error.strerror}") from error

@@ -19,7 +19,6 @@ from analyzer import formatting as fmt
 from analyzer.diagnosis.outcome import Outcome
 from analyzer.groups import group_findings
 from analyzer.growth.verdict import Verdict
-from analyzer.logs.label_budget import MOST_LABELS
 from analyzer.reports.headline import earlier_runs_line, headline, is_open, root_cause_line
 from analyzer.reports.sparkline import ASCII, BLOCKS, sparkline
 from analyzer.result import OverallVerdict
@@ -133,9 +132,7 @@ def _sources(sources: Sequence[Source], detail: Detail) -> Iterator[RenderableTy
             words = f"{source.left_out:,} of them are left out: between the extremes of labels that come over and over"
             yield Indented(words)
         if source.has_merged_labels:
-            yield Indented(
-                f"more than {MOST_LABELS:,} labels: further ones are judged as one of each fold"
-            )
+            yield Indented("so many labels that further ones are judged as one of each fold")
         for skipped in source.skipped[: detail.skipped]:
             where = f"line {skipped.line} " if skipped.line else ""
             yield Indented(f"{where}skipped: {fmt.safe(skipped.reason)}")

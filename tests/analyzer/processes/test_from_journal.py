@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from analyzer import analyze
-from analyzer.logs import scan_result_builder, thinning
+from analyzer.logs import label_budget, thinning
 from analyzer.processes import checkpoints, from_journal, inputs
 from tests.support.builders import NOW, exited, header, reading, write_journal
 
@@ -42,6 +42,13 @@ def recorded(chance: random.Random) -> list[Record]:
                     reading(fold, time + 0.5, stage=None, cgroup_pids=40, **values),
                 ]
     return [*records, exited(time + 1, signal="SIGABRT", exit_code=134)]
+
+
+def keep_few_labels(monkeypatch: pytest.MonkeyPatch, most: int, *, of_all: int = 1000) -> None:
+    """Have no more labels kept of an input, and of all inputs together."""
+    monkeypatch.setattr(label_budget, "MOST_LABELS", most)
+    monkeypatch.setattr(label_budget, "FEWEST_LABELS", 4)
+    monkeypatch.setattr(label_budget, "MOST_OF_ALL", of_all)
 
 
 def told(analysis: Analysis) -> object:
@@ -88,8 +95,7 @@ def test_of_too_many_labels_the_further_ones_are_judged_as_one(
             )
     (tmp_path / "a.log").write_text("".join(lines))
     journal = write_journal(tmp_path / "run", *records)
-    for module in (scan_result_builder, checkpoints):
-        monkeypatch.setattr(module, "MOST_LABELS", 20)
+    keep_few_labels(monkeypatch, 20)
     for path in (tmp_path / "a.log", journal):
         analysis = analyze(path)
         (source,) = analysis.sources
@@ -100,6 +106,60 @@ def test_of_too_many_labels_the_further_ones_are_judged_as_one(
         assert texts[20:24] == [f"Fold {fold}/4 (further labels)" for fold in range(1, 5)]
         assert finding.process.checkpoints[-1].label.text == "Fold 4/4 step 49 of 4"
         assert finding.growth["maps"].slope == 900
+
+
+@pytest.mark.parametrize("kind", ["logs", "journals"])
+def test_all_inputs_together_have_a_budget_of_labels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """A large one has more of it than a small one; whoever has few labels keeps them; growth is seen."""
+    line = "[THREADS] Fold {}/4 {}: proc=9, cgroup=9/99, maps={}/65530, rss=9MB\n"
+    steps = {"small": 1, "a": 60, "b": 60, "c": 60, "d": 120}
+    for name, count in steps.items():
+        taken = [(fold, step, 2000 + 900 * fold) for fold in (1, 2, 3, 4) for step in range(count)]
+        if kind == "logs":
+            text = "".join(
+                line.format(fold, f"step {step} of {fold}", maps) for fold, step, maps in taken
+            )
+            (tmp_path / f"{name}.log").write_text(text)
+            continue
+        records = [
+            reading(
+                fold, NOW + 100 * fold + step, stage=f"step {step} of {fold}", folds=4, maps=maps
+            )
+            for fold, step, maps in taken
+        ]
+        write_journal(tmp_path / name, *records)
+    keep_few_labels(monkeypatch, 1000, of_all=100)
+    kept, grown = {}, {}
+    for finding in analyze(tmp_path).findings:
+        name = os.path.relpath(finding.process.source, tmp_path).partition("/")[0][:5]
+        labels = {head.label.stage for head in finding.process.checkpoints.heads}
+        kept[name] = len(labels - {"(further labels)"})
+        grown[name] = finding.growth["maps"].slope
+    assert kept.pop("small") == 4
+    assert max(kept, key=kept.__getitem__)[0] == "d"
+    assert min(kept.values()) > 10
+    assert sum(kept.values()) <= 100
+    del grown["small"]
+    assert {*grown.values()} == {900}
+
+
+def test_the_processes_of_a_journal_share_its_labels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each has a few all the same."""
+    records = [
+        reading(1, NOW + pid + step, pid=pid, stage=f"step {step} of {pid}")
+        for pid in range(1, 11)
+        for step in range(50)
+    ]
+    keep_few_labels(monkeypatch, 60)
+    analysis = analyze(write_journal(tmp_path, *records))
+    counts = [len(finding.process.checkpoints.heads) for finding in analysis.findings]
+    assert len(counts) == 10
+    assert 60 < sum(counts) < 60 + 10 * 6
+    assert min(counts) == 4 + 2
 
 
 def test_a_last_fold_that_is_cut_short_among_merged_labels_hides_no_growth(
@@ -114,8 +174,7 @@ def test_a_last_fold_that_is_cut_short_among_merged_labels_hides_no_growth(
                 f"[THREADS] Fold {fold}/5 {fold}-{step}: proc={threads}, cgroup=9/99, maps=900/65530, rss=9MB\n"
             )
     (tmp_path / "a.log").write_text("".join(lines))
-    for module in (scan_result_builder, checkpoints):
-        monkeypatch.setattr(module, "MOST_LABELS", 20)
+    keep_few_labels(monkeypatch, 20)
     (finding,) = analyze(tmp_path / "a.log").findings
     assert finding.growth["threads"].slope == 40
 
@@ -128,8 +187,7 @@ def test_epochs_beyond_the_labels_that_are_kept_are_no_all_clear(
     (tmp_path / "a.log").write_text(
         "".join(line.format(n, 1000 + 9 * max(0, n - 200)) for n in range(1, 401))
     )
-    for module in (scan_result_builder, checkpoints):
-        monkeypatch.setattr(module, "MOST_LABELS", 100)
+    keep_few_labels(monkeypatch, 100)
     (finding,) = analyze(tmp_path / "a.log").findings
     assert finding.epochs["rss_bytes"].verdict == "inconclusive"
     assert finding.process.checkpoints[-1].label.text == "epoch 400/500"
@@ -144,8 +202,7 @@ def test_labels_that_are_merged_are_no_restart(
     (tmp_path / "a.log").write_text(
         "".join(line.format(n, 1000 + n * 37 % 500) for n in range(400))
     )
-    for module in (scan_result_builder, checkpoints):
-        monkeypatch.setattr(module, "MOST_LABELS", 50)
+    keep_few_labels(monkeypatch, 50)
     assert len(analyze(tmp_path / "a.log").findings) == 1
 
 
