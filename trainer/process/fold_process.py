@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from trainer.run.checkpoint_pattern import CheckpointPattern
 
 SAMPLE_SECONDS = 1.0
-GRACE_SECONDS = 5.0
-"""Between SIGTERM and SIGKILL."""
+GRACE_SECONDS = 4.0
+"""Between SIGTERM and SIGKILL: a run that is told to stop has ended all of its folds within five seconds."""
 ANSWER_SECONDS = KILL_SECONDS + GRACE_SECONDS
 """For the supervisor to say that a killed process has ended; then it is killed itself."""
 EXIT_SECONDS = 10.0
