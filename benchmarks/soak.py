@@ -58,6 +58,7 @@ PARTS = (
     Part("kills_of_runs", lambda seed: [str(seed)]),
     Part("signals_of_runs", lambda seed: ["500", str(seed)]),
     Part("faults_of_runs", lambda _: []),
+    Part("hostile_runs", lambda seed: ["500", str(seed)]),
     Part("leases_of_agents", lambda seed: ["50", str(seed)]),
     Part("deaths_with_agents", lambda _: ["20"]),
     Part("daemon_under_load", lambda _: []),

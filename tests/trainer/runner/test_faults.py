@@ -1,4 +1,4 @@
-"""A fault of the file system costs what it hits: no hang, no other fold, no result that is none.
+"""A fault of the file system, or a value that is none, costs what it hits: no hang, no other fold, no false result.
 
 A sample of what ``make soak`` tries at every call.
 """
@@ -10,6 +10,7 @@ import random
 import pytest
 
 from benchmarks.faults_of_runs import points, tried
+from benchmarks.hostile_runs import resumed
 
 SAMPLE = 10
 
@@ -23,3 +24,11 @@ def test_a_fault_costs_what_it_hits() -> None:
     assert outcome.harmful == []
     assert outcome.points + outcome.not_reached == SAMPLE
     assert outcome.points
+
+
+@pytest.mark.slow
+def test_a_value_that_is_none_in_a_file_costs_no_other_fold() -> None:
+    """In any field of any file of a run that is resumed."""
+    found = resumed(SAMPLE, seed=11)
+    assert found["resumed"] == SAMPLE
+    assert found["harmful"] == {}
