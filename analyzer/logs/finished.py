@@ -30,7 +30,7 @@ _RESULT = re.compile(
       \b(?:saved?|saving|wrote|written|exported|stored|uploaded|upload|pushed|promoted|archived|artefacts|artifacts)\b
     | \bbest[ _]?(?:trial|params?|parameters|score|model|metric|config|test|iteration|val\w*)\b | (?-i:\bRESULTS?\b)
     | \b(?:Training|Total|elapsed|run)[ _](?:time|run\ time|runtime)\b | \belapsed\b | \bTotal:\ [\d.]+\ [hms]
-    | \b(?:final|test|holdout|mean|overall|average|oob|dev|clean)\b[^\n]{0,30}?[:=]?\ ?-?[\d.]*\d
+    | (?<![-./\w])(?:final|test|holdout|mean|overall|average|oob|dev|clean)\b[^\n]{0,30}?[:=]?\ ?-?[\d.]*\d
     | \bCleaning\ up\ orphan\ processes | \b[PR]@\d\s | \bEPE\b | %WER | \bLoss\ for\ final\ step | \bwandb:\ (?:Synced|Find\ logs|.*View\ run) | \bearly\ stopping\b | ->\ stop\b
     """,
     re.IGNORECASE | re.VERBOSE,

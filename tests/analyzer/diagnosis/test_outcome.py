@@ -72,6 +72,8 @@ def of_log(tmp_path: Path, text: str) -> Analysis:
         ),
         (EPOCHS + "wandb: ERROR Error while calling W&B API: internal error\n", "running"),
         (EPOCHS + "MeanAbsoluteError: 0.31\n", "running"),
+        (EPOCHS + "dev accuracy: 0.81\n", "finished"),
+        (EPOCHS + "ii  libnss3-dev:amd64 2:3.87.1 amd64  Development files\n", "running"),
         (EPOCHS + "ConnectionError: 3 of 3 hosts are gone\n", "crashed"),
         (EPOCHS + NAME_ERROR + EPOCHS, "running"),
         (EPOCHS + OOM + EPOCHS + "Training complete!\n", "finished"),
