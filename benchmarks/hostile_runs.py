@@ -13,6 +13,7 @@ import os
 import random
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -20,7 +21,7 @@ import time
 import urllib.request
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import urlencode
@@ -113,49 +114,52 @@ def refuse_constant(name: str) -> None:
     raise ValueError(name)
 
 
+@contextmanager
+def daemon(top: Path) -> Iterator[tuple[subprocess.Popen[bytes], int, IO[bytes]]]:
+    """Run a daemon; give it, its port, and what it writes."""
+    command = [sys.executable, "-m", "foldwatch", "serve", str(top), "--port", "0"]
+    with tempfile.TemporaryFile() as said, subprocess.Popen(command, stderr=said) as process:
+        try:
+            found = wait_until(lambda: PORT.search(written(said)), START_SECONDS, "the daemon")
+            yield process, int(found[1]), said
+        finally:
+            process.kill()
+
+
+def check_answers(port: int) -> int:
+    """Check a scrape and the states of runs; return how many families of metrics there are."""
+    text = answer(port, "/metrics", "application/openmetrics-text")
+    families = [*text_string_to_metric_families(text)]  # type: ignore[no-untyped-call]
+    text = answer(port, "/metrics")
+    subprocess.run(["promtool", "check", "metrics"], input=text.encode(), check=True)
+    runs = json.loads(answer(port, "/api/state"), parse_constant=refuse_constant)["runs"]
+    for run in runs[:STATES]:
+        asked = urlencode({name: run[name] for name in ("run", "host", "rank")})
+        json.loads(answer(port, f"/api/state?{asked}"), parse_constant=refuse_constant)
+    return len(families)
+
+
 def with_daemon(top: Path) -> dict[str, Any]:
     """Have a daemon follow all runs while the good one goes on."""
     good = JournalWriter(str(top / "good/journal.jsonl"))
-    command = [sys.executable, "-m", "foldwatch", "serve", str(top), "--port", "0"]
-    with tempfile.TemporaryFile() as said:
-        process = subprocess.Popen(command, stderr=said)
-        port = int(wait_until(lambda: PORT.search(written(said)), START_SECONDS, "the daemon")[1])
-        good.write(Reading(time=time.time(), pid=1, threads=10))
-        began = seconds_until(port, 10)
+    with daemon(top) as (process, port, said):
         taken = []
         for number in range(CHANGES):
             good.write(Reading(time=time.time(), pid=1, threads=100 + number))
             taken.append(seconds_until(port, 100 + number))
-        text = answer(port, "/metrics", "application/openmetrics-text")
-        families = [*text_string_to_metric_families(text)]  # type: ignore[no-untyped-call]
-        checked = subprocess.run(
-            ["promtool", "check", "metrics"],
-            input=answer(port, "/metrics").encode(),
-            capture_output=True,
-            check=False,
-        )
-        runs = json.loads(answer(port, "/api/state"), parse_constant=refuse_constant)["runs"]
-        for run in runs[:STATES]:
-            asked = urlencode({name: run[name] for name in ("run", "host", "rank")})
-            json.loads(answer(port, f"/api/state?{asked}"), parse_constant=refuse_constant)
+        families = check_answers(port)
         stopping = time.monotonic()
         process.terminate()
-        process.wait(60)
+        process.wait(START_SECONDS)
         stop = time.monotonic() - stopping
         tracebacks = written(said).count(b"Traceback")
+    late = max(taken) > LONGEST_SECONDS or stop > LONGEST_STOP_SECONDS
     return {
-        "first_seconds": round(began, 2),
         "longest_seconds": round(max(taken), 2),
         "stop_seconds": round(stop, 2),
-        "families": len(families),
+        "families": families,
         "tracebacks": tracebacks,
-        "failed": bool(
-            tracebacks
-            or checked.returncode
-            or max(taken) > LONGEST_SECONDS
-            or stop > LONGEST_STOP_SECONDS
-            or process.returncode not in {0, 143, -15}
-        ),
+        "failed": bool(tracebacks or late or process.returncode not in {0, -signal.SIGTERM}),
     }
 
 
