@@ -85,5 +85,5 @@ def run(  # noqa: PLR0913, PLR0917 - typer makes an option of each argument
         options=options,
         alerts=alert_options(alert_command, alert_webhook, alertmanager),
     )
-    wanted = {} if caps is None else caps_for(caps, parallel=parallel)
+    wanted = {} if caps is None else caps_for(caps, parallel=1 if fold else min(parallel, folds))
     run_and_report(config, command_job(config, caps=wanted), request)

@@ -49,6 +49,8 @@ def test_run_leaves_the_environment_of_a_command_as_it_is(tmp_path: Path) -> Non
     [
         (["--caps", "auto"], 64),
         (["--caps", "auto", "--parallel", "3", "--folds", "3"], 21),
+        (["--caps", "auto", "--parallel", "3", "--folds", "1"], 64),
+        (["--caps", "auto", "--parallel", "3", "--folds", "8", "--fold", "1"], 64),
         (["--caps", "5"], 5),
     ],
 )
