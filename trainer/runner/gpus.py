@@ -13,6 +13,7 @@ import subprocess
 from typing import TYPE_CHECKING
 
 from telemetry.errors import InputError
+from telemetry.thread_line import clean_label
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,14 +26,16 @@ LIST_SECONDS = 60.0
 #   MIG 1g.18gb     Device  0: (UUID: MIG-41b2...)
 _LISTED = re.compile(r"^(?:GPU (?P<index>\d+):|\s+MIG ).*\(UUID: (?P<uuid>[\w-]+)\)", re.MULTILINE)
 
+_DEVICE = re.compile(r"[0-9]+|(?:GPU|MIG)-[\w/-]+")
+
 
 def visible_gpus(environment: Mapping[str, str] = os.environ) -> list[str]:
     """Return the devices that a run may use. Raises InputError where they cannot be listed."""
     if (listed := environment.get(VARIABLE)) is not None:
         devices: list[str] = []
         for name in (word.strip() for word in listed.split(",")):
-            if not name or name.startswith("-"):
-                break  # CUDA sees none from the first invalid one on
+            if not _DEVICE.fullmatch(name):
+                break  # CUDA sees none from the first invalid one on: -1, or NoDevFiles of Slurm
             devices.append(name)
         return list(dict.fromkeys(devices))
     try:
@@ -42,6 +45,9 @@ def visible_gpus(environment: Mapping[str, str] = os.environ) -> list[str]:
     except (OSError, subprocess.TimeoutExpired) as error:
         why = getattr(error, "strerror", None) or f"no answer within {LIST_SECONDS:g} s"
         raise InputError(f"--gpus: nvidia-smi -L: {why}; name the devices in {VARIABLE}") from error
+    if done.returncode:
+        said = clean_label((done.stdout + done.stderr).decode("utf-8", "replace").strip())
+        raise InputError(f"--gpus: nvidia-smi -L: {said or f'exit code {done.returncode}'}")
     return _listed(done.stdout.decode("utf-8", "replace"))
 
 

@@ -35,6 +35,8 @@ GPU 2: NVIDIA L4 (UUID: GPU-1f6e3d2c-1b0a-4f9e-8d7c-6b5a49382716)
         ("", []),
         ("-1", []),
         ("0,,1", ["0"]),
+        ("NoDevFiles", []),
+        ("1,x", ["1"]),
     ],
 )
 def test_what_the_environment_lists_is_all_there_is(listed: str, devices: list[str]) -> None:
@@ -49,6 +51,18 @@ def test_else_nvidia_smi_lists_them(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     tool.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     assert visible_gpus({}) == ["0", MIG, f"{MIG[:-1]}0", "2"]
+
+
+def test_a_driver_that_does_not_answer_is_no_lack_of_devices(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the tool says is the reason."""
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text("#!/bin/sh\necho 'NVIDIA-SMI has failed: no driver'\nexit 9\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    with pytest.raises(InputError, match="nvidia-smi -L: NVIDIA-SMI has failed: no driver"):
+        visible_gpus({})
 
 
 def test_without_either_it_is_said_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
