@@ -10,6 +10,9 @@ from telemetry.journal.atomic_write import open_regular
 from telemetry.journal.run_layout import LARGEST_BYTES
 from trainer.run.warning import warn
 
+NAME_SHOWN = 100
+"""Characters."""
+
 
 def read_metrics(path: str) -> dict[str, float]:
     """Return the numbers in a command's metrics.json, none without one; report anything else in it."""
@@ -23,12 +26,11 @@ def read_metrics(path: str) -> dict[str, float]:
     if not isinstance(content, dict):
         return _ignored(path, "not an object of numbers, ignored")
     metrics, others = {}, []
-    for key, value in content.items():
-        name = typed.text(path, key)
+    for name, value in content.items():
         try:
-            metrics[name] = _metric(name, value)
+            metrics[typed.text(path, name)] = _metric(name, value)
         except ValueError:
-            others.append(name)
+            others.append(name[:NAME_SHOWN])
     if others:
         _ignored(path, f"not numbers, ignored: {', '.join(others)}")
     return metrics

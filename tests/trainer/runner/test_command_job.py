@@ -151,6 +151,7 @@ def test_nan_in_one_fold_is_told_and_the_run_can_be_resumed(tmp_path: Path) -> N
         ('{"a": "b"}', {}, "not numbers, ignored: a"),
         ('{"a": 1, "b\\u001b": null, "c": "d", "e": 2.5}', {"a": 1, "e": 2.5}, "ignored: b , c"),
         (f'{{"a": 1, "b": 1{"0" * 400}}}', {"a": 1}, "not numbers, ignored: b"),
+        (f'{{"a": 1, "{"b" * 900_000}": 2}}', {"a": 1}, f"not numbers, ignored: {'b' * 100}"),
     ],
 )
 def test_metrics_that_are_none_are_told_and_the_numbers_beside_them_kept(
