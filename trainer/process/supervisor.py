@@ -76,9 +76,12 @@ def descendants(spared: Container[int] = ()) -> list[int]:
 
 
 def kill_descendants(spared: Container[int] = (), *, cgroups: Sequence[str] = ()) -> int:
-    """Kill them repeatedly, since one may fork meanwhile; return how many could not be killed."""
+    """Kill them repeatedly, since one may fork meanwhile; return how many could not be killed.
+
+    Parents go first: one that sees its child die may still write, or exit as it likes.
+    """
     deadline = time.monotonic() + KILL_SECONDS
-    while left := {*descendants(spared), *members(cgroups)}:
+    while left := dict.fromkeys([*descendants(spared), *members(cgroups)]):
         for pid in left:
             with suppress(OSError):
                 os.kill(pid, signal.SIGKILL)
