@@ -31,9 +31,9 @@ from telemetry.kernel import read_budget
 from telemetry.metrics.catalog import METRICS
 from tests.support.markdown import blocks
 from tests.support.paths import GRAFANA, INCIDENT, ROOT
+from trainer.agent.room import ADMISSION_SECONDS
 from trainer.reproduce import scenarios
 from trainer.runner import forecast
-from trainer.runner.attempt_pool import ADMISSION_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

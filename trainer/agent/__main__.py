@@ -8,7 +8,7 @@ Without a file the order is the first line of standard input, a socket, and the 
     2  it could not start, or the order is none
     3  a limit ended it: memory, PIDs, time
     4  it was stopped: a signal to the agent, as of a preemption, or the end of what had started it
-    5  another agent runs the fold: the lease was lost, or not to be had
+    5  the lease was lost, or not to be had: another agent runs the fold, or it could not be renewed
 """
 
 from __future__ import annotations

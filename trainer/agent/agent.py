@@ -11,7 +11,7 @@ from trainer.agent.exit_code import ExitCode
 from trainer.agent.fold_lease import FoldLease
 from trainer.agent.fold_outcome import OutcomeWriter
 from trainer.agent.launch import launch
-from trainer.agent.room import shortage_here
+from trainer.agent.room import ADMISSION_SECONDS, shortage_here
 from trainer.agent.starter import Starter
 from trainer.process.fold_cgroup import FoldCgroups
 from trainer.process.fold_process import LINGERED
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from trainer.agent.channel import JsonLines
     from trainer.agent.order import Order
+    from trainer.agent.room import Shortage
     from trainer.process.fold_process import FoldProcess
     from trainer.process.launcher import ExitStatus
 
@@ -101,16 +102,17 @@ class Agent:
 
     def _wait_for_room(self) -> bool:
         """Wait until the process fits here; whether it does."""
-        told = False
+        told, gives_up_at = False, time.monotonic() + ADMISSION_SECONDS
         while (shortage := shortage_here(self._order.need)) is not None:
             if self._order.is_ahead:
                 self._outcomes.exit_code = ExitCode.NOT_STARTED
                 return False
             if not told:
                 told = True
-                self._starter.say("waits", why=str(shortage))
+                self._tell_wait(shortage)
             self._wait(WATCH_SECONDS)
-            for command in self._starter.commands():
+            is_over = not self._starter.listens and time.monotonic() > gives_up_at
+            for command in [*self._starter.commands(), *[{"refuse": True}] * is_over]:
                 if "refuse" in command:
                     reason = f"rejected: insufficient headroom; {shortage}"
                     self._outcomes.refuse(self._order.fold, "refused", reason)
@@ -126,6 +128,12 @@ class Agent:
                 return False
         return True
 
+    def _tell_wait(self, shortage: Shortage) -> None:
+        if self._starter.listens:
+            self._starter.say("waits", why=str(shortage))
+        else:
+            self._starter.log(f"fold {self._order.fold}: waiting for headroom; {shortage}")
+
     def _step(self, process: FoldProcess) -> None:
         watch = PATTERN_SECONDS if self._order.pattern else WATCH_SECONDS
         self._wait(min(watch, self._order.lease_seconds / (2 * RENEWALS)))
@@ -140,7 +148,7 @@ class Agent:
         if process.sample() or done or status is not None:
             process.follow()
         if self._lease.held is not None and not self._lease.held.is_held():
-            process.end("its lease was lost: another agent runs it", at_once=True)
+            process.end(f"its lease was lost: {self._lease.held.why_lost}", at_once=True)
         if status is not None:
             self._on_exit(process, status)
         elif process.fold in done:

@@ -23,7 +23,8 @@ from telemetry.journal.run_layout import FAILURE, LARGEST_BYTES, OUTPUT
 from telemetry.masking import mask_forms
 from trainer.agent.exit_code import ExitCode
 from trainer.process.output_follower import printable
-from trainer.run.fold_result import SCHEMA, write_whole
+from trainer.run.durable_files import write_whole
+from trainer.run.fold_result import SCHEMA
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -152,7 +153,7 @@ def not_run(fold: int, outcome: str, reason: str) -> FoldFailure:
 
 def explain(  # noqa: PLR0913 - each argument is another fact about the end
     fold: int,
-    status: ExitStatus,
+    status: ExitStatus | None,
     *,
     fold_dir: str,
     pid: int,
@@ -160,11 +161,16 @@ def explain(  # noqa: PLR0913 - each argument is another fact about the end
     seconds: float,
     attempt: str,
 ) -> FoldFailure:
-    """Explain the end of a process by the files in ``fold_dir``; ``end_reason`` is why the runner ended it."""
+    """Explain the end of a process by the files in ``fold_dir``.
+
+    ``status`` is how it ended, None if nobody can tell; ``end_reason`` is why the runner ended it.
+    """
     lines = [mask_forms(line) for line in last_lines(os.path.join(fold_dir, OUTPUT))]
     last_line = safe(_last_message(lines), longest=LAST_LINE_SHOWN) if lines else "it wrote nothing"
     if end_reason is not None:
         outcome, reason = end_reason.split(":", 1)[0], end_reason
+    elif status is None:
+        outcome, reason = "no result", f"how it ended is not known; last line: {last_line}"
     elif status.signal is not None:
         outcome, reason = "signal", f"ended by {status.signal}; last line: {last_line}"
     elif status.exit_code == 0:
@@ -180,14 +186,14 @@ def explain(  # noqa: PLR0913 - each argument is another fact about the end
     return FoldFailure(
         fold=fold,
         outcome=outcome,
-        exit_code=status.exit_code,
-        signal=status.signal,
+        exit_code=None if status is None else status.exit_code,
+        signal=None if status is None else status.signal,
         reason=reason,
         root_cause=_root_cause(causes, reason, last_line),
         causes=causes,
         signature=None if crash is None else crash.signature,
         stderr_tail=tuple(lines[-TAIL_LINES:]),
-        processes_left=status.survivors,
+        processes_left=0 if status is None else status.survivors,
         seconds=seconds,
         attempt=attempt,
     )

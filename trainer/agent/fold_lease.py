@@ -39,12 +39,15 @@ class FoldLease:
         return "" if self.held is None else self.held.token
 
     def take(self, fold: int) -> bool:
-        """Take the fold's lease, also from one that is silent; whether it is held."""
-        waits = False
+        """Take the fold's lease, also from one that is silent; whether it is held.
+
+        A fold that is finished is not run again by an agent that nobody listens to: a scheduler may repeat it.
+        """
+        may_be_finished = not self._starter.listens
 
         def tell(who: str) -> None:
-            nonlocal waits
-            waits = True
+            nonlocal may_be_finished
+            may_be_finished = True
             self._starter.log(f"fold {fold}: waits, since {who} runs it")
 
         try:
@@ -52,9 +55,10 @@ class FoldLease:
                 self._order.run_dir,
                 fold_name(fold),
                 seconds=self._order.lease_seconds,
+                is_guarded=self._order.lock is not None,
                 patience=2 * self._order.lease_seconds,
                 is_wanted=lambda: (
-                    self._is_wanted() and not (waits and self._outcomes.is_finished(fold))
+                    self._is_wanted() and not (may_be_finished and self._outcomes.is_finished(fold))
                 ),
                 on_wait=tell,
             )
@@ -67,18 +71,19 @@ class FoldLease:
     def _do_without(self, fold: int, error: LeaseHeldError) -> None:
         """Say why the fold is not run: it is finished meanwhile, nobody wants it any more, or another one runs it."""
         if self._outcomes.is_finished(fold):
+            self._starter.log(f"fold {fold}: finished already")
             self._starter.say("ended", fold=fold)
         elif not self._is_wanted():
             self._outcomes.exit_code = ExitCode.STOPPED
         else:
             self._starter.log(f"fold {fold}: {error} runs it")
-            self._outcomes.exit_code = ExitCode.LEASE_LOST
+            self._outcomes.lose(fold, f"{error} runs it")
 
     def is_lost(self) -> bool:
         """Whether another one has taken what it held."""
         if self.held is None or self.held.is_present():
             return False
-        self._outcomes.exit_code = ExitCode.LEASE_LOST
+        self._outcomes.lose(self._order.fold, self.held.why_lost)
         return True
 
     def release(self) -> None:

@@ -44,7 +44,7 @@ class OutcomeWriter:
         ``status`` is how the process ended; None if it lives on, to run another fold.
         """
         if not lease.is_present():
-            self.exit_code = ExitCode.LEASE_LOST
+            self.lose(fold, lease.why_lost)
             return
         result, end_reason, refused = None, process.end_reason, None
         try:
@@ -61,11 +61,17 @@ class OutcomeWriter:
             self._say("ended", fold=fold)
             return
         failure = why_none(process, fold, status, end_reason=end_reason, token=lease.token)
-        if not lease.is_present():  # it took a while
-            self.exit_code = ExitCode.LEASE_LOST
-            return
-        self._disown_result(fold)
-        self._write(failure, refused)
+        if lease.is_present():  # it took a while
+            self._disown_result(fold, token=lease.token)
+            self._write(failure, refused)
+        if not lease.is_present():  # this process may have been stopped in between
+            self._take_back(fold, token=lease.token)
+            self.lose(fold, lease.why_lost)
+
+    def lose(self, fold: int | None, why: str) -> None:
+        """Tell that the fold is another one's: nothing of it is written here."""
+        self.exit_code = ExitCode.LEASE_LOST
+        self._say("refused", fold=fold, outcome="no result", reason=f"its lease was lost: {why}")
 
     def is_finished(self, fold: int) -> bool:
         """Whether there is a result of the fold that counts, of the same configuration."""
@@ -94,10 +100,20 @@ class OutcomeWriter:
         else:
             self._say("ended", fold=failure.fold, errno=refused and refused.errno)
 
-    def _disown_result(self, fold: int) -> None:
+    def _take_back(self, fold: int, *, token: str) -> None:
+        """Remove the failure that was written after another one had taken the lease."""
+        from trainer.agent.fold_failure import read_failure  # noqa: PLC0415 - see why_none
+
+        path = self._directory.layout.failure(fold)
+        found = read_failure(path)
+        if found is not None and found.attempt == token:
+            with suppress(OSError):
+                os.unlink(path)
+
+    def _disown_result(self, fold: int, *, token: str) -> None:
         """Move away what lies in the place of a result: the fold has left none that counts."""
         try:
-            self._directory.disown_result(fold)
+            self._directory.disown_result(fold, token=token)
         except OSError as error:
             warn(f"fold {fold}: what lies in its result's place stays: {explained(error)}")
 

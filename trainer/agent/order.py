@@ -88,7 +88,17 @@ def _argument(name: str, value: object) -> str:
     """A text as it is: bytes of an argument that are no text stay what they are (PEP 383)."""
     if type(value) is not str or "\0" in value:
         raise ValueError(f"{name:.40} is not an argument of a command")
+    os.fsencode(value)
     return value
+
+
+def _variables(name: str, value: object) -> Mapping[str, str]:
+    """Environment variables, by their names."""
+    variables: Mapping[str, str] = typed.mapping_of(_argument)(name, value)
+    for variable in variables:
+        if not _argument(name, variable) or "=" in variable:
+            raise ValueError(f"{name:.40}: {variable!r:.40} is not the name of a variable")
+    return variables
 
 
 _CHECKS: Mapping[str, typed.Check] = {
@@ -98,8 +108,8 @@ _CHECKS: Mapping[str, typed.Check] = {
     "command": typed.tuple_of(_argument),
     "config_digest": typed.text,
     "is_persistent": typed.flag,
-    "caps": typed.mapping_of(_argument),
-    "environment": typed.mapping_of(_argument),
+    "caps": _variables,
+    "environment": _variables,
     "pattern": _argument,
     "timeout_seconds": typed.seconds,
     "pids": typed.whole,

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
     from telemetry.reading import Reading
 
+ADMISSION_SECONDS = 30.0
+"""How long a fold waits for headroom where nothing is known to live that could free some; then it is refused."""
+
 
 @dataclass(frozen=True, slots=True)
 class Shortage:

@@ -23,6 +23,11 @@ class Starter:
         """Commands that came at a time for none."""
 
     @property
+    def listens(self) -> bool:
+        """Whether there is one at all: else an order in a file is all that the agent hears."""
+        return self._lines is not None
+
+    @property
     def is_there(self) -> bool:
         """Whether it has not ended."""
         if self._lines is None:

@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.metrics import accuracy_score, f1_score, log_loss
 
 from trainer.reference.data import CLASSES
-from trainer.run.fold_result import write_whole
+from trainer.run.durable_files import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -19,7 +19,7 @@ from telemetry.journal.run_layout import JOURNAL, is_set_aside
 from telemetry.reading import Reading
 from telemetry.thread_line import clean_label
 from trainer.reproduce.scenarios import FOLDS, ISOLATED, ONE_PROCESS, RUNS
-from trainer.run.fold_result import write_whole
+from trainer.run.durable_files import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

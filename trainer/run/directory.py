@@ -23,7 +23,8 @@ from telemetry.journal.private_files import make_folder
 from telemetry.journal.run_layout import LARGEST_BYTES, RunLayout, fold_name
 from telemetry.masking import masked
 from trainer.run.config import CommandConfig, Config, RunConfig
-from trainer.run.fold_result import FoldResult, read_result, sync_folder, write_whole
+from trainer.run.durable_files import link_new, sync_folder, write_whole
+from trainer.run.fold_result import FoldResult, read_result
 from trainer.run.lease import (
     Lease,
     LeaseHeldError,
@@ -99,8 +100,8 @@ class RunDirectory:
         found = read_result(self.layout.result(number))
         if found is None or not found.fold == number <= found.folds:
             return None
-        # Without a lease it is of a version that had none, or was copied here.
-        return found if tokens.get(fold_name(number), found.attempt) == found.attempt else None
+        # Without a lease that can be read it is of a version that had none, or was copied, or the lease was spoilt.
+        return found if (tokens.get(fold_name(number)) or found.attempt) == found.attempt else None
 
     def token(self, number: int) -> str | None:
         """The token of a fold's present lease; None without one that can be read."""
@@ -108,9 +109,7 @@ class RunDirectory:
 
     def counts(self, number: int, attempt: str) -> bool:
         """Whether what that attempt wrote of a fold counts: no later one has its lease."""
-        return (
-            present_tokens(self.path, fold_name(number)).get(fold_name(number), attempt) == attempt
-        )
+        return (self.token(number) or attempt) == attempt
 
     def publish(self, result: FoldResult) -> None:
         """Make ``result`` the fold's own, in place of what another attempt or the fold's command has left.
@@ -120,22 +119,36 @@ class RunDirectory:
         folder, target = self.fold(result.fold), self.layout.result(result.fold)
         own = os.path.join(folder, result_name(result.attempt))
         result.write(folder, name=os.path.basename(own))
-        while not _link(own, target):
-            if self.token(result.fold) != result.attempt:
+        while not link_new(own, target):
+            if not self.counts(result.fold, result.attempt):
                 raise OSError(errno.ESTALE, "another attempt of the fold holds its lease", target)
-            self.disown_result(result.fold)
+            self.disown_result(result.fold, token=result.attempt)
         with suppress(FileNotFoundError):
             os.unlink(own)
         sync_folder(folder)
 
-    def disown_result(self, number: int) -> None:
-        """Rename the result that a fold's own command has left: the runner's word alone counts. Raises OSError."""
+    def disown_result(self, number: int, *, token: str | None = None) -> None:
+        """Rename the result that a fold's own command has left: the runner's word alone counts. Raises OSError.
+
+        An attempt, by its ``token``, puts back what turns out to be a later attempt's: it may have been stopped since it
+        saw that it had the lease.
+        """
         path = self.layout.result(number)
         target = f"{path}.of-the-fold"
         if os.path.lexists(target):  # the fold may have put anything there
             target += f".{os.urandom(4).hex()}"
         with suppress(FileNotFoundError):
             os.rename(path, target)
+            found, present = read_result(target), self.token(number)
+            is_later = found is not None and token is not None and token != present
+            if (
+                is_later
+                and found is not None
+                and found.attempt == present
+                and link_new(target, path)
+            ):
+                with suppress(FileNotFoundError):
+                    os.unlink(target)
 
     def results(self, config: Config, *, data_digest: str | None) -> list[FoldResult]:
         """The whole results that may be averaged: of ``config``, and of that data if it is known."""
@@ -248,21 +261,6 @@ _CHECKS: Mapping[str, typed.Check] = {
     "without": typed.tuple_of(typed.text),
     "pipeline": typed.text,
 }
-
-
-def _link(source: str, target: str) -> bool:
-    """Give ``source`` the name ``target``, unless that is taken. Raises OSError."""
-    try:
-        os.link(source, target)
-    except FileExistsError:
-        return False
-    except OSError as error:
-        if error.errno not in {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS}:
-            raise
-        if os.path.lexists(target):  # a file system without hard links
-            return False
-        os.rename(source, target)
-    return True
 
 
 def _lock(descriptor: int) -> bool:

@@ -16,35 +16,15 @@ from statistics import mean, stdev
 from typing import TYPE_CHECKING, Any
 
 from telemetry.journal import typed
-from telemetry.journal.atomic_write import open_regular, replacing
+from telemetry.journal.atomic_write import open_regular
 from telemetry.journal.private_files import make_fold_folder
 from telemetry.journal.run_layout import LARGEST_BYTES, RESULT, RunLayout
+from trainer.run.durable_files import sync_folder, write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 SCHEMA = 1
-
-
-def write_whole(path: str, text: str) -> None:
-    """Write a temporary file, fsync, rename, fsync the folder: after a power loss it is whole or absent.
-
-    Raises OSError; nothing half-written is left under ``path``.
-    """
-    with replacing(path) as temporary, open(temporary, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    sync_folder(os.path.dirname(path) or ".")
-
-
-def sync_folder(path: str) -> None:
-    """Make the names in a folder outlive a power loss. Raises OSError."""
-    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

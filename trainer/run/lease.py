@@ -2,11 +2,11 @@
 
     RUN/.leases/fold-3.2    the second attempt's: who holds it, on the first line; renewed by its time of change
 
-The present lease of a name is the one with the highest number. Each is made exclusively (O_EXCL), so of two that take the
-next number one has it. No clocks of two hosts are compared: who wants a lease that another holds watches it for as long as
+The present lease of a name is the one with the highest number. Each is made whole and exclusively (link(2), or O_EXCL on a
+file system without hard links), so of two that take the next number one has it. No clocks of two hosts are compared: who wants a lease that another holds watches it for as long as
 its holder promised to renew it, by a monotonic clock of its own, unless the holder is proven to be gone on this host.
 A holder looks at its lease before whatever counts, and has lost it once there is a later one, or it could not renew it for
-that long (it was stopped, or the file system was away).
+that long (it was stopped, or the file system was away) and no lock keeps others out.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from telemetry.journal.atomic_write import open_regular
 from telemetry.journal.private_files import make_folder, open_private
 from telemetry.journal.run_layout import LEASES
 from telemetry.kernel.process_identity import ProcessIdentity, is_alive, own_identity
+from trainer.run.durable_files import NO_HARD_LINKS, sync_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -72,7 +73,9 @@ class LeaseHeldError(Exception):
 class Lease:
     """A lease that this process has taken; not for two threads at once."""
 
-    def __init__(self, folder: str, name: str, number: int, *, seconds: float) -> None:
+    def __init__(
+        self, folder: str, name: str, number: int, *, seconds: float, is_guarded: bool
+    ) -> None:
         """Make it. Raises OSError, FileExistsError if somebody else has made one of that number."""
         token = f"{number}-{secrets.token_hex(8)}"
         self.token = token
@@ -82,9 +85,11 @@ class Lease:
         self._next = _path(folder, name, number + 1)
         self._descriptor = _make(self._path, token, seconds)
         """Of its file, which no other can be taken for while it is open."""
-        self._seconds = seconds
+        self._seconds, self._is_guarded = seconds, is_guarded
         self._renewed_at = now()
         self._is_lost = False
+        self.why_lost = ""
+        """How that is known; empty while it is held."""
 
     @classmethod
     def take(  # noqa: PLR0913 - what is leased, and how it is waited for
@@ -93,6 +98,7 @@ class Lease:
         name: str,
         *,
         seconds: float = LEASE_SECONDS,
+        is_guarded: bool = False,
         patience: float = 0.0,
         is_wanted: Callable[[], bool] = lambda: True,
         on_wait: Callable[[str], None] = lambda _: None,
@@ -103,6 +109,8 @@ class Lease:
             folder: The run's directory.
             name: What is leased: ``fold-3``.
             seconds: How long this holder may be silent before another one may take it.
+            is_guarded: Whether a lock that is held meanwhile keeps others out: then it is not lost if it cannot be
+                renewed, as on a file system that has become read-only.
             patience: How long to watch a holder that is known to live, or renews it; a silent one is watched for
                 as long as it promised to renew it.
             is_wanted: Asked now and then while it is watched.
@@ -124,14 +132,15 @@ class Lease:
             if not is_wanted():
                 raise LeaseHeldError("nobody who wants it")
             with suppress(FileExistsError):
-                lease = cls(folder, name, number + 1, seconds=seconds)
+                lease = cls(folder, name, number + 1, seconds=seconds, is_guarded=is_guarded)
                 with suppress(OSError):  # what is two behind is nobody's: its holder misses it
                     os.unlink(_path(folder, name, number - 1))
                 return lease
 
     def is_present(self) -> bool:
         """Whether it is held, and no later one is there, whatever its number: asked before what counts. Never raises."""
-        self._is_lost = self._is_lost or _highest(self._folder, self._name) > self._number
+        if not self._is_lost and _highest(self._folder, self._name) > self._number:
+            self._lose_to_successor()
         return self.is_held()
 
     def is_held(self) -> bool:
@@ -140,17 +149,26 @@ class Lease:
             return False
         silent = now() - self._renewed_at
         try:
-            self._is_lost = self._has_successor()
-            if not self._is_lost and silent > self._seconds / RENEWALS:
+            is_taken = self._has_successor()
+            if not is_taken and silent > self._seconds / RENEWALS:
                 os.utime(self._descriptor)
                 self._renewed_at = now()
                 # Another may have taken it while this process was stopped before the line above.
-                self._is_lost = os.path.lexists(self._next)
-        except (
-            OSError
-        ):  # the file system is away: it holds for as long as it was promised to others
-            self._is_lost = silent > self._seconds
+                is_taken = os.path.lexists(self._next)
+            if is_taken:
+                self._lose_to_successor()
+        except OSError as error:
+            # The file system is away: it holds for as long as it was promised to others.
+            if silent > self._seconds and not self._is_guarded:
+                why = error.strerror or error
+                self._is_lost = True
+                self.why_lost = f"it could not be renewed for {silent:.0f} s: {why}"
         return not self._is_lost
+
+    def _lose_to_successor(self) -> None:
+        self._is_lost = True
+        holder = read_holder(_path(self._folder, self._name, _highest(self._folder, self._name)))
+        self.why_lost = f"{holder} has a later one" if holder else "a later one is there"
 
     def _has_successor(self) -> bool:
         """Whether there is a later lease; without its own file, which a second successor removes, it looks at all."""
@@ -261,19 +279,42 @@ _CHECKS: Mapping[str, typed.Check] = {
 
 
 def _make(path: str, token: str, seconds: float) -> int:
-    """Write the file; return its descriptor. Raises OSError, FileExistsError if somebody else has made it."""
-    own = own_identity()
+    """Write the file, whole at once; return its descriptor. Raises OSError, FileExistsError if somebody else has made it."""
     content = {
         "token": token,
         "host": socket.gethostname(),
-        **own._asdict(),
+        **own_identity()._asdict(),
         "lease_seconds": seconds,
     }
-    descriptor = open_private(path, os.O_WRONLY | os.O_EXCL)
     line = json.dumps(content).encode() + b"\n"
+    draft = f"{path}.{secrets.token_hex(6)}.part"
+    descriptor = _write_new(draft, line)
+    try:
+        os.link(draft, path)
+    except OSError as error:
+        os.close(descriptor)
+        if error.errno not in NO_HARD_LINKS:
+            raise
+        descriptor = _write_new(path, line)
+    finally:
+        with suppress(OSError):
+            os.unlink(draft)
+    try:
+        sync_folder(os.path.dirname(path))
+    except OSError:
+        os.close(descriptor)
+        os.unlink(path)
+        raise
+    return descriptor
+
+
+def _write_new(path: str, line: bytes) -> int:
+    """Write a new file that outlives a loss of power, as the result does that it vouches for. Raises OSError."""
+    descriptor = open_private(path, os.O_WRONLY | os.O_EXCL)
     try:
         while line:  # a write may take a part of it
             line = line[os.write(descriptor, line) :]
+        os.fsync(descriptor)
     except OSError:
         os.close(descriptor)
         os.unlink(path)

@@ -17,6 +17,8 @@ from trainer.agent.fold_failure import FoldFailure, explain, not_run
 from trainer.process.launcher import ExitStatus
 from trainer.run.warning import explained, warn
 
+KILLED = "SIGKILL"
+
 if TYPE_CHECKING:
     from trainer.runner.attempt import Attempt
 
@@ -27,7 +29,8 @@ def end_without_outcome(attempt: Attempt, fold: int, code: int) -> FoldFailure:
     Nothing is written where another agent runs the fold: its directory is that one's.
     """
     if code == ExitCode.LEASE_LOST:
-        return not_run(fold, "no result", "its lease was lost: another agent runs it")
+        why = attempt.refusal.reason if attempt.refusal is not None else "its lease was lost"
+        return not_run(fold, "no result", why)
     if attempt.refusal is not None:
         failure = not_run(fold, attempt.refusal.outcome, attempt.refusal.reason)
     elif not attempt.has_started:
@@ -46,12 +49,17 @@ def _died_with_agent(attempt: Attempt, fold: int, code: int) -> FoldFailure:
     witness, layout, own_fold = attempt.witness, attempt.directory.layout, attempt.order.fold
     ended_at = attempt.ended_at
     agent = ExitStatus.of(code)
-    told = witness.status() if witness is not None else None
+    status = witness.status() if witness is not None else None
+    if (
+        status is None and agent.signal == KILLED
+    ):  # what ends both at once, or the agent's supervisor
+        status = agent
     last = _last_reading(layout.journal(own_fold))
     if witness is not None:
-        status = told or agent
-        facts = {"exit_code": status.exit_code, "with_agent": True, **witness.counters()}
-        if status.signal is not None:
+        facts = {"with_agent": True, **witness.counters()}
+        if status is not None:
+            facts["exit_code"] = status.exit_code
+        if status is not None and status.signal is not None:
             facts["signal"] = status.signal
         record = Event(time=ended_at, pid=witness.pid, name="exited", facts=facts)
         try:
@@ -64,14 +72,14 @@ def _died_with_agent(attempt: Attempt, fold: int, code: int) -> FoldFailure:
             warn(explained(error))
     failure = explain(
         fold,
-        told or agent,
+        status,
         fold_dir=layout.fold_dir(own_fold),
         pid=0 if witness is None else witness.pid,
         end_reason=None,
         seconds=time.monotonic() - attempt.fold_began,
         attempt=attempt.directory.token(fold) or "",
     )
-    how = f"died with its agent, which {_described(agent)}{_fullest(last, ended_at)}"
+    how = f"{_described(agent)}{_fullest(last, ended_at)}"
     root = (
         f"{failure.root_cause}; {how}"
         if failure.root_cause != failure.reason
@@ -80,8 +88,10 @@ def _died_with_agent(attempt: Attempt, fold: int, code: int) -> FoldFailure:
     return replace(failure, reason=f"{how}; {failure.reason}", root_cause=root)
 
 
-def _described(status: ExitStatus) -> str:
-    return f"was ended by {status.signal}" if status.signal else f"exited with {status.exit_code}"
+def _described(agent: ExitStatus) -> str:
+    if agent.signal is not None:
+        return f"died with its agent, which was ended by {agent.signal}"
+    return f"its agent exited with {agent.exit_code} and left no word of it that counts"
 
 
 def _last_reading(path: str) -> Reading | None:

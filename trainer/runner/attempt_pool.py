@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from telemetry.journal.run_layout import fold_name
 from telemetry.reading import Reading
+from trainer.agent.room import ADMISSION_SECONDS
 from trainer.run.lease import remove_leases
 from trainer.run.warning import explained
 from trainer.runner.attempt import Attempt
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
     from trainer.runner.orders import Orders
     from trainer.runner.run_state import RunState
 
-ADMISSION_SECONDS = 30.0
-"""How long a fold waits for headroom while no process of the run lives; then it is refused."""
 LAST_STAGES = frozenset({"after Stage 2 fit"})
 LEAD_SECONDS = 10.0
 """Before a fold's end, estimated by the length of the one before: enough to import TensorFlow."""

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 
 from telemetry.reading import Reading
 from trainer.agent.fold_failure import not_run
+from trainer.agent.room import ADMISSION_SECONDS
 from trainer.process.signals import Interruptions
 from trainer.process.supervisor import adopts_orphans, end_orphans
 from trainer.run.fold_result import FoldResult, Summary, summarize
 from trainer.run.job import TRAINING, RunOptions
 from trainer.runner.agent_death import end_without_outcome
-from trainer.runner.attempt_pool import ADMISSION_SECONDS, AttemptPool, FoldNotStartedError
+from trainer.runner.attempt_pool import AttemptPool, FoldNotStartedError
 from trainer.runner.fold_outcomes import FoldOutcomes
 from trainer.runner.fold_queue import FoldQueue
 from trainer.runner.local_engine import LocalEngine

@@ -106,7 +106,7 @@ def run_session(
             config,
             _plan(directory, config, request, observer),
             job=job,
-            options=replace(request.options, lock=lock.descriptor),
+            options=replace(request.options, lock=lock.descriptor if lock.has_locks else None),
             gpus=gpus,
             may_go_on=lock.renew,
             observer=observer,

@@ -14,7 +14,7 @@ import pytest
 
 from telemetry.errors import InputError
 from tests.support.paths import ROOT
-from tests.support.processes import parent_of
+from tests.support.processes import parent_of, state_of
 from tests.support.requirements import need
 from tests.support.waiting import wait_for_end, wait_until
 from trainer.agent.exit_code import ExitCode
@@ -218,8 +218,8 @@ def test_whose_lease_is_lost_while_it_waits_for_room_begins_nothing(tmp_path: Pa
     """What the other one has written stays where it is."""
     wanted = order(tmp_path, "pass", need={"rss_bytes": 2**60}, lease_seconds=1.0)
     waiting = start(tmp_path, wanted)
-    leases = tmp_path / "run/.leases"
-    wait_until(lambda: leases.exists() and os.listdir(leases), SECONDS, "its lease")
+    lease = tmp_path / "run/.leases/fold-1.1"
+    wait_until(lease.exists, SECONDS, "its lease")
     waiting.send_signal(signal.SIGSTOP)
     assert end_of(start(tmp_path, order(tmp_path, "pass", lease_seconds=1.0)))[0] == 0
     waiting.send_signal(signal.SIGCONT)
@@ -227,6 +227,79 @@ def test_whose_lease_is_lost_while_it_waits_for_room_begins_nothing(tmp_path: Pa
     found = RunDirectory(str(tmp_path / "run")).result(1)
     assert found is not None
     assert found.attempt.startswith("2-")
+
+
+STOPS_BEFORE = """
+import os, signal, sys
+from trainer.agent.fold_failure import FoldFailure
+from trainer.run.directory import RunDirectory
+owner, name = {"disown": (RunDirectory, "disown_result"), "write": (FoldFailure, "write")}[sys.argv[1]]
+whole = getattr(owner, name)
+def stopped(*values, **named):
+    os.kill(os.getpid(), signal.SIGSTOP)
+    return whole(*values, **named)
+setattr(owner, name, stopped)
+from trainer.agent.__main__ import main
+sys.exit(main(sys.argv[2:]))
+"""
+
+
+@pytest.mark.parametrize("moment", ["disown", "write"])
+def test_whoever_is_stopped_as_it_writes_harms_no_later_result(tmp_path: Path, moment: str) -> None:
+    """Between the last look at its lease and what it does then."""
+    RunDirectory(str(tmp_path / "run")).create()
+    path = tmp_path / "order.json"
+    path.write_text(order(tmp_path, "sys.exit(7)", lease_seconds=1.0).encode())
+    program = [sys.executable, "-c", STOPS_BEFORE, moment, str(path)]
+    first = subprocess.Popen(
+        program, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    wait_until(lambda: state_of(first.pid) == "T", SECONDS, "the agent to be stopped")
+    assert end_of(start(tmp_path, order(tmp_path, "pass", lease_seconds=1.0)))[0] == 0
+    first.send_signal(signal.SIGCONT)
+    assert end_of(first)[0] == ExitCode.LEASE_LOST
+    found = RunDirectory(str(tmp_path / "run")).result(1)
+    assert found is not None
+    assert found.attempt.startswith("2-")
+    assert not (tmp_path / "run/fold-1/failure.json").exists()
+
+
+def test_a_finished_fold_is_not_run_again(tmp_path: Path) -> None:
+    """A scheduler may repeat a task that it thinks lost."""
+    wanted = order(tmp_path, "pass")
+    assert end_of(start(tmp_path, wanted))[0] == ExitCode.FINISHED
+    code, err = end_of(start(tmp_path, wanted))
+    assert (code, err) == (ExitCode.FINISHED, "foldwatch: fold 1: finished already\n")
+    assert len(workers(tmp_path)) == 1
+
+
+def test_a_lease_that_its_fold_has_spoilt_costs_no_result(tmp_path: Path) -> None:
+    """Nobody else holds one that can be read."""
+    spoil = "open(sys.argv[1].replace('pids', 'run/.leases/fold-1.1'), 'w').close()"
+    assert end_of(start(tmp_path, order(tmp_path, spoil)))[0] == ExitCode.FINISHED
+    assert RunDirectory(str(tmp_path / "run")).result(1) is not None
+
+
+def test_without_a_runner_no_room_is_told_and_has_an_end(tmp_path: Path) -> None:
+    """Nobody would refuse the fold."""
+    RunDirectory(str(tmp_path / "run")).create()
+    path = tmp_path / "order.json"
+    path.write_text(order(tmp_path, "pass", need={"rss_bytes": 2**60}).encode())
+    code = (
+        "import sys, trainer.agent.agent as agent; agent.ADMISSION_SECONDS = 0.1\n"
+        "from trainer.agent.__main__ import main; sys.exit(main(sys.argv[1:]))"
+    )
+    agent = subprocess.Popen(
+        [sys.executable, "-c", code, str(path)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    status, err = end_of(agent)
+    assert status == ExitCode.NOT_STARTED
+    assert err.startswith("foldwatch: fold 1: waiting for headroom; ")
+    assert content(tmp_path / "run/fold-1/failure.json")["outcome"] == "refused"
 
 
 def test_who_waited_until_the_fold_was_finished_does_not_repeat_it(tmp_path: Path) -> None:
@@ -295,6 +368,13 @@ def test_a_killed_agent_leaves_nothing_that_runs(tmp_path: Path) -> None:
         '{"run_dir": "/r", "folds": 1, "fold": 0, "command": ["a"], "config_digest": ""}',
         '{"run_dir": "/r", "folds": 1, "fold": 1, "command": [], "config_digest": ""}',
         '{"run_dir": "r", "folds": 1, "fold": 1, "command": ["a"], "config_digest": ""}',
+        '{"run_dir": "/r", "folds": 1, "fold": 1, "command": ["\\ud800"], "config_digest": ""}',
+        *(
+            '{"run_dir": "/r", "folds": 1, "fold": 1, "command": ["a"], "config_digest": "", "'
+            f'{variables}": {{"{name}": "c"}}}}'
+            for variables in ("environment", "caps")
+            for name in ("A=B", "", "\\u0000")
+        ),
     ],
 )
 def test_what_is_no_order_is_one_line_and_exit_code_2(tmp_path: Path, line: str) -> None:

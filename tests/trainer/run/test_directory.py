@@ -24,7 +24,8 @@ from tests.support.paths import ROOT
 from trainer.run import directory as run_directory
 from trainer.run.config import RunConfig
 from trainer.run.directory import RunDirectory
-from trainer.run.fold_result import Aggregate, FoldResult, read_result, summarize, write_whole
+from trainer.run.durable_files import write_whole
+from trainer.run.fold_result import Aggregate, FoldResult, read_result, summarize
 from trainer.run.resume_plan import plan
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def test_a_writer_killed_at_any_moment_leaves_a_whole_file_or_none(tmp_path: Pat
     """SIGKILL in a loop of writes: what is there is always one of the versions."""
     path = str(tmp_path / "x.json")
     code = (
-        "import sys\nfrom trainer.run.fold_result import write_whole\n"
+        "import sys\nfrom trainer.run.durable_files import write_whole\n"
         "n = 0\nwhile True:\n"
         f"    write_whole({path!r}, str(n % 10) * 100_000)\n    n += 1\n"
         "    print(n, flush=True)\n"

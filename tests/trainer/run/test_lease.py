@@ -130,6 +130,43 @@ def test_a_file_system_that_is_away_costs_the_lease_once_others_may_have_it(
     assert lease.is_held()
     monkeypatch.setattr(module, "now", lambda: at + 61)
     assert not lease.is_held()
+    assert lease.why_lost == "it could not be renewed for 61 s: Stale file handle"
+
+
+def test_whom_a_lock_guards_loses_it_to_a_later_one_alone(
+    folder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file system that has become read-only costs no training that goes on."""
+    lease = Lease.take(folder, NAME, seconds=60, is_guarded=True)
+
+    def fail(*_: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    at = module.now()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "utime", fail)
+        patch.setattr(module, "now", lambda: at + 600)
+        assert lease.is_held()
+    os.link(
+        os.path.join(folder, ".leases", f"{NAME}.1"), os.path.join(folder, ".leases", f"{NAME}.2")
+    )
+    assert not lease.is_held()
+    assert lease.why_lost == f"process {os.getpid()} on {socket.gethostname()} has a later one"
+
+
+def test_without_hard_links_one_alone_gets_it(folder: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on exFAT and some mounts."""
+
+    def fail(*_: object) -> None:
+        raise OSError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", fail)
+    lease = Lease.take(folder, NAME)
+    assert lease.is_held()
+    assert present_token(folder, NAME) == lease.token
+    with pytest.raises(LeaseHeldError):
+        Lease.take(folder, NAME)
+    assert os.listdir(os.path.join(folder, ".leases")) == [f"{NAME}.1"]
 
 
 @pytest.mark.parametrize("content", ["", "{}", "rubbish", '{"token": 5}', "[" * 5000])

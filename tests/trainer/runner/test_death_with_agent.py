@@ -35,9 +35,11 @@ CODE = (
 )
 
 
-def start(place: Path, *options: str) -> tuple[subprocess.Popen[str], tuple[int, int, int]]:
+def start(
+    place: Path, *options: str, program: tuple[str, ...] = ("-m", "foldwatch")
+) -> tuple[subprocess.Popen[str], tuple[int, int, int]]:
     """Start a run; return it with the agent, the supervisor and the process of fold 2."""
-    command = [sys.executable, "-m", "foldwatch", "run", "--folds", "3", *options]
+    command = [sys.executable, *program, "run", "--folds", "3", *options]
     command += ["--output", str(place / "run"), "--", sys.executable, "-c", CODE, str(place)]
     run = subprocess.Popen([*command, "{fold}"], cwd=ROOT, stderr=subprocess.PIPE, text=True)
     mark = place / "pid"
@@ -79,6 +81,21 @@ def test_all_killed_at_once(tmp_path: Path, order: tuple[int, ...]) -> None:
     ), failure["reason"]
     for pid in pids:
         wait_for_end(pid)
+
+
+def test_what_no_kernel_tells_is_not_known(tmp_path: Path) -> None:
+    """Before Linux 6.15: the signal that ended the agent is not the fold's."""
+    without = (
+        "import sys; from telemetry.kernel.process_handle import ProcessHandle\n"
+        "ProcessHandle.exit_code = lambda self, *, wait_seconds: None\n"
+        "from foldwatch.main import main; sys.exit(main())"
+    )
+    run, (agent, *_) = start(tmp_path, program=("-c", without))
+    os.kill(agent, signal.SIGSEGV)
+    failure = failure_after(tmp_path, run)
+    assert (failure["exit_code"], failure["signal"]) == (None, None)
+    assert failure["reason"].startswith("died with its agent, which was ended by SIGSEGV; ")
+    assert "how it ended is not known" in failure["reason"]
 
 
 @pytest.mark.root
