@@ -22,7 +22,7 @@ from tests.support.processes import parent_of
 from tests.support.waiting import wait_for_end, wait_until
 from trainer.process import fold_process
 from trainer.process.launcher import SupervisedProcess
-from trainer.run import fold_result
+from trainer.run import durable_files
 from trainer.run.config import CommandConfig
 from trainer.run.directory import RunDirectory
 from trainer.run.job import RunOptions
@@ -364,7 +364,7 @@ def test_what_no_fold_can_write_to_holds_the_rest_and_what_one_cannot_is_its_own
         with replacing(path) as aside:
             yield aside
 
-    monkeypatch.setattr(fold_result, "replacing", refusing)
+    monkeypatch.setattr(durable_files, "replacing", refusing)
     runner = runner_of(tmp_path, "", folds=3)
     assert runner.run().missing == missing
     reason = f"its result could not be written: {os.strerror(number)}"
