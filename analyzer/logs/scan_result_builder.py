@@ -115,7 +115,12 @@ class ScanResultBuilder:
         fields = zip(*self.plain, strict=True)
         label, threads, pids, pids_limit, maps, maps_limit, rss, writer, stamps = fields
         columns["threads"].extend(map(int, threads))
-        columns["cgroup_pids"].extend(map(int, pids))
+        known_pids = (
+            [ABSENT if one == b"?" else int(one) for one in pids]
+            if b"?" in pids
+            else map(int, pids)
+        )
+        columns["cgroup_pids"].extend(known_pids)
         columns["maps"].extend(map(int, maps))
         columns["rss_bytes"].extend([int(size) * MEBIBYTE for size in rss])
         for name in columns.keys() - set(COLUMNS):
@@ -178,6 +183,8 @@ def _context(
 
 
 def _limit(word: bytes) -> Limit:
+    if word == b"?":
+        return LimitState.UNREADABLE
     return LimitState.UNLIMITED if word == b"max" else int(word)
 
 

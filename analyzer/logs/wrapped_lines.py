@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from analyzer.logs.blocks import Block
 
 COUNTS = (
-    rb": proc=(\d{1,15}), cgroup=(\d{1,15})/(\d{1,15}|max), "
-    rb"maps=(\d{1,15})/(\d{1,15}|max), rss=(\d{1,12})MB"
+    rb": proc=(\d{1,15}), cgroup=(\d{1,15}|\?)/(\d{1,15}|max|\?), "
+    rb"maps=(\d{1,15})/(\d{1,15}|max|\?), rss=(\d{1,12})MB"
 )
 """What `format_line` writes behind a label."""
 _LINE = re.compile(

@@ -298,6 +298,20 @@ def test_half_a_character_in_json_is_read_as_none() -> None:
     process.last_lines[0].text.encode()
 
 
+@pytest.mark.parametrize("name", [None, *WRAPPERS])
+def test_what_a_host_does_not_show_is_none(name: str | None) -> None:
+    """A host without a cgroup for PIDs has a question mark there, in however many lines."""
+    line = "[THREADS] Fold 1/3 START: proc=9, cgroup={}, maps=5/{}, rss=9MB"
+    cases = {("?/max", "65530"): (None, "UNLIMITED"), ("7/?", "?"): (7, "UNREADABLE")}
+    for (usage, maps_limit), (pids, limit) in cases.items():
+        text = line.format(usage, maps_limit)
+        wrapped = text if name is None else WRAPPERS[name](text)
+        (process,) = read_log("x", io.BytesIO(f"{wrapped}\n{wrapped}\n".encode())).processes
+        for checkpoint in process.checkpoints:
+            assert checkpoint.values["cgroup_pids"] == pids
+            assert getattr(checkpoint.limits["cgroup_pids"], "name", None) == limit
+
+
 def test_a_loggers_message_of_several_lines_is_one() -> None:
     """Its last line ends with the message, not with what JSON puts behind it."""
     told = {"level": "error", "message": "Traceback (most recent call last):\nMemoryError: out"}
