@@ -12,6 +12,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     import typer
 
 INTERRUPTED = 130
@@ -97,6 +99,13 @@ def _analyze_plainly(args: list[str]) -> int:
 def _run_typer(args: list[str]) -> int:
     import typer  # noqa: PLC0415 - see `_run`
 
+    from telemetry.bounded_stream import bounded_standard_error  # noqa: PLC0415 - see `_run`
+
+    with bounded_standard_error():
+        return _run_command(typer, args)
+
+
+def _run_command(typer: ModuleType, args: list[str]) -> int:
     try:
         code = int(
             _app()(args=_with_bare_compare(args), prog_name="foldwatch", standalone_mode=False) or 0
@@ -171,7 +180,9 @@ def _print_version() -> int:
 def _fail(message: str, *, code: int) -> int:
     if message and sys.stderr is not None:  # empty if typer has printed the help already
         plain = "".join(c if c.isprintable() or c == "\n" else " " for c in message)
-        with suppress(OSError):  # full: the exit code says it still
+        from telemetry.bounded_stream import bounded_standard_error  # noqa: PLC0415 - see `_run`
+
+        with suppress(OSError), bounded_standard_error():  # full: the exit code says it still
             print(f"foldwatch: {plain}", file=sys.stderr)
     return code
 

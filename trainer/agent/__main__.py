@@ -17,6 +17,7 @@ import os
 import signal
 import sys
 
+from telemetry.bounded_stream import bounded_standard_error
 from telemetry.errors import FoldwatchError, InputError
 from telemetry.journal.atomic_write import open_regular
 from trainer.agent.agent import Agent
@@ -67,4 +68,5 @@ def carry_out(line: bytes, starter: JsonLines | None, *, parent: int | None = No
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    with bounded_standard_error():
+        sys.exit(main(sys.argv[1:]))

@@ -23,7 +23,8 @@ def warn(text: str) -> None:
         sys.stderr is not None
     ):  # None if it was closed at the start; print would take standard output
         with suppress(OSError, ValueError):
-            print(f"foldwatch: {clean_label(text)}", file=sys.stderr)
+            # In one write: print() writes the line end by itself, and another process may come in between.
+            print(f"foldwatch: {clean_label(text)}\n", end="", file=sys.stderr, flush=True)
 
 
 def explained(error: OSError, path: str | None = None) -> str:

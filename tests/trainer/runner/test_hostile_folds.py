@@ -374,6 +374,24 @@ def test_what_no_fold_can_write_to_holds_the_rest_and_what_one_cannot_is_its_own
     )
 
 
+def test_streams_that_nobody_reads_hold_no_run_up(tmp_path: Path) -> None:
+    """As behind a pager that waits; the summary is written all the same."""
+    read_end, write_end = os.pipe()
+    os.set_blocking(write_end, False)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(write_end, bytes(4096))
+    os.set_blocking(write_end, True)
+    process = start(tmp_path, "print('\\n' * 1000)", stdout=subprocess.DEVNULL, stderr=write_end)
+    os.close(write_end)
+    try:
+        assert process.wait(60) == 0
+    finally:
+        process.kill()
+        os.close(read_end)
+    assert finished(tmp_path) == [1, 2, 3]
+
+
 @pytest.mark.parametrize(("fails", "code"), [("", 0), ("if fold == 2: sys.exit(5)", 1)])
 def test_full_or_closed_streams_change_no_exit_code(tmp_path: Path, fails: str, code: int) -> None:
     """It tells of the folds."""
