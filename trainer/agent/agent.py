@@ -60,7 +60,7 @@ class Agent:
         self._clock = clock
         self._began = 0.0
         self._interruptions = Interruptions()
-        self._outcomes = OutcomeWriter(order, self._starter.say)
+        self._outcomes = OutcomeWriter(order, self._starter.say, is_wanted=self._is_wanted)
         self._cgroups = FoldCgroups(order.limits)
         self._process: FoldProcess | None = None
         self._lease = FoldLease(order, self._starter, self._outcomes, is_wanted=self._is_wanted)

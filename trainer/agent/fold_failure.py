@@ -11,25 +11,24 @@ import os
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from analyzer.diagnosis.causes import Cause
 from analyzer.diagnosis.confidence import Confidence
 from analyzer.formatting import safe
-from analyzer.pipeline import analyze
 from analyzer.signatures.signature import MEMORY, NOT_A_LIMIT
 from telemetry.journal import typed
 from telemetry.journal.atomic_write import open_regular
 from telemetry.journal.private_files import make_fold_folder
 from telemetry.journal.run_layout import FAILURE, LARGEST_BYTES, OUTPUT
 from telemetry.masking import mask_forms
+from trainer.agent.diagnosis import Diagnosis, as_json, cause_of, diagnose
 from trainer.agent.exit_code import ExitCode
 from trainer.process.output_follower import printable
 from trainer.run.durable_files import write_whole
 from trainer.run.fold_result import SCHEMA
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-    from analyzer.result import Finding
+    from analyzer.diagnosis.causes import Cause
     from trainer.process.launcher import ExitStatus
 
 TAIL_LINES = 20
@@ -86,10 +85,7 @@ class FoldFailure:
 
     def as_json(self) -> dict[str, Any]:
         """Return it as failure.json has it."""
-        causes = [
-            {"cause": cause.cause, "standing": cause.confidence, "evidence": cause.evidence}
-            for cause in self.causes
-        ]
+        causes = [as_json(cause) for cause in self.causes]
         return {"schema": SCHEMA} | asdict(self) | {"causes": causes}
 
     def write(self, directory: str) -> None:
@@ -118,20 +114,13 @@ def failure_of(content: Mapping[str, object]) -> FoldFailure:
         raise ValueError(str(error)) from error
 
 
-def _cause(name: str, value: object) -> Cause:
-    content = typed.mapping(name, value)
-    cause, standing = (typed.text(key, content.get(key)) for key in ("cause", "standing"))
-    evidence = typed.tuple_of(typed.text)("evidence", content.get("evidence"))
-    return Cause(cause, Confidence(standing), evidence)
-
-
 _CHECKS: Mapping[str, typed.Check] = {
     "fold": typed.whole,
     "exit_code": typed.exit_code,
     **dict.fromkeys(
         ("outcome", "signal", "reason", "root_cause", "signature", "attempt"), typed.text
     ),
-    "causes": typed.tuple_of(_cause),
+    "causes": typed.tuple_of(cause_of),
     "stderr_tail": typed.tuple_of(typed.text),
     "processes_left": typed.whole,
     "seconds": typed.seconds,
@@ -160,43 +149,55 @@ def explain(  # noqa: PLR0913 - each argument is another fact about the end
     end_reason: str | None,
     seconds: float,
     attempt: str,
+    is_wanted: Callable[[], bool] = lambda: True,
 ) -> FoldFailure:
     """Explain the end of a process by the files in ``fold_dir``.
 
-    ``status`` is how it ended, None if nobody can tell; ``end_reason`` is why the runner ended it.
+    ``status`` is how it ended, None if nobody can tell; ``end_reason`` is why the runner ended it. The diagnosis takes
+    its time while it ``is_wanted``.
     """
     lines = [mask_forms(line) for line in last_lines(os.path.join(fold_dir, OUTPUT))]
     last_line = safe(_last_message(lines), longest=LAST_LINE_SHOWN) if lines else "it wrote nothing"
     if end_reason is not None:
         outcome, reason = end_reason.split(":", 1)[0], end_reason
-    elif status is None:
-        outcome, reason = "no result", f"how it ended is not known; last line: {last_line}"
-    elif status.signal is not None:
-        outcome, reason = "signal", f"ended by {status.signal}; last line: {last_line}"
-    elif status.exit_code == 0:
-        outcome, reason = "no result", "exited with 0 and left no result.json"
     else:
-        outcome = "exception" if TRACEBACK in lines else "exit code"
-        reason = f"exited with {status.exit_code}; last line: {last_line}"
-    finding = None if outcome == "interrupted" else _diagnosis(fold_dir, pid)
-    causes = () if finding is None else finding.causes
+        outcome, reason = _event(status, last_line, has_traceback=TRACEBACK in lines)
+    found = Diagnosis()
+    # The fold may have put a link in its place, to whatever tree.
+    if outcome != "interrupted" and not os.path.islink(fold_dir):
+        found = diagnose(fold_dir, pid, is_wanted=is_wanted)
+    causes = found.causes
+    root_cause = _root_cause(causes, reason, last_line)
+    if found.is_cut_short:
+        root_cause += f"; not diagnosed, for that took too long: foldwatch analyze {fold_dir}"
     if any(cause.confidence == Confidence.CERTAIN and cause.cause in MEMORY for cause in causes):
         outcome = "out of memory"
-    crash = None if finding is None else finding.process.crash
     return FoldFailure(
         fold=fold,
         outcome=outcome,
         exit_code=None if status is None else status.exit_code,
         signal=None if status is None else status.signal,
         reason=reason,
-        root_cause=_root_cause(causes, reason, last_line),
+        root_cause=root_cause,
         causes=causes,
-        signature=None if crash is None else crash.signature,
+        signature=found.signature,
         stderr_tail=tuple(lines[-TAIL_LINES:]),
         processes_left=0 if status is None else status.survivors,
         seconds=seconds,
         attempt=attempt,
     )
+
+
+def _event(status: ExitStatus | None, last_line: str, *, has_traceback: bool) -> tuple[str, str]:
+    """Return the outcome and the reason of a process that ended by itself."""
+    if status is None:
+        return "no result", f"how it ended is not known; last line: {last_line}"
+    if status.signal is not None:
+        return "signal", f"ended by {status.signal}; last line: {last_line}"
+    if status.exit_code == 0:
+        return "no result", "exited with 0 and left no result.json"
+    outcome = "exception" if has_traceback else "exit code"
+    return outcome, f"exited with {status.exit_code}; last line: {last_line}"
 
 
 def _root_cause(causes: Sequence[Cause], reason: str, last_line: str) -> str:
@@ -209,17 +210,6 @@ def _root_cause(causes: Sequence[Cause], reason: str, last_line: str) -> str:
         for cause in named[:2]
     )
     return f"{causes_line}; last line: {last_line}"
-
-
-def _diagnosis(fold_dir: str, pid: int) -> Finding | None:
-    if os.path.islink(fold_dir):  # the fold may have put it there, to whatever tree
-        return None
-    try:
-        findings = analyze([fold_dir]).findings
-    except Exception:  # noqa: BLE001 - the failure is recorded even if it cannot be diagnosed
-        return None
-    own = [finding for finding in findings if finding.process.pid == pid]
-    return next((finding for finding in (*own, *findings) if finding.process.crash), None)
 
 
 def _last_message(lines: Sequence[str]) -> str:

@@ -29,12 +29,19 @@ if TYPE_CHECKING:
 class OutcomeWriter:
     """Writes the results and failures of one agent, and tells its starter of them."""
 
-    def __init__(self, order: Order, say: Callable[..., None]) -> None:
+    def __init__(
+        self,
+        order: Order,
+        say: Callable[..., None],
+        *,
+        is_wanted: Callable[[], bool] = lambda: True,
+    ) -> None:
+        """Take whom to tell, and what tells whether nobody has asked to end."""
         self.exit_code = ExitCode.FINISHED
         """What the last outcome is to a scheduler."""
         self._order = order
         self._directory = RunDirectory(order.run_dir)
-        self._say = say
+        self._say, self._is_wanted = say, is_wanted
 
     def record(
         self, process: FoldProcess, fold: int, status: ExitStatus | None, lease: Lease
@@ -60,7 +67,14 @@ class OutcomeWriter:
             self.exit_code = ExitCode.FINISHED
             self._say("ended", fold=fold)
             return
-        failure = why_none(process, fold, status, end_reason=end_reason, token=lease.token)
+        failure = why_none(
+            process,
+            fold,
+            status,
+            end_reason=end_reason,
+            token=lease.token,
+            is_wanted=self._is_wanted,
+        )
         if lease.is_present():  # it took a while
             self._disown_result(fold, token=lease.token)
             self._write(failure, refused)
@@ -156,13 +170,14 @@ def result_left(
     )
 
 
-def why_none(
+def why_none(  # noqa: PLR0913 - each argument is another fact about the end
     process: FoldProcess,
     fold: int,
     status: ExitStatus | None,
     *,
     end_reason: str | None,
     token: str,
+    is_wanted: Callable[[], bool],
 ) -> FoldFailure:
     """Return why a fold left no result; ``end_reason`` is why the process was ended, None if it ended by itself."""
     # Loaded for a failure alone: an agent is to be small, and the analyzer is not.
@@ -177,6 +192,7 @@ def why_none(
             end_reason=end_reason,
             seconds=time.monotonic() - process.fold_began,
             attempt=token,
+            is_wanted=is_wanted,
         )
     except Exception as error:  # noqa: BLE001 - whatever is in its files, it is said that it failed
         reason = f"no result: its files cannot be judged: {type(error).__name__}: {error}"
