@@ -27,20 +27,26 @@ _NAME = re.compile(
     # A part of the name ends so: `apiKey`, `hf_token`, not `tokenizer`, `author` or `keypoints`.
     r"(?P<always>secret|passw(?:or)?d|pwd|passphrase|passcode|cred(?:ential)?)s?(?![a-z])"
     r"|(?<![a-z])(?P<whole>pin|session|sessid)$"
-    r"|(?<![a-z])(?:api|access|account|app|auth|client|encryption|licen[cs]e|private|service|signing|ssh|storage)?key"
+    r"|(?<![a-z])(?:(?:aws|api)?secret(?:access)?|access|account|anthropic|api|app|auth|aws|azure|client|cohere|comet"
+    r"|deploy|encryption|gcp|gemini|google|gpg|groq|hf|hmac|huggingface|licen[cs]e|master|mistral|openai|pgp|private"
+    r"|root|rsa|sendgrid|service|shared|signing|ssh|ssl|storage|stripe|tls|vault|wandb|webhook)?key"
     r"s?(?![a-z])"
     r"|(?:token|auth|authorization)s?(?![a-z])"
-    r"|(?<![a-z])(?:pass|pw|pat|otp|jwt|cookie|bearer|sig|signature)s?(?![a-z])",
+    r"|(?<![a-z])(?:admin|cert|database|db|e?mail|ftp|http|imap|kafka|key|ldap|login|mariadb|mongo|mysql|pg|postgres"
+    r"|proxy|rabbitmq|redis|root|sftp|smtp|sql|ssh|sudo|user|vnc|wifi)?(?:pass|pw)s?(?![a-z])"
+    r"|(?<![a-z])(?:pat|otp|jwt|cookie|bearer|sig|signature)s?(?![a-z])",
     re.IGNORECASE,
 )
 _OF_DATA = re.compile(
     r"(?<![a-z])(?:(?:sort|primary|foreign|group|partition|index|join|lookup|monitor|metric|score|public)[_.-]?keys?"
     r"|keys?[_.-](?:dims?|size|len|length|type|name|field|column|heads?|bias|padding|mask)"
-    r"|tokens?[_.-](?:per|size|len|length|count|type|limit|budget|dim|mask|dropout)|n(?:um)?[_.-](?:keys|tokens))"
-    r"(?![a-z])",
+    r"|tokens?[_.-](?:per|size|len|length|count|type|limit|budget|dim|mask|dropout)|n(?:um)?[_.-](?:keys|tokens)"
+    r"|(?:all|backward|band|first|forward|high|low|multi|n|num|one|second|single|two)[_.-]?pass)"
+    r"(?![a-z])"
+    r"|(?:^-*|\.)keys(?![\w.-])",
     re.IGNORECASE,
 )
-"""Names of columns, and of the parts of a model."""
+"""Names of columns, of the parts of a model and of passes over data."""
 _CAPITAL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _NO_SECRET = re.compile(
     r"\d{1,9}|\d{1,6}(?:[.,]\d{1,6}){0,8}(?:e[+-]?\d{1,2}|[kmgb])?|true|false|none|yes|no",
@@ -49,19 +55,32 @@ _NO_SECRET = re.compile(
 """What `--max-tokens` and `--key-dim` are given."""
 _GIVEN = re.compile(
     r"""(?<![\w.-])(?P<name>[\w.-]+)(?:\[\w{0,20}\])?"""
-    r"""(?P<between>:\s*\w{1,20}\s*=\s*(?=["'*])|["']?\]?\s*[=:]\s*|["']\s*,\s*(?=["'])|\(\s*(?=["'])|\s+)(?!\s)"""
+    r"""(?P<between>:\s*[\w.]{1,30}(?:\[[\w.,|\[\] ]{1,60}\])?(?:\s*\|\s*\w{1,20}){0,2}\s*=\s*(?=["'*])"""
+    r"""|\\{0,3}["']?\]?\s*[=:]\s*|["']\s*,\s*(?=["'])|\(\s*(?=["'])|\s+)(?!\s)"""
 )
+_PLAIN = {"key", "keys"}
+"""Names that are mostly of data where no program's own option has them."""
 _OPTION = re.compile(r"-[\w.-]+(?:\[\w{0,20}\])?=?")
 _ASSIGNED = re.compile(r"(?P<name>[\w.-]+)(?:\[\w{0,20}\])?\+?=(?P<value>.*)", re.DOTALL)
 """A word of its own: what is given ends with it."""
+_SEVERAL = re.compile(r"(?:key|token|secret|password|passwd)s=?$", re.IGNORECASE)
+"""What an option's name ends with that is given several values."""
+_SHORT_OPTION = re.compile(r"-(?:[A-Za-z]?[\d.]*|[a-z][a-z_-]{0,19}|[A-Za-z][\w.-]{0,40}=.+)")
+_QUOTED = r"""(?:"(?:[^"\\]|\\.){0,1000}"|'[^']{0,1000}')"""
 _VALUE = re.compile(
     r"(?:(?:bearer|basic|token|digest|apikey|negotiate)\s+)?"
-    r"""(?:"(?:[^"\\]|\\.){0,1000}"|'[^']{0,1000}'|\[[^\]]{0,1000}\]|[^\s"',;&}\[]+)+""",
+    r"""(?:\\{1,3}(?P<mark>["'])[^"'\\]{0,1000}\\{1,3}(?P=mark)|\{[^{}]{0,1000}\}"""
+    # Any other mapping is looked into, for the names in it.
+    r"""|(?!\{\s{0,20}(?:["'\\{]|[\w.-]{1,50}\s{0,20}:))"""
+    rf"""(?:{_QUOTED}|\[[^\]]{{0,1000}}\]|[^\s"',;&}}\[]+)+)""",
     re.IGNORECASE,
 )
+_ARGUMENTS = re.compile(rf"{_QUOTED}(?:\s{{0,20}},\s{{0,20}}{_QUOTED})*")
+"""All texts that a call such as ``login('me', 'secret')`` is given."""
 _FORMS = re.compile(
     r"(?<=://)[^/?#\s]*@"
     r"|(?<=://)[^/?#\s:@]{0,256}:(?!\d+/)[^\s@]{0,256}@"
+    r"|(?<=//)[^/?#\s:@]{1,256}:[^/?#\s@]{1,256}@"
     r"|-----BEGIN [A-Z ]*PRIVATE KEY-----(?s:.*?)(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"
     r"|(?<![A-Za-z0-9])(?:"
     r"sk-(?!learn)[\w-]{6,}"
@@ -71,6 +90,9 @@ _FORMS = re.compile(
     r"|npm_[A-Za-z0-9]{10,}|pypi-[\w-]{10,}|dop_v1_[0-9a-f]{10,}|nvapi-[\w-]{10,}"
     r"|SG\.[\w-]{8,}\.[\w-]{8,}|[sr]k_(?:live|test)_\w{8,}|r8_\w{20,}|gsk_\w{10,}|ya29\.[\w-]{10,}"
     r"|glpat-[\w-]{8,}|xox[abeprs]-[\w-]{8,}|AIza[\w-]{20,}"
+    r"|glrt-(?=[A-Za-z_-]{0,40}\d)[\w-]{16,}|xapp-\d-[\w-]{8,}|dckr_pat_[\w-]{8,}|tskey-[\w-]{8,}"
+    r"|shp(?:at|ca|pa|ss)_\w{8,}|dapi[0-9a-f]{32}|(?:xai|pplx)-[A-Za-z0-9]{20,}|whsec_[A-Za-z0-9+/=]{16,}"
+    r"|AGE-SECRET-KEY-[A-Z0-9]{8,}"
     r"|eyJ[\w-]{5,1000}\.[\w-]{5,}\.[\w-]+)"
     r"|(?<=hooks\.slack\.com/)[\w/-]{8,}"
     r"|(?<=/api/webhooks/)[\w/-]{8,}|(?<=webhook\.office\.com/)[\w/@-]{8,}|(?<=api\.telegram\.org/bot)[\w:-]{8,}"
@@ -80,32 +102,63 @@ _FORMS = re.compile(
 _BY_PROGRAM = re.compile(
     r"(?<![\w.-])(?:(?:mysql|mariadb)[\w-]{0,20}[\s\0](?:[^\n|;&]{0,200}[\s\0])?-p(?=[^\s\0-])"
     r"|sshpass[\s\0]+-p[\s\0]*"
-    r"|(?:curl[\s\0](?:[^\n|;&]{0,400}[\s\0])?-u|--(?:proxy-)?user)[\s\0=]*[^\s\0:/]{1,100}:(?!\d+(?:[\s\0]|$)))"
+    r"|redis-cli[\s\0](?:[^\n|;&]{0,200}[\s\0])?-a[\s\0]+"
+    r"|(?:docker|podman|nerdctl|oras|helm[\s\0]registry)[\s\0]login[\s\0](?:[^\n|;&]{0,200}[\s\0])?-p[\s\0]*(?!-)"
+    r"|(?:curl[\s\0](?:[^\n|;&]{0,400}[\s\0])?-[A-Za-z]{0,8}u|--(?:proxy-)?user)[\s\0=]*"
+    r"[^\s\0:/]{1,100}:(?!\d+(?:[\s\0]|$)))"
     r"(?P<value>[^\s\0|;&]+)"
 )
 """Options whose name says nothing, of programs that take a secret by them."""
+_BY_WORD = re.compile(
+    r"(?<![\w.-])(?:--?|config(?:ure)?[\s\0])(?:config|define|option|override|param|set)[\s\0]+"
+    r"(?P<name>[\w.-]{1,100})[\s\0]+(?P<value>[^\s\0|;&-][^\s\0|;&]*)"
+)
+"""A name that is itself given to an option: ``--set api_key X``."""
 
 
 def masked(words: Sequence[str]) -> tuple[str, ...]:
     """Return a command line with its secrets replaced by `MASK`."""
-    shown = [_masked_word(word) for word in _without_those_of_programs(words)]
-    for place, word in enumerate(words[:-1]):
-        value = words[place + 1]
-        is_given = _OPTION.fullmatch(word) and not _is_another_option(word, value)
-        if is_given and _is_secret(word, value):
-            shown[place + 1] = MASK
+    shown = [_masked_word(word) for word in _without_those_of_words(words)]
+    for place, word in enumerate(words):
+        if _OPTION.fullmatch(word):
+            given = _secrets_after(words, place)
+            shown[place + 1 : place + 1 + given] = [MASK] * given
     return tuple(shown)
 
 
-def _without_those_of_programs(words: Sequence[str]) -> list[str]:
-    """Return ``words`` without what only the program before them makes a secret; NUL stands between two of them."""
+def _secrets_after(words: Sequence[str], place: int) -> int:
+    """Return how many words after the option at ``place`` are a secret that it is given."""
+    option, first = words[place], place + 1
+    end = len(words) if _SEVERAL.search(option) else min(first + 1, len(words))
+    for at in range(first, end):
+        value = words[at]
+        is_another = _is_another_option(option, value) if at == first else value.startswith("-")
+        if is_another or not _is_secret(option, value):
+            return at - first
+    return end - first
+
+
+def _without_those_of_words(words: Sequence[str]) -> list[str]:
+    """Return ``words`` without what only the words before them make a secret; NUL stands between two of them."""
     line = "\0".join(word.replace("\0", " ") for word in words)
+    for pattern in (_BY_PROGRAM, _BY_WORD):
+        line = _without_values(line, pattern)
+    return line.split("\0") if words else []
+
+
+def _without_values(line: str, pattern: re.Pattern[str]) -> str:
     pieces, place = [], 0
-    for match in _BY_PROGRAM.finditer(line):
+    for match in pattern.finditer(line):
+        name = match.groupdict().get("name")
+        is_other = name is not None and (name in _PLAIN or not _is_secret(name, match["value"]))
+        if is_other or match.start() < place:
+            continue
         pieces += [line[place : match.start("value")], MASK]
-        is_own_word = "\0" in match[0]
-        place = f"{line}\0".index("\0", match.end()) if is_own_word else match.end()
-    return "".join([*pieces, line[place:]]).split("\0") if words else []
+        place = match.end()
+        if "\0" in match[0]:  # the value is all of its word
+            end = line.find("\0", place)
+            place = len(line) if end < 0 else end
+    return "".join([*pieces, line[place:]])
 
 
 def _masked_word(word: str) -> str:
@@ -119,7 +172,9 @@ def _is_another_option(word: str, value: str) -> bool:
     """Whether what follows an option is no value of it; a password may begin with a dash."""
     found = _NAME.search(_parted(word))
     may_begin_so = found is not None and found["always"] is not None
-    return value.startswith("--" if may_begin_so else "-")
+    return value.startswith("--") or (
+        not may_begin_so and _SHORT_OPTION.fullmatch(value) is not None
+    )
 
 
 def mask_text(text: str) -> str:
@@ -131,8 +186,8 @@ def mask_text(text: str) -> str:
         if match.start() < place or (is_by_blank and not name.startswith("-")):
             continue
         is_named = _NAME.search(_parted(name)) or (is_call and name.endswith("login"))
-        value = _VALUE.match(text, match.end()) if is_named else None
-        if value is None or (is_by_blank and value[0].startswith("-")):
+        value = (_ARGUMENTS if is_call else _VALUE).match(text, match.end()) if is_named else None
+        if value is None or (is_by_blank and _is_another_option(name, value[0])):
             continue
         if is_call or _is_secret(name, value[0]):
             pieces += [text[place : match.end()], MASK]
