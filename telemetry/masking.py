@@ -114,6 +114,16 @@ _BY_WORD = re.compile(
     r"(?P<name>[\w.-]{1,100})[\s\0]+(?P<value>[^\s\0|;&-][^\s\0|;&]*)"
 )
 """A name that is itself given to an option: ``--set api_key X``."""
+_PRINTED = re.compile(
+    r"(?<![\w.-])(?P<name>--?[A-Za-z][\w.-]{1,60})(?P<between>=|[ \t]+|['\"], ?(?=['\"]))"
+    rf"(?P<value>{_QUOTED}|[^\s\"',;)\]]+)"
+)
+"""An option with its value, in the text of an error."""
+_QUOTES_WORDS = re.compile(
+    r"(?:unrecogni[sz]ed|unknown|unexpected|extra)(?: extra)? arguments?(?: found)?:? ",
+    re.IGNORECASE,
+)
+"""What stands before the words of a command line that a parser does not take."""
 
 
 def masked(words: Sequence[str]) -> tuple[str, ...]:
@@ -192,15 +202,34 @@ def mask_text(text: str) -> str:
         if is_call or _is_secret(name, value[0]):
             pieces += [text[place : match.end()], MASK]
             place = value.end()
-    return mask_forms("".join([*pieces, text[place:]]))
+    return _FORMS.sub(_masked_form, "".join([*pieces, text[place:]]))
 
 
 def mask_forms(text: str) -> str:
     """Return what a program printed, with the secrets that are known by their form replaced by `MASK`.
 
-    Not by name: ``KeyError: 'weights'`` gives nothing away.
+    By name only what an option of a command line that it quotes is given: ``KeyError: 'weights'`` gives nothing away.
     """
-    return _FORMS.sub(_masked_form, text)
+    quoted = _QUOTES_WORDS.search(text)
+    begin = len(text) if quoted is None else quoted.end()
+
+    def shown(match: re.Match[str]) -> str:
+        value = match["value"]
+        is_told = match.start() >= begin or match["between"].startswith(("'", '"'))
+        is_credible = is_told or _is_no_word(value, is_joined=match["between"] == "=")
+        is_own = match["name"].lstrip("-") not in _PLAIN and not value.lstrip("\"'").startswith("-")
+        is_secret = is_own and is_credible and _is_secret(match["name"], value)
+        return f"{match['name']}{match['between']}{MASK}" if is_secret else match[0]
+
+    return _FORMS.sub(_masked_form, _PRINTED.sub(shown, text))
+
+
+def _is_no_word(value: str, *, is_joined: bool) -> bool:
+    """Whether a value is none of a sentence (``--token is missing``), nor of a usage text (``--token=TOKEN``)."""
+    bare = value.strip("\"'")
+    if any(letter.isdigit() for letter in bare):
+        return True
+    return is_joined and not bare.startswith(("<", "[", "{")) and not bare.isupper()
 
 
 def is_masked(words: Sequence[str]) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from telemetry.masking import MASK, child_environment, is_masked, masked
+from telemetry.masking import MASK, child_environment, is_masked, mask_forms, masked
 
 
 @pytest.mark.parametrize(
@@ -218,6 +218,9 @@ def test_a_long_argument_costs_no_time_of_its_square() -> None:
         "--user" * 80_000,
         "a:b@" * 120_000,
         "login(" * 80_000,
+        "--token " * 30_000,
+        "--token='" * 30_000,
+        "unknown " * 30_000,
         "login('a'," * 16_000,
         "key={" * 33_000,
         "key={a:" * 23_000,
@@ -235,10 +238,51 @@ def test_a_long_argument_costs_no_time_of_its_square() -> None:
         "dapi" * 40_000,
     ):
         masked([blob])
+        mask_forms(blob)
     masked(["--api-keys"] * 30_000)
     masked(["-secrets"] * 30_000)
     masked(["redis-cli", "-a", "x"] * 20_000)
     masked(["--api-keys", *["a"] * 30_000])
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "KeyError: 'weights'",
+        "train.py: error: unrecognized arguments: --lr 0.1 --folds=3 --tokenizer gpt2 --max-tokens 512",
+        "error: the following arguments are required: --api-key, --lr",
+        "error: argument --api-key: expected one argument",
+        "usage: train.py [-h] [--api-key API_KEY] [--token=TOKEN] [--password <password>]",
+        "ValueError: --api-key is required; use --token to log in, or --password=<text>",
+        "sort --key 2 failed; --key k2 --keys=a1,b2 are no columns",
+        "invalid choice (choose from '--api-key', '--token')",
+        "Error: No such option: --api-key Did you mean --api-keys?",
+        "torch.load(--checkpoint x1) --key-dim 64x --sort-key=loss2",
+    ],
+)
+def test_an_ordinary_error_stays_as_it_is(line: str) -> None:
+    """Sentences about options, usage texts, options of data."""
+    assert mask_forms(line) == line
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "train.py: error: unrecognized arguments: --api-key HIDDEN",
+        "train.py: error: unrecognized arguments: --lr 1 --api-key=HIDDEN --folds 3",
+        "Error: Got unexpected extra argument (--token HIDDEN)",
+        "Command '['train', '--api-key', 'HIDDEN']' returned non-zero exit status 1.",
+        "+ python train.py --password HIDDEN1 --folds 3",
+        "sh: train --db.password=HIDDENsecret: not found",
+        "sh: train --dbpass='HIDDEN two' not found",
+    ],
+)
+def test_an_error_that_quotes_a_command_line_shows_no_secret(line: str) -> None:
+    """What an option is given, whose name says so."""
+    shown = mask_forms(line)
+    assert MASK in shown
+    assert "HIDDEN" not in shown
+    assert mask_forms(shown) == shown
 
 
 def test_a_child_gets_no_secret_of_foldwatch(monkeypatch: pytest.MonkeyPatch) -> None:
