@@ -9,6 +9,7 @@ import typer
 
 from telemetry.journal.private_files import GROUP_READABLE
 from telemetry.journal.run_layout import MOST_FOLDS
+from telemetry.journal.typed import MOST_SECONDS
 from trainer.run.config import MITIGATIONS
 
 AlertCommand: TypeAlias = Annotated[
@@ -97,7 +98,10 @@ Port: TypeAlias = Annotated[
 Timeout: TypeAlias = Annotated[
     float | None,
     typer.Option(
-        min=0.001, metavar="SECONDS", help="Kill a fold that runs longer and mark it failed."
+        min=0.001,
+        max=MOST_SECONDS,
+        metavar="SECONDS",
+        help="Kill a fold that runs longer and mark it failed.",
     ),
 ]
 Retries: TypeAlias = Annotated[int, typer.Option(min=0, help="Number of retries of a failed fold.")]

@@ -183,6 +183,11 @@ def test_a_plot_is_written(foldwatch: Foldwatch, tmp_path: Path, suffix: str) ->
         (["train", "--resume-mode", "x"], "--resume-mode"),
         (["train", "--output", "/proc/x"], "/proc/x: cannot be written"),
         (["train", "--output", "/dev/null/x"], "/dev/null/x: cannot be written"),
+        *(
+            (["run", "--timeout", most, "--", "true"], "--timeout")
+            for most in ("inf", "1e308", "nan")
+        ),
+        (["train", "--timeout", "inf"], "--timeout"),
         (["reproduce"], "Missing argument"),
         (["reproduce", "nonsense"], "nonsense"),
         (["reproduce", "maps", "--output", "/proc/x"], "/proc/x: cannot be written"),
