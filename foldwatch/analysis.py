@@ -10,13 +10,15 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from analyzer.logs.parallel import STANDARD_INPUT
 from analyzer.logs.scan_options import PLAIN
 from analyzer.pipeline import analyze, analyze_earlier
+from analyzer.processes.inputs import find_inputs
 from analyzer.result import OverallVerdict
 from telemetry.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from analyzer.comparison import Comparison
     from analyzer.logs.scan_options import ScanOptions
@@ -50,7 +52,7 @@ def analyze_command(  # noqa: PLR0913 - one argument for each option
     An empty ``compare`` stands for the run before the last one of the same directory.
     """
     for path in filter(None, (plot, html)):
-        check_writable(path)
+        check_writable(path, inputs=[*paths, *([compare] if compare else [])])
     if plot is not None and not plot.lower().endswith(PLOTS):
         raise InputError(f"{plot}: a plot is written as .png, .svg or .pdf")
     if compare == "-" and "-" in paths:
@@ -136,8 +138,8 @@ def _print_text(analysis: AnalysisResult, comparison: Comparison | None, *, show
     )
 
 
-def check_writable(path: str) -> None:
-    """Raise InputError if no file can be written at ``path``."""
+def check_writable(path: str, *, inputs: Iterable[str]) -> None:
+    """Raise InputError if no file can be written at ``path``, or one of ``inputs`` would be lost by it."""
     folder = os.path.dirname(path) or "."
     if os.path.isdir(path):
         raise InputError(f"{path}: a directory; name a file to write")
@@ -145,3 +147,17 @@ def check_writable(path: str) -> None:
         raise InputError(f"{folder}: no such directory to write {os.path.basename(path)} into")
     if not os.access(folder, os.W_OK):
         raise InputError(f"{folder}: not writable")
+    if os.path.isfile(path) and any(_is_same(path, own) for own in _files_of(inputs)):
+        raise InputError(f"{path}: one of the files to read; name another one to write")
+
+
+def _files_of(paths: Iterable[str]) -> Iterator[str]:
+    for found in find_inputs(paths):
+        yield from filter(None, (*found.earlier, found.log, found.journal, found.failure))
+
+
+def _is_same(path: str, own: str) -> bool:
+    """Whether both are one file, by whatever names; ``own`` may be standard input."""
+    with contextlib.suppress(OSError):
+        return os.path.samestat(os.stat(path), os.stat(0 if own == STANDARD_INPUT else own))
+    return False

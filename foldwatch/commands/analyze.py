@@ -9,7 +9,7 @@ import typer
 from analyzer.logs.scan_options import ScanOptions
 from analyzer.logs.user_pattern import DEFAULT_UNIT, UserPattern
 from analyzer.signatures.user_table import read_signatures
-from foldwatch.analysis import analyze_command
+from foldwatch.analysis import analyze_command, check_writable
 from foldwatch.commands.options import Paths
 
 app = typer.Typer()
@@ -68,6 +68,9 @@ def analyze_options(  # noqa: PLR0913, PLR0917 - one argument for each option
     ] = False,
 ) -> None:
     """Say what grows per fold, how many folds are left, and which limit ended the run."""
+    if signatures is not None:
+        for path in filter(None, (html, plot)):
+            check_writable(path, inputs=[signatures])
     code = analyze_command(
         paths,
         as_json=as_json,

@@ -37,7 +37,7 @@ def export_command(
     if not 0.001 <= step < float("inf"):
         raise InputError(f"--step {step:g}: at least 0.001 seconds")
     began = None if start is None else _time(start)
-    check_writable(openmetrics)
+    check_writable(openmetrics, inputs=paths)
     export = collect(paths, start=began, step=step)
     write(export, openmetrics)
     typer.echo(_export_line(export, openmetrics, step), err=True)

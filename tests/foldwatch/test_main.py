@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import socket
 import struct
 import subprocess
@@ -17,6 +18,7 @@ import typer.main
 
 from foldwatch import main
 from foldwatch.main import COMMANDS
+from tests.support.builders import header, reading, write_journal
 from tests.support.paths import INCIDENT, RELEASED, RETAINED, ROOT
 from tests.support.programs import run_foldwatch
 
@@ -204,6 +206,46 @@ def test_bad_usage_is_one_line_and_exit_2(
     assert err.startswith("foldwatch: ")
     assert err.count("\n") == 1
     assert message in err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["analyze", "{tmp}/a.log", "--html", "{tmp}/a.log"],
+        ["analyze", "{tmp}/a.log", "--html", "{tmp}/linked.html"],
+        ["analyze", "{tmp}/linked.html", "--html", "{tmp}/hard.svg"],
+        ["analyze", "{tmp}/a.log", "--plot", "{tmp}/hard.svg"],
+        ["analyze", "{tmp}", "--html", "{tmp}/a.log"],
+        ["analyze", RELEASED, "--compare", "{tmp}/a.log", "--html", "{tmp}/a.log"],
+        ["analyze", RELEASED, "--signatures", "{tmp}/a.log", "--html", "{tmp}/a.log"],
+        ["export", "{tmp}", "--openmetrics", "{tmp}/journal.jsonl"],
+        ["export", "{tmp}", "--openmetrics", "{tmp}/a.log", "--start", "2026-01-31"],
+    ],
+)
+def test_no_report_is_written_over_what_it_is_of(
+    foldwatch: Foldwatch, tmp_path: Path, arguments: list[str]
+) -> None:
+    """By whatever name or link it is given."""
+    log = tmp_path / "a.log"
+    shutil.copyfile(RETAINED, log)
+    write_journal(tmp_path, header("trainer-1"), reading(1, 1_768_352_400.0))
+    (tmp_path / "linked.html").symlink_to(log)
+    (tmp_path / "hard.svg").hardlink_to(log)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    outcome = foldwatch(*(argument.format(tmp=tmp_path) for argument in arguments))
+    assert (outcome.code, outcome.out, outcome.err.count("\n")) == (2, "", 1)
+    assert "one of the files to read" in outcome.err
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_a_report_may_replace_an_earlier_one_beside_its_input(
+    foldwatch: Foldwatch, tmp_path: Path
+) -> None:
+    """As it does each time that it is made again."""
+    shutil.copyfile(RETAINED, tmp_path / "a.log")
+    for _ in range(2):
+        page = str(tmp_path / "a.html")
+        assert foldwatch("analyze", str(tmp_path), "--html", page).code == 3
 
 
 def test_bad_usage_is_exit_2_of_the_process_too(foldwatch: Foldwatch) -> None:
