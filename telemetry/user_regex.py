@@ -34,6 +34,10 @@ def compile_expression(
     options.never_nl = is_multiline
     whole = f"(?m){expression}" if is_multiline else expression
     try:
+        whole.encode()
+    except UnicodeEncodeError as error:
+        raise InputError(f"{option} {expression!r}: not UTF-8") from error
+    try:
         return re2.compile(whole.encode() if for_bytes else whole, options)
     except re2.error as error:
         why = error.args[0] if error.args else "broken"

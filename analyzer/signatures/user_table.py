@@ -26,6 +26,8 @@ from telemetry.user_regex import compile_expression
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+LARGEST_TABLE = 2**20
+"""Bytes; a device may have no end."""
 _TEXT, _TEXTS, _STEPS, _FLAG = "text", "list of texts", "list of [text, command]", "true or false"
 _KEYS = {
     "name": _TEXT,
@@ -65,7 +67,12 @@ def read_signatures(path: str) -> tuple[Signature, ...]:
     """
     try:
         with open(path, "rb") as file:
-            content = tomllib.load(file)
+            table = file.read(LARGEST_TABLE + 1)
+        if len(table) > LARGEST_TABLE:
+            raise InputError(
+                f"{path}: more than {LARGEST_TABLE:,} bytes; name a TOML file of signatures"
+            )
+        content = tomllib.loads(table.decode())
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}; name a TOML file of signatures") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

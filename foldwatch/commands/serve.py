@@ -47,6 +47,8 @@ if TYPE_CHECKING:
 app = typer.Typer()
 SWITCH_SECONDS = 0.0005
 """The interpreter's thread switch interval, so answers do not wait for collecting; Python's default is 5 ms."""
+LONGEST_SECRET = 4096
+"""Characters; a device may have no end of a line."""
 
 
 @app.command()
@@ -132,11 +134,13 @@ def _secret(path: str | None, variable: str) -> str | None:
         return os.environ.get(variable) or None
     try:
         with open(path, encoding="utf-8") as file:
-            secret = file.readline().rstrip("\n")
+            secret = file.readline(LONGEST_SECRET + 1).rstrip("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read: {error}") from error
     if not secret:
         raise InputError(f"{path}: the first line is empty; a secret is required")
+    if len(secret) > LONGEST_SECRET:
+        raise InputError(f"{path}: the first line has more than {LONGEST_SECRET:,} characters")
     return secret
 
 

@@ -190,6 +190,15 @@ def test_a_plot_is_written(foldwatch: Foldwatch, tmp_path: Path, suffix: str) ->
             for most in ("inf", "1e308", "nan")
         ),
         (["train", "--timeout", "inf"], "--timeout"),
+        (
+            ["run", "--checkpoint-pattern", "a\udcff", "--", "true"],
+            "--checkpoint-pattern 'a\\udcff': not",
+        ),
+        (["analyze", RELEASED, "--pattern", "a\udcff"], "--pattern 'a\\udcff': not UTF-8"),
+        (
+            ["analyze", RELEASED, "--signatures", "/dev/zero"],
+            "/dev/zero: more than 1,048,576 bytes",
+        ),
         (["reproduce"], "Missing argument"),
         (["reproduce", "nonsense"], "nonsense"),
         (["reproduce", "maps", "--output", "/proc/x"], "/proc/x: cannot be written"),

@@ -98,6 +98,8 @@ def test_alerts_are_told_and_shown(tmp_path: Path) -> None:
         (["--user", "ann"], "a name and a password go together"),
         (["--token-file", "{tmp}/none"], "cannot be read"),
         (["--token-file", "{tmp}/empty"], "the first line is empty"),
+        (["--token-file", "/dev/zero"], "the first line has more than"),
+        (["--user", "ann", "--password-file", "/dev/zero"], "the first line has more than"),
         (["--tls-cert", "{tmp}/empty"], "a certificate and its key go together"),
         (
             ["--tls-cert", "{tmp}/empty", "--tls-key", "{tmp}/empty"],
