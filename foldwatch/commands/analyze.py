@@ -68,9 +68,7 @@ def analyze_options(  # noqa: PLR0913, PLR0917 - one argument for each option
     ] = False,
 ) -> None:
     """Say what grows per fold, how many folds are left, and which limit ended the run."""
-    if signatures is not None:
-        for path in filter(None, (html, plot)):
-            check_writable(path, inputs=[signatures])
+    _check_table_is_kept(signatures, html, plot)
     code = analyze_command(
         paths,
         as_json=as_json,
@@ -87,3 +85,9 @@ def analyze_options(  # noqa: PLR0913, PLR0917 - one argument for each option
     )
     if code:
         raise typer.Exit(code)
+
+
+def _check_table_is_kept(signatures: str | None, *written: str | None) -> None:
+    if signatures is not None:
+        for path in filter(None, written):
+            check_writable(path, inputs=[signatures])
