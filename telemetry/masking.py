@@ -48,11 +48,15 @@ _OF_DATA = re.compile(
 )
 """Names of columns, of the parts of a model and of passes over data."""
 _CAPITAL = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_FLAG = (
+    r"""\s{0,20}["']?[\w.-]{1,60}["']?\s{0,20}:\s{0,20}(?:\d{1,9}|true|false|none|null)\s{0,20}"""
+)
 _NO_SECRET = re.compile(
-    r"\d{1,9}|\d{1,6}(?:[.,]\d{1,6}){0,8}(?:e[+-]?\d{1,2}|[kmgb])?|true|false|none|yes|no",
+    r"\d{1,9}|\d{1,6}(?:[.,]\d{1,6}){0,8}(?:e[+-]?\d{1,2}|[kmgb])?|true|false|none|yes|no"
+    rf"|\{{{_FLAG}(?:,{_FLAG})*\}}",
     re.IGNORECASE,
 )
-"""What `--max-tokens` and `--key-dim` are given."""
+"""What `--max-tokens` and `--key-dim` are given; a mapping such as ``{"enabled": true}``."""
 _GIVEN = re.compile(
     r"""(?<![\w.-])(?P<name>[\w.-]+)(?:\[\w{0,20}\])?"""
     r"""(?P<between>:\s*[\w.]{1,30}(?:\[[\w.,|\[\] ]{1,60}\])?(?:\s*\|\s*\w{1,20}){0,2}\s*=\s*(?=["'*])"""
@@ -110,7 +114,7 @@ _BY_PROGRAM = re.compile(
 )
 """Options whose name says nothing, of programs that take a secret by them."""
 _BY_WORD = re.compile(
-    r"(?<![\w.-])(?:--?|config(?:ure)?[\s\0])(?:config|define|option|override|param|set)[\s\0]+"
+    r"(?<![\w.-])(?:--?|config(?:ure)?[\s\0])(?:define|option|override|param|set)[\s\0]+"
     r"(?P<name>[\w.-]{1,100})[\s\0]+(?P<value>[^\s\0|;&-][^\s\0|;&]*)"
 )
 """A name that is itself given to an option: ``--set api_key X``."""
@@ -119,6 +123,8 @@ _PRINTED = re.compile(
     rf"(?P<value>{_QUOTED}|[^\s\"',;)\]]+)"
 )
 """An option with its value, in the text of an error."""
+_OF_TEXTS = re.compile(r"-*keys?|.*(?:dir|file|path|url)s?", re.IGNORECASE)
+"""Names of options whose value an error is about: a column, a place."""
 _QUOTES_WORDS = re.compile(
     r"(?:unrecogni[sz]ed|unknown|unexpected|extra)(?: extra)? arguments?(?: found)?:? ",
     re.IGNORECASE,
@@ -199,7 +205,8 @@ def mask_text(text: str) -> str:
         value = (_ARGUMENTS if is_call else _VALUE).match(text, match.end()) if is_named else None
         if value is None or (is_by_blank and _is_another_option(name, value[0])):
             continue
-        if is_call or _is_secret(name, value[0]):
+        is_column = name in _PLAIN and value[0].startswith("{")
+        if is_call or (_is_secret(name, value[0]) and not is_column):
             pieces += [text[place : match.end()], MASK]
             place = value.end()
     return _FORMS.sub(_masked_form, "".join([*pieces, text[place:]]))
@@ -217,7 +224,7 @@ def mask_forms(text: str) -> str:
         value = match["value"]
         is_told = match.start() >= begin or match["between"].startswith(("'", '"'))
         is_credible = is_told or _is_no_word(value, is_joined=match["between"] == "=")
-        is_own = match["name"].lstrip("-") not in _PLAIN and not value.lstrip("\"'").startswith("-")
+        is_own = not _OF_TEXTS.fullmatch(match["name"]) and not value.lstrip("\"'").startswith("-")
         is_secret = is_own and is_credible and _is_secret(match["name"], value)
         return f"{match['name']}{match['between']}{MASK}" if is_secret else match[0]
 

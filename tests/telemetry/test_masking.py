@@ -27,7 +27,7 @@ from telemetry.masking import MASK, child_environment, is_masked, mask_forms, ma
         "train.py glrt-detector-version-long xapp-server-main pplx-7b-online xai-explain-method tskey dapi-feed",
         "train.py whsec_x AGE-SECRET shpat dckr_pat //host/share/x@y //pkg:target bazel//a:b",
         "redis-cli -h db -n 1 get a ; docker run -p 8080:80 image ; docker login -u me ; curl -su me https://x",
-        "git config --get user.name ; npm config set registry https://x ; docker run --env API_KEY image",
+        "train.py --config key.yaml fit ; git config --get user.name ; npm config set registry https://x ; docker run --env API_KEY image",
     ],
 )
 def test_an_ordinary_command_line_stays_as_it_is(line: str) -> None:
@@ -40,6 +40,7 @@ def test_an_ordinary_command_line_stays_as_it_is(line: str) -> None:
     "word",
     [
         '{"author": {"name": "me"}, "keys": {"a": [1]}}',
+        '{"auth": {"enabled": true, "retries": 3}, "key": {"type": "int"}}',
         r"{\"tokenizer\": \"gpt2\", \"max_tokens\": 5}",
         "tokenizer: Optional[str] = 'gpt2'",
         "print('u', 'v')",
@@ -232,6 +233,7 @@ def test_a_long_argument_costs_no_time_of_its_square() -> None:
         "docker login " * 13_000,
         "curl -aaaaaaaa " * 11_000,
         "--set a " * 20_000,
+        'auth={"a": 1, ' * 20_000,
         "//a:" * 40_000,
         "glrt-" * 33_000,
         "whsec_" * 26_000,
@@ -257,6 +259,7 @@ def test_a_long_argument_costs_no_time_of_its_square() -> None:
         "sort --key 2 failed; --key k2 --keys=a1,b2 are no columns",
         "invalid choice (choose from '--api-key', '--token')",
         "Error: No such option: --api-key Did you mean --api-keys?",
+        "--token-file a1.txt: no such file; --key-path=b2.pem is empty",
         "torch.load(--checkpoint x1) --key-dim 64x --sort-key=loss2",
     ],
 )
