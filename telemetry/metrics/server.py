@@ -7,10 +7,10 @@ asyncio are loaded when something is served, not when this module is.
 from __future__ import annotations
 
 import socket
-import threading
 from typing import TYPE_CHECKING
 
 from telemetry.metrics.collector import registry
+from telemetry.own_thread import start_own_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,9 +30,8 @@ def serve(snapshot: Callable[[], Snapshot], *, port: int, address: str = "127.0.
 
     listening = socket.create_server((address, port))
     answering = MetricsAnswers(make_wsgi_app(registry(snapshot)), listening)
-    thread = threading.Thread(target=answering.run, name="foldwatch-http", daemon=True)
     try:
-        thread.start()
+        start_own_thread(answering.run, name="foldwatch-http")
     except RuntimeError:
         listening.close()
         raise

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from telemetry.interruption import class_name, message_of, pass_on
 from telemetry.kernel.kernel_file import KernelFile
 from telemetry.kernel.procfs import status_value
+from telemetry.own_thread import start_own_thread
 from telemetry.recorder.allocator import malloc_in_use
 from telemetry.recorder.call_tree import CallTree, Place
 
@@ -117,7 +118,7 @@ class Attribution:
         self._stop = threading.Event()
         self._status.hold()
         maps.hold()
-        threading.Thread(target=self._run, name="foldwatch-attribution", daemon=True).start()
+        start_own_thread(self._run, name="foldwatch-attribution")
 
     def stop(self) -> None:
         """Look no more."""

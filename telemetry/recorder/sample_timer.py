@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
+from telemetry.own_thread import start_own_thread
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -29,9 +31,8 @@ class SampleTimer:
             record_failure("timer", words)
             interval_seconds = 1.0
         self._seconds = min(interval_seconds, threading.TIMEOUT_MAX)
-        thread = threading.Thread(target=self._run, name="foldwatch-timer", daemon=True)
         try:
-            thread.start()
+            start_own_thread(self._run, name="foldwatch-timer")
         except RuntimeError as error:
             record_failure("timer", str(error))
 
