@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import os
 import threading
-from contextlib import ContextDecorator, suppress
+from contextlib import ContextDecorator
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -94,17 +94,26 @@ def _sampler_of(**asked: Any) -> Sampler | None:
 def _warn(error: Exception) -> None:
     """Log once why recording did not begin; what a signal handler of the training raised goes its way."""
     global _has_warned  # noqa: PLW0603
-    with suppress(ImportError, OSError):  # there may be no descriptor left to load it with
+    _pass_on(error)
+    if _has_warned:
+        return
+    _has_warned = True
+    try:
+        import logging  # noqa: PLC0415
+
+        words = "foldwatch: nothing is recorded yet: %s: %s; the training goes on"
+        logging.getLogger("foldwatch").warning(words, type(error).__name__, error)
+    except Exception as failure:  # noqa: BLE001 - a handler of the user's may raise
+        _pass_on(failure)
+
+
+def _pass_on(error: Exception) -> None:
+    """Raise ``error`` again if it is the training's; what tells is loaded only now, for switched off nothing is."""
+    try:
         from telemetry.interruption import pass_on  # noqa: PLC0415
-
-        pass_on(error)
-    if not _has_warned:
-        _has_warned = True
-        with suppress(Exception):
-            import logging  # noqa: PLC0415
-
-            words = "foldwatch: nothing is recorded yet: %s: %s; the training goes on"
-            logging.getLogger("foldwatch").warning(words, type(error).__name__, error)
+    except (ImportError, OSError):  # there may be no descriptor left to load it with
+        return
+    pass_on(error)
 
 
 class _NoReading:
@@ -194,9 +203,7 @@ def _stage_label(when: str, name: object) -> str:
     try:
         return f"{when} {name}"
     except Exception as error:  # noqa: BLE001 - a name of the user's own making may raise anything
-        from telemetry.interruption import pass_on  # noqa: PLC0415 - only here; switched off, nothing is loaded
-
-        pass_on(error)
+        _pass_on(error)
         return f"{when} (a name that raises {type(error).__name__})"
 
 

@@ -33,3 +33,21 @@ def test_a_signal_that_the_training_blocks_stays_pending(
         "-c", code, str(tmp_path), environment={"FOLDWATCH_SUPERVISED": is_supervised}
     )
     assert (outcome.code, outcome.out) == (0, "SIGUSR1\n"), outcome
+
+
+@pytest.mark.parametrize("error", ["TimeoutError", "ImportError", "OSError"])
+def test_what_a_signal_handler_raises_during_the_start_goes_its_way(error: str) -> None:
+    """Also of the kinds that a start without a descriptor fails with; the next call starts then."""
+    code = (
+        "import signal, telemetry\n"
+        f"def over(*_): raise {error}('the deadline')\n"
+        "signal.signal(signal.SIGUSR1, over)\n"
+        "class Folder:\n"
+        "    def __fspath__(self): signal.raise_signal(signal.SIGUSR1)\n"
+        "try: telemetry.start(run_dir=Folder())\n"
+        f"except {error} as error: print(error)\n"
+        "telemetry.checkpoint('x')\n"
+    )
+    outcome = run_python("-c", code)
+    assert (outcome.code, outcome.err) == (0, ""), outcome
+    assert outcome.out.startswith("the deadline\n[THREADS] x: "), outcome
