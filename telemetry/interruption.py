@@ -14,9 +14,15 @@ if TYPE_CHECKING:
 
 
 def pass_on(error: BaseException) -> None:
-    """Raise ``error`` again if the training sent it: a signal handler that wants to stop it must, or another thread."""
-    if is_from_signal_handler(error) or is_sent_by_a_thread(error):
-        raise error
+    """Raise ``error`` again if the training sent it: a signal handler that wants to stop it must, or another thread.
+
+    So is what telemetry or Python made another error of: a generator turns a StopIteration into a RuntimeError.
+    """
+    sent: BaseException | None = error
+    while sent is not None:
+        if is_from_signal_handler(sent) or is_sent_by_a_thread(sent):
+            raise sent
+        sent = BaseException.__getattribute__(sent, "__cause__")
 
 
 def is_from_signal_handler(error: BaseException) -> bool:
@@ -71,7 +77,8 @@ def message_of(error: BaseException) -> str:
     """Return an exception's message; empty where its own ``__str__`` raises."""
     try:
         return str.__str__(str(error))
-    except Exception:  # noqa: BLE001 - whatever it raises, it says no more
+    except Exception as failure:  # noqa: BLE001 - whatever it raises, it says no more
+        pass_on(failure)
         return ""
 
 

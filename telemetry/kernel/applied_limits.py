@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from telemetry.errors import InputError
+from telemetry.interruption import pass_on
 from telemetry.kernel.cgroup_controller import Controller, ControllerUsage
 from telemetry.kernel.reader import Reader
 from telemetry.kernel.tasks import tasks_of_user
@@ -148,6 +149,7 @@ def _cgroup(name: str, controller: str, reading: Reading, *, root: str) -> list[
         found, levels = reader.read(), reader.levels()
         killed_as_one = reader.levels_killed_as_one()
     except OSError as error:
+        pass_on(error)
         source = error.filename or f"/proc/{reading.pid}/cgroup"
         unreadable = Usage(None, LimitState.UNREADABLE)
         return [

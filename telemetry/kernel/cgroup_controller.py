@@ -136,7 +136,8 @@ class Level:
         """Read current and limit; None if this level does not have the controller."""
         try:
             limit = parse_limit(self._limit.read())
-        except FileNotFoundError:
+        except FileNotFoundError as error:
+            pass_on(error)
             return None  # a root cgroup, or a v2 cgroup the controller is not enabled for
         except (OSError, ValueError) as error:
             pass_on(error)

@@ -84,7 +84,8 @@ class KernelFile:
         content = self._buffer.view[:filled]
         try:
             return filled - len(bytes(content).replace(b"\n", b""))
-        except MemoryError:  # at the map limit there may be no room for a copy
+        except MemoryError as error:  # at the map limit there may be no room for a copy
+            pass_on(error)
             return sum(byte == 0x0A for byte in content)
 
     def _read_start(self) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 
+from telemetry.interruption import pass_on
 from telemetry.kernel.cgroup_controller import parse_event
 from telemetry.kernel.kernel_file import KernelFile
 
@@ -56,7 +57,8 @@ class MemoryStat:
             self._file = KernelFile(path, size=16384)
         try:
             return parse_reclaimable(self._file.read())
-        except FileNotFoundError:
+        except FileNotFoundError as error:
+            pass_on(error)
             return None
 
     def close(self) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from telemetry.interruption import pass_on
 from telemetry.reading import GpuUsage
 
 if TYPE_CHECKING:
@@ -26,7 +27,8 @@ def load_nvml(*, driver: str = DRIVER) -> Any | None:
         return None
     try:
         import pynvml  # noqa: PLC0415 - only a machine with a GPU pays for it
-    except ImportError:
+    except ImportError as error:
+        pass_on(error)
         return None
     try:
         pynvml.nvmlInit()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from typing import NamedTuple
 
+from telemetry.interruption import pass_on
+
 NAMESPACE = "/proc/self/ns/pid"
 _GONE = (b"Z", b"X", b"x")
 """States of a process that has ended and waits to be reaped, or is reaped: proc_pid_stat(5)."""
@@ -70,14 +72,16 @@ def _boot_id() -> str | None:
     try:
         with open("/proc/sys/kernel/random/boot_id", "rb") as file:
             return file.read().decode().strip()
-    except OSError:
+    except OSError as error:
+        pass_on(error)
         return None
 
 
 def _namespace() -> int | None:
     try:
         return os.stat(NAMESPACE).st_ino
-    except OSError:
+    except OSError as error:
+        pass_on(error)
         return None
 
 
@@ -93,5 +97,6 @@ def start_ticks(pid: int) -> int | None:
     """Return when a process started; None if it is gone or hidden."""
     try:
         return _stat(pid)[1]
-    except (OSError, ValueError, IndexError):
+    except (OSError, ValueError, IndexError) as error:
+        pass_on(error)
         return None

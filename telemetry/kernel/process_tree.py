@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 
+from telemetry.interruption import pass_on
 from telemetry.kernel.syscalls import Buffer, list_folder, read_file
 
 BUFFER_BYTES = 65536
@@ -25,7 +26,8 @@ def children_of(pid: int, *, root: str = "/", buffer: Buffer | None = None) -> l
     for tid in list_folder(folder, buffer):
         try:
             children += children_of_thread(folder, tid, buffer)
-        except (FileNotFoundError, ProcessLookupError):
+        except (FileNotFoundError, ProcessLookupError) as error:
+            pass_on(error)
             if tid == str(pid) and os.path.isdir(f"{folder}/{tid}"):
                 return children_by_psutil(pid)
     return children

@@ -12,6 +12,7 @@ import re
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from telemetry.interruption import pass_on
 from telemetry.kernel.kernel_file import KernelFile, SettledFile
 from telemetry.kernel.procmap_query import ProcmapQuery
 from telemetry.limits import LIMITS
@@ -200,7 +201,8 @@ class ProcessFiles:
         for file in self._files():
             try:
                 file.hold()
-            except OSError:
+            except OSError as error:
+                pass_on(error)
                 continue  # the read reports it, with its source's name
 
     @property
@@ -240,10 +242,12 @@ class ProcessFiles:
         try:
             return self._count_maps()
         except ProcessLookupError as gone:
+            pass_on(gone)
             self._maps.close()
             try:
                 return self._count_maps()
-            except FileNotFoundError:
+            except FileNotFoundError as error:
+                pass_on(error)
                 raise gone from None
 
     def _count_maps(self) -> int:

@@ -264,7 +264,8 @@ class _Sources:
         except (ValueError, IndexError) as error:
             pass_on(error)
             self.errors[source] = f"not understood: {error}"
-        except MemoryError:  # a process at its map limit cannot even take a small buffer
+        except MemoryError as error:  # a process at its map limit cannot even take a small buffer
+            pass_on(error)
             self.errors[source] = "ENOMEM"
         return None
 

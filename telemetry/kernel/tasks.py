@@ -11,6 +11,7 @@ import os
 import re
 from dataclasses import dataclass
 
+from telemetry.interruption import pass_on
 from telemetry.kernel.process_tree import (
     BUFFER_BYTES,
     children_by_psutil,
@@ -70,7 +71,8 @@ def read_tasks(pid: int, *, root: str = "/", buffer: Buffer | None = None) -> Ta
             if not has_no_child:
                 children += children_of_thread(folder, tid, buffer)
                 has_children_files = True
-        except (FileNotFoundError, ProcessLookupError):
+        except (FileNotFoundError, ProcessLookupError) as error:
+            pass_on(error)
             continue  # it ended between the listing and the read, or the kernel has no such file
     if not counts:
         raise FileNotFoundError(errno.ENOENT, "no thread has a name", folder)
@@ -107,7 +109,8 @@ def _add_up(top: int, children: list[int], root: str, buffer: Buffer) -> Descend
             if status.parent_pid != parent:
                 continue
             waiting += [(child, pid) for child in children_of(pid, root=root, buffer=buffer)]
-        except (FileNotFoundError, ProcessLookupError):
+        except (FileNotFoundError, ProcessLookupError) as error:
+            pass_on(error)
             continue
         count += 1
         threads += status.threads or 0
@@ -129,7 +132,8 @@ def tasks_of_user(uid: int, *, root: str = "/") -> int:
             continue
         try:
             status = parse_status(read_file(f"{processes}/{name}/status", buffer))
-        except (FileNotFoundError, ProcessLookupError):
+        except (FileNotFoundError, ProcessLookupError) as error:
+            pass_on(error)
             continue
         if status.real_uid == uid:
             total += status.threads or 0

@@ -12,7 +12,9 @@ its own, and serve nobody. Each is asked by its own interface, as far as it has 
 from __future__ import annotations
 
 import ctypes
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from telemetry.interruption import pass_on
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,7 +64,7 @@ class _Glibc:
 
     def __init__(self, library: ctypes.CDLL) -> None:
         self._library = library
-        self._info = getattr(library, "mallinfo2", None)
+        self._info = _function(library, "mallinfo2")
         if self._info is not None:
             self._info.restype = _Mallinfo2
 
@@ -149,7 +151,8 @@ def find_allocator() -> Allocator | None:
         for kind in _KNOWN:
             if serving is not None and _object_of(library, kind.symbol) == serving:  # type: ignore[attr-defined] # each of them has one
                 return kind(library)
-    except (OSError, AttributeError, TypeError):
+    except (OSError, AttributeError, TypeError) as error:
+        pass_on(error)
         return None
     return None
 
@@ -165,9 +168,18 @@ class _DlInfo(ctypes.Structure):
     ]
 
 
+def _function(library: ctypes.CDLL, symbol: str) -> Any:
+    """Return a function of the library, None without; getattr's default would keep what a signal handler raises."""
+    try:
+        return getattr(library, symbol)
+    except AttributeError as error:
+        pass_on(error)
+        return None
+
+
 def _object_of(library: ctypes.CDLL, symbol: str) -> int | None:
     """Return where the object is loaded that a symbol is taken from; None without the symbol."""
-    function = getattr(library, symbol, None)
+    function = _function(library, symbol)
     if function is None:
         return None
     info = _DlInfo()

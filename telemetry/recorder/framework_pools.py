@@ -9,6 +9,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
+from telemetry.interruption import pass_on
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -65,5 +67,6 @@ def read_framework_pools(failed: Callable[[str, str], None]) -> dict[str, int]:
             try:
                 found |= ask(module)
             except Exception as error:  # noqa: BLE001 - another version of it may raise anything
+                pass_on(error)
                 failed(name, f"{type(error).__name__}: {error}")
     return found

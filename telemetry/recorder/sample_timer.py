@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
+from telemetry.interruption import pass_on
 from telemetry.own_thread import start_own_thread
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class SampleTimer:
         try:
             start_own_thread(self._run, name="foldwatch-timer")
         except RuntimeError as error:
+            pass_on(error)
             record_failure("timer", str(error))
 
     def stop(self) -> None:

@@ -11,7 +11,6 @@ import os
 import sys
 import threading
 import time
-from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TextIO, TypeAlias
@@ -46,7 +45,8 @@ def _check_fold(number: object, of: object) -> None:
     """Raise ValueError if it is no fold of so many; whole numbers of NumPy count as well."""
     try:
         is_fold = 1 <= operator.index(number) <= operator.index(of)  # type: ignore[arg-type] # TypeError says that it is none
-    except TypeError:
+    except TypeError as error:
+        pass_on(error)
         is_fold = False
     if not is_fold:
         raise ValueError(f"fold({number!r:.40}, of={of!r:.40}): these numbers make no sense")
@@ -90,7 +90,8 @@ def _write_line(sink: ThreadLineSink, reading: Reading) -> None:
     stream.flush()
     try:
         stream.write(line + "\n")
-    except UnicodeEncodeError:
+    except UnicodeEncodeError as error:
+        pass_on(error)
         stream.write(line.encode("ascii", "backslashreplace").decode() + "\n")
     stream.flush()
 
@@ -222,8 +223,10 @@ class Sampler:
         self.error_counts[source] = self.error_counts.get(source, 0) + 1
         if self.error_counts[source] == 1:
             words = "foldwatch: %s failed: %s; training goes on, later failures are counted only"
-            with suppress(Exception):  # a handler of the user's may raise
+            try:
                 logger.warning(words, source, why)
+            except Exception as error:  # noqa: BLE001 - a handler of the user's may raise
+                pass_on(error)
 
     def become_child(self) -> None:
         """Go on in a forked child: own numbers, no journal, no timer, no lock a lost thread holds."""

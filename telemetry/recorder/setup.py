@@ -13,6 +13,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+from telemetry.interruption import pass_on
 from telemetry.journal.records import RECORDED_CAPS, Header
 from telemetry.journal.run_layout import RunLayout
 from telemetry.journal.writer import JournalWriter
@@ -43,6 +44,7 @@ def begin(asked: Asked) -> Sampler:
         if path := journal_path(asked.run_dir):
             journal = JournalWriter(path)
     except (OSError, TypeError, ValueError) as error:
+        pass_on(error)
         failures.append(str(error))
     is_supervised = os.environ.get("FOLDWATCH_SUPERVISED") == "1"
     wants_samples = (journal is not None or asked.port is not None) and not is_supervised

@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
 
+from telemetry.interruption import pass_on
+from telemetry.kernel import tasks
+from telemetry.kernel.cgroup_controller import CONTROLLER_FILES, Level
+from telemetry.kernel.memory_stat import MemoryStat
+from telemetry.kernel.process_identity import own_identity
+from telemetry.kernel.procfs import ProcessFiles
+from telemetry.kernel.reader import Reader
+from telemetry.kernel.syscalls import Buffer
+from telemetry.recorder.allocator import find_allocator
+from telemetry.recorder.sampler import Sampler
 from tests.support.programs import run_python
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 
@@ -51,3 +64,101 @@ def test_what_a_signal_handler_raises_during_the_start_goes_its_way(error: str) 
     outcome = run_python("-c", code)
     assert (outcome.code, outcome.err) == (0, ""), outcome
     assert outcome.out.startswith("the deadline\n[THREADS] x: "), outcome
+
+
+def read_tasks_of_children() -> object:
+    return tasks._add_up(1, [os.getpid()], "/", Buffer(4096))  # noqa: SLF001 - a process with children is dear to test
+
+
+def count_failure() -> object:
+    Sampler(reader=Reader()).record_failure("journal", "why")
+    return None
+
+
+OWN = os.getpid()
+LEVEL = Level(CONTROLLER_FILES["memory", 2], root="/", folder="/")
+READS: dict[str, tuple[str, type[Exception], Callable[[], object]]] = {
+    "memory.stat": (
+        "telemetry.kernel.memory_stat.KernelFile.read",
+        FileNotFoundError,
+        lambda: MemoryStat(pid=OWN).reclaimable_bytes("/"),
+    ),
+    "a level": (
+        "telemetry.kernel.cgroup_controller.KernelFile.read",
+        FileNotFoundError,
+        LEVEL.usage,
+    ),
+    "threads": (
+        "telemetry.kernel.tasks.read_file",
+        ProcessLookupError,
+        lambda: tasks.read_tasks(OWN),
+    ),
+    "children": ("telemetry.kernel.tasks.read_file", FileNotFoundError, read_tasks_of_children),
+    "tasks of the user": (
+        "telemetry.kernel.tasks.read_file",
+        ProcessLookupError,
+        lambda: tasks.tasks_of_user(0),
+    ),
+    "maps": (
+        "telemetry.kernel.procfs.KernelFile.count_lines",
+        ProcessLookupError,
+        lambda: ProcessFiles(pid=OWN).maps(),
+    ),
+    "files": (
+        "telemetry.kernel.procfs.KernelFile.hold",
+        OSError,
+        lambda: ProcessFiles(pid=OWN).hold(),
+    ),
+    "identity": ("telemetry.kernel.process_identity._stat", ValueError, own_identity),
+    "allocator": ("telemetry.recorder.allocator._object_of", AttributeError, find_allocator),
+    "a symbol": ("ctypes.CDLL.__getitem__", AttributeError, find_allocator),
+    "buffer": (
+        "telemetry.kernel.reader.ProcessFiles.status",
+        MemoryError,
+        lambda: Reader().read(),
+    ),
+    "log": ("telemetry.recorder.sampler.logger.warning", TimeoutError, count_failure),
+}
+
+
+@pytest.mark.parametrize("name", READS)
+def test_what_a_signal_handler_raises_while_telemetry_reads_goes_its_way(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where it is just what telemetry expects of the file that it reads."""
+    place, kind, read = READS[name]
+    deadline, raised_by = kind("the deadline"), list[int]()
+
+    def over(number: int, _frame: object) -> None:
+        raised_by.append(number)
+        if len(raised_by) == 1:
+            raise deadline
+
+    monkeypatch.setattr(place, lambda *_, **__: signal.raise_signal(signal.SIGUSR1))
+    before = signal.signal(signal.SIGUSR1, over)
+    try:
+        with pytest.raises(kind) as raised:
+            read()
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert raised.value is deadline
+
+
+def test_a_stop_iteration_of_a_signal_handler_is_the_training_s() -> None:
+    """Out of a generator it comes as a RuntimeError."""
+
+    def over(*_: object) -> None:
+        raise StopIteration
+
+    def interrupted() -> Iterator[None]:
+        signal.raise_signal(signal.SIGUSR1)
+        yield
+
+    before = signal.signal(signal.SIGUSR1, over)
+    try:
+        with pytest.raises(RuntimeError) as raised:
+            next(interrupted())
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    with pytest.raises(StopIteration):
+        pass_on(raised.value)
