@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -16,6 +18,11 @@ MOST_CLIENTS = 50
 """The training needs its descriptors itself; of more clients, the one that came first makes room."""
 
 
+_FAILED = b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+
+logger = logging.getLogger("foldwatch")
+
+
 class MetricsAnswers:
     """Answers each client in turn as its request is whole, all in one thread."""
 
@@ -23,6 +30,7 @@ class MetricsAnswers:
         self._app = app
         self._listening = listening
         self._clients: dict[asyncio.StreamWriter, None] = {}
+        self._has_warned = False
 
     def run(self) -> None:
         """Answer for good."""
@@ -70,10 +78,28 @@ class MetricsAnswers:
             "HTTP_ACCEPT": headers.get("accept", ""),
             "HTTP_ACCEPT_ENCODING": headers.get("accept-encoding", ""),
         }
+        return self._asked_safely(environment)
+
+    def _asked_safely(self, environment: dict[str, str]) -> bytes:
+        """Ask the application; where it fails, say so to the client, and once in the log."""
         try:
             return self._asked(environment)
         except (TypeError, ValueError):  # a version of OpenMetrics that is no number
-            return self._asked(environment | {"HTTP_ACCEPT": ""})
+            environment = environment | {"HTTP_ACCEPT": ""}
+        except Exception as error:  # noqa: BLE001 - the client is to know, and the next one to be answered
+            return self._failed(error)
+        try:
+            return self._asked(environment)
+        except Exception as error:  # noqa: BLE001 - as above
+            return self._failed(error)
+
+    def _failed(self, error: Exception) -> bytes:
+        if not self._has_warned:
+            self._has_warned = True
+            with suppress(Exception):  # a handler of the user's may raise
+                words = "foldwatch: /metrics cannot be rendered: %s: %s; it is answered with 500"
+                logger.warning(words, type(error).__name__, error)
+        return _FAILED
 
     def _asked(self, environment: dict[str, str]) -> bytes:
         said: list[str] = []

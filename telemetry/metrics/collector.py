@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING
 
 from telemetry.metrics.catalog import BASE_LABELS, METRICS
-from telemetry.metrics.samples import samples
+from telemetry.metrics.samples import encodable, samples
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -42,7 +42,7 @@ class SnapshotCollector:
                 make = CounterMetricFamily if kind.type == "counter" else GaugeMetricFamily
                 family = make(sample.name, kind.help, labels=[*BASE_LABELS, *kind.labels])
                 families[sample.name] = family
-            family.add_metric(list(sample.labels), sample.value)
+            family.add_metric([encodable(label) for label in sample.labels], sample.value)
         return [families[name] for name in METRICS if name in families]
 
 

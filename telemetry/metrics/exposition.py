@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from telemetry.metrics.catalog import BASE_LABELS, METRICS
-from telemetry.metrics.samples import fold_samples, run_samples
+from telemetry.metrics.samples import encodable, fold_samples, run_samples
 from telemetry.metrics.series_budget import FoldSeries, SeriesBudget, precedence
 
 if TYPE_CHECKING:
@@ -160,10 +160,8 @@ def _pairs(names: Sequence[str], values: Sequence[str]) -> str:
 
 
 def escape_label(value: str) -> str:
-    """Escape a label's value; what UTF-8 has no bytes for, a lone half of a pair, becomes ``?``."""
-    if not value.isascii():
-        value = value.encode("utf-8", "replace").decode()
-    return value.translate(_ESCAPES)
+    """Escape a label's value."""
+    return encodable(value).translate(_ESCAPES)
 
 
 def format_number(value: float) -> str:

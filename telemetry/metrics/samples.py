@@ -57,6 +57,11 @@ class MetricSample(NamedTuple):
     value: float
 
 
+def encodable(value: str) -> str:
+    """Return a label's value; what UTF-8 has no bytes for, such as a file name of another encoding, becomes ``?``."""
+    return value if value.isascii() else value.encode("utf-8", "replace").decode()
+
+
 def samples(snapshot: Snapshot, *, now: float) -> Iterator[MetricSample]:
     """Give every value that ``snapshot`` holds; an absent value gives no sample."""
     yield from run_samples(snapshot)

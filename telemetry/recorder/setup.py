@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from telemetry.interruption import pass_on
 from telemetry.journal.records import RECORDED_CAPS, Header
-from telemetry.journal.run_layout import RunLayout
+from telemetry.journal.run_layout import RunLayout, fold_name, fold_number
 from telemetry.journal.writer import JournalWriter
 from telemetry.kernel.applied_limits import read_applied_limits
 from telemetry.kernel.process_identity import own_identity
@@ -112,8 +112,7 @@ def _serve(sampler: Sampler, port: int, address: str) -> None:
 def process_snapshot(sampler: Sampler) -> Snapshot:
     """Take what the sampler of this very process holds; it never waits for a reading."""
     latest = sampler.latest
-    number = os.environ.get("FOLDWATCH_FOLD", "")
-    own = int(number) if number.isdigit() else None
+    own = fold_number(fold_name(os.environ.get("FOLDWATCH_FOLD", "")))
     stages: dict[int | None, dict[str, Reading]] = {}
     for stage, reading in list(sampler.checkpoints.items()):
         fold = reading.fold if own is None else own

@@ -8,6 +8,7 @@ import os
 import re
 import socket
 import subprocess
+import urllib.error
 import urllib.request
 from contextlib import suppress
 from dataclasses import replace
@@ -270,6 +271,54 @@ def test_a_version_of_openmetrics_that_is_none_gets_plain_text() -> None:
     with urllib.request.urlopen(request, timeout=10) as answer:
         assert answer.headers["Content-Type"].startswith("text/plain")
         assert b"foldwatch_threads" in answer.read()
+
+
+def test_what_utf_8_has_no_bytes_for_is_replaced() -> None:
+    """A label with a file name of another encoding, and a rank; the port goes on with every other series."""
+    stage, rank = os.fsdecode(b"caf\xe9.npz"), os.fsdecode(b"r\xe9")
+    taken = snapshot(FoldSnapshot(fold=1, checkpoints={stage: full_reading()}), rank=rank)
+    port = serve(lambda: taken, port=0)
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+        text = answer.read().decode()
+    assert re.search(
+        r'^foldwatch_checkpoint_threads\{.*rank="r\?".*stage="caf\?.npz"\} ', text, re.MULTILINE
+    )
+
+
+@pytest.mark.parametrize("name", ["\u00b2", "\u0663", "x", "-1", ""])
+def test_a_fold_of_the_environment_that_is_no_number_is_none(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though its characters may be digits of some kind."""
+    monkeypatch.setenv("FOLDWATCH_FOLD", name)
+    assert [fold.fold for fold in process_snapshot(Sampler(reader=Reader())).folds] == [None]
+
+
+@pytest.mark.parametrize("kind", [ValueError, AttributeError])
+def test_a_scrape_that_cannot_be_rendered_is_answered_and_logged_once(
+    kind: type[Exception], caplog: pytest.LogCaptureFixture
+) -> None:
+    """The next one that can be is answered as ever."""
+    found: list[Snapshot] = []
+
+    def take() -> Snapshot:
+        if not found:
+            raise kind("of the snapshot")
+        return found[0]
+
+    found.append(full_snapshot())
+    port = serve(take, port=0)
+    found.clear()
+    address = f"http://127.0.0.1:{port}/metrics"
+    for _ in range(2):
+        with pytest.raises(urllib.error.HTTPError, match="500"):
+            urllib.request.urlopen(address, timeout=10)
+    found.append(full_snapshot())
+    with urllib.request.urlopen(address, timeout=10) as answer:
+        assert answer.status == 200
+    assert [record.getMessage() for record in caplog.records] == [
+        f"foldwatch: /metrics cannot be rendered: {kind.__name__}: of the snapshot; it is answered with 500"
+    ]
 
 
 def test_a_port_in_use_is_an_oserror() -> None:
