@@ -14,8 +14,9 @@ from __future__ import annotations
 
 import os
 import threading
-from contextlib import ContextDecorator
 from typing import TYPE_CHECKING, Any
+
+from telemetry.recorder.block_or_decorator import BlockOrDecorator
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -125,7 +126,7 @@ class _NoReading:
         return {} if name in {"errors", "limits", "peaks"} else None
 
 
-class _NoFold(ContextDecorator):
+class _NoFold(BlockOrDecorator):
     """What `fold` returns where nothing is recorded."""
 
     def __enter__(self) -> None:
@@ -207,7 +208,7 @@ def _stage_label(when: str, name: object) -> str:
         return f"{when} (a name that raises {type(error).__name__})"
 
 
-class stage(ContextDecorator):  # noqa: N801 - used as a function: a decorator or a with block
+class stage(BlockOrDecorator):  # noqa: N801 - used as a function: a decorator or a with block
     """Take the checkpoints ``before NAME`` and ``after NAME`` around a block or a function.
 
     The second one is taken also if the block raises, and the exception goes on. It raises nothing of

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import threading
-from contextlib import ContextDecorator
 from contextvars import ContextVar
 from functools import wraps
 from typing import TYPE_CHECKING, NamedTuple
+
+from telemetry.recorder.block_or_decorator import BlockOrDecorator
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 _STARTED_IN = "_foldwatch_fold"
-"""In the __dict__ of a thread, the fold of what started it; None of one that is of a pool."""
+"""In the __dict__ of a thread, the fold of what started it; None of one that is of a pool or of none."""
 _POOLS = ("concurrent.futures.thread", "multiprocessing.pool")
 
 
@@ -27,12 +28,14 @@ class OpenFolds:
     """The folds that are open in this process.
 
     A thread or an asyncio task is in the fold that it entered itself, or in which the task was made, and in none
-    once it has left it. What never entered one is in the one fold that is open; where several are, a thread is in
-    the one that it was started in, if that is open still; one of a pool and the recorder's timer are in none.
+    once it has left it. A thread that never entered one is in the fold that it was started in, and in none once that
+    is closed. What was started outside of folds, and a thread of a pool, is in the one that is open, and in none where
+    several are; so is the recorder's timer.
     """
 
     def __init__(self) -> None:
         self._open: list[OpenFold] = []
+        self._had_any = False
 
     @property
     def present(self) -> OpenFold | None:
@@ -40,10 +43,12 @@ class OpenFolds:
         entered = _entered.get(None)
         if entered is not None:
             return entered[-1] if entered else None
-        if not self.are_several:
-            return self.only
+        if not self._open:
+            return None
         fold = _started_in()
-        return fold if fold in self._open else None
+        if fold is not None:
+            return fold if fold in self._open else None
+        return self.only
 
     @property
     def only(self) -> OpenFold | None:
@@ -56,11 +61,21 @@ class OpenFolds:
         """Whether folds of different numbers are open at once."""
         return bool(self._open) and self.only is None
 
+    @property
+    def is_past(self) -> bool:
+        """Whether what runs now was started in a fold that is closed by now, and entered none."""
+        if not self._had_any or _entered.get(None) is not None:
+            return False
+        fold = _started_in()
+        return fold is not None and fold not in self._open
+
     def enter(self, fold: OpenFold) -> None:
         """Open ``fold`` where this runs."""
+        _mark_started_threads(self._open[-1] if self._open else None)
         _entered.set((*_entered.get(()), fold))
         if self._open or threading.current_thread() is not threading.main_thread():
             _note_thread_starts()
+        self._had_any = True
         self._open.append(fold)
 
     def leave(self, fold: OpenFold) -> None:
@@ -71,9 +86,10 @@ class OpenFolds:
             del entered[-1 - entered[::-1].index(fold)]
         # Generators leave theirs in any order.
         _entered.set(tuple(other for other in entered if other in self._open))
+        _mark_started_threads(fold)
 
 
-class FoldBlock(ContextDecorator):
+class FoldBlock(BlockOrDecorator):
     """The block of a fold; folds inside folds are the innermost's.
 
     Not a generator: contextlib sets an attribute of what the block raises, which a frozen dataclass refuses.
@@ -114,6 +130,17 @@ def _fold_of_a_start() -> OpenFold | None:
 
 def _started_in() -> OpenFold | None:
     return threading.current_thread().__dict__.get(_STARTED_IN)
+
+
+def _mark_started_threads(fold: OpenFold | None) -> None:
+    """Let the threads that were started since a fold was entered or left know that it was in ``fold``.
+
+    Folds that run one after another need no more; where they overlap, `_note_thread_starts` has told before.
+    """
+    for thread in threading.enumerate():
+        # What Python did not start, such as a framework's own threads, works for whichever fold runs.
+        serves_all = isinstance(thread, threading._DummyThread) or _is_of_pool(thread)  # noqa: SLF001 - there is no other name
+        thread.__dict__.setdefault(_STARTED_IN, None if serves_all else fold)
 
 
 def _is_of_pool(thread: threading.Thread) -> bool:

@@ -150,7 +150,8 @@ class Sampler:
             text = f"Fold {fold.number}/{fold.of} {text}"
         with self._lock:
             # Of several open folds none is the one before: this thread may have been started in any of them.
-            before = None if self._folds.are_several else self._previous
+            is_of_none = self._folds.are_several or self._folds.is_past
+            before = None if is_of_none else self._previous
             label = parse_label(text, previous=before)
             self._previous = label
             reading = self._take(label, with_map_kinds=with_maps)

@@ -33,7 +33,10 @@ def test_importing_loads_the_standard_library_only_and_starts_nothing() -> None:
         "print(json.dumps([sorted(own), sorted(third), tasks, len(os.listdir('/proc/self/fd')) - files]))\n",
     )
     assert json.loads(done.out) == [
-        ["foldwatch", "telemetry", "telemetry.recorder", "telemetry.recorder.api"],
+        [
+            *("foldwatch", "telemetry", "telemetry.recorder", "telemetry.recorder.api"),
+            "telemetry.recorder.block_or_decorator",
+        ],
         [],
         1,
         0,

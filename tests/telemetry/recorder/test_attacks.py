@@ -280,7 +280,11 @@ def test_switched_off_nothing_is_loaded_or_written(tmp_path: Path) -> None:
     )
     outcome = run_python("-c", code, str(tmp_path / "run"), environment={"FOLDWATCH": " off "})
     assert (outcome.code, outcome.out) == (0, "")
-    assert outcome.err == "['telemetry', 'telemetry.recorder', 'telemetry.recorder.api']\n"
+    loaded = [
+        f"telemetry{name}"
+        for name in ("", *(f".recorder{m}" for m in ("", ".api", ".block_or_decorator")))
+    ]
+    assert outcome.err == f"{loaded}\n"
     assert not (tmp_path / "run").exists()
 
 
