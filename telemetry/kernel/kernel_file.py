@@ -46,13 +46,13 @@ class KernelFile:
         """Open the file now rather than at the first read; return its descriptor. Raises OSError."""
         if self._descriptor < 0:
             self._descriptor = open_file(self.path)
-            self._file = _identity(self._descriptor)
+            self._file = file_identity(self._descriptor)
         return self._descriptor
 
     @property
     def is_lost(self) -> bool:
         """Whether its descriptor is closed, or is another file's by now."""
-        return self._descriptor >= 0 and _identity(self._descriptor) != self._file
+        return self._descriptor >= 0 and file_identity(self._descriptor) != self._file
 
     def read(self) -> bytes:
         """Return the content, up to the buffer's size; raises OSError."""
@@ -136,7 +136,8 @@ class SettledFile:
         return self._content
 
 
-def _identity(descriptor: int) -> tuple[int, int] | None:
+def file_identity(descriptor: int) -> tuple[int, int] | None:
+    """Return which file a descriptor is of, by device and inode; None if it is closed."""
     try:
         found = os.fstat(descriptor)
     except OSError as error:
