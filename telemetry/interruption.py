@@ -5,7 +5,7 @@ A class of the training's own may raise at every look at one: each is made past 
 
 from __future__ import annotations
 
-import signal
+import _signal  # type: ignore[import-not-found] # no stubs
 import sys
 from typing import TYPE_CHECKING
 
@@ -89,10 +89,13 @@ def traceback_of(error: BaseException) -> TracebackType | None:
 
 
 def _handler_codes() -> set[CodeType]:
-    """Return the code of every signal handler of this process that is written in Python."""
+    """Return the code of every signal handler of this process that is written in Python.
+
+    Not by the module signal: to return members of an enumeration, it keeps a ValueError that a handler raises meanwhile.
+    """
     found = set()
-    for number in signal.valid_signals():
-        handler = signal.getsignal(number)
+    for number in range(1, _signal.NSIG):
+        handler = _signal.getsignal(number)
         for part in (handler, getattr(handler, "__func__", None), type(handler).__call__):
             code = getattr(part, "__code__", None)
             if code is not None:

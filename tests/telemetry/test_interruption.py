@@ -87,3 +87,26 @@ def test_what_another_thread_sends_is_the_training_s() -> None:
         with pytest.raises(DeadlineError) as raised:
             work()
         assert is_sent_by_a_thread(raised.value) is expected
+
+
+def test_a_handler_that_interrupts_the_question_is_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python's own signal.getsignal keeps a ValueError."""
+    fired = reached = 0
+
+    def over(*_: object) -> None:
+        nonlocal fired
+        fired += 1
+        raise ValueError
+
+    def fail() -> None:
+        raise DeadlineError
+
+    with pytest.raises(DeadlineError) as raised:
+        fail()
+    with handling(over), monkeypatch.context() as patched:
+        patched.setattr(signal, "Signals", lambda _: signal.raise_signal(signal.SIGUSR1))
+        try:
+            pass_on(raised.value)
+        except ValueError:
+            reached += 1
+    assert fired == reached
