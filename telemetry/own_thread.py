@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found] # no stubs
 import signal
 import threading
 from typing import TYPE_CHECKING
@@ -20,10 +21,12 @@ def start_own_thread(work: Callable[[], object], *, name: str) -> None:
     finish what it writes or to wait with sigwait, would be interrupted or killed by way of this one.
     """
     thread = threading.Thread(target=work, name=name, daemon=True)
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())  # a handler may raise in the call below
+    before = _signal.pthread_sigmask(signal.SIG_BLOCK, ())  # a handler may raise in the call below
     try:
         # Here, not in the thread: it inherits this from its first moment.
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals() - _OF_THE_THREAD_ITSELF)
         thread.start()
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        # Not the function of the module signal, which is in Python: a handler that another thread has taken a signal for
+        # could raise before it has done anything, and the training would be deaf.
+        _signal.pthread_sigmask(_signal.SIG_SETMASK, before)
