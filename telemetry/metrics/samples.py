@@ -14,7 +14,7 @@ from telemetry.snapshot import FoldSnapshot, FoldState, Snapshot
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from telemetry.reading import Reading
+    from telemetry.reading import GpuUsage, Reading
     from telemetry.snapshot import RunKey
 
 _READING_GAUGES = {
@@ -152,13 +152,21 @@ def _latest_samples(reading: Reading, base: tuple[str, ...]) -> Iterator[MetricS
             yield MetricSample("foldwatch_resident_memory_kind_bytes", (*base, kind), value)
     for pool, threads in (reading.pools or {}).items():
         yield MetricSample("foldwatch_pool_threads", (*base, pool), threads)
+    yield from _gpu_samples(reading, base)
+    for limit in USED_BY:
+        yield from _limit_samples(reading, limit, (*base, limit))
+
+
+def _gpu_samples(reading: Reading, base: tuple[str, ...]) -> Iterator[MetricSample]:
+    """Give the values of each GPU; of two with one name, which would be one series twice, those of the first."""
+    gpus: dict[str, GpuUsage] = {}
     for gpu in reading.gpus or ():
+        gpus.setdefault(gpu.gpu, gpu)
+    for gpu in gpus.values():
         for name, field in _GPU.items():
             value = getattr(gpu, field)
             if value is not None:
                 yield MetricSample(name, (*base, gpu.gpu), value)
-    for limit in USED_BY:
-        yield from _limit_samples(reading, limit, (*base, limit))
 
 
 def _gauges(reading: Reading, prefix: str, labels: tuple[str, ...]) -> Iterator[MetricSample]:

@@ -26,7 +26,7 @@ from telemetry.metrics.collector import registry
 from telemetry.metrics.samples import samples
 from telemetry.metrics.series_budget import SERIES_PER_RUN
 from telemetry.metrics.server import serve
-from telemetry.reading import Reading
+from telemetry.reading import GpuUsage, Reading
 from telemetry.recorder.sampler import Sampler
 from telemetry.recorder.setup import process_snapshot
 from telemetry.snapshot import (
@@ -237,6 +237,18 @@ def test_all_runs_together_have_a_number_of_series(monkeypatch: pytest.MonkeyPat
 def test_failures_of_a_source_are_counted() -> None:
     """One per reading that had it."""
     assert values(full_snapshot())["foldwatch_sample_errors_total['fd']"] == 2
+
+
+def test_two_gpus_of_one_name_are_one_series() -> None:
+    """The first one's: an exposition may hold a series once, and Prometheus takes the first."""
+    twice = (GpuUsage(gpu="0", used_bytes=1), GpuUsage(gpu="0", used_bytes=2))
+    part = FoldSnapshot(fold=1).with_record(full_reading(gpus=twice))
+    used = [
+        (one.labels[-1], one.value)
+        for one in samples(snapshot(part), now=0.0)
+        if one.name == "foldwatch_gpu_memory_used_bytes"
+    ]
+    assert used == [("0", 1)]
 
 
 def test_clients_that_say_nothing_or_never_end_keep_nobody_waiting() -> None:
