@@ -38,7 +38,7 @@ def write_grafana_files(folder: str) -> list[str]:
         InputError: The folder is not empty, or the disk is full.
     """
     source = next(path for path in _SOURCES if os.path.isdir(path))
-    target = os.path.abspath(folder)
+    target = os.path.realpath(folder)  # a link to a folder stays one
     if os.path.exists(target) and (not os.path.isdir(target) or os.listdir(target)):
         raise InputError(f"--output {folder}: exists and is not empty; name a new folder")
     try:

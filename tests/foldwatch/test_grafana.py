@@ -6,6 +6,7 @@ import os
 import re
 from typing import TYPE_CHECKING, Any
 
+import pytest
 import yaml
 
 from telemetry.alerts.rules import RULES
@@ -125,6 +126,20 @@ def test_the_command_writes_every_file_once(
     assert outcome.err.endswith("exists and is not empty; name a new folder\n")
     assert (place / "alertmanager.yml").read_text() == "mine"
     assert os.listdir(tmp_path / "there") == ["grafana"]
+
+
+@pytest.mark.parametrize("is_there", [False, True])
+def test_the_folder_that_a_link_leads_to_is_filled(
+    foldwatch: Callable[..., CommandOutcome], tmp_path: Path, *, is_there: bool
+) -> None:
+    """Made as needed; the link stays."""
+    if is_there:
+        (tmp_path / "there").mkdir()
+    (tmp_path / "link").symlink_to("there")
+    outcome = foldwatch("grafana", "--output", str(tmp_path / "link"))
+    assert (outcome.code, outcome.err) == (0, "")
+    assert files(str(tmp_path / "there")) == files(GRAFANA)
+    assert (tmp_path / "link").is_symlink()
 
 
 def test_a_full_disk_is_one_line(
