@@ -203,12 +203,17 @@ def test_a_directory_of_logs_and_several_paths() -> None:
     assert len(analyze([RELEASED, RETAINED]).findings) == 2
 
 
+UTF_32 = "\ufeff" + "[THREADS] a: proc=8\n" * 99
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
         ("missing.log", None, "no such file or directory"),
         ("empty.log", b"", "the file is empty"),
         ("binary.log", b"\x7fELF\x00\x01" * 999, "a binary file, not a log"),
+        ("utf-32.log", UTF_32.encode("utf-32-le"), "a binary file, not a log"),
+        ("utf-32.log", UTF_32.encode("utf-32-be"), "a binary file, not a log"),
         ("journal.jsonl", b"", "no record of a journal"),
         ("journal.jsonl", b"\0" * 99, "no record of a journal"),
     ],

@@ -58,6 +58,27 @@ def test_the_image_installs_what_was_tested() -> None:
     assert of_the_image.items() <= of_the_tests.items()
 
 
+def test_the_image_is_built_of_what_the_lock_names_and_the_checkout_holds() -> None:
+    """By the hashes, from nowhere else, and without what a developer has beside it."""
+    with open(os.path.join(GRAFANA, "Dockerfile"), encoding="utf-8") as file:
+        locked, own = re.findall(r"pip install .*", file.read())
+    assert "--require-hashes -r /requirements.lock" in locked
+    assert "--no-index" in own
+    with open(os.path.join(ROOT, ".dockerignore"), encoding="utf-8") as file:
+        assert {".git", ".venv"} <= set(file.read().splitlines())
+
+
+def test_every_action_of_a_workflow_is_pinned_to_a_commit() -> None:
+    """Whoever can move a tag could run anything in its place."""
+    folder = os.path.join(ROOT, ".github", "workflows")
+    used = []
+    for name in os.listdir(folder):
+        with open(os.path.join(folder, name), encoding="utf-8") as file:
+            used += re.findall(r"uses: *(\S+)", file.read())
+    assert used
+    assert [action for action in used if not re.search(r"@[0-9a-f]{40}$", action)] == []
+
+
 def _locked(path: str) -> dict[str, frozenset[str]]:
     """Return, by package, its versions and hashes."""
     locked: dict[str, frozenset[str]] = {}

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from analyzer.groups import ranges
+from analyzer.logs import label_budget, scan_result_builder, thinning
 from analyzer.reports.sparkline import ASCII, BLOCKS, sparkline
 from telemetry.journal.writer import JournalWriter
 from telemetry.reading import Reading
@@ -160,6 +161,21 @@ def test_skipped_lines_are_shown(foldwatch: Foldwatch, tmp_path: Path) -> None:
     out = foldwatch("analyze", str(tmp_path)).out
     assert "line 3 skipped" in out
     assert "and 7 more skipped" in out
+
+
+def test_what_was_left_out_is_shown(
+    foldwatch: Foldwatch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of more readings, and of more labels, than are kept."""
+    monkeypatch.setattr(scan_result_builder, "MOST_READINGS", 100)
+    monkeypatch.setattr(thinning, "KEPT_STRETCHES", 6)
+    monkeypatch.setattr(label_budget, "MOST_LABELS", 5)
+    line = "[THREADS] {}: proc=9, cgroup=9/99, maps=9/65530, rss=9MB\n"
+    many = "".join(line.format(f"step {number}") for number in range(50))
+    (tmp_path / "a.log").write_text(line.format("a") * 2000 + many)
+    out = foldwatch("analyze", str(tmp_path / "a.log"), COLUMNS="200").out
+    assert "of them are left out" in out
+    assert "further ones are judged as one" in out
 
 
 def test_a_terminal_without_blocks_gets_ascii() -> None:

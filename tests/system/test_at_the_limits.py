@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import uuid
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -17,9 +17,6 @@ from telemetry.reading import Reading
 from tests.support.paths import ROOT
 from tests.support.programs import CommandOutcome
 from tests.support.requirements import need
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 pytestmark = pytest.mark.slow
 
@@ -184,12 +181,14 @@ def test_the_disk_is_full(small_disk: Path) -> None:
     assert "room again" in labels[-3:]  # the timer may have read since
 
 
-def test_the_journal_is_deleted_under_it(tmp_path: Path) -> None:
-    """A new one is begun, and the loss is counted."""
+@pytest.mark.parametrize("then", ["", "os.chdir(sys.argv[1])\n"])
+def test_the_journal_is_deleted_under_it(tmp_path: Path, then: str) -> None:
+    """A new one is begun, at its place wherever the process has gone, and the loss is counted."""
     outcome = run(
         "os.unlink(sys.argv[1] + '/journal.jsonl')\n"
+        f"{then}"
         "for number in range(3): telemetry.checkpoint(f'step {number}')\n",
-        tmp_path,
+        Path(os.path.relpath(tmp_path, ROOT)),
     )
     assert outcome.code == 0, outcome
     assert outcome.err.count("was deleted; a new journal was begun") == 1

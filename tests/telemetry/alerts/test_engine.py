@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from telemetry.alerts.engine import AlertEngine
+from telemetry.alerts.rules import growth_conditions
 from telemetry.reading import LimitState, Reading
 from telemetry.snapshot import FoldSnapshot, FoldState, GrowthSnapshot, Snapshot
 from tests.support.builders import exited, reading, snapshot
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from telemetry.alerts.alert import Alert
+    from telemetry.alerts.rules import Condition
     from telemetry.reading import Limit
 
 GIB = 2**30
@@ -370,6 +372,24 @@ def test_runs_do_not_share_an_episode() -> None:
     full = shown(at(START, cgroup_pids=990))
     engine.observe([full, replace(full, host="g"), replace(full, rank="1")], START)
     assert len({tuple(alert.labels.values()) for alert in told}) == 3
+
+
+def test_a_defect_in_what_one_run_is_told_of_costs_that_run(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The other's alert is told all the same."""
+
+    def defective(one: Snapshot) -> Iterator[Condition]:
+        if one.run == "bad":
+            raise KeyError("a defect")
+        return growth_conditions(one)
+
+    monkeypatch.setattr("telemetry.alerts.engine.growth_conditions", defective)
+    told: list[Alert] = []
+    full = shown(at(START, cgroup_pids=990))
+    AlertEngine(told.append).observe([replace(full, run="bad"), full], START)
+    assert [alert.labels["run"] for alert in told] == ["r"]
+    assert "alerts of run 'bad' cannot be told" in caplog.text
 
 
 def test_numbers_from_a_broken_journal_harm_nothing() -> None:

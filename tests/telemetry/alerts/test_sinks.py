@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -176,14 +177,21 @@ def test_a_server_that_recovers_is_tried_again() -> None:
         "http://h:x/",
         "http://[/",
         "http://h/a b",
+        "htps://me:s3cret@h/",
+        "hooks.example/s3cret",
+        "http://h:s3cret/",
+        "http://h/ s3cret",
     ],
 )
 def test_an_address_that_is_none_is_one_line(address: str) -> None:
-    """Before anything starts."""
-    with pytest.raises(InputError, match="--alert-webhook: an address that begins with http"):
+    """Before anything starts; it may hold a secret all the same, and is not said."""
+    with pytest.raises(
+        InputError, match="--alert-webhook: an address that begins with http"
+    ) as one:
         Webhook(address)
-    with pytest.raises(InputError, match="--alertmanager"):
+    with pytest.raises(InputError, match="--alertmanager") as other:
         Alertmanager(address)
+    assert "s3cret" not in f"{one.value} {other.value}"
 
 
 class Stuck:
@@ -355,21 +363,42 @@ def test_alertmanager_has_an_alert_once_though_both_ways_tell_of_it(tmp_path: Pa
         assert servers.alerts() == []
 
 
+def full_run() -> Snapshot:
+    full = Reading(time=NOW, pid=1, cgroup_pids=99, limits={"pids_cgroup": 100})
+    part = FoldSnapshot(fold=1, state=FoldState.RUNNING, latest=full)
+    return Snapshot(run="r", host="h", folds=(part,))
+
+
 def test_options_make_an_engine_that_tells_whom_they_name(tmp_path: Path) -> None:
     """Standard error by default, here a list; at the end what is active is only out of sight."""
     place = tmp_path / "got"
     lines: list[str] = []
-    full = Reading(time=NOW, pid=1, cgroup_pids=99, limits={"pids_cgroup": 100})
-    part = FoldSnapshot(fold=1, state=FoldState.RUNNING, latest=full)
     with (
         receiver() as hook,
         alerting(command=f"sh -c 'cat >>{place}'", webhook=hook.url, log=lines.append) as engine,
     ):
-        engine.observe([Snapshot(run="r", host="h", folds=(part,))], NOW)
+        engine.observe([full_run()], NOW)
     assert [content["status"] for _, content in hook.received] == ["firing"]
     assert place.read_text().count('"version"') == 1
     assert len(lines) == 2
     assert "no longer watched" in lines[1]
+
+
+def test_a_line_on_standard_error_is_written_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With its end: another thread may write in between."""
+    written: list[str] = []
+
+    class Stream(io.StringIO):
+        def write(self, text: str) -> int:
+            written.append(text)
+            return len(text)
+
+    monkeypatch.setattr(sys, "stderr", Stream())
+    with alerting() as engine:
+        engine.observe([full_run()], NOW)
+    lines = [text for text in written if text]
+    assert len(lines) == 2
+    assert all(line.index("\n") == len(line) - 1 for line in lines)
 
 
 @pytest.mark.parametrize(

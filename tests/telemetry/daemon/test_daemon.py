@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import json
 import os
+import re
 import resource
 import shutil
 import threading
@@ -13,14 +16,19 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from telemetry.daemon import daemon as daemon_module
+from telemetry.daemon import verdict_scheduler
 from telemetry.daemon.daemon import Daemon
 from telemetry.daemon.history import POINTS, Curve
+from telemetry.daemon.live_state import LiveState
 from telemetry.daemon.run_follower import RunFollower
 from telemetry.daemon.run_member import FOLDS_KEPT, WAITING_KEPT
 from telemetry.errors import InputError
+from telemetry.journal.follower import JournalFollower
 from telemetry.journal.records import Event
 from telemetry.reading import Reading
 from telemetry.snapshot import GrowthSnapshot
+from telemetry.web.state_api import encoded_state, state
 from tests.support.builders import NOW, header, reading, write_journal, write_json
 from tests.support.waiting import wait_until
 
@@ -29,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from telemetry.journal.records import Record
     from telemetry.snapshot import FoldSnapshot, Snapshot
 
 
@@ -310,6 +319,94 @@ def test_what_is_no_file_in_a_file_s_place_is_not_read(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])
+def test_a_number_that_is_none_in_a_result_is_not_in_the_state(tmp_path: Path, number: str) -> None:
+    """The page could read nothing of it: JSON has no such number."""
+    write_journal(tmp_path / "run" / "fold-1", reading(1))
+    (tmp_path / "run" / "fold-1" / "result.json").write_text(f'{{"seconds": {number}}}')
+    json.loads(encoded_state(published(daemon(tmp_path), 1), None), parse_constant=pytest.fail)
+
+
+def published(one: Daemon, number: int) -> LiveState:
+    """Collect so often, and publish."""
+    rounds(one, number)
+    board = LiveState(clock=lambda: NOW)
+    board.publish(one.snapshots, one.histories())
+    return board
+
+
+def test_what_cannot_be_read_is_said_once_on_the_log_and_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A directory that may not be entered, a journal that may not be read, one of rubbish: as a metric, on the page."""
+    (tmp_path / "rubbish").mkdir()
+    (tmp_path / "rubbish" / "journal.jsonl").write_bytes(b"\xff rubbish\n" * 10_000)
+    write_journal(tmp_path / "secret", reading(1))
+    (tmp_path / "closed").mkdir()
+    for name in ("open", "scandir"):
+        monkeypatch.setattr(os, name, refusing(getattr(os, name), "secret/journal.jsonl", "closed"))
+    board = published(daemon(tmp_path), 3)
+    text = board.exposition.text(is_open_metrics=False).decode()
+    for run, why in (
+        ("closed", "the directory: Permission denied"),
+        ("rubbish", "10000 of 10000 lines are no records"),
+        ("secret", "journal.jsonl: Permission denied"),
+    ):
+        assert caplog.text.count(f"run '{run}' is not read whole: {why}") == 1
+        assert re.search(rf'^foldwatch_run_unreadable\{{run="{run}",.*{why}', text, re.MULTILINE)
+        (shown,) = (snapshot for snapshot in board.snapshots if snapshot.run == run)
+        assert why in state(board, shown.key)["run"]["unreadable"]
+
+
+def refusing(real: Callable[..., Any], *ends: str) -> Callable[..., Any]:
+    """Return ``real`` as it is for a user who may not touch a path with one of these ends: root may all."""
+
+    def call(path: Any, *options: Any, **more: Any) -> Any:
+        if str(path).endswith(ends):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+        return real(path, *options, **more)
+
+    return call
+
+
+def test_a_defect_in_reading_a_run_costs_that_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is shown with the error, which the log has too; the run beside it is read."""
+    for name in ("bad", "good"):
+        write_journal(tmp_path / name, reading(1))
+    poll = JournalFollower.poll
+
+    def defective(self: JournalFollower, **options: Any) -> list[Record]:
+        if "bad" in self.path.split("/"):
+            raise KeyError("a defect")
+        return poll(self, **options)
+
+    monkeypatch.setattr(JournalFollower, "poll", defective)
+    found = collected(tmp_path)
+    assert states(found["good"]) == ["running"]
+    assert found["bad"].unreadable == "KeyError: 'a defect'"
+    assert "run 'bad' is not read whole" in caplog.text
+
+
+def test_a_round_that_fails_is_followed_by_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One line tells of all that fail in a row."""
+    monkeypatch.setattr(daemon_module, "INTERVAL_SECONDS", 0.0)
+    stop, attempts = threading.Event(), []
+
+    def publish(board: object) -> None:
+        attempts.append(board)
+        if len(attempts) == 3:
+            stop.set()
+        raise KeyError("a defect")
+
+    daemon(tmp_path, on_publish=publish).run(stop)
+    assert len(attempts) == 3
+    assert caplog.text.count("a round of collecting failed") == 1
+
+
 def test_of_too_many_folds_the_running_one_stays(tmp_path: Path) -> None:
     """The oldest that ended makes place for it, with its curve."""
     write_journal(tmp_path / "run", *(reading(n, NOW + n) for n in range(1, FOLDS_KEPT + 6)))
@@ -419,6 +516,24 @@ def test_a_verdict_that_fails_costs_the_verdict(
     wait_until(logged, 20, "a line in the log")
     assert "nothing to judge" in caplog.text
     assert states(one.snapshots[0]) == ["running"]
+
+
+def test_a_journal_that_is_too_long_is_not_judged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would cost the daemon the memory that the training needs; the run behind it has its verdict."""
+    monkeypatch.setattr(verdict_scheduler, "LARGEST_BYTES", 2000)
+    asked: list[list[str]] = []
+
+    def judge(journals: Sequence[str]) -> tuple[GrowthSnapshot, ...]:
+        asked.append([*journals])
+        return ()
+
+    write_journal(tmp_path / "a-large", *(reading(1, NOW + n) for n in range(50)))
+    small = write_journal(tmp_path / "small", reading(1))
+    daemon(tmp_path, judge=judge).collect()
+    wait_until(lambda: asked, 20, "a verdict")
+    assert asked == [[small]]
 
 
 @pytest.mark.slow

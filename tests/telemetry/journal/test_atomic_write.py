@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from telemetry.journal.atomic_write import writing
+from telemetry.journal.atomic_write import replacing, writing
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
 
@@ -62,3 +64,25 @@ def test_what_is_no_file_is_written_to_not_replaced(tmp_path: Path) -> None:
     os.close(reader)
     assert stat.S_ISFIFO(os.stat(pipe).st_mode)
     assert os.listdir(tmp_path) == ["pipe"]
+
+
+@pytest.mark.parametrize("how", [writing, replacing])
+def test_a_link_at_a_temporary_name_is_not_written_through(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    how: Callable[[str], AbstractContextManager[str]],
+) -> None:
+    """Not even by somebody who foresaw the name."""
+    monkeypatch.setattr(os, "urandom", bytes)
+    (tmp_path / "victim").write_text("own")
+    (tmp_path / f"file.{'00' * 6}.part").symlink_to("victim")
+    with pytest.raises(FileExistsError), how(str(tmp_path / "file")):
+        pass
+    assert (tmp_path / "victim").read_text() == "own"
+
+
+def test_two_that_write_one_file_have_a_temporary_name_each(tmp_path: Path) -> None:
+    """Two containers on one volume may both be process 1."""
+    path = str(tmp_path / "file")
+    with writing(path) as one, writing(path) as other:
+        assert one != other

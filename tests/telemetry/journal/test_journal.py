@@ -320,6 +320,7 @@ def test_rubbish_costs_bounded_memory(tmp_path: Path, filler: bytes, times: int)
     "content",
     [
         '"time":1e999',
+        '"time":1e308',
         '"time":1,"cpu_seconds":1e999',
         '"time":1,"pools":{"a":1e999}',
         '"time":1,"pools":{"a":[]}',
@@ -330,9 +331,17 @@ def test_rubbish_costs_bounded_memory(tmp_path: Path, filler: bytes, times: int)
     ],
 )
 def test_a_number_that_no_kernel_says_is_refused(content: str) -> None:
-    """It would break whoever shows it: JSON has no infinity, and a chart no list."""
+    """It would break whoever shows it: JSON has no infinity, a calendar no such year, and a chart no list."""
     with pytest.raises(ValueError, match=r"\w"):
         decode(f'{{"kind":"sample","pid":1,{content}}}'.encode())
+
+
+@pytest.mark.parametrize("value", ["9" * 400, "-1", "0.5", '["x"]'])
+@pytest.mark.parametrize("name", ["oom_kills", "pids_limit_hits", "oom_kills_before"])
+def test_an_event_s_counter_that_no_kernel_says_is_refused(name: str, value: str) -> None:
+    """Prometheus reads no number of 400 digits, nor what stands behind it."""
+    with pytest.raises(ValueError, match=name):
+        decode(f'{{"kind":"event","time":1,"pid":1,"name":"exited","{name}":{value}}}'.encode())
 
 
 def test_a_header_of_an_earlier_version_has_no_rank() -> None:

@@ -12,6 +12,7 @@ import urllib.error
 import urllib.request
 from contextlib import suppress
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 from prometheus_client import generate_latest
@@ -23,7 +24,7 @@ from telemetry.metrics import series_budget
 from telemetry.metrics.answers import MOST_CLIENTS
 from telemetry.metrics.catalog import METRICS
 from telemetry.metrics.collector import registry
-from telemetry.metrics.samples import samples
+from telemetry.metrics.samples import fold_samples, samples
 from telemetry.metrics.series_budget import SERIES_PER_RUN
 from telemetry.metrics.server import serve
 from telemetry.reading import GpuUsage, Reading
@@ -45,6 +46,12 @@ from tests.support.builders import (
     with_records,
 )
 from tests.support.paths import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from telemetry.metrics.samples import MetricSample
+    from telemetry.snapshot import RunKey
 
 
 def values(taken: Snapshot, *, now: float = 0.0) -> dict[str, float]:
@@ -249,6 +256,24 @@ def test_two_gpus_of_one_name_are_one_series() -> None:
         if one.name == "foldwatch_gpu_memory_used_bytes"
     ]
     assert used == [("0", 1)]
+
+
+def test_a_defect_in_rendering_a_run_costs_that_run(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The other's series are all there, and a metric, the log and the page say why its own are not."""
+
+    def defective(one: FoldSnapshot, key: RunKey, *, is_live: bool) -> Iterator[MetricSample]:
+        if key.run == "bad":
+            raise KeyError("a defect")
+        return fold_samples(one, key, is_live=is_live)
+
+    monkeypatch.setattr("telemetry.metrics.exposition.fold_samples", defective)
+    shown, board = exposed(replace(full_snapshot(), run="bad"), full_snapshot())
+    assert {*exposed(full_snapshot())[0]} == {*shown}
+    text = board.exposition.text(is_open_metrics=False).decode()
+    assert re.search(r'^foldwatch_run_unreadable\{run="bad",.*a defect', text, re.MULTILINE)
+    assert "run 'bad' cannot be rendered" in caplog.text
 
 
 def test_clients_that_say_nothing_or_never_end_keep_nobody_waiting() -> None:

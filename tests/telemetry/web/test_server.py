@@ -523,6 +523,23 @@ def test_who_comes_with_a_request_finds_a_place_among_idle_connections(
 
 
 @pytest.mark.slow
+def test_over_tls_the_one_that_waits_longest_is_ended_before_its_handshake(
+    serve: Callable[..., int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Connections count from when they are accepted."""
+    monkeypatch.setattr(web_server, "MOST_CONNECTIONS", 20)
+    monkeypatch.setattr(web_server, "HEAD_SECONDS", 60.0)
+    cert, key = certificate(tmp_path)
+    port = serve(certificate=cert, key=key)
+    silent = [opened(port, b"") for _ in range(50)]
+    assert all(is_ended(client) for client in silent[:30])
+    silent[-1].settimeout(0.1)
+    assert not is_ended(silent[-1])
+    for client in silent:
+        client.close()
+
+
+@pytest.mark.slow
 def test_a_client_that_does_not_take_its_answer_is_given_up(
     serve: Callable[..., int], monkeypatch: pytest.MonkeyPatch
 ) -> None:

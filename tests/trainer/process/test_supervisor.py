@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import pytest
 from benchmarks.signals_of_runs import Signalled, signalled
 from tests.support.paths import ROOT
 from tests.support.programs import run_foldwatch, run_python
+from tests.support.requirements import need
 from tests.support.waiting import wait_for_end, wait_until
 from trainer.run.directory import RunDirectory
 
@@ -195,6 +197,22 @@ def test_a_second_ctrl_c_ends_whatever_waits(tmp_path: Path, waits: str) -> None
         f"    while True: {waits}\n"
     )
     assert run_python("-c", code, str(tmp_path / "pipe"), seconds=30).code == 130
+
+
+@pytest.mark.root
+def test_without_proc_a_fold_runs_all_the_same(tmp_path: Path) -> None:
+    """Its supervisor finds no descendants there, and says nothing of its own into the fold's output."""
+    need(os.geteuid() == 0 and shutil.which("unshare"), "root and unshare, to hide /proc")
+    hidden = 'mount -t tmpfs tmpfs /proc && exec "$0" -m foldwatch run --output "$1" -- true'
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", hidden, sys.executable, str(tmp_path / "run")],
+        cwd=ROOT,
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "run" / "fold-1" / "output.log").read_bytes() == b""
 
 
 def test_a_second_runner_is_refused_while_the_first_is_there(tmp_path: Path) -> None:

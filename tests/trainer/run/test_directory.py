@@ -9,11 +9,12 @@ import json
 import math
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from rich.console import Console
@@ -64,6 +65,37 @@ def test_a_result_comes_back_and_a_broken_one_is_none(directory: RunDirectory) -
         with open(path, "w", encoding="utf-8") as file:
             file.write(broken)
         assert read_result(path) is None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        *({"fold": fold} for fold in (-1, 0, 2, True)),
+        {"folds": 0},
+        *({"seconds": seconds} for seconds in (-1.0, "9")),
+        *({"metrics": metrics} for metrics in ({"a": "inf"}, {"a": True}, {"a": "1"}, [1.0])),
+    ],
+)
+def test_a_result_with_a_value_that_is_none_does_not_count(
+    directory: RunDirectory, change: dict[str, Any]
+) -> None:
+    """Nor one of another fold."""
+    finish(directory, 1)
+    path = directory.layout.result(1)
+    with open(path, encoding="utf-8") as file:
+        content = json.load(file)
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump(content | change, file)
+    assert directory.result(1) is None
+
+
+def test_a_fold_that_is_a_copy_of_another_is_not_finished(directory: RunDirectory) -> None:
+    """With all its files; it runs."""
+    finish(directory, 1)
+    shutil.copytree(directory.fold(1), directory.fold(2))
+    assert directory.result(2) is None
+    made = plan(directory, CONFIG, only=None, resume_mode="auto")
+    assert (made.to_run, made.skipped) == ((2, 3), (1,))
 
 
 @pytest.mark.slow

@@ -23,6 +23,7 @@ from tests.support.programs import run_foldwatch
 from trainer.agent.metrics_file import read_metrics
 from trainer.process.output_follower import OutputFollower, printable
 from trainer.run.checkpoint_pattern import CheckpointPattern
+from trainer.run.fold_result import FoldResult, summarize
 from trainer.runner.command_job import fill_in
 
 if TYPE_CHECKING:
@@ -151,6 +152,7 @@ def test_nan_in_one_fold_is_told_and_the_run_can_be_resumed(tmp_path: Path) -> N
         ('{"a": "b"}', {}, "not numbers, ignored: a"),
         ('{"a": 1, "b\\u001b": null, "c": "d", "e": 2.5}', {"a": 1, "e": 2.5}, "ignored: b , c"),
         (f'{{"a": 1, "b": 1{"0" * 400}}}', {"a": 1}, "not numbers, ignored: b"),
+        pytest.param('{"a": 1' + " " * 2**20 + "}", {}, "cannot be read: ", id="too long"),
         (f'{{"a": 1, "{"b" * 900_000}": 2}}', {"a": 1}, f"not numbers, ignored: {'b' * 100}"),
     ],
 )
@@ -169,6 +171,31 @@ def test_metrics_that_are_none_are_told_and_the_numbers_beside_them_kept(
     assert said in line
     assert read_metrics(str(tmp_path / "absent.json")) == {}
     assert not capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", ["a pipe", "an endless device", "a folder"])
+def test_what_is_no_file_in_the_metrics_place_is_not_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str
+) -> None:
+    """Nobody waits for a pipe's writer, nor for a device's end."""
+    path = tmp_path / "metrics.json"
+    if kind == "a pipe":
+        os.mkfifo(path)
+    elif kind == "an endless device":
+        path.symlink_to("/dev/zero")
+    else:
+        path.mkdir()
+    assert read_metrics(str(path)) == {}
+    assert f"{path}: cannot be read: " in capsys.readouterr().err
+
+
+def test_half_a_character_in_a_metric_s_name_breaks_no_summary(tmp_path: Path) -> None:
+    """JSON may hold one, which no file can."""
+    (tmp_path / "metrics.json").write_text('{"\\ud800": 1}')
+    metrics = read_metrics(str(tmp_path / "metrics.json"))
+    result = FoldResult(fold=1, folds=1, config_digest="", metrics=metrics, seconds=1.0)
+    summarize(1, [result]).write(str(tmp_path))
+    assert (tmp_path / "summary.csv").read_text() == "fold,?,seconds\n1,1.0,1.0\n"
 
 
 @pytest.mark.slow

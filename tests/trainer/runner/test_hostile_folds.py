@@ -20,6 +20,7 @@ from tests.support.agents_in_threads import EngineOfThreads
 from tests.support.paths import ROOT
 from tests.support.processes import parent_of
 from tests.support.waiting import wait_for_end, wait_until
+from trainer.agent import fold_failure
 from trainer.process import fold_process
 from trainer.process.launcher import SupervisedProcess
 from trainer.run import durable_files
@@ -138,6 +139,29 @@ def test_a_fold_that_finishes_without_a_journal_is_finished(tmp_path: Path) -> N
     code, err = end_of(start(tmp_path, "if fold == 2: instead('journal.jsonl', os.mkdir)"))
     assert (code, finished(tmp_path)) == (0, [1, 2, 3]), err
     assert sum("fold-2/journal.jsonl" in line for line in err.splitlines()) == 1
+
+
+def test_what_is_no_file_in_the_metrics_place_costs_the_metrics(tmp_path: Path) -> None:
+    """A pipe, an endless device, a directory: the folds are finished, and each has its line."""
+    harm = "(os.mkfifo, link, os.mkdir)[fold - 1](os.environ['FOLDWATCH_METRICS'])"
+    code, err = end_of(start(tmp_path, harm))
+    assert (code, finished(tmp_path)) == (0, [1, 2, 3]), err
+    assert err.count("metrics.json: cannot be read: ") == 3
+
+
+def test_a_failure_that_cannot_be_judged_is_one_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the error as its reason; the folds behind it run."""
+
+    def explain(*_: object, **__: object) -> None:
+        raise KeyError("a defect")
+
+    monkeypatch.setattr(fold_failure, "explain", explain)
+    runner = runner_of(tmp_path, "import sys; sys.exit({fold} == 2)", folds=3)
+    assert runner.run().missing == [2]
+    reason = "no result: its files cannot be judged: KeyError: 'a defect'"
+    assert runner.failures[2].reason == reason
 
 
 def test_the_working_directory_may_go(tmp_path: Path) -> None:
