@@ -230,6 +230,7 @@ def content_of(analysis: Any) -> str:
     return json.dumps([as_json(analysis), repr(rows)])
 
 
+@pytest.mark.slow
 @given(seed=st.integers(0, 2**32))
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_what_is_read_does_not_depend_on_the_cuts(

@@ -47,6 +47,7 @@ def read(text: bytes, pattern: UserPattern) -> dict[str, Any]:
     return content_of(scan(io.BytesIO(text), options=ScanOptions([pattern])))
 
 
+@pytest.mark.slow
 @given(st.integers(0, 2**32))
 @settings(max_examples=200)
 def test_no_line_that_matches_is_passed_over(seed: int) -> None:

@@ -59,6 +59,7 @@ def test_a_link_in_the_place_of_a_file_is_not_written_through(tmp_path: Path) ->
     assert not (tmp_path / "target").exists()
 
 
+@pytest.mark.slow
 def test_what_a_run_writes_is_private(tmp_path: Path) -> None:
     """Journals, outputs, results and failures, of the runner, its folds and their recorders."""
     for option, folder, file in (((), "0o700", "0o600"), (("--group-readable",), "0o750", "0o640")):

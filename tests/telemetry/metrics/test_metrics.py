@@ -230,6 +230,7 @@ def test_the_state_of_a_large_run_is_bounded() -> None:
     assert run["present"] == 1
 
 
+@pytest.mark.slow
 def test_all_runs_together_have_a_number_of_series(monkeypatch: pytest.MonkeyPatch) -> None:
     """Directories that hold nothing but a plan of 10,000 folds, beside one run that runs."""
     monkeypatch.setattr(series_budget, "SERIES_IN_ALL", 30_000)

@@ -79,6 +79,7 @@ def test_no_clock_of_another_host_is_believed(folder: str, offset: float) -> Non
         Lease.take(folder, NAME, patience=0.3)
 
 
+@pytest.mark.slow
 def test_a_holder_that_renews_it_keeps_it(folder: str) -> None:
     """For as long as it likes."""
     lease, stop = Lease.take(folder, NAME, seconds=2.0), threading.Event()
