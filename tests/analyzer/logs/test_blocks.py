@@ -255,7 +255,7 @@ def test_lines_that_are_no_broken_message_stay_apart() -> None:
 
 @pytest.mark.slow
 def test_any_bytes_are_read_and_every_refused_line_is_counted() -> None:
-    """20,000 generated logs; a million of them under benchmarks."""
+    """10,000 generated logs; a million of them under benchmarks."""
     numbers = random.Random(4)
-    for _ in range(20_000):
+    for _ in range(10_000):
         check_any_log(log_of(numbers))

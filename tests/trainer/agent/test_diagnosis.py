@@ -55,7 +55,7 @@ def test_it_ends_as_soon_as_nobody_wants_it(fold_dir: str) -> None:
 @pytest.mark.slow
 def test_a_run_that_is_to_end_does_not_wait_for_it(tmp_path: Path) -> None:
     """Nor is the end of the fold lost."""
-    code = f"import sys; sys.stdout.write({LINE!r} * 2_000_000); sys.exit(3)"
+    code = f"import sys; sys.stdout.write({LINE!r} * 500_000); sys.exit(3)"
     command = [sys.executable, "-m", "foldwatch", "run", "--output", str(tmp_path / "run")]
     run = subprocess.Popen([*command, "--", sys.executable, "-c", code], cwd=ROOT)
     journal = tmp_path / "run/fold-1/journal.jsonl"

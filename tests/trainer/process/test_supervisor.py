@@ -87,14 +87,14 @@ def undisturbed_run(tmp_path_factory: pytest.TempPathFactory) -> dict[str, objec
 def test_random_kills_of_the_runner_lose_and_repeat_nothing(
     tmp_path: Path, undisturbed: dict[str, object]
 ) -> None:
-    """Eight of them, each resumed: no orphan, no finished fold again, the same aggregate.
+    """Five of them, each resumed: no orphan, no finished fold again, the same aggregate.
 
     A kill comes at a random moment after the next fold has begun, left its daemon, or finished.
     """
     seed = random.randrange(2**32)  # pytest-randomly's, which pytest prints, too
     print("seed", seed)
     chance = random.Random(seed)
-    events = ["begun"] * 3 + ["daemons"] * 3 + ["finished"] * 2
+    events = ["begun"] * 2 + ["daemons"] * 2 + ["finished"]
     chance.shuffle(events)
     for event in events:
         before = count(tmp_path, event)
@@ -175,11 +175,10 @@ def test_ctrl_c_twice_in_any_state(
     assert process.returncode == 0, err
 
 
-@pytest.mark.parametrize("part", range(2))
-def test_random_signals_to_any_process_hang_orphan_and_repeat_nothing(part: int) -> None:
-    """Twelve runs in all, TERM, INT, KILL, and STOP without CONT to runner, supervisor or worker; 500 in `make soak`."""
+def test_random_signals_to_any_process_hang_orphan_and_repeat_nothing() -> None:
+    """Six runs; TERM, INT, KILL, and STOP without CONT to runner, supervisor or worker; 500 in `make soak`."""
     seed = random.randrange(2**32)
-    print("seed", seed, "part", part)
+    print("seed", seed)
     found = signalled(6, seed)
     assert found == Signalled(runs=6, signals=found.signals)
 

@@ -12,7 +12,7 @@ import pytest
 from benchmarks.faults_of_runs import points, tried
 from benchmarks.hostile_runs import resumed
 
-SAMPLE = 10
+SAMPLE = 5
 
 
 @pytest.mark.slow
