@@ -114,7 +114,7 @@ _BY_PROGRAM = re.compile(
 )
 """Options whose name says nothing, of programs that take a secret by them."""
 _BY_WORD = re.compile(
-    r"(?<![\w.-])(?:--?|config(?:ure)?[\s\0])(?:define|option|override|param|set)[\s\0]+"
+    r"(?<![\w.-])(?:--?|(?:config|configure)[\s\0])(?:define|option|override|param|set)[\s\0]+"
     r"(?P<name>[\w.-]{1,100})[\s\0]+(?P<value>[^\s\0|;&-][^\s\0|;&]*)"
 )
 """A name that is itself given to an option: ``--set api_key X``."""

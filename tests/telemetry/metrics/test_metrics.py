@@ -313,13 +313,13 @@ def test_a_version_of_openmetrics_that_is_none_gets_plain_text() -> None:
 
 def test_what_utf_8_has_no_bytes_for_is_replaced() -> None:
     """A label with a file name of another encoding, and a rank; the port goes on with every other series."""
-    stage, rank = os.fsdecode(b"caf\xe9.npz"), os.fsdecode(b"r\xe9")
+    stage, rank = os.fsdecode(b"na\xefve.npz"), os.fsdecode(b"r\xe9")
     taken = snapshot(FoldSnapshot(fold=1, checkpoints={stage: full_reading()}), rank=rank)
     port = serve(lambda: taken, port=0)
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
         text = answer.read().decode()
     assert re.search(
-        r'^foldwatch_checkpoint_threads\{.*rank="r\?".*stage="caf\?.npz"\} ', text, re.MULTILINE
+        r'^foldwatch_checkpoint_threads\{.*rank="r\?".*stage="na\?ve.npz"\} ', text, re.MULTILINE
     )
 
 
