@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 PATIENCE_SECONDS = 1.0
 """For the first write that finds no room; the next ones do not wait until there is some again."""
-PIECE = 1024
-"""Characters: at most PIPE_BUF (4096) bytes, which a pipe with room takes at once (pipe(7), poll(2))."""
+PIECE = 400
+"""Characters: less than PIPE_BUF (4096) bytes, which a pipe with room takes at once (pipe(7), poll(2)), also as escapes."""
 
 
 class BoundedStream:

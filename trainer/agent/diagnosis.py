@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 DIAGNOSIS_SECONDS = 10.0
-"""A gigabyte of ordinary output is read in it."""
+"""What takes longer is left to `foldwatch analyze`, which shows its progress."""
 LOOK_SECONDS = 0.05
 """Between two looks whether it is wanted still."""
 
@@ -39,7 +39,7 @@ class Diagnosis:
     signature: str | None = None
     """The analyzer's name for the crash message."""
     is_cut_short: bool = False
-    """Whether it took too long."""
+    """Whether it took too long, or nobody wanted it any more."""
 
 
 def diagnose(fold_dir: str, pid: int, *, is_wanted: Callable[[], bool] = lambda: True) -> Diagnosis:

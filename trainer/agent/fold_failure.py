@@ -169,7 +169,7 @@ def explain(  # noqa: PLR0913 - each argument is another fact about the end
     causes = found.causes
     root_cause = _root_cause(causes, reason, last_line)
     if found.is_cut_short:
-        root_cause += f"; not diagnosed, for that took too long: foldwatch analyze {fold_dir}"
+        root_cause += f"; not diagnosed in time: foldwatch analyze {fold_dir}"
     if any(cause.confidence == Confidence.CERTAIN and cause.cause in MEMORY for cause in causes):
         outcome = "out of memory"
     return FoldFailure(

@@ -44,7 +44,7 @@ def test_nobody_waits_for_it_longer_than_it_may_take(
         attempt="",
     )
     assert (failure.outcome, failure.exit_code) == ("exit code", 3)
-    assert failure.root_cause.endswith(f"that took too long: foldwatch analyze {fold_dir}")
+    assert failure.root_cause.endswith(f"not diagnosed in time: foldwatch analyze {fold_dir}")
 
 
 def test_it_ends_as_soon_as_nobody_wants_it(fold_dir: str) -> None:
