@@ -1,7 +1,7 @@
 """The daemon under load as a whole: silent TLS connections, readers that drip, and receivers of alerts that hang.
 
-1,100 connections say nothing, 500 clients read an answer a byte at a time, the webhook and the Alertmanager take a request
-and never answer, and the alert command does not end. Meanwhile it is scraped, and ten runs come near a limit at once: how
+1,100 connections say nothing, 500 clients read an answer a byte at a time, two webhooks and the Alertmanager take a request
+and never answer, and the alert command does not end: of five ways of telling, standard error alone is left. Meanwhile it is scraped, and ten runs come near a limit at once: how
 long a scrape takes, and how long until each of their critical lines is on standard error.
 """
 
@@ -134,8 +134,8 @@ def loaded(place: str) -> dict[str, object]:
     write(place, maps=1850)
     over = threading.Event()
     with contextlib.ExitStack() as stack:
-        webhook, manager = stack.enter_context(receiver()), stack.enter_context(receiver())
-        options = ["--alert-webhook", webhook, "--alertmanager", manager]
+        first, second, manager = (stack.enter_context(receiver()) for _ in range(3))
+        options = ["--alert-webhook", first, "--alert-webhook", second, "--alertmanager", manager]
         options += ["--alert-command", "sleep 1000"]
         port, lines = stack.enter_context(daemon(place, cert, key, *options))
         clients = []

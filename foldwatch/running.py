@@ -16,6 +16,9 @@ from trainer.runner.session import RunOutcome, RunRequest, run_session
 from trainer.worker.model_loader import missing_modules
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from telemetry.alerts.dispatch import AlertOptions
     from trainer.run.config import Config
     from trainer.run.job import Job
 
@@ -33,10 +36,10 @@ def limits(pids: int | None, memory: str | None) -> CgroupLimits:
 
 
 def alert_options(
-    command: str | None, webhook: str | None, alertmanager: str | None
-) -> dict[str, str | None]:
+    command: str | None, webhooks: Sequence[str] | None, alertmanager: str | None
+) -> AlertOptions:
     """Return the arguments of `alerting` from the options' values."""
-    return {"command": command, "webhook": webhook, "alertmanager": alertmanager}
+    return {"command": command, "webhooks": tuple(webhooks or ()), "alertmanager": alertmanager}
 
 
 def run_and_report(config: Config, job: Job, request: RunRequest) -> None:

@@ -20,12 +20,13 @@ AlertCommand: TypeAlias = Annotated[
         help="Run this command for each alert, with the alert as JSON on its standard input.",
     ),
 ]
-AlertWebhook: TypeAlias = Annotated[
-    str | None,
+AlertWebhooks: TypeAlias = Annotated[
+    list[str] | None,
     typer.Option(
+        "--alert-webhook",
         envvar="FOLDWATCH_ALERT_WEBHOOK",
         metavar="URL",
-        help="POST each alert to this URL, in the format of Alertmanager's webhooks.",
+        help="POST each alert to this URL, in the format of Alertmanager's webhooks; may be repeated.",
     ),
 ]
 AlertmanagerUrl: TypeAlias = Annotated[

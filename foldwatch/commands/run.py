@@ -7,7 +7,7 @@ import typer
 from foldwatch.commands.options import (
     AlertCommand,
     AlertmanagerUrl,
-    AlertWebhook,
+    AlertWebhooks,
     Caps,
     CgroupPids,
     FoldCommand,
@@ -57,7 +57,7 @@ def run(  # noqa: PLR0913, PLR0917 - typer makes an option of each argument
     group_readable: GroupReadable = False,
     port: Port = None,
     alert_command: AlertCommand = None,
-    alert_webhook: AlertWebhook = None,
+    alert_webhook: AlertWebhooks = None,
     alertmanager: AlertmanagerUrl = None,
 ) -> None:
     """Run any command once for each fold, in a fresh process, watched from outside."""

@@ -15,7 +15,7 @@ from foldwatch.commands.options import (
     Address,
     AlertCommand,
     AlertmanagerUrl,
-    AlertWebhook,
+    AlertWebhooks,
     AllowAnonymous,
     Directory,
     FileSd,
@@ -65,7 +65,7 @@ def serve(  # noqa: PLR0913, PLR0917 - typer makes an option of each argument
     textfile: TextfileOutput = None,
     file_sd: FileSd = None,
     alert_command: AlertCommand = None,
-    alert_webhook: AlertWebhook = None,
+    alert_webhook: AlertWebhooks = None,
     alertmanager: AlertmanagerUrl = None,
 ) -> None:
     """Follow every run below DIR; serve Prometheus metrics and a live page."""
@@ -82,7 +82,7 @@ def serve(  # noqa: PLR0913, PLR0917 - typer makes an option of each argument
     )
     _check_exposure(listening, is_anonymous_allowed=allow_anonymous)
     with alerting(
-        command=alert_command, webhook=alert_webhook, alertmanager=alertmanager
+        command=alert_command, webhooks=alert_webhook or (), alertmanager=alertmanager
     ) as alerts:
         state = LiveState(alerts=lambda: alerts.active)
         server = _make_server(state, listening)

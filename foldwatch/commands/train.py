@@ -7,7 +7,7 @@ import typer
 from foldwatch.commands.options import (
     AlertCommand,
     AlertmanagerUrl,
-    AlertWebhook,
+    AlertWebhooks,
     Attribute,
     CgroupPids,
     Device,
@@ -64,7 +64,7 @@ def train(  # noqa: PLR0913, PLR0917 - typer makes an option of each argument
     group_readable: GroupReadable = False,
     port: Port = None,
     alert_command: AlertCommand = None,
-    alert_webhook: AlertWebhook = None,
+    alert_webhook: AlertWebhooks = None,
     alertmanager: AlertmanagerUrl = None,
 ) -> None:
     """Cross-validate a model, by default the reference pipeline, each fold in a fresh process."""

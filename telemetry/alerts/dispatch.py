@@ -6,7 +6,7 @@ import shlex
 import sys
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 from telemetry.alerts.engine import AlertEngine
 from telemetry.alerts.notifier import Notifier
@@ -14,14 +14,22 @@ from telemetry.alerts.sinks import Alertmanager, Command, ConsoleSink, Sink, Web
 from telemetry.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
+
+
+class AlertOptions(TypedDict, total=False):
+    """Whom to tell, beside standard error: the arguments of `alerting` from the command line."""
+
+    command: str | None
+    webhooks: Sequence[str]
+    alertmanager: str | None
 
 
 @contextmanager
 def alerting(
     *,
     command: str | None = None,
-    webhook: str | None = None,
+    webhooks: Sequence[str] = (),
     alertmanager: str | None = None,
     log: Callable[[str], None] | None = None,
 ) -> Iterator[AlertEngine]:
@@ -34,8 +42,7 @@ def alerting(
     sinks: list[Sink] = [ConsoleSink(log_line)]
     if alertmanager is not None:
         sinks.append(Alertmanager(alertmanager))
-    if webhook is not None:
-        sinks.append(Webhook(webhook))
+    sinks += map(Webhook, webhooks)
     if command is not None:
         sinks.append(Command(_words(command)))
     notifier = Notifier(sinks, log=log_line)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from telemetry.alerts.dispatch import alerting
+from telemetry.alerts.dispatch import AlertOptions, alerting
 from telemetry.errors import InputError, install_command
 from telemetry.metrics import server
 from telemetry.thread_line import clean_label
@@ -56,7 +56,7 @@ class RunRequest:
     resume_mode: str
     port: int | None
     options: RunOptions
-    alerts: Mapping[str, str | None]
+    alerts: AlertOptions
     """The arguments of `alerting`."""
 
 

@@ -375,10 +375,14 @@ def test_options_make_an_engine_that_tells_whom_they_name(tmp_path: Path) -> Non
     lines: list[str] = []
     with (
         receiver() as hook,
-        alerting(command=f"sh -c 'cat >>{place}'", webhook=hook.url, log=lines.append) as engine,
+        receiver() as other,
+        alerting(
+            command=f"sh -c 'cat >>{place}'", webhooks=[hook.url, other.url], log=lines.append
+        ) as engine,
     ):
         engine.observe([full_run()], NOW)
-    assert [content["status"] for _, content in hook.received] == ["firing"]
+    for one in (hook, other):
+        assert [content["status"] for _, content in one.received] == ["firing"]
     assert place.read_text().count('"version"') == 1
     assert len(lines) == 2
     assert "no longer watched" in lines[1]
