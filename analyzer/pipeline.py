@@ -239,6 +239,7 @@ def _finding(
         if (found := judge_epochs(process, name, by_fold=growth[name]))
     }
     over_time = {} if lane.isolated is not None else _over_time(process, growth, epochs)
+    epochs, over_time = (_with_nature(found, process) for found in (epochs, over_time))
     causes = diagnose(process, growth)
     return Finding(
         process,
@@ -290,6 +291,14 @@ def _with_what_grew(growth: dict[str, Growth], process: Process) -> dict[str, Gr
                 code = find_grown_code(looks, name, one.slope)
                 changed[name] = replace(one, grown=(*filter(None, (code,)), *one.grown))
     return changed
+
+
+def _with_nature(growth: dict[str, Growth], process: Process) -> dict[str, Growth]:
+    """Add to the growth of RSS outside all folds what the grown memory is."""
+    nature = find_nature([one for one in process.settled.values() if one.fold is None])
+    if nature is None or "rss_bytes" not in growth:
+        return growth
+    return growth | {"rss_bytes": replace(growth["rss_bytes"], nature=nature)}
 
 
 def _looks_note(process: Process, growth: Mapping[str, Growth]) -> Iterator[str]:

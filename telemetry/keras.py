@@ -9,7 +9,7 @@ from typing import Any
 
 import keras
 
-from telemetry.recorder.api import checkpoint
+from telemetry.recorder.api import checkpoint, settle
 
 
 class Checkpoints(keras.callbacks.Callback):  # type: ignore[misc] # keras has no types
@@ -20,19 +20,25 @@ class Checkpoints(keras.callbacks.Callback):  # type: ignore[misc] # keras has n
 
     Args:
         every: How many epochs pass from one checkpoint to the next, at least 1.
+        settle_every: How many epochs pass from one `telemetry.settle` to the next, after the checkpoint; 0: none.
+            For a training without folds: of a fold the last one counts.
 
     Raises:
-        ValueError: ``every`` is under 1.
+        ValueError: ``every`` is under 1, or ``settle_every`` under 0.
     """
 
-    def __init__(self, *, every: int = 1) -> None:
+    def __init__(self, *, every: int = 1, settle_every: int = 0) -> None:
         if every < 1:
             raise ValueError(f"every={every}: a checkpoint every 1 or more epochs")
+        if settle_every < 0:
+            raise ValueError(f"settle_every={settle_every}: 0, or every 1 or more epochs")
         super().__init__()
-        self._every = every
+        self._every, self._settle_every = every, settle_every
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002 - Keras's signature
         """Keras calls this with epochs counted from 0."""
         number = epoch + 1
         if number % self._every == 0 or number == self.params.get("epochs"):
             checkpoint(f"epoch {number}")
+        if self._settle_every and number % self._settle_every == 0:
+            settle()

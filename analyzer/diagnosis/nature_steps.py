@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 _GIVE_BACK: Step = (
     (
-        "let malloc give back at the end of each fold what it keeps, as telemetry.settle() does; it is not leaked,"
-        " and what the next fold takes is taken from it first"
+        "let malloc give back at the end of each fold, or of every few epochs, what it keeps, as telemetry.settle() does; it is not leaked,"
+        " and what is allocated next is taken from it first"
     ),
     None,
 )
@@ -28,13 +28,13 @@ _OTHER_ALLOCATOR: Step = (
 )
 _CLOSE_FILES: Step = (
     (
-        "unmap the files of a fold at its end; by themselves their pages end no run, for the kernel takes them back"
+        "unmap files that are no longer read; by themselves their pages end no run, for the kernel takes them back"
         " when it needs memory"
     ),
     None,
 )
 _UNLINK_SHARED: Step = (
-    "close and unlink the shared memory of a fold at its end, also that of its data loader's workers",
+    "close and unlink shared memory when it is no longer used, also that of its data loader's workers",
     "ls -l /dev/shm",
 )
 NATURE_STEPS: Mapping[tuple[Nature, bool], tuple[Step, ...]] = {

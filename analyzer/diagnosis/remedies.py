@@ -340,18 +340,24 @@ def _against_growth(
             yield from ((name, step) for step in _steps(name, judged)[:MOST])
     for name, judged in epochs.items():
         if judged.verdict.is_alarming:
-            yield from ((name, step) for step in (_WITHIN_A_FIT, _REUSE, _BOUND_DATA))
+            yield from (
+                (name, step) for step in (*_own(judged), _WITHIN_A_FIT, _REUSE, _BOUND_DATA)
+            )
     for name, judged in over_time.items():
         if judged.verdict.is_alarming:
-            yield from ((name, step) for step in (_NAME_EPOCHS, _REUSE, _BOUND_DATA))
+            yield from ((name, step) for step in (*_own(judged), _NAME_EPOCHS, _REUSE, _BOUND_DATA))
 
 
 def _steps(name: str, growth: Growth) -> tuple[Step, ...]:
-    usual = _GROWTH.get(name, _GROWS)
+    own = _own(growth)
+    return (*own, _ISOLATE) if own else _GROWTH.get(name, _GROWS)
+
+
+def _own(growth: Growth) -> tuple[Step, ...]:
+    """Return what helps against memory of this nature; empty where nothing of its own does."""
     if growth.nature is None:
-        return usual
-    own = NATURE_STEPS.get((growth.nature.nature, growth.nature.is_given_back))
-    return usual if own is None else (*own, _ISOLATE)
+        return ()
+    return NATURE_STEPS.get((growth.nature.nature, growth.nature.is_given_back), ())
 
 
 def _of_messages(signs: Sequence[SignatureMatch], left: set[str]) -> Iterator[Step]:

@@ -1,7 +1,8 @@
-"""What grown memory is: still held, or kept by an allocator, or pages of files, or shared. Pure: settled folds in.
+"""What grown memory is: still held, or kept by an allocator, or pages of files, or shared. Pure: what was settled in.
 
-At the end of a fold the process has its allocator give back what it keeps (`telemetry.settle`), and the memory before
-and after is recorded. Before it RSS is, by the kernel's own count (RssFile, RssShmem, RssAnon of proc_pid_status(5)),
+At the end of a fold, or of every so many epochs, the process has its allocator give back what it keeps
+(`telemetry.settle`), and the memory before and after is recorded. Before it RSS is, by the kernel's own count (RssFile,
+RssShmem, RssAnon of proc_pid_status(5)),
 
     pages of files + shared memory + anonymous memory that stays + what was given back
 
@@ -75,18 +76,18 @@ def find_nature(settled: Sequence[Settled]) -> NatureFound | None:
     total = sum(grown.values())
     if total < LEAST_BYTES:
         return _given_back(folds)
-    nature = max(grown, key=lambda one: grown[one])
+    nature, lap = max(grown, key=lambda one: grown[one]), _a_lap(folds)
     if grown[nature] < MOST * total:
         parts = ", ".join(f"{one} {_mb(step)}" for one, step in grown.items())
-        return NatureFound(Nature.UNKNOWN, f"several kinds grow a fold: {parts}")
+        return NatureFound(Nature.UNKNOWN, f"several kinds grow {lap}: {parts}")
     if nature == Nature.HELD:
         return _of_what_stays(folds, grown[nature])
     words = {
-        Nature.FILE_PAGES: "RssFile grows by {} a fold: mapped files, which the kernel can take back",
-        Nature.SHARED_MEMORY: "RssShmem grows by {} a fold",
-        Nature.KEPT_BY_MALLOC: "what malloc gives back at a fold's end grows by {} a fold",
+        Nature.FILE_PAGES: "RssFile grows by {} {}: mapped files, which the kernel can take back",
+        Nature.SHARED_MEMORY: "RssShmem grows by {} {}",
+        Nature.KEPT_BY_MALLOC: "what malloc gives back grows by {} {}",
     }
-    reason = words[nature].format(_mb(grown[nature]))
+    reason = words[nature].format(_mb(grown[nature]), lap)
     return NatureFound(nature, reason, is_given_back=nature == Nature.KEPT_BY_MALLOC)
 
 
@@ -95,23 +96,24 @@ def _given_back(folds: Sequence[Settled]) -> NatureFound | None:
     amount = min(one.released for one in folds)
     if amount < max(LEAST_BYTES, MUCH_RELEASED * folds[-1].after["rss"]):
         return None
-    reason = f"at each fold's end malloc gives back {_mb(amount)} or more, which it kept without being told to"
+    when = "at each fold's end" if folds[-1].fold is not None else "each time it is told to"
+    reason = f"{when} malloc gives back {_mb(amount)} or more, which it kept without being told to"
     return NatureFound(Nature.KEPT_BY_MALLOC, reason, is_given_back=True)
 
 
 def _of_what_stays(folds: Sequence[Settled], grown: float) -> NatureFound:
     """Tell what anonymous memory is that is still there after the allocator gave back what it could."""
     if "in_use" not in folds[-1].after:
-        words = f"{_mb(grown)} a fold stay after {folds[-1].allocator or 'malloc'} gave back what it could"
+        words = f"{_mb(grown)} {_a_lap(folds)} stay after {folds[-1].allocator or 'malloc'} gave back what it could"
         return NatureFound(Nature.HELD, words)
     in_use = _step(folds, lambda one: one.after.get("in_use", 0))
     if in_use >= EXPLAINED * grown:
         return NatureFound(
-            Nature.HELD, f"{_mb(in_use)} a fold more are in use by malloc's own count"
+            Nature.HELD, f"{_mb(in_use)} {_a_lap(folds)} more are in use by malloc's own count"
         )
     blocks = BYTES_A_BLOCK * _step(folds, lambda one: one.after.get("python_blocks", 0))
     if max(0.0, in_use) + blocks >= EXPLAINED * grown:
-        return NatureFound(Nature.HELD, "Python has handed out more objects in each fold")
+        return NatureFound(Nature.HELD, f"Python hands out more objects {_a_lap(folds)}")
     return _of_what_nobody_counts(folds, grown, in_use)
 
 
@@ -120,23 +122,28 @@ def _of_what_nobody_counts(folds: Sequence[Settled], grown: float, in_use: float
     first, last = folds[0].after, folds[-1].after
     altogether, taken = last["anon"] - first["anon"], last["in_use"] - first.get("in_use", 0)
     if taken >= EXPLAINED * altogether:
-        words = f"malloc handed out {_mb(taken)} in a few large blocks, which fill up fold by fold"
+        words = f"malloc handed out {_mb(taken)} in a few large blocks, which fill up one by one"
         return NatureFound(Nature.UNKNOWN, f"{words}: {_pool(folds[-1])}, in use or kept")
     if _step(folds, _past_malloc) >= EXPLAINED * grown:
-        words = f"{_mb(grown)} a fold are mapped past malloc and Python"
+        words = f"{_mb(grown)} {_a_lap(folds)} are mapped past malloc and Python"
         if folds[-1].own_pools:
             return NatureFound(Nature.UNKNOWN, f"{words}: {_pool(folds[-1])}, or a library's")
         return NatureFound(
             Nature.HELD, f"{words}, and nothing is loaded that keeps a pool of its own"
         )
     if last.get("kept", 0) >= EXPLAINED * altogether:
-        words = f"of {_mb(grown)} a fold {_mb(in_use)} are in use by malloc's own count"
+        words = f"of {_mb(grown)} {_a_lap(folds)} {_mb(in_use)} are in use by malloc's own count"
         return NatureFound(
             Nature.KEPT_BY_MALLOC,
             f"{words}; the rest is free in its arenas, and stays there",
         )
-    words = f"{_mb(grown)} a fold stay, of which neither malloc nor Python knows"
+    words = f"{_mb(grown)} {_a_lap(folds)} stay, of which neither malloc nor Python knows"
     return NatureFound(Nature.UNKNOWN, words)
+
+
+def _a_lap(folds: Sequence[Settled]) -> str:
+    """Return what an amount is of: of a fold, or of what lies between one time and the next outside all folds."""
+    return "a settling" if folds[-1].fold is None else "a fold"
 
 
 def _pool(one: Settled) -> str:

@@ -1,4 +1,7 @@
-"""`Settled`: the memory of a process at the end of a fold, before and after its allocator gave back what it kept."""
+"""`Settled`: the memory of a process at one moment, before and after its allocator gave back what it kept.
+
+The moment is the end of a fold, or, without folds, the end of every so many epochs.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +11,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 MOST_SETTLED = 10_000
-"""Folds of a process whose memory is kept."""
+"""Times of a process whose memory is kept."""
 
 
 class Settled(NamedTuple):
-    """The memory of a process at the end of a fold, in bytes, before and after it was settled."""
+    """The memory of a process, in bytes, before and after it was settled."""
 
     fold: int | None
+    """The fold that ended; None outside all folds."""
     allocator: str | None
     own_pools: Sequence[str]
     """Packages that it has loaded and that keep memory in a pool of their own."""
@@ -31,9 +35,9 @@ class Settled(NamedTuple):
 
 
 def note_settled(known: dict[int, Settled], facts: Mapping[str, Any]) -> None:
-    """Take an event of the journal: of a fold the last one counts."""
+    """Take an event of the journal: of a fold the last one counts, and each of those outside all folds."""
     fold = facts.get("fold")
-    key = len(known) if fold is None else fold
+    key = -1 - len(known) if fold is None else fold
     if len(known) < MOST_SETTLED or key in known:
         known[key] = Settled(
             fold,

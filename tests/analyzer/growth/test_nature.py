@@ -12,7 +12,7 @@ from analyzer.processes.settled import Settled
 from foldwatch.main import main
 from telemetry.journal.records import Event
 from telemetry.thread_line import MEBIBYTE
-from tests.support.builders import header, reading, write_journal
+from tests.support.builders import NOW, header, reading, write_journal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -176,3 +176,28 @@ def test_what_was_settled_outside_folds_is_not_judged_by_folds(tmp_path: Path) -
         memory = {"before": dict(one.before), "after": dict(one.after)}
         write_journal(tmp_path, Event(time=1.0, pid=7, name="settled", facts=memory))
     assert analyze(tmp_path).findings[0].growth["rss_bytes"].nature is None
+
+
+@pytest.mark.parametrize(
+    ("grows", "released", "nature"),
+    [({"anon": 40, "in_use": 38}, 0.0, "held"), ({"anon": 0.5}, 40.0, "kept by malloc")],
+)
+def test_one_fit_is_settled_every_few_epochs(
+    tmp_path: Path, grows: Mapping[str, float], released: float, nature: str
+) -> None:
+    """Without folds the growth from epoch to epoch has a nature, and what helps against it."""
+    records: list[Any] = [header()]
+    for number, one in enumerate(folds(grows, released, count=30), start=1):
+        rss = one.before["rss"]
+        records.append(reading(time=NOW + number, stage=f"epoch {number}", rss_bytes=rss))
+        memory = {"before": dict(one.before), "after": dict(one.after), "allocator": "glibc"}
+        records.append(Event(time=NOW + number + 0.5, pid=7, name="settled", facts=memory))
+    write_journal(tmp_path, *records)
+    (found,) = analyze(tmp_path).findings
+    growth = found.epochs["rss_bytes"]
+    assert growth.verdict == "growing"
+    assert growth.nature is not None
+    assert growth.nature.nature == nature
+    assert "a settling" in growth.nature.reason
+    is_told = any("malloc give back" in remedy.text for remedy in found.remedies)
+    assert is_told == (nature == "kept by malloc")
