@@ -28,10 +28,12 @@ from analyzer.logs.known_formats import Kind
 from analyzer.logs.scan_options import PLAIN
 from analyzer.processes.from_log import Source
 from analyzer.processes.inputs import find_inputs, read_inputs
+from analyzer.processes.settled import tree_memory
 from analyzer.resources import COLUMNS, OF_CHILDREN, RESOURCES
 from analyzer.result import AnalysisResult, EarlierRun, Finding
 from analyzer.runs import set_aside_runs, split_runs
 from telemetry.errors import InputError
+from telemetry.formatting import MEBIBYTE
 from telemetry.journal.follower import SkippedLine
 
 if TYPE_CHECKING:
@@ -259,7 +261,7 @@ def _finding(
             is_running=is_running(process),
         ),
         symptom_of=symptom if process.crash is not None and process.crash.is_secondary else None,
-        notes=(*notes(process, causes), *_looks_note(process, growth)),
+        notes=(*notes(process, causes), *_looks_note(process, growth), *_tree_note(process)),
         remedies=remedies(
             growth,
             epochs,
@@ -299,6 +301,20 @@ def _with_nature(growth: dict[str, Growth], process: Process) -> dict[str, Growt
     if nature is None or "rss_bytes" not in growth:
         return growth
     return growth | {"rss_bytes": replace(growth["rss_bytes"], nature=nature)}
+
+
+def _tree_note(process: Process) -> Iterator[str]:
+    """Say what the process and its descendants take together, each page counted once."""
+    tree = tree_memory(process.settled)
+    if tree.get("processes", 0) > 1:
+        size, own, rss = (
+            f"{tree.get(name, 0) / MEBIBYTE:,.0f} MB"
+            for name in ("pss_bytes", "uss_bytes", "rss_bytes")
+        )
+        yield (
+            f"the process and its {tree['processes'] - 1:,} descendants took {size} together (PSS), {own} of it unshared (USS);"
+            f" their RSS adds up to {rss}"
+        )
 
 
 def _looks_note(process: Process, growth: Mapping[str, Growth]) -> Iterator[str]:

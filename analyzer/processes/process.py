@@ -69,7 +69,7 @@ class Process:
     fullest: dict[str, Reading] = field(default_factory=dict)
     """By limit, the reading that was nearest to its limit."""
     settled: dict[int, Settled] = field(default_factory=dict)
-    """By fold, or by their number where no fold is named: its memory as it was settled last."""
+    """By fold, or below 0 where no fold is named: its memory as it was settled last."""
     exit: Event | None = None
     """How it ended, as its runner saw it; None where nobody did."""
     looks: Looks | None = None

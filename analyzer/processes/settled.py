@@ -27,6 +27,8 @@ class Settled(NamedTuple):
     after: Mapping[str, int]
     maps: Mapping[str, int]
     """Memory maps by what they are: see telemetry.kernel.map_identity."""
+    tree: Mapping[str, int]
+    """The memory of the process and its descendants: see telemetry.kernel.tree_memory."""
 
     @property
     def released(self) -> int:
@@ -46,4 +48,10 @@ def note_settled(known: dict[int, Settled], facts: Mapping[str, Any]) -> None:
             facts.get("before", {}),
             facts.get("after", {}),
             facts.get("maps", {}),
+            facts.get("tree", {}),
         )
+
+
+def tree_memory(known: dict[int, Settled]) -> Mapping[str, int]:
+    """Return the memory of the process and its descendants as it was settled last; empty if it never was."""
+    return known[next(reversed(known))].tree if known else {}

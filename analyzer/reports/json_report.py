@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from analyzer.processes.settled import tree_memory
+
 if TYPE_CHECKING:
     from analyzer.comparison import Comparison
     from analyzer.growth.verdict import Growth
@@ -73,6 +75,7 @@ def _finding_json(finding: Finding) -> dict[str, Any]:
             {"fold": left.fold, "stage": left.stage, "pools": dict(left.pools)}
             for left in finding.pool_leaks
         ],
+        "tree_memory": tree_memory(process.settled) or None,
         "outcome": None if finding.ending is None else finding.ending.outcome,
         "ending": None if finding.ending is None else finding.ending._asdict(),
         "crash": None if process.crash is None else _crash_json(process.crash),

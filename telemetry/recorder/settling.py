@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from telemetry.interruption import pass_on
 from telemetry.kernel.map_identity import read_maps_by_identity
+from telemetry.kernel.tree_memory import read_tree_memory
 from telemetry.recorder.allocator import find_allocator
 from telemetry.recorder.framework_pools import read_framework_pools
 
@@ -49,6 +50,8 @@ def settle(sampler: Sampler) -> None:
         facts["own_pools"] = pools
     try:
         facts["maps"] = read_maps_by_identity(reading.pid)
+        if (tree := read_tree_memory(reading.pid)) is not None:
+            facts["tree"] = tree._asdict()
     except OSError as error:  # no descriptor is left
         pass_on(error)
         sampler.record_failure("maps", str(error))

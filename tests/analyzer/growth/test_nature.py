@@ -39,7 +39,7 @@ def folds(
         before = after | {"rss": after["rss"] + back, "anon": after["anon"] + back}
         for memory in (before, after):
             memory["python_blocks"] = 50_000 + number * blocks
-        found.append(Settled(number, "glibc", pools, before, after, {}))
+        found.append(Settled(number, "glibc", pools, before, after, {}, {}))
     return found
 
 
@@ -201,3 +201,24 @@ def test_one_fit_is_settled_every_few_epochs(
     assert "a settling" in growth.nature.reason
     is_told = any("malloc give back" in remedy.text for remedy in found.remedies)
     assert is_told == (nature == "kept by malloc")
+
+
+def test_the_memory_of_a_tree_counts_each_page_once(tmp_path: Path) -> None:
+    """Of the last time that it was settled; and of a process without children there is nothing to say."""
+    tree = {
+        "processes": 3,
+        "rss_bytes": 900 * MEBIBYTE,
+        "pss_bytes": 310 * MEBIBYTE,
+        "uss_bytes": 9,
+    }
+    memory: dict[str, Any] = {"before": {}, "after": {}}
+    events = [
+        Event(time=NOW + number, pid=7, name="settled", facts=memory | {"tree": found})
+        for number, found in enumerate(({"processes": 1}, tree), start=1)
+    ]
+    for count, words in ((1, []), (2, ["310 MB together (PSS)"])):
+        folder = tmp_path / str(count)
+        write_journal(folder, header(), reading(1), *events[:count])
+        (found,) = analyze(folder).findings
+        assert len(found.notes) == len(words)
+        assert all(word in note for word, note in zip(words, found.notes, strict=True))
