@@ -186,8 +186,9 @@ def _judge_group(processes: list[Process], furthest: Mapping[str | None, int]) -
 
 
 def judge_growth(process: Process, of_run: Iterable[Process]) -> dict[str, Growth]:
-    """Judge every resource of ``process``, one of the processes ``of_run``."""
-    return _growth(process, _judge_processes([one for one in of_run if one.folds]))
+    """Judge every resource of ``process``, one of the processes ``of_run``, and tell what grew as far as is known."""
+    isolated = _judge_processes([one for one in of_run if one.folds])
+    return _with_what_grew(_growth(process, isolated), process)
 
 
 def _judge_processes(with_folds: Sequence[Process]) -> Mapping[str, Growth] | None:

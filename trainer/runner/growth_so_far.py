@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from analyzer.formatting import grown_words
 from analyzer.pipeline import NOT_RECORDED, judge_growth
 from analyzer.processes.from_journal import read_journal
 from analyzer.runs import split_runs
@@ -41,6 +42,7 @@ def judge_run(journals: Sequence[str]) -> tuple[GrowthSnapshot, ...]:
             reason=growth.reason,
             per_fold=growth.slope,
             folds_to_limit=growth.folds_to_limit,
+            grown=tuple(grown_words(growth)),
         )
         for resource, growth in judge_growth(present, with_folds).items()
         if growth.reason != NOT_RECORDED.reason

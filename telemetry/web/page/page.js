@@ -105,6 +105,7 @@ function showVerdict(run) {
     const name = make("span", "", title(growth.resource));
     name.append(make("small", "", rate));
     item.append(name, make("span", `chip ${growth.verdict}`, growth.verdict), make("span", "reason", growth.reason));
+    item.append(...growth.grown.map((words) => make("span", "reason", words)));
     return item;
   });
   if (run.unreadable) items.unshift(make("li", "reason", `Not all of this run can be read: ${run.unreadable}`));

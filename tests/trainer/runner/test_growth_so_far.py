@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from telemetry.journal.records import Event
 from telemetry.journal.run_layout import JOURNAL
 from telemetry.journal.writer import JournalWriter
-from tests.support.builders import header, reading
+from telemetry.thread_line import MEBIBYTE
+from tests.support.builders import NOW, header, reading, write_journal
 from tests.support.waiting import wait_until
 from trainer.runner.growth_so_far import growth_so_far, judge_run
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from telemetry.journal.records import Record
 
 
 def write_folds(folder: Path, *folds: int, step: int, pid: int = 7) -> str:
@@ -78,3 +82,19 @@ def test_a_runner_learns_the_verdict(tmp_path: Path) -> None:
     write_folds(tmp_path / "run", 1, 2, 3, 4, step=10)
     found = wait_until(lambda: {one.resource: one.verdict for one in growth()}, 20, "a verdict")
     assert found["threads"] == "growing"
+
+
+def test_the_nature_of_grown_memory_is_told_while_the_run_goes_on(tmp_path: Path) -> None:
+    """As the report tells it at the end."""
+    records: list[Record] = [header()]
+    for number in range(1, 6):
+        memory = {"rss": number * 40 * MEBIBYTE, "anon": number * 40 * MEBIBYTE}
+        memory |= {"in_use": number * 39 * MEBIBYTE}
+        facts = {"fold": number, "folds": 9, "before": memory, "after": memory}
+        records.append(reading(number, stage="AFTER CLEANUP", folds=9, rss_bytes=memory["rss"]))
+        records.append(Event(time=NOW, pid=7, name="settled", facts=facts))
+    write_journal(tmp_path, *records)
+    found = {one.resource: one for one in judge_run([str(tmp_path / "journal.jsonl")])}
+    assert found["rss_bytes"].verdict == "growing"
+    assert found["rss_bytes"].grown == ("held: 39 MB a fold more are in use by malloc's own count",)
+    assert found["threads"].grown == ()
