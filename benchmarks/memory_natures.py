@@ -24,7 +24,7 @@ from tests.scripts.memory_natures import jemalloc_dirty, tcmalloc_free
 from tests.support.programs import run_python
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from analyzer.processes.process import Process
 
@@ -53,11 +53,13 @@ def truth_of(name: str) -> str:
     return Nature(words.partition(":")[0])
 
 
-def record(name: str, folder: str, folds: int = FOLDS) -> None:
-    """Run a program to its end, with ``folder`` as its run directory."""
+def record(
+    name: str, folder: str, folds: int = FOLDS, *, environment: Mapping[str, str] | None = None
+) -> None:
+    """Run a program to its end, with ``folder`` as its run directory and some variables more."""
     module = f"{memory_natures.__name__}.{name}"
-    environment = {"FOLDS": str(folds)}
-    done = run_python("-m", module, folder, seconds=SECONDS, environment=environment)
+    variables = {"FOLDS": str(folds), **(environment or {})}
+    done = run_python("-m", module, folder, seconds=SECONDS, environment=variables)
     if done.code:
         raise RuntimeError(f"{name} ended with {done.code}: {done.err}")
 

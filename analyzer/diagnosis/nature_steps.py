@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from analyzer.diagnosis.message_steps import Step
 
-_GIVE_BACK: Step = (
+GIVE_BACK: Step = (
     (
         "let malloc give back at the end of each fold, or of every few epochs, what it keeps, as telemetry.settle() does; it is not leaked,"
         " and what is allocated next is taken from it first"
@@ -19,8 +19,11 @@ _GIVE_BACK: Step = (
     None,
 )
 _FEWER_ARENAS: Step = (
-    "give malloc fewer arenas: each thread leaves free pieces in its own, which no other thread uses",
-    "MALLOC_ARENA_MAX=2",
+    (
+        "give malloc fewer arenas and a fixed threshold: each thread leaves free pieces in its own arena, and malloc"
+        " trims less the larger the blocks are that it was given back"
+    ),
+    "MALLOC_ARENA_MAX=2 MALLOC_TRIM_THRESHOLD_=131072",
 )
 _OTHER_ALLOCATOR: Step = (
     "or another allocator, which gives memory back by itself; grep jemalloc /proc/PID/maps shows that it took",
@@ -38,7 +41,7 @@ _UNLINK_SHARED: Step = (
     "ls -l /dev/shm",
 )
 NATURE_STEPS: Mapping[tuple[Nature, bool], tuple[Step, ...]] = {
-    (Nature.KEPT_BY_MALLOC, True): (_GIVE_BACK, _OTHER_ALLOCATOR),
+    (Nature.KEPT_BY_MALLOC, True): (GIVE_BACK, _OTHER_ALLOCATOR),
     (Nature.KEPT_BY_MALLOC, False): (_FEWER_ARENAS, _OTHER_ALLOCATOR),
     (Nature.FILE_PAGES, False): (_CLOSE_FILES,),
     (Nature.SHARED_MEMORY, False): (_UNLINK_SHARED,),

@@ -39,7 +39,7 @@ class Remedy(NamedTuple):
     command: str | None = None
 
 
-_ISOLATE = (
+ISOLATE = (
     "run each fold in a process of its own, by a script that takes its number: what a fold leaves behind ends with it",
     RUN_FOLDS,
 )
@@ -78,12 +78,12 @@ _GROW_GPU_MEMORY = (
     "TF_FORCE_GPU_ALLOW_GROWTH=true",
 )
 
-_GROWS = (_ISOLATE,)
+_GROWS = (ISOLATE,)
 _GROWTH: Mapping[str, tuple[Step, ...]] = {
-    "threads": (_ISOLATE, _BOUND_DATA),
-    "cgroup_pids": (_ISOLATE, _CAP_THREADS, _BOUND_DATA),
-    "maps": (_ISOLATE, _SAMPLE),
-    "rss_bytes": (_ISOLATE, _FEED),
+    "threads": (ISOLATE, _BOUND_DATA),
+    "cgroup_pids": (ISOLATE, _CAP_THREADS, _BOUND_DATA),
+    "maps": (ISOLATE, _SAMPLE),
+    "rss_bytes": (ISOLATE, _FEED),
 }
 _WITHIN_A_FIT = (
     (
@@ -135,7 +135,7 @@ _CAUSES: Mapping[str, tuple[Step, ...]] = {
             ),
             "foldwatch limits",
         ),
-        _ISOLATE,
+        ISOLATE,
     ),
     "nproc": (
         _CAP_THREADS,
@@ -156,7 +156,7 @@ _CAUSES: Mapping[str, tuple[Step, ...]] = {
         ("raise it on the host", "sysctl -w kernel.pid_max=4194304 && foldwatch limits"),
     ),
     "max_map_count": (
-        _ISOLATE,
+        ISOLATE,
         (
             (
                 "raise the map limit on the host, not in the container; where maps grow it only moves the"
@@ -166,7 +166,7 @@ _CAUSES: Mapping[str, tuple[Step, ...]] = {
         ),
     ),
     "cgroup_memory": (
-        _ISOLATE,
+        ISOLATE,
         (
             "raise the memory limit: docker run --memory, resources.limits.memory, --mem of Slurm",
             "foldwatch limits",
@@ -176,7 +176,7 @@ _CAUSES: Mapping[str, tuple[Step, ...]] = {
             None,
         ),
     ),
-    "host_memory": (_USE_LESS, _ASK_KERNEL, _ISOLATE),
+    "host_memory": (_USE_LESS, _ASK_KERNEL, ISOLATE),
     "address_space": (
         ("lift RLIMIT_AS: threads reserve 8 MB of it each for their stacks", "ulimit -v unlimited"),
         _CAP_THREADS,
@@ -290,7 +290,7 @@ def remedies(  # noqa: PLR0913 - what was found, and of what
     fitting = (
         (target, step if has_tensorflow else _WITHOUT_TENSORFLOW.get(step, step))
         for target, step in found
-        if not ((is_isolated and step is _ISOLATE) or (is_recorded and step is _SAMPLE))
+        if not ((is_isolated and step is ISOLATE) or (is_recorded and step is _SAMPLE))
     )
     return without_repeats(
         Remedy(target, text, command and filled_in(command, argv=argv, folds=folds))
@@ -350,7 +350,7 @@ def _against_growth(
 
 def _steps(name: str, growth: Growth) -> tuple[Step, ...]:
     own = _own(growth)
-    return (*own, _ISOLATE) if own else _GROWTH.get(name, _GROWS)
+    return (*own, ISOLATE) if own else _GROWTH.get(name, _GROWS)
 
 
 def _own(growth: Growth) -> tuple[Step, ...]:
@@ -382,7 +382,7 @@ def _first_aid(left: set[str]) -> Iterator[Step]:
     elif left & {"max_map_count", "address_space", "data_size"}:
         yield from (_USE_LESS, _WHICH_MEMORY_LIMIT)
     elif left & {"cgroup_memory", "host_memory"}:
-        yield from (_ASK_KERNEL, _USE_LESS, _ISOLATE, _READ_VALUES)
+        yield from (_ASK_KERNEL, _USE_LESS, ISOLATE, _READ_VALUES)
     else:
         for cause in sorted(left):
             yield from _CAUSES.get(cause, ())[:1]

@@ -19,8 +19,8 @@ FOLDS = "5"
 def run_folds(work: Callable[[int], object]) -> None:
     """Record ``work``, called with the number of each fold, in the directory that the command line names."""
     telemetry.start(run_dir=sys.argv[1])
-    folds = int(os.environ.get("FOLDS", FOLDS))
-    for fold in range(1, folds + 1):
+    folds, only = int(os.environ.get("FOLDS", FOLDS)), os.environ.get("ONLY_FOLD")
+    for fold in range(1, folds + 1) if only is None else (int(only),):
         with telemetry.fold(fold, of=folds):
             telemetry.checkpoint("START")
             work(fold)
