@@ -22,6 +22,10 @@ MOST_SECONDS = 1e10
 """Of a duration: 300 years."""
 LONGEST_TEXT = 2**17
 """Characters; of an argument the kernel takes as many bytes (MAX_ARG_STRLEN)."""
+MOST_VALUES = 2**17
+"""In one object, counted by the marks between them, those inside texts included: while millions are decoded, which is
+done in one go, no other thread runs. An argument of a command line has half as many commas at most.
+"""
 DEEPEST = 8
 """Levels of lists and objects in a value of the user's own."""
 
@@ -30,6 +34,7 @@ Check: TypeAlias = "Callable[[str, object], Any]"
 
 def load(content: bytes) -> dict[str, Any]:
     """Return the one JSON object that ``content`` is. Raises ValueError with the reason."""
+    check_count(content)
     try:
         value = json.loads(content, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
@@ -37,6 +42,12 @@ def load(content: bytes) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ValueError("not a JSON object")  # noqa: TRY004 - one error type for all that is broken
     return value
+
+
+def check_count(content: bytes) -> None:
+    """Raise ValueError if there are more than MOST_VALUES in ``content``."""
+    if len(content) > MOST_VALUES and sum(map(content.count, (b",", b"[", b"{"))) > MOST_VALUES:
+        raise ValueError(f"more than {MOST_VALUES:,} values")
 
 
 def _refuse_constant(name: str) -> None:

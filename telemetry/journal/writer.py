@@ -10,6 +10,7 @@ import os
 from telemetry.interruption import pass_on
 from telemetry.journal.private_files import make_folder, open_private
 from telemetry.journal.records import LONGEST_LINE, Record, encode
+from telemetry.journal.typed import check_count
 
 
 class JournalWriter:
@@ -71,6 +72,10 @@ class JournalWriter:
         line = encode(record)
         if len(line) > LONGEST_LINE:
             raise OSError(f"{self.path}: a record of {len(line):,} bytes is not written: too long")
+        try:
+            check_count(line)
+        except ValueError as error:
+            raise OSError(f"{self.path}: a record is not written: {error}") from error
         if self._is_torn:
             line = b"\n" + line
         self._is_torn = True

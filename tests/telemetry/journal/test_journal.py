@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from telemetry.journal.follower import JournalFollower
 from telemetry.journal.records import Event, Header, decode, encode
+from telemetry.journal.typed import MOST_VALUES
 from telemetry.journal.writer import JournalWriter
 from telemetry.limits import USED_BY
 from telemetry.reading import GpuUsage, LimitState, Reading
@@ -397,6 +398,20 @@ def test_a_record_that_no_reader_takes_is_not_written(tmp_path: Path) -> None:
     follower = JournalFollower(writer.path)
     assert [record.time for record in follower.finish()] == [2.0]
     assert follower.skipped == []
+    writer.close()
+
+
+def test_a_record_of_too_many_values_is_neither_written_nor_decoded(tmp_path: Path) -> None:
+    """Decoding is done in one go, in which no other thread runs; a long argument full of commas is no such record."""
+    writer = JournalWriter(str(tmp_path / "journal.jsonl"))
+    with pytest.raises(OSError, match="more than 131,072 values"):
+        writer.write(Event(time=1.0, pid=1, name="e", facts={"a": [[]] * MOST_VALUES}))
+    writer.write(Event(time=2.0, pid=1, name="e", facts={"a": "1," * 2**16}))
+    with open(writer.path, "ab") as file:
+        file.write(b'{"kind":"event","time":3,"pid":1,"name":"e","a":[%b1]}\n' % (b"{}," * 2**17))
+    follower = JournalFollower(writer.path)
+    assert [record.time for record in follower.finish()] == [2.0]
+    assert [line.reason for line in follower.skipped] == ["more than 131,072 values"]
     writer.close()
 
 
