@@ -16,7 +16,7 @@ from telemetry.metrics.samples import encodable, fold_samples, run_samples
 from telemetry.metrics.series_budget import FoldSeries, SeriesBudget, precedence
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 
     from telemetry.metrics.samples import MetricSample
     from telemetry.snapshot import FoldSnapshot, RunKey, Snapshot
@@ -51,6 +51,8 @@ class Exposition:
     def __init__(self) -> None:
         self.left_out: Mapping[RunKey, int] = {}
         """How many series a budget has no room for, by run. Replaced, never changed."""
+        self._said: Set[RunKey] = frozenset()
+        """The runs that the log has told of."""
         self._runs: dict[object, _RunLines] = {}
         self._folds: dict[object, tuple[FoldSnapshot, int, ExpositionLines]] = {}
         self._texts = (b"", b"# EOF\n")
@@ -88,10 +90,23 @@ class Exposition:
             for series, lines in run.folds:
                 if (series.run, series.fold) in budget.kept:
                     yield lines
-        for key in budget.left_out.keys() - self.left_out.keys():
-            words = "foldwatch: run %r has too many series: %d are left out"
-            logger.warning(words, key.run, budget.left_out[key])
+        self._say_what_is_left_out(budget.left_out)
         self.left_out = budget.left_out
+
+    def _say_what_is_left_out(self, left_out: Mapping[RunKey, int]) -> None:
+        """Log in one line which runs are new among those that lose series, of however many; none is said twice."""
+        new = sorted(left_out.keys() - self._said)
+        self._said = (self._said | left_out.keys()) & {
+            run.snapshot.key for run in self._runs.values()
+        }
+        count = sum(left_out[key] for key in new)
+        if len(new) == 1:
+            logger.warning(
+                "foldwatch: run %r has too many series: %d are left out", new[0].run, count
+            )
+        elif new:
+            words = "foldwatch: %d runs have too many series, the first of them %r: %d are left out"
+            logger.warning(words, len(new), new[0].run, count)
 
     def _rendered_alone(self, snapshot: Snapshot, now: float) -> _RunLines:
         """Render a snapshot; one that cannot be rendered costs its own series alone, and says so."""

@@ -8,13 +8,17 @@ from typing import TYPE_CHECKING, NamedTuple
 from telemetry.snapshot import FoldState
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from telemetry.snapshot import FoldSnapshot, RunKey
 
 SERIES_PER_RUN = 20_000
 """Of all hosts and ranks of a run."""
 SERIES_IN_ALL = 200_000
+
+
+_RUNS = 2
+"""Of a precedence: the fold runs."""
 
 
 class FoldSeries(NamedTuple):
@@ -36,7 +40,23 @@ def precedence(fold_snapshot: FoldSnapshot) -> tuple[int, float]:
         return 0, -float(fold_snapshot.fold or 0)
     if fold_snapshot.ended_at is not None:
         return 1, fold_snapshot.ended_at
-    return 2, fold_snapshot.latest.time if fold_snapshot.latest else 0.0
+    return _RUNS, fold_snapshot.latest.time if fold_snapshot.latest else 0.0
+
+
+def _most_wanted_first(wanted: Sequence[FoldSeries]) -> Iterator[FoldSeries]:
+    """Give the folds that run, each run's first before any run's second and a small one before a large, then the others.
+
+    When a fold was read is its own word: by that alone, a run of the future would take the place of all others.
+    """
+    ordered = sorted(wanted, reverse=True)
+    ranks: Counter[str] = Counter()
+    running = []
+    for one in ordered:
+        if one.precedence[0] == _RUNS:
+            running.append((ranks[one.run.run], one.series, one))
+            ranks[one.run.run] += 1
+    yield from (one for *_, one in sorted(running))
+    yield from (one for one in ordered if one.precedence[0] != _RUNS)
 
 
 class SeriesBudget:
@@ -56,7 +76,7 @@ class SeriesBudget:
         of_run: Counter[str] = Counter()
         in_all = 0
         full: set[str] = set()
-        for one in sorted(wanted, reverse=True):
+        for one in _most_wanted_first(wanted):
             name = one.run.run
             if of_run[name] + one.series > SERIES_PER_RUN or in_all + one.series > SERIES_IN_ALL:
                 full.add(name)  # what is wanted less does not take the place of what is wanted more

@@ -230,6 +230,36 @@ def test_the_state_of_a_large_run_is_bounded() -> None:
     assert run["present"] == 1
 
 
+def test_however_many_runs_lose_series_the_log_says_it_in_a_line(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Once: one that loses some again, because another had to make place meanwhile, is not new."""
+    monkeypatch.setattr(series_budget, "SERIES_IN_ALL", 5)
+    waiting = FoldSnapshot(fold=1, state=FoldState.WAITING)
+    runs = [replace(snapshot(waiting), run=f"run {n}") for n in range(100)]
+    _, board = exposed(*runs)
+    for some in (runs[::-1], runs[:-1], runs):
+        board.publish(some)
+    assert [record.getMessage() for record in caplog.records] == [
+        "foldwatch: 99 runs have too many series, the first of them 'run 0': 495 are left out"
+    ]
+
+
+def test_a_run_that_says_it_was_read_in_the_future_takes_no_other_s_series(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of the folds that run, each run's first has its series before any run's second, and a small one before a large."""
+    monkeypatch.setattr(series_budget, "SERIES_IN_ALL", 1000)
+    late = full_reading("x", time=NOW + 1e9)
+    greedy = [FoldSnapshot(fold=n, state=FoldState.RUNNING, latest=late) for n in range(9)]
+    hostile = [replace(snapshot(*greedy), run=f"hostile {n}") for n in range(9)]
+    good = replace(full_snapshot(), run="good")
+    shown, _ = exposed(*hostile, good)
+    alone, _ = exposed(good)
+    running = [line for line in alone if 'fold="1"' in line]
+    assert {*running} <= {*shown}
+
+
 @pytest.mark.slow
 def test_all_runs_together_have_a_number_of_series(monkeypatch: pytest.MonkeyPatch) -> None:
     """Directories that hold nothing but a plan of 10,000 folds, beside one run that runs."""
