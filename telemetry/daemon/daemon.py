@@ -111,7 +111,11 @@ class Daemon:
                 self._runs[directory] = RunFollower(directory, name, journals)
 
     def _read(self) -> None:
-        """Let every run read: first those that were read whole, then in turn those with more to read, a share each."""
+        """Let every run read: first those that were read whole, then in turn those with more to read, a share each.
+
+        Half of the time is left to those that were never read, of which the one that was written last comes first:
+        beside thousands of old runs, the one that goes on is shown at once.
+        """
         looks = {
             run: (number + self._rounds) % SCAN_INTERVALS == 0
             for number, run in enumerate(self._runs.values())
@@ -119,9 +123,14 @@ class Daemon:
         now, until = self._clock(), time.monotonic() + ROUND_SECONDS
         for run in [run for run in looks if not run.is_behind]:
             run.collect(until=until, now=now, look=looks[run])
-        behind = [run for run in looks if run.is_behind]
+        until = max(until, time.monotonic() + SHARE_SECONDS)
+        behind = [run for run in looks if run.is_behind and not run.is_new]
+        new = sorted((run for run in looks if run.is_new), key=lambda run: -run.written_at)
         first = self._turn % len(behind) if behind else 0
-        for run in (*behind[first:], *behind[:first]):
-            began = time.monotonic()
-            self._turn += began < until
-            run.collect(until=min(until, began + SHARE_SECONDS), now=now, look=looks[run])
+        half = time.monotonic() + (until - time.monotonic()) / (2 if new else 1)
+        for some, ends in ((behind[first:] + behind[:first], half), (new, until)):
+            for run in some:
+                if (began := time.monotonic()) >= ends:
+                    break
+                self._turn += not run.is_new
+                run.collect(until=min(ends, began + SHARE_SECONDS), now=now, look=looks[run])

@@ -7,6 +7,7 @@ whatever it holds, the memory kept for it is bounded.
 from __future__ import annotations
 
 import logging
+import math
 import os
 import socket
 import time
@@ -56,8 +57,10 @@ class RunFollower:
         self.checkpoints = 0
         """How many labelled readings were taken: growth is judged by them."""
         self.snapshots: tuple[Snapshot, ...] = ()
-        self.is_behind = False
-        """Whether there may be more to read than its time allowed."""
+        self.is_new = self.is_behind = True
+        """Whether it was never read; whether there may be more to read than its time allowed."""
+        self.written_at = max(map(_written_at, journals), default=math.inf)
+        """When it was written last, as it was found."""
         self.is_live = True
         """Whether a fold of it runs or waits, or ended within a minute."""
         self._unreadable = ""
@@ -101,6 +104,7 @@ class RunFollower:
         Result files are looked for if there was a new record, or if ``look`` is set. A run that is over
         is read only if ``look`` is set. Raises nothing: what fails is this run's alone, and is shown of it.
         """
+        self.is_new = False
         if self._failed_at is not None:
             if not look or self._failed_at == self._state_of_files():
                 return
@@ -109,14 +113,14 @@ class RunFollower:
         try:
             self._collect(until=until, now=now, look=look)
         except Exception as error:  # noqa: BLE001 - the bulkhead between one run and all the others
-            self._failed_at = self._state_of_files()
+            self._failed_at, self.is_behind = self._state_of_files(), False
             self._note_unreadable(f"{type(error).__name__}: {error}")
             self.snapshots = (self._bare_snapshot(),)
 
     def _collect(self, *, until: float, now: float, look: bool) -> None:
         self.is_live = self._is_live(now)
         look |= not self._members  # it is new, or was forgotten
-        if not (look or self.is_live):
+        if not (look or self.is_live or self.is_behind):
             return
         is_changed = False
         why = [] if self.journals else _refusals(self.directory)
@@ -202,6 +206,8 @@ class RunFollower:
         """Return the member of ``origin``; a writer without a header belongs to the first member."""
         if origin is None or (origin not in self._members and len(self._members) >= MEMBERS_KEPT):
             origin = next(iter(self._members), Origin(socket.gethostname(), ""))
+        elif origin not in self._members and not any(map(_has_reading, self._members.values())):
+            self._members.clear()  # folds that were planned, before it was known who runs them
         return self._members.setdefault(origin, RunMember())
 
     def _is_live(self, now: float) -> bool:
@@ -243,6 +249,13 @@ class RunFollower:
             self.snapshots = tuple(snapshots)
 
 
+def _written_at(path: str) -> float:
+    try:
+        return os.stat(path).st_mtime
+    except OSError:
+        return math.inf  # why not, is soon said
+
+
 def _origin(header: Header) -> Origin:
     return Origin(header.host[:TEXT_KEPT], header.rank[:TEXT_KEPT])
 
@@ -261,6 +274,10 @@ def _refusals(directory: str) -> list[str]:
 def _kind(reason: str) -> str:
     """Return a reason without its numbers: that more lines are skipped is nothing new."""
     return reason.translate(_NO_DIGITS)
+
+
+def _has_reading(member: RunMember) -> bool:
+    return any(fold_snapshot.latest is not None for fold_snapshot in member.folds.values())
 
 
 def _by_fold(item: tuple[int | None, FoldSnapshot]) -> int:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import json
+import math
 import os
 import re
 import resource
 import shutil
+import socket
 import threading
 import time
 from concurrent.futures import Executor, Future
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -262,6 +266,51 @@ def test_folds_that_only_run_json_names_wait_within_bounds(tmp_path: Path) -> No
     assert found.fold_count == 10_000
     assert states(found).count("waiting") == WAITING_KEPT
     assert part(found, 900).state == "running"
+
+
+@pytest.mark.parametrize("host", [None, "node"])
+def test_folds_that_waited_are_those_of_the_process_that_comes(
+    tmp_path: Path, host: str | None
+) -> None:
+    """The plan is there before any journal: on this host or another, nothing is left of a run that nobody runs."""
+    run = tmp_path / "run"
+    write_json(run / "run.json", {"config": {"folds": 2}})
+    one = daemon(tmp_path)
+    one.collect()
+    assert [states(found) for found in one.snapshots] == [["waiting", "waiting"]]
+    write_journal(run / "fold-1", header(host or socket.gethostname(), "0"), reading(1))
+    rounds(one, 6)
+    assert [(found.rank, states(found)) for found in one.snapshots] == [
+        ("0", ["running", "waiting"])
+    ]
+
+
+def test_of_many_new_runs_the_one_that_was_written_last_is_read_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of hundreds that are over, a round reads as many as it has time for."""
+    for number in range(100):
+        journal = write_journal(tmp_path / f"run-{number}", reading(1))
+        os.utime(journal, (NOW, NOW + (number * 37) % 100))
+    ticks = itertools.count()
+    clock = SimpleNamespace(monotonic=lambda: next(ticks) / 100, time=time.time)
+    monkeypatch.setattr(daemon_module, "time", clock)
+    order: list[str] = []
+    collect = RunFollower.collect
+
+    def noted(self: RunFollower, **options: Any) -> None:
+        order.append(self.name)
+        collect(self, **options | {"until": math.inf})
+
+    monkeypatch.setattr(RunFollower, "collect", noted)
+    one = daemon(tmp_path)
+    one.collect()
+    newest_first = sorted(range(100), key=lambda number: -((number * 37) % 100))
+    assert 10 < len(order) < 60
+    assert order == [f"run-{number}" for number in newest_first[: len(order)]]
+    assert len(one.snapshots) == len(order)
+    rounds(one, 6)
+    assert len(one.snapshots) == 100
 
 
 def test_a_verdict_on_what_is_gone_leaves_the_run_in_sight(tmp_path: Path) -> None:
