@@ -164,7 +164,7 @@ def _run(
 
     def publish(snapshots: Sequence[Snapshot]) -> None:
         state.publish(snapshots, daemon.histories())
-        alerts.observe(snapshots, time.time())
+        alerts.observe(snapshots, time.time(), steady=time.monotonic())
         textfile.write(state.exposition.text(is_open_metrics=False))
 
     daemon = Daemon(directory, judge=judge_run, on_publish=publish)

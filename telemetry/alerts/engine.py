@@ -2,7 +2,8 @@
 
 An end is a condition that was seen not to hold any more, or a fold that has finished. What is only out
 of sight (the daemon stops, a run is gone, cannot be read or has died) has not ended.
-It has no thread and no clock of its own.
+It has no thread and no clock of its own. Stamps are of the time that it is told; durations are of a steady time, whose
+clock nobody sets.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ Key: TypeAlias = tuple[str, tuple[tuple[str, str], ...]]
 
 @dataclass(slots=True)
 class _ActiveAlert:
-    """A condition that holds, or held a moment ago."""
+    """A condition that holds, or held a moment ago; in steady time."""
 
     since: float
     last_seen: float
@@ -50,9 +51,18 @@ class AlertEngine:
         self._grouping = AlertGrouping(send)
         self._episodes: dict[Key, _ActiveAlert] = {}
         self._trackers: dict[tuple[str, ...], ConditionTracker] = {}
+        self._before = self._set_back = self._steady = 0.0
 
-    def observe(self, snapshots: Sequence[Snapshot], now: float) -> None:
-        """Judge the runs as they are at ``now``; one that is no longer among them is not watched any more."""
+    def observe(
+        self, snapshots: Sequence[Snapshot], now: float, *, steady: float | None = None
+    ) -> None:
+        """Judge the runs as they are at ``now``; one that is no longer among them is not watched any more.
+
+        ``steady`` is the same moment by time.monotonic; without it, it is ``now`` as if its clock were never set back.
+        """
+        self._set_back += max(0.0, self._before - now)
+        self._before = now
+        self._steady = now + self._set_back if steady is None else steady
         known: dict[tuple[str, ...], ConditionTracker] = {}
         present = {
             (found.name, found.labels): found for found in self._conditions(snapshots, known, now)
@@ -97,13 +107,13 @@ class AlertEngine:
             labels = {**run_labels(snapshot), "fold": fold_snapshot.label}
             key = tuple(labels.values())
             tracker = known[key] = self._trackers.get(key) or ConditionTracker()
-            yield from tracker.conditions(fold_snapshot, labels, now=now)
+            yield from tracker.conditions(fold_snapshot, labels, now=now, steady=self._steady)
 
     def _hold(self, key: Key, condition: Condition, now: float) -> None:
-        episode = self._episodes.setdefault(key, _ActiveAlert(now, now))
-        episode.last_seen = now
+        episode = self._episodes.setdefault(key, _ActiveAlert(self._steady, self._steady))
+        episode.last_seen = self._steady
         rule = RULES[condition.name]
-        if episode.alert is None and now - episode.since >= rule.for_seconds:
+        if episode.alert is None and self._steady - episode.since >= rule.for_seconds:
             episode.alert = Alert(
                 name=condition.name,
                 severity=rule.severity,
@@ -118,16 +128,17 @@ class AlertEngine:
 
     def _release(self, key: Key, now: float) -> None:
         """End an episode whose condition was seen not to hold, as soon as its rule says so."""
-        episode = self._episodes[key]
+        episode, silent = self._episodes[key], self._steady - self._episodes[key].last_seen
         tracker = self._trackers.get(_subject(key))
         if tracker is not None and dict(key[1]).get("ceiling") in tracker.unknown:
-            episode.last_seen = now
-        elif episode.alert is None or now - episode.last_seen >= RULES[key[0]].keep_firing_for:
+            episode.last_seen = self._steady
+        elif episode.alert is None or silent >= RULES[key[0]].keep_firing_for:
             self._end(key, ended=now)
 
     def _end(self, key: Key, *, ended: float | None = None, is_watched: bool = True) -> None:
         alert = self._episodes.pop(key).alert
         if alert is not None:
+            ended = None if ended is None else max(ended, alert.began)
             self._grouping.end(replace(alert, ended=ended, is_watched=is_watched))
 
     def _show(self, now: float) -> None:

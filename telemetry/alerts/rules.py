@@ -98,34 +98,50 @@ def used_ratio(reading: Reading, name: str) -> float | None:
 
 
 class ConditionTracker:
-    """What must be remembered of one fold to judge it: levels of late, and when counters rose."""
+    """What must be remembered of one fold to judge it: levels of late, when counters rose, when it was heard of last."""
 
     def __init__(self) -> None:
         self._rises: dict[str, Rise] = {}
         self._counters: dict[str, tuple[tuple[object, ...], int]] = {}
         self._rose_at: dict[str, float] = {}
+        self._read_at: float | None = None
+        self._heard_at = 0.0
         self.unknown: set[str] = set()
         """The limits of which the last reading does not say how full they are."""
 
     def conditions(
-        self, fold_snapshot: FoldSnapshot, labels: Mapping[str, str], *, now: float
+        self,
+        fold_snapshot: FoldSnapshot,
+        labels: Mapping[str, str],
+        *,
+        now: float,
+        steady: float | None = None,
     ) -> Iterator[Condition]:
-        """Give what is so of ``fold_snapshot`` at ``now``; its limits only while it runs."""
+        """Give what is so of ``fold_snapshot`` at ``now``; its limits only while it runs.
+
+        ``steady`` is the same moment in a time that does not go back; without it ``now`` does not.
+        """
+        steady = now if steady is None else steady
         reading = fold_snapshot.latest
         if reading is None:
             return
+        silent = self._silent_seconds(reading, now, steady)
         if fold_snapshot.ended_at is None and fold_snapshot.state in {None, FoldState.RUNNING}:
             for name in ALERTING:
-                yield from self._of_limit(reading, name, labels, now=now)
-            if now - reading.time > STALE_SECONDS:
-                minutes = (now - reading.time) / 60
-                yield _condition(
-                    "FoldwatchSamplesStale",
-                    labels,
-                    f"no reading for {minutes:.0f} min",
-                    STALE_ADVICE,
-                )
-        yield from self._of_counters(reading, labels, now=now)
+                yield from self._of_limit(reading, name, labels, now=steady)
+            if silent > STALE_SECONDS:
+                words = f"no reading for {silent / 60:.0f} min"
+                yield _condition("FoldwatchSamplesStale", labels, words, STALE_ADVICE)
+        yield from self._of_counters(reading, labels, now=steady)
+
+    def _silent_seconds(self, reading: Reading, now: float, steady: float) -> float:
+        """Return for how long nothing was heard: the clock of who wrote the reading may be ahead of ours, or behind."""
+        if self._read_at is None:  # nobody was here when it came
+            self._heard_at = steady - max(0.0, now - reading.time)
+        elif reading.time != self._read_at:
+            self._heard_at = steady
+        self._read_at = reading.time
+        return steady - self._heard_at
 
     def _of_limit(
         self, reading: Reading, limit: str, labels: Mapping[str, str], *, now: float

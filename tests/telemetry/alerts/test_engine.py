@@ -342,6 +342,45 @@ def test_a_clock_that_is_set_back_silences_no_flood() -> None:
         assert told
 
 
+@pytest.mark.parametrize("step", [-7200.0, 7200.0])
+def test_a_clock_that_is_set_changes_no_duration(step: float) -> None:
+    """What would be told without it is told, and in the same order and at the same intervals."""
+    levels = [*[0.5] * 200, *(0.5 + n / 1000 for n in range(300)), *[0.5] * 100]
+
+    def told(step: float, *, knows_steady: bool) -> list[tuple[str, bool, float]]:
+        found: list[tuple[str, bool, float]] = []
+        engine = AlertEngine(lambda one: found.append((one.name, one.ended is None, elapsed)))
+        for number, level in enumerate(levels):
+            elapsed = number * 5.0
+            now = START + elapsed + (step if number >= 202 else 0)
+            hits = int(number >= 201)
+            latest = at(now, cgroup_pids=round(1000 * level), pids_limit_hits=hits)
+            steady = elapsed if knows_steady else None
+            engine.observe([shown(latest)], now, steady=steady)
+        return found
+
+    expected = told(0, knows_steady=False)
+    assert [name for name, *_ in expected] == [
+        *("FoldwatchPidsLimitHit", "FoldwatchPidsLimitHit"),
+        *("FoldwatchCeilingWithinHour", "FoldwatchCeilingWithinHour"),
+    ]
+    assert told(step, knows_steady=True) == expected
+    if step < 0:  # all but the duration of the step itself
+        assert [one[:2] for one in told(step, knows_steady=False)] == [one[:2] for one in expected]
+
+
+@pytest.mark.parametrize("ahead", [-600.0, 600.0])
+def test_silence_is_counted_from_when_something_was_heard(ahead: float) -> None:
+    """The clock of the host that writes is ten minutes ahead of the daemon's, or behind."""
+    engine = AlertEngine()
+    for second in range(200):
+        engine.observe([shown(at(START + second + ahead))], START + second)
+    assert active(engine) == []
+    for second in range(200, 400):
+        engine.observe([shown(at(START + 199 + ahead))], START + second)
+    assert active(engine) == ["FoldwatchSamplesStale"]
+
+
 def test_a_group_that_grows_is_told_once_a_minute_and_ends_with_its_last_member() -> None:
     """It is resolved only if each of them was seen to end."""
 
