@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from telemetry.daemon.history import History
 from telemetry.journal.run_layout import MOST_FOLDS, RunLayout
-from telemetry.snapshot import FoldSnapshot, FoldState
+from telemetry.snapshot import LINGER_SECONDS, FoldSnapshot, FoldState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -48,6 +48,8 @@ class RunMember:
         """By process, the fold of its last reading."""
         self._latest: dict[Writer, Writer] = {}
         """By journal and PID alone, the process that was read last: events tell no start."""
+        self._heard: dict[int | None, tuple[Reading, float]] = {}
+        """By fold, its last reading and when that was there first: its own time may be one of the future."""
         self._raised: set[Writer] = set()
         """Those whose last record but their end is an exception."""
 
@@ -94,6 +96,7 @@ class RunMember:
 
         fold = min(self.folds, key=wanted)
         del self.folds[fold]
+        self._heard.pop(fold, None)
         self.history.forget(fold)
         for process in [process for process, one in self._fold_of.items() if one == fold]:
             self._forget_process(process)
@@ -139,23 +142,34 @@ class RunMember:
 
     def settle(self, layout: RunLayout, now: float) -> None:
         """Read each fold's result file, and end the folds that are silent for too long."""
-        for fold, fold_snapshot in self.folds.items():
+        for fold in self.folds:
+            ended_at = self.folds[fold].ended_at
+            if ended_at is not None and ended_at > now + LINGER_SECONDS:  # its clock is not ours
+                self._change(fold, ended_at=now)
+            fold_snapshot = self.folds[fold]
             if fold is not None and fold <= MOST_FOLDS and fold_snapshot.seconds is None:
                 found = layout.fold_outcome(fold)
                 if found is not None:
                     self._change(
                         fold,
                         state=FoldState.FINISHED if found.is_finished else FoldState.FAILED,
-                        ended_at=found.ended_at
+                        ended_at=min(found.ended_at, now)
                         if fold_snapshot.ended_at is None
                         else fold_snapshot.ended_at,
                         exit_code=found.exit_code,
                         seconds=found.seconds,
                     )
                     continue
-            latest = fold_snapshot.latest
-            if fold_snapshot.ended_at is None and latest and now - latest.time > ABANDONED_SECONDS:
-                self._change(fold, ended_at=latest.time)
+            if fold_snapshot.ended_at is None and fold_snapshot.latest is not None:
+                self._end_if_silent(fold, fold_snapshot.latest, now)
+
+    def _end_if_silent(self, fold: int | None, latest: Reading, now: float) -> None:
+        known, heard_at = self._heard.get(fold, (None, now))
+        if known is not latest or heard_at > now:  # it is new, or the clock was set back
+            heard_at = now
+        self._heard[fold] = latest, heard_at
+        if now - min(latest.time, heard_at) > ABANDONED_SECONDS:
+            self._change(fold, ended_at=min(latest.time, now))
 
     def _change(self, fold: int | None, **changes: object) -> None:
         self.folds[fold] = replace(self.folds[fold], **changes)  # type: ignore[arg-type] # names are the fields'

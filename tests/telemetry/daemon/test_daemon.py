@@ -22,18 +22,18 @@ import pytest
 
 from telemetry.daemon import daemon as daemon_module
 from telemetry.daemon import verdict_scheduler
-from telemetry.daemon.daemon import Daemon
+from telemetry.daemon.daemon import SCAN_INTERVALS, Daemon
 from telemetry.daemon.history import POINTS, Curve
 from telemetry.daemon.live_state import LiveState
 from telemetry.daemon.run_follower import RunFollower
 from telemetry.daemon.run_member import FOLDS_KEPT, WAITING_KEPT
 from telemetry.errors import InputError
 from telemetry.journal.follower import JournalFollower
-from telemetry.journal.records import Event
+from telemetry.journal.records import Event, encode
 from telemetry.reading import Reading
 from telemetry.snapshot import GrowthSnapshot
 from telemetry.web.state_api import encoded_state, state
-from tests.support.builders import NOW, header, reading, write_journal, write_json
+from tests.support.builders import NOW, exited, header, reading, write_journal, write_json
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -123,6 +123,36 @@ def test_a_process_of_which_nobody_hears_is_ended_after_an_hour(tmp_path: Path) 
     (late,) = collected(tmp_path, now=NOW + 4000).values()
     assert part(soon, 1).ended_at is None
     assert part(late, 1).ended_at == NOW
+
+
+def test_a_process_of_the_future_of_which_nobody_hears_is_ended_too(tmp_path: Path) -> None:
+    """Its clock was set ahead, and back again after it had died: an hour counts from when it was heard of."""
+    write_journal(tmp_path / "run", header(), reading(1, NOW + 1e8))
+    now = NOW
+    one = Daemon(str(tmp_path), judge=lambda _: (), clock=lambda: now, looker=AtOnce())
+    ended = []
+    for now in (NOW, NOW + 3000, NOW + 4000, NOW + 8000):
+        rounds(one, SCAN_INTERVALS)
+        ended.append((part(one.snapshots[0], 1).ended_at, one.snapshots[0].folds[0].is_live(now)))
+    assert ended == [(None, True), (None, True), (NOW + 4000, True), (NOW + 4000, False)]
+
+
+@pytest.mark.parametrize("end", [exited(NOW + 1e8), reading(None, NOW + 1e8)])
+def test_an_end_in_the_future_is_one_of_now(tmp_path: Path, end: Record) -> None:
+    """Else the series of what has ended would be shown until then."""
+    write_journal(tmp_path / "run", header(), reading(1), end)
+    (found,) = collected(tmp_path).values()
+    assert part(found, 1).ended_at == NOW
+
+
+def test_a_name_that_is_no_text_tells_a_run_from_another(tmp_path: Path) -> None:
+    """In a scrape there would be each series twice, and the page could not ask for one of them."""
+    for name in (b"run-\xff", b"run-\xfe", "rün".encode()):
+        place = os.path.join(os.fsencode(tmp_path), name)
+        os.mkdir(place)
+        with open(os.path.join(place, b"journal.jsonl"), "wb") as file:
+            file.write(encode(reading(1)))
+    assert set(collected(tmp_path)) == {r"run-\xff", r"run-\xfe", "rün"}
 
 
 def test_two_hosts_and_two_ranks_are_told_apart(tmp_path: Path) -> None:
