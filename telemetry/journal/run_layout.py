@@ -236,9 +236,9 @@ def fold_of(journal: str) -> int | None:
 
 
 def run_name(run: str, top: str) -> str:
-    """Name a run by its path below ``top``, or by ``top`` itself if that is the run.
+    r"""Name a run by its path below ``top``, or by ``top`` itself if that is the run.
 
-    Bytes that are no text are written as ``\\xff``, by which two such names stay two.
+    Bytes that are no text are written as ``\xff``, by which two such names stay two.
     """
     name = os.path.basename(os.path.abspath(top)) if run == top else os.path.relpath(run, top)
     return os.fsencode(name).decode(errors="backslashreplace")

@@ -16,7 +16,7 @@ from telemetry.metrics.samples import encodable, fold_samples, run_samples
 from telemetry.metrics.series_budget import FoldSeries, SeriesBudget, precedence
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from telemetry.metrics.samples import MetricSample
     from telemetry.snapshot import FoldSnapshot, RunKey, Snapshot
@@ -51,7 +51,7 @@ class Exposition:
     def __init__(self) -> None:
         self.left_out: Mapping[RunKey, int] = {}
         """How many series a budget has no room for, by run. Replaced, never changed."""
-        self._said: Set[RunKey] = frozenset()
+        self._said: frozenset[RunKey] = frozenset()
         """The runs that the log has told of."""
         self._runs: dict[object, _RunLines] = {}
         self._folds: dict[object, tuple[FoldSnapshot, int, ExpositionLines]] = {}
