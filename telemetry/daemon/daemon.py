@@ -129,8 +129,9 @@ class Daemon:
         first = self._turn % len(behind) if behind else 0
         half = time.monotonic() + (until - time.monotonic()) / (2 if new else 1)
         for some, ends in ((behind[first:] + behind[:first], half), (new, until)):
-            for run in some:
+            for number, run in enumerate(some):
                 if (began := time.monotonic()) >= ends:
                     break
                 self._turn += not run.is_new
-                run.collect(until=min(ends, began + SHARE_SECONDS), now=now, look=looks[run])
+                share = max(SHARE_SECONDS, run.is_new * (ends - began) / (len(some) - number))
+                run.collect(until=min(ends, began + share), now=now, look=looks[run])

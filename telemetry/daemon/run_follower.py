@@ -15,6 +15,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
+from telemetry.daemon.run_bounds import LEFT_OUT, make_room, thin_checkpoints
 from telemetry.daemon.run_member import RunMember, Writer
 from telemetry.journal.follower import JournalFollower
 from telemetry.journal.records import Event, Header
@@ -73,6 +74,7 @@ class RunFollower:
         self._members: dict[Origin, RunMember] = {}
         self._writers: dict[Writer, Origin] = {}
         self._restarts: dict[str, int] = {}
+        self._is_too_much = False
         self._planned: int | None = None
         self._growth: tuple[GrowthSnapshot, ...] = ()
 
@@ -125,23 +127,28 @@ class RunFollower:
         is_changed = False
         why = [] if self.journals else _refusals(self.directory)
         for follower in self._followers:
+            count = -1
             try:
-                records = follower.poll(until=until)
+                for count, record in enumerate(follower.stream(until=until)):
+                    if count == 0 and self._is_of_another_process(follower, record):
+                        self._forget()
+                        return
+                    self._take(record, follower.path)
             except OSError as error:  # not ours to read, or a disk that failed
                 why.append(f"{os.path.basename(follower.path)}: {error.strerror or error}")
                 continue
-            if self._is_of_another_process(follower, records):
-                self._forget()
-                return
-            for record in records:
-                self._take(record, follower.path)
-            is_changed |= bool(records)
+            finally:
+                is_changed |= count >= 0
             if follower.skipped:
                 count = len(follower.skipped) + follower.more_skipped
                 why.append(
                     f"{count} of {follower.lines} lines are no records: {follower.skipped[0].reason}"
                 )
         self.is_behind = time.monotonic() >= until
+        if is_changed:
+            self._is_too_much |= thin_checkpoints(self._members.values())
+        if self._is_too_much:
+            why.append(LEFT_OUT)
         is_changed |= self._note_unreadable("; ".join(why[:REASONS_KEPT]))
         if is_changed or (look and self.is_live):
             self._settle(now)
@@ -171,16 +178,14 @@ class RunFollower:
     def _bare_snapshot(self) -> Snapshot:
         return Snapshot(run=self.name, host=socket.gethostname(), unreadable=self._unreadable)
 
-    def _is_of_another_process(self, follower: JournalFollower, records: list[Record]) -> bool:
+    def _is_of_another_process(self, follower: JournalFollower, first: Record) -> bool:
         """Whether a journal that was cut or replaced is begun by a process that did not write it before.
 
         One that goes on without a header, or with a known one, was only rotated: what is known of it stays.
         """
-        is_same_file = follower.restarts == self._restarts.get(follower.path, 0)
-        if is_same_file or not records:
+        if follower.restarts == self._restarts.get(follower.path, 0):
             return False
         self._restarts[follower.path] = follower.restarts
-        first = records[0]
         return isinstance(first, Header) and (
             self._writers.get(Writer(follower.path, first.pid, first.start_ticks)) != _origin(first)
         )
@@ -199,8 +204,11 @@ class RunFollower:
         of_process = self._writers.get(Writer(path, record.pid, record.start_ticks))
         member = self._member(of_process or self._writers.get(known))
         self.checkpoints += record.label is not None
-        fold = fold_of(path)
-        member.take(_bounded(record), record.fold if fold is None else fold, path)
+        own = fold_of(path)
+        fold = record.fold if own is None else own
+        if fold not in member.folds:
+            self._is_too_much |= make_room(member, self._members.values())
+        member.take(_bounded(record), fold, path)
 
     def _member(self, origin: Origin | None) -> RunMember:
         """Return the member of ``origin``; a writer without a header belongs to the first member."""

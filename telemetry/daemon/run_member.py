@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from heapq import nsmallest
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from telemetry.daemon.history import History
-from telemetry.journal.run_layout import MOST_FOLDS, RunLayout
+from telemetry.journal.run_layout import RunLayout
 from telemetry.snapshot import LINGER_SECONDS, FoldSnapshot, FoldState
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ FOLDS_KEPT = 1000
 WAITING_KEPT = 200
 """Folds that no record names: run.json may plan any number."""
 PROCESSES_KEPT = 4096
+SPARE = 100
 
 
 class Writer(NamedTuple):
@@ -50,6 +52,8 @@ class RunMember:
         """By journal and PID alone, the process that was read last: events tell no start."""
         self._heard: dict[int | None, tuple[Reading, float]] = {}
         """By fold, its last reading and when that was there first: its own time may be one of the future."""
+        self._spare: list[tuple[int | None, FoldSnapshot]] = []
+        """Some that are wanted least, the least one last, as they were then."""
         self._raised: set[Writer] = set()
         """Those whose last record but their end is an exception."""
 
@@ -69,7 +73,7 @@ class RunMember:
         """Take a reading: its fold runs, and the one that its process ran before does no more."""
         process = Writer(journal, reading.pid, reading.start_ticks)
         if fold not in self.folds and len(self.folds) >= FOLDS_KEPT:
-            self._make_place()
+            self.make_place()
         before = self._fold_of.get(process, fold)
         if before != fold and before in self.folds:
             state = None if before is None else FoldState.FINISHED
@@ -86,20 +90,24 @@ class RunMember:
             self._change(fold, state=state, ended_at=None, exit_code=None, seconds=None)
         self.history.add(fold, reading)
 
-    def _make_place(self) -> None:
-        """Give up the fold that is wanted least: one that waits, else the one that ended or was read first."""
-
-        def wanted(fold: int | None) -> tuple[bool, bool, float]:
-            one = self.folds[fold]
-            latest = one.latest.time if one.latest else 0.0
-            return one.state is not FoldState.WAITING, one.ended_at is None, one.ended_at or latest
-
-        fold = min(self.folds, key=wanted)
+    def make_place(self) -> None:
+        """Give up the fold that is wanted least."""
+        while True:
+            if not self._spare:
+                least = nsmallest(SPARE, self.folds, key=self.wanted)
+                self._spare = [(fold, self.folds[fold]) for fold in reversed(least)]
+            fold, known = self._spare.pop()
+            if self.folds.get(fold) is known:  # nothing was heard of it since
+                break
         del self.folds[fold]
         self._heard.pop(fold, None)
         self.history.forget(fold)
-        for process in [process for process, one in self._fold_of.items() if one == fold]:
-            self._forget_process(process)
+
+    def wanted(self, fold: int | None) -> tuple[bool, bool, float]:
+        """Return what orders folds: one that waits is wanted least, then the one that ended or was read first."""
+        one = self.folds[fold]
+        latest = one.latest.time if one.latest else 0.0
+        return one.state is not FoldState.WAITING, one.ended_at is None, one.ended_at or latest
 
     def _forget_process(self, process: Writer) -> int | None:
         """Forget a process that ended, or that there is no place for; return its fold."""
@@ -118,7 +126,7 @@ class RunMember:
     def take_event(self, event: Event, journal: str) -> None:
         """Take a record of how a process ended: its runner's, or its own, which knows no exit status."""
         process = self._latest.get(Writer(journal, event.pid, None))
-        if process is None:
+        if process is None or self._fold_of[process] not in self.folds:
             return
         if event.name in {"raised", "interpreter_ended"}:
             self._take_own_end(event, process)
@@ -142,12 +150,13 @@ class RunMember:
 
     def settle(self, layout: RunLayout, now: float) -> None:
         """Read each fold's result file, and end the folds that are silent for too long."""
+        written = layout.folds_written()
         for fold in self.folds:
             ended_at = self.folds[fold].ended_at
             if ended_at is not None and ended_at > now + LINGER_SECONDS:  # its clock is not ours
                 self._change(fold, ended_at=now)
             fold_snapshot = self.folds[fold]
-            if fold is not None and fold <= MOST_FOLDS and fold_snapshot.seconds is None:
+            if fold is not None and fold in written and fold_snapshot.seconds is None:
                 found = layout.fold_outcome(fold)
                 if found is not None:
                     self._change(

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from io import FileIO
 
-CHUNK_BYTES = 256 * 2**10
+CHUNK_BYTES = 64 * 2**10
 HEAD_BYTES = 256
 """Of a header or a reading: its time and its process are in them."""
 SKIPPED_KEPT = 1000

@@ -150,6 +150,14 @@ class RunLayout:
         folds = self.configured().get("folds")
         return folds if type(folds) is int and 0 < folds <= MOST_FOLDS else None
 
+    def folds_written(self) -> set[int]:
+        """Return the numbers up to MOST_FOLDS that have a directory; empty if the run's own cannot be read."""
+        try:
+            numbers = map(fold_number, os.listdir(self.path))
+        except OSError:
+            return set()
+        return {number for number in numbers if number is not None and number <= MOST_FOLDS}
+
     def command(self) -> list[str]:
         """Return the command of each fold that run.json names; empty without a usable one."""
         words = self.configured().get("command")

@@ -51,8 +51,8 @@ class Exposition:
     def __init__(self) -> None:
         self.left_out: Mapping[RunKey, int] = {}
         """How many series a budget has no room for, by run. Replaced, never changed."""
-        self._said: frozenset[RunKey] = frozenset()
-        """The runs that the log has told of."""
+        self._said: frozenset[str] = frozenset()
+        """The names of the runs that the log has told of."""
         self._runs: dict[object, _RunLines] = {}
         self._folds: dict[object, tuple[FoldSnapshot, int, ExpositionLines]] = {}
         self._texts = (b"", b"# EOF\n")
@@ -95,18 +95,15 @@ class Exposition:
 
     def _say_what_is_left_out(self, left_out: Mapping[RunKey, int]) -> None:
         """Log in one line which runs are new among those that lose series, of however many; none is said twice."""
-        new = sorted(left_out.keys() - self._said)
-        self._said = (self._said | left_out.keys()) & {
-            run.snapshot.key for run in self._runs.values()
-        }
-        count = sum(left_out[key] for key in new)
+        losers = {key.run for key in left_out}
+        new = sorted(losers - self._said)
+        self._said = (self._said | losers) & {run.snapshot.run for run in self._runs.values()}
+        count = sum(number for key, number in left_out.items() if key.run in new[:1] or new[1:])
         if len(new) == 1:
-            logger.warning(
-                "foldwatch: run %r has too many series: %d are left out", new[0].run, count
-            )
+            logger.warning("foldwatch: run %r has too many series: %d are left out", new[0], count)
         elif new:
             words = "foldwatch: %d runs have too many series, the first of them %r: %d are left out"
-            logger.warning(words, len(new), new[0].run, count)
+            logger.warning(words, len(new), new[0], count)
 
     def _rendered_alone(self, snapshot: Snapshot, now: float) -> _RunLines:
         """Render a snapshot; one that cannot be rendered costs its own series alone, and says so."""

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from telemetry.daemon import daemon as daemon_module
-from telemetry.daemon import verdict_scheduler
+from telemetry.daemon import run_bounds, verdict_scheduler
 from telemetry.daemon.daemon import SCAN_INTERVALS, Daemon
 from telemetry.daemon.history import POINTS, Curve
 from telemetry.daemon.live_state import LiveState
@@ -38,7 +38,7 @@ from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from telemetry.journal.records import Record
@@ -454,14 +454,14 @@ def test_a_defect_in_reading_a_run_costs_that_run(
     """It is shown with the error, which the log has too; the run beside it is read."""
     for name in ("bad", "good"):
         write_journal(tmp_path / name, reading(1))
-    poll = JournalFollower.poll
+    stream = JournalFollower.stream
 
-    def defective(self: JournalFollower, **options: Any) -> list[Record]:
+    def defective(self: JournalFollower, **options: Any) -> Iterator[Record]:
         if "bad" in self.path.split("/"):
             raise KeyError("a defect")
-        return poll(self, **options)
+        return stream(self, **options)
 
-    monkeypatch.setattr(JournalFollower, "poll", defective)
+    monkeypatch.setattr(JournalFollower, "stream", defective)
     found = collected(tmp_path)
     assert states(found["good"]) == ["running"]
     assert found["bad"].unreadable == "KeyError: 'a defect'"
@@ -530,6 +530,35 @@ def test_a_hostile_journal_is_kept_within_bounds(tmp_path: Path) -> None:
             pools = (found.latest and found.latest.pools) or {}
             assert len(pools) <= 50
             assert all(len(name) <= 200 for name in pools)
+
+
+def test_of_one_run_s_folds_and_checkpoints_a_number_is_kept_over_all_ranks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The latest ones, and of a fold that ended its first and last checkpoint; it is said that there were more."""
+    monkeypatch.setattr(run_bounds, "FOLDS_OF_RUN", 30)
+    monkeypatch.setattr(run_bounds, "CHECKPOINTS_OF_RUN", 100)
+    ranks = range(5)
+    write_journal(
+        tmp_path / "run",
+        *(header(rank=str(rank), pid=rank) for rank in ranks),
+        *(
+            reading(fold, NOW + fold, pid=rank, stage=stage)
+            for fold in range(1, 21)
+            for stage in "abcd"
+            for rank in ranks
+        ),
+    )
+    one = daemon(tmp_path, now=NOW + 20)
+    one.collect()
+    folds = [part for found in one.snapshots for part in found.folds]
+    assert len(one.snapshots) == 5
+    assert len(folds) == 30
+    assert {part.fold for part in folds} == set(range(15, 21))
+    assert sum(len(part.checkpoints) for part in folds) <= 100
+    assert all([*part.checkpoints] == [*"abcd"] for part in folds if part.fold == 20)
+    assert all([*part.checkpoints] == ["a", "d"] for part in folds if part.fold == 15)
+    assert one.snapshots[0].unreadable == run_bounds.LEFT_OUT
 
 
 @pytest.mark.slow

@@ -236,12 +236,14 @@ def test_however_many_runs_lose_series_the_log_says_it_in_a_line(
     """Once: one that loses some again, because another had to make place meanwhile, is not new."""
     monkeypatch.setattr(series_budget, "SERIES_IN_ALL", 5)
     waiting = FoldSnapshot(fold=1, state=FoldState.WAITING)
-    runs = [replace(snapshot(waiting), run=f"run {n}") for n in range(100)]
+    runs = [
+        replace(snapshot(waiting), run=f"run {n}", rank=rank) for n in range(100) for rank in "01"
+    ]
     _, board = exposed(*runs)
     for some in (runs[::-1], runs[:-1], runs):
         board.publish(some)
     assert [record.getMessage() for record in caplog.records] == [
-        "foldwatch: 99 runs have too many series, the first of them 'run 0': 495 are left out"
+        "foldwatch: 100 runs have too many series, the first of them 'run 0': 995 are left out"
     ]
 
 
