@@ -8,13 +8,13 @@ from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from telemetry.daemon.history import History
-from telemetry.journal.run_layout import RunLayout
 from telemetry.snapshot import LINGER_SECONDS, FoldSnapshot, FoldState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from telemetry.journal.records import Event
+    from telemetry.journal.run_layout import RunLayout
     from telemetry.reading import Reading
 
 ABANDONED_SECONDS = 3600.0

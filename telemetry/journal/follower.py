@@ -141,7 +141,10 @@ class JournalFollower:
     def _take(self, chunk: bytes) -> list[Record]:
         whole, newline, rest = chunk.rpartition(b"\n")
         records = self._decode(self._rest + whole) if newline else []
-        self._rest = rest if newline else self._rest + rest
+        if newline:
+            self._rest = rest
+        elif not self._is_overlong:
+            self._rest += rest
         if len(self._rest) > LONGEST_LINE:
             if not self._is_overlong:
                 self._skip(f"longer than {LONGEST_LINE // MEBIBYTE} MiB")
