@@ -36,6 +36,8 @@ TAIL_BYTES = 16384
 _FOUNDED = {Confidence.CERTAIN, Confidence.LIKELY}
 LAST_LINE_SHOWN = 300
 """Characters; all of it is in ``stderr_tail``."""
+INTERRUPTED = "interrupted"
+"""The cause of what somebody ended."""
 TRACEBACK = "Traceback (most recent call last):"
 
 
@@ -167,7 +169,7 @@ def explain(  # noqa: PLR0913 - each argument is another fact about the end
     if outcome != "interrupted" and not os.path.islink(fold_dir):
         found = diagnose(fold_dir, pid, is_wanted=is_wanted)
     causes = found.causes
-    root_cause = _root_cause(causes, reason, last_line)
+    root_cause = _root_cause(causes, reason, last_line, is_ended=end_reason is not None)
     if found.is_cut_short:
         root_cause += f"; not diagnosed in time: foldwatch analyze {fold_dir}"
     if any(cause.confidence == Confidence.CERTAIN and cause.cause in MEMORY for cause in causes):
@@ -200,9 +202,13 @@ def _event(status: ExitStatus | None, last_line: str, *, has_traceback: bool) ->
     return outcome, f"exited with {status.exit_code}; last line: {last_line}"
 
 
-def _root_cause(causes: Sequence[Cause], reason: str, last_line: str) -> str:
-    """Name the causes with evidence; without any, give the last line of the output."""
-    named = [cause for cause in causes if cause.confidence in _FOUNDED]
+def _root_cause(causes: Sequence[Cause], reason: str, last_line: str, *, is_ended: bool) -> str:
+    """Name the causes with evidence; without any, the event, which says more than that the runner ``is_ended`` it."""
+    named = [
+        cause
+        for cause in causes
+        if cause.confidence in _FOUNDED and not (is_ended and cause.cause == INTERRUPTED)
+    ]
     if not named or named[0].cause == NOT_A_LIMIT:
         return reason
     causes_line = "; ".join(

@@ -341,6 +341,7 @@ def test_a_fold_that_hangs_is_ended_with_what_it_started(
     failure = failure_of(directory, 2)
     assert (failure["outcome"], failure["signal"]) == ("timeout", "SIGKILL")
     assert failure["reason"] == "timeout: it ran for more than 300 s"
+    assert failure["root_cause"] == failure["reason"]  # not that the runner ended it
 
 
 def test_folds_run_side_by_side(tmp_path: Path) -> None:

@@ -307,6 +307,7 @@ def test_a_stopped_supervisor_holds_no_timeout_up(tmp_path: Path) -> None:
 def test_a_stopped_supervisor_holds_no_ctrl_c_up(tmp_path: Path) -> None:
     process = start(tmp_path, LASTING)
     worker = stop_fold_1(tmp_path)
+    assert failure["root_cause"] == failure["reason"]  # not that the runner ended it
     process.send_signal(signal.SIGINT)
     code, err = end_of(process)
     assert code == 130, err
