@@ -67,8 +67,10 @@ def _run(arguments: list[str] | None) -> int:
     except FoldwatchError as error:
         return _fail(str(error), code=error.exit_code)
     except OSError as error:  # e.g. a full disk or a deleted file, if no command translated it
+        from telemetry.file_fault import reason  # noqa: PLC0415 - for an error alone
+
         where = f"{error.filename}: " if error.filename else ""
-        return _fail(f"{where}{error.strerror or error}", code=2)
+        return _fail(f"{where}{reason(error)}", code=2)
     except MemoryError:
         return _fail("no memory left to go on with; see `foldwatch limits`", code=2)
     except RuntimeError as error:

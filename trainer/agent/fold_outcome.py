@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from telemetry.file_fault import reason
 from telemetry.journal.run_layout import METRICS, RunLayout
 from trainer.agent.exit_code import ExitCode
 from trainer.agent.metrics_file import read_metrics
@@ -62,7 +63,7 @@ class OutcomeWriter:
         except OSError as error:
             warn(f"fold {fold}: {explained(error)}")
             result, refused = None, error
-            end_reason = f"no result: its result could not be written: {error.strerror or error}"
+            end_reason = f"no result: its result could not be written: {reason(error)}"
         if result is not None:
             self.exit_code = ExitCode.FINISHED
             self._say("ended", fold=fold)

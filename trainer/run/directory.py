@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from telemetry.errors import InputError
+from telemetry.file_fault import reason
 from telemetry.journal import typed
 from telemetry.journal.atomic_write import append_regular, open_regular
 from telemetry.journal.private_files import make_folder
@@ -186,7 +187,8 @@ class RunDirectory:
         except FileExistsError as error:
             raise InputError(f"{self.path}: a file; name a directory for the run") from error
         except OSError as error:
-            raise InputError(f"{self.path}: cannot be written: {error.strerror}") from error
+            where = error.filename or self.path
+            raise InputError(f"{where}: cannot be written: {reason(error)}") from error
 
     @contextmanager
     def locked(self) -> Iterator[RunLock]:
@@ -204,7 +206,7 @@ class RunDirectory:
                     time.sleep(0.05)
             except OSError as error:
                 if error.errno not in _NO_LOCKS:
-                    raise InputError(f"{self.path}: cannot be locked: {error.strerror}") from error
+                    raise InputError(f"{self.path}: cannot be locked: {reason(error)}") from error
                 has_locks = False
             # On another host the same directory may have no locks: its runner has a lease.
             needs_lease = not has_locks or is_leased_elsewhere(self.path, RUNNER)
@@ -226,7 +228,7 @@ class RunDirectory:
         except LeaseHeldError as error:
             raise InputError(f"{self.path}: another run is writing here: {error}") from error
         except OSError as error:
-            raise InputError(f"{self.path}: cannot be written: {error.strerror}") from error
+            raise InputError(f"{self.path}: cannot be written: {reason(error)}") from error
 
     def write_config(self, config: Config) -> None:
         """Write run.json, whole or not at all; a command without its secrets, which the digest is of."""

@@ -21,6 +21,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
+from telemetry.file_fault import reason
 from telemetry.journal import typed
 from telemetry.journal.atomic_write import open_regular
 from telemetry.journal.private_files import make_folder, open_private
@@ -160,7 +161,7 @@ class Lease:
         except OSError as error:
             # The file system is away: it holds for as long as it was promised to others.
             if silent > self._seconds and not self._is_guarded:
-                why = error.strerror or error
+                why = reason(error)
                 self._is_lost = True
                 self.why_lost = f"it could not be renewed for {silent:.0f} s: {why}"
         return not self._is_lost

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import errno
 import os
-import resource
 import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
+from telemetry.file_fault import reason
 from telemetry.thread_line import clean_label
 
 if TYPE_CHECKING:
@@ -28,13 +27,9 @@ def warn(text: str) -> None:
 
 
 def explained(error: OSError, path: str | None = None) -> str:
-    """Return where it went wrong and how, and the value of the limit if it is that of open files."""
+    """Return where it went wrong, how, and what to do about it."""
     where = path or error.filename
-    reason = error.strerror or str(error)
-    if error.errno == errno.EMFILE:
-        limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        reason += f"; the limit is {limit} (ulimit -n)"
-    return f"{where}: {reason}" if where else reason
+    return f"{where}: {reason(error)}" if where else reason(error)
 
 
 class FileErrors:

@@ -7,6 +7,7 @@ import os
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from telemetry.file_fault import reason
 from telemetry.journal.follower import JournalFollower
 from telemetry.journal.records import Event
 from telemetry.journal.run_layout import JOURNAL, OUTPUT
@@ -171,7 +172,7 @@ class Attempt:
             if what == "unwritten":
                 self._unwritten[fold] = failure_of(said["failure"])
             if (number := said.get("errno")) in NO_ROOM:
-                self.no_room = os.strerror(number)
+                self.no_room = reason(OSError(number, os.strerror(number)))
         elif what == "refused":
             self.refusal = NotLaunched(str(said.get("outcome")), str(said.get("reason")))
         elif what == "log":

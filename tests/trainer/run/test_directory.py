@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -30,6 +31,7 @@ from trainer.run.fold_result import Aggregate, FoldResult, read_result, summariz
 from trainer.run.resume_plan import plan
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 CONFIG = RunConfig(folds=3, epochs=1, device_mode="cpu")
@@ -252,6 +254,19 @@ def test_a_lock_that_was_removed_or_replaced_is_held_no_more(directory: RunDirec
         with directory.locked() as other:
             assert not lock.is_held()
             assert other.is_held()
+
+
+@pytest.mark.parametrize(
+    ("make", "told"), [(os.mkfifo, "pipe"), (partial(os.symlink, "x"), "link")]
+)
+def test_what_lies_in_the_place_of_the_lock_is_named(
+    tmp_path: Path, make: Callable[[str], None], told: str
+) -> None:
+    """It is not the directory that cannot be written to."""
+    directory = RunDirectory(str(tmp_path))
+    make(directory.layout.lock)
+    with pytest.raises(InputError, match=rf"/\.lock: cannot be written: .*a {told}"):
+        directory.create()
 
 
 @pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP])
