@@ -67,6 +67,8 @@ def run_and_report(config: Config, job: Job, request: RunRequest) -> None:
 def _remarks(outcome: RunOutcome) -> list[str]:
     summary = outcome.summary
     lines = [f"results: {outcome.directory.layout.summary_json}"]
+    if outcome.unwritten:  # what lies there is an earlier one
+        lines = [f"results: in no file; {outcome.unwritten}"]
     if summary.missing:
         missing = ", ".join(map(str, summary.missing))
         finished = len(summary.results)

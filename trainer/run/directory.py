@@ -24,7 +24,7 @@ from telemetry.journal.private_files import make_folder
 from telemetry.journal.run_layout import LARGEST_BYTES, RunLayout, fold_name
 from telemetry.masking import masked
 from trainer.run.config import CommandConfig, Config, RunConfig
-from trainer.run.durable_files import link_new, sync_folder, write_whole
+from trainer.run.durable_files import check_room, link_new, sync_folder, write_whole
 from trainer.run.fold_result import FoldResult, read_result
 from trainer.run.lease import (
     Lease,
@@ -33,6 +33,7 @@ from trainer.run.lease import (
     present_token,
     present_tokens,
 )
+from trainer.run.own_folder import open_to_owner
 from trainer.run.warning import warn
 from trainer.run.worker_protocol import result_name
 
@@ -42,7 +43,8 @@ if TYPE_CHECKING:
 LOCK_SECONDS = 3.0
 """How long to wait for the lock: that of a killed runner is held until its last process is gone."""
 
-
+ROOM_BYTES = 16384
+"""For run.json, two summaries, and the first lease."""
 RUNNER = "runner"
 """The name of the lease that stands for the lock where the file system has none."""
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
@@ -92,6 +94,13 @@ class RunDirectory:
     def fold(self, number: int) -> str:
         """The directory of one fold."""
         return self.layout.fold_dir(number)
+
+    def is_apart(self, number: int) -> bool:
+        """Whether a fold's directory is on another file system than the run's: its command may have mounted one there."""
+        try:
+            return os.stat(self.fold(number)).st_dev != os.stat(self.path).st_dev
+        except OSError:
+            return False
 
     def result(self, number: int) -> FoldResult | None:
         """The whole result of a fold, or None; that of another fold, or of an earlier attempt, is none of it."""
@@ -173,6 +182,10 @@ class RunDirectory:
         except (OSError, ValueError, TypeError) as error:
             raise InputError(f"{path}: not the run.json of a run: {error}") from error
 
+    def check_room(self) -> None:
+        """See that there is room for what a run writes first, before it moves anything. Raises OSError."""
+        check_room(self.path, ROOM_BYTES)
+
     def remove_summary(self) -> None:
         """Remove a summary that is not true any more."""
         for path in (self.layout.summary_json, self.layout.summary_csv):
@@ -248,6 +261,7 @@ class RunDirectory:
             number += 1
         make_folder(backup_dir)
         for name in present:
+            open_to_owner(os.path.join(self.path, name))
             os.rename(os.path.join(self.path, name), os.path.join(backup_dir, name))
         sync_folder(backup_dir)
         sync_folder(self.path)

@@ -6,6 +6,7 @@ import errno
 import os
 
 from telemetry.journal.atomic_write import replacing
+from telemetry.journal.private_files import open_private
 
 NO_HARD_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS}
 """What link(2) fails with on a file system without hard links."""
@@ -30,6 +31,23 @@ def sync_folder(path: str) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def check_room(folder: str, size: int) -> None:
+    """Write that many bytes into a new file of ``folder`` and remove it. Raises OSError, which names the folder."""
+    path = os.path.join(folder, f".room.{os.urandom(6).hex()}.part")
+    try:
+        descriptor = open_private(path, os.O_WRONLY | os.O_EXCL)
+        try:
+            left = size
+            while left:  # a write may take a part of it
+                left -= os.write(descriptor, bytes(left))
+            os.fsync(descriptor)  # only now some file systems see that there is none
+        finally:
+            os.close(descriptor)
+            os.unlink(path)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, folder) from error
 
 
 def link_new(source: str, target: str) -> bool:

@@ -7,6 +7,7 @@ and renamed, so a power loss or a kill leaves either the old file or the new one
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import json
 import math
@@ -25,6 +26,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 SCHEMA = 1
+OUT_OF_REACH = {
+    *(errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.ENOTCONN, errno.EUCLEAN),
+    *(errno.EACCES, errno.EMFILE, errno.ENFILE, errno.ENOMEM),
+}
+"""What reading fails with where the file is not to blame: its disk, its server, this host."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +67,16 @@ def read_result(path: str) -> FoldResult | None:
         return FoldResult(**typed.fields_of(content, _CHECKS))
     except (OSError, ValueError, TypeError):  # the last where a field is missing
         return None
+
+
+def fault_of(path: str) -> OSError | None:
+    """Return why the result at ``path`` cannot be read now and may be whole; None if it can be, or is none."""
+    try:
+        with open_regular(path) as file:
+            file.read(LARGEST_BYTES)
+    except OSError as error:
+        return error if error.errno in OUT_OF_REACH else None
+    return None
 
 
 def _metric(name: str, value: object) -> float:

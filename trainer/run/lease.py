@@ -28,6 +28,7 @@ from telemetry.journal.private_files import make_folder, open_private
 from telemetry.journal.run_layout import LEASES
 from telemetry.kernel.process_identity import ProcessIdentity, is_alive, own_identity
 from trainer.run.durable_files import NO_HARD_LINKS, sync_folder
+from trainer.run.own_folder import open_to_owner
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -329,6 +330,7 @@ def remove_leases(folder: str, name: str) -> None:
     Another fold may have planted them. Never raises.
     """
     place = os.path.join(folder, LEASES)
+    open_to_owner(place)
     with suppress(OSError):
         for entry in [] if os.path.islink(place) else os.listdir(place):
             if entry.rpartition(".")[0] == name:
@@ -357,6 +359,7 @@ def _make_folder(path: str) -> None:
     if os.path.islink(path) or (os.path.exists(path) and not os.path.isdir(path)):
         os.rename(path, f"{path}.{os.urandom(4).hex()}")
     make_folder(path)
+    open_to_owner(path)
 
 
 def _path(folder: str, name: str, number: int) -> str:

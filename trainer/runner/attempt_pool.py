@@ -11,6 +11,7 @@ from telemetry.journal.run_layout import fold_name
 from telemetry.reading import Reading
 from trainer.agent.room import ADMISSION_SECONDS
 from trainer.run.lease import remove_leases
+from trainer.run.own_folder import open_to_owner
 from trainer.run.warning import explained
 from trainer.runner.attempt import Attempt
 from trainer.runner.forecast import shortage_for_next_fold
@@ -211,6 +212,7 @@ class AttemptPool:
         gpus = () if self._gpus is None else self._gpus.take()
         if gpus is None:
             return None
+        open_to_owner(self._directory.path)  # the fold before may have closed it
         order = self._orders.order(fold, need=need, is_ahead=is_ahead, gpus=gpus)
         if order.fold is not None:
             remove_leases(self._directory.path, fold_name(fold))

@@ -6,8 +6,11 @@ import errno
 import os
 from typing import TYPE_CHECKING
 
+from telemetry.file_fault import reason
 from telemetry.journal.run_layout import fold_name
 from trainer.agent.fold_failure import FoldFailure, not_run
+from trainer.run.fold_result import fault_of
+from trainer.run.own_folder import open_to_owner
 from trainer.run.warning import explained, warn
 
 if TYPE_CHECKING:
@@ -28,7 +31,7 @@ NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 class FoldOutcomes:
     """A fold is finished by its whole result and by nothing else.
 
-    Invariant: every fold in ``failures`` has a failure.json, unless the disk refused it.
+    Invariant: every fold in ``failures`` has a failure.json, unless the disk refused it or its result is out of reach.
     """
 
     def __init__(  # noqa: PLR0913 - a fold's end is recorded in every one of them
@@ -107,6 +110,11 @@ class FoldOutcomes:
                 self.write(self.failures[later])
                 self._state.fail(later, exit_code=failure.exit_code, seconds=None)
 
+    def note_no_room(self, fold: int, why: str) -> None:
+        """Take it that no further fold has room, unless the fold is on a file system of its own."""
+        if not self._directory.is_apart(fold):
+            self.no_room = why
+
     def hold(self) -> None:
         """Fail the folds that are left to run: there is no room for what they would leave."""
         for fold in self._queue.drop_all():
@@ -115,6 +123,7 @@ class FoldOutcomes:
 
     def conclude(self, summary_of_files: Callable[[], Summary]) -> Summary:
         """Write the summary of the results that are there now; an earlier one that is not true does not stay."""
+        open_to_owner(self._directory.path)
         self._disown_others()
         self._check(summary_of_files())
         summary = summary_of_files()
@@ -125,7 +134,7 @@ class FoldOutcomes:
                 self._directory.remove_summary()  # which makes room on a full disk
                 summary.write(self._directory.path)
         except OSError as error:
-            self.unwritten = f"the summary cannot be written: {error.strerror or error}"
+            self.unwritten = f"the summary cannot be written: {reason(error)}"
         return summary
 
     def _disown_others(self) -> None:
@@ -138,15 +147,21 @@ class FoldOutcomes:
                     warn(f"fold {fold}: what lies in its result's place stays: {explained(error)}")
 
     def _check(self, summary: Summary) -> None:
-        """Fail each fold whose result was changed or removed after its end, e.g. by the fold after it."""
+        """Fail each fold whose result was changed or removed after its end, e.g. by the fold after it, or is out of reach."""
         for fold, result in self.finished.items():
-            if result not in summary.results:
-                reason = "its result was changed or removed after its end"
-                try:
-                    self._directory.disown_result(fold)
-                except OSError as error:
-                    warn(f"fold {fold}: what lies in its result's place stays: {explained(error)}")
-                self.fail(not_run(fold, "no result", reason))
+            if result in summary.results:
+                continue
+            if (fault := fault_of(self._directory.layout.result(fold))) is not None:
+                # It may be whole yet: it stays where it is, for a run that can read it.
+                why = f"its result cannot be read any more: {reason(fault)}"
+                self.fail(not_run(fold, "no result", why), is_written=True)
+                continue
+            try:
+                self._directory.disown_result(fold)
+            except OSError as error:
+                warn(f"fold {fold}: what lies in its result's place stays: {explained(error)}")
+            why = "its result was changed or removed after its end"
+            self.fail(not_run(fold, "no result", why))
 
     def write(self, failure: FoldFailure) -> None:
         """Write failure.json; on a full disk the other folds still run."""
@@ -156,4 +171,4 @@ class FoldOutcomes:
             if self.no_room is None:  # else it is known
                 warn(f"fold {failure.fold}: {explained(error)}")
             if error.errno in NO_ROOM:
-                self.no_room = error.strerror or str(error)
+                self.note_no_room(failure.fold, reason(error))

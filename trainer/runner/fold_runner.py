@@ -221,7 +221,7 @@ class FoldRunner:
             return
         attempt.fold = None
         if attempt.no_room is not None:
-            self._outcomes.no_room = attempt.no_room
+            self._outcomes.note_no_room(fold, attempt.no_room)
         if isinstance(outcome, FoldResult):
             seconds = time.monotonic() - attempt.fold_began
             self._pool.note_finished(attempt.peaks, seconds=seconds)

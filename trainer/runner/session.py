@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from telemetry.alerts.dispatch import AlertOptions, alerting
 from telemetry.errors import InputError, install_command
+from telemetry.file_fault import reason
 from telemetry.metrics import server
 from telemetry.thread_line import clean_label
 from trainer.process.supervisor import adopt_orphans
@@ -174,6 +175,7 @@ def _plan(
     """Decide what to run and report why."""
     digest = _data_digest(directory, config, request, observer)
     try:
+        directory.check_room()
         made = plan(
             directory,
             config,
@@ -183,8 +185,7 @@ def _plan(
         )
     except OSError as error:
         raise InputError(
-            f"{error.filename or directory.path}: {error.strerror}; earlier results cannot be moved"
-            " aside: make room or leave to write there, or name another --output"
+            f"{error.filename or directory.path}: {reason(error)}; nothing was moved aside or run"
         ) from error
     for remark in made.remarks:
         observer.on_message(remark)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import json
 import os
@@ -15,20 +16,24 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from foldwatch.main import main
-from telemetry.journal.atomic_write import replacing
+from telemetry.file_fault import reason
+from telemetry.journal.atomic_write import open_regular, replacing
 from tests.support.agents_in_threads import EngineOfThreads
 from tests.support.paths import ROOT
 from tests.support.processes import parent_of
+from tests.support.requirements import need
 from tests.support.waiting import wait_for_end, wait_until
 from trainer.agent import fold_failure
 from trainer.process import fold_process
 from trainer.process.launcher import SupervisedProcess
-from trainer.run import durable_files
+from trainer.run import durable_files, fold_result
 from trainer.run.config import CommandConfig
 from trainer.run.directory import RunDirectory
+from trainer.run.fold_result import Summary
 from trainer.run.job import RunOptions
 from trainer.run.resume_plan import plan
 from trainer.runner.command_job import command_job
+from trainer.runner.fold_outcomes import FoldOutcomes
 from trainer.runner.fold_runner import FoldRunner
 
 if TYPE_CHECKING:
@@ -37,6 +42,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 
+PR_CAPBSET_DROP = 24
 SECONDS = 60
 """For a run of short folds, on a machine that is busy."""
 HARM = (
@@ -301,13 +307,13 @@ def test_a_stopped_supervisor_holds_no_timeout_up(tmp_path: Path) -> None:
     assert finished(tmp_path) == [2, 3]
     failure = content(tmp_path / "run" / "fold-1" / "failure.json")
     assert failure["reason"] == "timeout: it ran for more than 5 s"
+    assert failure["root_cause"] == failure["reason"]  # not that the runner ended it
     wait_for_end(worker)
 
 
 def test_a_stopped_supervisor_holds_no_ctrl_c_up(tmp_path: Path) -> None:
     process = start(tmp_path, LASTING)
     worker = stop_fold_1(tmp_path)
-    assert failure["root_cause"] == failure["reason"]  # not that the runner ended it
     process.send_signal(signal.SIGINT)
     code, err = end_of(process)
     assert code == 130, err
@@ -366,7 +372,10 @@ def test_a_full_disk_is_the_reason_and_holds_the_folds_behind_it(
     code, err = end_of(start(small_disk, fill))
     assert code == 1, err
     assert "its result could not be written: No space left on device" in err
-    assert "fold 3 failed: no room on the file system of the run: No space left on device" in err
+    held = (
+        "fold 3 failed: no room on the file system of the run: No space left on device; make room"
+    )
+    assert held in err
     assert not (tmp_path / "begun").exists()
     summary = small_disk / "run" / "summary.json"
     assert not summary.exists() or finished(small_disk) == [1]
@@ -392,8 +401,9 @@ def test_what_no_fold_can_write_to_holds_the_rest_and_what_one_cannot_is_its_own
     monkeypatch.setattr(durable_files, "replacing", refusing)
     runner = runner_of(tmp_path, "", folds=3)
     assert runner.run().missing == missing
-    reason = f"its result could not be written: {os.strerror(number)}"
-    assert runner.failures[2].reason == f"no result: {reason}"
+    refused = reason(OSError(number, os.strerror(number)))
+    why = f"its result could not be written: {refused}"
+    assert runner.failures[2].reason == f"no result: {why}"
     assert [failure.outcome for failure in runner.failures.values()][1:] == ["not started"] * (
         len(missing) - 1
     )
@@ -520,3 +530,114 @@ def test_a_folder_that_an_earlier_fold_has_opened_to_everybody_is_closed(tmp_pat
     status, err = end_of(start(tmp_path, code))
     assert status == 0, err
     assert (tmp_path / "run/fold-2").stat().st_mode & 0o777 == 0o700
+
+
+def test_a_full_disk_moves_no_earlier_result(small_disk: Path) -> None:
+    """A run that can write nothing leaves the run before it as it was, and says what to do."""
+    assert end_of(start(small_disk, ""))[0] == 0
+    before = sorted(os.listdir(small_disk / "run"))
+    fill(small_disk / "filler")
+    code, err = end_of(start(small_disk, ""))
+    assert (code, sorted(os.listdir(small_disk / "run"))) == (2, before), err
+    assert "No space left on device; make room there" in err
+    assert "nothing was moved aside or run" in err
+    assert finished(small_disk) == [1, 2, 3]
+
+
+def fill(path: Path) -> None:
+    """Write until the disk is full."""
+    with open(path, "wb", buffering=0) as file, suppress(OSError):
+        while True:
+            file.write(bytes(512))
+
+
+@pytest.mark.root
+def test_a_fold_s_own_file_system_holds_no_other_fold(tmp_path: Path) -> None:
+    """Fold 2 mounts a read-only one on its own directory."""
+    need(os.geteuid() == 0, "root, to mount a tmpfs")
+    own = tmp_path / "run" / "fold-2"
+    mount = "if fold == 2: os.system(f'mount -t tmpfs -o ro tmpfs {own}')\n"
+    code, err = end_of(start(tmp_path, mount))
+    subprocess.run(["umount", "-l", str(own)], check=True)
+    assert (code, finished(tmp_path)) == (1, [1, 3]), err
+    assert "fold 2 failed: no result: its result could not be written: Read-only" in err
+
+
+def test_a_summary_that_cannot_be_written_is_never_pointed_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also where folds have failed, the one in the directory is told to be none of this run."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(FoldOutcomes, "conclude", concluding(FoldOutcomes.conclude, refuse))
+    code = main(["run", "--output", str(tmp_path / "run"), "--", "false"])
+    out = capsys.readouterr().out
+    assert code == 1
+    assert "results: in no file; the summary cannot be written: Read-only file system" in out
+    assert "summary.json" not in out
+
+
+def concluding(conclude: Callable[..., Any], refuse: Callable[..., None]) -> Callable[..., Any]:
+    """Return ``conclude`` with a summary that nobody can write."""
+
+    def instead(outcomes: FoldOutcomes, summary_of_files: Callable[[], Any]) -> Any:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Summary, "write", refuse)
+            return conclude(outcomes, summary_of_files)
+
+    return instead
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE, errno.EMFILE])
+def test_a_result_out_of_reach_is_said_to_be_so_and_stays(
+    tmp_path: Path, number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its disk or server is away at the end: it was not changed, and a later run counts it."""
+    runner = runner_of(tmp_path, "", folds=2)
+    conclude = FoldOutcomes.conclude
+
+    def away(path: str) -> Any:
+        if path.endswith("fold-1/result.json"):
+            raise OSError(number, os.strerror(number), path)
+        return open_regular(path)
+
+    def instead(outcomes: FoldOutcomes, summary_of_files: Callable[[], Any]) -> Any:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(fold_result, "open_regular", away)
+            return conclude(outcomes, summary_of_files)
+
+    monkeypatch.setattr(FoldOutcomes, "conclude", instead)
+    assert runner.run().missing == [1]
+    told = f"its result cannot be read any more: {os.strerror(number)}"
+    assert runner.failures[1].reason.startswith(told)
+    assert sorted(os.listdir(tmp_path / "run" / "fold-1")) == [
+        "journal.jsonl",
+        "output.log",
+        "result.json",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("plant", "finish"),
+    [
+        ("os.chmod(os.path.join(run, '.leases'), 0)", [1, 2, 3]),
+        ("os.mkdir(os.path.join(run, 'fold-2'), 0)", [1, 2, 3]),
+        ("os.mkdir(os.path.join(run, 'fold-3'), 0o500)", [1, 2, 3]),
+        ("os.chmod(run, 0o500)", [1, 2, 3]),
+        ("os.chmod(run, 0)", [2, 3]),  # its own result has no place
+    ],
+)
+def test_a_mode_that_a_fold_sets_costs_no_later_fold(
+    tmp_path: Path, plant: str, finish: list[int]
+) -> None:
+    """The folders are the same user's, who may open them again."""
+    code, err = end_of(start(tmp_path, f"if fold == 1: {plant}", preexec_fn=as_anybody))
+    assert (code, finished(tmp_path)) == (int(len(finish) < 3), finish), err
+
+
+def as_anybody() -> None:
+    """Let modes count for what is run next, also for root: without CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH."""
+    for capability in (1, 2):
+        ctypes.CDLL(None).prctl(PR_CAPBSET_DROP, capability)
