@@ -2,11 +2,17 @@
 
 A pipe whose reader has stopped reading (``2>&1 | less``, a supervisor that hangs) makes write(2) wait for good, and Python
 goes on waiting after a signal. So room is waited for with a bound, and what finds none is left out, counted and told.
+
+Several processes may write into one pipe, and another may take the room that this one was told of. So the pipe is opened
+once more (proc(5), /proc/PID/fd), without waiting for this process alone: O_NONBLOCK on the descriptor that they share
+would be all of theirs, and the reader's shell's.
 """
 
 from __future__ import annotations
 
+import os
 import select
+import stat
 import sys
 import threading
 from contextlib import contextmanager, suppress
@@ -30,6 +36,7 @@ class BoundedStream:
         self._lock = threading.Lock()
         self._is_full, self._left_out = False, 0
         """Since the last piece that was written: whether another found no room, and how many lines were in those."""
+        self._pipe = _opened_again(stream.fileno())
         self._poll = select.poll()
         self._poll.register(stream.fileno(), select.POLLOUT)
 
@@ -39,18 +46,35 @@ class BoundedStream:
             raise TypeError(f"a text, not {type(text).__name__}")
         with self._lock:
             for start in range(0, len(text), PIECE):
-                if not self._has_room():
+                if not self._has_room() or not self._has_taken(text[start : start + PIECE]):
                     self._left_out += text.count("\n", start)
                     break
-                self._write_now(text[start : start + PIECE])
         return len(text)
 
-    def _write_now(self, text: str) -> None:
+    def release(self) -> None:
+        """Give back what it has opened; it can be written to still."""
+        with self._lock:
+            if self._pipe is not None:
+                os.close(self._pipe)
+            self._pipe = None
+
+    def _has_taken(self, text: str) -> bool:
+        """Write one piece, and what was left out before it; whether another process has not been faster."""
         if self._left_out:
             text = f"\nfoldwatch: nobody read {self._left_out:,} lines here, left out\n{text}"
-            self._left_out = 0
-        self._stream.write(text)
-        self._stream.flush()
+        if self._pipe is None:
+            self._stream.write(text)
+            self._stream.flush()
+        else:
+            self._stream.flush()  # what was written without this object
+            piece = text.encode(self._stream.encoding, self._stream.errors or "strict")
+            try:
+                os.write(self._pipe, piece)  # all of it or nothing: it is less than PIPE_BUF
+            except BlockingIOError:
+                self._is_full = True
+                return False
+        self._left_out = 0
+        return True
 
     def _has_room(self) -> bool:
         seconds = 0.0 if self._is_full else PATIENCE_SECONDS
@@ -61,13 +85,26 @@ class BoundedStream:
         return getattr(self._stream, name)
 
 
+def _opened_again(descriptor: int) -> int | None:
+    """Return another descriptor of a pipe, on which no write waits; None for anything else, or without /proc."""
+    if not stat.S_ISFIFO(os.fstat(descriptor).st_mode):
+        return None
+    try:
+        return os.open(f"/proc/self/fd/{descriptor}", os.O_WRONLY | os.O_NONBLOCK)
+    except OSError:  # also where its reader is gone, or it is another user's
+        return None
+
+
 @contextmanager
 def bounded_standard_error() -> Iterator[None]:
     """Let nobody wait for a reader of standard error meanwhile. A closed one stays closed."""
-    own = sys.stderr
+    own, bounded = sys.stderr, None
     with suppress(AttributeError, OSError, ValueError):  # it is closed, or no file
-        sys.stderr = cast("TextIO", BoundedStream(own))
+        bounded = BoundedStream(own)
+        sys.stderr = cast("TextIO", bounded)
     try:
         yield
     finally:
         sys.stderr = own
+        if bounded is not None:
+            bounded.release()
