@@ -11,13 +11,12 @@ No function here imports TensorFlow.
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-try:
-    from telemetry import checkpoint, event, fold, settle, stage, start
-except ImportError as error:
-    found = getattr(import_module("telemetry"), "__file__", None) or "a folder of that name"
-    raise ImportError(
-        f"the module telemetry that Python finds is not foldwatch's: {found}; rename it, or run the script from elsewhere"
-    ) from error
+from foldwatch.own_packages import check_own
+
+# The others once they are needed: a trainer.py beside the script may well be there.
+check_own("telemetry")
+
+from telemetry import checkpoint, event, fold, settle, stage, start  # noqa: E402 - a foreign one is not to run
 
 if TYPE_CHECKING:
     from analyzer import Analysis, analyze, read_journal
@@ -55,6 +54,8 @@ _MODULE_OF = {
     "read_journal": "analyzer",
 }
 
+_PACKAGES = ("analyzer", "trainer")
+
 if TYPE_CHECKING:
     __version__: str
 else:  # to a type checker, every name would exist, as Any
@@ -63,6 +64,7 @@ else:  # to a type checker, every name would exist, as Any
         if name == "__version__":
             return import_module("importlib.metadata").version("foldwatch")
         if name in _MODULE_OF:
+            check_own(*_PACKAGES)
             return getattr(import_module(_MODULE_OF[name]), name)
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 

@@ -61,6 +61,7 @@ def _run(arguments: list[str] | None) -> int:
 
     args = sys.argv[1:] if arguments is None else arguments
     try:
+        _check_packages()
         if args == ["--version"]:
             return _print_version()
         return _analyze_plainly(args) if _is_plain(args) else _run_typer(args)
@@ -77,6 +78,17 @@ def _run(arguments: list[str] | None) -> int:
         if "can't start new thread" not in str(error):
             raise
         return _fail(f"{error}: a limit on tasks or memory; see `foldwatch limits`", code=2)
+
+
+def _check_packages() -> None:
+    """Raise InputError if a file of the current folder stands for a package of foldwatch."""
+    from foldwatch.own_packages import check_own  # noqa: PLC0415 - see `_run`
+    from telemetry.errors import InputError  # noqa: PLC0415
+
+    try:
+        check_own("analyzer", "trainer")
+    except ImportError as error:
+        raise InputError(str(error)) from error
 
 
 def _is_plain(args: list[str]) -> bool:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
 from importlib import metadata
 from typing import TYPE_CHECKING
 
@@ -12,6 +15,7 @@ import pytest
 import foldwatch
 import telemetry
 from telemetry.journal.records import RECORDED_CAPS
+from tests.support.paths import ROOT
 from tests.support.programs import run_python
 from trainer.run.thread_caps import THREAD_CAPS
 
@@ -34,7 +38,8 @@ def test_importing_loads_the_standard_library_only_and_starts_nothing() -> None:
     )
     assert json.loads(done.out) == [
         [
-            *("foldwatch", "telemetry", "telemetry.recorder", "telemetry.recorder.api"),
+            *("foldwatch", "foldwatch.own_packages"),
+            *("telemetry", "telemetry.recorder", "telemetry.recorder.api"),
             "telemetry.recorder.block_or_decorator",
         ],
         [],
@@ -50,7 +55,7 @@ def test_importing_is_as_cheap_as_importing_telemetry() -> None:
         name: set(json.loads(run_python("-c", code, name).out))
         for name in ("telemetry", "foldwatch")
     }
-    assert loaded["foldwatch"] == loaded["telemetry"] | {"foldwatch"}
+    assert loaded["foldwatch"] == loaded["telemetry"] | {"foldwatch", "foldwatch.own_packages"}
 
 
 def test_every_name_is_there_and_no_other() -> None:
@@ -167,3 +172,47 @@ def test_a_telemetry_of_the_users_own_is_named(tmp_path: Path) -> None:
     last = outcome.err.splitlines()[-1]
     assert last.startswith("ImportError: the module telemetry that Python finds is not foldwatch's")
     assert str(tmp_path / "telemetry.py") in last
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "text", ["start = checkpoint = event = fold = settle = stage = print", "x = ("]
+)
+def test_a_foreign_telemetry_is_not_run(tmp_path: Path, text: str) -> None:
+    """Whatever names it has, and whatever it raises."""
+    (tmp_path / "telemetry.py").write_text(f"print('it ran')\n{text}\n")
+    done = python_in(tmp_path, "-c", "import foldwatch")
+    assert "the module telemetry that Python finds is not foldwatch's" in done.stderr
+    assert "it ran" not in done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["analyzer", "trainer"])
+def test_a_foreign_trainer_or_analyzer_is_named_where_it_is_in_the_way(
+    tmp_path: Path, name: str
+) -> None:
+    """A script beside it can record all the same; the command line is one line, and exit code 2."""
+    (tmp_path / f"{name}.py").write_text("print('it ran')\n")
+    code = "import foldwatch; foldwatch.settle; print('recorded'); foldwatch.cap_threads"
+    script, command = (
+        python_in(tmp_path, *words) for words in (["-c", code], ["-m", "foldwatch", "limits"])
+    )
+    told = (
+        f"the module {name} that Python finds is not foldwatch's: {tmp_path / name}.py; rename it"
+    )
+    assert (script.stdout, told in script.stderr) == ("recorded\n", True)
+    assert (command.returncode, command.stdout) == (2, "")
+    assert command.stderr.startswith(f"foldwatch: {told}")
+    assert command.stderr.count("\n") == 1
+
+
+def python_in(place: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run Python in a folder whose files come first, as those beside a script do."""
+    return subprocess.run(
+        [sys.executable, *words],
+        cwd=place,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(place), ROOT])},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
