@@ -108,14 +108,14 @@ class RunFollower:
         """
         self.is_new = False
         if self._failed_at is not None:
-            if not look or self._failed_at == self._state_of_files():
+            if not look or self._failed_at == _state_of_files(self.journals):
                 return
             self._failed_at = None
             self._forget()
         try:
             self._collect(until=until, now=now, look=look)
         except Exception as error:  # noqa: BLE001 - the bulkhead between one run and all the others
-            self._failed_at, self.is_behind = self._state_of_files(), False
+            self._failed_at, self.is_behind = _state_of_files(self.journals), False
             self._note_unreadable(f"{type(error).__name__}: {error}")
             self.snapshots = (self._bare_snapshot(),)
 
@@ -162,18 +162,6 @@ class RunFollower:
         if self._unreadable:
             logger.warning("foldwatch: run %r is not read whole: %s", self.name, self._unreadable)
         return True
-
-    def _state_of_files(self) -> tuple[object, ...]:
-        """Return what changes with the journals; None for one that is not there."""
-        found: list[object] = [self.journals]
-        for path in self.journals:
-            try:
-                status = os.stat(path)
-            except OSError:
-                found.append(None)
-            else:
-                found.append((status.st_size, status.st_mtime_ns))
-        return tuple(found)
 
     def _bare_snapshot(self) -> Snapshot:
         return Snapshot(run=self.name, host=socket.gethostname(), unreadable=self._unreadable)
@@ -255,6 +243,19 @@ class RunFollower:
         ]
         if tuple(snapshots) != before:
             self.snapshots = tuple(snapshots)
+
+
+def _state_of_files(journals: Sequence[str]) -> tuple[object, ...]:
+    """Return what changes with the journals; None for one that is not there."""
+    found: list[object] = [*journals]
+    for path in journals:
+        try:
+            status = os.stat(path)
+        except OSError:
+            found.append(None)
+        else:
+            found.append((status.st_size, status.st_mtime_ns))
+    return tuple(found)
 
 
 def _written_at(path: str) -> float:

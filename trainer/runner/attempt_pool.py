@@ -225,11 +225,9 @@ class AttemptPool:
             ) from error
         if gpus:
             self._observer.on_message(f"fold {fold}: GPU {', '.join(gpus)}")
-        attempt = Attempt(
-            agent, order, self._directory, shows_output=self._options.shows_output, gpus=gpus
-        )
-        self._attempts.append(attempt)
-        return attempt
+        shows = self._options.shows_output
+        self._attempts.append(Attempt(agent, order, self._directory, shows_output=shows, gpus=gpus))
+        return self._attempts[-1]
 
     def _give_back(self, gpus: tuple[str, ...]) -> None:
         if self._gpus is not None:
