@@ -20,6 +20,13 @@ if TYPE_CHECKING:
     from telemetry.snapshot import Snapshot
 
 
+def load() -> None:
+    """Load what `serve` needs."""
+    import prometheus_client  # noqa: F401, PLC0415 - see the module's text
+
+    from telemetry.metrics import answers  # noqa: F401, PLC0415 - as above
+
+
 def serve(snapshot: Callable[[], Snapshot], *, port: int, address: str = "127.0.0.1") -> int:
     """Serve /metrics from one thread that starts now, and return the port (a free one for 0).
 

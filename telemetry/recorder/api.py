@@ -12,6 +12,7 @@ FOLDWATCH_SUPERVISED=1 if the runner samples this process from outside, so that 
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found] # no stubs; built in, so that nothing has to be loaded for it
 import os
 import threading
 from typing import TYPE_CHECKING, Any
@@ -23,9 +24,14 @@ if TYPE_CHECKING:
 
     from telemetry.reading import Reading
     from telemetry.recorder.sampler import Sampler, ThreadLineSink
+    from telemetry.recorder.setup import Beginning
 
 OFF = "off"
+_OF_THE_THREAD_ITSELF = {_signal.SIGSEGV, _signal.SIGBUS, _signal.SIGFPE, _signal.SIGILL}
+"""As in own_thread, which is not loaded before recording begins."""
 _sampler: Sampler | None = None
+_beginning: Beginning | None = None
+"""A start that has not come to its end: a signal handler of the training may have raised meanwhile."""
 _starting = threading.RLock()
 _is_starting = False
 _is_off = False
@@ -71,7 +77,7 @@ def _sampler_of(**asked: Any) -> Sampler | None:
     None if the environment switches recording off, while it is being started (a signal handler may take a checkpoint
     then), and if starting failed; the next call tries again.
     """
-    global _sampler, _is_starting  # noqa: PLW0603
+    global _sampler, _beginning, _is_starting  # noqa: PLW0603
     if _sampler is not None or _is_off or os.environ.get("FOLDWATCH", "").strip().lower() == OFF:
         return _sampler
     with _starting:
@@ -79,17 +85,34 @@ def _sampler_of(**asked: Any) -> Sampler | None:
             return _sampler
         _is_starting = True
         try:
-            # Loaded here: importing telemetry costs little, and what recording needs is loaded now,
-            # before the training begins, never later.
+            _load(asked)
             from telemetry.recorder.asked import Asked  # noqa: PLC0415
-            from telemetry.recorder.setup import begin  # noqa: PLC0415
+            from telemetry.recorder.setup import Beginning  # noqa: PLC0415
 
-            _sampler = begin(Asked(**asked))
+            if _beginning is None:
+                _beginning = Beginning(Asked(**asked))
+            _sampler = _beginning.finish()
         except Exception as error:  # noqa: BLE001 - no descriptor left, a path that raises: the training goes on
             _warn(error)
         finally:
             _is_starting = False
         return _sampler
+
+
+def _load(asked: dict[str, Any]) -> None:
+    """Load what recording needs now, before the training begins, never later: importing telemetry costs little.
+
+    Python loses what a signal handler raises while it loads a module: it looks for a file, and takes an OSError for
+    none, or ends a lock in a callback. So a signal waits meanwhile, unless it comes by way of another thread.
+    """
+    before = _signal.pthread_sigmask(_signal.SIG_BLOCK, ())  # a handler may raise in the call below
+    try:
+        _signal.pthread_sigmask(_signal.SIG_BLOCK, _signal.valid_signals() - _OF_THE_THREAD_ITSELF)
+        from telemetry.recorder.setup import load  # noqa: PLC0415
+
+        load(serves=asked.get("port") is not None, attribute=asked.get("attribute") is True)
+    finally:
+        _signal.pthread_sigmask(_signal.SIG_SETMASK, before)
 
 
 def _warn(error: Exception) -> None:
@@ -230,12 +253,13 @@ class stage(BlockOrDecorator):  # noqa: N801 - used as a function: a decorator o
 
 def _after_fork() -> None:
     """A forked child reads its own numbers and writes no journal: that one is its parent's."""
-    global _starting, _is_starting, _is_off  # noqa: PLW0603
+    global _starting, _beginning, _is_starting, _is_off  # noqa: PLW0603
     _is_off = _is_off or _is_starting
     _starting, _is_starting = (
         threading.RLock(),
         False,
     )  # a thread that the child does not have may hold it
+    _beginning = None
     if _sampler is not None:
         _sampler.become_child()
 

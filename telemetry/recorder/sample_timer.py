@@ -16,7 +16,7 @@ SHORTEST_SECONDS = 0.001
 
 
 class SampleTimer:
-    """Calls ``sample`` until `stop`; an interval that makes no sense is told, and is a second then."""
+    """Calls ``sample`` from `begin` to `stop`; an interval that makes no sense is told, and is a second then."""
 
     def __init__(
         self,
@@ -25,6 +25,7 @@ class SampleTimer:
         record_failure: Callable[[str, str], None],
     ) -> None:
         self._sample = sample
+        self._record_failure = record_failure
         self._stop = threading.Event()
         is_number = isinstance(interval_seconds, int | float)
         if not is_number or not interval_seconds >= SHORTEST_SECONDS:
@@ -32,16 +33,21 @@ class SampleTimer:
             record_failure("timer", words)
             interval_seconds = 1.0
         self._seconds = min(interval_seconds, threading.TIMEOUT_MAX)
+
+    def begin(self) -> None:
+        """Begin, in a thread of its own; one that was begun before, and interrupted meanwhile, ends."""
+        self._stop.set()
+        self._stop = stop = threading.Event()
         try:
-            start_own_thread(self._run, name="foldwatch-timer")
+            start_own_thread(lambda: self._run(stop), name="foldwatch-timer")
         except RuntimeError as error:
             pass_on(error)
-            record_failure("timer", str(error))
+            self._record_failure("timer", str(error))
 
     def stop(self) -> None:
         """Take no more."""
         self._stop.set()
 
-    def _run(self) -> None:
-        while not self._stop.wait(self._seconds):
+    def _run(self, stop: threading.Event) -> None:
+        while not stop.wait(self._seconds):
             self._sample()

@@ -1,6 +1,6 @@
 """`Sampler`: takes readings of this process at labels and on a timer, and hands them to the sinks.
 
-After construction no method raises and no thread starts: the training must not be harmed.
+After construction no method raises, and `begin_timer` alone starts a thread: the training must not be harmed.
 """
 
 from __future__ import annotations
@@ -109,7 +109,6 @@ class Sampler:
         reader: Reader,
         journal: JournalWriter | None = None,
         lines: ThreadLineSink = None,
-        interval_seconds: float | None = None,
     ) -> None:
         self.latest: Reading | None = None
         self.checkpoints: dict[str, Reading] = {}
@@ -117,7 +116,7 @@ class Sampler:
         self.error_counts: dict[str, int] = {}
         """How often each source or sink failed."""
         self._reader = reader
-        self._journal = journal
+        self.journal = journal
         self._lines = lines
         self._peaks: dict[str, int] = {}
         self._previous: Label | None = None
@@ -128,10 +127,17 @@ class Sampler:
         self.code: CodeAtWork | None = None
         """Looks which code is at work when something grows, if that is asked for."""
         self._owner = os.getpid()
-        self.attempt("hold", reader.hold)
-        if interval_seconds is not None:
+
+    def hold(self) -> None:
+        """Open what will be read, while descriptors and memory are still to be had."""
+        self.attempt("hold", self._reader.hold)
+
+    def begin_timer(self, interval_seconds: float) -> None:
+        """Take a sample every so many seconds from now on. A call that was interrupted may be made again."""
+        if self._timer is None:
             sample = partial(self.attempt, "timer", self.sample)
             self._timer = SampleTimer(sample, interval_seconds, self.record_failure)
+        self._timer.begin()
 
     def checkpoint(
         self, text: str, *, prefix: bool = True, with_map_kinds: bool = False
@@ -193,7 +199,7 @@ class Sampler:
 
     def record(self, record: Record) -> None:
         """Append ``record`` to the journal, if there is one and it is this process's own."""
-        journal = self._journal
+        journal = self.journal
         if journal is not None and os.getpid() == self._owner:
             self.attempt("journal", lambda: journal.write(record))
 
@@ -233,7 +239,7 @@ class Sampler:
         """Go on in a forked child: own numbers, no journal, no timer, no lock a lost thread holds."""
         self._lock = threading.RLock()
         self._reader = Reader()
-        self._journal = self._timer = self.code = None
+        self.journal = self._timer = self.code = None
 
     def _take(self, label: Label | None, *, with_map_kinds: bool = False) -> Reading:
         belongs_to = label or self._fold_of_a_sample()

@@ -1,4 +1,4 @@
-"""`begin`: assembles the sampler of this process, with its journal, timer and metrics.
+"""`Beginning`: assembles the sampler of this process, with its journal, timer and metrics.
 
 Everything that recording needs is loaded here, so that nothing has to be loaded later, at a limit.
 """
@@ -27,6 +27,7 @@ from telemetry.recorder.sampler import Sampler
 from telemetry.snapshot import FoldSnapshot, Snapshot
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
     from telemetry.reading import Reading
@@ -36,34 +37,91 @@ RECORDED_PACKAGES = ("tensorflow", "keras", "torch", "jax", "numpy")
 """The journal's header records their versions, if they are loaded."""
 
 
-def begin(asked: Asked) -> Sampler:
-    """Make the sampler of this process as `telemetry.start` was asked to; what fails is logged once."""
-    failures: list[str] = []
-    journal: JournalWriter | None = None
-    try:
-        if path := journal_path(asked.run_dir):
-            journal = JournalWriter(path)
-    except (OSError, TypeError, ValueError) as error:
-        pass_on(error)
-        failures.append(str(error))
-    is_supervised = os.environ.get("FOLDWATCH_SUPERVISED") == "1"
-    wants_samples = (journal is not None or asked.port is not None) and not is_supervised
-    sampler = Sampler(
-        reader=Reader(),
-        journal=journal,
-        lines=asked.lines,
-        interval_seconds=asked.interval if wants_samples else None,
-    )
-    for failure in failures:
-        sampler.record_failure("journal", failure)
-    if journal is not None and (asked.attribute or os.environ.get("FOLDWATCH_ATTRIBUTE") == "1"):
-        sampler.attempt("attribution", lambda: _attribute(sampler))
-    if journal is not None:
-        sampler.attempt("header", lambda: journal.write(_header()))
-        sampler.attempt("last words", lambda: _hook(sampler))
-    if (port := asked.port) is not None:
-        sampler.attempt("metrics", lambda: _serve(sampler, port, asked.address))
-    return sampler
+class Beginning:
+    """What `telemetry.start` does, step by step.
+
+    Invariant: a signal handler of the training may raise within any step; the next `finish` goes on with that one, so
+    that there is one journal, one timer, one server.
+    """
+
+    def __init__(self, asked: Asked) -> None:
+        """Note what is asked for. Raises what ``run_dir`` raises when it is asked for its text."""
+        self._asked = asked
+        self._failures: list[str] = []
+        self._is_served = False
+        try:
+            self._path = journal_path(asked.run_dir)
+        except (OSError, TypeError, ValueError) as error:
+            pass_on(error)
+            self._path = None
+            self._failures.append(str(error))
+        self._sampler = Sampler(reader=Reader(), lines=asked.lines)
+        self._steps: list[tuple[str, Callable[[], object]]] = [
+            ("hold", self._sampler.hold),
+            ("journal", self._open_journal),
+            ("attribution", self._attribute),
+            ("header", self._write_header),
+            ("last words", self._hook),
+            ("metrics", self._serve),
+            ("timer", self._begin_timer),
+        ]
+
+    def finish(self) -> Sampler:
+        """Take the steps that are left and return the sampler; what fails is logged once."""
+        while self._steps:
+            name, step = self._steps[0]
+            self._sampler.attempt(name, step)
+            del self._steps[0]
+        return self._sampler
+
+    def _open_journal(self) -> None:
+        while self._failures:  # taken away before: the logger's handlers are the training's
+            self._sampler.record_failure("journal", self._failures.pop())
+        if self._path is not None and self._sampler.journal is None:
+            self._sampler.journal = JournalWriter(self._path)
+
+    def _attribute(self) -> None:
+        # Loaded only here: a training that does not ask for it does not pay for it.
+        sampler, is_asked = self._sampler, is_attributed(self._asked.attribute)
+        if is_asked and sampler.journal is not None and sampler.code is None:
+            from telemetry.recorder.attributed import CodeAtWork  # noqa: PLC0415
+
+            sampler.code = CodeAtWork(sampler.record_failure)
+
+    def _write_header(self) -> None:
+        if (journal := self._sampler.journal) is not None:
+            journal.write(_header())
+
+    def _hook(self) -> None:
+        if self._sampler.journal is not None:
+            _hook(self._sampler)
+
+    def _serve(self) -> None:
+        if self._asked.port is not None and not self._is_served:
+            self._is_served = True  # before: what is served already cannot be served again
+            _serve(self._sampler, self._asked.port, self._asked.address)
+
+    def _begin_timer(self) -> None:
+        """Last: its samples are the first thing that another thread does with the sampler."""
+        is_supervised = os.environ.get("FOLDWATCH_SUPERVISED") == "1"
+        is_wanted = self._sampler.journal is not None or self._asked.port is not None
+        if is_wanted and not is_supervised:
+            self._sampler.begin_timer(self._asked.interval)
+
+
+def load(*, serves: bool, attribute: object) -> None:
+    """Load what only some of the trainings ask for."""
+    if serves:
+        from telemetry.metrics import server  # noqa: PLC0415 - see _serve
+
+        server.load()
+    if is_attributed(attribute):
+        from telemetry.recorder import attributed  # noqa: F401, PLC0415 - see _attribute
+
+
+def is_attributed(asked: object) -> bool:
+    """Whether the code at work is looked at: by the argument or the environment."""
+    return os.environ.get("FOLDWATCH_ATTRIBUTE") == "1" or bool(asked)
 
 
 def _hook(sampler: Sampler) -> None:
@@ -85,13 +143,6 @@ def _record_end(sampler: Sampler) -> None:
     if sampler.code is not None:
         sampler.code.stop()
     sampler.event(ENDED, {})
-
-
-def _attribute(sampler: Sampler) -> None:
-    # Loaded only here: a training that does not ask for it does not pay for it.
-    from telemetry.recorder.attributed import CodeAtWork  # noqa: PLC0415
-
-    sampler.code = CodeAtWork(sampler.record_failure)
 
 
 def journal_path(run_dir: str | os.PathLike[str] | None) -> str | None:

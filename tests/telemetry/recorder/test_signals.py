@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from telemetry.interruption import pass_on
+from telemetry.journal.follower import JournalFollower
+from telemetry.journal.records import Event, Header
 from telemetry.kernel import tasks
 from telemetry.kernel.cgroup_controller import CONTROLLER_FILES, Level
 from telemetry.kernel.memory_stat import MemoryStat
@@ -16,6 +18,7 @@ from telemetry.kernel.process_identity import own_identity
 from telemetry.kernel.procfs import ProcessFiles
 from telemetry.kernel.reader import Reader
 from telemetry.kernel.syscalls import Buffer
+from telemetry.reading import Reading
 from telemetry.recorder.allocator import find_allocator
 from telemetry.recorder.sampler import Sampler
 from tests.support.programs import run_python
@@ -64,6 +67,57 @@ def test_what_a_signal_handler_raises_during_the_start_goes_its_way(error: str) 
     outcome = run_python("-c", code)
     assert (outcome.code, outcome.err) == (0, ""), outcome
     assert outcome.out.startswith("the deadline\n[THREADS] x: "), outcome
+
+
+def test_what_a_signal_handler_raises_while_modules_are_loaded_goes_its_way() -> None:
+    """Python takes an OSError there for a file that is not there."""
+    code = (
+        "import signal, telemetry\n"
+        "from importlib import _bootstrap_external as loading\n"
+        "stat = loading._path_stat\n"
+        "def over(*_): raise TimeoutError('the deadline')\n"
+        "def interrupted(path):\n"
+        "    loading._path_stat = stat\n"
+        "    signal.raise_signal(signal.SIGUSR1)\n"
+        "    return stat(path)\n"
+        "signal.signal(signal.SIGUSR1, over)\n"
+        "loading._path_stat = interrupted\n"
+        "try: telemetry.start()\n"
+        "except TimeoutError as error: print(error)\n"
+        "assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == set()\n"
+        "telemetry.checkpoint('x')\n"
+    )
+    outcome = run_python("-W", "error", "-c", code)
+    assert (outcome.code, outcome.err) == (0, ""), outcome
+    assert outcome.out.startswith("the deadline\n[THREADS] x: "), outcome
+
+
+def test_a_start_that_is_interrupted_is_gone_on_with(tmp_path: Path) -> None:
+    """With what it was asked for, and with one timer, one server, one header."""
+    code = (
+        "import signal, sys, threading, telemetry\n"
+        "threads, start = [], threading.Thread.start\n"
+        "def over(*_): raise TimeoutError\n"
+        "def interrupted(thread):\n"
+        "    start(thread)\n"
+        "    threads.append(thread)\n"
+        "    if len(threads) < 4: signal.raise_signal(signal.SIGUSR1)\n"
+        "signal.signal(signal.SIGUSR1, over)\n"
+        "threading.Thread.start = interrupted\n"
+        "for number in range(3):\n"
+        "    try: telemetry.start(run_dir=sys.argv[1], interval=1000, port=0)\n"
+        "    except TimeoutError: print(threads[-1].name)\n"
+        "telemetry.checkpoint('x')\n"
+        "for thread in threads[1:-1]: thread.join(10)\n"
+        "print([thread.name for thread in threading.enumerate()[1:]])\n"
+    )
+    outcome = run_python("-c", code, str(tmp_path))
+    assert (outcome.code, outcome.err) == (0, ""), outcome
+    names = outcome.out.splitlines()
+    assert names[:3] == ["foldwatch-http", "foldwatch-timer", "foldwatch-timer"]
+    assert names[-1] == "['foldwatch-http', 'foldwatch-timer']"
+    records = JournalFollower(str(tmp_path / "journal.jsonl")).finish()
+    assert [type(record) for record in records] == [Header, Reading, Event]
 
 
 def read_tasks_of_children() -> object:
