@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import sys
 import threading
+from contextlib import suppress
 from contextvars import ContextVar
 from functools import wraps
 from typing import TYPE_CHECKING, NamedTuple
 
-from telemetry.recorder.block_or_decorator import BlockOrDecorator
+from telemetry.recorder.block_or_decorator import (
+    CO_ASYNC_GENERATOR,
+    CO_GENERATOR,
+    BlockOrDecorator,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+    from types import FrameType
 
 _STARTED_IN = "_foldwatch_fold"
 """In the __dict__ of a thread, the fold of what started it; None of one that is of a pool or of none."""
@@ -24,6 +31,15 @@ class OpenFold(NamedTuple):
     of: str
 
 
+class _Entry:
+    """A fold that was entered: in which generator's body, and whether it is left, by which context or thread ever."""
+
+    __slots__ = ("fold", "generator", "is_left")
+
+    def __init__(self, fold: OpenFold, generator: int | None) -> None:
+        self.fold, self.generator, self.is_left = fold, generator, False
+
+
 class OpenFolds:
     """The folds that are open in this process.
 
@@ -34,59 +50,63 @@ class OpenFolds:
     """
 
     def __init__(self) -> None:
-        self._open: list[OpenFold] = []
+        self._open: list[_Entry] = []
         self._had_any = False
 
     @property
     def present(self) -> OpenFold | None:
         """The fold of what runs now."""
-        entered = _entered.get(None)
-        if entered is not None:
-            return entered[-1] if entered else None
-        if not self._open:
+        if _entered.get(None) is not None:
+            return _innermost(_still_entered())
+        folds = self._still_open()
+        if not folds:
             return None
         fold = _started_in()
         if fold is not None:
-            return fold if fold in self._open else None
+            return fold if fold in folds else None
         return self.only
 
     @property
     def only(self) -> OpenFold | None:
         """The one fold that is open in the process; None without one, and where several are."""
-        folds = tuple(self._open)
+        folds = self._still_open()
         return folds[-1] if folds and all(fold == folds[-1] for fold in folds) else None
 
     @property
     def are_several(self) -> bool:
         """Whether folds of different numbers are open at once."""
-        return bool(self._open) and self.only is None
+        folds = self._still_open()
+        return any(fold != folds[-1] for fold in folds)
 
     @property
     def is_past(self) -> bool:
         """Whether what runs now was started in a fold that is closed by now, and entered none."""
-        if not self._had_any or _entered.get(None) is not None:
+        if not self._had_any:
             return False
+        entered = _entered.get(None)
+        if entered is not None:  # what left its own fold has forgotten it
+            return bool(entered) and not _still_entered()
         fold = _started_in()
-        return fold is not None and fold not in self._open
+        return fold is not None and fold not in self._still_open()
 
-    def enter(self, fold: OpenFold) -> None:
-        """Open ``fold`` where this runs."""
-        _mark_started_threads(self._open[-1] if self._open else None)
-        _entered.set((*_entered.get(()), fold))
+    def enter(self, entry: _Entry) -> None:
+        """Open a fold where this runs."""
+        _mark_started_threads(self._open[-1].fold if self._open else None)
         if self._open or threading.current_thread() is not threading.main_thread():
             _note_thread_starts()
         self._had_any = True
-        self._open.append(fold)
+        self._open.append(entry)
+        _entered.set((*_still_entered(), entry))
 
-    def leave(self, fold: OpenFold) -> None:
-        """Close ``fold``; what runs here is in the last one then that it entered and that is open still."""
-        self._open.remove(fold)
-        entered = [*_entered.get(())]
-        if fold in entered:
-            del entered[-1 - entered[::-1].index(fold)]
-        # Generators leave theirs in any order.
-        _entered.set(tuple(other for other in entered if other in self._open))
-        _mark_started_threads(fold)
+    def leave(self, entry: _Entry) -> None:
+        """Close a fold; what runs here is in the last one then that it entered and that is open still."""
+        entry.is_left = True  # first: a signal handler of the training may raise in what follows
+        _take_out(entry, self._open)
+        _entered.set(_still_entered())
+        _mark_started_threads(entry.fold)
+
+    def _still_open(self) -> list[OpenFold]:
+        return [entry.fold for entry in tuple(self._open) if not entry.is_left]
 
 
 class FoldBlock(BlockOrDecorator):
@@ -104,28 +124,100 @@ class FoldBlock(BlockOrDecorator):
         self, folds: OpenFolds, fold: OpenFold, note_end: Callable[[BaseException | None], None]
     ) -> None:
         self._folds, self._fold, self._note_end = folds, fold, note_end
+        self._entries: list[_Entry] = []
+        """Several at once where it decorates a function that runs in several threads."""
 
     def __enter__(self) -> None:
-        self._folds.enter(self._fold)
+        entry = _Entry(self._fold, _generator_of(_frame_of_caller()))
+        try:
+            self._entries.append(entry)
+            self._folds.enter(entry)
+        except BaseException:  # a signal handler of the training raised: nothing will leave it
+            self._leave(entry)
+            raise
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         try:
             self._note_end(error)
         finally:
-            self._folds.leave(self._fold)
+            self._leave_last()
+
+    def _leave_last(self) -> None:
+        """Leave what was entered here last; a generator may be gone on with, and left, in another context."""
+        own = [entry for entry in _still_entered() if entry in self._entries]
+        for entry in (own or self._entries.copy())[-1:]:  # none if it was left before
+            self._leave(entry)
+
+    def _leave(self, entry: _Entry) -> None:
+        self._folds.leave(entry)
+        _take_out(entry, self._entries)
 
 
-_entered: ContextVar[tuple[OpenFold, ...]] = ContextVar("foldwatch_folds")
-"""The folds that were entered where this runs and not left, the innermost last; unset where none ever was."""
+_entered: ContextVar[tuple[_Entry, ...]] = ContextVar("foldwatch_folds")
+"""The folds that were entered where this runs, the innermost last; unset where none ever was."""
 _notes_starts = False
+
+
+def _take_out(entry: _Entry, entries: list[_Entry]) -> None:
+    """In one step, since other threads enter and leave folds as well."""
+    with suppress(ValueError):  # it was never in
+        entries.remove(entry)
+
+
+def _still_entered() -> tuple[_Entry, ...]:
+    """Return the folds that were entered where this runs and that nobody has left."""
+    return tuple(entry for entry in _entered.get(()) if not entry.is_left)
+
+
+def _innermost(entered: Sequence[_Entry]) -> OpenFold | None:
+    """Return the fold of what runs now, of those that are entered here.
+
+    Generators that take turns have entered theirs in any order, and a fold is that of the body that runs; beside the
+    bodies it is the one that all of them have entered, if there is one.
+    """
+    if all(entry.generator is None for entry in entered):
+        return entered[-1].fold if entered else None
+    running = _running_frames()
+    held = [entry for entry in entered if entry.generator not in {None, *running}]
+    inside = [entry for entry in entered if entry.generator in running]
+    if inside:
+        return [entry for entry in entered if entry not in held][-1].fold
+    if all(entry.fold == held[-1].fold for entry in held):
+        return entered[-1].fold
+    return None
+
+
+def _frame_of_caller() -> FrameType | None:
+    return sys._getframe(1).f_back  # noqa: SLF001 - there is no other name
+
+
+def _running_frames() -> set[int]:
+    found, frame = set[int](), _frame_of_caller()
+    while frame is not None:
+        found.add(id(frame))
+        frame = frame.f_back
+    return found
+
+
+def _generator_of(frame: FrameType | None) -> int | None:
+    """Return the `id` of the frame that enters a fold, if it is that of a generator.
+
+    Not of one that makes a ``with`` block by contextlib: that one enters it for the block's body.
+    """
+    while frame is not None and frame.f_globals.get("__name__") == "contextlib":  # an ExitStack
+        frame = frame.f_back
+    if frame is None or not frame.f_code.co_flags & (CO_GENERATOR | CO_ASYNC_GENERATOR):
+        return None
+    caller = frame.f_back
+    is_block = caller is not None and caller.f_globals.get("__name__") == "contextlib"
+    return None if is_block else id(frame)
 
 
 def _fold_of_a_start() -> OpenFold | None:
     """Return the fold of what starts a thread here."""
-    entered = _entered.get(None)
-    if entered is None:
+    if _entered.get(None) is None:
         return _started_in()
-    return entered[-1] if entered else None
+    return _innermost(_still_entered())
 
 
 def _started_in() -> OpenFold | None:

@@ -122,3 +122,99 @@ def test_a_decorated_coroutine_runs_where_nothing_is_recorded() -> None:
     )
     outcome = run_python("-c", code, environment={"FOLDWATCH": "off"})
     assert (outcome.code, outcome.out) == (0, "5\n"), outcome
+
+
+FOLDS = (
+    "def of(number, times=2):\n"
+    "    with telemetry.fold(number, of=3):\n"
+    "        for _ in range(times):\n"
+    "            telemetry.checkpoint(f'of {number}')\n"
+    "            yield number\n"
+)
+
+
+def test_generators_that_take_turns_are_each_in_their_own_fold(tmp_path: Path) -> None:
+    """What goes on with them is in none while several are open; of one, or as a block of contextlib's, it is in that one."""
+    code = FOLDS + (
+        "from contextlib import contextmanager\n"
+        "for _ in zip(of(1), of(2)): telemetry.checkpoint('beside')\n"
+        "for _ in of(3, times=1): telemetry.checkpoint('of the only one')\n"
+        "@contextmanager\n"
+        "def block(number):\n"
+        "    with telemetry.fold(number, of=3): yield\n"
+        "with block(1), block(2): telemetry.checkpoint('of the inner one')\n"
+    )
+    assert labels(code, tmp_path) == [
+        "Fold 1/3 of 1: 1",
+        "Fold 2/3 of 2: 2",
+        "beside: None",
+        "Fold 1/3 of 1: 1",
+        "Fold 2/3 of 2: 2",
+        "beside: None",
+        "Fold 3/3 of 3: 3",
+        "Fold 3/3 of the only one: 3",
+        "Fold 2/3 of the inner one: 2",
+    ]
+
+
+def test_a_decorator_is_around_what_a_generator_does(tmp_path: Path) -> None:
+    """It is sent what is sent, and what is thrown, as without the decorator."""
+    code = (
+        "@telemetry.fold(1, of=2)\n"
+        "def echo():\n"
+        "    try: telemetry.checkpoint((yield 'first'))\n"
+        "    except ValueError: telemetry.checkpoint((yield 'caught'))\n"
+        "    return 5\n"
+        "@telemetry.fold(2, of=2)\n"
+        "async def async_echo():\n"
+        "    try: telemetry.checkpoint((yield 'first'))\n"
+        "    except ValueError: telemetry.checkpoint((yield 'caught'))\n"
+        "plain = echo()\n"
+        "assert next(plain) == 'first' and plain.throw(ValueError()) == 'caught'\n"
+        "try: plain.send('sent')\n"
+        "except StopIteration as end: assert end.value == 5\n"
+        "async def go_through():\n"
+        "    echoes = async_echo()\n"
+        "    assert await anext(echoes) == 'first'\n"
+        "    assert await echoes.athrow(ValueError()) == 'caught'\n"
+        "    try: await echoes.asend('sent too')\n"
+        "    except StopAsyncIteration: pass\n"
+        "    closed = async_echo()\n"
+        "    await anext(closed)\n"
+        "    await closed.aclose()\n"
+        "    telemetry.checkpoint('none')\n"
+        "asyncio.run(go_through())\n"
+    )
+    assert labels(code, tmp_path) == ["Fold 1/2 sent: 1", "Fold 2/2 sent too: 2", "none: 2"]
+
+
+def test_a_fold_that_is_left_elsewhere_is_in_no_label(tmp_path: Path) -> None:
+    """By another thread, or while a task or a copy of the context goes on; and it may be left twice."""
+    code = FOLDS + (
+        "import contextvars\n"
+        "generator = of(1)\n"
+        "next(generator)\n"
+        "run(lambda: list(generator)).join()\n"
+        "telemetry.checkpoint('main')\n"
+        "async def late(go): await go.wait(); telemetry.checkpoint('late')\n"
+        "async def main():\n"
+        "    go = asyncio.Event()\n"
+        "    with telemetry.fold(1, of=3): task = asyncio.create_task(late(go))\n"
+        "    with telemetry.fold(2, of=3):\n"
+        "        telemetry.checkpoint('of 2')\n"
+        "        go.set()\n"
+        "        await task\n"
+        "asyncio.run(main())\n"
+        "block = telemetry.fold(3, of=3)\n"
+        "with block: context = contextvars.copy_context()\n"
+        "block.__exit__(None, None, None)\n"
+        "context.run(telemetry.checkpoint, 'copied')\n"
+    )
+    assert labels(code, tmp_path) == [
+        "Fold 1/3 of 1: 1",
+        "Fold 1/3 of 1: 1",
+        "main: None",
+        "Fold 2/3 of 2: 2",
+        "late: None",
+        "copied: None",
+    ]
