@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
+
+from telemetry.kernel.kernel_file import file_identity
 
 if TYPE_CHECKING:
     import socket
@@ -23,18 +26,40 @@ _FAILED = b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\nConnectio
 logger = logging.getLogger("foldwatch")
 
 
+class HeldSocket:
+    """A descriptor, and which file it was of: the training may have closed it, and have a file of its own there by now."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor, self._file = descriptor, file_identity(descriptor)
+
+    def close(self) -> None:
+        """Close it, if it is the same file still."""
+        if self._file is not None and file_identity(self._descriptor) == self._file:
+            os.close(self._descriptor)
+
+
 class MetricsAnswers:
     """Answers each client in turn as its request is whole, all in one thread."""
 
     def __init__(self, app: Callable[..., Any], listening: socket.socket) -> None:
         self._app = app
         self._listening = listening
-        self._clients: dict[asyncio.StreamWriter, None] = {}
+        self._held = HeldSocket(listening.fileno())
+        self._clients: dict[asyncio.StreamWriter, HeldSocket] = {}
         self._has_warned = False
 
     def run(self) -> None:
         """Answer for good."""
         asyncio.run(self._serve())
+
+    def let_go(self) -> None:
+        """In a forked child, close the copies of the sockets: nobody answers there.
+
+        That one would hold the port when its parent has ended, the others a client that waits for the end. Nothing else
+        is done to them there: what the parent's event loop has registered is the same for both.
+        """
+        for held in (self._held, *tuple(self._clients.values())):
+            held.close()
 
     async def _serve(self) -> None:
         # A client that goes away, or a descriptor that is not to be had, is not the training's business.
@@ -49,7 +74,7 @@ class MetricsAnswers:
             first = next(iter(self._clients))
             del self._clients[first]
             first.transport.abort()
-        self._clients[writer] = None
+        self._clients[writer] = HeldSocket(writer.get_extra_info("socket").fileno())
         try:
             async with asyncio.timeout(REQUEST_SECONDS):
                 writer.write(self._answer(await reader.readuntil(b"\r\n\r\n")))

@@ -10,7 +10,6 @@ import os
 import socket
 from typing import TYPE_CHECKING
 
-from telemetry.kernel.kernel_file import file_identity
 from telemetry.metrics.collector import registry
 from telemetry.own_thread import start_own_thread
 
@@ -38,8 +37,8 @@ def serve(snapshot: Callable[[], Snapshot], *, port: int, address: str = "127.0.
     from telemetry.metrics.answers import MetricsAnswers  # noqa: PLC0415 - as above
 
     listening = socket.create_server((address, port))
-    _let_go_in_children(listening)
     answering = MetricsAnswers(make_wsgi_app(registry(snapshot)), listening)
+    os.register_at_fork(after_in_child=answering.let_go)
     try:
         start_own_thread(answering.run, name="foldwatch-http")
     except RuntimeError:
@@ -47,19 +46,3 @@ def serve(snapshot: Callable[[], Snapshot], *, port: int, address: str = "127.0.
         raise
     bound: int = listening.getsockname()[1]
     return bound
-
-
-def _let_go_in_children(listening: socket.socket) -> None:
-    """Let a forked child close its copy: nobody answers there, and it would hold the port when its parent has ended.
-
-    Nothing else is done to it there: what the parent's event loop has registered is the same for both.
-    """
-    own = file_identity(listening.fileno())
-
-    def let_go() -> None:
-        descriptor = listening.detach()
-        # Else the training has closed it, and it may be a file of its own by now.
-        if file_identity(descriptor) == own:
-            os.close(descriptor)
-
-    os.register_at_fork(after_in_child=let_go)

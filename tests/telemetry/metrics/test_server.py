@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.support.programs import run_python
 
 START = (
@@ -46,3 +48,23 @@ def test_a_forked_child_closes_no_file_of_the_training() -> None:
     )
     outcome = run_python("-c", START + code)
     assert (outcome.code, outcome.out) == (0, "7\n"), outcome
+
+
+@pytest.mark.slow
+def test_a_forked_child_does_not_hold_a_client() -> None:
+    """Who waits for the end of the answer would wait for the child's."""
+    code = (
+        "client = socket.create_connection(('127.0.0.1', port), timeout=5)\n"
+        "urllib.request.urlopen(f'http://127.0.0.1:{port}/metrics').close()\n"  # it is attended to by now
+        "parent = os.pidfd_open(os.getpid())\n"
+        "if os.fork() == 0:\n"
+        "    client.close()\n"
+        "    select.select([parent], [], [])\n"
+        "    os._exit(0)\n"
+        "client.sendall(b'GET /metrics HTTP/1.1\\r\\n\\r\\n')\n"
+        "while client.recv(65536): pass\n"
+        "print('ended', flush=True)\n"
+        "os._exit(0)\n"
+    )
+    outcome = run_python("-c", START + code)
+    assert (outcome.code, outcome.out) == (0, "ended\n"), outcome
