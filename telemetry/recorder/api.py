@@ -61,14 +61,17 @@ def start(  # noqa: PLR0913 - each is an option of its own, given by name
         attribute: Look which code is at work when threads, maps and memory grow, in a thread of its own and at no more
             than 0.5 % of wall time; FOLDWATCH_ATTRIBUTE=1 in the environment asks for it too. For the journal only.
     """
-    _sampler_of(
-        run_dir=run_dir,
-        port=port,
-        address=address,
-        interval=interval,
-        lines=lines,
-        attribute=attribute,
-    )
+    try:
+        _sampler_of(
+            run_dir=run_dir,
+            port=port,
+            address=address,
+            interval=interval,
+            lines=lines,
+            attribute=attribute,
+        )
+    except Exception as error:  # noqa: BLE001 - see _let_go
+        _let_go(error)
 
 
 def _sampler_of(**asked: Any) -> Sampler | None:
@@ -140,6 +143,19 @@ def _pass_on(error: Exception) -> None:
     pass_on(error)
 
 
+def _let_go(error: Exception) -> None:
+    """Raise ``error`` again if it is the training's.
+
+    Else it came where nothing more could be done about it: at the end of the stack or of memory, or in a clock that
+    the training has replaced.
+    """
+    try:
+        _pass_on(error)
+    except RecursionError as another:
+        if another is error:
+            raise
+
+
 class _NoReading:
     """What a checkpoint returns where nothing is recorded: every field of a `Reading` is None, or empty."""
 
@@ -173,10 +189,12 @@ def checkpoint(label: str, *, prefix: bool = True, with_map_kinds: bool = False)
         The reading. A number that could not be read is None, and ``errors`` says why. Where nothing is recorded
         (FOLDWATCH=off), every field is None.
     """
-    sampler = _sampler_of()
-    if sampler is None:
-        return _NoReading()  # type: ignore[return-value] # it has the same fields
-    return sampler.checkpoint(label, prefix=prefix, with_map_kinds=with_map_kinds)
+    try:
+        if (sampler := _sampler_of()) is not None:
+            return sampler.checkpoint(label, prefix=prefix, with_map_kinds=with_map_kinds)
+    except Exception as error:  # noqa: BLE001 - see _let_go
+        _let_go(error)
+    return _NoReading()  # type: ignore[return-value] # it has the same fields
 
 
 def event(name: str, /, **facts: object) -> None:
@@ -186,8 +204,11 @@ def event(name: str, /, **facts: object) -> None:
         name: The event's name.
         **facts: Values that JSON has a form for.
     """
-    if (sampler := _sampler_of()) is not None:
-        sampler.event(name, facts)
+    try:
+        if (sampler := _sampler_of()) is not None:
+            sampler.event(name, facts)
+    except Exception as error:  # noqa: BLE001 - see _let_go
+        _let_go(error)
 
 
 def settle() -> None:
@@ -199,8 +220,11 @@ def settle() -> None:
     """
     if os.environ.get("FOLDWATCH_SETTLE", "").strip().lower() == OFF:
         return
-    if (sampler := _sampler_of()) is not None:
-        sampler.attempt("settle", lambda: _settle(sampler))
+    try:
+        if (sampler := _sampler_of()) is not None:
+            sampler.attempt("settle", lambda: _settle(sampler))
+    except Exception as error:  # noqa: BLE001 - see _let_go
+        _let_go(error)
 
 
 def _settle(sampler: Sampler) -> None:
@@ -219,8 +243,12 @@ def fold(number: int, *, of: int) -> AbstractContextManager[None]:
         number: The fold, from 1 to ``of``.
         of: The number of folds.
     """
-    sampler = _sampler_of()
-    return _NoFold() if sampler is None else sampler.fold(number, of=of)
+    try:
+        if (sampler := _sampler_of()) is not None:
+            return sampler.fold(number, of=of)
+    except Exception as error:  # noqa: BLE001 - see _let_go
+        _let_go(error)
+    return _NoFold()
 
 
 def _stage_label(when: str, name: object) -> str:

@@ -324,3 +324,42 @@ def test_a_slow_standard_output_stops_its_own_thread_alone(tmp_path: Path) -> No
         process.stdin.flush()
         assert json.loads(process.stderr.readline()) == "timer goes on"
         timer.cancel()
+
+
+@pytest.mark.slow
+def test_at_the_end_of_the_stack_every_call_returns(tmp_path: Path) -> None:
+    """Where a call of telemetry's own has room; recording goes on afterwards, and begins there too."""
+    code = (
+        "import os, sys, telemetry\n"
+        "def at_depth(depth, call):\n"
+        "    if depth: at_depth(depth - 1, call)\n"
+        "    else: call()\n"
+        "def everywhere(call):\n"
+        "    for room in range(5, 60):\n"
+        "        at_depth(sys.getrecursionlimit() - room - 10, call)\n"
+        "everywhere(telemetry.checkpoint.__get__('x'))\n"
+        "telemetry.start(run_dir=sys.argv[1], lines=open(os.devnull, 'w'), interval=1000)\n"
+        "everywhere(telemetry.checkpoint.__get__('x'))\n"
+        "everywhere(telemetry.event.__get__('x'))\n"
+        "everywhere(telemetry.settle)\n"
+        "print(telemetry.checkpoint('whole').maps > 0)\n"
+    )
+    outcome = run_python("-c", code, str(tmp_path))
+    assert (outcome.code, outcome.out.splitlines()[-1]) == (0, "True"), outcome
+
+
+def test_a_clock_that_raises_costs_nothing(tmp_path: Path) -> None:
+    """One that the training has put in the place of Python's."""
+    code = (
+        "import sys, time, telemetry\n"
+        "telemetry.start(run_dir=sys.argv[1], interval=1000)\n"
+        "own = time.time\n"
+        "def broken(): raise OverflowError\n"
+        "time.time = time.monotonic = broken\n"
+        "telemetry.checkpoint('x')\n"
+        "telemetry.event('x')\n"
+        "with telemetry.fold(1, of=2): telemetry.settle()\n"
+        "time.time = own\n"
+    )
+    outcome = run_python("-c", code, str(tmp_path))
+    assert outcome.code == 0, outcome
