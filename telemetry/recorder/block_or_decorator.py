@@ -17,6 +17,10 @@ _CO_ITERABLE_COROUTINE = 0x100
 class BlockOrDecorator(ContextDecorator):
     """A block that decorates functions as well; around coroutines and generators it is while they run, not while they are made."""
 
+    def _recreate_cm(self) -> Any:
+        """Of contextlib: what is entered around each call of a decorated function."""
+        return self
+
     def __call__(self, function: Callable[..., Any]) -> Any:
         """Return ``function`` inside of this block."""
         code = getattr(function, "__code__", None)
@@ -30,31 +34,25 @@ class BlockOrDecorator(ContextDecorator):
         return super().__call__(function)
 
     def _around_coroutine(self, function: Callable[..., Any]) -> Any:
-        block: Any = self
-
         @wraps(function)
         async def inside(*arguments: Any, **named: Any) -> Any:
-            with block:
+            with self._recreate_cm():
                 return await function(*arguments, **named)
 
         return inside
 
     def _around_generator(self, function: Callable[..., Any]) -> Any:
-        block: Any = self
-
         @wraps(function)
         def inside(*arguments: Any, **named: Any) -> Iterator[Any]:
-            with block:
+            with self._recreate_cm():
                 return (yield from function(*arguments, **named))
 
         return inside
 
     def _around_async_generator(self, function: Callable[..., Any]) -> Any:
-        block: Any = self
-
         @wraps(function)
         async def inside(*arguments: Any, **named: Any) -> AsyncIterator[Any]:
-            with block:
+            with self._recreate_cm():
                 generator = function(*arguments, **named)
                 try:
                     ask, sent = generator.__anext__(), None

@@ -125,10 +125,16 @@ class FoldBlock(BlockOrDecorator):
     ) -> None:
         self._folds, self._fold, self._note_end = folds, fold, note_end
         self._entries: list[_Entry] = []
-        """Several at once where it decorates a function that runs in several threads."""
+        self._only: _Entry | None = None
+        """What was entered, unless that was several times at once."""
+
+    def _recreate_cm(self) -> FoldBlock:
+        """Of contextlib: what a decorated function enters, which may run in several threads."""
+        return FoldBlock(self._folds, self._fold, self._note_end)
 
     def __enter__(self) -> None:
         entry = _Entry(self._fold, _generator_of(_frame_of_caller()))
+        self._only = None if self._entries else entry
         try:
             self._entries.append(entry)
             self._folds.enter(entry)
@@ -137,20 +143,24 @@ class FoldBlock(BlockOrDecorator):
             raise
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        entry = self._only
+        if entry is not None:
+            # Before anything is called: a signal handler of the training may raise in each call, and nothing leaves it then.
+            entry.is_left = True
         try:
-            self._note_end(error)
+            self._leave(entry or self._last_entered())
         finally:
-            self._leave_last()
+            self._note_end(error)
 
-    def _leave_last(self) -> None:
-        """Leave what was entered here last; a generator may be gone on with, and left, in another context."""
+    def _last_entered(self) -> _Entry | None:
+        """Return what was entered here last; a generator may be gone on with, and left, in another context."""
         own = [entry for entry in _still_entered() if entry in self._entries]
-        for entry in (own or self._entries.copy())[-1:]:  # none if it was left before
-            self._leave(entry)
+        return (own or self._entries or [None])[-1]
 
-    def _leave(self, entry: _Entry) -> None:
-        self._folds.leave(entry)
-        _take_out(entry, self._entries)
+    def _leave(self, entry: _Entry | None) -> None:
+        if entry is not None:  # it was left before
+            self._folds.leave(entry)
+            _take_out(entry, self._entries)
 
 
 _entered: ContextVar[tuple[_Entry, ...]] = ContextVar("foldwatch_folds")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from telemetry.journal.follower import JournalFollower
 from telemetry.reading import Reading
 from tests.support.programs import run_python
@@ -218,3 +220,24 @@ def test_a_fold_that_is_left_elsewhere_is_in_no_label(tmp_path: Path) -> None:
         "late: None",
         "copied: None",
     ]
+
+
+@pytest.mark.parametrize("function", ["enter", "leave", "_note_end_of_fold"])
+def test_a_fold_is_left_though_a_signal_handler_raises_meanwhile(
+    function: str, tmp_path: Path
+) -> None:
+    """Nothing would leave it later, and all that comes would be taken for its own."""
+    code = (
+        "import signal\n"
+        "def over(*_): raise TimeoutError\n"
+        "signal.signal(signal.SIGUSR1, over)\n"
+        "def interrupt(frame, event, _):\n"
+        f"    if event == 'call' and frame.f_code.co_name == '{function}':\n"
+        "        signal.raise_signal(signal.SIGUSR1)\n"
+        "sys.setprofile(interrupt)\n"
+        "try:\n"
+        "    with telemetry.fold(1, of=2): pass\n"
+        "except TimeoutError: telemetry.checkpoint('over')\n"
+        "run(telemetry.checkpoint, 'in a thread').join()\n"
+    )
+    assert labels(code, tmp_path) == ["over: None", "in a thread: None"]
