@@ -7,7 +7,7 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Callable, Generator
 
 CO_GENERATOR, CO_COROUTINE, CO_ASYNC_GENERATOR = 0x20, 0x80, 0x200
 _CO_ITERABLE_COROUTINE = 0x100
@@ -43,7 +43,7 @@ class BlockOrDecorator(ContextDecorator):
 
     def _around_generator(self, function: Callable[..., Any]) -> Any:
         @wraps(function)
-        def inside(*arguments: Any, **named: Any) -> Iterator[Any]:
+        def inside(*arguments: Any, **named: Any) -> Generator[Any, Any, Any]:
             with self._recreate_cm():
                 return (yield from function(*arguments, **named))
 

@@ -155,7 +155,8 @@ class FoldBlock(BlockOrDecorator):
     def _last_entered(self) -> _Entry | None:
         """Return what was entered here last; a generator may be gone on with, and left, in another context."""
         own = [entry for entry in _still_entered() if entry in self._entries]
-        return (own or self._entries or [None])[-1]
+        entered = own or self._entries
+        return entered[-1] if entered else None
 
     def _leave(self, entry: _Entry | None) -> None:
         if entry is not None:  # it was left before
@@ -176,7 +177,10 @@ def _take_out(entry: _Entry, entries: list[_Entry]) -> None:
 
 def _still_entered() -> tuple[_Entry, ...]:
     """Return the folds that were entered where this runs and that nobody has left."""
-    return tuple(entry for entry in _entered.get(()) if not entry.is_left)
+    entered = _entered.get(())
+    if not entered or (len(entered) == 1 and not entered[0].is_left):  # as nearly always
+        return entered
+    return tuple(entry for entry in entered if not entry.is_left)
 
 
 def _innermost(entered: Sequence[_Entry]) -> OpenFold | None:
@@ -185,7 +189,7 @@ def _innermost(entered: Sequence[_Entry]) -> OpenFold | None:
     Generators that take turns have entered theirs in any order, and a fold is that of the body that runs; beside the
     bodies it is the one that all of them have entered, if there is one.
     """
-    if all(entry.generator is None for entry in entered):
+    if len(entered) < 2 or all(entry.generator is None for entry in entered):
         return entered[-1].fold if entered else None
     running = _running_frames()
     held = [entry for entry in entered if entry.generator not in {None, *running}]
