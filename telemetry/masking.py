@@ -123,6 +123,9 @@ _PRINTED = re.compile(
     rf"(?P<value>{_QUOTED}|[^\s\"',;)\]]+)"
 )
 """An option with its value, in the text of an error."""
+_ADDRESS = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]{1,20}://|(?<=url: )/)[^\s\"'<>]{1,4000}")
+_QUERY = re.compile(r"(?<=[?&;#])(?P<name>[A-Za-z][\w.-]{0,60})=(?P<value>[^&;#)\]},]+)")
+"""A name with its value behind the question mark of an address, as libraries for HTTP print it."""
 _OF_TEXTS = re.compile(r"-*keys?|.*(?:dir|file|path|url)s?", re.IGNORECASE)
 """Names of options whose value an error is about: a column, a place."""
 _QUOTES_WORDS = re.compile(
@@ -228,7 +231,18 @@ def mask_forms(text: str) -> str:
         is_secret = is_own and is_credible and _is_secret(match["name"], value)
         return f"{match['name']}{match['between']}{MASK}" if is_secret else match[0]
 
-    return _FORMS.sub(_masked_form, _PRINTED.sub(shown, text))
+    shown_text = _ADDRESS.sub(_masked_address, _PRINTED.sub(shown, text))
+    return _FORMS.sub(_masked_form, shown_text)
+
+
+def _masked_address(match: re.Match[str]) -> str:
+    """Return an address without the secrets that it names: ``https://host/path?api_key=***``."""
+
+    def shown(query: re.Match[str]) -> str:
+        is_secret = _is_secret(query["name"], query["value"])
+        return f"{query['name']}={MASK}" if is_secret else query[0]
+
+    return _QUERY.sub(shown, match[0])
 
 
 def _is_no_word(value: str, *, is_joined: bool) -> bool:

@@ -261,6 +261,7 @@ def test_a_long_argument_costs_no_time_of_its_square() -> None:
         "Error: No such option: --api-key Did you mean --api-keys?",
         "--token-file a1.txt: no such file; --key-path=b2.pem is empty",
         "torch.load(--checkpoint x1) --key-dim 64x --sort-key=loss2",
+        "404 for url: https://host/data?sort_key=name&page=2; weights?key=3 is no column",
     ],
 )
 def test_an_ordinary_error_stays_as_it_is(line: str) -> None:
@@ -278,6 +279,10 @@ def test_an_ordinary_error_stays_as_it_is(line: str) -> None:
         "+ python train.py --password HIDDEN1 --folds 3",
         "sh: train --db.password=HIDDENsecret: not found",
         "sh: train --dbpass='HIDDEN two' not found",
+        "HTTPError: 401 Client Error for url: https://api.x/y?page=2&api_key=HIDDENabc1",
+        "Max retries exceeded with url: /v1?api_key=HIDDENabc1&x=2 (Caused by NewConnectionError)",
+        "GET 'https://acc.blob.core.windows.net/c?sv=2020&sig=HIDDEN%3D&se=1'",
+        "wss://host/stream#access_token=HIDDENabc1, closed",
     ],
 )
 def test_an_error_that_quotes_a_command_line_shows_no_secret(line: str) -> None:
