@@ -63,7 +63,8 @@ class OutcomeWriter:
         except OSError as error:
             warn(f"fold {fold}: {explained(error)}")
             result, refused = None, error
-            end_reason = f"no result: its result could not be written: {reason(error)}"
+            if self._order.is_persistent or earns_result(process, status):
+                end_reason = f"no result: its result could not be written: {reason(error)}"
         if result is not None:
             self.exit_code = ExitCode.FINISHED
             self._say("ended", fold=fold)
@@ -159,7 +160,7 @@ def result_left(
         found = read_result(os.path.join(fold_dir, result_name(token)))
         is_own = found is not None and found.fold == fold <= found.folds
         return replace(found, attempt=token) if found is not None and is_own else None
-    if status is None or status.exit_code != 0 or process.end_reason is not None:
+    if not earns_result(process, status):
         return None
     return FoldResult(
         fold=fold,
@@ -169,6 +170,11 @@ def result_left(
         seconds=time.monotonic() - process.fold_began,
         attempt=token,
     )
+
+
+def earns_result(process: FoldProcess, status: ExitStatus | None) -> bool:
+    """Whether a command has ended by itself, and well: else it has its own reason to have no result."""
+    return status is not None and status.exit_code == 0 and process.end_reason is None
 
 
 def why_none(  # noqa: PLR0913 - each argument is another fact about the end

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import os
 import socket
@@ -64,6 +65,7 @@ class FoldProcess:
         self._spec, self._folds, self._pattern = spec, folds, pattern
         self.fold_dir = os.path.dirname(spec.output_path)
         make_folder(self.fold_dir)
+        self._is_by_link = os.path.islink(self.fold_dir)
         self.fold: int | None = None
         """The fold that it runs now."""
         self.fold_began = time.monotonic()
@@ -193,7 +195,13 @@ class FoldProcess:
 
     def write(self, record: Record) -> None:
         """Append to its journal; report an error on standard error and go on."""
-        self._errors.value(lambda: self._journal.write(record), JOURNAL)
+        self._errors.value(lambda: self._append(record), JOURNAL)
+
+    def _append(self, record: Record) -> None:
+        if os.path.islink(self.fold_dir) and not self._is_by_link:
+            # The fold has put it there, and a new journal would be begun behind it.
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), self.fold_dir)
+        self._journal.write(record)
 
     def _checkpoint(self, stage: str) -> None:
         reading = self._reader.read(in_full=True)

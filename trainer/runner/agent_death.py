@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from telemetry.formatting import format_amount
 from telemetry.journal.follower import JournalFollower
+from telemetry.journal.private_files import make_fold_folder
 from telemetry.journal.records import Event
 from telemetry.journal.writer import JournalWriter
 from telemetry.limits import LIMITS
@@ -63,6 +64,8 @@ def _died_with_agent(attempt: Attempt, fold: int, code: int) -> FoldFailure:
             facts["signal"] = status.signal
         record = Event(time=ended_at, pid=witness.pid, name="exited", facts=facts)
         try:
+            if own_fold is not None:
+                make_fold_folder(layout.fold_dir(own_fold))  # a link in its place is refused
             writer = JournalWriter(layout.journal(own_fold))
             try:
                 writer.write(record)

@@ -641,3 +641,18 @@ def as_anybody() -> None:
     """Let modes count for what is run next, also for root: without CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH."""
     for capability in (1, 2):
         ctypes.CDLL(None).prctl(PR_CAPBSET_DROP, capability)
+
+
+@pytest.mark.parametrize("kind", ["a file", "a link"])
+def test_a_fold_that_replaces_its_directory_and_fails_has_failed_by_itself(
+    tmp_path: Path, kind: str
+) -> None:
+    """Its exit code is the reason, not that nothing can be written there; nothing is written behind a link."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    put = "open(own, 'w').close()" if kind == "a file" else f"os.symlink({str(elsewhere)!r}, own)"
+    code, err = end_of(start(tmp_path, f"shutil.rmtree(own); {put}; sys.exit(3)"))
+    assert code == 1
+    assert "fold 2: exited with 3" in err or "fold 1: exited with 3" in err, err
+    assert "could not be written" not in err
+    assert not list(elsewhere.iterdir())
