@@ -144,14 +144,13 @@ class Sampler:
     ) -> Reading:
         """Read now under a label, write the line and the record, and return the reading.
 
-        The reading carries the peaks since the label before it, and starts them anew. Inside `fold` the label gets its ``Fold K/N`` in front, unless it has one or ``prefix`` is
-        false. When this returns, the record is in the kernel's hands.
+        The reading carries the peaks since the label before it, and starts them anew. Inside `fold` the label gets
+        its ``Fold K/N`` in front, unless it has one or ``prefix`` is false. When this returns, the kernel has the record.
         """
         text = self._label_text(text)
         with_maps = is_true(with_map_kinds, partial(self.record_failure, "map_kinds"))
-        fold = (
-            self._folds.present if is_true(prefix, partial(self.record_failure, "prefix")) else None
-        )
+        is_wanted = is_true(prefix, partial(self.record_failure, "prefix"))
+        fold = self._folds.present if is_wanted else None
         if fold and not parse_label(text).names_fold:
             text = f"Fold {fold.number}/{fold.of} {text}"
         with self._lock:
@@ -186,11 +185,8 @@ class Sampler:
             pass_on(error)
             self.record_failure("event", f"{message_of(error)}; it is written as text")
             known = {_as_text(key)[:LONGEST_LABEL]: readable(value) for key, value in facts.items()}
-        self.record(
-            Event(
-                time=time.time(), pid=os.getpid(), name=_as_text(name)[:LONGEST_LABEL], facts=known
-            )
-        )
+        own_name = _as_text(name)[:LONGEST_LABEL]
+        self.record(Event(time=time.time(), pid=os.getpid(), name=own_name, facts=known))
 
     def record_raised(self, error: BaseException) -> None:
         """Append an exception that ends a fold or the process, once on its way up."""
