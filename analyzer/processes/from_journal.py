@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 from contextlib import suppress
+from dataclasses import replace
+from heapq import nlargest
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from analyzer.logs.label_budget import MOST_LABELS, LabelBudget
@@ -31,6 +34,8 @@ MOST_PROCESSES = 10_000
 """Of one journal; what further ones wrote is counted as skipped."""
 MOST_CGROUPS = 100
 """Of one process, for which counters are compared."""
+MOST_POOLS = 500
+"""Of one reading; their names are those of programs, of which a process has a few dozen."""
 COUNTED_KEPT = 1000
 """Readings with another counter than the one before: the last, which the end is compared with."""
 
@@ -71,7 +76,7 @@ class JournalAssembly:
         elif isinstance(record, Reading):
             process = self._process((record.pid, record.start_ticks))
             if process is not None:
-                _add_reading(process, record, self.records)
+                _add_reading(process, _bounded(record), self.records)
                 self._readings += 1
         else:
             if record.pid not in self._latest and may_be_crash(record):
@@ -177,6 +182,13 @@ def _add_reading(process: Process, reading: Reading, number: int) -> None:
         return
     process.note_peaks({name: reading.peaks.get(name) for name in values})
     process.add(sample, reading.pools)
+
+
+def _bounded(reading: Reading) -> Reading:
+    """Return ``reading`` with the largest MOST_POOLS of its pools."""
+    if reading.pools is None or len(reading.pools) <= MOST_POOLS:
+        return reading
+    return replace(reading, pools=dict(nlargest(MOST_POOLS, reading.pools.items(), itemgetter(1))))
 
 
 def _limit(reading: Reading, name: str, of_host: str | None) -> Limit:
