@@ -165,7 +165,7 @@ class _AlertingObserver(RunObserver):
         self.on_message = observer.on_message  # type: ignore[method-assign] # passed on as it comes
 
     def on_change(self, snapshot: Snapshot, /) -> None:
-        self._alerts.observe([snapshot], time.time())
+        self._alerts.observe([snapshot], time.time(), steady=time.monotonic())
         self._observer.on_change(snapshot)
 
 
