@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from analyzer.growth.verdict import units
@@ -12,9 +13,11 @@ from telemetry.thread_line import MEBIBYTE, clean_label
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from analyzer.growth.grown_parts import GrownPart
     from analyzer.growth.verdict import Growth
     from analyzer.processes.from_formats import FormatUse
 
+_TEMPLATE = re.compile(r"<[^<>]*>")
 PARTS_SHOWN = 3
 """Parts of what a resource has grown by; all are in --json."""
 LONGEST_LABEL = 100
@@ -50,9 +53,24 @@ def grown_words(growth: Growth) -> list[str]:
     words += [
         f"{part.share:.0%} inside {safe(part.function)}() ({safe(part.line or '')})"
         for part in growth.grown
-        if part.function
+        if part.kind == "code" and part.function
     ]
+    threads = [part for part in growth.grown if part.kind == "thread"]
+    if threads:
+        parts = (f"{part.share:.0%} {thread_words(part)}" for part in threads[:PARTS_SHOWN])
+        words.append(f"of the threads that a fold started, {', '.join(parts)}")
     return words
+
+
+def thread_words(part: GrownPart) -> str:
+    """Say where threads began: ``blas_thread_server in libopenblas.so``, as much of it as is known.
+
+    Of a name of C++ the arguments of templates are left out.
+    """
+    function, is_shorter = part.function or "", 1
+    while is_shorter:
+        function, is_shorter = _TEMPLATE.subn("", function)
+    return " in ".join(safe(text) for text in (function, part.library) if text)
 
 
 def short_name(resource: str) -> str:

@@ -6,7 +6,8 @@ import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from analyzer.formatting import change, safe, short_name
+from analyzer.formatting import change, safe, short_name, thread_words
+from analyzer.growth.grown_code import NEARLY_ALL
 from analyzer.growth.nature import Nature
 from analyzer.growth.verdict import Verdict
 
@@ -201,6 +202,9 @@ def slopes(growth: Mapping[str, Growth]) -> str:
         slope = f"{short_name(name)} {change(name, found.slope)}"
         if found.nature is not None and found.nature.nature != Nature.UNKNOWN:
             slope += f" ({found.nature.nature})"
+        threads = next((part for part in found.grown if part.kind == "thread"), None)
+        if name == "threads" and threads is not None and threads.share >= NEARLY_ALL:
+            slope += f" ({thread_words(threads)})"
         words.setdefault(found.a_unit, []).append(slope)
     return "; ".join(f"{', '.join(several)} {a_unit}" for a_unit, several in words.items())
 

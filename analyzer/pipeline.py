@@ -20,6 +20,7 @@ from analyzer.diagnosis.run_end import RunEnds, discard_benign_matches, find_tru
 from analyzer.formatting import short_name
 from analyzer.growth.epochs import judge_epochs
 from analyzer.growth.grown_parts import find_grown_code, find_grown_maps
+from analyzer.growth.grown_threads import look_note, with_threads
 from analyzer.growth.nature import find_nature
 from analyzer.growth.over_time import FEWEST_READINGS, judge_over_time
 from analyzer.growth.pool_leaks import find_pool_leaks
@@ -293,7 +294,7 @@ def _with_what_grew(growth: dict[str, Growth], process: Process) -> dict[str, Gr
             if one.verdict.is_alarming and one.slope is not None:
                 code = find_grown_code(looks, name, one.slope)
                 changed[name] = replace(one, grown=(*filter(None, (code,)), *one.grown))
-    return changed
+    return with_threads(changed, process)
 
 
 def _with_nature(growth: dict[str, Growth], process: Process) -> dict[str, Growth]:
@@ -319,15 +320,16 @@ def _tree_note(process: Process) -> Iterator[str]:
 
 
 def _looks_note(process: Process, growth: Mapping[str, Growth]) -> Iterator[str]:
-    """Say of what grows, though looks were taken at the code, that these do not tell where."""
+    """Say of what grows, though looks were taken at the code, that these do not tell where; of one at its threads."""
     untold = [
         short_name(name)
         for name, one in growth.items()
-        if one.verdict.is_alarming and not any(part.function for part in one.grown)
+        if one.verdict.is_alarming and not any(part.kind == "code" for part in one.grown)
     ]
     if process.looks is not None and untold:
         count = sum(call.looks for call in process.looks.grown.calls.values())
         yield f"in which function {', '.join(untold)} grow, {count:,} looks at the code do not tell; a longer run takes more"
+    yield from look_note(process.native_threads, growth)
 
 
 def _symptom(processes: list[Process]) -> str | None:

@@ -23,16 +23,17 @@ class GrownPart(NamedTuple):
     """A part of what a resource has grown by."""
 
     kind: str
-    """``map`` or ``code``."""
+    """``map``, ``code`` or ``thread``."""
     name: str
+    """Of the kind of maps, the function, or the threads without their number."""
     library: str | None
-    """The file that is mapped; None for what has none."""
+    """The file that is mapped, or that the threads began in; None for what has none."""
     amount: float
     """A fold."""
     share: float
     """Of all that has grown, 0 to 1."""
     function: str | None = None
-    """Of the program, inside which it grew."""
+    """Of the program, inside which it grew; of a library, the first that its threads ran."""
     line: str | None = None
     """In that function: ``train.py:212``."""
 

@@ -13,12 +13,13 @@ from analyzer.logs.label_budget import MOST_LABELS, LabelBudget
 from analyzer.processes.attributed import Looks, attributed_of
 from analyzer.processes.checkpoints import Checkpoint, CheckpointTable
 from analyzer.processes.from_log import Process, Source, Table
+from analyzer.processes.native_threads import native_threads_of
 from analyzer.processes.settled import note_settled
 from analyzer.resources import RESOURCES
 from analyzer.signatures.search import raised_match
 from telemetry.errors import InputError
 from telemetry.journal.follower import JournalFollower, SkippedLine
-from telemetry.journal.records import Event, Header
+from telemetry.journal.records import NATIVE_THREADS, Event, Header
 from telemetry.limits import USED_BY
 from telemetry.reading import Reading, latest_known
 from telemetry.thread_line import Label
@@ -221,6 +222,9 @@ def _take_event(process: Process, event: Event) -> None:
         note_settled(process.settled, event.facts)
     elif event.name == "attributed":
         _note_attributed(process, event)
+    elif event.name == NATIVE_THREADS:
+        with suppress(ValueError):  # of another version: see `_note_attributed`
+            process.native_threads = native_threads_of(event.facts)
     elif event.name == "interpreter_ended":
         process.interpreter_ended = True
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from analyzer.logs.known_formats import KnownFormat
     from analyzer.processes.attributed import Looks
     from analyzer.processes.last_lines import LastLine
+    from analyzer.processes.native_threads import NativeThreads
     from analyzer.processes.printed_limits import PrintedLimit
     from analyzer.processes.settled import Settled
     from telemetry.journal.records import Event, Header
@@ -74,6 +75,8 @@ class Process:
     """How it ended, as its runner saw it; None where nobody did."""
     looks: Looks | None = None
     """What its own looks at its code found; None if it took none."""
+    native_threads: NativeThreads | None = None
+    """What had started its threads, as its supervisor saw it; None if that did not look."""
     launcher_saw_end: bool = False
     """Whether what launched it noted that it had ended with all its children, if perhaps not how."""
     interpreter_ended: bool = False
@@ -146,10 +149,8 @@ class Process:
     def finished_by(self) -> LastLine | None:
         """The line of its last ones that says it is through, below every sign of an end."""
         below = max((sign.line or 0 for sign in self.matches.values()), default=0)
-        own = find_finished(self.last_lines, below=below)
-        return own or (
-            self.run_finished if self.run_finished and self.run_finished.line > below else None
-        )
+        late = self.run_finished if self.run_finished and self.run_finished.line > below else None
+        return find_finished(self.last_lines, below=below) or late
 
     def note_match(self, crash: SignatureMatch) -> None:
         """Take a sign of a crash that comes after the samples so far."""

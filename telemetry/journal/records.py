@@ -66,13 +66,16 @@ class Header:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """Something that happened to a process: ``started``, ``raised``, ``settled``, ``interpreter_ended``, ``exited``."""
+    """Something that happened to a process: ``started``, ``raised``, ``settled``, ``interpreter_ended``, ``exited``, ..."""
 
     time: float
     pid: int
     name: str
     facts: Mapping[str, Any] = field(default_factory=dict)
 
+
+NATIVE_THREADS = "native_threads"
+"""The event of what started the native threads of a process: written by what supervises it."""
 
 Record: TypeAlias = Header | Reading | Event
 
