@@ -85,7 +85,9 @@ class Beginning:
         sampler, is_asked = self._sampler, is_attributed(self._asked.attribute)
         if is_asked and sampler.journal is not None and sampler.code is None:
             from telemetry.recorder.attributed import CodeAtWork  # noqa: PLC0415
+            from telemetry.recorder.traceable import let_agent_trace  # noqa: PLC0415
 
+            let_agent_trace()
             sampler.code = CodeAtWork(sampler.record_failure)
 
     def _write_header(self) -> None:
@@ -116,7 +118,7 @@ def load(*, serves: bool, attribute: object) -> None:
 
         server.load()
     if is_attributed(attribute):
-        from telemetry.recorder import attributed  # noqa: F401, PLC0415 - see _attribute
+        from telemetry.recorder import attributed, traceable  # noqa: F401, PLC0415 - see _attribute
 
 
 def is_attributed(asked: object) -> bool:

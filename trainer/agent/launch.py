@@ -86,6 +86,7 @@ def environment_of(order: Order, *, token: str) -> dict[str, str]:
     environment |= {
         "FOLDWATCH_RUN_DIR": order.run_dir,
         "FOLDWATCH_RUN": RunLayout(order.run_dir).name,
+        "FOLDWATCH_AGENT": str(os.getpid()),
         "FOLDWATCH_FOLDS": str(order.folds),
         "FOLDWATCH_SUPERVISED": "1",
         "PYTHONUNBUFFERED": "1",
