@@ -9,7 +9,7 @@ import socket
 import time
 from contextlib import ExitStack
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from telemetry.journal.follower import JournalFollower
 from telemetry.journal.private_files import make_folder
@@ -21,6 +21,7 @@ from telemetry.masking import masked
 from telemetry.reading import PEAKS, Reading
 from trainer.process.foreground_reader import ForegroundReader
 from trainer.process.launcher import SupervisedProcess
+from trainer.process.native_threads import ThreadWatch
 from trainer.process.output_follower import OutputFollower
 from trainer.process.supervisor import KILL_SECONDS
 from trainer.run.warning import FileErrors
@@ -81,6 +82,7 @@ class FoldProcess:
         self._errors = FileErrors(self.fold_dir)
         self._follower = JournalFollower(os.path.join(self.fold_dir, JOURNAL))
         self._follower.skip()  # records of another process or an earlier run
+        self._thread_watch = ThreadWatch(self.write, spec.environment)
         self._launch()
 
     def _launch(self) -> None:
@@ -94,12 +96,13 @@ class FoldProcess:
             self._output = OutputFollower(self._spec.output_path) if self._pattern else None
             self._reader = ForegroundReader(self.pid, follows_children=not self._spec.is_persistent)
             undo.pop_all()
-        self.write(self._header())
+        self.write(header_of(self.pid, self._spec))
         self.supervised.start()
 
-    def sockets(self) -> Iterator[socket.socket]:
-        """Yield the sockets that become readable when it reports something."""
+    def sockets(self) -> Iterator[socket.socket | IO[bytes]]:
+        """Yield what becomes readable when it reports something, or what looks at it does."""
         yield self.supervised.control
+        yield from self._thread_watch.files()
         if self.supervised.requests is not None:
             yield self.supervised.requests
 
@@ -138,6 +141,7 @@ class FoldProcess:
 
     def poll(self) -> ExitStatus | None:
         """Return how it ended, or None while it lives; kill it if its grace is over."""
+        self._thread_watch.poll()
         if time.monotonic() > self._kill_at:
             self.has_lingered = self.end_reason is None
             self._kill()
@@ -170,13 +174,15 @@ class FoldProcess:
         return True
 
     def follow(self) -> None:
-        """Note in its journal whose readings the labels are."""
+        """Note in its journal whose readings the labels are, and whether a fold has left threads."""
         for record in self._errors.value(self._follower.poll, JOURNAL) or []:
             if isinstance(record, Reading) and record.label is not None:
                 self._reader.note_label(record.pid)
+            self._thread_watch.take(record)
 
     def close(self, status: ExitStatus) -> None:
         """Record how it ended in its journal and release everything."""
+        self._thread_watch.poll(is_last=True)
         facts = {
             "exit_code": status.exit_code,
             **self._reader.program_status(),
@@ -221,24 +227,25 @@ class FoldProcess:
         )
         self._peaks_since_label = {}
 
-    def _header(self) -> Header:
-        """Say which process it is, and what it was given: if all die at once, its end can be proven by it."""
-        own, environment = own_identity(), self._spec.environment
-        return Header(
-            time=time.time(),
-            pid=self.pid,
-            start_ticks=start_ticks(self.pid),
-            host=socket.gethostname(),
-            boot_id=own.boot_id,
-            pid_namespace=own.pid_namespace,
-            argv=masked(self._spec.command),
-            versions={},
-            environment={name: environment[name] for name in RECORDED_CAPS if name in environment},
-            ceilings=(),
-            rank=environment.get("RANK", ""),
-        )
-
     def _note_since_label(self, reading: Reading) -> None:
         for name in PEAKS:
             if (value := getattr(reading, name)) is not None:
                 self._peaks_since_label[name] = max(value, self._peaks_since_label.get(name, value))
+
+
+def header_of(pid: int, spec: ProcessSpec) -> Header:
+    """Say which process it is, and what it was given: if all die at once, its end can be proven by it."""
+    own, environment = own_identity(), spec.environment
+    return Header(
+        time=time.time(),
+        pid=pid,
+        start_ticks=start_ticks(pid),
+        host=socket.gethostname(),
+        boot_id=own.boot_id,
+        pid_namespace=own.pid_namespace,
+        argv=masked(spec.command),
+        versions={},
+        environment={name: environment[name] for name in RECORDED_CAPS if name in environment},
+        ceilings=(),
+        rank=environment.get("RANK", ""),
+    )
