@@ -128,7 +128,8 @@ Attribute: TypeAlias = Annotated[
     bool,
     typer.Option(
         "--attribute",
-        help="Tell in which function threads, maps and memory grow, at no more than 0.5 % of the time.",
+        help="Tell in which function threads, maps and memory grow, at no more than 0.5 % of the time; with the extra explain "
+        "also which library starts threads: a process that keeps them is stopped once for a second or two.",
     ),
 ]
 StopOnFailure: TypeAlias = Annotated[
