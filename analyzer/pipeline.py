@@ -21,7 +21,7 @@ from analyzer.formatting import short_name
 from analyzer.growth.epochs import judge_epochs
 from analyzer.growth.grown_parts import find_grown_code, find_grown_maps
 from analyzer.growth.grown_threads import look_note, with_threads
-from analyzer.growth.nature import find_nature
+from analyzer.growth.nature import NOT_LOOKED_AT, find_nature
 from analyzer.growth.over_time import FEWEST_READINGS, judge_over_time
 from analyzer.growth.pool_leaks import find_pool_leaks
 from analyzer.growth.verdict import Growth, Verdict, judge, judge_isolated
@@ -291,7 +291,8 @@ def _with_what_grew(growth: dict[str, Growth], process: Process) -> dict[str, Gr
     if process.looks is not None:
         looks = process.looks.grown
         for name, one in changed.items():
-            if one.verdict.is_alarming and one.slope is not None:
+            is_seen = one.nature is None or one.nature.nature not in NOT_LOOKED_AT
+            if one.verdict.is_alarming and one.slope is not None and is_seen:
                 code = find_grown_code(looks, name, one.slope)
                 changed[name] = replace(one, grown=(*filter(None, (code,)), *one.grown))
     return with_threads(changed, process)

@@ -10,7 +10,9 @@ from analyzer import analyze
 from analyzer.growth.nature import find_nature
 from analyzer.processes.settled import Settled
 from foldwatch.main import main
+from telemetry.journal.follower import JournalFollower
 from telemetry.journal.records import Event
+from telemetry.recorder.last_words import ATTRIBUTED
 from telemetry.thread_line import MEBIBYTE
 from tests.support.builders import NOW, header, reading, write_journal
 
@@ -222,3 +224,30 @@ def test_the_memory_of_a_tree_counts_each_page_once(tmp_path: Path) -> None:
         (found,) = analyze(folder).findings
         assert len(found.notes) == len(words)
         assert all(word in note for word, note in zip(words, found.notes, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("grows", "named"),
+    [({"anon": 40, "in_use": 40}, "leak"), ({"shmem": 40}, None), ({"file": 40}, None)],
+)
+def test_looks_at_rss_name_nobody_for_shared_memory(
+    tmp_path: Path, grows: Mapping[str, float], named: str | None
+) -> None:
+    """Other code raises and lowers RSS meanwhile, and what it takes from malloc is no shared memory."""
+    calls = [
+        {"call": number, "caller": max(0, number - 1), "looks": looks, "function": function}
+        | {"grown": grown, "is_of_program": number > 0, "place": "a.py:1", "from": "a.py:1"}
+        for number, (function, looks, grown) in enumerate(
+            [
+                ("", 0, {}),
+                ("<module>", 900, {}),
+                ("leak", 100, {"rss_bytes": 160 * MEBIBYTE, "malloc_bytes": 160 * MEBIBYTE}),
+            ]
+        )
+    ]
+    records = [*JournalFollower(str(_run(tmp_path / "a", folds(grows)) / "journal.jsonl")).stream()]
+    attributed = Event(time=NOW, pid=7, name=ATTRIBUTED, facts={"calls": calls, "pairs": []})
+    write_journal(tmp_path / "b", *records, attributed)
+    (finding,) = analyze(tmp_path / "b").findings
+    grown = finding.growth["rss_bytes"].grown
+    assert [part.function for part in grown if part.function] == ([named] if named else [])
