@@ -46,9 +46,9 @@ def grown_words(growth: Growth) -> list[str]:
         words.append(f"{growth.nature.nature}: {growth.nature.reason}")
     if not growth.verdict.is_alarming:
         return words
-    maps = [part for part in growth.grown if part.kind == "map"]
-    if maps:
-        parts = (f"{part.share:.0%} {safe(part.name)}" for part in maps[:PARTS_SHOWN])
+    more = [part for part in growth.grown if part.kind in {"map", "descriptor"}]
+    if more:
+        parts = (f"{part.share:.0%} {safe(part.name)}" for part in more[:PARTS_SHOWN])
         words.append(f"of what there is more of, {', '.join(parts)}")
     words += [
         f"{part.share:.0%} inside {safe(part.function)}() ({safe(part.line or '')})"

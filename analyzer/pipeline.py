@@ -19,12 +19,11 @@ from analyzer.diagnosis.remedies import remedies
 from analyzer.diagnosis.run_end import RunEnds, discard_benign_matches, find_truncation, is_through
 from analyzer.formatting import short_name
 from analyzer.growth.epochs import judge_epochs
-from analyzer.growth.grown_parts import find_grown_code, find_grown_maps
-from analyzer.growth.grown_threads import look_note, with_threads
-from analyzer.growth.nature import NOT_LOOKED_AT, find_nature
+from analyzer.growth.grown_threads import look_note
 from analyzer.growth.over_time import FEWEST_READINGS, judge_over_time
 from analyzer.growth.pool_leaks import find_pool_leaks
 from analyzer.growth.verdict import Growth, Verdict, judge, judge_isolated
+from analyzer.growth.what_grew import with_nature, with_what_grew
 from analyzer.logs.known_formats import Kind
 from analyzer.logs.scan_options import PLAIN
 from analyzer.processes.from_log import Source
@@ -189,7 +188,7 @@ def _judge_group(processes: list[Process], furthest: Mapping[str | None, int]) -
 def judge_growth(process: Process, of_run: Iterable[Process]) -> dict[str, Growth]:
     """Judge every resource of ``process``, one of the processes ``of_run``, and tell what grew as far as is known."""
     isolated = _judge_processes([one for one in of_run if one.folds])
-    return _with_what_grew(_growth(process, isolated), process)
+    return with_what_grew(_growth(process, isolated), process)
 
 
 def _judge_processes(with_folds: Sequence[Process]) -> Mapping[str, Growth] | None:
@@ -236,14 +235,14 @@ def _is_current(process: Process, resource: str) -> bool:
 def _finding(
     process: Process, lane: _RankSequence, symptom: str | None, *, has_tensorflow: bool
 ) -> Finding:
-    growth = _with_what_grew(_growth(process, lane.isolated), process)
+    growth = with_what_grew(_growth(process, lane.isolated), process)
     epochs = {
         name: _with_levels(found, process, name)
         for name in growth
         if (found := judge_epochs(process, name, by_fold=growth[name]))
     }
     over_time = {} if lane.isolated is not None else _over_time(process, growth, epochs)
-    epochs, over_time = (_with_nature(found, process) for found in (epochs, over_time))
+    epochs, over_time = (with_nature(found, process) for found in (epochs, over_time))
     causes = diagnose(process, growth)
     return Finding(
         process,
@@ -277,33 +276,6 @@ def _finding(
             folds=process.folds_planned,
         ),
     )
-
-
-def _with_what_grew(growth: dict[str, Growth], process: Process) -> dict[str, Growth]:
-    """Add to the growth of RSS what the grown memory is, to that of the maps which they are, and to each which code."""
-    settled = [one for one in process.settled.values() if one.fold is not None]
-    nature, grown = find_nature(settled), find_grown_maps(settled)
-    changed = dict(growth)
-    if nature is not None and "rss_bytes" in growth:
-        changed["rss_bytes"] = replace(growth["rss_bytes"], nature=nature)
-    if grown and "maps" in growth:
-        changed["maps"] = replace(growth["maps"], grown=grown)
-    if process.looks is not None:
-        looks = process.looks.grown
-        for name, one in changed.items():
-            is_seen = one.nature is None or one.nature.nature not in NOT_LOOKED_AT
-            if one.verdict.is_alarming and one.slope is not None and is_seen:
-                code = find_grown_code(looks, name, one.slope)
-                changed[name] = replace(one, grown=(*filter(None, (code,)), *one.grown))
-    return with_threads(changed, process)
-
-
-def _with_nature(growth: dict[str, Growth], process: Process) -> dict[str, Growth]:
-    """Add to the growth of RSS outside all folds what the grown memory is."""
-    nature = find_nature([one for one in process.settled.values() if one.fold is None])
-    if nature is None or "rss_bytes" not in growth:
-        return growth
-    return growth | {"rss_bytes": replace(growth["rss_bytes"], nature=nature)}
 
 
 def _tree_note(process: Process) -> Iterator[str]:

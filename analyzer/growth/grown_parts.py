@@ -9,7 +9,7 @@ from analyzer.growth.grown_code import find_code, find_started
 from analyzer.growth.nature import BYTES_A_BLOCK
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from analyzer.growth.grown_code import GrownCode
     from analyzer.processes.attributed import Attributed
@@ -23,9 +23,9 @@ class GrownPart(NamedTuple):
     """A part of what a resource has grown by."""
 
     kind: str
-    """``map``, ``code`` or ``thread``."""
+    """``map``, ``descriptor``, ``code`` or ``thread``."""
     name: str
-    """Of the kind of maps, the function, or the threads without their number."""
+    """Of the kind of maps or descriptors, the function, or the threads without their number."""
     library: str | None
     """The file that is mapped, or that the threads began in; None for what has none."""
     amount: float
@@ -40,16 +40,26 @@ class GrownPart(NamedTuple):
 
 def find_grown_maps(settled: Sequence[Settled]) -> tuple[GrownPart, ...]:
     """Tell which maps there are more of at the end of the last fold than at the end of the first after warm-up."""
-    folds = [one for one in settled if one.maps]
+    return _grown("map", [one.maps for one in settled if one.maps])
+
+
+def find_grown_descriptors(settled: Sequence[Settled]) -> tuple[GrownPart, ...]:
+    """Tell which descriptors more are open at the end of the last fold than at the end of the first after warm-up."""
+    return _grown("descriptor", [one.descriptors for one in settled if one.descriptors])
+
+
+def _grown(kind: str, folds: Sequence[Mapping[str, int]]) -> tuple[GrownPart, ...]:
     first, laps = (1, len(folds) - 2) if len(folds) > 2 else (0, len(folds) - 1)
     if laps < 1:
         return ()
-    before, after = folds[first].maps, folds[-1].maps
+    before, after = folds[first], folds[-1]
     more = {name: count - before.get(name, 0) for name, count in after.items()}
     grown = sorted(((count, name) for name, count in more.items() if count > 0), reverse=True)
     total = sum(count for count, _ in grown)
     return tuple(
-        GrownPart("map", name, _library(name), count / laps, count / total)
+        GrownPart(
+            kind, name, _library(name) if kind == "map" else None, count / laps, count / total
+        )
         for count, name in grown[:MOST_PARTS]
         if count >= LEAST_SHARE * total
     )

@@ -27,6 +27,8 @@ class Settled(NamedTuple):
     after: Mapping[str, int]
     maps: Mapping[str, int]
     """Memory maps by what they are: see telemetry.kernel.map_identity."""
+    descriptors: Mapping[str, int]
+    """Open descriptors by what they are: see telemetry.kernel.descriptor_identity."""
     tree: Mapping[str, int]
     """The memory of the process and its descendants: see telemetry.kernel.tree_memory."""
 
@@ -48,6 +50,7 @@ def note_settled(known: dict[int, Settled], facts: Mapping[str, Any]) -> None:
             facts.get("before", {}),
             facts.get("after", {}),
             facts.get("maps", {}),
+            facts.get("descriptors", {}),
             facts.get("tree", {}),
         )
 

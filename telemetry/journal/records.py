@@ -231,6 +231,7 @@ _FACTS: Mapping[str, Mapping[str, typed.Check]] = {
         "allocator": typed.text,
         "own_pools": typed.tuple_of(typed.text),
         "maps": typed.mapping_of(typed.whole),
+        "descriptors": typed.mapping_of(typed.whole),
         "tree": typed.mapping_of(typed.whole),
         "fold": typed.whole,
         "folds": typed.whole,

@@ -12,6 +12,7 @@ import time
 from typing import TYPE_CHECKING
 
 from telemetry.interruption import pass_on
+from telemetry.kernel.descriptor_identity import read_descriptors_by_identity
 from telemetry.kernel.map_identity import read_maps_by_identity
 from telemetry.kernel.tree_memory import read_tree_memory
 from telemetry.recorder.allocator import find_allocator
@@ -50,6 +51,7 @@ def settle(sampler: Sampler) -> None:
         facts["own_pools"] = pools
     try:
         facts["maps"] = read_maps_by_identity(reading.pid)
+        facts["descriptors"] = read_descriptors_by_identity(reading.pid)
         if (tree := read_tree_memory(reading.pid)) is not None:
             facts["tree"] = tree._asdict()
     except OSError as error:  # no descriptor is left

@@ -9,7 +9,9 @@ from analyzer.processes.settled import Settled
 
 
 def folds(*maps: dict[str, int]) -> list[Settled]:
-    return [Settled(number, None, (), {}, {}, one, {}) for number, one in enumerate(maps, start=1)]
+    return [
+        Settled(number, None, (), {}, {}, one, {}, {}) for number, one in enumerate(maps, start=1)
+    ]
 
 
 def test_the_largest_part_comes_first_with_its_share() -> None:

@@ -41,7 +41,7 @@ def folds(
         before = after | {"rss": after["rss"] + back, "anon": after["anon"] + back}
         for memory in (before, after):
             memory["python_blocks"] = 50_000 + number * blocks
-        found.append(Settled(number, "glibc", pools, before, after, {}, {}))
+        found.append(Settled(number, "glibc", pools, before, after, {}, {}, {}))
     return found
 
 
@@ -251,3 +251,22 @@ def test_looks_at_rss_name_nobody_for_shared_memory(
     (finding,) = analyze(tmp_path / "b").findings
     grown = finding.growth["rss_bytes"].grown
     assert [part.function for part in grown if part.function] == ([named] if named else [])
+
+
+def test_descriptors_that_stay_open_are_named(tmp_path: Path) -> None:
+    """By path, without the number of the fold."""
+    records: list[Any] = [header()]
+    for number in range(1, 6):
+        open_now = {"/logs/fold-#.log": 14 * number, "socket": 2}
+        facts = {"fold": number, "folds": FOLDS, "before": {}, "after": {}, "descriptors": open_now}
+        records.append(reading(number, stage="AFTER CLEANUP", open_fds=20 + 14 * number))
+        records.append(Event(time=NOW, pid=7, name="settled", facts=facts))
+    write_journal(tmp_path, *records)
+    (finding,) = analyze(tmp_path).findings
+    (part,) = finding.growth["open_fds"].grown
+    assert (part.kind, part.name, part.amount, part.share) == (
+        "descriptor",
+        "/logs/fold-#.log",
+        14,
+        1,
+    )
