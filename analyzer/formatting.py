@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from typing import TYPE_CHECKING
 
@@ -55,11 +56,21 @@ def grown_words(growth: Growth) -> list[str]:
         for part in growth.grown
         if part.kind == "code" and part.function
     ]
+    again = [part for part in growth.grown if part.kind == "allocation"]
+    if again:
+        parts = (f"{part.share:.0%} {line_words(part)}" for part in again[:PARTS_SHOWN])
+        words.append(f"of what a fold did not free under foldwatch explain, {', '.join(parts)}")
     threads = [part for part in growth.grown if part.kind == "thread"]
     if threads:
         parts = (f"{part.share:.0%} {thread_words(part)}" for part in threads[:PARTS_SHOWN])
         words.append(f"of the threads that a fold started, {', '.join(parts)}")
     return words
+
+
+def line_words(part: GrownPart) -> str:
+    """Say which line allocated it, and by which package: ``fit (train.py:212) through numpy``."""
+    words = f"{safe(part.function or '')} ({safe(os.path.basename(part.line or ''))})"
+    return f"{words} through {safe(part.library)}" if part.library else words
 
 
 def thread_words(part: GrownPart) -> str:

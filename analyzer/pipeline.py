@@ -26,6 +26,7 @@ from analyzer.growth.verdict import Growth, Verdict, judge, judge_isolated
 from analyzer.growth.what_grew import with_nature, with_what_grew
 from analyzer.logs.known_formats import Kind
 from analyzer.logs.scan_options import PLAIN
+from analyzer.processes.explained import read_explained
 from analyzer.processes.from_log import Source
 from analyzer.processes.inputs import find_inputs, read_inputs
 from analyzer.processes.settled import tree_memory
@@ -235,7 +236,8 @@ def _is_current(process: Process, resource: str) -> bool:
 def _finding(
     process: Process, lane: _RankSequence, symptom: str | None, *, has_tensorflow: bool
 ) -> Finding:
-    growth = with_what_grew(_growth(process, lane.isolated), process)
+    explained = read_explained(process.source, process.folds)
+    growth = with_what_grew(_growth(process, lane.isolated), process, explained)
     epochs = {
         name: _with_levels(found, process, name)
         for name in growth

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from analyzer.growth.grown_code import GrownCode
     from analyzer.processes.attributed import Attributed
+    from analyzer.processes.explained import AllocatingLine
     from analyzer.processes.settled import Settled
 
 MOST_PARTS = 10
@@ -23,7 +24,7 @@ class GrownPart(NamedTuple):
     """A part of what a resource has grown by."""
 
     kind: str
-    """``map``, ``descriptor``, ``code`` or ``thread``."""
+    """``map``, ``descriptor``, ``code``, ``thread`` or ``allocation``."""
     name: str
     """Of the kind of maps or descriptors, the function, or the threads without their number."""
     library: str | None
@@ -62,6 +63,16 @@ def _grown(kind: str, folds: Sequence[Mapping[str, int]]) -> tuple[GrownPart, ..
         )
         for count, name in grown[:MOST_PARTS]
         if count >= LEAST_SHARE * total
+    )
+
+
+def find_allocated(lines: Sequence[AllocatingLine]) -> tuple[GrownPart, ...]:
+    """Tell which lines allocated what a fold did not free, by a second look at it."""
+    return tuple(
+        GrownPart(
+            "allocation", one.function, one.library, one.bytes, one.share, one.function, one.line
+        )
+        for one in lines[:MOST_PARTS]
     )
 
 

@@ -5,16 +5,26 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from analyzer.growth.grown_parts import find_grown_code, find_grown_descriptors, find_grown_maps
+from analyzer.growth.grown_parts import (
+    find_allocated,
+    find_grown_code,
+    find_grown_descriptors,
+    find_grown_maps,
+)
 from analyzer.growth.grown_threads import with_threads
 from analyzer.growth.nature import NOT_LOOKED_AT, find_nature
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from analyzer.growth.verdict import Growth
+    from analyzer.processes.explained import AllocatingLine
     from analyzer.processes.process import Process
 
 
-def with_what_grew(growth: dict[str, Growth], process: Process) -> dict[str, Growth]:
+def with_what_grew(
+    growth: dict[str, Growth], process: Process, explained: Sequence[AllocatingLine] = ()
+) -> dict[str, Growth]:
     """Add to the growth of RSS what the grown memory is, to that of maps and descriptors which they are, to each which code."""
     settled = [one for one in process.settled.values() if one.fold is not None]
     parts = {"maps": find_grown_maps(settled), "open_fds": find_grown_descriptors(settled)}
@@ -30,6 +40,9 @@ def with_what_grew(growth: dict[str, Growth], process: Process) -> dict[str, Gro
             if one.verdict.is_alarming and one.slope is not None and is_seen:
                 code = find_grown_code(looks, name, one.slope)
                 changed[name] = replace(one, grown=(*filter(None, (code,)), *one.grown))
+    rss = changed.get("rss_bytes")
+    if rss is not None and rss.verdict.is_alarming:
+        changed["rss_bytes"] = replace(rss, grown=(*rss.grown, *find_allocated(explained)))
     return with_threads(changed, process)
 
 

@@ -32,6 +32,9 @@ RESULT = "result.json"
 FAILURE = "failure.json"
 METRICS = "metrics.json"
 SUMMARY_JSON = "summary.json"
+EXPLAINED = "explained"
+"""The folder of second looks, with a folder for each fold."""
+EXPLAINED_JSON = "explained.json"
 SUMMARY_CSV = "summary.csv"
 LARGEST_BYTES = 2**20
 MOST_FOLDS = 10_000

@@ -15,6 +15,7 @@ from telemetry.errors import FoldsFailedError
 from telemetry.journal import typed
 from telemetry.journal.atomic_write import open_regular
 from telemetry.journal.private_files import make_folder
+from telemetry.journal.run_layout import EXPLAINED, EXPLAINED_JSON, fold_name
 from telemetry.masking import child_environment
 from trainer.explain.held import HeldMemory, Records
 from trainer.run.directory import RunDirectory
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 
     from trainer.explain.plan import LookPlan
 
-EXPLAINED = "explained"
-"""The folder in the run's directory, with one for each fold."""
 LARGEST_SEEN = 4096
 SHOWN_BYTES = 4000
 _SEEN = {"seconds": typed.seconds, "untracked": typed.seconds}
@@ -73,7 +72,7 @@ def look_again(plan: LookPlan, path: str, *, on_read: Callable[[], None]) -> Exp
         make_folder(result)
         with open(os.path.join(result, "flamegraph.html"), "w", encoding="utf-8") as file:
             file.write(found.flame_graph(f"Held by fold {plan.fold} of {os.path.basename(path)}"))
-        with open(os.path.join(result, "explained.json"), "w", encoding="utf-8") as file:
+        with open(os.path.join(result, EXPLAINED_JSON), "w", encoding="utf-8") as file:
             json.dump(_as_json(plan, held, seconds), file, indent=2)
         untracked = seen_for.get("untracked", plan.recorded_seconds)
         return Explained(held, seconds, untracked, _published(result, path, plan.fold))
@@ -133,7 +132,7 @@ def _as_json(plan: LookPlan, held: HeldMemory, seconds: float) -> dict[str, obje
 
 def _published(result: str, path: str, fold: int) -> str:
     """Put the result in its place, in place of an earlier one."""
-    target = os.path.join(path, EXPLAINED, f"fold-{fold}")
+    target = os.path.join(path, EXPLAINED, fold_name(fold))
     make_folder(os.path.dirname(target))
     shutil.rmtree(target, ignore_errors=True)
     os.rename(result, target)
