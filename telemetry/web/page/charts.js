@@ -82,12 +82,16 @@ function foldShades(run, colour) {
   const shapes = [];
   const annotations = [];
   const curves = run.curves.filter((curve) => curve.fold !== null && curve.times.length);
+  const span = Math.max(...curves.map((curve) => curve.times.at(-1))) - Math.min(...curves.map((curve) => curve.times[0]));
+  let named = -Infinity;
   curves.forEach((curve, number) => {
     const [x0, x1] = [date(curve.times[0]), date(curve.times.at(-1))];
     if (number % 2) {
       shapes.push({ type: "rect", yref: "paper", x0, x1, y0: 0, y1: 1, fillcolor: colour("faint"), line: { width: 0 }, layer: "below" });
     }
-    if (curves.length <= 12) {
+    // A name takes about a ninth of a chart: of folds that lie closer, one is named.
+    if (curve.times[0] - named >= span / 9) {
+      named = curve.times[0];
       annotations.push({ x: x0, y: 1, yref: "paper", xanchor: "left", yanchor: "bottom", text: `fold ${curve.fold}`, showarrow: false, font: { size: 11, color: colour("soft") } });
     }
   });
