@@ -21,6 +21,7 @@ _FINISHED = re.compile(
     | \bJob\ succeeded\b | \bCOMPLETED\b | ^\s*real\s+\d+m[\d.]+s | \bReturn\ value\ 0\b | \bshutdown\ complete\b
     | \btrain_runtime['"]?\s*[:=] | ^\s*(?:accuracy|(?:macro|weighted)\ avg)\s[\s\d.]*\d\s*$
     | (?:^|=\ )\d+\ passed\b(?!.*\bfailed) | ^Succeeded\s*:\ \d
+    | \bis\ up\ to\ date\.?\s*$ | \bpipelines\ are\ up\ to\ date\b | \bdvc\ push\b
     """,
     re.IGNORECASE | re.VERBOSE | re.MULTILINE,
 )
@@ -38,13 +39,20 @@ _RESULT = re.compile(
 """In the very last lines: what a run says once it is through."""
 _UNFINISHED = re.compile(
     r"\b(?:not|never|un(?:successful\w*|finished)|fail(?:s|ed|ing|\w*)?\b(?!\s*[:=]\s*0)|error\b(?!\s*(?:rate|stats|=|:))|exception|"
-    r"abort\w*|before|until|when|if|kill\w*|cancel\w*|invalid|terminated|in\s*complete|expected|will\ be|to\ be|loading|[Ee]xit(?:ed)?\ with\ [1-9])",
+    r"abort\w*|crash(?:ed|es|ing)\b(?!\s*[:=]\s*0)|timed\s?out|before|until|when|if|kill\w*|cancel\w*|invalid|terminated|in\s*complete|expected|will\ be|to\ be|loading|[Ee]xit(?:ed)?\ with\ [1-9])",
     re.IGNORECASE,
 )
 _CLEANING_UP = re.compile(
     r"\b(?:[Tt]earing down|Deactivated successfully|diagnostic log upload|W&B process to finish)\b|^\s*Exit status: 0$"
+    r"|^(?:Stopping|Removing|Killing) \S+ +\.\.\. "
 )
 """What somebody else says as it tidies up, however the run ended."""
+_WENT_WELL = re.compile(r"^This progress looks :\)|\bNothing to be done\b")
+"""The last word of a workflow manager on a run, in words that a failure has as well."""
+_WENT_BADLY = re.compile(
+    r"^This progress looks :\(|\bExiting because a job execution failed|\bcompleted,? with (?:errors|failures)\b"
+)
+"""The last word of a workflow manager on a run: some of its tasks succeeded, and all the same it failed."""
 _LAST_STEP = re.compile(r"\b(\d+)\s*/\s*\1\b|\b100(?:\.0+)?%")
 _STEP = re.compile(r"\b\d+\s*/\s*\d+\b|\d+(?:\.\d+)?%(?:\||\s)")
 _HEADER = re.compile(r"^\s*(?:epoch|fold|trial|stage)\s+\d+\s*/\s*\d+\W*$", re.IGNORECASE)
@@ -65,9 +73,13 @@ def place_of_finish(lines: Sequence[str], *, below_failure: bool = False) -> int
         place = len(lines) - 1 - below
         line = text.rsplit("\r", 1)[-1]
         is_indented = not line[:1].strip()
+        if _WENT_BADLY.search(line):
+            return None
+        if _WENT_WELL.search(line):
+            return place
         if not (_UNFINISHED.search(line) or (below_failure and _CLEANING_UP.search(line))):
             if _FINISHED.search(line) and not (is_indented and "(" in line):
-                if not _TRIAL.search(line):
+                if not (_TRIAL.search(line) or _is_part(line)):
                     return place
             elif (
                 not below_failure
@@ -84,7 +96,16 @@ def place_of_finish(lines: Sequence[str], *, below_failure: bool = False) -> int
 
 
 _TRIAL = re.compile(
-    r"\b(?:trial|epoch|fold|step|iter|task|batch|round|stage|tree|job|part)\w*\W{0,3}\d+\b(?!\s*/)[^\n]*\b(?:finished|done|completed|succeeded)",
+    r"\b(?:trial|epoch|fold|step|iter|task|batch|round|stage|tree|job|part)\w*\W{0,3}\d+\b(?!\s*[/%])[^\n]*\b(?:finished|done|completed|succeeded)",
     re.IGNORECASE,
 )
 """One of many is through, not the run."""
+_OF_ALL = re.compile(
+    r"\b(\d+)\s*(?:/|(?:out )?of)\s*(\d+)\s+(?:steps|tasks|jobs|rules|targets|stages|nodes|processes|runs|flows|files)\b"
+)
+
+
+def _is_part(line: str) -> bool:
+    """Whether a workflow manager says that some of its tasks are through, and not yet all: ``4 of 6 steps``."""
+    done = _OF_ALL.search(line)
+    return done is not None and int(done[1]) < int(done[2])

@@ -33,9 +33,16 @@ _ESCAPE = re.compile(rb"(?:\x1b|\\u001[bB])\[[\d;?]*[A-Za-z]|\\[nrt]")
 """Of a terminal and of JSON: its last letter is no part of the word behind it."""
 _BAR = re.compile(rb"\d+%\||\d+/\d+ \[|it/s|s/it")
 
+_ONLY_LOOKS = (
+    rb"(?:docker|podman|nerdctl)(?: container| system| compose| image)? (?:inspect|ps|logs|stats|events|info|images?|version|top|port|diff|df|ls|kill|stop|rm|down)\b"
+    rb"|ray (?:status|memory|logs|summary|list|get|timeline|stop|job (?:logs|status|list))\b|foldwatch (?:analyze|limits|explain|export)\b"
+    rb"|python[\d.]* (?:-V|--version|-c |-m (?:torch\.utils\.collect_env|pip|site|json\.tool|foldwatch (?:analyze|limits|explain)))"
+    rb"|(?:accelerate|deepspeed) (?:env|--version)|make (?:-n|--version)|\S+ --(?:version|help)\s*$"
+)
+"""Commands that begin no attempt, though they name what one begins with: people look what happened to the last."""
 ATTEMPT = re.compile(
     (
-        rb"^[^\n]{0,60}?[$#%>] (?:[\w/.-]+=\S+ )*(?:sudo |nohup |time |env )*"
+        rb"^[^\n]{0,60}?[$#%>] (?:[\w/.-]+=\S+ )*(?:sudo |nohup |time |env )*(?!" + _ONLY_LOOKS + rb")"
         rb"(?:\S*/)?(?:python[\d.]*|bash|sh|zsh|torchrun|srun|sbatch|mpirun|horovodrun|accelerate|deepspeed|docker|podman|make|nohup|"
         rb"singularity|apptainer|foldwatch|ray|\./\S+|conda run|poetry run|uv run)\b"
     ),

@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from analyzer.logs.mixed_writers import split_writers
 from analyzer.logs.parallel import read_open
-from analyzer.logs.progress import find_progress
 from analyzer.logs.rank_prefixes import without_counts
+from analyzer.processes.error_lines import note_error_line
 from analyzer.processes.from_formats import take_formats
 from analyzer.processes.last_lines import find_finished, last_lines, of_all
 from analyzer.processes.lives import Layout, Life
 from analyzer.processes.printed_limits import PrintedLimit, printed_limits
 from analyzer.processes.process import Process
-from analyzer.signatures.search import find_error_line
 from telemetry.errors import InputError
 from telemetry.journal.follower import SkippedLine
 
@@ -136,48 +135,6 @@ def _printed_limits(start: bytes, end: bytes, *, lines: int) -> list[PrintedLimi
 
 MOST_WRITERS = 10_000
 """Of one log; the readings of further ones are counted as skipped."""
-LAST_ERROR_LINES = 8
-"""Of a log, in which a line that is written as an error is what ended it."""
-ERROR_ABOVE = 40
-"""Lines above a summary in which the error that it sums up is looked for."""
-
-
-def _note_error_line(process: Process, ends: Mapping[str | None, Sequence[LastLine]]) -> None:
-    """Add the line that is written as an error, where no signature says what failed.
-
-    It stands among the last lines, or above the summary of a launcher, which may be another writer.
-    """
-    crash = process.crash
-    if crash is not None and not crash.looks_above:
-        return
-    lines: list[tuple[int, str]] = []
-    if crash is None:
-        if process.finished_by is None:
-            lines = [(one.line, one.text) for one in _below_all(process)[-LAST_ERROR_LINES:]]
-    else:
-        near = (one for own in ends.values() for one in own)
-        below = crash.line or process.log_lines
-        lines = sorted(
-            (one.line, one.text) for one in near if below - ERROR_ABOVE <= one.line < below
-        )
-    if (found := find_error_line(lines)) is not None:
-        process.note_match(found)
-
-
-def _below_all(process: Process) -> Sequence[LastLine]:
-    """Return its last lines below its last reading, what it survived and its last sign of progress."""
-    known = [sign.line or 0 for sign in process.recovered.values()]
-    floor = max(known, default=0)
-    if process.checkpoints:
-        floor = max(floor, process.checkpoints.lines[-1])
-    last = [one for one in process.last_lines if one.line > floor]
-    for number in range(len(last) - 1, -1, -1):
-        text = last[number].text.encode()
-        if find_progress(text, 0, len(text)) is not None:
-            return last[number + 1 :]
-    return last
-
-
 _PID = re.compile(r"(?:\[|\bpid=)(\d{1,9})\b")
 """In the name of a writer: ``python[12]``, ``train pid=12``."""
 _RANK = re.compile(r"(?:^|/)(?:default|rank|\d+,)(\d{1,9})$")
@@ -229,8 +186,8 @@ class Assembly:
             self._new_life(None)
         self.processes.sort(key=_first_line)
         ends = last_lines(end, lines=lines)
-        signs = [s.line or 0 for p in self.processes for s in p.matches.values()]
-        through = find_finished(of_all(ends), below=max(signs, default=0))
+        signs = [sign for one in self.processes for sign in one.matches.values()]
+        through = find_finished(of_all(ends), signs)
         next_begins: dict[str | None, int] = {}
         for process in reversed(self.processes):
             process.log_lines = lines
@@ -240,7 +197,7 @@ class Assembly:
             if process.checkpoints:
                 next_begins[process.rank] = process.checkpoints.lines[0]
             process.run_finished = through
-            _note_error_line(process, ends)
+            note_error_line(process, ends, {sign.line for sign in signs})
             checkpoints = process.checkpoints
             process.note_peaks({name: checkpoints.peak(name) for name in checkpoints.columns})
         return self.processes

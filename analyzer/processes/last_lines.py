@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -12,11 +13,16 @@ from analyzer.signatures.tracebacks import without_ignored
 from telemetry.masking import mask_forms
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
+    from analyzer.signatures.search import SignatureMatch
 
 LAST_LINES = 40
 """Of each writer: a job's epilogue is hardly longer."""
+
+
+_CONTAINER_EXIT = re.compile(r"^\S+ exited with code \d+$")
+"""As docker compose says it: below the failure of one container, that another one ended with 0 says nothing."""
 
 
 class LastLine(NamedTuple):
@@ -51,8 +57,13 @@ def of_all(by_writer: Mapping[str | None, Sequence[LastLine]]) -> Sequence[LastL
     return merged[-LAST_LINES:]
 
 
-def find_finished(lines: Sequence[LastLine], *, below: int) -> LastLine | None:
-    """Return the one of the last ``lines``, below line ``below``, that says that the run is through."""
+def find_finished(
+    lines: Sequence[LastLine], signs: Collection[SignatureMatch]
+) -> LastLine | None:
+    """Return the one of the last ``lines``, below all ``signs`` of an end, that says that the run is through."""
+    below = max((sign.line or 0 for sign in signs), default=0)
     last = [one for one in without_ignored(lines) if one.line > below]
+    if any(_CONTAINER_EXIT.search(sign.text) for sign in signs):
+        last = [one for one in last if not _CONTAINER_EXIT.search(one.text)]
     place = place_of_finish([one.text for one in last], below_failure=below > 0)
     return None if place is None else last[place]

@@ -150,7 +150,7 @@ class Process:
         """The line of its last ones that says it is through, below every sign of an end."""
         below = max((sign.line or 0 for sign in self.matches.values()), default=0)
         late = self.run_finished if self.run_finished and self.run_finished.line > below else None
-        return find_finished(self.last_lines, below=below) or late
+        return find_finished(self.last_lines, self.matches.values()) or late
 
     def note_match(self, crash: SignatureMatch) -> None:
         """Take a sign of a crash that comes after the samples so far."""

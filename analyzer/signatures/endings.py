@@ -185,12 +185,14 @@ ENDING_SIGNATURES: tuple[Signature, ...] = (
         "exit_status",
         (
             *("xit code", "xit status", "xitcode", "xit Code", "EXIT CODE"),
-            *("eturn code", "eturned non-zero exit", "xited with code", "xited with status"),
+            *("eturn code", "eturned non-zero exit", "xited with ", "+ exit ", "+ rc=", "rocess exited "),
+            '"ExitCode":',
         ),
-        r"(?i:\bexit(?:ed|s|ing)?\b(?: with)?(?: return| non-zero exit| exit)?[ _-]?(?:code|status)?\s*[:=]?\s+\(?(?!137\b)[1-9]\d{0,2}\b(?!\s*(?:of|ms|s\b|/)))"
+        r"(?i:\bexit(?:ed|s|ing)?\b(?: with)?(?: return| non-zero exit| non-zero| exit)?[ _-]?(?:code|status)?\s*[:=]?\s+\(?(?!137\b)[1-9]\d{0,2}\b(?!\s*(?:of|ms|s\b|/)))"
         r"|(?i:return(?:ed)? (?:code|non-zero exit (?:code|status)):?\s*=?\s*(?!137\b)-?[1-9]\d{0,2}\b)"
         r"|(?i:\bcode\s*[=:]\s*-(?!9\b|7\b)\d{1,2}\b)"
-        r"|(?i:exit ?code\s*:\s+(?!137\b)-?[1-9]\d{0,2}\b)",
+        r"|(?i:exit ?code\s*:\s+(?!137\b)-?[1-9]\d{0,2}\b)"
+        r"|\"ExitCode\":\s*(?!137\b)[1-9]\d{0,2}\b|^\++ (?:exit |rc=)(?!137\b)[1-9]\d{0,2}\s*$",
         "srun: error: node7: task 0: Exited with exit code 1",
         "exit codes: 0 = trained, 1 = wrong usage, 2 = no data",
     ),

@@ -64,7 +64,9 @@ LAUNCHER_SIGNATURES: tuple[Signature, ...] = (
         causes=MEMORY,
         speaks_for=("cgroup_memory",),
         look_alikes=(
-            Expression(r"OOMKilled[\"']?(?:\s*[:=]\s*false|[^}]*\}\s+0\b)", ignore_case=True),
+            Expression(r"OOMKilled[\"']?(?:\s*[:=]\s*false|[^}]*\}\s+0\b|\s*\}\})", ignore_case=True),
+            Expression(r"OOMKilled[\"']?\s*[:=]\s*true\b.*\"ExitCode\":\s*0\b", ignore_case=True),
+            Expression(r"\b(?:grep|jq|select|jsonpath)\b.*OOMKilled"),
         ),
     ),
     Signature(
@@ -165,13 +167,23 @@ LAUNCHER_SIGNATURES: tuple[Signature, ...] = (
         causes=KILLED,
         is_secondary=True,
     ),
-    # docker compose up --abort-on-container-exit: which container ended, and how, stands above.
-    summary(
-        "compose_aborted",
-        "Aborting on container exit",
-        r"^\s*Aborting on container exit\.\.\.",
-        "Aborting on container exit...",
-        "grep -c 'Aborting on container exit' compose.log",
+    # docker compose up --abort-on-container-exit: which container ended, and how, stands above. If that one
+    # ended with 0, compose itself ends the others.
+    Signature(
+        name="container_exited_0",
+        literals=("xited with ",),
+        pattern=Expression(r"^\S+ exited with code 0\s*$"),
+        example="trainer-1 exited with code 0",
+        benign="restart: unless exited with code 0 and no other container is up",
+        is_frame=True,
+    ),
+    Signature(
+        name="containers_ended",
+        literals=("Aborting on container exit",),
+        pattern=Expression(r"^\s*Aborting on container exit\.\.\."),
+        example="Aborting on container exit...",
+        benign="grep -c 'Aborting on container exit' compose.log",
+        is_frame=True,
     ),
     summary(
         "mlflow_run_failed",
@@ -179,6 +191,20 @@ LAUNCHER_SIGNATURES: tuple[Signature, ...] = (
         r"mlflow\.exceptions\.ExecutionException: Run \(ID '\w+'\) failed",
         "mlflow.exceptions.ExecutionException: Run (ID '6a0fb1f0d4de46e0a51fd4b1bfca1b7e') failed",
         "except mlflow.exceptions.ExecutionException: Run (ID in the message)",
+    ),
+    summary(
+        "snakemake_failed",
+        "job execution failed",
+        r"^Exiting because a job execution failed",
+        "Exiting because a job execution failed. Look above for error message",
+        "--keep-going: snakemake goes on with independent jobs if a job execution failed",
+    ),
+    summary(
+        "luigi_failed",
+        "This progress looks :(",
+        r"^This progress looks :\(",
+        "This progress looks :( because there were failed tasks",
+        'grep -c "This progress looks :(" luigi.log',
     ),
     summary(
         "vertex_failed",
@@ -273,11 +299,11 @@ LAUNCHER_SIGNATURES: tuple[Signature, ...] = (
         name="exit_137",
         literals=(
             *("code 137", "status 137", "Exit Code:", "Error 137"),
-            *("code -9", "status -9", "returned -9"),
+            *("code -9", "status -9", "returned -9", '"ExitCode":'),
         ),
         pattern=Expression(
             r"\bexit(?:ed)?(?: with)?[ _](?:code|status):?\s+(?:137|-9)\b(?!\s*\w)"
-            r"|\breturned -9\b|^\s*make.*\bError 137\b",
+            r"|\breturned -9\b|^\s*make.*\bError 137\b|\"ExitCode\":\s*137\b",
             ignore_case=True,
         ),
         example="command terminated with exit code 137",

@@ -169,8 +169,13 @@ def raised_match(facts: Mapping[str, Any]) -> SignatureMatch:
 _WRITTEN_AS_ERROR = re.compile(
     r"(?:^|[\s\[|(])(?:ERROR|FATAL|CRITICAL|SEVERE|FAILED)\b(?![^\n]{0,20}\b0 )"
     r"|(?:^|[\s:])(?:[Ff]atal(?: error)?|[Ee]rror|panic)(?: in [^\n:]{1,80})?: (?!-?[\d.]+\b)\S"
-    r"|^(?:\w+\.)*\w+(?:Error|Exception): (?!-?\d+\.\d|(?:on|off|true|false|none)\b)\S"
+    r"|^Error in rule \w+:\s*$|^(?:\w+\.)*\w+(?:Error|Exception): (?!-?\d+\.\d|(?:on|off|true|false|none)\b)\S"
     r"|^\s*(?:Killed|Terminated|Aborted|Segmentation fault|Bus error)(?: \(core dumped\))?\s*$"
+)
+_SAYS_WHAT_IS_WRONG = re.compile(
+    r"\b(?:[Cc]ould not|[Cc]annot|[Cc]an't|[Uu]nable to|[Ff]ailed to|[Ii]nvalid|[Uu]nknown|[Uu]nrecognized|[Uu]nexpected|[Uu]nsupported"
+    r"|[Mm]issing|[Nn]o such|[Nn]ot found|is not (?:in|an?|one of|defined|valid|supported|allowed)|(?:does|do) not (?:exist|match)|[Dd]enied"
+    r"|[Mm]ust be|is required|[Mm]ismatch|already exists|[Rr]efused|out of range)\b"
 )
 _NO_ERROR = re.compile(
     r"\b(?:no|0|zero|without)\b[^\n]{0,12}\berrors?\b|error[_ ](?:rate|bar)|^(?:wandb: |\(autoscaler )",
@@ -194,14 +199,32 @@ def find_error_line(lines: Iterable[tuple[int, str]]) -> SignatureMatch | None:
     """Return the sign that the last of the numbered ``lines`` that is written as an error is."""
     for line, text in reversed([*without_ignored(lines)]):
         if _is_error(text):
-            return SignatureMatch(
-                signature=ERROR_LINE,
-                line=line,
-                text=mask_forms(text.strip()),
-                causes=(NOT_A_LIMIT,),
-                is_generic=True,
-            )
+            return _error_match(line, text)
     return None
+
+
+def find_plain_error(lines: Iterable[tuple[int, str]]) -> SignatureMatch | None:
+    """Return the sign that the last of the numbered ``lines`` that says that something is wrong is.
+
+    It stands directly above the exit status of a program that printed no traceback.
+    """
+    for line, text in reversed([*lines]):
+        match = _SAYS_WHAT_IS_WRONG.search(text)
+        if match is None or _NO_ERROR.search(text) or is_handled(text, 0):
+            continue
+        if not (_LOWER_LEVEL.search(text[: match.start()]) or is_mention(text, match.start())):
+            return _error_match(line, text)
+    return None
+
+
+def _error_match(line: int, text: str) -> SignatureMatch:
+    return SignatureMatch(
+        signature=ERROR_LINE,
+        line=line,
+        text=mask_forms(text.strip()),
+        causes=(NOT_A_LIMIT,),
+        is_generic=True,
+    )
 
 
 class SignatureTable:
