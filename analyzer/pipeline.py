@@ -17,6 +17,7 @@ from analyzer.diagnosis.notes import notes
 from analyzer.diagnosis.outcome import find_ending
 from analyzer.diagnosis.remedies import remedies
 from analyzer.diagnosis.run_end import RunEnds, discard_benign_matches, find_truncation, is_through
+from analyzer.diagnosis.symptoms import Symptoms
 from analyzer.formatting import short_name
 from analyzer.growth.epochs import judge_epochs
 from analyzer.growth.grown_threads import look_note
@@ -178,10 +179,10 @@ def _judge_group(processes: list[Process], furthest: Mapping[str | None, int]) -
     for process in processes:
         by_rank[process.rank].append(process)
     lanes = {rank: _RankSequence(found, furthest=furthest[rank]) for rank, found in by_rank.items()}
-    symptom = _symptom(processes)
+    symptoms = Symptoms(processes)
     has_tensorflow = any(map(shows_tensorflow, processes))
     return [
-        _finding(process, lanes[process.rank], symptom, has_tensorflow=has_tensorflow)
+        _finding(process, lanes[process.rank], symptoms, has_tensorflow=has_tensorflow)
         for process in processes
     ]
 
@@ -234,7 +235,7 @@ def _is_current(process: Process, resource: str) -> bool:
 
 
 def _finding(
-    process: Process, lane: _RankSequence, symptom: str | None, *, has_tensorflow: bool
+    process: Process, lane: _RankSequence, symptoms: Symptoms, *, has_tensorflow: bool
 ) -> Finding:
     explained = read_explained(process.source, process.folds)
     growth = with_what_grew(_growth(process, lane.isolated), process, explained)
@@ -263,7 +264,7 @@ def _finding(
             is_followed=lane.is_followed(process),
             is_running=is_running(process),
         ),
-        symptom_of=symptom if process.crash is not None and process.crash.is_secondary else None,
+        symptom_of=symptoms.explain(process),
         notes=(*notes(process, causes), *_looks_note(process, growth), *_tree_note(process)),
         remedies=remedies(
             growth,
@@ -305,16 +306,6 @@ def _looks_note(process: Process, growth: Mapping[str, Growth]) -> Iterator[str]
         count = sum(call.looks for call in process.looks.grown.calls.values())
         yield f"in which function {', '.join(untold)} grow, {count:,} looks at the code do not tell; a longer run takes more"
     yield from look_note(process.native_threads, growth)
-
-
-def _symptom(processes: list[Process]) -> str | None:
-    """Name the first failure of the run that does not follow from another; the others may from it."""
-    for process in processes:
-        crash = process.crash
-        if crash is not None and not crash.is_secondary:
-            where = f", line {crash.line}" if crash.line else ""
-            return f"{crash.signature} ({process.source}{where}): {crash.text}"
-    return None
 
 
 def _quiet_seconds(process: Process) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from analyzer.diagnosis.confidence import Confidence
@@ -14,6 +15,7 @@ from telemetry.reading import LimitState
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from analyzer.processes.printed_limits import PrintedLimit
     from analyzer.processes.process import Process
 
 FAR_STEPS = 10
@@ -26,23 +28,44 @@ PRINTED_KEPT = 120
 """Characters of a printed limit that are shown."""
 _PRINTED_IS_ALL = frozenset({"nproc", "address_space", "data_size", "locked_memory", "open_files"})
 """Limits of a process: one that is printed as unlimited is none. Of a cgroup there may be levels above."""
+_COUNTED = frozenset(
+    {"nproc", "pids_cgroup", "threads_max", "pid_max", "open_files", "max_map_count", "address_space"}
+)
+"""Limits whose use people ask for apart: a count of theirs is held against the least limit that is printed."""
+_LMDB = re.compile(r"\blmdb\b|\bmdb_", re.IGNORECASE)
 
 
 def printed_evidence(cause: str, process: Process) -> Iterator[Evidence]:
     """Give what the log itself prints of the limit: a shell, docker, a scheduler, free."""
-    for printed in process.printed_limits:
-        if printed.cause != cause:
-            continue
+    of_cause = [one for one in process.printed_limits if one.cause == cause]
+    most = min((one.limit for one in of_cause if isinstance(one.limit, int)), default=None)
+    for printed in of_cause:
         where = f"line {printed.line}: {printed.text[:PRINTED_KEPT]}"
-        if printed.limit is LimitState.UNLIMITED and cause in _PRINTED_IS_ALL:
+        limit = printed.limit
+        if limit is LimitState.INVISIBLE and cause in _COUNTED and most is not None:
+            limit = most
+        if printed.is_asked:
+            yield from _asked_evidence(process, printed, most, where)
+        elif printed.limit is LimitState.UNLIMITED and cause in _PRINTED_IS_ALL:
             yield Evidence(Confidence.RULED_OUT, f"no such limit ({where})")
-        elif isinstance(printed.limit, int) and printed.current is not None:
-            ratio = printed.current / printed.limit if printed.limit else 0.0
-            words = f"{of_limit(cause, printed.current, printed.limit)} in use ({where})"
+        elif isinstance(limit, int) and printed.current is not None:
+            ratio = printed.current / limit if limit else 0.0
+            words = f"{of_limit(cause, printed.current, limit)} in use ({where})"
             is_full = ratio >= NEARLY_FULL
             yield Evidence(Confidence.LIKELY if is_full else Confidence.POSSIBLE, words)
         else:
             yield Evidence(Confidence.POSSIBLE, f"the log prints it ({where})")
+
+
+def _asked_evidence(
+    process: Process, printed: PrintedLimit, most: int | None, where: str
+) -> Iterator[Evidence]:
+    """Hold a map that LMDB was to make against the limit; what else failed did not ask for it."""
+    crash, asked = process.crash, printed.current or 0
+    is_of_lmdb = crash is not None and _LMDB.search(f"{crash.text} {crash.details.get('frame')}")
+    if is_of_lmdb and most is not None and asked > most:
+        words = f"{format_amount(asked, is_bytes=True)} were asked for at once, of {format_amount(most, is_bytes=True)}"
+        yield Evidence(Confidence.LIKELY, f"{words} ({where})")
 
 
 def step_evidence(cause: str, process: Process) -> Evidence | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
+from analyzer.processes.printed_counts import shown_counts
 from telemetry.reading import LimitState
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ _ULIMIT = re.compile(
     re.MULTILINE,
 )
 _ULIMIT_ASKED = re.compile(
-    r"ulimit -(?P<flag>[uvdnl])\s*\n(?P<value>unlimited|\d{1,18})\s*$", re.MULTILINE
+    r"ulimit -[SH]?(?P<flag>[uvdnl])\s*\n(?P<value>unlimited|\d{1,18})\s*$", re.MULTILINE
 )
 _PROC_LIMITS = re.compile(
     r"^Max (?P<row>processes|open files|address space|data size|locked memory)\s+(?P<value>unlimited|\d{1,18})\s",
@@ -81,6 +82,13 @@ _FREE = re.compile(
     r"^Mem:\s+(?P<total>\d[\d.]{0,15})(?P<letter>[KMGT]?)i?\s+(?P<used>\d[\d.]{0,15})(?P<of>[KMGT]?)i?\s+\d",
     re.MULTILINE,
 )
+_FREE_ASKED = re.compile(
+    r"\bfree(?: -[wltvs0-9]+)*(?: -[wltv]*(?P<letter>[bkmg])[wltv]*| --(?P<word>bytes|kilo|kibi|mega|mebi|giga|gibi))?\b(?=[^\n]*\n[^\n]*\btotal\b)"
+)
+FREE_ABOVE = 300
+"""Characters above the numbers of free, in which its command is looked for."""
+_FREE_LEAST = (("", 3e10), ("k", 4e6), ("m", 4096))
+"""The least total that is of a unit; what is less is gigabytes."""
 _TOTAL = re.compile(r"^(?:# )?MemTotal:\s+(?P<total>\d{1,15}) kB", re.MULTILINE)
 _AVAILABLE = re.compile(r"^(?:# )?MemAvailable:\s+(?P<available>\d{1,15}) kB", re.MULTILINE)
 # "overlay          50G   50G     0 100% /" of df
@@ -117,6 +125,8 @@ class PrintedLimit(NamedTuple):
     current: int | None
     line: int
     text: str
+    is_asked: bool = False
+    """Whether ``current`` was asked for at once, and is not in use."""
 
 
 Found: TypeAlias = "tuple[re.Match[str], str, Limit, int | None]"
@@ -127,12 +137,21 @@ def printed_limits(text: str, *, first_line: int = 1) -> Iterator[PrintedLimit]:
     """Find what ``text``, which begins with line ``first_line`` of the log, says of limits."""
     for find in (_of_shells, _of_options, _of_schedulers, _of_memory, _of_files):
         for match, cause, limit, current in find(text):
-            at = match.end() - 1
-            start = text.rfind("\n", 0, at) + 1
-            end = text.find("\n", at)
-            words = text[start : end if end >= 0 else len(text)].strip()
-            line = first_line + text.count("\n", 0, at)
+            line, words = _place(text, match.end() - 1, first_line)
             yield PrintedLimit(cause, limit, current, line, words)
+    for shown in shown_counts(text):
+        line, words = _place(text, shown.at, first_line)
+        words = f"{shown.command}: {words}" if shown.command else words
+        yield PrintedLimit(shown.cause, shown.limit, shown.current, line, words, shown.is_asked)
+
+
+def _place(text: str, at: int, first_line: int) -> tuple[int, str]:
+    """Return the number of the line at an offset, and the line."""
+    start = text.rfind("\n", 0, at) + 1
+    end = text.find("\n", at)
+    return first_line + text.count("\n", 0, at), text[
+        start : end if end >= 0 else len(text)
+    ].strip()
 
 
 def _of_shells(text: str) -> Iterator[Found]:
@@ -174,9 +193,10 @@ def _of_schedulers(text: str) -> Iterator[Found]:
 
 def _of_memory(text: str) -> Iterator[Found]:
     for match in _FREE.finditer(text):
+        unit = _unit_of_free(text[max(0, match.start() - FREE_ABOVE) : match.start()], match)
         total, used = (
-            _bytes(match[name], match[unit] or "k")
-            for name, unit in (("total", "letter"), ("used", "of"))
+            _bytes(match[name], match[letter] or unit)
+            for name, letter in (("total", "letter"), ("used", "of"))
         )
         yield match, "host_memory", total, used
     total_line = next(_TOTAL.finditer(text), None)
@@ -186,6 +206,16 @@ def _of_memory(text: str) -> Iterator[Found]:
     for match in _GPU.finditer(text):
         most = _bytes(match["total"], "g")
         yield match, "gpu_memory", most, most - _bytes(match["free"], match["unit"])
+
+
+def _unit_of_free(above: str, match: re.Match[str]) -> str:
+    """Return the unit of what free prints without one: by the command above it, else by how large a host can be."""
+    asked = [*_FREE_ASKED.finditer(above)]
+    if asked:
+        option = asked[-1]["letter"] or asked[-1]["word"] or "k"
+        return option[0] if option[0] != "b" else ""
+    total = float(match["total"])
+    return next((unit for unit, least in _FREE_LEAST if total >= least), "g")
 
 
 def _of_files(text: str) -> Iterator[Found]:

@@ -265,6 +265,18 @@ LAUNCHER_SIGNATURES: tuple[Signature, ...] = (
         causes=("not_a_limit",),
         is_secondary=True,
     ),
+    Signature(
+        name="peer_lost",
+        literals=("remote process exit", "gloo/transport/tcp/pair.cc"),
+        pattern=Expression(
+            r"remote process exited or there was a network error|remote process exiting prematurely"
+            r"|gloo/transport/tcp/pair\.cc:\d+\]? .*(?:[Cc]onnection (?:closed|reset) by peer|Read error)"
+        ),
+        example="torch.distributed.DistBackendError: NCCL error in: ProcessGroupNCCL.cpp:1331, remote process exited or there was a network error, NCCL version 2.19.3",
+        benign="docs: ncclRemoteError is returned if a remote process exits or the network fails",
+        causes=("not_a_limit",),
+        is_secondary=True,
+    ),
     # nnU-Net blames the RAM for whatever ended its workers.
     Signature(
         name="nnunet_background_workers",

@@ -1,0 +1,162 @@
+"""Counts and limits that a person asked a shell for: ``ps -u me -L | wc -l``, ``cat pids.current``, ``sysctl``.
+
+An answer stands alone in the line below its command, which says what it counts; some say it themselves.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from telemetry.reading import LimitState
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from telemetry.reading import Limit
+
+OF_HOST = ("threads_max", "pid_max")
+OF_PROCESS = ("nproc", "pids_cgroup")
+"""What the threads of one process count towards, beside the host's limits, which are far away."""
+
+_ASKED = re.compile(
+    r"^(?P<command>[^\n]*(?:\bwc -l|\bgrep -c|/proc/sys/|\bpids\.|sysctl -n)[^\n]*)\n"
+    r"[ \t]*(?P<first>\d{1,18}|max)[ \t]*$(?:\n[ \t]*(?P<second>\d{1,18}|max)[ \t]*$)?",
+    re.MULTILINE,
+)
+_PS = re.compile(r"\bps\s")
+_OF_THREADS = re.compile(r"\s-[a-zA-Z]*[LTm]\b|\s-[a-zA-Z]*[LT][a-zA-Z]*\b|\bps [a-zA-Z]*H|\blwp\b")
+_OF_USER = re.compile(
+    r"(?:\s-[a-zA-Z]*[uU]|--[uU]ser)[ =]['\"]?(?P<user>[^\s'\"|]+)|\bgrep (?:-\w+ )*['\"^]*(?P<grepped>[\w$-]+)"
+)
+_OF_PID = re.compile(r"\s(?:-[a-zA-Z]*p|--pid|p)[ =]\S|/proc/(?:\d+|self|\$\S+)/task")
+_AT_PROMPT = re.compile(r"^\[?(?P<user>[a-z_][\w-]*)@")
+_FILES: tuple[tuple[re.Pattern[str], tuple[str, ...], bool], ...] = tuple(
+    (re.compile(pattern), causes, is_limit)
+    for pattern, causes, is_limit in (
+        (r"pids\.(?:current|peak)\b", ("pids_cgroup",), False),
+        (r"pids\.max\b", ("pids_cgroup",), True),
+        (r"kernel[./]threads-max\b", ("threads_max",), True),
+        (r"kernel[./]pid_max\b", ("pid_max",), True),
+        (r"vm[./]max_map_count\b", ("max_map_count",), True),
+        (r"/proc/(?:\*|\[0-9\]\*)/task.*\bwc -l", (*OF_HOST, "pids_cgroup"), False),
+        (r"/proc/(?:\d+|self|\$\S+)/task.*\bwc -l", OF_PROCESS, False),
+        (r"/proc/(?:\d+|self|\$\S+)/fd\b.*\bwc -l|\blsof .*-p.*\bwc -l", ("open_files",), False),
+        (r"/proc/(?:\d+|self|\$\S+)/maps\b.*\bwc -l", ("max_map_count",), False),
+    )
+)
+"""What a command reads or counts, towards which limits, and whether the answer is the limit itself."""
+_SAID = re.compile(
+    r"^\s*Tasks: (?P<tasks>\d{1,9}) \(limit: (?P<of>\d{1,9})\)"
+    r"|\bTasksMax=(?P<tasks_max>\d{1,9})$|\bTasksCurrent=(?P<tasks_now>\d{1,9})$"
+    r"|\bpids\.max *[:=] *(?P<pids_max>\d{1,9}|max)$|\bpids\.(?:current|peak) *[:=] *(?P<pids_now>\d{1,9})$"
+    r"|^kernel\.threads-max = (?P<threads_max>\d{1,9})$|^kernel\.pid_max = (?P<pid_max>\d{1,9})$"
+    r"|^Threads:\t(?P<threads>\d{1,7})$|^Vm(?:Peak|Size):\s+(?P<size>\d{1,15}) kB$"
+    r"|^\d+\.\d\d \d+\.\d\d \d+\.\d\d \d+/(?P<of_host>\d{1,8}) \d+$",
+    re.MULTILINE,
+)
+_LIMIT_OF = {
+    "tasks_max": "pids_cgroup",
+    "pids_max": "pids_cgroup",
+    "threads_max": "threads_max",
+    "pid_max": "pid_max",
+}
+_USE_OF = {
+    "tasks_now": ("pids_cgroup",),
+    "pids_now": ("pids_cgroup",),
+    "threads": OF_PROCESS,
+    "of_host": OF_HOST,
+}
+# "INFO map_size: 1099511627776", "lmdb.open(path, map_size=1024 ** 4)"
+_MAP_SIZE = re.compile(
+    r"\bmap_?size['\"]?\s*[=:]\s*(?:int\()?(?P<number>\d[\d_]{0,18}(?:\.\d+)?(?:e\d{1,2})?)"
+    r"(?:\s*(?P<sign>\*\*|<<)\s*(?P<power>\d{1,2})|\s?(?P<letter>[KMGT])i?B\b)?"
+)
+_SIZES = {"K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+
+
+class Shown(NamedTuple):
+    """A limit or a use of one, as it is shown somewhere."""
+
+    at: int
+    """Where in the text its line ends, or before."""
+    cause: str
+    limit: Limit
+    current: int | None
+    is_asked: bool = False
+    """Whether ``current`` is not in use, but was asked for at once."""
+    command: str = ""
+    """Which it answers; empty where the line says itself what it is."""
+
+
+def shown_counts(text: str) -> Iterator[Shown]:
+    """Find the counts and limits in ``text`` that a shell's command asked for, or that say themselves what they are."""
+    for match in _ASKED.finditer(text):
+        yield from _answers(match)
+    for match in _SAID.finditer(text):
+        yield from _said(match)
+    for match in _MAP_SIZE.finditer(text):
+        yield Shown(
+            match.end() - 1, "address_space", LimitState.INVISIBLE, _size(match), is_asked=True
+        )
+
+
+def _answers(match: re.Match[str]) -> Iterator[Shown]:
+    """Give what a command and the one or two lines below it say."""
+    command = match["command"].strip()
+    found = sorted(
+        (place.start(), causes, is_limit)
+        for pattern, causes, is_limit in _FILES
+        if (place := pattern.search(command))
+    )
+    if not found and _PS.search(command):
+        found = [(0, _counted_by_ps(command), False)]
+    for name, (_, causes, is_limit) in zip(("first", "second"), found, strict=False):
+        if (answer := match[name]) is None:
+            return
+        for cause in causes:
+            at = match.start(name)
+            if is_limit:
+                yield Shown(at, cause, _number(answer), None, command=command)
+            elif answer != "max":
+                yield Shown(at, cause, LimitState.INVISIBLE, int(answer), command=command)
+
+
+def _counted_by_ps(command: str) -> tuple[str, ...]:
+    """Return the limits that the tasks which a ``ps`` lists count towards; none for those of somebody else."""
+    if _OF_PID.search(command):
+        return OF_PROCESS
+    user, prompt = _OF_USER.search(command), _AT_PROMPT.search(command)
+    if user is None:
+        return OF_HOST if _OF_THREADS.search(command) else ()
+    name = user["user"] or user["grepped"]
+    is_other = prompt is not None and not name.startswith(("$", "`")) and name != prompt["user"]
+    return () if is_other or name in {"root", "0"} else ("nproc",)
+
+
+def _said(match: re.Match[str]) -> Iterator[Shown]:
+    name, at = match.lastgroup or "", match.end() - 1
+    if name == "of":
+        yield Shown(at, "pids_cgroup", int(match["of"]), int(match["tasks"]))
+    elif name == "size":
+        yield Shown(at, "address_space", LimitState.INVISIBLE, int(match["size"]) * 2**10)
+    elif name in _LIMIT_OF:
+        yield Shown(at, _LIMIT_OF[name], _number(match[name]), None)
+    else:
+        for cause in _USE_OF[name]:
+            yield Shown(at, cause, LimitState.INVISIBLE, int(match[name]))
+
+
+def _number(answer: str) -> Limit:
+    return LimitState.UNLIMITED if answer == "max" else int(answer)
+
+
+def _size(match: re.Match[str]) -> int:
+    """Return the bytes that an expression of Python stands for: ``2 ** 40``, ``1 << 40``, ``1e12``."""
+    number = float(match["number"].replace("_", ""))
+    power = int(match["power"] or 0)
+    if match["sign"] == "<<":
+        number *= 2**power
+    elif match["sign"] == "**":
+        number **= power
+    return round(min(number * _SIZES.get(match["letter"] or "", 1), 2**63))

@@ -1,0 +1,134 @@
+"""Counts and limits that a person asked a shell for: what they are of, and what they are no reading of."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from analyzer import analyze
+from analyzer.diagnosis.confidence import Confidence
+from analyzer.processes.printed_limits import printed_limits
+from telemetry.reading import LimitState
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SEEN, NONE = LimitState.INVISIBLE, LimitState.UNLIMITED
+FORK = "./sweep.sh: fork: Resource temporarily unavailable\n"
+THREAD = "RuntimeError: can't start new thread\n"
+LMDB = "lmdb.MemoryError: /data/db: Cannot allocate memory\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("$ ps -u shn -L --no-headers | wc -l\n511\n", [("nproc", SEEN, 511)]),
+        ("[shn@n1 ~]$ ps -Lu shn | wc -l\n512\n", [("nproc", SEEN, 512)]),
+        ("+ ps -eLf\n+ grep -c shn\n", []),
+        ("$ ps -eLf | grep shn | wc -l\n509\n", [("nproc", SEEN, 509)]),
+        ("$ ps -eLo user= | grep -c '^shn'\n509\n", [("nproc", SEEN, 509)]),
+        ("$ ps -u $USER -L | wc -l\n    511\n", [("nproc", SEEN, 511)]),
+        (
+            "# ps -eLf | wc -l\n32701\n",
+            [("threads_max", SEEN, 32701), ("pid_max", SEEN, 32701)],
+        ),
+        (
+            "$ ls /proc/4242/task | wc -l\n1020\n",
+            [("nproc", SEEN, 1020), ("pids_cgroup", SEEN, 1020)],
+        ),
+        ("# cat /sys/fs/cgroup/pids.current\n4096\n", [("pids_cgroup", SEEN, 4096)]),
+        ("# cat /sys/fs/cgroup/pids.max\n4096\n", [("pids_cgroup", 4096, None)]),
+        ("# cat /sys/fs/cgroup/pids.max\nmax\n", [("pids_cgroup", NONE, None)]),
+        (
+            "# cat /sys/fs/cgroup/pids.max /sys/fs/cgroup/pids.current\n512\n511\n",
+            [("pids_cgroup", 512, None), ("pids_cgroup", SEEN, 511)],
+        ),
+        ("$ cat /proc/sys/kernel/threads-max\n63704\n", [("threads_max", 63704, None)]),
+        ("$ sysctl -n kernel.pid_max\n32768\n", [("pid_max", 32768, None)]),
+        ("kernel.pid_max = 32768\n", [("pid_max", 32768, None)]),
+        ("     Tasks: 512 (limit: 512)\n", [("pids_cgroup", 512, 512)]),
+        ("$ ls /proc/4242/fd | wc -l\n1021\n", [("open_files", SEEN, 1021)]),
+        ("$ cat /proc/4242/maps | wc -l\n65531\n", [("max_map_count", SEEN, 65531)]),
+        ("$ ulimit -Hu\n512\n", [("nproc", 512, None)]),
+        ("$ cat data/train.txt | wc -l\n511\n", []),
+        ("$ ls runs | wc -l\n511\n", []),
+        ("[shn@n1 ~]$ ps -u eva -L | wc -l\n511\n", []),
+        ("$ ps -u root -L | wc -l\n511\n", []),
+        ("$ ps aux | wc -l\n511\n", []),
+        ("$ ps -u shn -L | wc -l\nepoch 5\n", []),
+    ],
+)
+def test_an_answer_is_a_reading_of_what_its_command_counts(
+    text: str, found: list[tuple[str, object, int | None]]
+) -> None:
+    """Of the user, of a process, of the host; not of files, nor of somebody else."""
+    assert [(one.cause, one.limit, one.current) for one in printed_limits(text)] == found
+
+
+@pytest.mark.parametrize(
+    ("text", "cause", "confidence"),
+    [
+        (FORK + "$ ulimit -u\n512\n$ ps -u shn -L | wc -l\n511\n", "nproc", Confidence.LIKELY),
+        (FORK + "$ ulimit -u\n127000\n$ ps -u shn -L | wc -l\n511\n", "nproc", Confidence.POSSIBLE),
+        (FORK + "$ ulimit -u\n512\n$ ls runs | wc -l\n511\n", "nproc", Confidence.POSSIBLE),
+        (
+            THREAD + "# cat /sys/fs/cgroup/pids.max\n512\n# cat /sys/fs/cgroup/pids.current\n512\n",
+            "pids_cgroup",
+            Confidence.LIKELY,
+        ),
+        (
+            FORK + "# cat /proc/sys/kernel/pid_max\n32768\n# ps -eLf | wc -l\n32750\n",
+            "pid_max",
+            Confidence.LIKELY,
+        ),
+        (
+            "$ ulimit -v\n67108864\nmap_size: 1099511627776\n" + LMDB,
+            "address_space",
+            Confidence.LIKELY,
+        ),
+        (
+            "$ ulimit -v\n67108864\nlmdb.open(path, map_size=1 << 40)\n" + LMDB,
+            "address_space",
+            Confidence.LIKELY,
+        ),
+        ("$ ulimit -v\n67108864\nmap_size=10GiB\n" + LMDB, "address_space", Confidence.POSSIBLE),
+        ("map_size: 1099511627776\n" + LMDB, "address_space", Confidence.POSSIBLE),
+        (
+            "$ ulimit -v\n67108864\nmap_size: 1099511627776\nMemoryError\n",
+            "address_space",
+            Confidence.POSSIBLE,
+        ),
+    ],
+)
+def test_a_count_is_held_against_the_limit_that_is_printed(
+    tmp_path: Path, text: str, cause: str, confidence: Confidence
+) -> None:
+    """Near the limit it speaks for that cause; a map of LMDB that was asked for, only if LMDB failed."""
+    path = tmp_path / "a.log"
+    path.write_text(text)
+    (found,) = analyze(path).findings
+    assert {one.cause: one.confidence for one in found.causes}[cause] == confidence
+
+
+@pytest.mark.parametrize(
+    ("command", "total", "gigabytes"),
+    [
+        ("+ free -m\n", 257638, 252),
+        ("$ free -g\n", 252, 252),
+        ("$ free\n", 263821312, 252),
+        ("$ free -b\n", 270153023488, 252),
+        ("$ free -tm\n", 3072, 3),
+        ("", 257638, 252),
+        ("", 188, 188),
+        ("", 263821312, 252),
+    ],
+)
+def test_free_is_read_in_the_unit_that_was_asked_for(
+    command: str, total: int, gigabytes: int
+) -> None:
+    """Without its command, in the one that makes a host of it."""
+    text = f"{command}              total        used        free\nMem:  {total}  100  100\n"
+    (found,) = printed_limits(text)
+    assert isinstance(found.limit, int)
+    assert round(found.limit / 2**30) == gigabytes
