@@ -29,7 +29,15 @@ PRINTED_KEPT = 120
 _PRINTED_IS_ALL = frozenset({"nproc", "address_space", "data_size", "locked_memory", "open_files"})
 """Limits of a process: one that is printed as unlimited is none. Of a cgroup there may be levels above."""
 _COUNTED = frozenset(
-    {"nproc", "pids_cgroup", "threads_max", "pid_max", "open_files", "max_map_count", "address_space"}
+    {
+        "nproc",
+        "pids_cgroup",
+        "threads_max",
+        "pid_max",
+        "open_files",
+        "max_map_count",
+        "address_space",
+    }
 )
 """Limits whose use people ask for apart: a count of theirs is held against the least limit that is printed."""
 _LMDB = re.compile(r"\blmdb\b|\bmdb_", re.IGNORECASE)

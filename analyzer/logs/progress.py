@@ -42,7 +42,9 @@ _ONLY_LOOKS = (
 """Commands that begin no attempt, though they name what one begins with: people look what happened to the last."""
 ATTEMPT = re.compile(
     (
-        rb"^[^\n]{0,60}?[$#%>] (?:[\w/.-]+=\S+ )*(?:sudo |nohup |time |env )*(?!" + _ONLY_LOOKS + rb")"
+        rb"^[^\n]{0,60}?[$#%>] (?:[\w/.-]+=\S+ )*(?:sudo |nohup |time |env )*(?!"
+        + _ONLY_LOOKS
+        + rb")"
         rb"(?:\S*/)?(?:python[\d.]*|bash|sh|zsh|torchrun|srun|sbatch|mpirun|horovodrun|accelerate|deepspeed|docker|podman|make|nohup|"
         rb"singularity|apptainer|foldwatch|ray|\./\S+|conda run|poetry run|uv run)\b"
     ),

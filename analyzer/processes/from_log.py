@@ -24,12 +24,11 @@ from telemetry.errors import InputError
 from telemetry.journal.follower import SkippedLine
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Sequence
 
     from analyzer.logs.format_readings import FormatReadings
     from analyzer.logs.scan_result import ScanResult
     from analyzer.processes.from_formats import FormatUse
-    from analyzer.processes.last_lines import LastLine
 
 __all__ = ["Process", "Source", "Table", "read_log", "table_of"]
 

@@ -57,9 +57,7 @@ def of_all(by_writer: Mapping[str | None, Sequence[LastLine]]) -> Sequence[LastL
     return merged[-LAST_LINES:]
 
 
-def find_finished(
-    lines: Sequence[LastLine], signs: Collection[SignatureMatch]
-) -> LastLine | None:
+def find_finished(lines: Sequence[LastLine], signs: Collection[SignatureMatch]) -> LastLine | None:
     """Return the one of the last ``lines``, below all ``signs`` of an end, that says that the run is through."""
     below = max((sign.line or 0 for sign in signs), default=0)
     last = [one for one in without_ignored(lines) if one.line > below]

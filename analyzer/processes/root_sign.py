@@ -8,6 +8,7 @@ or the first word of a death in native code. Then what a launcher says of it.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from analyzer.signatures.search import ERROR_LINE, EXCEPTION
@@ -21,6 +22,12 @@ SUMMARY_LINES = 200
 """A launcher says how a process ended within so many lines of what the process said itself."""
 NEAR_LINES = 5
 """Lines of one message stand no further apart."""
+_PASSES_ON = re.compile(
+    r"^(?:\w+\.)*(?:Py4JJavaError|PythonException|SparkException|TrainingFailedError|TuneError|RayTaskError|InstantiationException"
+    r"|AirflowException|PapermillExecutionError|CellExecutionError|ExecutionException|FailedJobError|UncompletedJobError"
+    r"|DagsterExecutionStepExecutionError|ProcessRaisedException|_?RemoteTraceback|RemoteError|CalledProcessError)\b"
+)
+"""An exception by which an engine passes on another one, of a worker or of the code that it called."""
 
 
 def find_root(
@@ -48,12 +55,20 @@ def find_root(
     if last is not None:
         generic = [s for s in generic if last - (s.line or last) <= SUMMARY_LINES]
     failed = _telling(generic, summaries)
-    stop = next((s for s in signs if s.stops and not s.is_secondary), None)
+    stop = _first_stop([s for s in signs if s.stops and not s.is_secondary])
     if stop is not None and not (
         failed and _is_above(failed, stop) and "state" not in stop.details
     ):
         return stop
     return failed or next(iter(summaries), None) or next((s for s in signs if s.stops), None)
+
+
+def _first_stop(stops: Sequence[SignatureMatch]) -> SignatureMatch | None:
+    """Return the first sign that somebody ended the process; one that says who, before that it got SIGTERM."""
+    first = next(iter(stops), None)
+    if first is None or first.signature != "sigterm_received":
+        return first
+    return next((s for s in stops if s.signal != "SIGINT" and s is not first), first)
 
 
 def _telling(
@@ -66,8 +81,22 @@ def _telling(
     """
     exceptions = [s for s in generic if s.signature in {EXCEPTION, ERROR_LINE}]
     root = next(iter(exceptions[-1:] or generic[:1]), None)
+    if root is not None and root.signature == EXCEPTION and _PASSES_ON.search(root.text):
+        root = _passed_on(root, exceptions)
     telling = [s for s in summaries if not s.is_generic and root and _is_above(s, root)]
     return telling[0] if telling and not exceptions else root
+
+
+def _passed_on(root: SignatureMatch, exceptions: Sequence[SignatureMatch]) -> SignatureMatch:
+    """Return the last exception near ``root`` that is one of the user's code: ``root`` only passes it on."""
+    inner = [
+        sign
+        for sign in exceptions
+        if sign.signature == EXCEPTION
+        and not _PASSES_ON.search(sign.text)
+        and abs((root.line or 0) - (sign.line or 0)) <= SUMMARY_LINES
+    ]
+    return next(reversed(inner), root)
 
 
 def _told_by_exception(root: SignatureMatch, signs: Iterable[SignatureMatch]) -> SignatureMatch:

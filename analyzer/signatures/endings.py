@@ -185,7 +185,8 @@ ENDING_SIGNATURES: tuple[Signature, ...] = (
         "exit_status",
         (
             *("xit code", "xit status", "xitcode", "xit Code", "EXIT CODE"),
-            *("eturn code", "eturned non-zero exit", "xited with ", "+ exit ", "+ rc=", "rocess exited "),
+            *("eturn code", "eturned non-zero exit", "xited with ", "rocess exited "),
+            *("+ exit ", "+ rc="),
             '"ExitCode":',
         ),
         r"(?i:\bexit(?:ed|s|ing)?\b(?: with)?(?: return| non-zero exit| non-zero| exit)?[ _-]?(?:code|status)?\s*[:=]?\s+\(?(?!137\b)[1-9]\d{0,2}\b(?!\s*(?:of|ms|s\b|/)))"

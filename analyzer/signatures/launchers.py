@@ -64,7 +64,9 @@ LAUNCHER_SIGNATURES: tuple[Signature, ...] = (
         causes=MEMORY,
         speaks_for=("cgroup_memory",),
         look_alikes=(
-            Expression(r"OOMKilled[\"']?(?:\s*[:=]\s*false|[^}]*\}\s+0\b|\s*\}\})", ignore_case=True),
+            Expression(
+                r"OOMKilled[\"']?(?:\s*[:=]\s*false|[^}]*\}\s+0\b|\s*\}\})", ignore_case=True
+            ),
             Expression(r"OOMKilled[\"']?\s*[:=]\s*true\b.*\"ExitCode\":\s*0\b", ignore_case=True),
             Expression(r"\b(?:grep|jq|select|jsonpath)\b.*OOMKilled"),
         ),

@@ -139,6 +139,26 @@ STOP_SIGNATURES: tuple[Signature, ...] = (
         stops=True,
         at_any_level=True,
     ),
+    # A drain and a taint: somebody took the node out of use. A node that is lost says so besides.
+    Signature(
+        name="kubernetes_taint_eviction",
+        literals=("TaintManagerEviction", "DeletionByTaintManager"),
+        pattern=Expression(
+            r"\bTaintManagerEviction\b.*Marking for deletion|\breason: DeletionByTaintManager\b"
+        ),
+        example="Normal  TaintManagerEviction  1m  taint-eviction-controller  Marking for deletion Pod ml/bert-0",
+        benign="Normal  TaintManagerEviction  1m  taint-eviction-controller  Cancelling deletion of Pod ml/bert-0",
+        causes=("interrupted", "preempted", "host_lost"),
+        stops=True,
+        at_any_level=True,
+    ),
+    interrupted(
+        "kubernetes_drained",
+        ("EvictionByEvictionAPI", "evicting pod ", "Evicted pod"),
+        r"\breason: EvictionByEvictionAPI\b|^evicting pod [\w-]+/[\w.-]+\s*$|\bEvicted\b.*\bEvicted pod(?:: |\s*$)",
+        "evicting pod ml/bert-0",
+        "replay buffer: evicting pod of 12 episodes",
+    ),
     preempted(
         "kubernetes_preempted",
         "Preempted by",
@@ -170,7 +190,7 @@ STOP_SIGNATURES: tuple[Signature, ...] = (
     interrupted(
         "sigterm_received",
         "SIGTERM",
-        r"(?:received|caught|got|handling)\b[^\n]{0,20}\bSIGTERM|SIGTERM (?:received|caught)|terminated by SIGTERM|Caught signal SIGTERM",
+        r"\b(?i:received|caught|got|handling)\b[^\n]{0,20}\bSIGTERM|SIGTERM (?:received|caught)|terminated by SIGTERM|Caught signal SIGTERM",
         "WARN received SIGTERM indicating exit request",
         "handlers for SIGTERM and SIGUSR1 are installed (checkpoint and requeue)",
     ),

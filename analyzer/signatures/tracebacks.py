@@ -34,7 +34,7 @@ _CHAINED = (
     "During handling of the above exception, another exception occurred",
     "The above exception was the direct cause of the following exception",
 )
-_LIBRARY = re.compile(r"(?:site|dist)-packages|/lib/python\d|^<|/lib64/python\d|\\lib\\")
+_LIBRARY = re.compile(r"(?:site|dist)-packages|\.zip/|/lib/python\d|^<|/lib64/python\d|\\lib\\")
 _ESCAPED_NEWLINE = "\\n"
 
 

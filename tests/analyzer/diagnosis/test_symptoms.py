@@ -15,7 +15,6 @@ HOST = "Apr 16 10:16:40 hub1 "
 REJECTED = HOST + "kernel: cgroup: fork rejected by pids controller in /user.slice\n"
 THREAD = HOST + "python3[21990]: RuntimeError: can't start new thread\n"
 SSHD = HOST + "sshd[880]: error: fork: Resource temporarily unavailable\n"
-VALUE = HOST + "python3[21990]: ValueError: bad\n"
 FILES = HOST + "python3[21990]: OSError: [Errno 24] Too many open files: 'a.npy'\n"
 ASSERTION = """\
 [rank5]: Traceback (most recent call last):
@@ -23,7 +22,9 @@ ASSERTION = """\
 [rank5]:     assert ids.max() < size
 [rank5]: AssertionError: token 32007
 """
-PEER = "[rank6]: NCCL error: remote process exited or there was a network error, NCCL version 2.20.5\n"
+PEER = (
+    "[rank6]: NCCL error: remote process exited or there was a network error, NCCL version 2.20.5\n"
+)
 GLOO = "[rank6]: RuntimeError: [../gloo/transport/tcp/pair.cc:525] Read error [10.0.0.3]:4: Connection reset by peer\n"
 FAULT = """\
 [1,3]<stderr>:Fatal Python error: Segmentation fault
