@@ -20,14 +20,14 @@ OF_PROCESS = ("nproc", "pids_cgroup")
 """What the threads of one process count towards, beside the host's limits, which are far away."""
 
 _ASKED = re.compile(
-    r"^(?P<command>[^\n]*(?:\bwc -l|\bgrep -c|/proc/sys/|\bpids\.|sysctl -n)[^\n]*)\n"
+    r"^(?P<command>[^\n]{0,300}?(?:\bwc -l|\bgrep -c|/proc/sys/|\bpids\.|sysctl -n)[^\n]{0,200})\n"
     r"[ \t]*(?P<first>\d{1,18}|max)[ \t]*$(?:\n[ \t]*(?P<second>\d{1,18}|max)[ \t]*$)?",
     re.MULTILINE,
 )
 _PS = re.compile(r"\bps\s")
 _OF_THREADS = re.compile(r"\s-[a-zA-Z]*[LTm]\b|\s-[a-zA-Z]*[LT][a-zA-Z]*\b|\bps [a-zA-Z]*H|\blwp\b")
 _OF_USER = re.compile(
-    r"(?:\s-[a-zA-Z]*[uU]|--[uU]ser)[ =]['\"]?(?P<user>[^\s'\"|]+)|\bgrep (?:-\w+ )*['\"^]*(?P<grepped>[\w$-]+)"
+    r"(?:\s-[a-zA-Z]*[uU]|--user)[ =]['\"]?(?P<user>[^\s'\"|]+)|\bgrep (?:-\w+ )*['\"^]*(?P<grepped>[\w$-]+)"
 )
 _OF_PID = re.compile(r"\s(?:-[a-zA-Z]*p|--pid|p)[ =]\S|/proc/(?:\d+|self|\$\S+)/task")
 _AT_PROMPT = re.compile(r"^\[?(?P<user>[a-z_][\w-]*)@")

@@ -185,7 +185,7 @@ ENDING_SIGNATURES: tuple[Signature, ...] = (
         "exit_status",
         (
             *("xit code", "xit status", "xitcode", "xit Code", "EXIT CODE"),
-            *("eturn code", "eturned non-zero exit", "xited with ", "rocess exited "),
+            *("eturn code", "eturned non-zero exit", "xited with ", "Process exited "),
             *("+ exit ", "+ rc="),
             '"ExitCode":',
         ),

@@ -173,10 +173,12 @@ _WRITTEN_AS_ERROR = re.compile(
     r"|^\s*(?:Killed|Terminated|Aborted|Segmentation fault|Bus error)(?: \(core dumped\))?\s*$"
 )
 _SAYS_WHAT_IS_WRONG = re.compile(
-    r"\b(?:[Cc]ould not|[Cc]annot|[Cc]an't|[Uu]nable to|[Ff]ailed to|[Ii]nvalid|[Uu]nknown|[Uu]nrecognized|[Uu]nexpected|[Uu]nsupported"
-    r"|[Mm]issing|[Nn]o such|[Nn]ot found|is not (?:in|an?|one of|defined|valid|supported|allowed)|(?:does|do) not (?:exist|match)|[Dd]enied"
-    r"|[Mm]ust be|is required|[Mm]ismatch|already exists|[Rr]efused|out of range)\b"
+    r"\b(?:could not|cannot|can't|unable to|failed to|invalid|unknown|unrecognized|unexpected|unsupported|missing|no such|not found"
+    r"|is not (?:in|an?|one of|defined|valid|supported|allowed)|(?:does|do) not (?:exist|match)|denied|must be|is required|mismatch"
+    r"|already exists|refused|out of range)\b",
+    re.IGNORECASE,
 )
+"""In a line that is not written as an error: what a program says that gives up without a traceback."""
 _NO_ERROR = re.compile(
     r"\b(?:no|0|zero|without)\b[^\n]{0,12}\berrors?\b|error[_ ](?:rate|bar)|^(?:wandb: |\(autoscaler )",
     re.IGNORECASE,
