@@ -23,7 +23,7 @@ PLAIN_ABOVE = 12
 """Lines above a summary in which an error is looked for that is not written as one."""
 _ASKED = re.compile(r"(?:^|[$#%>+] *)echo \$(?:\?|status|\{?PIPESTATUS\S*)\s*$")
 _ASKED_OOM = re.compile(r"\b(?:inspect|describe|get)\b.*\.OOMKilled\s*\}\}")
-_OOM_KILLED = re.compile(r"^true\b(?! 0\b)")
+_OOM_KILLED = re.compile(r"^(?:[1-9]\d{0,2}\s+)?true\b(?!\s+0\b)")
 _PROMPT = re.compile(r"^(?:\S{0,60}[$#%>]|\[[^\]]{1,60}\][$#%]|\++) \S")
 """A command as a shell shows it."""
 

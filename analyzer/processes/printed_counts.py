@@ -20,7 +20,7 @@ OF_PROCESS = ("nproc", "pids_cgroup")
 """What the threads of one process count towards, beside the host's limits, which are far away."""
 
 _ASKED = re.compile(
-    r"^(?P<command>[^\n]{0,300}?(?:\bwc -l|\bgrep -c|/proc/sys/|\bpids\.|sysctl -n)[^\n]{0,200})\n"
+    r"^(?P<command>\+ wc -l\n\+ ps [^\n]{0,200}|(?:\+ ps [^\n]{0,200}\n)?[^\n]{0,300}?(?:\bwc -l|\bgrep -c|/proc/sys/|\bpids\.|sysctl -n)[^\n]{0,200})\n"
     r"[ \t]*(?P<first>\d{1,18}|max)[ \t]*$(?:\n[ \t]*(?P<second>\d{1,18}|max)[ \t]*$)?",
     re.MULTILINE,
 )
@@ -103,7 +103,7 @@ def shown_counts(text: str) -> Iterator[Shown]:
 
 def _answers(match: re.Match[str]) -> Iterator[Shown]:
     """Give what a command and the one or two lines below it say."""
-    command = match["command"].strip()
+    command = " ".join(match["command"].split())
     found = sorted(
         (place.start(), causes, is_limit)
         for pattern, causes, is_limit in _FILES
