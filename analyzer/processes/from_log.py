@@ -186,7 +186,7 @@ class Assembly:
         self.processes.sort(key=_first_line)
         ends = last_lines(end, lines=lines)
         signs = [sign for one in self.processes for sign in one.matches.values()]
-        through = find_finished(of_all(ends), signs)
+        through, taken = find_finished(of_all(ends), signs), {sign.line for sign in signs}
         next_begins: dict[str | None, int] = {}
         for process in reversed(self.processes):
             process.log_lines = lines
@@ -196,7 +196,7 @@ class Assembly:
             if process.checkpoints:
                 next_begins[process.rank] = process.checkpoints.lines[0]
             process.run_finished = through
-            note_error_line(process, ends, {sign.line for sign in signs})
+            note_error_line(process, ends, taken)
             checkpoints = process.checkpoints
             process.note_peaks({name: checkpoints.peak(name) for name in checkpoints.columns})
         return self.processes
