@@ -60,8 +60,8 @@ class RunFollower:
         self.snapshots: tuple[Snapshot, ...] = ()
         self.is_new = self.is_behind = True
         """Whether it was never read; whether there may be more to read than its time allowed."""
-        self.written_at = max(map(_written_at, journals), default=math.inf)
-        """When it was written last, as it was found."""
+        self.written_at = max(map(_written_at, journals), default=0.0)
+        """When its journals were written last, as it was found; 0 of one that is only planned."""
         self.is_live = True
         """Whether a fold of it runs or waits, or ended within a minute."""
         self._unreadable = ""

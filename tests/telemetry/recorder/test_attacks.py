@@ -222,15 +222,18 @@ def test_what_a_signal_handler_raises_in_a_stage_s_name_goes_its_way(tmp_path: P
     assert (outcome.code, "it came" in outcome.out) == (0, True), outcome.err
 
 
+def do_not_measure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Start further processes without coverage."""
+    for name in ("COVERAGE_PROCESS_CONFIG", "COVERAGE_PROCESS_START"):
+        monkeypatch.delenv(name, raising=False)
+
+
 @pytest.mark.slow
 def test_what_the_training_s_signal_handlers_raise_goes_its_way(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A deadline of the training's, 200 times in the middle of a checkpoint."""
-    for name in ("COVERAGE_PROCESS_CONFIG", "COVERAGE_PROCESS_START"):
-        monkeypatch.delenv(
-            name, raising=False
-        )  # coverage keeps its lock if an exception comes from nowhere
+    do_not_measure(monkeypatch)  # coverage keeps its lock if an exception comes from nowhere
     outcome = run_case("handler_raises", folder=tmp_path)
     assert outcome.err == "200 of 200\n"
     follower = JournalFollower(str(tmp_path / "journal.jsonl"))
@@ -327,8 +330,11 @@ def test_a_slow_standard_output_stops_its_own_thread_alone(tmp_path: Path) -> No
 
 
 @pytest.mark.slow
-def test_at_the_end_of_the_stack_every_call_returns(tmp_path: Path) -> None:
+def test_at_the_end_of_the_stack_every_call_returns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Where a call of telemetry's own has room; recording goes on afterwards, and begins there too."""
+    do_not_measure(monkeypatch)  # coverage's own calls have no room there
     code = (
         "import os, sys, telemetry\n"
         "def at_depth(depth, call):\n"
