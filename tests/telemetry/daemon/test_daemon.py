@@ -59,6 +59,12 @@ def daemon(top: Path, *, now: float = NOW, **options: Any) -> Daemon:
     return Daemon(str(top), clock=lambda: now, looker=AtOnce(), **options)
 
 
+@pytest.fixture(autouse=True)
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a round read all there is, however slow the machine is; a test of the time of a round sets its own."""
+    monkeypatch.setattr(daemon_module, "ROUND_SECONDS", 60.0)
+
+
 def collected(top: Path, *, now: float = NOW) -> dict[str, Snapshot]:
     """Collect once and return the snapshots by the name of their run."""
     one = daemon(top, now=now)
@@ -325,6 +331,7 @@ def test_of_many_new_runs_the_one_that_was_written_last_is_read_first(
     ticks = itertools.count()
     clock = SimpleNamespace(monotonic=lambda: next(ticks) / 100, time=time.time)
     monkeypatch.setattr(daemon_module, "time", clock)
+    monkeypatch.setattr(daemon_module, "ROUND_SECONDS", 0.5)
     order: list[str] = []
     collect = RunFollower.collect
 
