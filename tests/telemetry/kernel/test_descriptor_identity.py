@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from telemetry.kernel.descriptor_identity import descriptor_name, read_descriptors_by_identity
+from tests.support.programs import run_python
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,8 +46,12 @@ def test_the_descriptors_of_a_process_are_counted(tmp_path: Path) -> None:
 
 
 def test_a_path_that_is_no_text_is_written_as_such(tmp_path: Path) -> None:
-    """A journal takes nothing else."""
-    path = os.path.join(os.fsencode(tmp_path), b"\xff")
-    with open(path, "w"):
-        found = read_descriptors_by_identity(os.getpid())
-    assert any(name.endswith("\\udcff") for name in found)
+    """A journal takes nothing else; in a process of its own, which has few others."""
+    code = (
+        "import os, sys\n"
+        "from telemetry.kernel.descriptor_identity import read_descriptors_by_identity\n"
+        "with open(os.path.join(os.fsencode(sys.argv[1]), b'\\xff'), 'w'):\n"
+        "    found = read_descriptors_by_identity(os.getpid())\n"
+        "print(any(name.endswith('\\\\udcff') for name in found))\n"
+    )
+    assert run_python("-c", code, str(tmp_path)).out == "True\n"
