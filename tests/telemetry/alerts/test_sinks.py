@@ -120,6 +120,7 @@ def test_a_webhook_gets_alertmanager_s_format() -> None:
     assert said == []
 
 
+@pytest.mark.slow
 def test_alertmanager_is_asked_to_keep_what_is_out_of_sight() -> None:
     """It calls resolved what is not repeated for five minutes."""
     with receiver() as hook:
@@ -133,6 +134,7 @@ def test_alertmanager_is_asked_to_keep_what_is_out_of_sight() -> None:
     assert first < last
 
 
+@pytest.mark.slow
 def test_an_address_with_a_secret_is_never_said() -> None:
     """Only its host, with what it answered; a refusal is not tried again."""
     with receiver() as hook:
@@ -145,6 +147,7 @@ def test_an_address_with_a_secret_is_never_said() -> None:
     assert "s3cret" not in line
 
 
+@pytest.mark.slow
 def test_a_name_and_password_in_the_address_are_sent_as_such() -> None:
     """And are said no more than the rest of the address."""
     with receiver() as hook:
@@ -270,6 +273,7 @@ def dripping(head: bytes) -> Iterator[str]:
         thread.join(20)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("head", [b"", b"HTTP/1.1 200 OK\r\nX: "])
 def test_a_receiver_that_drips_is_given_up_after_a_time_in_all(head: bytes) -> None:
     """A socket's own timeout begins anew with every byte."""
@@ -299,6 +303,7 @@ def test_a_command_gets_no_secret_of_foldwatch_and_leaves_no_process_behind(
     wait_for_end(int(pids.read_text()))
 
 
+@pytest.mark.slow
 def test_a_command_that_takes_too_long_ends_with_its_children(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -369,6 +374,7 @@ def full_run() -> Snapshot:
     return Snapshot(run="r", host="h", folds=(part,))
 
 
+@pytest.mark.slow
 def test_options_make_an_engine_that_tells_whom_they_name(tmp_path: Path) -> None:
     """Standard error by default, here a list; at the end what is active is only out of sight."""
     place = tmp_path / "got"

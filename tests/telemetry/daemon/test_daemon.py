@@ -516,6 +516,7 @@ def test_a_run_that_has_only_begun_is_read_in_every_round(tmp_path: Path) -> Non
     assert [fold.fold for snapshot in one.snapshots for fold in snapshot.folds] == [1]
 
 
+@pytest.mark.slow
 def test_a_hostile_journal_is_kept_within_bounds(tmp_path: Path) -> None:
     """Folds, stages, pools, hosts and texts without end."""
     long = "x" * 100_000

@@ -39,6 +39,7 @@ print(json.dumps(found._asdict()))
 """
 
 
+@pytest.mark.slow
 def test_shared_pages_are_counted_once() -> None:
     """Two children that map all of it, each with memory of its own."""
     output = subprocess.run(

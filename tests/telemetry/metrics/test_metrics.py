@@ -208,6 +208,7 @@ def test_beyond_a_number_the_oldest_finished_folds_lose_their_series_first(
     assert len(caplog.records) == 1
 
 
+@pytest.mark.slow
 def test_the_state_of_a_large_run_is_bounded() -> None:
     """The folds that run and those that ended last, and the latest checkpoints; what is left out is counted."""
     stages = {f"step {n}": full_reading(f"step {n}", time=NOW + n) for n in range(50)}

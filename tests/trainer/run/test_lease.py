@@ -55,6 +55,7 @@ def test_a_holder_that_is_proven_to_be_gone_is_not_waited_for(folder: str) -> No
     assert Lease.take(folder, NAME).is_held()
 
 
+@pytest.mark.slow
 def test_one_that_is_silent_for_as_long_as_it_promised_loses_it(folder: str) -> None:
     """As one that is stopped, or on a host that cannot be reached; it learns of it before it does anything."""
     silent = Lease.take(folder, NAME, seconds=0.3)
@@ -69,6 +70,7 @@ def test_one_that_is_silent_for_as_long_as_it_promised_loses_it(folder: str) -> 
         assert not silent.is_held()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("offset", [-1e9, 1e9])
 def test_no_clock_of_another_host_is_believed(folder: str, offset: float) -> None:
     """The time of change may be years off: whether it moves is what counts."""
@@ -172,6 +174,7 @@ def test_without_hard_links_one_alone_gets_it(folder: str, monkeypatch: pytest.M
     assert os.listdir(os.path.join(folder, ".leases")) == [f"{NAME}.1"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("content", ["", "{}", "rubbish", '{"token": 5}', "[" * 5000])
 def test_a_broken_file_holds_the_lease_for_its_time_and_counts_for_nobody(
     folder: str, content: str, monkeypatch: pytest.MonkeyPatch
@@ -216,6 +219,7 @@ def test_what_lies_in_the_place_of_the_leases_is_renamed(folder: str, kind: str)
     assert len(os.listdir(folder)) == 2
 
 
+@pytest.mark.slow
 def test_who_holds_it_is_told_once(folder: str) -> None:
     """To whoever waits."""
     Lease.take(folder, NAME, seconds=0.5)
