@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from analyzer.diagnosis.exit_status import is_running
 from analyzer.diagnosis.run_end import folds_left, is_through
+from analyzer.processes.process import has_result
 
 if TYPE_CHECKING:
     from analyzer.processes.process import Process
@@ -44,10 +45,10 @@ def find_ending(process: Process, *, is_followed: bool) -> Ending:
         outcome = Outcome.STOPPED if crash.stops else Outcome.CRASHED
         return Ending(outcome, crash.text, crash.line)
     said = process.finished_by
-    if said is not None and left is None and not process.has_result:
+    if said is not None and left is None and not has_result(process):
         return Ending(Outcome.FINISHED, said.text.strip(), said.line)
     for holds, words in (
-        (process.has_result, "its result is whole"),
+        (has_result(process), "its result is whole"),
         (left is not None, "the process exited with 0"),
         (is_through(process, is_followed=is_followed), "its last fold is through"),
     ):

@@ -7,6 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
 from analyzer.growth.epochs import planned_epoch
+from analyzer.processes.process import has_result
 from analyzer.signatures.search import is_in_traceback
 from telemetry.formatting import spell_duration
 
@@ -62,7 +63,7 @@ def discard_benign_matches(process: Process, *, is_followed: bool = False) -> No
         del process.matches[name]
     ended_well = process.finished_by is not None
     if process.exit is not None:
-        has_failed = process.fold_outcome is not None and not process.has_result
+        has_failed = process.fold_outcome is not None and not has_result(process)
         ended_well = process.exit.facts.get("exit_code") == 0 and not has_failed
     through = is_through(process, is_followed=is_followed)
     benign = [
@@ -181,6 +182,8 @@ def find_truncation(
     else:
         quiet = spell_duration(quiet_seconds or 0.0)
         why = f"nothing was written for {quiet}, so it hangs or was {killed}"
+    if process.is_cut:
+        why = "its last line is not whole, so the rest was not copied, or had no room on the disk"
     return Truncation(
         where, f"the record ends {where}{how}, and nothing says why: {why}", may_go_on
     )

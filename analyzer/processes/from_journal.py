@@ -138,7 +138,9 @@ class JournalAssembly:
             source.skipped = [*source.skipped, SkippedLine(0, reason)]
             source.more_skipped += self._refused - 1
         processes = [*self._processes.values()]
+        is_cut = any(skipped.line == follower.lines for skipped in follower.skipped)
         for process in processes:
+            process.is_cut = is_cut
             for table in (process.samples, process.checkpoints):
                 if table.left_out:
                     table.thin()

@@ -81,13 +81,10 @@ class Process:
     """Whether what launched it noted that it had ended with all its children, if perhaps not how."""
     interpreter_ended: bool = False
     """Whether its own interpreter shut down in order, with whatever exit status."""
+    is_cut: bool = False
+    """Whether its record ends within a line: a record is written at once, so it was copied too early, or the disk was full."""
     fold_outcome: FoldOutcome | None = None
     """How its fold ended, as its runner wrote beside its journal; None without such a file."""
-
-    @property
-    def has_result(self) -> bool:
-        """Whether the whole result of its fold lies beside its journal: then the fold is finished."""
-        return self.fold_outcome is not None and self.fold_outcome.is_finished
 
     @property
     def readings(self) -> CheckpointTable:
@@ -227,3 +224,8 @@ class Process:
         for name, value in values.items():
             if value is not None and value > self.peaks.get(name, -1):
                 self.peaks[name] = value
+
+
+def has_result(process: Process) -> bool:
+    """Whether the whole result of its fold lies beside its journal: then the fold is finished."""
+    return process.fold_outcome is not None and process.fold_outcome.is_finished

@@ -211,6 +211,17 @@ def _of_records(folder: Path, *records: Record, **identity: Any) -> Any:
 SHUT_DOWN = Event(time=1001.0, pid=7, name="interpreter_ended")
 
 
+def test_a_record_that_ends_within_a_line_proves_no_crash(tmp_path: Path) -> None:
+    """Its process is gone, and its ending may be in the part that is missing."""
+    gone = _identity(own_identity()) | {"start_ticks": 1}
+    for name, rest in (("whole", ""), ("cut", '{"kind": "checkpoint", "ti')):
+        write_journal(tmp_path / name, header(**gone), reading(1))
+        with (tmp_path / name / "journal.jsonl").open("a") as file:
+            file.write(rest)
+        crash = _first_finding(tmp_path / name).process.crash
+        assert (crash is None) == bool(rest)
+
+
 def test_a_process_that_is_gone_without_an_ending_crashed(tmp_path: Path) -> None:
     """On this host only, and by a record that would hold an ordinary ending."""
     gone = _identity(own_identity()) | {"start_ticks": 1}
