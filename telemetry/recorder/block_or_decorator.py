@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 CO_GENERATOR, CO_COROUTINE, CO_ASYNC_GENERATOR = 0x20, 0x80, 0x200
 _CO_ITERABLE_COROUTINE = 0x100
-"""Of a code object: what it is of; the last, of a generator that may be awaited (types.coroutine). As in the module inspect, which would have to be loaded for it."""
+"""The last is of a generator that may be awaited (types.coroutine). As in the module inspect, which would have to be loaded."""
 
 
 class BlockOrDecorator(ContextDecorator):
