@@ -52,7 +52,9 @@ def printed_evidence(cause: str, process: Process) -> Iterator[Evidence]:
         limit = printed.limit
         if limit is LimitState.INVISIBLE and cause in _COUNTED and most is not None:
             limit = most
-        if printed.is_asked:
+        if printed.hits is not None:
+            yield _counter_evidence(cause, printed.hits, where)
+        elif printed.is_asked:
             yield from _asked_evidence(process, printed, most, where)
         elif printed.limit is LimitState.UNLIMITED and cause in _PRINTED_IS_ALL:
             yield Evidence(Confidence.RULED_OUT, f"no such limit ({where})")
@@ -63,6 +65,14 @@ def printed_evidence(cause: str, process: Process) -> Iterator[Evidence]:
             yield Evidence(Confidence.LIKELY if is_full else Confidence.POSSIBLE, words)
         else:
             yield Evidence(Confidence.POSSIBLE, f"the log prints it ({where})")
+
+
+def _counter_evidence(cause: str, hits: int, where: str) -> Evidence:
+    """Weigh a counter of the cgroup; which cgroup it is of, and since when it counts, is not known."""
+    done = "refused a task" if cause == "pids_cgroup" else "killed for memory"
+    if hits:
+        return Evidence(Confidence.LIKELY, f"the kernel {done} {hits:,} times there ({where})")
+    return Evidence(Confidence.UNLIKELY, f"the kernel has not {done} there ({where})")
 
 
 def _asked_evidence(

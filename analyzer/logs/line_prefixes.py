@@ -6,7 +6,7 @@ that wrote it, and some of them say when.
     {"log":"text\n","stream":"stdout","time":"2026-11-24T08:15:30.123456789Z"}     docker json-file
     2026-11-24T08:15:30.123456789Z stdout F text                                  Kubernetes CRI
     [pod/train-0/main] text                                                       kubectl logs --prefix
-    web-1  | text                                                                 compose
+    web-1  | text           08:15:30 web.1  | text                                compose, honcho and foreman
     Nov 24 08:15:30 host python[12]: text                                         syslog, journalctl
     Tue 2026-11-24 08:15:30 UTC host python[12]: text                             journalctl -o short-full
     <13>1 2026-11-24T08:15:30.123Z host python 12 - - text                        RFC 5424
@@ -39,7 +39,7 @@ _PREFIXES = (
     rf"(?P<cri_time>{_STAMP}) (?:stdout|stderr) [FP] ",
     r"\[pod/(?P<pod>[^\]\s]+)\] ?",
     # A letter first: a count or a time in front of a bar is the program's own.
-    r"(?P<service>[A-Za-z][\w.-]{0,80}) *\| ",
+    r"(?:\d\d:\d\d:\d\d )?(?P<service>[A-Za-z][\w.-]{0,80}) *\| ",
     # Only with its pid: what stands there in "12:00:00 ERROR RuntimeError: ..." is no program.
     rf"(?P<syslog_time>{_SYSLOG_TIME}) [\w.-]{{1,80}} (?:kernel|(?P<ident>[\w./@-]{{1,80}}\[\d+\])): ",
     rf"<\d{{1,3}}>\d (?P<rfc_time>{_STAMP}) \S+ (?:(?P<app>[\w./@-]{{1,80}}) (?P<app_pid>\d+)|\S+ \S+) \S+ (?:-|(?:\[[^\]]*\])+) ?",

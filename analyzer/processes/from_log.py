@@ -11,6 +11,7 @@ from heapq import heappop, heapreplace
 from operator import itemgetter
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
+from analyzer.logs.line_prefixes import next_prefix, unwrap
 from analyzer.logs.mixed_writers import split_writers
 from analyzer.logs.parallel import read_open
 from analyzer.logs.rank_prefixes import without_counts
@@ -125,11 +126,18 @@ def table_of(
 
 def _printed_limits(start: bytes, end: bytes, *, lines: int) -> list[PrintedLimit]:
     """Return what the start and the end of a log of so many lines say of limits."""
-    head, tail = (edge.decode("utf-8", "replace") for edge in (start, end))
+    head, tail = (_unwrapped(edge.decode("utf-8", "replace")) for edge in (start, end))
     found = [*printed_limits(head)]
     first = max(1, lines - tail.count("\n") + tail.endswith("\n"))
     seen = {one.line for one in found}
     return found + [one for one in printed_limits(tail, first_line=first) if one.line not in seen]
+
+
+def _unwrapped(text: str) -> str:
+    """Return the same lines without what a runtime, a launcher or a CI put around them."""
+    lines = (unwrap(line).text for line in text.split("\n"))
+    prefixes = ((line, next_prefix(line)) for line in lines)
+    return "\n".join(line[prefix.end() :] if prefix else line for line, prefix in prefixes)
 
 
 MOST_WRITERS = 10_000

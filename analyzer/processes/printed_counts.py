@@ -67,6 +67,12 @@ _USE_OF = {
     "threads": OF_PROCESS,
     "of_host": OF_HOST,
 }
+# "max 12" below or beside pids.events, in memory.events "oom_kill 3", also of memory.oom_control
+_EVENTS = re.compile(
+    r"\bpids\.events(?:\.local)?\b(?:[^\n]{0,40}?|[^\n]{0,200}\n[ \t]*)\bmax[ =:]+(?P<pids>\d{1,9})\b"
+    r"|(?:^|[ ,:{])[ \t]*oom_kill[ =:]+(?P<memory>\d{1,9})\b",
+    re.MULTILINE,
+)
 # "INFO map_size: 1099511627776", "lmdb.open(path, map_size=1024 ** 4)"
 _MAP_SIZE = re.compile(
     r"\bmap_?size['\"]?\s*[=:]\s*(?:int\()?(?P<number>\d[\d_]{0,18}(?:\.\d+)?(?:e\d{1,2})?)"
@@ -87,6 +93,8 @@ class Shown(NamedTuple):
     """Whether ``current`` is not in use, but was asked for at once."""
     command: str = ""
     """Which it answers; empty where the line says itself what it is."""
+    hits: int | None = None
+    """How often the kernel refused or killed by it, where that is what is shown."""
 
 
 def shown_counts(text: str) -> Iterator[Shown]:
@@ -95,6 +103,10 @@ def shown_counts(text: str) -> Iterator[Shown]:
         yield from _answers(match)
     for match in _SAID.finditer(text):
         yield from _said(match)
+    for match in _EVENTS.finditer(text):
+        cause = "pids_cgroup" if match["pids"] else "cgroup_memory"
+        hits = int(match["pids"] or match["memory"])
+        yield Shown(match.end() - 1, cause, LimitState.INVISIBLE, None, hits=hits)
     for match in _MAP_SIZE.finditer(text):
         yield Shown(
             match.end() - 1, "address_space", LimitState.INVISIBLE, _size(match), is_asked=True

@@ -127,6 +127,8 @@ class PrintedLimit(NamedTuple):
     text: str
     is_asked: bool = False
     """Whether ``current`` was asked for at once, and is not in use."""
+    hits: int | None = None
+    """How often the kernel refused or killed by it, where that is what is said."""
 
 
 Found: TypeAlias = "tuple[re.Match[str], str, Limit, int | None]"
@@ -142,7 +144,9 @@ def printed_limits(text: str, *, first_line: int = 1) -> Iterator[PrintedLimit]:
     for shown in shown_counts(text):
         line, words = _place(text, shown.at, first_line)
         words = f"{shown.command}: {words}" if shown.command else words
-        yield PrintedLimit(shown.cause, shown.limit, shown.current, line, words, shown.is_asked)
+        yield PrintedLimit(
+            shown.cause, shown.limit, shown.current, line, words, shown.is_asked, shown.hits
+        )
 
 
 def _place(text: str, at: int, first_line: int) -> tuple[int, str]:

@@ -35,6 +35,7 @@ WRAPPERS: dict[str, Callable[[str], str]] = {
     "cri": lambda line: f"{STAMP} stdout F {line}",
     "kubectl": lambda line: f"[pod/train-0/main] {line}",
     "compose": lambda line: f"\x1b[36mweb-1  | \x1b[0m{line}",
+    "honcho": lambda line: f"08:15:30 web.1  | {line}",
     "syslog": lambda line: f"Nov 24 08:15:30 node-3 python[12]: {line}",
     "short-precise": lambda line: f"Nov 24 08:15:30.123456 node-3 python[12]: {line}",
     "short-full": lambda line: f"Tue 2026-11-24 08:15:30 UTC node-3 python[12]: {line}",

@@ -12,11 +12,13 @@ from analyzer.processes.printed_limits import printed_limits
 from telemetry.reading import LimitState
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 SEEN, NONE = LimitState.INVISIBLE, LimitState.UNLIMITED
 FORK = "./sweep.sh: fork: Resource temporarily unavailable\n"
 THREAD = "RuntimeError: can't start new thread\n"
+KILLED = "./train.sh: line 3:  4242 Killed                  python train.py\n"
 LMDB = "lmdb.MemoryError: /data/db: Cannot allocate memory\n"
 
 
@@ -112,6 +114,54 @@ def test_a_count_is_held_against_the_limit_that_is_printed(
     path.write_text(text)
     (found,) = analyze(path).findings
     assert {one.cause: one.confidence for one in found.causes}[cause] == confidence
+
+
+@pytest.mark.parametrize(
+    ("text", "cause", "confidence"),
+    [
+        (THREAD + "# cat /sys/fs/cgroup/pids.events\nmax 12\n", "pids_cgroup", Confidence.LIKELY),
+        (THREAD + "# cat /sys/fs/cgroup/pids.events\nmax 0\n", "pids_cgroup", Confidence.UNLIKELY),
+        (THREAD + "pids.events: max 3\n", "pids_cgroup", Confidence.LIKELY),
+        (KILLED + "low 0\nhigh 0\nmax 9\noom 1\noom_kill 1\n", "cgroup_memory", Confidence.LIKELY),
+        (KILLED + "low 0\nhigh 0\nmax 0\noom_kill 0\n", "cgroup_memory", Confidence.UNLIKELY),
+        (
+            KILLED + "oom_kill_disable 0\nunder_oom 0\noom_kill 2\n",
+            "cgroup_memory",
+            Confidence.LIKELY,
+        ),
+        (KILLED + "memory.events: {oom: 1, oom_kill: 2}\n", "cgroup_memory", Confidence.LIKELY),
+        (KILLED + "max 12\n", "cgroup_memory", Confidence.POSSIBLE),
+    ],
+)
+def test_a_counter_of_the_cgroup_speaks_for_its_limit_or_against_it(
+    tmp_path: Path, text: str, cause: str, confidence: Confidence
+) -> None:
+    """It is never certain: which cgroup it is of, and since when it counts, a log does not say."""
+    path = tmp_path / "a.log"
+    path.write_text(text)
+    (found,) = analyze(path).findings
+    assert {one.cause: one.confidence for one in found.causes}[cause] == confidence
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        '{{"log":"{}\\n","stream":"stdout","time":"2026-11-24T08:15:30.1Z"}}'.format,
+        "2026-11-24T08:15:30.123456789Z stdout F {}".format,
+        "train-1  | {}".format,
+        "2026-11-24T08:15:30.1234567Z {}".format,
+    ],
+    ids=["docker", "cri", "compose", "actions"],
+)
+def test_what_is_printed_is_read_behind_a_wrapping(
+    tmp_path: Path, wrap: Callable[[str], str]
+) -> None:
+    """The lines are looked at as they were printed."""
+    lines = ["# cat /sys/fs/cgroup/pids.max", "512", "# cat /sys/fs/cgroup/pids.current", "511"]
+    path = tmp_path / "a.log"
+    path.write_text("".join(wrap(line) + "\n" for line in [THREAD.strip(), *lines]))
+    (found,) = analyze(path).findings
+    assert {one.cause: one.confidence for one in found.causes}["pids_cgroup"] == Confidence.LIKELY
 
 
 @pytest.mark.parametrize(
