@@ -296,15 +296,14 @@ def _tree_note(process: Process) -> Iterator[str]:
 
 
 def _looks_note(process: Process, growth: Mapping[str, Growth]) -> Iterator[str]:
-    """Say of what grows, though looks were taken at the code, that these do not tell where; of one at its threads."""
+    """Say of what grows that its calls, though they were followed, do not tell where; of one look at its threads."""
     untold = [
         short_name(name)
         for name, one in growth.items()
         if one.verdict.is_alarming and not any(part.kind == "code" for part in one.grown)
     ]
-    if process.looks is not None and untold:
-        count = sum(call.looks for call in process.looks.grown.calls.values())
-        yield f"in which function {', '.join(untold)} grow, {count:,} looks at the code do not tell; a longer run takes more"
+    if process.books is not None and untold:
+        yield f"in which function {', '.join(untold)} grow, the calls that were followed do not tell"
     yield from look_note(process.native_threads, growth)
 
 

@@ -1,18 +1,15 @@
-"""Which code was at work when a resource grew. Pure: what a process's looks at its own code found in, a place out.
+"""Inside which call of the program a resource grew. Pure: the books that a process kept of its calls in, a place out.
 
-Two looks have calls in common, and what grew between them grew inside the innermost of these: that is certain, if no
-other thread was at work. So one goes from the outermost call inwards, as long as nearly all that grew grew inside one
-call. Where a call makes several others in turn, most looks have only itself in common. Then pairs of looks a few
-milliseconds apart tell: if the number rose in pairs of which the one look or the other was in a certain call, and in
-none that was in the others alone, chance is the other explanation, and it is named only if that is small.
-
-What has a rise and a fall is no growth: a call that takes memory and gives it back is not named, and beside one that
-does that often, nothing is.
+What a number changed by is entered at one call each time, so the amounts of all calls add up to what it grew by. Going from
+the outermost call inwards, one looks for the only call that accounts for the growth: all that it and its callees took and
+gave back comes to as much. One that takes and gives back itself comes to nothing. One whose memory is given back by its
+caller comes to what it hands over, which is another amount than the growth; where it is not, two calls account for it, and
+none is named.
 """
 
 from __future__ import annotations
 
-import math
+import re
 from collections import defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -21,21 +18,21 @@ if TYPE_CHECKING:
 
     from analyzer.processes.attributed import Attributed, Call
 
+NEARLY = 0.3
+"""By which share of the growth the amount of a call may differ from it, to account for it."""
+CLEARER = 3.0
+"""How many times further from the growth the amount of the next call must be."""
 NEARLY_ALL = 0.7
-"""Share of what grew in a call that must have grown inside one that it made."""
-LITTLE = 0.3
-"""Share that may have fallen elsewhere."""
-CHANCE = 1e-3
-"""That the pairs with a rise hit a call by chance, at most."""
-CLEARER = 1e-2
-"""Chance of the call that is named over that of the next one, at most."""
-CONCENTRATED = 0.5
-"""Share of the looks of which a call may have more at most, to be named for what grew inside it and what it calls."""
-MOST = 0.5
-"""Share of all that grew, below which what grew inside one call is not the answer."""
-LEAST_LOOKS = 20
-"""From which their share says something."""
+"""Share of the growth of threads that the line must have started that is named."""
+AT_WORK = 0.25
+"""Share of the CPU time from which Python's other threads were at work as well."""
+SMALL_PART = 0.3
+"""Of the time, that a call may have in which others were at work: what they take at any time is hardly taken in it."""
+USUAL_PART = 0.5
+"""Of the time, that a call may have which has not ended: inside the loop over folds everything grows."""
 ROOT = 0
+_INSIDE = re.compile(r"\.<locals>\.<(?:genexpr|listcomp|setcomp|dictcomp|lambda)>$")
+"""What is a part of the function that it stands in."""
 
 
 class GrownCode(NamedTuple):
@@ -58,138 +55,76 @@ def find_started(found: Attributed) -> GrownCode | None:
     return GrownCode(best.function, best.place, best.running, _share(best.running, grown))
 
 
+def find_code(found: Attributed, name: str) -> GrownCode | None:
+    """Return where the number ``name`` grew; None where the books do not tell."""
+    whole = found.grown(name)
+    if whole <= 0:
+        return None
+    books = _Books(found.calls)
+    amounts = books.inclusive(name)
+    number = ROOT
+    while (inner := _accounts(books.made[number], amounts, whole)) is not None:
+        number = inner
+    if number == ROOT or not books.may_be_named(number):
+        return None
+    return books.named(number, amounts[number], whole)
+
+
 def _share(amount: int, whole: int) -> float:
     return min(1.0, amount / whole) if whole > 0 else 1.0
 
 
-def find_code(found: Attributed, name: str) -> GrownCode | None:
-    """Return where the number ``name`` grew; None where the looks do not tell."""
-    return _Search(found, name).place()
-
-
-class _Search:
-    """The way from the outermost call inwards."""
-
-    def __init__(self, found: Attributed, name: str) -> None:
-        self._calls = found.calls
-        self._found = found
-        self._name = name
-        self._made: dict[int, list[int]] = defaultdict(list)
-        for number, call in found.calls.items():
-            if number != ROOT:
-                self._made[call.caller].append(number)
-        self._grown = self._inclusive({n: c.grown.get(name, 0) for n, c in found.calls.items()})
-        self._looks = self._inclusive({n: c.looks for n, c in found.calls.items()})
-
-    def _inclusive(self, own: dict[int, int]) -> dict[int, int]:
-        """Return for each call what it and all that it makes have together."""
-        for number in sorted(own, reverse=True):
-            caller = self._calls[number].caller
-            if number != ROOT and caller in own:
-                own[caller] += own[number]
-        return own
-
-    def place(self) -> GrownCode | None:
-        number, amount, is_told, line = ROOT, self._grown.get(ROOT, 0), False, 0
-        if amount <= 0:
-            return None
-        while not line:
-            if not is_told and (inner := self._holds_nearly_all(number)) is not None:
-                number, amount = inner, self._grown[inner]
-            elif (lifted := self._lifted(number)) is not None:
-                number, line = (number, -lifted) if lifted < 0 else (lifted, 0)
-                is_told = True
-            else:
-                break
-        if not (is_told or self._is_told_by_itself(number)) or self._share(amount) < MOST:
-            return None
-        return self._named(number, line, amount)
-
-    def _share(self, amount: int) -> float:
-        """Return the part of all that grew, also while several threads were at work, or between the looks."""
-        return _share(amount, max(self._found.grown(self._name), self._grown[ROOT]))
-
-    def _holds_nearly_all(self, number: int) -> int | None:
-        """Return the call that ``number`` makes inside which nearly all of it grew, if nothing fell elsewhere."""
-        grown, made = self._grown[number], self._made[number]
-        best = max(made, key=lambda one: self._grown[one], default=None)
-        if best is None or grown <= 0 or not self._is_of(grown, self._grown[best]):
-            return None
-        own = self._calls[number].grown.get(self._name, 0)
-        fallen = -sum(min(0, amount) for amount in (own, *(self._grown[one] for one in made)))
-        return best if fallen <= LITTLE * grown else None
-
-    @staticmethod
-    def _is_of(grown: int, inside: int) -> bool:
-        return inside >= NEARLY_ALL * grown
-
-    def _is_told_by_itself(self, number: int) -> bool:
-        """Whether a call may be named without any that it makes: it makes none, or is only a small part of the work."""
-        if number == ROOT or self._grown[number] < NEARLY_ALL * self._grown[ROOT]:
-            return False
-        looks = self._looks[ROOT]
-        is_small_part = looks >= LEAST_LOOKS and self._looks[number] <= CONCENTRATED * looks
-        return not self._made[number] or is_small_part
-
-    def _lifted(self, number: int) -> int | None:
-        """Return the call, or the line of its own, negative, to which the pairs of looks inside ``number`` point."""
-        touched, rises, pairs, risen, fallen = self._pairs_inside(number)
-        if not risen or fallen > LITTLE * risen:
-            return None
-        chances = sorted(
-            (risen * math.log10(touched[part] / pairs), part)
-            for part in touched
-            if rises[part] == risen and touched[part] < pairs and (part < 0 or part in self._calls)
-        )
-        if not chances or chances[0][0] > math.log10(CHANCE):
-            return None
-        if len(chances) > 1 and chances[0][0] - chances[1][0] > math.log10(CLEARER):
-            return None
-        return chances[0][1]
-
-    def _pairs_inside(
-        self, number: int
-    ) -> tuple[Mapping[int, int], Mapping[int, int], int, int, int]:
-        """Count the pairs inside a call: by what it was doing, all and those with a rise; all, with a rise, with a fall."""
-        touched: dict[int, int] = defaultdict(int)
-        rises: dict[int, int] = defaultdict(int)
-        pairs = risen = fallen = 0
-        for pair in self._found.pairs.values():
-            if pair.call == number:
-                if pair.first == pair.second and pair.first > 0:
-                    continue  # two calls of one function: all the others may have been between them
-                parts = {pair.first, pair.second}
-            elif (part := self._below(number, pair.call)) is not None:
-                parts = {part}
-            else:
-                continue
-            pairs += pair.pairs
-            risen += pair.rises.get(self._name, 0)
-            fallen += pair.falls.get(self._name, 0)
-            for part in parts:
-                touched[part] += pair.pairs
-                rises[part] += pair.rises.get(self._name, 0)
-        return touched, rises, pairs, risen, fallen
-
-    def _below(self, number: int, inner: int) -> int | None:
-        """Return the call that ``number`` made on the way to ``inner``; None if it is not on that way."""
-        while inner in self._calls and inner != ROOT:
-            caller = self._calls[inner].caller
-            if caller == number:
-                return inner
-            inner = caller
+def _accounts(calls: list[int], amounts: Mapping[int, int], whole: int) -> int | None:
+    """Return the only one of some calls whose amount is the growth, nearly."""
+    errors = sorted((abs(amounts[call] - whole) / whole, call) for call in calls)
+    if not errors or errors[0][0] > NEARLY:
         return None
+    if len(errors) > 1 and errors[1][0] <= max(NEARLY, CLEARER * errors[0][0]):
+        return None
+    return errors[0][1]
 
-    def _named(self, number: int, line: int, amount: int) -> GrownCode | None:
+
+class _Books:
+    """The calls, and which calls they made."""
+
+    def __init__(self, calls: Mapping[int, Call]) -> None:
+        self._calls = calls
+        self.made: dict[int, list[int]] = defaultdict(list)
+        for number, call in calls.items():
+            if number != ROOT:
+                self.made[call.caller].append(number)
+
+    def inclusive(self, name: str) -> dict[int, int]:
+        """Return for each call what it and all that it made have changed a number by."""
+        amounts = {number: call.grown.get(name, 0) for number, call in self._calls.items()}
+        for number in sorted(amounts, reverse=True):
+            caller = self._calls[number].caller
+            if number != ROOT and caller in amounts:
+                amounts[caller] += amounts[number]
+        return amounts
+
+    def may_be_named(self, number: int) -> bool:
+        """Whether it says something that a number grew in this call, and that it was this call which took it."""
+        seconds, own, others, python = (
+            self.inclusive(name) for name in ("us", "own_us", "other_us", "python_us")
+        )
+        part = seconds[number] / max(1, seconds[ROOT])
+        cpu = own[number] + others[number]
+        if python[number] > AT_WORK * cpu and part > SMALL_PART:
+            return False
+        return part <= USUAL_PART or not self._calls[number].is_open
+
+    def named(self, number: int, amount: int, whole: int) -> GrownCode | None:
         """Name the innermost function of the program on the way to a call, by the line of it that was at work."""
         called: Call | None = None
         while not self._calls[number].is_of_program:
-            called, line = self._calls[number], 0
+            called = self._calls[number]
             number = called.caller
             if number == ROOT:
                 return None
         call = self._calls[number]
         place = call.place if called is None else called.called_from
-        if line:
-            place = f"{place.rpartition(':')[0]}:{line}"
-        return GrownCode(call.function, place, amount, self._share(amount))
+        function = call.function
+        while (outer := _INSIDE.sub("", function)) and outer != function:
+            function = outer
+        return GrownCode(function, place, amount, _share(amount, whole))

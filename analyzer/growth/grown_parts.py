@@ -80,10 +80,12 @@ _COUNTED_AS = {
     "threads": ("threads",),
     "cgroup_pids": ("threads",),
     "maps": ("maps",),
-    "rss_bytes": ("malloc_bytes", "python_blocks", "rss_bytes"),
+    "open_fds": ("open_fds",),
+    "descendants": ("descendants",),
+    "rss_bytes": ("malloc_bytes", "python_blocks", "shared_bytes", "rss_bytes"),
 }
-"""By resource, the numbers that were read with the looks, in the order in which they are asked."""
-BYTES_OF = {"malloc_bytes": 1, "python_blocks": BYTES_A_BLOCK, "rss_bytes": 1}
+"""By resource, the numbers of the books, in the order in which they are asked."""
+BYTES_OF = {"python_blocks": BYTES_A_BLOCK}
 EXPLAINED = 0.5
 """Share of the growth of RSS that a count of memory must have grown by, to tell where RSS grew."""
 

@@ -48,10 +48,6 @@ class Nature(enum.StrEnum):
     UNKNOWN = "unknown"
 
 
-NOT_LOOKED_AT = {Nature.FILE_PAGES, Nature.SHARED_MEMORY}
-"""Of these the looks at the code see RSS alone, which other code raises and lowers meanwhile: they name nobody."""
-
-
 class NatureFound(NamedTuple):
     """What grown memory is, and why that is said."""
 

@@ -1,4 +1,4 @@
-"""`Attributed`: what a process's own looks at its code found by the end of a fold (`telemetry.start(attribute=True)`)."""
+"""`Attributed`: the books that a process kept of its calls, as at the end of a fold (`telemetry.start(attribute=True)`)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 MOST_CALLS = 1000
-MOST_PAIRS = 2000
 
 
 class Call(NamedTuple):
@@ -23,25 +22,10 @@ class Call(NamedTuple):
     called_from: str
     """The line of its caller."""
     is_of_program: bool
-    looks: int
-    """That found it the innermost."""
+    is_open: bool
+    """Whether it was going on at the end of the fold."""
     grown: Mapping[str, int]
-    """What grew between two looks that had this call in common, and none further in."""
-
-
-class Pair(NamedTuple):
-    """Looks one after another in which the same calls were found."""
-
-    call: int
-    """The innermost that both have in common."""
-    first: int
-    """What it was doing at the first look: the call that it made, or its own line, negative."""
-    second: int
-    pairs: int
-    """Of looks."""
-    rises: Mapping[str, int]
-    """In how many of them a number rose, by its name."""
-    falls: Mapping[str, int]
+    """What numbers have changed by in it, and in no call that it made; times in microseconds."""
 
 
 class Started(NamedTuple):
@@ -56,10 +40,7 @@ class Attributed(NamedTuple):
     """All that was found since recording began."""
 
     calls: Mapping[int, Call]
-    pairs: Mapping[tuple[int, int, int], Pair]
     started: Mapping[tuple[str, str], Started]
-    shared: Mapping[str, int]
-    """What grew while several threads were at work, so that it is of no call."""
     now: Mapping[str, int]
     """The numbers at that moment; of a difference, by how much they grew."""
 
@@ -67,46 +48,37 @@ class Attributed(NamedTuple):
         """Return by how much a number grew in all."""
         if name in self.now:
             return self.now[name]
-        return self.shared.get(name, 0) + sum(c.grown.get(name, 0) for c in self.calls.values())
+        return sum(call.grown.get(name, 0) for call in self.calls.values())
 
     def since(self, before: Attributed) -> Attributed:
         """Return what was found after ``before``."""
         calls = {
             number: call._replace(
-                looks=call.looks - (was.looks if was else 0),
                 grown=_less(call.grown, was.grown if was else {}),
+                # What goes on when a fold ends is around the folds, though it has ended with the process.
+                is_open=call.is_open or (was is not None and was.is_open),
             )
             for number, call in self.calls.items()
             for was in (before.calls.get(number),)
-        }
-        pairs = {
-            key: pair._replace(
-                pairs=pair.pairs - (was.pairs if was else 0),
-                rises=_less(pair.rises, was.rises if was else {}),
-                falls=_less(pair.falls, was.falls if was else {}),
-            )
-            for key, pair in self.pairs.items()
-            for was in (before.pairs.get(key),)
         }
         started = {
             key: one._replace(running=one.running - (was.running if was else 0))
             for key, one in self.started.items()
             for was in (before.started.get(key),)
         }
-        shared, now = _less(self.shared, before.shared), _less(self.now, before.now)
-        return Attributed(calls, pairs, started, shared, now)
+        return Attributed(calls, started, _less(self.now, before.now))
 
 
-class Looks(NamedTuple):
+class Books(NamedTuple):
     """What was found by the first end of a fold that was recorded, and by the last."""
 
     first: Attributed
     last: Attributed
     ends: int
 
-    def taking(self, found: Attributed) -> Looks:
+    def taking(self, found: Attributed) -> Books:
         """Return these with a later end."""
-        return Looks(self.first, found, self.ends + 1)
+        return Books(self.first, found, self.ends + 1)
 
     @property
     def grown(self) -> Attributed:
@@ -120,14 +92,10 @@ def _less(after: Mapping[str, int], before: Mapping[str, int]) -> dict[str, int]
 
 def attributed_of(facts: Mapping[str, Any]) -> Attributed:
     """Read the facts of an event. Raises ValueError for what no recorder writes."""
-    calls, pairs, started = (_list(facts, name) for name in ("calls", "pairs", "started"))
+    calls, started = (_list(facts, name) for name in ("calls", "started"))
     return Attributed(
         calls={typed.whole("call", one.get("call")): _call(one) for one in calls[:MOST_CALLS]},
-        pairs={
-            (pair.call, pair.first, pair.second): pair for pair in map(_pair, pairs[:MOST_PAIRS])
-        },
         started={(one.place, one.function): one for one in map(_started, started[:MOST_CALLS])},
-        shared=_amounts("shared", facts),
         now=_amounts("now", facts),
     )
 
@@ -150,19 +118,8 @@ def _call(facts: Mapping[str, Any]) -> Call:
         place=typed.text("place", facts.get("place", "")),
         called_from=typed.text("from", facts.get("from", "")),
         is_of_program=typed.flag("is_of_program", facts.get("is_of_program", False)),
-        looks=typed.whole("looks", facts.get("looks", 0)),
+        is_open=typed.flag("is_open", facts.get("is_open", False)),
         grown=_amounts("grown", facts),
-    )
-
-
-def _pair(facts: Mapping[str, Any]) -> Pair:
-    return Pair(
-        call=typed.whole("call", facts.get("call")),
-        first=_signed("first", facts.get("first")),
-        second=_signed("second", facts.get("second")),
-        pairs=typed.whole("count", facts.get("count")),
-        rises=_amounts("rises", facts),
-        falls=_amounts("falls", facts),
     )
 
 

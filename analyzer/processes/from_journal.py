@@ -10,7 +10,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from analyzer.logs.label_budget import MOST_LABELS, LabelBudget
-from analyzer.processes.attributed import Looks, attributed_of
+from analyzer.processes.attributed import Books, attributed_of
 from analyzer.processes.checkpoints import Checkpoint, CheckpointTable
 from analyzer.processes.from_log import Process, Source, Table
 from analyzer.processes.native_threads import native_threads_of
@@ -234,7 +234,7 @@ def _take_event(process: Process, event: Event) -> None:
 def _note_attributed(process: Process, event: Event) -> None:
     with suppress(ValueError):  # of another version: what grew is told without it
         found = attributed_of(event.facts)
-        process.looks = process.looks.taking(found) if process.looks else Looks(found, found, 1)
+        process.books = process.books.taking(found) if process.books else Books(found, found, 1)
 
 
 def _note_counters(process: Process, reading: Reading) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from analyzer.logs.known_formats import KnownFormat
-    from analyzer.processes.attributed import Looks
+    from analyzer.processes.attributed import Books
     from analyzer.processes.last_lines import LastLine
     from analyzer.processes.native_threads import NativeThreads
     from analyzer.processes.printed_limits import PrintedLimit
@@ -73,7 +73,7 @@ class Process:
     """By fold, or below 0 where no fold is named: its memory as it was settled last."""
     exit: Event | None = None
     """How it ended, as its runner saw it; None where nobody did."""
-    looks: Looks | None = None
+    books: Books | None = None
     """What its own looks at its code found; None if it took none."""
     native_threads: NativeThreads | None = None
     """What had started its threads, as its supervisor saw it; None if that did not look."""

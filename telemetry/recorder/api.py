@@ -58,8 +58,9 @@ def start(  # noqa: PLR0913 - each is an option of its own, given by name
         interval: Seconds between samples without a label. They are taken only if there is a journal or
             a port.
         lines: A text stream or a logger for the ``[THREADS]`` lines; standard output by default.
-        attribute: Look which code is at work when threads, maps and memory grow, in a thread of its own and at no more
-            than 0.5 % of wall time; FOLDWATCH_ATTRIBUTE=1 in the environment asks for it too. For the journal only.
+        attribute: Follow the calls of this thread, and count inside which of them threads, maps, memory, descriptors and
+            child processes grow, at no more than 0.5 % of wall time; it sets Python's profile function.
+            FOLDWATCH_ATTRIBUTE=1 in the environment asks for it too. For the journal only.
     """
     try:
         _sampler_of(

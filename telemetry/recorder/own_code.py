@@ -26,6 +26,7 @@ _OURS = tuple(
     os.path.join(_PLACE, name) + os.sep
     for name in ("telemetry", os.path.join("trainer", "worker"), os.path.join("trainer", "explain"))
 )
+_TELEMETRY = os.path.join(_PLACE, "telemetry") + os.sep
 _REFERENCE = os.path.join(_PLACE, "trainer", "reference") + os.sep
 """What `foldwatch train` trains by default is a program like a user's, wherever it is installed."""
 
@@ -36,6 +37,12 @@ def is_of_program(path: str) -> bool:
     return path.startswith(_REFERENCE) or not (
         path.startswith(("<frozen", *_INSTALLED, *_OURS)) or any(part in path for part in _PARTS)
     )
+
+
+@cache
+def is_telemetry(path: str) -> bool:
+    """Whether a file is of what the program calls to be watched."""
+    return path.startswith(_TELEMETRY)
 
 
 def place_of(code: CodeType, line: int) -> str:

@@ -125,7 +125,7 @@ class Sampler:
         self._lock = threading.RLock()
         self._timer: SampleTimer | None = None
         self.code: CodeAtWork | None = None
-        """Looks which code is at work when something grows, if that is asked for."""
+        """Follows the calls inside which something grows, if that is asked for."""
         self._owner = os.getpid()
 
     def hold(self) -> None:
@@ -165,6 +165,8 @@ class Sampler:
             self.checkpoints = with_stage(self.checkpoints, label.stage, reading)
         # Without the lock: a slow standard output must not stop the other threads and the timer.
         self.attempt("line", lambda: _write_line(self._lines, reading))
+        if (code := self.code) is not None:
+            self.attempt("attribution", code.go_on)
         return reading
 
     def sample(self) -> Reading:
@@ -212,7 +214,7 @@ class Sampler:
             self.attempt("exception", partial(self.record_raised, error))
 
     def record_attributed(self) -> None:
-        """Append what the looks at the code have found so far, if they are taken."""
+        """Append inside which calls something has grown so far, if they are followed."""
         if (code := self.code) is not None:
             self.attempt("attribution", lambda: self.event(ATTRIBUTED, code.facts()))
 

@@ -141,9 +141,10 @@ def _hook(sampler: Sampler) -> None:
 
 
 def _record_end(sampler: Sampler) -> None:
-    sampler.record_attributed()
-    if sampler.code is not None:
-        sampler.code.stop()
+    if (code := sampler.code) is not None:
+        if not code.is_told:  # by the end of a fold: what ends with the process is no growth
+            sampler.record_attributed()
+        code.stop()
     sampler.event(ENDED, {})
 
 

@@ -1,6 +1,6 @@
 """`ThreadWatch`: has what started the native threads of a fold's process told, once, after a fold that left more of them.
 
-Only of a process that looks at its own code (`telemetry.start(attribute=True)`), which says in its journal when a fold
+Only of a process that follows its own calls (`telemetry.start(attribute=True)`), which says in its journal when a fold
 has ended. pystack stops the process for about a second, so another process does it, which does not outlive its deadline;
 whatever becomes of that one, the fold's process goes on.
 """

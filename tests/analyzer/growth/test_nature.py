@@ -227,30 +227,67 @@ def test_the_memory_of_a_tree_counts_each_page_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("grows", "named"),
-    [({"anon": 40, "in_use": 40}, "leak"), ({"shmem": 40}, None), ({"file": 40}, None)],
+    ("grows", "number", "named"),
+    [
+        ({"anon": 40, "in_use": 40}, "malloc_bytes", "leak"),
+        ({"shmem": 40}, "shared_bytes", "leak"),
+        ({"shmem": 40}, "malloc_bytes", None),
+    ],
 )
-def test_looks_at_rss_name_nobody_for_shared_memory(
-    tmp_path: Path, grows: Mapping[str, float], named: str | None
+def test_the_function_is_told_by_the_memory_that_grew(
+    tmp_path: Path, grows: Mapping[str, float], number: str, named: str | None
 ) -> None:
-    """Other code raises and lowers RSS meanwhile, and what it takes from malloc is no shared memory."""
+    """What a function takes from malloc is no shared memory."""
+    whole = {"rss_bytes": 160 * MEBIBYTE}
+    own = {number: (16 if named is None else 160) * MEBIBYTE}
     calls = [
-        {"call": number, "caller": max(0, number - 1), "looks": looks, "function": function}
-        | {"grown": grown, "is_of_program": number > 0, "place": "a.py:1", "from": "a.py:1"}
-        for number, (function, looks, grown) in enumerate(
-            [
-                ("", 0, {}),
-                ("<module>", 900, {}),
-                ("leak", 100, {"rss_bytes": 160 * MEBIBYTE, "malloc_bytes": 160 * MEBIBYTE}),
-            ]
+        {"call": call, "caller": max(0, call - 1), "function": function, "grown": grown}
+        | {"is_of_program": call > 0, "is_open": call < 2, "place": "a.py:1", "from": "a.py:1"}
+        for call, (function, grown) in enumerate(
+            [("", {}), ("<module>", {"us": 10**8} | ({} if named else whole)), ("leak", own)]
         )
     ]
+    facts = {"calls": calls, "now": whole | own}
     records = [*JournalFollower(str(_run(tmp_path / "a", folds(grows)) / "journal.jsonl")).stream()]
-    attributed = Event(time=NOW, pid=7, name=ATTRIBUTED, facts={"calls": calls, "pairs": []})
-    write_journal(tmp_path / "b", *records, attributed)
+    write_journal(tmp_path / "b", *records, Event(time=NOW, pid=7, name=ATTRIBUTED, facts=facts))
     (finding,) = analyze(tmp_path / "b").findings
     grown = finding.growth["rss_bytes"].grown
     assert [part.function for part in grown if part.function] == ([named] if named else [])
+
+
+@pytest.mark.parametrize(("maps", "named"), [(20, "leak"), (200, "decoy")])
+def test_the_maps_of_threads_are_of_the_function_that_their_threads_are_of(
+    tmp_path: Path, maps: int, named: str
+) -> None:
+    """A pool that comes and goes takes new stacks where a thread that stays has got one of its old ones."""
+    calls = [
+        {
+            "call": call,
+            "caller": min(call, 1) if call > 1 else 0,
+            "function": function,
+            "grown": grown,
+        }
+        | {"is_of_program": call > 0, "is_open": call < 2, "place": "a.py:1", "from": "a.py:1"}
+        for call, (function, grown) in enumerate(
+            [
+                ("", {"us": 10**8}),
+                ("<module>", {}),
+                ("leak", {"threads": 5 * 7}),
+                ("decoy", {"maps": maps * 7}),
+            ]
+        )
+    ]
+    facts = {"calls": calls, "now": {"threads": 5 * 7, "maps": maps * 7}}
+    readings = [
+        reading(fold, stage=stage, threads=10 + 5 * fold, maps=300 + maps * fold)
+        for fold in range(1, 9)
+        for stage in ("START", "AFTER CLEANUP")
+    ]
+    records: list[Any] = [header(argv=("train.py",)), *readings]
+    write_journal(tmp_path, *records, Event(time=NOW, pid=7, name=ATTRIBUTED, facts=facts))
+    (finding,) = analyze(tmp_path).findings
+    assert [part.function for part in finding.growth["maps"].grown][:1] == [named]
+    assert [part.function for part in finding.growth["threads"].grown][:1] == ["leak"]
 
 
 def test_descriptors_that_stay_open_are_named(tmp_path: Path) -> None:

@@ -28,9 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@pytest.mark.parametrize(
-    ("options", "is_supervised"), [("", "0"), ("port=0", "1"), ("attribute=True", "1")]
-)
+@pytest.mark.parametrize(("options", "is_supervised"), [("", "0"), ("port=0", "1")])
 def test_a_signal_that_the_training_blocks_stays_pending(
     options: str, is_supervised: str, tmp_path: Path
 ) -> None:

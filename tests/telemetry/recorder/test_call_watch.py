@@ -1,0 +1,316 @@
+"""Following a thread's calls: what grows inside one is entered there, at a bounded cost; nothing is harmed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from telemetry.recorder import call_watch
+from telemetry.recorder.call_ledger import ROOT
+from telemetry.recorder.call_watch import CallWatch
+from tests.support.programs import run_foldwatch, run_python
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+    from types import FrameType
+
+
+@pytest.fixture(autouse=True)
+def untraced() -> Iterator[None]:
+    """Trace nothing, as coverage does: what traces a thread marks its frames itself, and a call cannot be left then."""
+    own = sys.gettrace()
+    sys.settrace(None)
+    yield
+    sys.settrace(own)
+
+
+@contextmanager
+def followed() -> Iterator[CallWatch]:
+    failures: list[tuple[str, str]] = []
+    watch = CallWatch(lambda *why: failures.append(why))
+    try:
+        yield watch
+    finally:
+        watch.stop()
+        sys.setprofile(None)
+    assert failures == []
+
+
+def inclusive(watch: CallWatch, name: str) -> dict[str, int]:
+    """Return, by function, what it and all that it called changed a number by."""
+    nodes = watch.ledger.nodes
+    amounts = [node.grown.get(name, 0) for node in nodes]
+    for number in range(len(nodes) - 1, ROOT, -1):
+        amounts[nodes[number].parent] += amounts[number]
+    found: dict[str, int] = {}
+    for node, amount in zip(nodes, amounts, strict=True):
+        function = node.name.rpartition(".")[2]
+        found[function] = found.get(function, 0) + amount
+    return found
+
+
+KEPT: list[Any] = []
+
+
+def leak() -> None:
+    KEPT.extend(os.open(os.devnull, os.O_RDONLY) for _ in range(3))
+
+
+def decoy() -> None:
+    for _ in range(20):
+        os.close(os.open(os.devnull, os.O_RDONLY))
+
+
+def dense() -> int:
+    """Call more than can be followed."""
+    return sum(len(str(number)) for number in range(200_000))
+
+
+@pytest.fixture(autouse=True)
+def given_back() -> Iterator[None]:
+    """Keep nothing from test to test."""
+    yield
+    for descriptor in KEPT:
+        os.close(descriptor)
+    KEPT.clear()
+
+
+def has_count_of_descriptors() -> bool:
+    """Whether the kernel counts them for a stat (Linux 6.2)."""
+    return os.stat("/proc/self/fd").st_size > 0
+
+
+counted = pytest.mark.skipif(not has_count_of_descriptors(), reason="before Linux 6.2")
+
+
+@counted
+def test_what_grows_is_entered_at_its_call() -> None:
+    """Exactly, however short it is, and none of it at what gives back what it takes."""
+    with followed() as watch:
+        for _ in range(5):
+            decoy()
+            leak()
+    grown = inclusive(watch, "open_fds")
+    assert (grown["leak"], grown["decoy"]) == (15, 0)
+
+
+@counted
+def test_a_call_that_makes_too_many_is_left_and_what_comes_after_it_is_followed() -> None:
+    """So its cost is bounded, and it has the sum of all that grew in it."""
+
+    def holds_a_leak() -> None:
+        dense()
+        leak()
+        dense()
+
+    with followed() as watch:
+        for _ in range(3):
+            holds_a_leak()
+            leak()
+    grown = inclusive(watch, "open_fds")
+    assert grown["holds_a_leak"] == 9
+    assert grown["leak"] + grown["holds_a_leak"] >= 18
+    bound = call_watch.CAPACITY_SECONDS * 2 + call_watch.SHARE * 60
+    assert watch.budget.taken < bound
+
+
+@counted
+def test_a_call_that_was_left_and_raises_has_ended_as_well() -> None:
+    """Where its frame is freed: when the exception has been handled."""
+
+    def fails() -> None:
+        leak()
+        dense()
+        raise ValueError
+
+    with followed() as watch:
+        for _ in range(3):
+            with suppress(ValueError):
+                fails()
+            leak()
+    grown = inclusive(watch, "open_fds")
+    assert sum(grown[name] for name in ("fails", "leak")) >= 18
+
+
+@counted
+def test_generators_and_recursion_are_followed() -> None:
+    """A generator is left and gone on with; of a recursion the outer calls are."""
+
+    def steps() -> Iterator[int]:
+        for step in range(3):
+            leak()
+            yield step
+
+    def down(depth: int) -> None:
+        if depth:
+            down(depth - 1)
+        else:
+            leak()
+
+    with followed() as watch:
+        for _ in steps():
+            decoy()
+        down(600)
+    grown = inclusive(watch, "open_fds")
+    assert (grown["steps"], grown["decoy"]) == (9, 0)
+
+
+def test_a_profiler_of_the_program_is_left_alone() -> None:
+    """Then nothing is followed, also not from the next label on."""
+    seen: list[str] = []
+
+    def profiler(frame: FrameType, *_: object) -> None:
+        seen.append(frame.f_code.co_name)
+
+    sys.setprofile(profiler)
+    try:
+        watch = CallWatch(lambda *_: None)
+        watch.go_on()
+        decoy()
+    finally:
+        sys.setprofile(None)
+    assert "decoy" in seen
+    assert len(watch.ledger.nodes) == 1
+
+
+def test_a_debugger_goes_on_as_without_it() -> None:
+    """Its own mark in a frame stays."""
+    traced: list[tuple[str, str]] = []
+
+    def trace(frame: FrameType, event: str, _: object) -> Callable[..., Any]:
+        traced.append((frame.f_code.co_name, event))
+        return trace
+
+    with followed():
+        sys.settrace(trace)
+        try:
+            dense()
+            decoy()
+        finally:
+            sys.settrace(None)
+    assert ("decoy", "return") in traced
+
+
+def test_what_a_handler_raises_passes() -> None:
+    """Wherever in the following of a call it comes."""
+
+    class TimeIsUpError(Exception):
+        pass
+
+    def handler(*_: object) -> None:
+        raise TimeIsUpError
+
+    before = signal.signal(signal.SIGALRM, handler)
+    raised = 0
+    try:
+        for _ in range(100):
+            try:
+                with followed():
+                    signal.setitimer(signal.ITIMER_REAL, 0.001)
+                    while True:
+                        decoy()
+            except TimeIsUpError:
+                raised += 1
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert raised == 100
+
+
+def test_a_frame_that_another_thread_frees_costs_that_one_nothing() -> None:
+    """A call ends there if what holds its frame does; that thread is not followed."""
+
+    def fails() -> None:
+        dense()
+        raise ValueError
+
+    with followed():
+        kept: list[BaseException] = []
+        try:
+            fails()
+        except ValueError as error:
+            kept.append(error)
+        found: list[object] = []
+
+        def free() -> None:
+            kept.clear()
+            decoy()
+            found.append(sys.getprofile())
+
+        thread = threading.Thread(target=free)
+        thread.start()
+        thread.join()
+    assert found == [None]
+
+
+def test_a_forked_child_is_not_followed(tmp_path: Path) -> None:
+    """Its events are its parent's no more, and nothing profiles it."""
+    code = (
+        "import os, sys, telemetry\n"
+        "telemetry.start(run_dir=sys.argv[1], attribute=True)\n"
+        "with telemetry.fold(1, of=2): telemetry.checkpoint('a')\n"
+        "child = os.fork()\n"
+        "if not child:\n"
+        "    len('')\n"
+        "    with telemetry.fold(2, of=2): telemetry.checkpoint('b')\n"
+        "    os._exit(sys.getprofile() is not None)\n"
+        "assert os.waitpid(child, 0)[1] == 0\n"
+    )
+    outcome = run_python("-c", code, str(tmp_path))
+    assert (outcome.code, outcome.err) == (0, "")
+    events = [json.loads(line) for line in (tmp_path / "journal.jsonl").read_text().splitlines()]
+    assert [event["name"] for event in events if event["kind"] == "event"] == [
+        "attributed",
+        "interpreter_ended",
+    ]
+
+
+PROGRAM = """
+import sys, threading
+sys.settrace(None)
+import telemetry
+telemetry.start(run_dir=sys.argv[1], attribute=True)
+kept = []
+def grow():
+    kept.append(bytearray(32 << 20))
+def start():
+    for _ in range(8):
+        thread = threading.Thread(target=threading.Event().wait, daemon=True)
+        thread.start()
+        kept.append(thread)
+def busy():
+    return sum(len(bytearray(1 << 20)) for _ in range(50))
+def train():
+    for number in range(1, 5):
+        with telemetry.fold(number, of=4):
+            telemetry.checkpoint("START")
+            busy()
+            grow()
+            start()
+            telemetry.checkpoint("AFTER CLEANUP")
+train()
+"""
+
+
+@pytest.mark.slow
+def test_what_grows_is_named_by_its_function(tmp_path: Path) -> None:
+    """Memory inside a call, threads by their line; in text and in JSON."""
+    outcome = run_python("-c", PROGRAM, str(tmp_path), seconds=120)
+    assert outcome.code == 0, outcome.err
+    assert outcome.err == ""
+    told = json.loads(run_foldwatch("analyze", str(tmp_path), "--json").out)
+    resources = told["processes"][0]["resources"]
+    memory, threads = (resources[name]["growth_of"][0] for name in ("rss_bytes", "threads"))
+    assert (memory["kind"], memory["function"]) == ("code", "grow")
+    assert memory["share"] > 0.7
+    assert (threads["function"], threads["line"]) == ("start", "<string>:12")
+    words = run_foldwatch("analyze", str(tmp_path)).out
+    assert "inside grow() (<string>:7)" in words
