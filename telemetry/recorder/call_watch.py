@@ -16,6 +16,7 @@ import sys
 import threading
 import time
 from functools import partial
+from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_GENERATOR
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +27,7 @@ from telemetry.recorder.process_counts import ProcessCounts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import FrameType
+    from types import CodeType, FrameType
 
 SHARE = 0.002
 """Of wall time that following calls may take, beside what the dear counts take."""
@@ -45,16 +46,19 @@ MANY = 50
 DEAREST_EVENT_SECONDS = 3e-4
 """What takes longer was preempted."""
 DEEPEST = 300
+RESUMED = CO_ASYNC_GENERATOR | CO_COROUTINE | CO_GENERATOR
 NOTHING: dict[str, int] = {}
 
 
 class _OpenCall:
     """One that is going on."""
 
-    __slots__ = ("began", "cost", "is_read", "made", "node")
+    __slots__ = ("began", "code", "cost", "is_read", "made", "node")
 
-    def __init__(self, node: int, began: float) -> None:
+    def __init__(self, node: int, code: CodeType | None, began: float) -> None:
         self.node = node
+        self.code = code
+        """None of a function that is not Python's."""
         self.began = began
         self.made = 0
         """How many calls."""
@@ -62,6 +66,15 @@ class _OpenCall:
         """Of following what it calls itself, and what that calls if it is short."""
         self.is_read = False
         """Whether the numbers were read when it began."""
+
+    @property
+    def is_turn(self) -> bool:
+        """Whether it is one of the turns of a generator or a coroutine."""
+        return self.code is not None and bool(self.code.co_flags & RESUMED)
+
+    def is_dear(self, now: float) -> bool:
+        """Whether following what it calls takes more than its share."""
+        return self.made > MANY and self.cost > SHARE * (now - self.began)
 
 
 class _Budget:
@@ -110,10 +123,8 @@ class CallWatch:
         """Calls that go on around all that is followed."""
         self._is_stopped = False
         # All in C: a handler of a signal cannot run in it, whose exception would be lost.
-        goes_on = partial(sys.setprofile, self._profile_after_end)
-        self._ended = type(
-            "Ended", (), {"__call__": _trace_nothing, "__del__": staticmethod(goes_on)}
-        )
+        goes_on = staticmethod(partial(sys.setprofile, self._profile_after_end))
+        self._ended = type("Ended", (), {"__call__": _trace_nothing, "__del__": goes_on})
         os.register_at_fork(after_in_child=self.stop)
         self.go_on()
 
@@ -191,7 +202,7 @@ class CallWatch:
         code, caller = frame.f_code, frame.f_back
         line = caller.f_lineno if caller is not None else 0
         parent = self._calls[-1].node if self._calls else ROOT
-        call = _OpenCall(self.ledger.child(parent, line, code, code.co_qualname), now)
+        call = _OpenCall(self.ledger.child(parent, line, code, code.co_qualname), code, now)
         self._enter(call)
         path, node = code.co_filename, self.ledger.nodes[call.node]
         is_dear = self.budget.left < CAPACITY_SECONDS / 2 and not is_of_program(path)
@@ -203,10 +214,11 @@ class CallWatch:
     def _begin_c(self, frame: FrameType, what: Any, now: float) -> None:
         parent = self._calls[-1].node if self._calls else ROOT
         node = self.ledger.child(parent, frame.f_lineno, None, what.__name__)
-        self._enter(_OpenCall(node, now))
+        self._enter(_OpenCall(node, None, now))
 
     def _enter(self, call: _OpenCall) -> None:
-        if (outer := self._outer()) is not None:
+        outer = self._outer()
+        if outer is not None and not call.is_turn:
             outer.made += 1
         self._calls.append(call)
         call.is_read = self.ledger.nodes[call.node].is_long
@@ -215,8 +227,8 @@ class CallWatch:
     def _has_to_end(self, event: str) -> bool:
         """Whether the innermost call that is followed ends; one of C that went on when calls were caught up with is not."""
         if event != "return":
-            return bool(self._calls) and not self._is_of_python(self._calls[-1])
-        while self._calls and not self._is_of_python(self._calls[-1]):
+            return bool(self._calls) and self._calls[-1].code is None
+        while self._calls and self._calls[-1].code is None:
             self._calls.pop()
         return bool(self._calls)
 
@@ -225,8 +237,9 @@ class CallWatch:
         node = self.ledger.nodes[call.node]
         node.is_long = now - call.began >= LONG_SECONDS
         is_read = call.is_read or node.is_long
-        if now - call.began < SHORT_SECONDS and (outer := self._outer()) is not None:
-            outer.cost += call.cost  # to follow what calls many such is dear
+        is_one_of_many = now - call.began < SHORT_SECONDS and not call.is_turn
+        if is_one_of_many and (outer := self._outer()) is not None:
+            outer.cost += call.cost
         parent = self._calls[-1].node if self._calls else ROOT
         self.ledger.move(parent, self._read() if is_read else NOTHING)
 
@@ -244,7 +257,9 @@ class CallWatch:
             depth = len(calls)
             known = self._calls[depth] if depth < len(self._calls) else None
             calls.append(
-                known if known is not None and known.node == node else _OpenCall(node, now)
+                known
+                if known is not None and known.node == node
+                else _OpenCall(node, one.f_code, now)
             )
         is_after_end = self._has_ended and self.ledger.nodes[self.ledger.current].parent == node
         self._calls = calls
@@ -260,8 +275,8 @@ class CallWatch:
         dear = (len(self._calls) - 1, frame) if event == "call" else None
         for depth in range(len(self._calls) - 1, -1, -1):
             call = self._calls[depth]
-            if self._is_of_python(call) and at is not None:
-                dear = (depth, at) if self._is_dear(call) else dear
+            if call.code is not None and at is not None:
+                dear = (depth, at) if call.is_dear(self.budget.at) else dear
                 at = at.f_back
         if dear is not None:
             depth, left = dear
@@ -271,16 +286,16 @@ class CallWatch:
 
     def _outer(self) -> _OpenCall | None:
         """Return the innermost call of a function of Python."""
-        return next((call for call in reversed(self._calls) if self._is_of_python(call)), None)
-
-    def _is_of_python(self, call: _OpenCall) -> bool:
-        return self.ledger.nodes[call.node].code is not None
-
-    def _is_dear(self, call: _OpenCall) -> bool:
-        return call.made > MANY and call.cost > SHARE * (self.budget.at - call.began)
+        return next((call for call in reversed(self._calls) if call.code is not None), None)
 
     def _leave(self, frame: FrameType) -> None:
-        """Follow nothing until the call of ``frame`` ends; where a debugger traces it, until `go_on`."""
+        """Follow nothing until the call of ``frame`` ends; where a debugger traces it, until `go_on`.
+
+        While one goes on that may be left and gone on with, what is around it works as well, and has what grows.
+        """
+        if self._calls[-1].is_turn:
+            self._calls.pop()
+            self.ledger.move(self._calls[-1].node if self._calls else ROOT)
         if frame.f_trace is None:
             frame.f_trace = self._ended()
         self._is_behind = True

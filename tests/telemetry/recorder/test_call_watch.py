@@ -163,6 +163,26 @@ def test_generators_and_recursion_are_followed() -> None:
     assert (grown["steps"], grown["decoy"]) == (9, 0)
 
 
+@counted
+def test_what_grows_between_the_turns_of_a_generator_is_not_its_own() -> None:
+    """Not even if it has too many to be followed; and what calls it is followed again after its end."""
+
+    def steps() -> Iterator[int]:
+        yield from range(50_000)
+
+    def train() -> None:
+        for step in steps():
+            if not step % 10_000:
+                KEPT.append(os.open(os.devnull, os.O_RDONLY))  # noqa: PERF401 - between the turns
+        leak()
+
+    with followed() as watch:
+        train()
+    grown = inclusive(watch, "open_fds")
+    assert grown.get("steps", 0) == 0
+    assert (grown["train"], grown["leak"]) == (8, 3)
+
+
 def test_a_profiler_of_the_program_is_left_alone() -> None:
     """Then nothing is followed, also not from the next label on."""
     seen: list[str] = []
