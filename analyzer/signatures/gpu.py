@@ -42,8 +42,8 @@ GPU_SIGNATURES: tuple[Signature, ...] = (
         name="gpu_out_of_memory",
         literals=("ut of memory", "cudaMalloc"),
         pattern=Expression(
-            r"\b(?:CUDA [Ee]rror|CUDA runtime error|cuda runtime error|HIP error|cudaMalloc(?: retry)? (?:failed|error)|hipMalloc failed|CUDA driver error)"
-            r"\b[^\n]{0,60}?out of memory|\b(?:HIP|XPU|MPS backend|NPU|MUSA) out of memory|alloc fail .*cudaMalloc"
+            r"\b(?:CUDA [Ee]rror|CUDA runtime error|cuda runtime error|HIP error|cudaMalloc(?: retry)? (?:failed|error)|hipMalloc failed|CUDA driver error"
+            r"|cuMem\w+ failed|error == cudaSuccess \(2 vs\. 0\))[^\n]{0,60}?out of memory|\b(?:HIP|XPU|MPS backend|NPU|MUSA) out of memory|alloc fail .*cudaMalloc"
         ),
         example="RuntimeError: CUDA error: out of memory",
         benign="cudaMalloc      12.4 GiB      41 calls      3.2 ms",
@@ -52,8 +52,8 @@ GPU_SIGNATURES: tuple[Signature, ...] = (
     ),
     Signature(
         name="cublas_allocation",
-        literals=("_STATUS_ALLOC_FAILED",),
-        pattern=Expression(r"\bCU\w+_STATUS_ALLOC_FAILED"),
+        literals=("_ALLOC_FAILED", "_ALLOCATION_FAILED"),
+        pattern=Expression(r"\b(?:CU|HIP|ROC|MIOPEN)\w*_ALLOC(?:ATION)?_FAILED"),
         example="RuntimeError: CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
         benign="CUBLAS_STATUS_ALLOC_FAILED in warm-up, retrying with CUBLAS_WORKSPACE_CONFIG=:16:8",
         causes=_GPU,
@@ -93,6 +93,53 @@ GPU_SIGNATURES: tuple[Signature, ...] = (
         causes=_GPU,
         speaks_for=_GPU,
         advice="vllm_memory",
+    ),
+    # Of a GPU that is full, or that the process may not use.
+    Signature(
+        name="library_not_initialized",
+        literals=("_STATUS_NOT_INITIALIZED", "_STATUS_INITIALIZATION_FAILED"),
+        pattern=Expression(r"\bCU\w+_STATUS_(?:NOT_INITIALIZED|INITIALIZATION_FAILED)"),
+        example="RuntimeError: CUDA error: CUBLAS_STATUS_NOT_INITIALIZED when calling `cublasCreate(handle)`",
+        benign="warm-up: CUBLAS_STATUS_NOT_INITIALIZED, trying again with one stream",
+        causes=("gpu_memory", "not_a_limit"),
+    ),
+    # NCCL warns of what it cannot go on from.
+    gpu_memory(
+        "nccl_memory",
+        ("Cuda failure", "Failed to CUDA "),
+        r"Cuda failure (?:\d+ )?'out of memory'|Failed to CUDA (?:calloc|malloc)\b.* \d+ bytes",
+        "node1:62:430 [1] include/alloc.h:178 NCCL WARN Cuda failure 'out of memory'",
+        "node1:62:430 [1] init.cc:90 NCCL WARN Cuda failure 'peer access is not supported between these two devices'",
+        at_any_level=True,
+    ),
+    gpu_memory(
+        "catboost_memory",
+        ("TOutOfMemoryError", "Out of memory. Requested"),
+        r"NCudaLib::TOutOfMemoryError\b|Out of memory\. Requested [\d.]+ MB; Free",
+        "(NCudaLib::TOutOfMemoryError) /src/catboost/cuda/cuda_lib/memory_pool/stack_like_memory_pool.h:303: Error: Out of memory. Requested 776.32 MB; Free 676.45 MB",
+        "} catch (const NCudaLib::TOutOfMemoryError& error) { FallBackToCpu(error); }",
+    ),
+    gpu_memory(
+        "lightgbm_memory",
+        "[CUDA] out of memory",
+        r"\[CUDA\] out of memory",
+        "[LightGBM] [Fatal] [CUDA] out of memory /src/cuda/cuda_utils.cpp 28",
+        "[LightGBM] [Warning] [CUDA] out of memory, the histograms are computed in two passes",
+    ),
+    gpu_memory(
+        "thrust_memory",
+        "thrust::system::detail::bad_alloc",
+        r"instance of 'thrust::system::detail::bad_alloc'",
+        "terminate called after throwing an instance of 'thrust::system::detail::bad_alloc'",
+        "  } catch (thrust::system::detail::bad_alloc &e) { shrink(); }",
+        signal="SIGABRT",
+    ),
+    gpu_memory(
+        "torch_allocation",
+        "OutOfMemoryError: Allocation on device",
+        r"OutOfMemoryError: Allocation on device",
+        "torch.OutOfMemoryError: Allocation on device 0 would exceed allowed memory. (out of memory)",
+        'FAQ: if "OutOfMemoryError: Allocation on device" is shown, start it with --lowvram',
     ),
     gpu_memory(
         "tpu_hbm",
