@@ -6,6 +6,19 @@ from analyzer.signatures.rows import native, summary
 from analyzer.signatures.signature import NOT_A_LIMIT, Expression, Signature
 
 ENDING_SIGNATURES: tuple[Signature, ...] = (
+    # Memory that is not there: of /dev/shm, which is full, or of a mapped file that is shorter than it was.
+    Signature(
+        name="bus_error",
+        literals=("us error", "signal SIGBUS"),
+        pattern=Expression(
+            r"(?:^\s*|\])Bus error\b|: line \d+: +\d+ Bus error|tasks? [\d,-]+: Bus error|\] Signal: Bus error"
+            r"|[Cc]aught signal \d+ \(Bus error|Fatal Python error: Bus error|signal \(7\): Bus error|terminated by signal SIGBUS"
+        ),
+        example="Bus error (core dumped)",
+        benign="0 blocks with previous errors",
+        signal="SIGBUS",
+        causes=("shared_memory", NOT_A_LIMIT),
+    ),
     native(
         "fatal_python_error",
         "Fatal Python error",
@@ -59,6 +72,13 @@ ENDING_SIGNATURES: tuple[Signature, ...] = (
         "PID 42 caught signal 10 (SIGUSR1), writing a checkpoint",
     ),
     native(
+        "openmpi_signal",
+        "] Signal: ",
+        r"\] Signal: (?!Terminated|User defined|Hangup|Interrupt|Child)[A-Z][\w ]+ \(\d+\)\s*$",
+        "[node1:00071] Signal: Segmentation fault (11)",
+        "[gui] Signal: clicked (1)",
+    ),
+    native(
         "cmake_error",
         "CMake Error",
         r"^CMake Error",
@@ -79,17 +99,6 @@ ENDING_SIGNATURES: tuple[Signature, ...] = (
         "Segmentation fault (core dumped)",
         "installed a segmentation fault handler (faulthandler)",
         signal="SIGSEGV",
-    ),
-    Signature(
-        name="bus_error",
-        literals=("us error",),
-        pattern=Expression(
-            r"(?:^\s*|\])Bus error\b|: line \d+: +\d+ Bus error|task \d+: Bus error"
-        ),
-        example="Bus error (core dumped)",
-        benign="0 blocks with previous errors",
-        signal="SIGBUS",
-        causes=("shared_memory", NOT_A_LIMIT),
     ),
     native(
         "aborted",

@@ -214,6 +214,7 @@ MEMORY_SIGNATURES: tuple[Signature, ...] = (
         literals=("No space left on device",),
         pattern=Expression(
             r"/dev/shm.*No space left on device|No space left on device.*/dev/shm"  # noqa: S108 - a pattern, not a file
+            r"|\bshared memory (?:segment|object)\b.*No space left on device"
         ),
         example="NCCL WARN Error: failed to extend /dev/shm/nccl-8dFz4k to 33030532 bytes, error: No space left on device (28)",
         benign='README: --shm-size=8g, for if /dev/shm has 64 MB a loader stops with "No space left on device"',
