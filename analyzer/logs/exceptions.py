@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from analyzer.logs.blocks import HEAD_BYTES, redraws
 from analyzer.logs.line_prefixes import unwrap
 from analyzer.signatures.search import exception_match
-from analyzer.signatures.tracebacks import IGNORED, TRACEBACK_LINES, read_traceback
+from analyzer.signatures.signature import NOTICE
+from analyzer.signatures.tracebacks import IGNORED, TRACEBACK, TRACEBACK_LINES, read_traceback
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from analyzer.logs.blocks import Block
     from analyzer.logs.line_prefixes import Unwrapped
     from analyzer.signatures.search import SignatureMatch, SignatureTable
+    from analyzer.signatures.tracebacks import LoggedException
 
+_FALLS_BACK = re.compile(r"(?<!not )\bfalling back (?:to|on)\b|\busing \S+ instead\b")
+"""In an exception that its program prints and goes on from."""
 TRACEBACK_BYTES = 2**15
 """Below the first line of a traceback, looked through for its end."""
 
@@ -57,4 +64,13 @@ def exception_below(  # noqa: PLR0913 - a line, and where it stands
         return None
     line_number = number + places[exception.lines_below]
     known = table.find_match(exception.text, line=line_number, at_any_level=True)
-    return exception_match(exception, line=line_number, known=known), origin
+    sign = exception_match(exception, line=line_number, known=known)
+    return sign._replace(is_handled=_is_handled(exception, lines)), origin
+
+
+def _is_handled(exception: LoggedException, lines: Sequence[str]) -> bool:
+    """Whether a logger wrote it at a level below an error, or its writer says that it fell back and goes on."""
+    if exception.lines_below == 0:
+        return NOTICE.search(lines[0].partition(TRACEBACK)[0]) is not None
+    goes_on = any(line.strip() for line in lines[exception.lines_below + 1 :])
+    return goes_on and _FALLS_BACK.search(exception.text) is not None

@@ -23,12 +23,13 @@ from __future__ import annotations
 import json
 import re
 from datetime import datetime
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from analyzer.logs.blocks import strip_escapes
+from analyzer.signatures.tracebacks import TRACEBACK
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 # Each with a named group where the prefix says which process wrote the line. The kernel writes of
 # processes, not as one: a line of its own has no writer.
@@ -176,7 +177,8 @@ def _docker_text(line: str) -> tuple[str, str | None]:
 def _logged_text(line: str) -> tuple[str, str | None] | None:
     """Return the message of a logger that writes JSON, with its level in front, and when it was written.
 
-    A message of several lines, such as a traceback, stays one line, as JSON writes it. None for any other object.
+    A traceback that it writes beside the message follows it. A message of several lines stays one line, as JSON
+    writes it. None for any other object.
     Google's collectors give everything on standard error the severity ERROR, so that one says nothing.
     """
     try:
@@ -191,6 +193,9 @@ def _logged_text(line: str) -> tuple[str, str | None] | None:
     text = next((one for one in found if isinstance(one, str)), None)
     if text is None:
         return None
+    raised = _traceback_in(content)
+    if raised and raised not in text:
+        text = f"{text}\n{raised}"
     level = str(next((content[key] for key in _LEVEL_KEYS if key in content), "")).upper()
     is_of_collector = "severity" in content and level not in {"DEBUG", "INFO", "WARNING"}
     stamp = next((content[key] for key in _TIMES if isinstance(content.get(key), str)), None)
@@ -199,6 +204,13 @@ def _logged_text(line: str) -> tuple[str, str | None] | None:
         _without_surrogates(words.rstrip("\n").replace("\n", "\\n")),
         stamp and _without_surrogates(stamp),
     )
+
+
+def _traceback_in(content: Mapping[str, Any]) -> str:
+    """Return the traceback that a JSON object holds, in itself or one level in; empty if it holds none."""
+    inner = (value for one in content.values() if isinstance(one, dict) for value in one.values())
+    values = (value for value in (*content.values(), *inner) if isinstance(value, str))
+    return next((value for value in values if TRACEBACK in value), "")
 
 
 def _without_surrogates(text: str) -> str:

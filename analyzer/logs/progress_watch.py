@@ -33,6 +33,7 @@ REPORT = b"The output (if any) follows"
 LOOKS = 100
 """At the progress of others, between two hits."""
 _NEWLINE = ord("\n")
+_JSON = b'{"'
 
 
 class ProgressWatch:
@@ -111,7 +112,7 @@ class ProgressWatch:
                 if self._shapes is None:
                     self._shapes = _shapes(self._above)
                 found = unwrap(redraws(line.decode("utf-8", "replace"))[-1])
-                if (found.writer, shape_of(found.text)) in self._shapes:
+                if (found.writer, _shape_of(found.text, line[:2])) in self._shapes:
                     self._go_on(block, found.writer)
             if not self._builder.open_matches:
                 return
@@ -131,9 +132,14 @@ def _shapes(above: bytes) -> set[tuple[str | None, str]]:
     lines = above.decode("utf-8", "replace").split("\n")
     for line in lines[len(above) == ABOVE_BYTES :]:
         found = unwrap(redraws(line.rstrip("\r"))[-1])
-        if (shape := shape_of(found.text)) is not None:
+        if (shape := _shape_of(found.text, line[:2].encode())) is not None:
             seen[found.writer, shape] += 1
     return {key for key, count in seen.items() if count >= SAID_BEFORE}
+
+
+def _shape_of(text: str, begin: bytes) -> str | None:
+    """Return what a line looks like; a logger that writes JSON may have its numbers in other fields."""
+    return shape_of(text) or (shape_of(f"{text} 0") if begin == _JSON else None)
 
 
 def _is_successor(writer: str | None, before: str | None) -> bool:

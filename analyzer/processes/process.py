@@ -58,7 +58,8 @@ class Process:
     recovered: dict[str, SignatureMatch] = field(default_factory=dict)
     """Signs after which the process went on: handled, so not what ended it."""
     handled_exceptions: int = 0
-    """Tracebacks below which the process went on."""
+    """Tracebacks below which the process went on, and the line of the last of them."""
+    last_handled: int = 0
     frames: dict[str, int] = field(default_factory=dict)
     """The last line of each frame of a traceback that tells what the error below it means."""
     first_readings: dict[str | None, Reading] = field(default_factory=dict)
@@ -117,9 +118,8 @@ class Process:
     @property
     def folds_planned(self) -> int | None:
         """N of the last ``Fold K/N`` that is new."""
-        return next(
-            (label.folds for label in reversed([*self.checkpoints.labels()]) if label.folds), None
-        )
+        planned = (label.folds for label in reversed([*self.checkpoints.labels()]) if label.folds)
+        return next(planned, None)
 
     @property
     def crash(self) -> SignatureMatch | None:
@@ -157,7 +157,7 @@ class Process:
             last_label = self.checkpoints[-1].label.text if self.checkpoints else None
             sign = sign._replace(last_label=last_label)
             if sign.is_handled:
-                self.recovered.setdefault(sign.signature, sign)
+                self._survive(sign.signature, sign)
             elif sign.signature == EXCEPTION:
                 self._note_exception(sign)
             else:
@@ -213,11 +213,14 @@ class Process:
     def note_recovered(self, names: Iterable[str]) -> None:
         """Take it that these of its signs were handled; of exceptions that no signature knows the number counts."""
         for name in names:
-            sign = self.matches[name]
-            if sign.signature == EXCEPTION:
-                self.handled_exceptions += 1
-            else:
-                self.recovered[name] = sign
+            self._survive(name, self.matches[name])
+
+    def _survive(self, name: str, sign: SignatureMatch) -> None:
+        if sign.signature == EXCEPTION:
+            self.handled_exceptions += 1
+            self.last_handled = max(self.last_handled, sign.line or 0)
+        else:
+            self.recovered[name] = sign
 
     def note_peaks(self, values: Mapping[str, int | None]) -> None:
         """Take values that may be a new peak."""

@@ -25,9 +25,11 @@ NEAR_LINES = 5
 _PASSES_ON = re.compile(
     r"^(?:\w+\.)*(?:Py4JJavaError|PythonException|SparkException|TrainingFailedError|TuneError|RayTaskError|InstantiationException"
     r"|AirflowException|PapermillExecutionError|CellExecutionError|ExecutionException|FailedJobError|UncompletedJobError"
-    r"|DagsterExecutionStepExecutionError|ProcessRaisedException|_?RemoteTraceback|RemoteError|CalledProcessError)\b"
+    r"|DagsterExecutionStepExecutionError|ProcessRaisedException|_?RemoteTraceback|RemoteError|CalledProcessError"
+    r"|StorageInternalError|PendingRollbackError|DatasetGenerationError|BackendCompilerFailed|InductorError|LoweringException"
+    r"|LocalEntryNotFoundError|RetryError)\b"
 )
-"""An exception by which an engine passes on another one, of a worker or of the code that it called."""
+"""An exception by which an engine passes on another one, of a worker, of a storage or of the code that it called."""
 
 
 def find_root(

@@ -108,6 +108,30 @@ def test_the_exception_that_it_was_raised_from_is_told(tmp_path: Path) -> None:
     assert crash.details["raised_from"] == "NameError: name 'F' is not defined"
 
 
+@pytest.mark.parametrize(
+    ("inner", "outer", "root"),
+    [
+        (
+            "sqlite3.OperationalError: database is locked",
+            "optuna.exceptions.StorageInternalError: x",
+            0,
+        ),
+        ("pyarrow.lib.ArrowInvalid: column 3", "datasets.exceptions.DatasetGenerationError: x", 0),
+        ("TypeError: unsupported", "torch._inductor.exc.LoweringException: x", 0),
+        ("KeyError: 'lr'", "app.errors.ConfigError: no learning rate", 1),
+    ],
+)
+def test_a_storage_or_a_compiler_only_passes_an_exception_on(
+    tmp_path: Path, inner: str, outer: str, root: int
+) -> None:
+    """The one that it was raised from says what failed; of the program's own chain the last one does."""
+    chain = "\nThe above exception was the direct cause of the following exception:\n\n"
+    text = TRACEBACK.format(inner) + chain + TRACEBACK.format(outer)
+    crash = of_log(tmp_path, text).findings[0].process.crash
+    assert crash is not None
+    assert crash.text == (inner, outer)[root]
+
+
 def test_the_last_of_several_attempts_is_judged(tmp_path: Path) -> None:
     """As nohup.out holds them, one below the other; the earlier ones are told as survived."""
     command = "$ python train.py --batch-size {}\n"
@@ -126,6 +150,48 @@ def test_a_failure_that_its_own_line_says_was_handled_was_survived(tmp_path: Pat
     assert "torch_cuda_oom" in analysis.findings[0].process.recovered
     for text in (handled.replace("8.", "8, giving up."), TRACEBACK.format(handled)):
         assert of_log(tmp_path, EPOCHS + text).outcome == "crashed"
+
+
+def as_event(event: str, level: str, **fields: object) -> str:
+    facts = {"event": event, **fields, "level": level, "timestamp": "2026-01-14T08:00:00Z"}
+    return json.dumps(facts) + "\n"
+
+
+TRIALS = "".join(as_event("trial_done", "info", number=n, value=0.7 + n / 100) for n in range(3))
+
+
+@pytest.mark.parametrize(
+    ("field", "level", "below", "outcome"),
+    [
+        ("exception", "critical", as_event("exit", "error", code=1), "crashed"),
+        ("exc_info", "error", "", "crashed"),
+        ("stack_trace", "error", "", "crashed"),
+        ("exception", "warning", "", "running"),
+        ("exception", "error", TRIALS, "running"),
+    ],
+)
+def test_a_traceback_beside_the_message_is_read(
+    tmp_path: Path, field: str, level: str, below: str, outcome: str
+) -> None:
+    """As loggers of JSON write it; a warning with one, and one below which it goes on, are survived."""
+    raised = as_event("unhandled", level, **{field: NAME_ERROR.rstrip()})
+    analysis = of_log(tmp_path, TRIALS + raised + below)
+    assert analysis.outcome == outcome
+    crash = analysis.findings[0].process.crash
+    assert (crash.text if crash else None) == (
+        "NameError: name 'F' is not defined" if outcome == "crashed" else None
+    )
+
+
+def test_an_exception_that_says_that_its_program_falls_back_was_survived(tmp_path: Path) -> None:
+    """If it then writes on."""
+    for words, below, outcome in (
+        ("gone, falling back to nvml", "[nvml] gpu0 util 0\n", "running"),
+        ("gone, falling back to nvml", "", "crashed"),
+        ("gone, not falling back to nvml", "[nvml] gpu0 util 0\n", "crashed"),
+    ):
+        text = EPOCHS + TRACEBACK.format(f"RuntimeError: {words}") + below
+        assert of_log(tmp_path, text).outcome == outcome
 
 
 def test_a_rank_that_died_is_not_survived_by_another(tmp_path: Path) -> None:
