@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 FRESH_SECONDS = 600
 """Written to within this time, a log may be of a run that goes on."""
 
-TORN_DOWN_LINES = 4
-"""Below the end of the container for which compose ends the others, it says so within so many lines."""
-
 # Stages that close a fold: AFTER CLEANUP, END, after all training, fold finished, done.
 _CLOSING = re.compile(
     r"\b(?:clean(?:ed)?[ -]?up|end(?:ed)?|done|finish(?:ed)?|completed?|after all|result|summary)\b",
@@ -58,9 +55,6 @@ def discard_benign_matches(process: Process, *, is_followed: bool = False) -> No
     whatever it wrote before. One that is through, as its last label says, tears down its workers,
     and a log that goes on below a sign was not ended by it.
     """
-    for name in _torn_down(process):
-        process.note_recovered([name])
-        del process.matches[name]
     ended_well = process.finished_by is not None
     if process.exit is not None:
         has_failed = process.fold_outcome is not None and not has_result(process)
@@ -74,18 +68,6 @@ def discard_benign_matches(process: Process, *, is_followed: bool = False) -> No
     process.note_recovered(benign)
     for name in benign:
         del process.matches[name]
-
-
-def _torn_down(process: Process) -> list[str]:
-    """Return the signs of the containers that compose ended because another one had ended with 0."""
-    ended = process.frames.get("containers_ended", 0)
-    if not 0 < ended - process.frames.get("container_exited_0", -TORN_DOWN_LINES) < TORN_DOWN_LINES:
-        return []
-    return [
-        name
-        for name, sign in process.matches.items()
-        if sign.is_secondary and (sign.line or 0) > ended
-    ]
 
 
 def _is_no_end(sign: SignatureMatch, process: Process) -> bool:

@@ -21,6 +21,7 @@ _FINISHED = re.compile(
     | \bJob\ succeeded\b | \bCOMPLETED\b | ^\s*real\s+\d+m[\d.]+s | \bReturn\ value\ 0\b | \bshutdown\ complete\b
     | \btrain_runtime['"]?\s*[:=] | ^\s*(?:accuracy|(?:macro|weighted)\ avg)\s[\s\d.]*\d\s*$
     | (?:^|=\ )\d+\ passed\b(?!.*\bfailed) | ^Succeeded\s*:\ \d
+    | \bstopped\ \(rc=0\)
     | \bis\ up\ to\ date\.?\s*$ | \bpipelines\ are\ up\ to\ date\b | \bdvc\ push\b
     """,
     re.IGNORECASE | re.VERBOSE | re.MULTILINE,
@@ -44,11 +45,13 @@ _UNFINISHED = re.compile(
 )
 _CLEANING_UP = re.compile(
     r"\b(?:[Tt]earing down|Deactivated successfully|diagnostic log upload|W&B process to finish)\b|^\s*Exit status: 0$"
-    r"|^(?:Stopping|Removing|Killing) \S+ +\.\.\. "
+    r"|^(?:Stopping|Removing|Killing) \S+ +\.\.\. |\.(?:service|scope): Succeeded\.$"
 )
 """What somebody else says as it tidies up, however the run ended."""
-_WENT_WELL = re.compile(r"^This progress looks :\)|\bNothing to be done\b")
-"""The last word of a workflow manager on a run, in words that a failure has as well."""
+_WENT_WELL = re.compile(
+    r"^This progress looks :\)|\bNothing to be done\b|\(1\) Normal termination \(return value 0\)"
+)
+"""The last word of a workflow manager or a scheduler on a run, in words that a failure has as well."""
 _WENT_BADLY = re.compile(
     r"^This progress looks :\(|\bExiting because a job execution failed|\bcompleted,? with (?:errors|failures)\b"
 )

@@ -53,6 +53,7 @@ ATTEMPT = re.compile(
 """A shell's prompt with a command behind it: another attempt begins."""
 RESTARTED = re.compile(
     rb"SLURM_RESTART_COUNT=[1-9]|Starting worker group|Scheduled restart job|nohup: ignoring input|Requeued? job|restart counter is at"
+    rb"|\) \S+ \S+ Job executing on host|\bspawned: '|\bcontainer (?:re)?start [0-9a-f]{4,64} \("
 )
 """Another attempt of the whole run begins, whoever says so."""
 _NUMBER = re.compile(r"\d+(?:[.,:]\d+)*(?:e[-+]?\d+)?")

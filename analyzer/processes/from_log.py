@@ -21,6 +21,7 @@ from analyzer.processes.last_lines import find_finished, last_lines, of_all
 from analyzer.processes.lives import Layout, Life
 from analyzer.processes.printed_limits import PrintedLimit, printed_limits
 from analyzer.processes.process import Process
+from analyzer.processes.torn_down import discard_torn_down
 from telemetry.errors import InputError
 from telemetry.journal.follower import SkippedLine
 
@@ -192,6 +193,7 @@ class Assembly:
         if not self.processes:
             self._new_life(None)
         self.processes.sort(key=_first_line)
+        discard_torn_down(self.processes)
         ends = last_lines(end, lines=lines)
         signs = [sign for one in self.processes for sign in one.matches.values()]
         through, taken = find_finished(of_all(ends), signs), {sign.line for sign in signs}

@@ -182,6 +182,7 @@ ENDING_SIGNATURES: tuple[Signature, ...] = (
         literals=("Terminated", "] terminated", "+ terminated"),
         pattern=Expression(
             r": line \d+: +(?P<pid>\d+) Terminated\b|(?:^\s*|\])Terminated\s*$|^\[\d+\]\s*[+-]?\s*\d* ?[Tt]erminated\b"
+            r"|^make\S*: \*\*\* \[[^\]]*\] Terminated\b"
         ),
         example="/srv/train.sh: line 7: 322603 Terminated              python3 main.py --fast",
         benign="Terminated 3 idle kernels",

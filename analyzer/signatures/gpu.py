@@ -133,6 +133,7 @@ GPU_SIGNATURES: tuple[Signature, ...] = (
         "terminate called after throwing an instance of 'thrust::system::detail::bad_alloc'",
         "  } catch (thrust::system::detail::bad_alloc &e) { shrink(); }",
         signal="SIGABRT",
+        is_secondary=True,
     ),
     gpu_memory(
         "torch_allocation",

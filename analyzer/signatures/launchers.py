@@ -169,20 +169,22 @@ LAUNCHER_SIGNATURES: tuple[Signature, ...] = (
         causes=KILLED,
         is_secondary=True,
     ),
-    # docker compose up --abort-on-container-exit: which container ended, and how, stands above. If that one
-    # ended with 0, compose itself ends the others.
+    # docker compose up --abort-on-container-exit, honcho, foreman: which process ended, and how, stands above. If
+    # that one ended with 0, they themselves end the others.
     Signature(
         name="container_exited_0",
-        literals=("xited with ",),
-        pattern=Expression(r"^\S+ exited with code 0\s*$"),
+        literals=("xited with ", "stopped (rc=0)"),
+        pattern=Expression(r"^(?:\S+ )?exited with code 0\s*$|^\S+ stopped \(rc=0\)"),
         example="trainer-1 exited with code 0",
         benign="restart: unless exited with code 0 and no other container is up",
         is_frame=True,
     ),
     Signature(
         name="containers_ended",
-        literals=("Aborting on container exit",),
-        pattern=Expression(r"^\s*Aborting on container exit\.\.\."),
+        literals=("Aborting on container exit", "sending SIGTERM to "),
+        pattern=Expression(
+            r"^\s*Aborting on container exit\.\.\.|^sending SIGTERM to (?:all processes|\S+ \(pid \d+\))"
+        ),
         example="Aborting on container exit...",
         benign="grep -c 'Aborting on container exit' compose.log",
         is_frame=True,
@@ -302,7 +304,9 @@ LAUNCHER_SIGNATURES: tuple[Signature, ...] = (
     Signature(
         name="shell_killed",
         literals=("Killed",),
-        pattern=Expression(r"(?:^\s*|\])Killed\s*$|: line \d+: +(?P<pid>\d+) Killed\b"),
+        pattern=Expression(
+            r"(?:^\s*|\])Killed\s*$|: line \d+: +(?P<pid>\d+) Killed\b|^make\S*: \*\*\* \[[^\]]*\] Killed\b"
+        ),
         example="train.sh: line 5:  4242 Killed                  python train.py",
         benign="event_type: Killed (412 rows), Injured (1,033 rows)",
         signal="SIGKILL",

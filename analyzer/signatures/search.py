@@ -29,6 +29,7 @@ from analyzer.signatures.signature import (
     is_mention,
 )
 from analyzer.signatures.stops import STOP_SIGNATURES
+from analyzer.signatures.supervisors import SUPERVISOR_SIGNATURES
 from analyzer.signatures.tasks import TASK_SIGNATURES
 from analyzer.signatures.tracebacks import without_ignored
 from telemetry.masking import mask_forms
@@ -66,6 +67,7 @@ SIGNATURES: tuple[Signature, ...] = (
     *ENGINE_SIGNATURES,
     *KILLER_SIGNATURES,
     *STOP_SIGNATURES,
+    *SUPERVISOR_SIGNATURES,
     *LAUNCHER_SIGNATURES,
     *ENDING_SIGNATURES,
 )

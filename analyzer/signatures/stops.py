@@ -189,10 +189,29 @@ STOP_SIGNATURES: tuple[Signature, ...] = (
     ),
     interrupted(
         "sigterm_received",
-        "SIGTERM",
-        r"\b(?i:received|caught|got|handling)\b[^\n]{0,20}\bSIGTERM|SIGTERM (?:received|caught)|terminated by SIGTERM|Caught signal SIGTERM",
+        ("SIGTERM", "SIGINT", "SIGHUP", "ignal 15", "ignal 2", "ignal: 15"),
+        r"\b(?i:received|caught|got|handling)\b[^\n]{0,20}\bSIG(?:TERM|INT|HUP)\b|\bSIG(?:TERM|INT|HUP) (?:received|caught)|terminated by SIGTERM"
+        r"|\b(?i:received|caught|got) signal:? (?:15|2)\b|\b[Ss]ignal (?:15|2) received",
         "WARN received SIGTERM indicating exit request",
         "handlers for SIGTERM and SIGUSR1 are installed (checkpoint and requeue)",
+        look_alikes=(
+            Expression(r"\b(?:ignor|bypass|reload|reopen|log rotation)", ignore_case=True),
+        ),
+    ),
+    interrupted(
+        "ci_canceled",
+        (
+            *(
+                "Received cancellation signal",
+                "interrupted by a signal: ",
+                "Operation will be canceled",
+            ),
+            *("operation was canceled", "Job Cancelled", "uild was cancel", "ipeline cancel"),
+        ),
+        r"^# Received cancellation signal|command was interrupted by a signal: (?:terminated|interrupt)|The Operation will be canceled"
+        r"|^(?:Error: )?The operation was canceled\.?\s*$|^Done: Job Cancelled|^(?:The )?[Bb]uild was cancel(?:ed|led)\b|\b[Pp]ipeline cancel(?:ed|led) by\b",
+        "# Received cancellation signal, interrupting",
+        "watch: the build was canceled by nobody, 14 steps are through",
     ),
     preempted(
         "spot_notice",
@@ -222,6 +241,48 @@ STOP_SIGNATURES: tuple[Signature, ...] = (
         "7  train  CANCELLED by 1001      0:0",
         "order 1182 CANCELLED by customer, label 0",
     ),
+    Signature(
+        name="slurm_requeued",
+        literals=(
+            "DUE TO JOB REQUEUE",
+            "Handling auto-requeue signal",
+            "handling auto-requeue signal",
+            "DUE TO JOB NOT ENDING",
+        ),
+        pattern=Expression(
+            r"CANCELLED AT \S+ DUE TO JOB (?:REQUEUE|NOT ENDING WITH SIGNALS)|(?i:handling auto-requeue signal)"
+        ),
+        example="slurmstepd: error: *** JOB 7 ON node1 CANCELLED AT 2026-01-14T03:12:44 DUE TO JOB REQUEUE ***",
+        benign="SLURM auto-requeueing is on: handling auto-requeue signals USR1 only",
+        signal="SIGTERM",
+        causes=("preempted", "time_limit", "interrupted"),
+        stops=True,
+        at_any_level=True,
+        look_alikes=(Expression(r"auto-requeue signals"),),
+    ),
+    interrupted(
+        "slurm_signalled",
+        "DUE to SIGNAL",
+        r"CANCELLED AT \S+ DUE to SIGNAL \w+",
+        "slurmstepd: error: *** STEP 7.0 ON node1 CANCELLED AT 2026-01-14T03:12:44 DUE to SIGNAL Terminated ***",
+        "sacct: 0 steps ended DUE to SIGNAL since 08:00",
+    ),
+    time_limit(
+        "submitit_signal",
+        "this job is timed-out",
+        r"[Cc]aught signal SIG\w+ on \S+ this job is timed-out",
+        "submitit WARNING (2026-01-14 03:12:44,918) - Caught signal SIGUSR2 on gpu021: this job is timed-out.",
+        "scheduler: if this job is timed-out, its checkpoint is taken up",
+        is_secondary=True,
+    ),
+    preempted(
+        "submitit_preemption",
+        "this job is preempted",
+        r"[Cc]aught signal SIG\w+ on \S+ this job is preempted",
+        "submitit WARNING (2026-01-14 03:12:44,918) - Caught signal SIGUSR1 on gpu021: this job is preempted.",
+        "scheduler: if this job is preempted, its checkpoint is taken up",
+        is_secondary=True,
+    ),
     # a terminal or a person
     Signature(
         name="keyboard_interrupt",
@@ -237,8 +298,8 @@ STOP_SIGNATURES: tuple[Signature, ...] = (
     ),
     Signature(
         name="control_c",
-        literals=("^C",),
-        pattern=Expression(r"^\s*\^C|\]\^C"),
+        literals=("^C", "] Interrupt"),
+        pattern=Expression(r"^\s*\^C|\]\^C|^make\S*: \*\*\* \[[^\]]*\] Interrupt\b"),
         example="^C",
         benign="column filter ^C\\d+$ selects 14 columns",
         signal="SIGINT",
