@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 _FINISHED = re.compile(
     r"""
-      \b(?:finished(?!:\s+\w{3},)|completed|succeeded|beendet|abgeschlossen|success(?:ful(?:ly)?\b(?!\ (?:stopped|opened|created|started|registered|connected|removed|loaded)))?)\b
+      \b(?:finished(?!:\s+\w{3},)|completed|succeeded|beendet|abgeschlossen|success(?:ful(?:ly)?\b(?!\ (?:stopped|opened|created|started|registered|connected|removed|loaded|assigned|pulled|mounted|attached|provisioned|scheduled|initialized|authenticated|logged)))?)\b
     | \b(?:complete|done|ended|goodbye|bye|end)\b[.!]*\s*$ | \bdone\b(?:[,:!]|\ in\ \d)
     | \b(?:training|run|job|fit|search|study|evaluation|pipeline|experiment)\b[^:\n]{0,30}\b(?:complete|done|ended|ok)\b
     | \bmax_(?:epochs|steps)(?:=\d+`?)?\ reached | \breached\ max_\w+
@@ -40,7 +40,7 @@ _RESULT = re.compile(
 """In the very last lines: what a run says once it is through."""
 _UNFINISHED = re.compile(
     r"\b(?:not|never|un(?:successful\w*|finished)|fail(?:s|ed|ing|\w*)?\b(?!\s*[:=]\s*0)|error\b(?!\s*(?:rate|stats|=|:))|exception|"
-    r"abort\w*|crash(?:ed|es|ing)\b(?!\s*[:=]\s*0)|timed\s?out|before|until|when|if|kill\w*|cancel\w*|invalid|terminated|in\s*complete|expected|will\ be|to\ be|loading|[Ee]xit(?:ed)?\ with\ [1-9])",
+    r"abort\w*|crash(?:ed|es|ing)\b(?!\s*[:=]\s*0)|timed\s?out|before|until|when|if|kill\w*|cancel\w*|invalid|terminated|in\s*complete|expected|will\ be|to\ be|loading|waiting|[Ee]xit(?:ed)?\ with\ [1-9])",
     re.IGNORECASE,
 )
 _CLEANING_UP = re.compile(
@@ -54,6 +54,7 @@ _WENT_WELL = re.compile(
 """The last word of a workflow manager or a scheduler on a run, in words that a failure has as well."""
 _WENT_BADLY = re.compile(
     r"^This progress looks :\(|\bExiting because a job execution failed|\bcompleted,? with (?:errors|failures)\b"
+    r"|\b(?:[Jj]ob|[Pp]ipeline|[Ww]orkflow|[Tt]raining) (?:has )?failed[.!]?\s*$|\bJOB_STATE_FAILED\b|\bBackoffLimitExceeded\b"
 )
 """The last word of a workflow manager on a run: some of its tasks succeeded, and all the same it failed."""
 _LAST_STEP = re.compile(r"\b(\d+)\s*/\s*\1\b|\b100(?:\.0+)?%")

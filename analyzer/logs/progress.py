@@ -33,8 +33,19 @@ _ESCAPE = re.compile(rb"(?:\x1b|\\u001[bB])\[[\d;?]*[A-Za-z]|\\[nrt]")
 """Of a terminal and of JSON: its last letter is no part of the word behind it."""
 _BAR = re.compile(rb"\d+%\||\d+/\d+ \[|it/s|s/it")
 
+_LOOKS = (
+    rb"(?:df|free|ps|cat|ls|dmesg|ulimit|nvidia-smi|rocm-smi|top|printenv|head|tail|[ef]?grep|stat|du|mount|uname|sysctl|id|whoami"
+    rb"|hostname|nproc|lscpu|date|uptime|pip|which)\b(?![^\n]*\b(?:python|torchrun|train))"
+)
+"""Programs that only show something, if they do not stand in front of one that trains."""
 _ONLY_LOOKS = (
-    rb"(?:docker|podman|nerdctl)(?: container| system| compose| image)? (?:inspect|ps|logs|stats|events|info|images?|version|top|port|diff|df|ls|kill|stop|rm|down)\b"
+    rb"(?:docker|podman|nerdctl)(?:-compose| compose)? (?:exec|run)(?: \S+){1,6}? "
+    + _LOOKS
+    + rb"|(?:ba|da|z)?sh -l?c ['\"]?"
+    + _LOOKS
+    + rb"|srun(?: -\S+){0,6} "
+    + _LOOKS
+    + rb"|(?:docker|podman|nerdctl)(?:-compose)?(?: container| system| compose| image)? (?:inspect|ps|logs|stats|events|info|images?|version|top|port|diff|df|ls|kill|stop|rm|down)\b"
     rb"|ray (?:status|memory|logs|summary|list|get|timeline|stop|job (?:logs|status|list))\b|foldwatch (?:analyze|limits|explain|export)\b"
     rb"|python[\d.]* (?:-V|--version|-c |-m (?:torch\.utils\.collect_env|pip|site|json\.tool|foldwatch (?:analyze|limits|explain)))"
     rb"|(?:accelerate|deepspeed) (?:env|--version)|make (?:-n|--version)|\S+ --(?:version|help)\s*$"
@@ -51,6 +62,15 @@ ATTEMPT = re.compile(
     re.MULTILINE,
 )
 """A shell's prompt with a command behind it: another attempt begins."""
+SHOWS_LOG = re.compile(
+    rb"^[^\n]{0,60}[$#%>] (?:sudo )?(?:stern|(?:(?:kubectl|oc|k)|docker(?:-compose| compose)?|podman|nerdctl|nomad alloc)(?: -\S+(?: [\w./-]+)?){0,4} logs) ",
+    re.MULTILINE,
+)
+"""A shell's prompt with a command that shows what a container wrote: that is older than the state that is shown above."""
+RUNS_AGAIN = re.compile(
+    rb"(?:^|[^t] )\bState: +Running|\bRunning +[1-9]|\bUp \d+ \w|\"Running\": ?true", re.MULTILINE
+)
+"""Above such a state: another container took the place of the one that ended, and what is shown is what that one wrote."""
 RESTARTED = re.compile(
     rb"SLURM_RESTART_COUNT=[1-9]|Starting worker group|Scheduled restart job|nohup: ignoring input|Requeued? job|restart counter is at"
     rb"|\) \S+ \S+ Job executing on host|\bspawned: '|\bcontainer (?:re)?start [0-9a-f]{4,64} \("

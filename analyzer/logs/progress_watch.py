@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from analyzer.logs.blocks import HEAD_BYTES, redraws
 from analyzer.logs.line_prefixes import unwrap
-from analyzer.logs.progress import RESTARTED, find_progress, shape_of
+from analyzer.logs.progress import RESTARTED, RUNS_AGAIN, SHOWS_LOG, find_progress, shape_of
 
 if TYPE_CHECKING:
     from analyzer.logs.blocks import Block
@@ -45,6 +45,8 @@ class ProgressWatch:
         self._lines_left = 0
         self._is_report = False
         """Whether what stands below the matches was written before them."""
+        self._is_state = False
+        """Whether the last match says in what state a process is, as somebody saw it."""
         self._above = b""
         """What stands above the first open match."""
         self._shapes: set[tuple[str | None, str]] | None = None
@@ -70,13 +72,15 @@ class ProgressWatch:
             self._tellers.discard(writer)
         self._bytes_left = WATCHED_BYTES
         self._is_report = False
+        if not match.is_frame:
+            self._is_state = says_state(match)
 
     def look(self, block: Block, start: int, end: int) -> None:
         """See whether a writer that left a match makes progress between two offsets."""
         if not self._builder.open_matches or self._is_report:
             return
         end = min(end, start + self._bytes_left)
-        if (report := block.content.find(REPORT, start, end)) >= 0:
+        if (report := self._begin_of_report(block, start, end)) >= 0:
             self._is_report, end = True, report
         self._bytes_left -= max(0, end - start)
         self._compare_lines(block, start, end)
@@ -93,6 +97,13 @@ class ProgressWatch:
             writer = unwrap(line.decode("utf-8", "replace")).writer
             self._go_on(block, writer)
             start = line_end
+
+    def _begin_of_report(self, block: Block, start: int, end: int) -> int:
+        """Return where what was written before the matches begins; -1 if it does not."""
+        if (report := block.content.find(REPORT, start, end)) >= 0 or not self._is_state:
+            return report
+        shown = SHOWS_LOG.search(block.content, start, end)
+        return -1 if shown is None or RUNS_AGAIN.search(self._above) else shown.start()
 
     def look_at_end(self, block: Block, start: int) -> None:
         """Look once more at the end of the log, however far below the match it is."""
@@ -124,6 +135,11 @@ class ProgressWatch:
         for one in [*self._builder.open_matches]:
             if is_restart or one == writer or one in self._tellers or _is_successor(writer, one):
                 self._builder.add_progress(one)
+
+
+def says_state(match: SignatureMatch) -> bool:
+    """Whether a sign says how a process ended as somebody else saw it: an exit status, a kill, an eviction."""
+    return match.is_secondary or match.signal == "SIGKILL"
 
 
 def _shapes(above: bytes) -> set[tuple[str | None, str]]:

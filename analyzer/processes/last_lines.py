@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from analyzer.logs.blocks import redraws
 from analyzer.logs.finished import place_of_finish
 from analyzer.logs.line_prefixes import unwrap
+from analyzer.logs.progress import RUNS_AGAIN, SHOWS_LOG
+from analyzer.logs.progress_watch import says_state
 from analyzer.signatures.tracebacks import without_ignored
 from telemetry.masking import mask_forms
 
@@ -59,8 +61,13 @@ def of_all(by_writer: Mapping[str | None, Sequence[LastLine]]) -> Sequence[LastL
 
 def find_finished(lines: Sequence[LastLine], signs: Collection[SignatureMatch]) -> LastLine | None:
     """Return the one of the last ``lines``, below all ``signs`` of an end, that says that the run is through."""
-    below = max((sign.line or 0 for sign in signs), default=0)
+    end = max(signs, key=lambda sign: sign.line or 0, default=None)
+    below = 0 if end is None else end.line or 0
     last = [one for one in without_ignored(lines) if one.line > below]
+    above = "\n".join(one.text for one in lines if one.line <= below)
+    if end is not None and says_state(end) and not RUNS_AGAIN.search(above.encode()):
+        shown = (place for place, one in enumerate(last) if SHOWS_LOG.search(one.text.encode()))
+        last = last[: next(shown, None)]
     if any(_CONTAINER_EXIT.search(sign.text) for sign in signs):
         last = [one for one in last if not _CONTAINER_EXIT.search(one.text)]
     place = place_of_finish([one.text for one in last], below_failure=below > 0)

@@ -72,10 +72,11 @@ NOTICE = Expression(
 
 _MENTIONED = Expression(
     r"\braise\s+[A-Za-z_]|\bwarnings\.warn\(|\b\w*Warning: "
+    r"|(?:^|[$#%>+|;] ?)(?:[efz]?grep|rg|ag|awk|jq|yq|findstr) "
     r"|^\s*(?:except|case)\b|\b(?:catch|throw) ?\(|\bfrom [\w.]+ import "
     r"|^(?!.*(?:[Ff]ail|[Ee]rror|ERROR|[Cc]rash|[Dd]ied)).*\b(?:[Ii]f|[Ww]hen|[Ii]n case|[Ii]nstead of|[Aa]void\w*|[Pp]revent\w*|[Ff]ix(?:es|ed)?)\b(?:(?!\.(?:\s|$))[^:;\n\r\\]){0,60}$"
 )
-"""Before a text that is code, a warning or a hint: what it says did not happen, or was survived."""
+"""Before a text that is code, a search, a warning or a hint: what it says did not happen, or was survived."""
 _GOES_ON = Expression(
     r"(?<!not )\b(?i:retrying|retry (?:in )?\d|execution is retried|falling back|skipping|skipped|trying (?!to\b))\b(?!.*\b(?:giving up|abort))"
 )

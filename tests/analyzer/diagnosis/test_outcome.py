@@ -152,6 +152,76 @@ def test_a_failure_that_its_own_line_says_was_handled_was_survived(tmp_path: Pat
         assert of_log(tmp_path, EPOCHS + text).outcome == "crashed"
 
 
+STATE = "    State:          Terminated\n      Reason:       Error\n      Exit Code:    137\n"
+POD_LOG = "$ kubectl -n ml logs train-0 --tail 3\n"
+EVENT = "  Normal   {}     60s   kubelet            {}\n"
+
+
+@pytest.mark.parametrize(
+    ("below", "outcome"),
+    [
+        (EVENT.format("Scheduled", "Successfully assigned ml/train-0 to node-11"), "crashed"),
+        (EVENT.format("Pulled", 'Successfully pulled image "r/fit:1" in 1.2s'), "crashed"),
+        (EVENT.format("Completed", "Job completed"), "finished"),
+        (POD_LOG + EPOCHS, "crashed"),
+        (POD_LOG + "embedding completed\nclustering\n", "crashed"),
+        (EPOCHS, "running"),
+        ("$ docker-compose exec db df -h /dev/shm\n", "crashed"),
+        ("$ docker exec fit free -m\n", "crashed"),
+        ("$ bash -c 'ulimit -a'\n", "crashed"),
+        ("$ docker exec fit python train.py\n", "running"),
+        ("$ bash -c 'ulimit -v 4194304; python train.py'\n", "running"),
+    ],
+)
+def test_what_is_shown_below_the_state_of_a_process_is_no_word_of_its_going_on(
+    tmp_path: Path, below: str, outcome: str
+) -> None:
+    """What a container wrote is older than its state, and who looks around begins no attempt."""
+    assert of_log(tmp_path, EPOCHS + STATE + below).outcome == outcome
+
+
+def test_what_a_container_wrote_that_runs_again_is_newer_than_the_end_of_the_last_one(
+    tmp_path: Path,
+) -> None:
+    """Kubernetes shows both states."""
+    again = EPOCHS + "    State:          Running\n" + STATE.replace("    State", "    Last State")
+    assert of_log(tmp_path, again + POD_LOG + EPOCHS).outcome == "running"
+    assert of_log(tmp_path, again + POD_LOG + "Training complete!\n").outcome == "finished"
+
+
+@pytest.mark.parametrize(
+    ("below", "outcome"),
+    [
+        (
+            "training-toolkit INFO  Done waiting for a return code.\nTraining job failed\n",
+            "crashed",
+        ),
+        ("training-toolkit INFO  Done waiting for a return code.\n", "crashed"),
+        ("Training job completed\n", "finished"),
+    ],
+)
+def test_a_launcher_s_last_word_on_a_failed_run_counts(
+    tmp_path: Path, below: str, outcome: str
+) -> None:
+    """That it is done waiting is none."""
+    assert of_log(tmp_path, EPOCHS + NAME_ERROR + below).outcome == outcome
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "$ docker inspect fit | egrep '\"(OOMKilled|ExitCode)\"'",
+        "+ grep -c 'CUDA out of memory' train.log",
+        "# dmesg -T | rg 'Out of memory: Killed process'",
+    ],
+)
+def test_a_search_for_a_failure_is_none(tmp_path: Path, command: str) -> None:
+    """Its answer may be one."""
+    assert of_log(tmp_path, f"{EPOCHS}{command}\n").outcome == "running"
+    killed = "Out of memory: Killed process 42 (python) total-vm:1kB"
+    assert of_log(tmp_path, f"{EPOCHS}{command}\n{killed}\n").outcome == "crashed"
+
+
 def as_event(event: str, level: str, **fields: object) -> str:
     facts = {"event": event, **fields, "level": level, "timestamp": "2026-01-14T08:00:00Z"}
     return json.dumps(facts) + "\n"
