@@ -186,6 +186,21 @@ RUNTIME_SIGNATURES: tuple[Signature, ...] = (
         errno=12,
         causes=("host_memory", "cgroup_memory", "address_space", "data_size"),
     ),
+    # E_OUTOFMEMORY: its collector reserves far more than it uses.
+    no_memory(
+        "coreclr_memory",
+        ("HRESULT: 0x8007000E", "GC heap initialization failed"),
+        r"HRESULT: 0x8007000E\b|GC heap initialization failed",
+        "Failed to create CoreCLR, HRESULT: 0x8007000E",
+        'DOTNET_GCHeapHardLimit=0x10000000 avoids "GC heap initialization failed" in small containers',
+    ),
+    no_memory(
+        "dotnet_memory",
+        "System.OutOfMemoryException",
+        r"(?:^|Unhandled [Ee]xception[.:] )System\.OutOfMemoryException: ",
+        "Unhandled exception. System.OutOfMemoryException: Array dimensions exceeded supported range.",
+        "catch (System.OutOfMemoryException) when (retries-- > 0) { Trim(); }",
+    ),
     no_memory(
         "jemalloc_memory",
         "<jemalloc>",

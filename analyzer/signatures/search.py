@@ -171,6 +171,7 @@ def raised_match(facts: Mapping[str, Any]) -> SignatureMatch:
 _WRITTEN_AS_ERROR = re.compile(
     r"(?:^|[\s\[|(])(?:ERROR|FATAL|CRITICAL|SEVERE|FAILED)\b(?![^\n]{0,20}\b0 )"
     r"|(?:^|[\s:])(?:[Ff]atal(?: error)?|[Ee]rror|panic)(?: in [^\n:]{1,80})?: (?!-?[\d.]+\b)\S"
+    r"|: (?:fatal )?error(?: [A-Z]{2,6}\d{2,5})? ?: \S"
     r"|^Error in rule \w+:\s*$|^(?:\w+\.)*\w+(?:Error|Exception): (?!-?\d+\.\d|(?:on|off|true|false|none)\b)\S"
     r"|^\s*(?:Killed|Terminated|Aborted|Segmentation fault|Bus error)(?: \(core dumped\))?\s*$"
 )

@@ -59,6 +59,9 @@ def of_log(tmp_path: Path, text: str) -> Analysis:
         (EPOCHS + "ERROR: the data set is empty\n", "crashed"),
         (EPOCHS + "ERROR: upload of part 7 failed, retrying in 5 s\n", "running"),
         (EPOCHS + "ERROR: the build failed (see DEBUG=1)\n", "crashed"),
+        (EPOCHS + "a.csproj(59,5): error : no such target\n", "crashed"),
+        (EPOCHS + "Program.cs(3,5): error CS1002: ; expected\n", "crashed"),
+        (EPOCHS + "Program.cs(3,5): warning CS0168: e is never used\n", "running"),
         (EPOCHS + "DEBUG poll: error: not ready\n", "running"),
         (EPOCHS + "WARNING: trial 6: error: the value nan is not acceptable\n", "running"),
         (
