@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from analyzer.diagnosis.confidence import Confidence
 from analyzer.diagnosis.evidence import IN_A_LOG, NEARLY_FULL, Evidence, of_limit, peak_usage
+from analyzer.processes.printed_limits import DEFAULT_MAX_MAPS
 from analyzer.signatures.signature import TASKS
 from telemetry.formatting import format_amount
 from telemetry.limits import LIMITS
@@ -40,6 +41,8 @@ _COUNTED = frozenset(
     }
 )
 """Limits whose use people ask for apart: a count of theirs is held against the least limit that is printed."""
+_OF_ONE_PROCESS = frozenset({"address_space", "data_size"})
+"""Limits on what one process may reserve, in use or not."""
 _LMDB = re.compile(r"\blmdb\b|\bmdb_", re.IGNORECASE)
 
 
@@ -50,8 +53,8 @@ def printed_evidence(cause: str, process: Process) -> Iterator[Evidence]:
     for printed in of_cause:
         where = f"line {printed.line}: {printed.text[:PRINTED_KEPT]}"
         limit = printed.limit
-        if limit is LimitState.INVISIBLE and cause in _COUNTED and most is not None:
-            limit = most
+        if limit is LimitState.INVISIBLE and cause in _COUNTED:
+            limit = most or _default_of(cause, printed.current) or limit
         if printed.hits is not None:
             yield _counter_evidence(cause, printed.hits, where)
         elif printed.is_asked:
@@ -65,6 +68,36 @@ def printed_evidence(cause: str, process: Process) -> Iterator[Evidence]:
             yield Evidence(Confidence.LIKELY if is_full else Confidence.POSSIBLE, words)
         else:
             yield Evidence(Confidence.POSSIBLE, f"the log prints it ({where})")
+            yield from _least_evidence(process, printed, where)
+
+
+def _default_of(cause: str, current: int | None) -> int | None:
+    """Return the limit that the kernel begins with, if the use comes near it; else it may be another by now."""
+    if cause != "max_map_count" or current is None:
+        return None
+    is_near = current / DEFAULT_MAX_MAPS >= NEARLY_FULL and current <= DEFAULT_MAX_MAPS + 2
+    return DEFAULT_MAX_MAPS if is_near else None
+
+
+def _least_evidence(process: Process, printed: PrintedLimit, where: str) -> Iterator[Evidence]:
+    """Hold a limit on the memory of one process against what its host had left: the lesser one is met first."""
+    if printed.cause not in _OF_ONE_PROCESS or not isinstance(printed.limit, int):
+        return
+    left = [
+        one.limit - one.current
+        for one in process.printed_limits
+        if one.cause == "host_memory" and isinstance(one.limit, int) and one.current is not None
+    ]
+    others = [
+        one.limit
+        for one in process.printed_limits
+        if one.cause == "cgroup_memory" and isinstance(one.limit, int)
+    ]
+    if left and printed.limit < min((*left, *others)):
+        host = format_amount(min(left), is_bytes=True)
+        own = format_amount(printed.limit, is_bytes=True)
+        words = f"{own} for the process, and {host} were left on the host"
+        yield Evidence(Confidence.LIKELY, f"{words} ({where})")
 
 
 def _counter_evidence(cause: str, hits: int, where: str) -> Evidence:

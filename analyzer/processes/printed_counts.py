@@ -8,10 +8,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
+from analyzer.processes.shell_answers import Value, answers_to_several, is_several
 from telemetry.reading import LimitState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from telemetry.reading import Limit
 
@@ -21,9 +22,18 @@ OF_PROCESS = ("nproc", "pids_cgroup")
 
 _ASKED = re.compile(
     r"^(?P<command>\+ wc -l\n\+ ps [^\n]{0,200}|(?:\+ ps [^\n]{0,200}\n)?[^\n]{0,300}?(?:\bwc -l|\bgrep -c|/proc/sys/|\bpids\.|sysctl -n)[^\n]{0,200})\n"
-    r"[ \t]*(?P<first>\d{1,18}|max)[ \t]*$(?:\n[ \t]*(?P<second>\d{1,18}|max)[ \t]*$)?",
+    r"[ \t]*(?P<first>\d{1,18}|max)(?: /\S+)?[ \t]*$(?:\n[ \t]*(?P<second>\d{1,18}|max)[ \t]*$)?",
     re.MULTILINE,
 )
+ULIMITS = {
+    "u": ("nproc", 1),
+    "n": ("open_files", 1),
+    "v": ("address_space", 2**10),
+    "d": ("data_size", 2**10),
+    "l": ("locked_memory", 2**10),
+}
+"""What the options of ulimit ask for, and in which unit they are answered."""
+_ULIMIT = re.compile(r"\bulimit -[SH]?([uvdnl])\b")
 _PS = re.compile(r"\bps\s")
 _OF_THREADS = re.compile(r"\s-[a-zA-Z]*[LTm]\b|\s-[a-zA-Z]*[LT][a-zA-Z]*\b|\bps [a-zA-Z]*H|\blwp\b")
 _OF_USER = re.compile(
@@ -31,6 +41,13 @@ _OF_USER = re.compile(
 )
 _OF_PID = re.compile(r"\s(?:-[a-zA-Z]*p|--pid|p)[ =]\S|/proc/(?:\d+|self|\$\S+)/task")
 _AT_PROMPT = re.compile(r"^\[?(?P<user>[a-z_][\w-]*)@")
+_PID = r"(?:\d+|self|\$\S+?|\$?\([^)\n]*\)|\{[^}\n]*\})"
+
+
+def _counted(path: str) -> str:
+    return rf"{path}.*\bwc -l|\bwc -l[ <]+{path}"
+
+
 _FILES: tuple[tuple[re.Pattern[str], tuple[str, ...], bool], ...] = tuple(
     (re.compile(pattern), causes, is_limit)
     for pattern, causes, is_limit in (
@@ -39,10 +56,10 @@ _FILES: tuple[tuple[re.Pattern[str], tuple[str, ...], bool], ...] = tuple(
         (r"kernel[./]threads-max\b", ("threads_max",), True),
         (r"kernel[./]pid_max\b", ("pid_max",), True),
         (r"vm[./]max_map_count\b", ("max_map_count",), True),
-        (r"/proc/(?:\*|\[0-9\]\*)/task.*\bwc -l", (*OF_HOST, "pids_cgroup"), False),
-        (r"/proc/(?:\d+|self|\$\S+)/task.*\bwc -l", OF_PROCESS, False),
-        (r"/proc/(?:\d+|self|\$\S+)/fd\b.*\bwc -l|\blsof .*-p.*\bwc -l", ("open_files",), False),
-        (r"/proc/(?:\d+|self|\$\S+)/maps\b.*\bwc -l", ("max_map_count",), False),
+        (_counted(r"/proc/(?:\*|\[0-9\]\*)/task"), (*OF_HOST, "pids_cgroup"), False),
+        (_counted(rf"/proc/{_PID}/task"), OF_PROCESS, False),
+        (_counted(rf"/proc/{_PID}/fd\b") + r"|\blsof .*-p.*\bwc -l", ("open_files",), False),
+        (_counted(rf"/proc/{_PID}/maps\b"), ("max_map_count",), False),
     )
 )
 """What a command reads or counts, towards which limits, and whether the answer is the limit itself."""
@@ -51,6 +68,7 @@ _SAID = re.compile(
     r"|\bTasksMax=(?P<tasks_max>\d{1,9})$|\bTasksCurrent=(?P<tasks_now>\d{1,9})$"
     r"|\bpids\.max *[:=] *(?P<pids_max>\d{1,9}|max)$|\bpids\.(?:current|peak) *[:=] *(?P<pids_now>\d{1,9})$"
     r"|^kernel\.threads-max = (?P<threads_max>\d{1,9})$|^kernel\.pid_max = (?P<pid_max>\d{1,9})$"
+    r"|^vm\.max_map_count = (?P<max_maps>\d{1,10})$"
     r"|^Threads:\t(?P<threads>\d{1,7})$|^Vm(?:Peak|Size):\s+(?P<size>\d{1,15}) kB$"
     r"|^\d+\.\d\d \d+\.\d\d \d+\.\d\d \d+/(?P<of_host>\d{1,8}) \d+$",
     re.MULTILINE,
@@ -60,6 +78,7 @@ _LIMIT_OF = {
     "pids_max": "pids_cgroup",
     "threads_max": "threads_max",
     "pid_max": "pid_max",
+    "max_maps": "max_map_count",
 }
 _USE_OF = {
     "tasks_now": ("pids_cgroup",),
@@ -100,7 +119,18 @@ class Shown(NamedTuple):
 def shown_counts(text: str) -> Iterator[Shown]:
     """Find the counts and limits in ``text`` that a shell's command asked for, or that say themselves what they are."""
     for match in _ASKED.finditer(text):
-        yield from _answers(match)
+        if not is_several(match["command"]):
+            values = [Value(match[n], match.start(n)) for n in ("first", "second") if match[n]]
+            yield from _answers(match["command"], match["command"], values)
+    for answered in answers_to_several(text):
+        if ulimit := _ULIMIT.search(answered.command):
+            cause, unit = ULIMITS[ulimit[1]]
+            value = answered.values[0]
+            limit = _number(value.text)
+            limit = limit * unit if isinstance(limit, int) else limit
+            yield Shown(value.at, cause, limit, None, command=answered.command)
+        else:
+            yield from _answers(answered.command, answered.line, answered.values)
     for match in _SAID.finditer(text):
         yield from _said(match)
     for match in _EVENTS.finditer(text):
@@ -113,32 +143,30 @@ def shown_counts(text: str) -> Iterator[Shown]:
         )
 
 
-def _answers(match: re.Match[str]) -> Iterator[Shown]:
-    """Give what a command and the one or two lines below it say."""
-    command = " ".join(match["command"].split())
+def _answers(command: str, line: str, values: Sequence[Value]) -> Iterator[Shown]:
+    """Give what a command, which stands in a line of a shell, and the values below it say."""
+    command = " ".join(command.split())
     found = sorted(
         (place.start(), causes, is_limit)
         for pattern, causes, is_limit in _FILES
         if (place := pattern.search(command))
     )
     if not found and _PS.search(command):
-        found = [(0, _counted_by_ps(command), False)]
-    for name, (_, causes, is_limit) in zip(("first", "second"), found, strict=False):
-        if (answer := match[name]) is None:
-            return
+        found = [(0, _counted_by_ps(command, line), False)]
+    for value, (_, causes, is_limit) in zip(values, found, strict=False):
         for cause in causes:
-            at = match.start(name)
             if is_limit:
-                yield Shown(at, cause, _number(answer), None, command=command)
-            elif answer != "max":
-                yield Shown(at, cause, LimitState.INVISIBLE, int(answer), command=command)
+                yield Shown(value.at, cause, _number(value.text), None, command=command)
+            elif value.text.isdigit():
+                current = int(value.text)
+                yield Shown(value.at, cause, LimitState.INVISIBLE, current, command=command)
 
 
-def _counted_by_ps(command: str) -> tuple[str, ...]:
+def _counted_by_ps(command: str, line: str) -> tuple[str, ...]:
     """Return the limits that the tasks which a ``ps`` lists count towards; none for those of somebody else."""
     if _OF_PID.search(command):
         return OF_PROCESS
-    user, prompt = _OF_USER.search(command), _AT_PROMPT.search(command)
+    user, prompt = _OF_USER.search(command), _AT_PROMPT.search(line)
     if user is None:
         return OF_HOST if _OF_THREADS.search(command) else ()
     name = user["user"] or user["grepped"]
@@ -160,7 +188,7 @@ def _said(match: re.Match[str]) -> Iterator[Shown]:
 
 
 def _number(answer: str) -> Limit:
-    return LimitState.UNLIMITED if answer == "max" else int(answer)
+    return int(answer) if answer.isdigit() else LimitState.UNLIMITED
 
 
 def _size(match: re.Match[str]) -> int:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from analyzer.processes.printed_counts import shown_counts
+from analyzer.processes.printed_counts import ULIMITS, shown_counts
+from analyzer.processes.shell_answers import is_several
 from telemetry.reading import LimitState
 
 if TYPE_CHECKING:
@@ -17,13 +18,6 @@ if TYPE_CHECKING:
     from telemetry.reading import Limit
 
 _LETTERS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40, "p": 2**50}
-_OF_FLAG = {
-    "u": ("nproc", 1),
-    "n": ("open_files", 1),
-    "v": ("address_space", 2**10),
-    "d": ("data_size", 2**10),
-    "l": ("locked_memory", 2**10),
-}
 _OF_NAME = {
     "nproc": "nproc",
     "nofile": "open_files",
@@ -50,7 +44,8 @@ _ULIMIT = re.compile(
     re.MULTILINE,
 )
 _ULIMIT_ASKED = re.compile(
-    r"ulimit -[SH]?(?P<flag>[uvdnl])\s*\n(?P<value>unlimited|\d{1,18})\s*$", re.MULTILINE
+    r"^(?P<line>[^\n]{0,200}?)ulimit -[SH]?(?P<flag>[uvdnl])\s*\n(?P<value>unlimited|\d{1,18})\s*$",
+    re.MULTILINE,
 )
 _PROC_LIMITS = re.compile(
     r"^Max (?P<row>processes|open files|address space|data size|locked memory)\s+(?P<value>unlimited|\d{1,18})\s",
@@ -91,6 +86,10 @@ _FREE_LEAST = (("", 3e10), ("k", 4e6), ("m", 4096))
 """The least total that is of a unit; what is less is gigabytes."""
 _TOTAL = re.compile(r"^(?:# )?MemTotal:\s+(?P<total>\d{1,15}) kB", re.MULTILINE)
 _AVAILABLE = re.compile(r"^(?:# )?MemAvailable:\s+(?P<available>\d{1,15}) kB", re.MULTILINE)
+# With strict overcommit the kernel refuses what would go beyond the limit, however much is free.
+_STRICT = re.compile(r"\bovercommit_memory(?: ?[=:] ?|\s*\n)2\s*$", re.MULTILINE)
+_COMMIT_LIMIT = re.compile(r"^(?:# )?CommitLimit:\s+(?P<limit>\d{1,15}) kB", re.MULTILINE)
+_COMMITTED = re.compile(r"^(?:# )?Committed_AS:\s+(?P<used>\d{1,15}) kB", re.MULTILINE)
 # "overlay          50G   50G     0 100% /" of df
 _DISK = re.compile(
     r"^\S+\s+(?P<size>\d[\d.]{0,15})(?P<letter>[KMGTP]?)i?\s+(?P<used>\d[\d.]{0,15})(?P<of>[KMGTP]?)i?"
@@ -159,10 +158,10 @@ def _place(text: str, at: int, first_line: int) -> tuple[int, str]:
 
 
 def _of_shells(text: str) -> Iterator[Found]:
-    for pattern in (_ULIMIT, _ULIMIT_ASKED):
-        for match in pattern.finditer(text):
-            cause, unit = _OF_FLAG[match["flag"]]
-            yield match, cause, _limit(match["value"], unit), None
+    asked = (match for match in _ULIMIT_ASKED.finditer(text) if not is_several(match["line"]))
+    for match in (*_ULIMIT.finditer(text), *asked):
+        cause, unit = ULIMITS[match["flag"]]
+        yield match, cause, _limit(match["value"], unit), None
     for match in _PROC_LIMITS.finditer(text):
         yield match, _OF_ROW[match["row"]], _limit(match["value"], 1), None
 
@@ -207,6 +206,10 @@ def _of_memory(text: str) -> Iterator[Found]:
     most = int(total_line["total"]) * 2**10 if total_line else 0
     for match in _AVAILABLE.finditer(text) if most else ():
         yield match, "host_memory", most, most - int(match["available"]) * 2**10
+    committed = next(_COMMITTED.finditer(text), None)
+    for match in _COMMIT_LIMIT.finditer(text) if committed and _STRICT.search(text) else ():
+        committed_bytes = int(committed["used"]) * 2**10 if committed else None
+        yield match, "host_memory", int(match["limit"]) * 2**10, committed_bytes
     for match in _GPU.finditer(text):
         most = _bytes(match["total"], "g")
         yield match, "gpu_memory", most, most - _bytes(match["free"], match["unit"])

@@ -19,6 +19,11 @@ SEEN, NONE = LimitState.INVISIBLE, LimitState.UNLIMITED
 FORK = "./sweep.sh: fork: Resource temporarily unavailable\n"
 THREAD = "RuntimeError: can't start new thread\n"
 KILLED = "./train.sh: line 3:  4242 Killed                  python train.py\n"
+NO_MEMORY = "    self.pid = os.fork()\nOSError: [Errno 12] Cannot allocate memory\n"
+STRICT = "$ sysctl vm.overcommit_memory\nvm.overcommit_memory = 2\n"
+COMMITTED = "CommitLimit:    65952148 kB\nCommitted_AS:   63881120 kB\n"
+FREE = "$ free -m\n        total        used        free\nMem:    15884        2011       11902\n"
+CORECLR = "a.targets(59,5): error : Failed to create CoreCLR, HRESULT: 0x8007000E [/a.csproj]\n"
 LMDB = "lmdb.MemoryError: /data/db: Cannot allocate memory\n"
 
 
@@ -62,6 +67,22 @@ LMDB = "lmdb.MemoryError: /data/db: Cannot allocate memory\n"
         ("$ ps -u root -L | wc -l\n511\n", []),
         ("$ ps aux | wc -l\n511\n", []),
         ("$ ps -u shn -L | wc -l\nepoch 5\n", []),
+        ("$ wc -l /proc/4242/maps\n65531 /proc/4242/maps\n", [("max_map_count", SEEN, 65531)]),
+        ("In [9]: !wc -l < /proc/{pid}/maps\n65531\n", [("max_map_count", SEEN, 65531)]),
+        ("vm.max_map_count = 65530\n", [("max_map_count", 65530, None)]),
+        (
+            "shn@n1:~$ ulimit -u; cat /sys/fs/cgroup/u.slice/pids.max; ps -L -u shn | wc -l\n4096\nmax\n4081\n",
+            [("nproc", 4096, None), ("pids_cgroup", NONE, None), ("nproc", SEEN, 4081)],
+        ),
+        (
+            "$ ulimit -u && ps -L -u shn | wc -l\n512\n511\n",
+            [("nproc", 512, None), ("nproc", SEEN, 511)],
+        ),
+        ("$ cd runs && ls | wc -l && ulimit -n\n511\n1024\n", [("open_files", 1024, None)]),
+        ("$ nproc; ulimit -u\n64\n4096\n", [("nproc", 4096, None)]),
+        ("$ grep -E 'VmRSS' s; ulimit -u; date\nVmRSS:  9 kB\n512\nMon\n", [("nproc", 512, None)]),
+        ("$ ./count.sh; ulimit -u\n64\n4096\n", []),
+        ("$ ulimit -u; uptime\n", []),
     ],
 )
 def test_an_answer_is_a_reading_of_what_its_command_counts(
@@ -99,6 +120,13 @@ def test_an_answer_is_a_reading_of_what_its_command_counts(
         ),
         ("$ ulimit -v\n67108864\nmap_size=10GiB\n" + LMDB, "address_space", Confidence.POSSIBLE),
         ("map_size: 1099511627776\n" + LMDB, "address_space", Confidence.POSSIBLE),
+        (THREAD + "$ wc -l < /proc/7/maps\n65529\n", "max_map_count", Confidence.LIKELY),
+        (THREAD + "$ wc -l < /proc/7/maps\n20112\n", "max_map_count", Confidence.POSSIBLE),
+        (NO_MEMORY + STRICT + COMMITTED, "host_memory", Confidence.LIKELY),
+        (NO_MEMORY + STRICT.replace("2", "0") + COMMITTED, "host_memory", Confidence.POSSIBLE),
+        ("$ ulimit -v\n4194304\n" + FREE + CORECLR, "address_space", Confidence.LIKELY),
+        ("$ ulimit -v\n16777216\n" + FREE + CORECLR, "address_space", Confidence.POSSIBLE),
+        ("$ ulimit -v\n4194304\n" + CORECLR, "address_space", Confidence.POSSIBLE),
         (
             "$ ulimit -v\n67108864\nmap_size: 1099511627776\nMemoryError\n",
             "address_space",
