@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _FALLS_BACK = re.compile(r"(?<!not )\bfalling back (?:to|on)\b|\busing \S+ instead\b")
 """In an exception that its program prints and goes on from."""
+_FAILED = re.compile(r"\b(?:ERROR|CRITICAL|FATAL)\b")
 TRACEBACK_BYTES = 2**15
 """Below the first line of a traceback, looked through for its end."""
 
@@ -71,6 +72,7 @@ def exception_below(  # noqa: PLR0913 - a line, and where it stands
 def _is_handled(exception: LoggedException, lines: Sequence[str]) -> bool:
     """Whether a logger wrote it at a level below an error, or its writer says that it fell back and goes on."""
     if exception.lines_below == 0:
-        return NOTICE.search(lines[0].partition(TRACEBACK)[0]) is not None
+        above = lines[0].partition(TRACEBACK)[0]
+        return NOTICE.search(above) is not None and _FAILED.search(above) is None
     goes_on = any(line.strip() for line in lines[exception.lines_below + 1 :])
     return goes_on and _FALLS_BACK.search(exception.text) is not None

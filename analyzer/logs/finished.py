@@ -40,7 +40,7 @@ _RESULT = re.compile(
 """In the very last lines: what a run says once it is through."""
 _UNFINISHED = re.compile(
     r"\b(?:not|never|un(?:successful\w*|finished)|fail(?:s|ed|ing|\w*)?\b(?!\s*[:=]\s*0)|error\b(?!\s*(?:rate|stats|=|:))|exception|"
-    r"abort\w*|crash(?:ed|es|ing)\b(?!\s*[:=]\s*0)|timed\s?out|before|until|when|if|kill\w*|cancel\w*|invalid|terminated|in\s*complete|expected|will\ be|to\ be|loading|waiting|[Ee]xit(?:ed)?\ with\ [1-9])",
+    r"abort\w*|crash(?:ed|es|ing)\b(?!\s*[:=]\s*0)|timed\s?out|before|until|when|if|kill\w*|cancel\w*|invalid|terminated|in\s*complete|expected|will\ be|to\ be|loading|done\ waiting|[Ee]xit(?:ed)?\ with\ [1-9])",
     re.IGNORECASE,
 )
 _CLEANING_UP = re.compile(

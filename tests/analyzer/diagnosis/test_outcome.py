@@ -239,6 +239,7 @@ TRIALS = "".join(as_event("trial_done", "info", number=n, value=0.7 + n / 100) f
         ("exception", "critical", as_event("exit", "error", code=1), "crashed"),
         ("exc_info", "error", "", "crashed"),
         ("stack_trace", "error", "", "crashed"),
+        ("debug_info", "error", "", "crashed"),
         ("exception", "warning", "", "running"),
         ("exception", "error", TRIALS, "running"),
     ],
@@ -247,7 +248,7 @@ def test_a_traceback_beside_the_message_is_read(
     tmp_path: Path, field: str, level: str, below: str, outcome: str
 ) -> None:
     """As loggers of JSON write it; a warning with one, and one below which it goes on, are survived."""
-    raised = as_event("unhandled", level, **{field: NAME_ERROR.rstrip()})
+    raised = as_event("no info", level, **{field: NAME_ERROR.rstrip()})
     analysis = of_log(tmp_path, TRIALS + raised + below)
     assert analysis.outcome == outcome
     crash = analysis.findings[0].process.crash
