@@ -115,7 +115,7 @@ FILE_SIGNATURES: tuple[Signature, ...] = (
     ),
     Signature(
         name="database_full",
-        literals=("database or disk is full", "SQLITE_FULL"),
+        literals=("or disk is full", "SQLITE_FULL"),
         pattern=Expression(r"\bdatabase or disk is full\b|\bSQLITE_FULL\b"),
         example="sqlite3.OperationalError: database or disk is full",
         benign='store: if SQLite says "database or disk is full", metrics are dropped',
@@ -133,7 +133,7 @@ FILE_SIGNATURES: tuple[Signature, ...] = (
     ),
     Signature(
         name="windows_disk",
-        literals=("not enough space on the disk", "[WinError 112]"),
+        literals=("space on the disk", "[WinError 112]"),
         pattern=Expression(r"[Tt]here is not enough space on the disk|\[WinError 112\]"),
         example="OSError: [WinError 112] There is not enough space on the disk",
         benign="installer: when there is not enough space on the disk, choose another folder",
@@ -156,7 +156,7 @@ FILE_SIGNATURES: tuple[Signature, ...] = (
     # Open MPI passes messages within a host through a file, in /dev/shm unless told otherwise.
     Signature(
         name="openmpi_shared_memory",
-        literals=("there is not enough space for",),
+        literals=("enough space for",),
         pattern=Expression(r"appears as if there is not enough space for /dev/shm/"),
         example="It appears as if there is not enough space for /dev/shm/vader_segment.node1.7a1c0001.3 (the shared-memory backing",
         benign="sweep: there is not enough space for 4 more trials, they wait",
@@ -165,7 +165,7 @@ FILE_SIGNATURES: tuple[Signature, ...] = (
     ),
     Signature(
         name="openmpi_backing_file",
-        literals=("there is not enough space for",),
+        literals=("enough space for",),
         pattern=Expression(r"appears as if there is not enough space for \S"),
         example="It appears as if there is not enough space for /scratch/ompi.node1.0/shared_mem_pool.node1 (the shared-memory backing",
         benign="cache: there is not enough space for shard 12, the oldest one is removed",
@@ -183,7 +183,7 @@ FILE_SIGNATURES: tuple[Signature, ...] = (
     ),
     Signature(
         name="no_space_left",
-        literals=("o space left on device",),
+        literals=("pace left on device",),
         pattern=Expression(r"\b[Nn]o space left on device"),
         example="tensorflow.python.framework.errors_impl.ResourceExhaustedError: out/ckpt; No space left on device",
         benign="cache: No space left on device, falling back to /data/cache",

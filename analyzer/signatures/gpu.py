@@ -97,7 +97,7 @@ GPU_SIGNATURES: tuple[Signature, ...] = (
     # Of a GPU that is full, or that the process may not use.
     Signature(
         name="library_not_initialized",
-        literals=("_STATUS_NOT_INITIALIZED", "_STATUS_INITIALIZATION_FAILED"),
+        literals=("_NOT_INITIALIZED", "INITIALIZATION_FAIL"),
         pattern=Expression(r"\bCU\w+_STATUS_(?:NOT_INITIALIZED|INITIALIZATION_FAILED)"),
         example="RuntimeError: CUDA error: CUBLAS_STATUS_NOT_INITIALIZED when calling `cublasCreate(handle)`",
         benign="warm-up: CUBLAS_STATUS_NOT_INITIALIZED, trying again with one stream",
@@ -114,21 +114,21 @@ GPU_SIGNATURES: tuple[Signature, ...] = (
     ),
     gpu_memory(
         "catboost_memory",
-        ("TOutOfMemoryError", "Out of memory. Requested"),
+        ("TOutOfMemoryError", "memory. Requested"),
         r"NCudaLib::TOutOfMemoryError\b|Out of memory\. Requested [\d.]+ MB; Free",
         "(NCudaLib::TOutOfMemoryError) /src/catboost/cuda/cuda_lib/memory_pool/stack_like_memory_pool.h:303: Error: Out of memory. Requested 776.32 MB; Free 676.45 MB",
         "} catch (const NCudaLib::TOutOfMemoryError& error) { FallBackToCpu(error); }",
     ),
     gpu_memory(
         "lightgbm_memory",
-        "[CUDA] out of memory",
+        "[CUDA] out of mem",
         r"\[CUDA\] out of memory",
         "[LightGBM] [Fatal] [CUDA] out of memory /src/cuda/cuda_utils.cpp 28",
         "[LightGBM] [Warning] [CUDA] out of memory, the histograms are computed in two passes",
     ),
     gpu_memory(
         "thrust_memory",
-        "thrust::system::detail::bad_alloc",
+        "detail::bad_alloc",
         r"instance of 'thrust::system::detail::bad_alloc'",
         "terminate called after throwing an instance of 'thrust::system::detail::bad_alloc'",
         "  } catch (thrust::system::detail::bad_alloc &e) { shrink(); }",
@@ -137,7 +137,7 @@ GPU_SIGNATURES: tuple[Signature, ...] = (
     ),
     gpu_memory(
         "torch_allocation",
-        "OutOfMemoryError: Allocation on device",
+        ": Allocation on dev",
         r"OutOfMemoryError: Allocation on device",
         "torch.OutOfMemoryError: Allocation on device 0 would exceed allowed memory. (out of memory)",
         'FAQ: if "OutOfMemoryError: Allocation on device" is shown, start it with --lowvram',

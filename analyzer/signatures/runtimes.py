@@ -189,14 +189,14 @@ RUNTIME_SIGNATURES: tuple[Signature, ...] = (
     # E_OUTOFMEMORY: its collector reserves far more than it uses.
     no_memory(
         "coreclr_memory",
-        ("HRESULT: 0x8007000E", "GC heap initialization failed"),
+        ("HRESULT: 0x8007000E", "GC heap initializat"),
         r"HRESULT: 0x8007000E\b|GC heap initialization failed",
         "Failed to create CoreCLR, HRESULT: 0x8007000E",
         'DOTNET_GCHeapHardLimit=0x10000000 avoids "GC heap initialization failed" in small containers',
     ),
     no_memory(
         "dotnet_memory",
-        "System.OutOfMemoryException",
+        "OutOfMemoryExceptio",
         r"(?:^|Unhandled [Ee]xception[.:] )System\.OutOfMemoryException: ",
         "Unhandled exception. System.OutOfMemoryException: Array dimensions exceeded supported range.",
         "catch (System.OutOfMemoryException) when (retries-- > 0) { Trim(); }",

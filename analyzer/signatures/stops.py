@@ -202,9 +202,9 @@ STOP_SIGNATURES: tuple[Signature, ...] = (
         "ci_canceled",
         (
             *(
-                "Received cancellation signal",
-                "interrupted by a signal: ",
-                "Operation will be canceled",
+                "cancellation signal",
+                "ted by a signal: ",
+                "will be canceled",
             ),
             *("operation was canceled", "Job Cancelled", "uild was cancel", "ipeline cancel"),
         ),
@@ -245,9 +245,8 @@ STOP_SIGNATURES: tuple[Signature, ...] = (
         name="slurm_requeued",
         literals=(
             "DUE TO JOB REQUEUE",
-            "Handling auto-requeue signal",
-            "handling auto-requeue signal",
-            "DUE TO JOB NOT ENDING",
+            "auto-requeue signal",
+            "JOB NOT ENDING",
         ),
         pattern=Expression(
             r"CANCELLED AT \S+ DUE TO JOB (?:REQUEUE|NOT ENDING WITH SIGNALS)|(?i:handling auto-requeue signal)"
@@ -269,7 +268,7 @@ STOP_SIGNATURES: tuple[Signature, ...] = (
     ),
     time_limit(
         "submitit_signal",
-        "this job is timed-out",
+        "job is timed-out",
         r"[Cc]aught signal SIG\w+ on \S+ this job is timed-out",
         "submitit WARNING (2026-01-14 03:12:44,918) - Caught signal SIGUSR2 on gpu021: this job is timed-out.",
         "scheduler: if this job is timed-out, its checkpoint is taken up",
@@ -277,7 +276,7 @@ STOP_SIGNATURES: tuple[Signature, ...] = (
     ),
     preempted(
         "submitit_preemption",
-        "this job is preempted",
+        "job is preempted",
         r"[Cc]aught signal SIG\w+ on \S+ this job is preempted",
         "submitit WARNING (2026-01-14 03:12:44,918) - Caught signal SIGUSR1 on gpu021: this job is preempted.",
         "scheduler: if this job is preempted, its checkpoint is taken up",

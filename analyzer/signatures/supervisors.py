@@ -16,21 +16,21 @@ SUPERVISOR_SIGNATURES: tuple[Signature, ...] = (
     ),
     killed(
         "systemd_137",
-        "code=exited, status=137",
+        "status=137",
         r"[Mm]ain process exited, code=exited, status=137/",
         "train.service: Main process exited, code=exited, status=137/n/a",
         "unit_state{code=exited, status=137} 0",
     ),
     interrupted(
         "systemd_143",
-        "code=exited, status=143",
+        "status=143",
         r"[Mm]ain process exited, code=exited, status=143/",
         "train.service: Main process exited, code=exited, status=143/n/a",
         "unit_state{code=exited, status=143} 0",
     ),
     summary(
         "systemd_exited",
-        ("code=exited, status=", "code=dumped, status="),
+        ("=exited, status=", "=dumped, status="),
         r"[Mm]ain process exited, code=(?:exited|dumped), status=[1-9]\d*/",
         "train.service: Main process exited, code=exited, status=1/FAILURE",
         "train.service: Control process exited, code=exited, status=0/SUCCESS",
@@ -78,7 +78,7 @@ SUPERVISOR_SIGNATURES: tuple[Signature, ...] = (
     ),
     interrupted(
         "nomad_stopped",
-        ("alloc is being migrated", "alloc not needed", "alloc is being updated"),
+        ("being migrated", "alloc not needed", "being updated due"),
         r"\balloc (?:is being migrated|not needed (?:due to|as)|is being updated due to)\b",
         "Desired Description  = alloc is being migrated",
         "scheduler: alloc not needed on 3 of 4 nodes",
@@ -121,7 +121,7 @@ SUPERVISOR_SIGNATURES: tuple[Signature, ...] = (
     ),
     summary(
         "condor_ended",
-        ("(return value ", "Abnormal termination (signal "),
+        ("(return value ", "termination (signal"),
         r"\(\d\) (?:Normal termination \(return value [1-9]\d*\)|Abnormal termination \(signal (?!9\b)\d+\))",
         "\t(1) Normal termination (return value 2)",
         "\t(1) Normal termination (return value 0)",
@@ -129,7 +129,7 @@ SUPERVISOR_SIGNATURES: tuple[Signature, ...] = (
     # supervisord, honcho, pm2
     killed(
         "supervisord_killed",
-        "(terminated by SIGKILL",
+        "nated by SIGKILL",
         r"\bexited: \S+ \(terminated by SIGKILL",
         "2026-01-14 03:12:44,918 WARN exited: train (terminated by SIGKILL; not expected)",
         "2026-01-14 03:12:44,918 INFO stopped: tensorboard (terminated by SIGKILL)",
@@ -157,7 +157,7 @@ SUPERVISOR_SIGNATURES: tuple[Signature, ...] = (
     ),
     killed(
         "pm2_killed",
-        "via signal [SIGKILL]",
+        "signal [SIGKILL]",
         r"\bexited with code \[\d+\] via signal \[SIGKILL\]",
         "App [train:0] exited with code [0] via signal [SIGKILL]",
         "pm2: kill_timeout 1600 ms, then via signal [SIGKILL]",
