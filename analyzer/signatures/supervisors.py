@@ -1,8 +1,8 @@
-"""Signatures of what starts processes and sees them end: systemd, Docker, Nomad, HTCondor, supervisord, honcho, pm2."""
+"""Signatures of what starts processes and sees them end: service managers, container engines, HTCondor, honcho."""
 
 from __future__ import annotations
 
-from analyzer.signatures.rows import interrupted, killed, preempted, summary
+from analyzer.signatures.rows import interrupted, killed, own_limit, preempted, summary
 from analyzer.signatures.signature import MEMORY, NOT_A_LIMIT, Expression, Signature
 
 SUPERVISOR_SIGNATURES: tuple[Signature, ...] = (
@@ -63,6 +63,36 @@ SUPERVISOR_SIGNATURES: tuple[Signature, ...] = (
         r"\bcontainer die [0-9a-f]{4,64} \(.*\bexitCode=(?!143\b)[1-9]\d*",
         "2024-06-01T10:00:00.1Z container die 4f1a9c (exitCode=1, image=fit:1, name=fit)",
         "2024-06-01T10:00:00.1Z container die 4f1a9c (exitCode=0, image=fit:1, name=fit)",
+    ),
+    # Kubernetes, Fly, Heroku
+    Signature(
+        name="kubernetes_system_oom",
+        literals=("System OOM encount",),
+        pattern=Expression(r"System OOM encountered, victim process: \S+ pid: (?P<pid>\d+)"),
+        example="Warning  SystemOOM  2m  kubelet  System OOM encountered, victim process: python3, pid: 20417",
+        benign="node-problem-detector: 0 times System OOM encountered since the boot",
+        signal="SIGKILL",
+        causes=("host_memory",),
+        speaks_for=("host_memory",),
+        at_any_level=True,
+    ),
+    Signature(
+        name="fly_oom",
+        literals=("oom_killed=true",),
+        pattern=Expression(r"\bexit code: -?\d+, oom_killed=true\b"),
+        example="machine exited with exit code: 137, oom_killed=true, requested_stop=false",
+        benign="alert rule: oom_killed=true pages, requested_stop=true does not",
+        signal="SIGKILL",
+        causes=MEMORY,
+        speaks_for=("cgroup_memory",),
+        at_any_level=True,
+    ),
+    own_limit(
+        "heroku_memory",
+        "(Memory quota vastl",
+        r"\bError R15 \(Memory quota vastly exceeded\)",
+        "heroku[worker.1]: Error R15 (Memory quota vastly exceeded)",
+        "runbook: R15 (Memory quota vastly exceeded) ends the dyno, R14 does not",
     ),
     # Nomad
     Signature(

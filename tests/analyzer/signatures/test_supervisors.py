@@ -68,6 +68,7 @@ def of_log(tmp_path: Path, text: str) -> Analysis:
         ("submitit - Caught signal SIGUSR2 on n1: this job is timed-out.\n", "stopped"),
         ("SIGINT received, will stop after this batch\n", "stopped"),
         ("received signal 15, shutting down\n", "stopped"),
+        ("ERROR: interrupted by SIGTERM\n", "stopped"),
         ("got signal 2 of 4 channels\n", "running"),
         ("SIGHUP received, reloading the configuration\n", "running"),
         ("# Received cancellation signal, interrupting\n", "stopped"),
