@@ -126,7 +126,7 @@ FILE_SIGNATURES: tuple[Signature, ...] = (
     Signature(
         name="mysql_table_full",
         literals=("' is full",),
-        pattern=Expression(r"\b[Tt]he table '[^']+' is full"),
+        pattern=Expression(r"\b[Tt]he table '[^']+' is full[\"')]*\s*$"),
         example="pymysql.err.OperationalError: (1114, \"The table 'trial_values' is full\")",
         benign="scheduler: queue 'gpu-a100' is full, 4 jobs wait",
         causes=("disk_space", "not_a_limit"),

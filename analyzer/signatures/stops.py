@@ -195,7 +195,10 @@ STOP_SIGNATURES: tuple[Signature, ...] = (
         "WARN received SIGTERM indicating exit request",
         "handlers for SIGTERM and SIGUSR1 are installed (checkpoint and requeue)",
         look_alikes=(
-            Expression(r"\b(?:ignor|bypass|reload|reopen|log rotation)", ignore_case=True),
+            Expression(
+                r"\b(?:ignor|bypass|reload|reopen|log rotation|0 SIG|signal \d+ handlers)",
+                ignore_case=True,
+            ),
         ),
     ),
     interrupted(
