@@ -11,6 +11,8 @@ import json
 import os
 import sys
 from dataclasses import asdict, dataclass
+from types import SimpleNamespace
+from typing import Any
 
 import telemetry
 from telemetry.errors import InputError
@@ -54,6 +56,8 @@ class ReferenceFolds:
     bounded_rows: list[int]
     distributed_pools: list[int]
     distributed_rows: list[int]
+    training_batches: list[int]
+    """Sizes of the reference's, of an odd number of rows."""
     refusal: str
     plain: dict[str, float]
 
@@ -81,6 +85,27 @@ def train_fold(training: Training, fold: int, run_dir: str) -> AfterFold:
         alive=sum(reference() is not None for reference in small_model.made),
         loss=metrics["loss"],
     )
+
+
+def training_batches(strategy: object) -> list[int]:
+    """Return the sizes of the batches that the reference trains on, of an odd number of rows."""
+    import numpy as np
+
+    from trainer.reference.data import load
+    from trainer.reference.datasets import prepare_cached_datasets
+
+    digits = load()
+    rows = np.arange(len(digits.labels))
+    fold: Any = SimpleNamespace(
+        strategy=strategy,
+        seed=7,
+        without=(),
+        split=lambda _: (rows[:1437], rows[1437:]),
+        checkpoint=lambda *_, **__: None,
+        hold=lambda **_: None,
+    )
+    part, _ = prepare_cached_datasets(fold, digits)
+    return [int(labels.shape[0]) for _, labels in part.data]
 
 
 def is_device_touched() -> bool:
@@ -132,6 +157,7 @@ def main(run_dir: str) -> None:
         bounded_rows=[int(x) for x in bounded.unbatch()],
         distributed_pools=pools,
         distributed_rows=sorted(spread_rows),
+        training_batches=training_batches(shared.strategy),
         refusal=refusal,
         plain=plain,
     )

@@ -97,6 +97,13 @@ def test_a_distributed_one_has_them_on_every_worker(reference_folds: Outcome) ->
     assert reference_folds.folds.distributed_rows == list(range(64))
 
 
+def test_replicas_share_every_batch_equally(reference_folds: Outcome) -> None:
+    """Keras averages the first one over them; which one that is decides chance."""
+    batches = reference_folds.folds.training_batches
+    assert sum(batches) == 1436
+    assert all(size % 2 == 0 for size in batches)
+
+
 def test_devices_in_use_are_an_error_only_where_the_strategy_is_wanted(
     reference_folds: Outcome,
 ) -> None:

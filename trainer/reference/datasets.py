@@ -33,9 +33,12 @@ class DatasetSplit:
 def prepare_cached_datasets(fold: Fold, digits: Digits) -> tuple[DatasetSplit, DatasetSplit]:
     """Return the training and the test part; the forest's votes are among their features.
 
-    Training rows get out-of-bag votes: those of trees that have not seen the row.
+    Training rows get out-of-bag votes: those of trees that have not seen the row. So many are left out that the replicas
+    can share each batch equally: Keras averages over them the batch by which it builds a model's metrics.
     """
     train, test = fold.split(digits.labels)
+    replicas = fold.strategy.num_replicas_in_sync
+    train = train[: len(train) // replicas * replicas]
     fold.checkpoint(f"before RF fit (n_jobs={FOREST_JOBS})", prefix=False)
     forest = RandomForestClassifier(
         FOREST_TREES, n_jobs=FOREST_JOBS, oob_score=True, random_state=fold.seed
@@ -59,7 +62,7 @@ def _part(fold: Fold, digits: Digits, rows: Integers, votes: Floats) -> DatasetS
     parallelism = tf.data.AUTOTUNE if "bounds" in fold.without else PARALLELISM
     data = (
         tf.data.Dataset.from_tensor_slices((inputs, digits.labels[rows]))
-        .batch(BATCH)
+        .batch(BATCH - BATCH % fold.strategy.num_replicas_in_sync)
         .map(_with_blurred_edges, num_parallel_calls=parallelism)
         .cache()
     )
