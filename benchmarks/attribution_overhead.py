@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 PAIRS = 30
-STEPS = 2_000_000
+STEPS = 16_000_000
 
 
 def square(step: int) -> int:

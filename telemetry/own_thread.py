@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 _OF_THE_THREAD_ITSELF = {signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL}
 """The kernel sends these to the thread that is at fault; blocked, they would end it past faulthandler."""
 
+OWN_THREADS: list[threading.Thread] = []
+"""Those that were started."""
+
 
 def start_own_thread(work: Callable[[], object], *, name: str) -> None:
     """Run ``work`` in a daemon thread that blocks signals. Raises RuntimeError if no thread can be started.
@@ -26,6 +29,7 @@ def start_own_thread(work: Callable[[], object], *, name: str) -> None:
         # Here, not in the thread: it inherits this from its first moment.
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals() - _OF_THE_THREAD_ITSELF)
         thread.start()
+        OWN_THREADS.append(thread)
     finally:
         # Not the function of the module signal, which is in Python: a handler that another thread has taken a signal for
         # could raise before it has done anything, and the training would be deaf.

@@ -63,7 +63,7 @@ def find_code(found: Attributed, name: str) -> GrownCode | None:
     books = _Books(found.calls)
     amounts = books.inclusive(name)
     number = ROOT
-    while (inner := _accounts(books.made[number], amounts, whole)) is not None:
+    while (inner := _accounts(books.parts(number, amounts), whole)) is not None:
         number = inner
     if number == ROOT or not books.may_be_named(number):
         return None
@@ -74,14 +74,19 @@ def _share(amount: int, whole: int) -> float:
     return min(1.0, amount / whole) if whole > 0 else 1.0
 
 
-def _accounts(calls: list[int], amounts: Mapping[int, int], whole: int) -> int | None:
-    """Return the only one of some calls whose amount is the growth, nearly."""
-    errors = sorted((abs(amounts[call] - whole) / whole, call) for call in calls)
+def _accounts(parts: Mapping[int, int], whole: int) -> int | None:
+    """Return the only one of some calls whose amount is the growth, nearly. ROOT stands for what their caller did itself."""
+    errors = sorted((abs(parts[call] - whole) / whole, call) for call in parts if call != ROOT)
     if not errors or errors[0][0] > NEARLY:
         return None
     if len(errors) > 1 and errors[1][0] <= max(NEARLY, CLEARER * errors[0][0]):
         return None
-    return errors[0][1]
+    found = errors[0][1]
+    # Where some give back as much as it took, and several have taken as much together, those may be it as well.
+    most = (1 + NEARLY) * whole
+    rest = [amount for call, amount in parts.items() if call != found and abs(amount) <= most]
+    taken, given = (sum(max(0, sign * amount) for amount in rest) for sign in (1, -1))
+    return found if min(taken, given) < (1 - NEARLY) * whole else None
 
 
 class _Books:
@@ -93,6 +98,11 @@ class _Books:
         for number, call in calls.items():
             if number != ROOT:
                 self.made[call.caller].append(number)
+
+    def parts(self, number: int, amounts: Mapping[int, int]) -> dict[int, int]:
+        """Return the amounts of the calls that one made, and as ROOT's what it did itself."""
+        parts = {call: amounts[call] for call in self.made[number]}
+        return parts | {ROOT: amounts[number] - sum(parts.values())}
 
     def inclusive(self, name: str) -> dict[int, int]:
         """Return for each call what it and all that it made have changed a number by."""

@@ -36,7 +36,7 @@ class Node:
         self.is_long = True
         """Whether its begin and its end are worth a reading; so it is until it was seen to be short."""
         self.is_heavy = False
-        """Whether it works on in Python for long without a call."""
+        """Whether Python works on for long in it without a call: it itself, or other threads."""
 
 
 class CallLedger:

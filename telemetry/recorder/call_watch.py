@@ -16,8 +16,8 @@ import sys
 import threading
 import time
 from functools import partial
-from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_GENERATOR
-from itertools import takewhile
+from itertools import repeat, takewhile, zip_longest
+from operator import and_, eq, is_
 from typing import TYPE_CHECKING, Any
 
 from telemetry.interruption import class_name, message_of, pass_on
@@ -40,14 +40,19 @@ LONG_SECONDS = 5e-5
 """From which a call is long enough that its begin and its end are worth a reading."""
 SHORT_SECONDS = 0.01
 HEAVY_SECONDS = 0.01
-"""Of Python without a call, from which a function is followed no more."""
+"""Of Python without a call, from which a function is followed no more; or of Python's other threads in a call."""
 MANY = 50
 """Calls, from which following what makes them may be dear."""
 DEAREST_EVENT_SECONDS = 3e-4
 """What takes longer was preempted."""
+SLOWS_OTHERS = sys.version_info >= (3, 12)
+"""Whether Python's other threads are slower as well while one has a profile function: by more than half."""
+WAITS = {"acquire", "get", "join", "poll", "select", "wait"}
+"""Functions that are not Python's, in which a thread waits for what others do."""
 DEEPEST = 300
-RESUMED = CO_ASYNC_GENERATOR | CO_COROUTINE | CO_GENERATOR
 NOTHING: dict[str, int] = {}
+SUSPENDED = 0x20 | 0x80 | 0x200
+"""CO_GENERATOR, CO_COROUTINE and CO_ASYNC_GENERATOR of the module inspect."""
 
 
 class _OpenCall:
@@ -55,10 +60,10 @@ class _OpenCall:
 
     __slots__ = ("began", "code", "cost", "is_read", "made", "node")
 
-    def __init__(self, node: int, code: CodeType | None, began: float) -> None:
+    def __init__(self, node: int, began: float, code: CodeType | None) -> None:
         self.node = node
         self.code = code
-        """None of a function that is not Python's."""
+        """None of a function that is not Python's. Where there are too many nodes, the node is a caller's."""
         self.began = began
         self.made = 0
         """How many calls."""
@@ -69,12 +74,12 @@ class _OpenCall:
 
     @property
     def is_turn(self) -> bool:
-        """Whether it is one of the turns of a generator or a coroutine."""
-        return self.code is not None and bool(self.code.co_flags & RESUMED)
+        """Whether it is one of the turns of a generator, which is left as a whole; its caller goes on to be followed."""
+        return self.code is not None and bool(self.code.co_flags & SUSPENDED)
 
-    def is_dear(self, now: float) -> bool:
-        """Whether following what it calls takes more than its share."""
-        return self.made > MANY and self.cost > SHARE * (now - self.began)
+    def is_dear(self, at: float) -> bool:
+        """Return whether following what it calls is."""
+        return self.made > MANY and self.cost > SHARE * (at - self.began)
 
 
 class _Budget:
@@ -117,14 +122,14 @@ class CallWatch:
         """Whether the last event left the thread there, and not in a function that is not Python's."""
         self._is_behind = True
         """Whether there were calls that were not followed."""
+        self._frees_at_end = False
+        """Whether the call that was left, and is followed no further, frees its frame when it ends."""
         self._has_ended = False
-        """Whether the call that was left, and followed no further, has ended just now."""
+        """Whether that call has ended just now."""
         self._base = DEEPEST
         """Calls that go on around all that is followed."""
         self._is_stopped = False
-        # All in C: a handler of a signal cannot run in it, whose exception would be lost.
-        goes_on = staticmethod(partial(sys.setprofile, self._profile_after_end))
-        self._ended = type("Ended", (), {"__call__": _trace_nothing, "__del__": goes_on})
+        self._ended = _ended(self._profile_after_end, self._thread_id)
         os.register_at_fork(after_in_child=self.stop)
         self.go_on()
 
@@ -136,8 +141,9 @@ class CallWatch:
         frames = _frames(sys._getframe(1))  # noqa: SLF001 - its documented name
         called = [*takewhile(lambda frame: is_telemetry(frame.f_code.co_filename), frames)][-1:]
         # Close to the limit of recursion nothing is followed.
-        if called and len(frames) < DEEPEST and called[0].f_trace is None:
+        if called and 1 < len(frames) < DEEPEST and called[0].f_trace is None:
             called[0].f_trace = self._ended()
+            self._frees_at_end = False
             self._is_behind = True
 
     def stop(self) -> None:
@@ -152,8 +158,8 @@ class CallWatch:
             self.ledger.move(self.ledger.current, self._counts.read(self.ledger, 0))
 
     def _profile_after_end(self, frame: FrameType, event: str, what: Any) -> None:
-        self._has_ended = True
         if threading.get_ident() == self._thread_id:
+            self._has_ended = self._frees_at_end
             sys.setprofile(self._profile)
         self._profile(frame, event, what)
 
@@ -177,7 +183,7 @@ class CallWatch:
     def _take(self, frame: FrameType, event: str, what: Any, now: float) -> None:
         gap = self.budget.wait(now)
         caller = frame.f_back if event == "call" else frame
-        if self._is_behind:
+        if self._is_behind or self._is_elsewhere(caller):
             self._catch_up(caller, now)
         elif self._is_in_python:
             self.budget.left -= SLOWER * gap
@@ -187,7 +193,7 @@ class CallWatch:
         if event == "call":
             is_left = self._begin(frame, now)
         elif event == "c_call":
-            self._begin_c(frame, what, now)
+            is_left = self._begin_c(frame, what, now)
         elif self._has_to_end(event):
             self._end(now)
         self._is_in_python = event != "c_call"
@@ -202,7 +208,7 @@ class CallWatch:
         code, caller = frame.f_code, frame.f_back
         line = caller.f_lineno if caller is not None else 0
         parent = self._calls[-1].node if self._calls else ROOT
-        call = _OpenCall(self.ledger.child(parent, line, code, code.co_qualname), code, now)
+        call = _OpenCall(self.ledger.child(parent, line, code, code.co_qualname), now, code)
         self._enter(call)
         path, node = code.co_filename, self.ledger.nodes[call.node]
         is_dear = self.budget.left < CAPACITY_SECONDS / 2 and not is_of_program(path)
@@ -211,10 +217,16 @@ class CallWatch:
             return True
         return False
 
-    def _begin_c(self, frame: FrameType, what: Any, now: float) -> None:
-        parent = self._calls[-1].node if self._calls else ROOT
-        node = self.ledger.child(parent, frame.f_lineno, None, what.__name__)
-        self._enter(_OpenCall(node, None, now))
+    def _begin_c(self, frame: FrameType, what: Any, now: float) -> bool:
+        """Take the begin of a call that is not Python's; return whether its caller is followed no further."""
+        parent, name = self._calls[-1].node if self._calls else ROOT, what.__name__
+        node = self.ledger.child(parent, frame.f_lineno, None, name)
+        is_heavy = name in WAITS or self.ledger.nodes[node].is_heavy
+        if is_heavy and SLOWS_OTHERS and self._counts.python.count:
+            self._leave(frame)
+            return True
+        self._enter(_OpenCall(node, now, None))
+        return False
 
     def _enter(self, call: _OpenCall) -> None:
         outer = self._outer()
@@ -226,11 +238,9 @@ class CallWatch:
 
     def _has_to_end(self, event: str) -> bool:
         """Whether the innermost call that is followed ends; one of C that went on when calls were caught up with is not."""
-        if event != "return":
-            return bool(self._calls) and self._calls[-1].code is None
-        while self._calls and self._calls[-1].code is None:
+        while event == "return" and self._calls and self._calls[-1].code is None:
             self._calls.pop()
-        return bool(self._calls)
+        return bool(self._calls) and (event == "return" or self._calls[-1].code is None)
 
     def _end(self, now: float) -> None:
         call = self._calls.pop()
@@ -241,26 +251,18 @@ class CallWatch:
         if is_one_of_many and (outer := self._outer()) is not None:
             outer.cost += call.cost
         parent = self._calls[-1].node if self._calls else ROOT
+        worked = self._counts.python.worked_us
         self.ledger.move(parent, self._read() if is_read else NOTHING)
+        if SLOWS_OTHERS and self._counts.python.worked_us - worked > HEAVY_SECONDS * 1e6:
+            node.is_heavy = True
 
     def _read(self) -> dict[str, int]:
         return self._counts.read(self.ledger, len(self._calls) - self._base)
 
     def _catch_up(self, frame: FrameType | None, now: float) -> None:
         """Go to where the thread is by now."""
-        frames = _frames(frame)
-        calls: list[_OpenCall] = []
-        node, line = ROOT, 0
-        for one in reversed(frames):
-            node = self.ledger.child(node, line, one.f_code, one.f_code.co_qualname)
-            line = one.f_lineno
-            depth = len(calls)
-            known = self._calls[depth] if depth < len(self._calls) else None
-            calls.append(
-                known
-                if known is not None and known.node == node
-                else _OpenCall(node, one.f_code, now)
-            )
+        calls = _calls_at(frame, self._calls, self.ledger, now)
+        node = calls[-1].node if calls else ROOT
         is_after_end = self._has_ended and self.ledger.nodes[self.ledger.current].parent == node
         self._calls = calls
         self._base = min(self._base, len(calls))
@@ -288,16 +290,17 @@ class CallWatch:
         """Return the innermost call of a function of Python."""
         return next((call for call in reversed(self._calls) if call.code is not None), None)
 
-    def _leave(self, frame: FrameType) -> None:
-        """Follow nothing until the call of ``frame`` ends; where a debugger traces it, until `go_on`.
+    def _is_elsewhere(self, frame: FrameType | None) -> bool:
+        """Whether the thread is in another function than what was followed has led to, as after a switch of stacks."""
+        outer = self._outer()
+        return frame is not None and outer is not None and outer.code is not frame.f_code
 
-        While one goes on that may be left and gone on with, what is around it works as well, and has what grows.
-        """
-        if self._calls[-1].is_turn:
-            self._calls.pop()
-            self.ledger.move(self._calls[-1].node if self._calls else ROOT)
+    def _leave(self, frame: FrameType) -> None:
+        """Follow nothing until the call of ``frame`` ends; where a debugger traces it, until `go_on`."""
         if frame.f_trace is None:
             frame.f_trace = self._ended()
+        # A generator's frame is freed long after it has yielded: what has grown since then is not its own.
+        self._frees_at_end = not frame.f_code.co_flags & SUSPENDED
         self._is_behind = True
         sys.setprofile(None)
 
@@ -309,6 +312,37 @@ def _frames(frame: FrameType | None) -> list[FrameType]:
         frames.append(frame)
         frame = frame.f_back
     return frames
+
+
+def _calls_at(
+    frame: FrameType | None, known: list[_OpenCall], ledger: CallLedger, now: float
+) -> list[_OpenCall]:
+    """Return the calls that go on in a frame, from the outermost; of those that are known, these."""
+    calls: list[_OpenCall] = []
+    node, line = ROOT, 0
+    for one, was in zip_longest(reversed(_frames(frame)), known):
+        if one is None:
+            break
+        code = one.f_code
+        node = ledger.child(node, line, code, code.co_qualname)
+        line = one.f_lineno
+        is_same = was is not None and was.node == node and was.code is code
+        calls.append(was if is_same else _OpenCall(node, now, code))
+    return calls
+
+
+def _ended(profile: Callable[..., None], thread_id: int) -> type:
+    """Return what, when the thread frees it, sets a profile function, where there is no other one.
+
+    All in C: a handler of a signal cannot run in it, whose exception would be lost. It looks at no frame: the one that
+    ends is half taken apart by then (Python 3.13 crashes).
+    """
+    sets = map(sys.setprofile, repeat(profile))
+    is_free = map(is_, iter(sys.getprofile, object()), repeat(None))
+    is_own = map(eq, iter(threading.get_ident, None), repeat(thread_id))
+    choices = map((repeat(None), sets).__getitem__, map(and_, is_free, is_own))
+    goes_on = partial(next, map(next, choices))
+    return type("Ended", (), {"__call__": _trace_nothing, "__del__": staticmethod(goes_on)})
 
 
 def _trace_nothing(*_: object) -> None:

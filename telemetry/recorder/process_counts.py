@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from telemetry.interruption import pass_on
 from telemetry.kernel.kernel_file import KernelFile
+from telemetry.own_thread import OWN_THREADS
 from telemetry.recorder.allocator import malloc_in_use
 
 if TYPE_CHECKING:
@@ -63,6 +64,48 @@ def _held(path: str, *, size: int) -> KernelFile | None:
     return file
 
 
+def _cpu_us(native_id: int | None) -> int | None:
+    """Return the CPU time of a thread in microseconds; None if it has ended."""
+    try:
+        # As pthread_getcpuclockid makes it (include/linux/posix-timers_types.h), which may be asked of no ended thread.
+        return time.clock_gettime_ns(~(native_id or 0) << 3 | 6) // 1000
+    except OSError as error:
+        pass_on(error)
+        return None
+
+
+class PythonThreads:
+    """The CPU time of Python's other threads, of those that have ended as well."""
+
+    def __init__(self, thread_id: int) -> None:
+        self._thread_id = thread_id
+        self._clocks: dict[int, int] = {}
+        """When last looked at, in microseconds."""
+        self.worked_us = 0
+        self.count = 0
+        """How many there are, beside telemetry's own."""
+
+    def look(self, others_us: int) -> None:
+        """Ask for it; ``others_us`` is that of all other threads since the last look."""
+        # Not sys._current_frames: from Python 3.12 on it takes apart, without their lock, the stacks of subinterpreters
+        # that are at work, which crashes.
+        threads = [*threading._active.values()]  # type: ignore[attr-defined] # noqa: SLF001 - enumerate() takes a lock
+        own = {self._thread_id, *(thread.ident for thread in OWN_THREADS if thread.is_alive())}
+        others = [thread.native_id for thread in threads if thread.ident not in own]
+        self.count = len(others)
+        if len(others) > MOST_THREADS:
+            self.worked_us += others_us
+            return
+        before, times = self._clocks, ((one, _cpu_us(one)) for one in others)
+        self._clocks = now = {one: us for one, us in times if us is not None}
+        more = [us - before.get(thread, 0) for thread, us in now.items()]
+        # What one did before its end is not known: all that others did may be it. A new one may have its number.
+        if min(more, default=0) < 0 or not before.keys() <= now.keys():
+            self.worked_us += others_us
+        else:
+            self.worked_us += sum(more)
+
+
 class ProcessCounts:
     """Counts of this process, which its own thread asks for."""
 
@@ -76,15 +119,24 @@ class ProcessCounts:
             "malloc_bytes": DearNumber(malloc_in_use()),
             "python_blocks": DearNumber(sys.getallocatedblocks),
         }
-        self._size_counted = b""
-        """VmSize in pages when the maps were counted; while it stays, as a rule they do."""
+        self._sizes_counted: tuple[bytes, bytes] = (b"", b"")
+        """VmSize and what of it is written to, in pages, when the maps were counted; while both stay, as a rule they do.
+
+        What splits a map by changing whether it can be written to leaves VmSize as it is.
+        """
         self._other_us = 0
+        self.python = PythonThreads(thread_id)
+        self._threads = 0
+        """When Python's were looked at."""
         for file in (self._statm, maps):
             file.hold()
+        self._files = [file for file in (self._statm, self._children, maps) if file is not None]
 
     def read(self, ledger: CallLedger, depth: int) -> dict[str, int]:
         """Return what is read this time; ``depth`` is that of the call, from the base of what is watched."""
-        size, resident, shared, _ = self._statm.read().split(b" ", 3)
+        self._give_up_lost_files()
+        size, resident, shared, _, _, data, _ = self._statm.read().split(b" ", 6)
+        sizes = size, data
         own, process = time.thread_time_ns() // 1000, time.process_time_ns() // 1000
         values = {
             "us": time.perf_counter_ns() // 1000,
@@ -98,12 +150,15 @@ class ProcessCounts:
             values["open_fds"] = descriptors
         if self._children is not None:
             values["descendants"] = self._children.read().count(b" ")
-        if (process - own) - self._other_us > AT_WORK_MICROSECONDS:
-            self._other_us = process - own
-            values["python_us"] = self._of_python()
-        if size != self._size_counted:
+        others = process - own - self._other_us
+        # One that has begun is known before it ends: its clock cannot be asked for afterwards.
+        if others > AT_WORK_MICROSECONDS or values["threads"] != self._threads:
+            self._other_us, self._threads = process - own, values["threads"]
+            self.python.look(others)
+        values["python_us"] = self.python.worked_us
+        if sizes != self._sizes_counted:
             if (count := self._maps.read(depth)) is not None:
-                values["maps"], self._size_counted = count, size
+                values["maps"], self._sizes_counted = count, sizes
         elif (count := ledger.value("maps")) is not None:
             values["maps"] = count
         for name, source in self._dear.items():
@@ -111,12 +166,9 @@ class ProcessCounts:
                 values[name] = value
         return values
 
-    def _of_python(self) -> int:
-        """Return the CPU time of Python's other threads in microseconds."""
-        # Not threading's own list, which may hold a thread that has ended: its clock cannot be asked for. While this
-        # thread holds the interpreter's lock none of these can end.
-        others = sys._current_frames().keys() - {self._thread_id}  # noqa: SLF001 - its documented name
-        if len(others) > MOST_THREADS:
-            return self._other_us
-        clocks = map(time.pthread_getcpuclockid, others)
-        return sum(time.clock_gettime_ns(clock) for clock in clocks) // 1000
+    def _give_up_lost_files(self) -> None:
+        """Open anew what the training has closed with every descriptor it does not know: it may have files there."""
+        if self._statm.is_lost:
+            for file in self._files:
+                if file.is_lost:
+                    file.close()

@@ -8,6 +8,7 @@ from functools import wraps
 from typing import TYPE_CHECKING
 from weakref import WeakSet
 
+from telemetry.interruption import pass_on
 from telemetry.recorder.own_code import is_of_program, place_of
 
 if TYPE_CHECKING:
@@ -25,7 +26,10 @@ class ThreadStarts:
 
         @wraps(start)
         def noting(thread: threading.Thread) -> None:
-            self._note(thread)
+            try:
+                self._note(thread)
+            except Exception as error:  # noqa: BLE001 - a thread that cannot be noted, as of a subclass, is started
+                pass_on(error)
             start(thread)
 
         threading.Thread.start = noting  # type: ignore[assignment, method-assign]
@@ -43,7 +47,9 @@ class ThreadStarts:
         ]
 
     def _note(self, thread: threading.Thread) -> None:
-        frame = sys._getframe(2)  # noqa: SLF001 - of what calls start()
+        frame = sys._getframe(1).f_back  # noqa: SLF001 - of what calls start()
+        if frame is None:  # called by C, as the first that a thread does
+            return
         at = frame
         while not is_of_program(at.f_code.co_filename) and at.f_back is not None:
             at = at.f_back

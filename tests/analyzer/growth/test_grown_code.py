@@ -48,6 +48,20 @@ def found(
     return attributed_of({"calls": calls, "started": started or [], "now": now})
 
 
+@pytest.mark.parametrize("loaded", [30, 105, 1000])
+def test_a_call_whose_amount_is_the_growth_of_two_others_by_chance_is_not_named(
+    loaded: int,
+) -> None:
+    """They leak half each, and another function gives back what it took."""
+    amounts = (0, 0, 0, 50, 50, loaded, -loaded)
+    calls = [
+        {"call": number, "caller": (0, 0, 1, 2, 2, 2, 2)[number], "function": f"f{number}"}
+        | {"grown": {"maps": amount, "us": SECOND}, "is_of_program": True, "is_open": number < 3}
+        for number, amount in enumerate(amounts)
+    ]
+    assert find_code(attributed_of({"calls": calls, "now": {"maps": 100}}), "maps") is None
+
+
 @pytest.mark.parametrize(
     "books",
     [

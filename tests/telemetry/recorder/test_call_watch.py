@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
+import mmap
 import os
 import signal
 import sys
 import threading
+import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -199,6 +202,155 @@ def test_a_profiler_of_the_program_is_left_alone() -> None:
         sys.setprofile(None)
     assert "decoy" in seen
     assert len(watch.ledger.nodes) == 1
+
+
+def test_a_profiler_that_starts_in_a_call_that_was_left_stays() -> None:
+    """Also when that call ends."""
+    seen: list[str] = []
+
+    def profiler(frame: FrameType, *_: object) -> None:
+        seen.append(frame.f_code.co_name)
+
+    def sets() -> None:
+        for number in range(200_000):
+            len(str(number))
+        sys.setprofile(profiler)
+
+    with followed():
+        sets()
+        decoy()
+        assert sys.getprofile() is profiler
+    assert "decoy" in seen
+
+
+@counted
+def test_a_generator_whose_frame_is_freed_late_has_only_what_grew_in_it() -> None:
+    """And not what grew after it had yielded."""
+
+    def yields() -> Iterator[int]:
+        for number in range(200_000):
+            len(str(number))
+        yield 1
+        yield 2
+
+    def starts() -> None:
+        steps = yields()
+        next(steps)
+        leak()
+        del steps
+        len("")
+
+    with followed() as watch:
+        starts()
+    assert inclusive(watch, "open_fds")["yields"] == 0
+
+
+def test_maps_that_a_change_of_protection_splits_are_entered_where_it_is() -> None:
+    """The size of the process stays then; nothing is left to the next call that changes it."""
+    library, page = ctypes.CDLL(None), mmap.PAGESIZE
+    memory = mmap.mmap(-1, 400 * page, flags=mmap.MAP_PRIVATE)
+    view = ctypes.c_char.from_buffer(memory)
+    start = ctypes.addressof(view)
+
+    def splits() -> None:
+        for number in range(0, 400, 2):
+            at = ctypes.c_void_p(start + number * page)
+            library.mprotect(at, ctypes.c_size_t(page), mmap.PROT_READ)
+
+    def innocent() -> None:
+        mmap.mmap(-1, 2**26).close()
+
+    with followed() as watch:
+        time.sleep(0.01)
+        splits()
+        time.sleep(0.01)
+        innocent()
+    grown = inclusive(watch, "maps")
+    assert grown["innocent"] < 50
+    assert grown["splits"] > 300
+
+
+def test_work_of_a_thread_that_has_ended_is_known_as_pythons() -> None:
+    """Though its clock is gone by the time of the next reading."""
+    seconds = 0.2
+
+    def works() -> None:
+        end = time.thread_time() + seconds
+        while time.thread_time() < end:
+            pass
+
+    def starts() -> None:
+        threads.append(threading.Thread(target=works))
+        threads[-1].start()
+
+    def waits() -> None:
+        threads[-1].join()
+
+    threads: list[threading.Thread] = []
+    with followed() as watch:
+        starts()
+        waits()
+    assert inclusive(watch, "python_us")["waits"] > seconds / 2 * 1e6
+
+
+def test_a_thread_that_waits_for_others_is_not_profiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From Python 3.12 on the others are half as fast meanwhile: a worker's whole training would be."""
+    monkeypatch.setattr(call_watch, "SLOWS_OTHERS", True)
+    waiting, is_left = threading.get_ident(), []
+
+    def works() -> None:
+        end = time.thread_time() + 0.1
+        while time.thread_time() < end:
+            pass
+        frame: FrameType | None = sys._current_frames()[waiting]  # noqa: SLF001 - its documented name
+        while frame is not None and frame.f_code is not waits.__code__:
+            is_left.append(frame.f_trace is not None)
+            frame = frame.f_back
+
+    def waits() -> None:
+        thread = threading.Thread(target=works)
+        thread.start()
+        thread.join()
+
+    with followed():
+        waits()
+    assert any(is_left)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="subinterpreters share the lock")
+def test_threads_of_a_subinterpreter_do_no_harm() -> None:
+    """Its stacks are not looked at: they change meanwhile, without this interpreter's lock."""
+    code = (
+        "import tempfile, threading, time, telemetry\n"
+        "try: import _interpreters as interpreters\n"
+        "except ImportError: import _xxsubinterpreters as interpreters\n"
+        "telemetry.start(run_dir=tempfile.mkdtemp(), attribute=True)\n"
+        "work = 'import threading as t\\nx = [t.Thread(target=lambda: sum(range(2000)))'\n"
+        "work += ' for _ in range(20)]\\nfor y in x: y.start()\\nfor y in x: y.join()'\n"
+        "end = time.time() + 4\n"
+        "def churn():\n"
+        "    one = interpreters.create()\n"
+        "    run = getattr(interpreters, 'exec', None) or interpreters.run_string\n"
+        "    while time.time() < end: run(one, work)\n"
+        "threading.Thread(target=churn).start()\n"
+        "def short(): time.sleep(0.0005)\n"
+        "while time.time() < end: short()\n"
+    )
+    assert run_python("-c", code).code == 0
+
+
+def test_a_thread_that_c_starts_is_started() -> None:
+    """Without a line that started it."""
+    code = (
+        "import _thread, threading\n"
+        "from telemetry.recorder.thread_starts import ThreadStarts\n"
+        "starts, ran = ThreadStarts(), threading.Event()\n"
+        "_thread.start_new_thread(threading.Thread(target=ran.set).start, ())\n"
+        "assert ran.wait(30)\n"
+        "assert starts.facts() == []\n"
+    )
+    outcome = run_python("-c", code)
+    assert (outcome.code, outcome.err) == (0, "")
 
 
 def test_a_debugger_goes_on_as_without_it() -> None:

@@ -15,6 +15,7 @@ import pytest
 from telemetry.recorder import process_counts
 from telemetry.recorder.call_ledger import CallLedger
 from telemetry.recorder.process_counts import ProcessCounts
+from tests.support.programs import run_python
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -98,6 +99,26 @@ def test_what_is_taken_is_counted(
     after = reader.read()
     assert taken[name] - before[name] >= least
     assert after[name] - before[name] <= least // 2
+
+
+def test_files_of_the_training_in_the_places_of_closed_ones_are_not_read() -> None:
+    """It may close every descriptor that it does not know."""
+    code = (
+        "import os, threading\n"
+        "from telemetry.recorder.call_ledger import CallLedger\n"
+        "from telemetry.recorder.process_counts import ProcessCounts\n"
+        "counts, ledger = ProcessCounts(threading.get_ident()), CallLedger()\n"
+        "before = counts.read(ledger, 0)\n"
+        "ledger.move(0, before)\n"
+        "os.closerange(3, 100)\n"
+        "own = [os.open('/proc/self/limits', os.O_RDONLY) for _ in range(10)]\n"
+        "after = counts.read(ledger, 0)\n"
+        "assert abs(after['rss_bytes'] - before['rss_bytes']) < 2**24, after\n"
+        "assert abs(after['maps'] - before['maps']) < 50, after\n"
+        "assert all(os.readlink(f'/proc/self/fd/{one}').endswith('limits') for one in own)\n"
+    )
+    outcome = run_python("-c", code)
+    assert outcome.code == 0, outcome.err
 
 
 def test_a_dear_number_is_read_within_its_share(monkeypatch: pytest.MonkeyPatch) -> None:
