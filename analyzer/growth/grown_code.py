@@ -31,7 +31,7 @@ SMALL_PART = 0.3
 USUAL_PART = 0.5
 """Of the time, that a call may have which has not ended: inside the loop over folds everything grows."""
 ROOT = 0
-_INSIDE = re.compile(r"\.<locals>\.<(?:genexpr|listcomp|setcomp|dictcomp|lambda)>$")
+_INSIDE = re.compile(r"\.<locals>\.<(?:genexpr|listcomp|setcomp|dictcomp)>$")
 """What is a part of the function that it stands in."""
 
 
@@ -67,7 +67,7 @@ def find_code(found: Attributed, name: str) -> GrownCode | None:
         number = inner
     if number == ROOT or not books.may_be_named(number):
         return None
-    return books.named(number, amounts[number], whole)
+    return books.named(books.called_by_lambda(number), amounts[number], whole)
 
 
 def _share(amount: int, whole: int) -> float:
@@ -123,6 +123,12 @@ class _Books:
         if python[number] > AT_WORK * cpu and part > SMALL_PART:
             return False
         return part <= USUAL_PART or not self._calls[number].is_open
+
+    def called_by_lambda(self, number: int) -> int:
+        """Return the call that a lambda is there to make, if it makes one; any other call as it is."""
+        call, made = self._calls[number], self.made[number]
+        is_one = call.function.endswith("<lambda>") and len(made) == 1
+        return made[0] if is_one and self._calls[made[0]].is_of_program else number
 
     def named(self, number: int, amount: int, whole: int) -> GrownCode | None:
         """Name the innermost function of the program on the way to a call, by the line of it that was at work."""

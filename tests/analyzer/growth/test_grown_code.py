@@ -128,13 +128,28 @@ def test_a_line_of_the_loop_over_folds_is_named() -> None:
 
 
 def test_a_generator_expression_is_a_part_of_its_function() -> None:
-    """So are a lambda and a comprehension, also one in another; the line says where."""
+    """So is a comprehension, also one in another; the line says where."""
     books = found({LEAK: {"maps": 90}})
-    name = "Model.score.<locals>.<genexpr>.<locals>.<lambda>"
+    name = "Model.score.<locals>.<genexpr>.<locals>.<listcomp>"
     calls = {**books.calls, LEAK: books.calls[LEAK]._replace(function=name)}
     code = find_code(books._replace(calls=calls), "maps")
     assert code is not None
     assert (code.function, code.place) == ("Model.score", "a.py:40")
+
+
+@pytest.mark.parametrize(("caller", "named"), [(LEAK, "decoy"), (TRAIN, "train.<locals>.<lambda>")])
+def test_a_lambda_is_told_by_what_it_calls(caller: int, named: str) -> None:
+    """It is there to call that; by itself where it calls nothing of the program's."""
+    books = found({LEAK: {"maps": 90}})
+    calls = {
+        MAIN: books.calls[MAIN],
+        TRAIN: books.calls[TRAIN],
+        LEAK: books.calls[LEAK]._replace(function="train.<locals>.<lambda>"),
+        LEAK + 1: books.calls[DECOY]._replace(caller=caller),
+    }
+    code = find_code(books._replace(calls={ROOT: books.calls[ROOT], **calls}), "maps")
+    assert code is not None
+    assert code.function == named
 
 
 def test_only_what_came_after_the_first_fold_counts() -> None:
