@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.tensorflow, pytest.mark.timeout(600)]
 
-SCALE = 15.0
+SCALE = 10.0
 PIDS = 100
 """A fold of the reference run takes 50 to 70 of them here: over half, where forecasts begin."""
 
@@ -112,7 +112,7 @@ def healthy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HealthyRun]:
 def watch(
     place: Path, cgroup: RealCgroup, command: list[str], targets: str
 ) -> tuple[CommandOutcome, Watched]:
-    """Run Python in ``cgroup`` under a Prometheus to whose rules each second is a quarter minute."""
+    """Run Python in ``cgroup`` under a Prometheus to whose rules each second is ten."""
     join = 'echo $$ >"$0/cgroup.procs"; exec "$@"'
     with (
         receiver() as hook,
