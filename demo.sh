@@ -3,6 +3,7 @@
 set -eu
 run=demo-run
 printf 'Training three folds of real TensorFlow, each in a process of its own (about 45 s).\n\n'
+: >"$run.stderr"  # on a busy machine it is read before the shell in the background has made it
 foldwatch train --folds 3 --output "$run" --port 0 2>"$run.stderr" >"$run.stdout" &
 training=$!
 trap 'kill "$training" 2>/dev/null || true; rm -f "$run.stderr" "$run.stdout"' EXIT
