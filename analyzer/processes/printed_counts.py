@@ -69,9 +69,11 @@ _SAID = re.compile(
     r"|\bpids\.max *[:=] *(?P<pids_max>\d{1,9}|max)$|\bpids\.(?:current|peak) *[:=] *(?P<pids_now>\d{1,9})$"
     r"|^kernel\.threads-max = (?P<threads_max>\d{1,9})$|^kernel\.pid_max = (?P<pid_max>\d{1,9})$"
     r"|^vm\.max_map_count = (?P<max_maps>\d{1,10})$"
-    r"|^Threads:\t(?P<threads>\d{1,7})$|^Vm(?:Peak|Size):\s+(?P<size>\d{1,15}) kB$"
-    r"|^\d+\.\d\d \d+\.\d\d \d+\.\d\d \d+/(?P<of_host>\d{1,8}) \d+$",
+    r"|^Threads:\t(?P<threads>\d{1,7})$|^Vm(?:Peak|Size):\s+(?P<size>\d{1,15}) kB$",
     re.MULTILINE,
+)
+_LOAD_AVERAGE = re.compile(
+    r"^\d+\.\d\d \d+\.\d\d \d+\.\d\d \d+/(?P<of_host>\d{1,8}) \d+$", re.MULTILINE
 )
 _LIMIT_OF = {
     "tasks_max": "pids_cgroup",
@@ -92,6 +94,10 @@ _EVENTS = re.compile(
     r"|(?:^|[ ,:{])[ \t]*oom_kill[ =:]+(?P<memory>\d{1,9})\b",
     re.MULTILINE,
 )
+_ASKING = ("wc -l", "grep -c", "/proc/sys/", "pids.", "sysctl -n", "ulimit -")
+_SAYING = ("Tasks", "pids.", "kernel.", "vm.max_map_count", "Threads:\t", "VmPeak:", "VmSize:")
+_COUNTING = ("pids.events", "oom_kill")
+"""A text without one of these is not searched: hardly a log has any, and each search takes milliseconds."""
 # "INFO map_size: 1099511627776", "lmdb.open(path, map_size=1024 ** 4)"
 _MAP_SIZE = re.compile(
     r"\bmap_?size['\"]?\s*[=:]\s*(?:int\()?(?P<number>\d[\d_]{0,18}(?:\.\d+)?(?:e\d{1,2})?)"
@@ -118,6 +124,28 @@ class Shown(NamedTuple):
 
 def shown_counts(text: str) -> Iterator[Shown]:
     """Find the counts and limits in ``text`` that a shell's command asked for, or that say themselves what they are."""
+    if _has_one_of(_ASKING, text):
+        yield from _asked(text)
+    for match in _LOAD_AVERAGE.finditer(text):
+        yield from _said(match)
+    for match in _SAID.finditer(text) if _has_one_of(_SAYING, text) else ():
+        yield from _said(match)
+    for match in _EVENTS.finditer(text) if _has_one_of(_COUNTING, text) else ():
+        cause = "pids_cgroup" if match["pids"] else "cgroup_memory"
+        hits = int(match["pids"] or match["memory"])
+        yield Shown(match.end() - 1, cause, LimitState.INVISIBLE, None, hits=hits)
+    for match in _MAP_SIZE.finditer(text):
+        yield Shown(
+            match.end() - 1, "address_space", LimitState.INVISIBLE, _size(match), is_asked=True
+        )
+
+
+def _has_one_of(literals: Sequence[str], text: str) -> bool:
+    return any(literal in text for literal in literals)
+
+
+def _asked(text: str) -> Iterator[Shown]:
+    """Find what commands asked for, alone in a line of a shell or with others."""
     for match in _ASKED.finditer(text):
         if not is_several(match["command"]):
             values = [Value(match[n], match.start(n)) for n in ("first", "second") if match[n]]
@@ -131,16 +159,6 @@ def shown_counts(text: str) -> Iterator[Shown]:
             yield Shown(value.at, cause, limit, None, command=answered.command)
         else:
             yield from _answers(answered.command, answered.line, answered.values)
-    for match in _SAID.finditer(text):
-        yield from _said(match)
-    for match in _EVENTS.finditer(text):
-        cause = "pids_cgroup" if match["pids"] else "cgroup_memory"
-        hits = int(match["pids"] or match["memory"])
-        yield Shown(match.end() - 1, cause, LimitState.INVISIBLE, None, hits=hits)
-    for match in _MAP_SIZE.finditer(text):
-        yield Shown(
-            match.end() - 1, "address_space", LimitState.INVISIBLE, _size(match), is_asked=True
-        )
 
 
 def _answers(command: str, line: str, values: Sequence[Value]) -> Iterator[Shown]:

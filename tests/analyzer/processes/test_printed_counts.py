@@ -27,6 +27,14 @@ CORECLR = "a.targets(59,5): error : Failed to create CoreCLR, HRESULT: 0x8007000
 LMDB = "lmdb.MemoryError: /data/db: Cannot allocate memory\n"
 
 
+def confidence_of(cause: str, folder: Path, text: str) -> Confidence:
+    """Return how sure the analysis of a log is of a cause."""
+    path = folder / "a.log"
+    path.write_text(text)
+    (found,) = analyze(path).findings
+    return {one.cause: one.confidence for one in found.causes}[cause]
+
+
 @pytest.mark.parametrize(
     ("text", "found"),
     [
@@ -138,10 +146,7 @@ def test_a_count_is_held_against_the_limit_that_is_printed(
     tmp_path: Path, text: str, cause: str, confidence: Confidence
 ) -> None:
     """Near the limit it speaks for that cause; a map of LMDB that was asked for, only if LMDB failed."""
-    path = tmp_path / "a.log"
-    path.write_text(text)
-    (found,) = analyze(path).findings
-    assert {one.cause: one.confidence for one in found.causes}[cause] == confidence
+    assert confidence_of(cause, tmp_path, text) == confidence
 
 
 @pytest.mark.parametrize(
@@ -165,10 +170,7 @@ def test_a_counter_of_the_cgroup_speaks_for_its_limit_or_against_it(
     tmp_path: Path, text: str, cause: str, confidence: Confidence
 ) -> None:
     """It is never certain: which cgroup it is of, and since when it counts, a log does not say."""
-    path = tmp_path / "a.log"
-    path.write_text(text)
-    (found,) = analyze(path).findings
-    assert {one.cause: one.confidence for one in found.causes}[cause] == confidence
+    assert confidence_of(cause, tmp_path, text) == confidence
 
 
 @pytest.mark.parametrize(
@@ -186,10 +188,8 @@ def test_what_is_printed_is_read_behind_a_wrapping(
 ) -> None:
     """The lines are looked at as they were printed."""
     lines = ["# cat /sys/fs/cgroup/pids.max", "512", "# cat /sys/fs/cgroup/pids.current", "511"]
-    path = tmp_path / "a.log"
-    path.write_text("".join(wrap(line) + "\n" for line in [THREAD.strip(), *lines]))
-    (found,) = analyze(path).findings
-    assert {one.cause: one.confidence for one in found.causes}["pids_cgroup"] == Confidence.LIKELY
+    text = "".join(wrap(line) + "\n" for line in [THREAD.strip(), *lines])
+    assert confidence_of("pids_cgroup", tmp_path, text) == Confidence.LIKELY
 
 
 @pytest.mark.parametrize(
