@@ -16,6 +16,7 @@ from telemetry.recorder import process_counts
 from telemetry.recorder.call_ledger import CallLedger
 from telemetry.recorder.process_counts import ProcessCounts
 from tests.support.programs import run_python
+from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,6 +45,10 @@ def thread() -> Callable[[], object]:
     def end() -> None:
         event.set()
         started.join()
+        place = (
+            f"/proc/self/task/{started.native_id}"  # it ends for the kernel after it has for Python
+        )
+        wait_until(lambda: not os.path.exists(place), 60, "the thread's end")
 
     return end
 
