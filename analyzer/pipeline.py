@@ -303,7 +303,12 @@ def _looks_note(process: Process, growth: Mapping[str, Growth]) -> Iterator[str]
         if one.verdict.is_alarming and not any(part.kind == "code" for part in one.grown)
     ]
     if process.books is not None and untold:
-        yield f"in which function {', '.join(untold)} grow, the calls that were followed do not tell"
+        grow = f"{', '.join(untold)} {'grows' if len(untold) == 1 else 'grow'}"
+        yield (
+            f"in which function {grow} is not known: a profiler ran, beside which no calls are followed"
+            if process.books.last.is_barred
+            else f"in which function {grow} is not known: no single call accounts for it, or it could not be counted often enough"
+        )
     yield from look_note(process.native_threads, growth)
 
 

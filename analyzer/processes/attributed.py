@@ -43,6 +43,8 @@ class Attributed(NamedTuple):
     started: Mapping[tuple[str, str], Started]
     now: Mapping[str, int]
     """The numbers at that moment; of a difference, by how much they grew."""
+    is_barred: bool = False
+    """Whether a profiler of the program's own ran, beside which nothing is followed."""
 
     def grown(self, name: str) -> int:
         """Return by how much a number grew in all."""
@@ -66,7 +68,7 @@ class Attributed(NamedTuple):
             for key, one in self.started.items()
             for was in (before.started.get(key),)
         }
-        return Attributed(calls, started, _less(self.now, before.now))
+        return Attributed(calls, started, _less(self.now, before.now), self.is_barred)
 
 
 class Books(NamedTuple):
@@ -97,6 +99,7 @@ def attributed_of(facts: Mapping[str, Any]) -> Attributed:
         calls={typed.whole("call", one.get("call")): _call(one) for one in calls[:MOST_CALLS]},
         started={(one.place, one.function): one for one in map(_started, started[:MOST_CALLS])},
         now=_amounts("now", facts),
+        is_barred=typed.flag("is_barred", facts.get("is_barred", False)),
     )
 
 

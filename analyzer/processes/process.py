@@ -58,8 +58,8 @@ class Process:
     recovered: dict[str, SignatureMatch] = field(default_factory=dict)
     """Signs after which the process went on: handled, so not what ended it."""
     handled_exceptions: int = 0
-    """Tracebacks below which the process went on, and the line of the last of them."""
-    last_handled: int = 0
+    """Tracebacks below which the process went on."""
+    last_handled_line: int = 0
     frames: dict[str, int] = field(default_factory=dict)
     """The last line of each frame of a traceback that tells what the error below it means."""
     first_readings: dict[str | None, Reading] = field(default_factory=dict)
@@ -75,7 +75,7 @@ class Process:
     exit: Event | None = None
     """How it ended, as its runner saw it; None where nobody did."""
     books: Books | None = None
-    """What its own looks at its code found; None if it took none."""
+    """What grew inside which of its calls; None if it did not follow them."""
     native_threads: NativeThreads | None = None
     """What had started its threads, as its supervisor saw it; None if that did not look."""
     launcher_saw_end: bool = False
@@ -218,15 +218,15 @@ class Process:
     def _survive(self, name: str, sign: SignatureMatch) -> None:
         if sign.signature == EXCEPTION:
             self.handled_exceptions += 1
-            self.last_handled = max(self.last_handled, sign.line or 0)
+            self.last_handled_line = max(self.last_handled_line, sign.line or 0)
         else:
             self.recovered[name] = sign
 
     def note_peaks(self, values: Mapping[str, int | None]) -> None:
         """Take values that may be a new peak."""
         for name, value in values.items():
-            if value is not None and value > self.peaks.get(name, -1):
-                self.peaks[name] = value
+            if value is not None:
+                self.peaks[name] = max(value, self.peaks.get(name, value))
 
 
 def has_result(process: Process) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -28,9 +29,14 @@ class CodeAtWork:
         self._watch = CallWatch(failed)
         self.is_told = False
         """Whether it was asked for what it has found."""
+        self._is_barred = False
+        """Whether a profiler of the program's own was met, beside which nothing is followed."""
 
     def go_on(self) -> None:
         """Follow calls again, where following them was too dear before."""
+        profiler = sys.getprofile()
+        is_other = profiler is not None and getattr(profiler, "__self__", None) is not self._watch
+        self._is_barred = self._is_barred or is_other
         self._watch.go_on()
 
     def stop(self) -> None:
@@ -41,7 +47,8 @@ class CodeAtWork:
         """Return what was found so far."""
         self._watch.settle()
         self.is_told = True
-        return attributed_facts(self._watch) | {"started": self._starts.facts()}
+        found = attributed_facts(self._watch)
+        return found | {"started": self._starts.facts(), "is_barred": self._is_barred}
 
 
 def attributed_facts(watch: CallWatch) -> dict[str, object]:

@@ -110,7 +110,6 @@ class ProcessCounts:
     """Counts of this process, which its own thread asks for."""
 
     def __init__(self, thread_id: int) -> None:
-        self._thread_id = thread_id
         self._statm = KernelFile("/proc/self/statm", size=256)
         self._children = _held(f"/proc/self/task/{threading.get_native_id()}/children", size=2**14)
         maps = KernelFile("/proc/self/maps", size=2**16)

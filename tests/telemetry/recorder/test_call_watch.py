@@ -6,6 +6,7 @@ import ctypes
 import json
 import mmap
 import os
+import re
 import signal
 import sys
 import threading
@@ -443,6 +444,20 @@ def test_a_forked_child_is_not_followed(tmp_path: Path) -> None:
         "attributed",
         "interpreter_ended",
     ]
+
+
+@pytest.mark.slow
+def test_that_a_profiler_barred_it_is_said(tmp_path: Path) -> None:
+    """What grows beside it is named by no function, and the report says why."""
+    program = tmp_path / "train.py"
+    program.write_text(PROGRAM)
+    run = str(tmp_path / "run")
+    outcome = run_python(
+        "-m", "cProfile", "-o", str(tmp_path / "p"), str(program), run, seconds=120
+    )
+    assert outcome.code == 0, outcome.err
+    words = " ".join(run_foldwatch("analyze", run).out.split())
+    assert re.search(r"in which function [a-z_, ]*rss grows? is not known: a profiler ran", words)
 
 
 PROGRAM = """
