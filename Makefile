@@ -31,10 +31,10 @@ demo: $(STAMP)  ## three real folds, live metrics, and the verdicts
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh ./demo.sh
 
 test: $(STAMP)  ## every test
-	$(BIN)/python -m pytest $(COVERAGE) --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest $(COVERAGE) --numprocesses $(WORKERS) --max-worker-restart 0 --dist loadfile --no-loadscope-reorder
 
 test-fast: $(STAMP)  ## the quick tests: no TensorFlow, browser, Prometheus, root or long runs
-	$(BIN)/python -m pytest -m "$(FAST)" --numprocesses auto
+	$(BIN)/python -m pytest -m "$(FAST)" --numprocesses auto --max-worker-restart 0
 
 docs: $(STAMP)  ## the documentation, in docs/_build/html
 	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going docs docs/_build/html
