@@ -64,10 +64,9 @@ def command(place: str, *more: str) -> list[str]:
 
 
 def start(place: str, *more: str) -> subprocess.Popen[bytes]:
-    """Start or resume the run at ``place``, with ``more`` options."""
-    return subprocess.Popen(
-        command(place, *more), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+    """Start or resume the run at ``place``, with ``more`` options; what it prints is kept there."""
+    with open(f"{place}/printed", "ab") as file:
+        return subprocess.Popen(command(place, *more), stdout=file, stderr=file)
 
 
 def results(place: str) -> dict[int, str]:

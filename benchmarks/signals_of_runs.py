@@ -1,7 +1,8 @@
 """500 runs under random signals to any of their processes: hangs, orphans, repeated folds, lost results.
 
 One to three signals come at random moments to the runner, an agent, a supervisor or a worker: TERM, INT, KILL, or STOP that
-nobody follows with CONT. Each run is then resumed until it is complete. Four runs go on at a time.
+nobody follows with CONT. Each run is then resumed until it is complete. Four runs go on at a time. The directory
+of one in which anything was wrong is kept, and named on standard error.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import signal
 import sys
 import tempfile
@@ -51,6 +53,13 @@ class Signalled:
     """Whole results that were gone or changed in the end."""
     other_aggregates: int = 0
     """Runs whose summary in the end is not that of an undisturbed run."""
+
+    @property
+    def is_faulty(self) -> bool:
+        """Whether anything was wrong."""
+        return bool(
+            self.hangs or self.orphans or self.repeated or self.lost or self.other_aggregates
+        )
 
     def __iadd__(self, other: Self) -> Self:
         """Add the counts of other runs."""
@@ -119,6 +128,10 @@ def disturbed(chance: random.Random, undisturbed: object) -> Signalled:
         tally.repeated += sum(begun(place)[fold] > times[fold] for fold in finished)
         tally.lost += sum(results(place).get(fold) != text for fold, text in finished.items())
         tally.other_aggregates += summary(place) != undisturbed
+        if tally.is_faulty:
+            kept = tempfile.mkdtemp(prefix="signals_of_runs-")
+            shutil.copytree(place, kept, symlinks=True, dirs_exist_ok=True)
+            print(f"{kept}: {asdict(tally)}", file=sys.stderr, flush=True)
     return tally
 
 
