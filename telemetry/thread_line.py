@@ -6,7 +6,8 @@ The text format, version 1:
 
 ``proc`` threads of the process; ``cgroup`` pids.current/pids.max of the cgroup that binds; ``maps``
 memory maps over vm.max_map_count; ``rss`` in MB of 2**20 bytes. ``max`` stands for no limit and
-``?`` for not known. maps and rss are absent in older logs; further ``key=value`` pairs are kept.
+``?`` for not known. maps and rss are absent in older logs; further ``key=value`` pairs are kept, of which
+``rank=2, pid=812`` say which process of a distributed training wrote the line.
 """
 
 from __future__ import annotations
@@ -68,8 +69,11 @@ class ThreadLine:
     extra: Mapping[str, str] = field(default_factory=dict)
 
 
-def thread_line(reading: Reading) -> ThreadLine:
-    """Return the part of a reading that a line has room for; rss is rounded to whole MB."""
+def thread_line(reading: Reading, *, rank: str = "") -> ThreadLine:
+    """Return the part of a reading that a line has room for; rss is rounded to whole MB.
+
+    With a ``rank`` the line says which process wrote it.
+    """
     rss = reading.rss_bytes
     return ThreadLine(
         label=clean_label(reading.label or ""),
@@ -77,6 +81,7 @@ def thread_line(reading: Reading) -> ThreadLine:
         cgroup=reading.usage("pids_cgroup"),
         maps=reading.usage("max_map_count"),
         rss_bytes=None if rss is None else round(rss / MEBIBYTE) * MEBIBYTE,
+        extra={"rank": rank, "pid": str(reading.pid)} if rank else {},
     )
 
 

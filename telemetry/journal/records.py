@@ -58,7 +58,13 @@ class Header:
     ceilings: tuple[Mapping[str, Any], ...]
     """Every limit as `foldwatch limits --json` prints it; empty from what launched it."""
     rank: str = ""
-    """Which of the run's processes it is, if the launcher says so."""
+    """Which of the run's processes it is, if the launcher says so: see `telemetry.rank`."""
+    local_rank: int | None = None
+    """Its rank on its host."""
+    world_size: int | None = None
+    """How many ranks the run has."""
+    rank_origin: str = ""
+    """The environment variable that names its rank."""
     pid_namespace: int | None = None
     """The inode of the PID namespace in which ``pid`` counts; None from a version that did not record it,
     nor the event ``interpreter_ended``."""

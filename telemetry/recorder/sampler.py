@@ -81,8 +81,8 @@ def is_true(value: object, failed: Callable[[str], None]) -> bool:
         return True
 
 
-def _write_line(sink: ThreadLineSink, reading: Reading) -> None:
-    line = format_line(thread_line(reading))
+def _write_line(sink: ThreadLineSink, reading: Reading, *, rank: str) -> None:
+    line = format_line(thread_line(reading, rank=rank))
     if isinstance(sink, logging.Logger):
         sink.info("%s", line)
         return
@@ -109,6 +109,7 @@ class Sampler:
         reader: Reader,
         journal: JournalWriter | None = None,
         lines: ThreadLineSink = None,
+        line_rank: str = "",
     ) -> None:
         self.latest: Reading | None = None
         self.checkpoints: dict[str, Reading] = {}
@@ -117,7 +118,7 @@ class Sampler:
         """How often each source or sink failed."""
         self._reader = reader
         self.journal = journal
-        self._lines = lines
+        self._write_line = partial(_write_line, lines, rank=line_rank)
         self._peaks: dict[str, int] = {}
         self._previous: Label | None = None
         self._folds = OpenFolds()
@@ -164,7 +165,7 @@ class Sampler:
             self.record(reading)
             self.checkpoints = with_stage(self.checkpoints, label.stage, reading)
         # Without the lock: a slow standard output must not stop the other threads and the timer.
-        self.attempt("line", lambda: _write_line(self._lines, reading))
+        self.attempt("line", lambda: self._write_line(reading))
         if (code := self.code) is not None:
             self.attempt("attribution", code.go_on)
         return reading
@@ -235,8 +236,7 @@ class Sampler:
 
     def become_child(self) -> None:
         """Go on in a forked child: own numbers, no journal, no timer, no lock a lost thread holds."""
-        self._lock = threading.RLock()
-        self._reader = Reader()
+        self._lock, self._reader = threading.RLock(), Reader()
         self.journal = self._timer = self.code = None
 
     def _take(self, label: Label | None, *, with_map_kinds: bool = False) -> Reading:

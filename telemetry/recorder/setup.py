@@ -21,6 +21,7 @@ from telemetry.kernel.applied_limits import read_applied_limits
 from telemetry.kernel.process_identity import own_identity
 from telemetry.kernel.reader import Reader
 from telemetry.masking import masked
+from telemetry.rank import own_rank
 from telemetry.recorder import settling  # noqa: F401 - loaded now, before the training begins
 from telemetry.recorder.last_words import ENDED
 from telemetry.recorder.sampler import Sampler
@@ -55,7 +56,7 @@ class Beginning:
             pass_on(error)
             self._path = None
             self._failures.append(str(error))
-        self._sampler = Sampler(reader=Reader(), lines=asked.lines)
+        self._sampler = Sampler(reader=Reader(), lines=asked.lines, line_rank=_line_rank())
         self._steps: list[tuple[str, Callable[[], object]]] = [
             ("hold", self._sampler.hold),
             ("journal", self._open_journal),
@@ -105,7 +106,8 @@ class Beginning:
 
     def _begin_timer(self) -> None:
         """Last: its samples are the first thing that another thread does with the sampler."""
-        is_supervised = os.environ.get("FOLDWATCH_SUPERVISED") == "1"
+        # What supervises a tree of ranks samples their launcher.
+        is_supervised = os.environ.get("FOLDWATCH_SUPERVISED") == "1" and not own_rank().number
         is_wanted = self._sampler.journal is not None or self._asked.port is not None
         if is_wanted and not is_supervised:
             self._sampler.begin_timer(self._asked.interval)
@@ -148,6 +150,12 @@ def _record_end(sampler: Sampler) -> None:
     sampler.event(ENDED, {})
 
 
+def _line_rank() -> str:
+    """Return the rank that ``[THREADS]`` lines say; empty where they are to say none."""
+    is_off = os.environ.get("FOLDWATCH_LINE_RANK", "").strip().lower() == "off"
+    return "" if is_off else own_rank().number
+
+
 def journal_path(run_dir: str | os.PathLike[str] | None) -> str | None:
     """Return where the journal of this process is; None where it is to have none."""
     directory = os.fspath(run_dir) if run_dir is not None else os.environ.get("FOLDWATCH_RUN_DIR")
@@ -176,7 +184,7 @@ def process_snapshot(sampler: Sampler) -> Snapshot:
     return Snapshot(
         run=os.environ.get("FOLDWATCH_RUN", f"{socket.gethostname()}-{os.getpid()}"),
         host=socket.gethostname(),
-        rank=os.environ.get("RANK", ""),
+        rank=own_rank().number,
         fold_count=latest.folds if latest else None,
         folds=tuple(
             FoldSnapshot(
@@ -191,7 +199,7 @@ def process_snapshot(sampler: Sampler) -> Snapshot:
 
 
 def _header() -> Header:
-    own = own_identity()
+    own, rank = own_identity(), own_rank()
     return Header(
         time=time.time(),
         pid=own.pid,
@@ -203,7 +211,10 @@ def _header() -> Header:
         versions=_versions(),
         environment={name: os.environ[name] for name in RECORDED_CAPS if name in os.environ},
         ceilings=tuple(limit.as_json() for limit in read_applied_limits()),
-        rank=os.environ.get("RANK", ""),
+        rank=rank.number,
+        local_rank=rank.local,
+        world_size=rank.world_size,
+        rank_origin=rank.origin,
     )
 
 

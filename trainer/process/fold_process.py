@@ -18,6 +18,7 @@ from telemetry.journal.run_layout import JOURNAL, OUTPUT
 from telemetry.journal.writer import JournalWriter
 from telemetry.kernel.process_identity import own_identity, start_ticks
 from telemetry.masking import masked
+from telemetry.rank import rank_of
 from telemetry.reading import PEAKS, Reading
 from trainer.process.foreground_reader import ForegroundReader
 from trainer.process.launcher import SupervisedProcess
@@ -236,6 +237,7 @@ class FoldProcess:
 def header_of(pid: int, spec: ProcessSpec) -> Header:
     """Say which process it is, and what it was given: if all die at once, its end can be proven by it."""
     own, environment = own_identity(), spec.environment
+    rank = rank_of(environment)
     return Header(
         time=time.time(),
         pid=pid,
@@ -247,5 +249,8 @@ def header_of(pid: int, spec: ProcessSpec) -> Header:
         versions={},
         environment={name: environment[name] for name in RECORDED_CAPS if name in environment},
         ceilings=(),
-        rank=environment.get("RANK", ""),
+        rank=rank.number,
+        local_rank=rank.local,
+        world_size=rank.world_size,
+        rank_origin=rank.origin,
     )

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from telemetry.rank import own_rank
 from telemetry.snapshot import FoldSnapshot, FoldState, Snapshot
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class RunState:
         growth: Callable[[], tuple[GrowthSnapshot, ...]] = tuple,
     ) -> None:
         self.current = Snapshot(
-            run=run, host=socket.gethostname(), rank=os.environ.get("RANK", ""), fold_count=folds
+            run=run, host=socket.gethostname(), rank=own_rank().number, fold_count=folds
         )
         self._observer = observer
         self._growth = growth
