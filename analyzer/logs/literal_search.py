@@ -8,7 +8,7 @@ aho-corasick) takes two to four times as long, an automaton ten times.
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import hyperscan
 
@@ -16,18 +16,39 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
+PIECE = 8
+"""Bytes of a literal that are searched for: Hyperscan compiles longer ones in a time that grows beyond their number."""
+
+
+class _Compiled(NamedTuple):
+    """Literals in the form in which they are searched for; safe to share between threads."""
+
+    database: hyperscan.Database
+    wholes: list[list[tuple[bytes, int]]]
+    """By piece, the literals that are searched for by it, and how far behind its start each is found."""
+
+
 @cache
-def _database(literals: tuple[bytes, ...], once: tuple[bytes, ...]) -> hyperscan.Database:
-    """Return the literals compiled, in about 10 ms; safe to share between threads."""
+def _compiled(literals: tuple[bytes, ...], once: tuple[bytes, ...]) -> _Compiled:
+    """Compile literals, in about 10 ms."""
+    wholes: dict[bytes, list[tuple[bytes, int]]] = {}
+    for literal in dict.fromkeys(literals):
+        # Of the most different signs, so that a log seldom holds it.
+        at = max(
+            range(max(1, len(literal) - PIECE + 1)),
+            key=lambda start: len({*literal[start : start + PIECE]}),
+        )
+        piece = literal[at : at + PIECE]
+        wholes.setdefault(piece, []).append((literal, at + len(piece)))
     database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
     database.compile(
-        expressions=(*literals, *once),
-        ids=range(len(literals) + len(once)),
-        elements=len(literals) + len(once),
-        flags=[0] * len(literals) + [hyperscan.HS_FLAG_SINGLEMATCH] * len(once),
+        expressions=(*wholes, *once),
+        ids=range(len(wholes) + len(once)),
+        elements=len(wholes) + len(once),
+        flags=[0] * len(wholes) + [hyperscan.HS_FLAG_SINGLEMATCH] * len(once),
         literal=True,
     )
-    return database
+    return _Compiled(database, [*wholes.values()])
 
 
 class LiteralSearch:
@@ -37,23 +58,25 @@ class LiteralSearch:
     """
 
     def __init__(self, literals: Sequence[bytes], *, once: Sequence[bytes] = ()) -> None:
-        unique, self._once = tuple(dict.fromkeys(literals)), tuple(dict.fromkeys(once))
-        self._database = _database(unique, self._once)
+        self._once = tuple(dict.fromkeys(once))
+        self._database, self._wholes = _compiled(tuple(literals), self._once)
         self._scratch = hyperscan.Scratch(self._database)
-        self._lengths = [*map(len, unique)]
         self.seen: set[bytes] = set()
         """Those of ``once`` that stand in the last block."""
 
     def starts(self, block: bytes | bytearray | memoryview) -> list[int]:
         """Return the offsets of the hits, in their order; overlapping ones are hits as well."""
         found: list[int] = []
-        lengths = self._lengths
-        count, seen = len(lengths), self.seen
+        wholes, seen = self._wholes, self.seen
+        count = len(wholes)
         seen.clear()
 
         def take(number: int, _start: int, end: int, _flags: int, _context: object) -> None:
             if number < count:
-                found.append(end - lengths[number])
+                for literal, before in wholes[number]:
+                    start = end - before
+                    if start >= 0 and block[start : start + len(literal)] == literal:
+                        found.append(start)
             else:
                 seen.add(self._once[number - count])
 

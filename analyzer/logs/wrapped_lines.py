@@ -52,6 +52,11 @@ class Shape(NamedTuple):
     writer: tuple[slice | bytes, ...]
     time: slice | None
 
+    def writer_in(self, lead: bytes) -> bytes | None:
+        """Return who wrote the line behind a prefix of this shape; None where it does not say."""
+        parts = [part if isinstance(part, bytes) else lead[part] for part in self.writer]
+        return b"".join(parts) if parts else None
+
 
 NOTHING = Shape((), None)
 Row = tuple[bytes | None, ...]
@@ -63,12 +68,24 @@ class WrappedLines:
 
     def __init__(self) -> None:
         self._shapes: dict[bytes, Shape | None] = {}
+        self._writers: dict[bytes, bytes | None] = {}
+        """By prefix, of those in plain text that say no time: who wrote the line."""
 
     def read(self, block: Block, line_start: int, floor: int, at: int) -> tuple[Row, int] | None:
         """Read the line of the marker at ``at``; return its values and where it ends.
 
         None where it takes more to read it. What stands before ``floor`` was read already.
         """
+        # A line of progress bars has no end.
+        lead = bytes(block.content[line_start : min(at, line_start + PREFIX_BYTES + 1)])
+        if lead not in self._writers or (line_start == 0 and block.head):
+            return self._read_new(block, line_start, floor, at)
+        match = _LINE.match(block.content, at, block.size)
+        return match and ((*match.groups(), self._writers[lead], None), match.end())
+
+    def _read_new(
+        self, block: Block, line_start: int, floor: int, at: int
+    ) -> tuple[Row, int] | None:
         content = block.content
         is_docker = content.startswith(_DOCKER, line_start)
         match = (_DOCKER_LINE if is_docker else _LINE).match(content, at, block.size)
@@ -94,11 +111,11 @@ class WrappedLines:
             *values, stamp = values
         elif shape is NOTHING:
             return (*values, None, None), match.end()
-        writer = None
-        if shape.writer:
-            writer = b"".join([p if isinstance(p, bytes) else lead[p] for p in shape.writer])
+        writer = shape.writer_in(lead)
         if stamp is None and shape.time is not None:
             stamp = lead[shape.time]
+        if stamp is None and drawn < 0 and len(self._writers) < MOST_SHAPES:
+            self._writers[lead] = writer
         return (*values, writer, stamp), match.end()
 
     def _shape(self, lead: bytes) -> Shape | None:

@@ -18,7 +18,7 @@ from analyzer.logs.rank_prefixes import without_counts
 from analyzer.processes.error_lines import note_error_line
 from analyzer.processes.from_formats import take_formats
 from analyzer.processes.last_lines import find_finished, last_lines, of_all
-from analyzer.processes.lives import Layout, Life
+from analyzer.processes.lives import Life, Suspects
 from analyzer.processes.printed_limits import PrintedLimit, printed_limits
 from analyzer.processes.process import Process
 from analyzer.processes.torn_down import discard_torn_down
@@ -149,6 +149,12 @@ _RANK = re.compile(r"(?:^|/)(?:default|rank|\d+,)(\d{1,9})$")
 """At the end of one: ``default0``, ``1,0``, ``train-0/main/rank0``."""
 
 
+def rank_in(writer: str | None) -> str | None:
+    """Return the rank in the name of a writer, as headers of a journal say it; None where there is none."""
+    number = _number(_RANK, writer)
+    return None if number is None else str(number)
+
+
 def _number(name: re.Pattern[str], writer: str | None) -> int | None:
     match = name.search(writer or "")
     return None if match is None else int(match[1])
@@ -267,7 +273,7 @@ class Assembly:
             while lane.taken < stop:
                 life = self._lives.get(lane.writer) or self._begin(lane.writer)
                 rows = range(lane.taken, stop)
-                lane.taken = life.extend(lane.part, rows, lines_before, lane.layout)
+                lane.taken = life.extend(lane.part, rows, lines_before, lane.suspects)
                 if lane.taken > rows.start:
                     life.process.mark_recovered()
                 if lane.taken < stop:
@@ -295,7 +301,7 @@ class _Lane:
     writer: str | None = field(compare=False)
     rows: Sequence[int] = field(compare=False)
     part: ScanResult = field(compare=False)
-    layout: Layout = field(compare=False)
+    suspects: Suspects = field(compare=False)
     taken: int = field(default=0, compare=False)
 
 
@@ -304,14 +310,15 @@ def _lanes(part: ScanResult, known: Collection[str | None]) -> list[_Lane]:
     writers = [heading.writer for heading in part.headings]
     if len({*writers}) < 2:
         rows = range(len(part.line_of))
-        return [_Lane(0, writers[0], rows, part, Layout.of(part))] if rows else []
+        return [_Lane(0, writers[0], rows, part, Suspects.of(part))] if rows else []
     new = [writer for writer in dict.fromkeys(writers) if writer not in known]
     left_out = {*new[max(0, MOST_WRITERS - len(known)) :]}
-    rows_of: dict[str | None, array[int]] = {}
+    rows_of = {writer: array("q") for writer in dict.fromkeys(writers)}
+    take = [rows_of[writer].append for writer in writers]
     for row, heading in enumerate(part.heading_of):
-        if writers[heading] not in left_out:
-            rows_of.setdefault(writers[heading], array("q")).append(row)
+        take[heading](row)
     return [
-        _Lane(rows[0], writer, rows, own := part.of_rows(rows), Layout.of(own))
+        _Lane(rows[0], writer, rows, own := part.of_rows(rows), Suspects.of(own))
         for writer, rows in rows_of.items()
+        if rows and writer not in left_out
     ]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from array import array
-from bisect import bisect_right
-from itertools import compress, count, repeat
-from operator import gt, ne
+from bisect import bisect_left
+from itertools import compress, count, repeat, takewhile
+from operator import gt
 from typing import TYPE_CHECKING, NamedTuple
 
 from analyzer.logs.label_budget import FURTHER
@@ -14,40 +14,31 @@ from analyzer.resources import ABSENT, COLUMNS, FALL_OF_AN_END
 from telemetry.thread_line import parse_label
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Container, Iterator, Sequence
+    from collections.abc import Collection, Sequence
 
     from analyzer.logs.scan_result import LabelContext, ScanResult
     from analyzer.processes.process import Process
     from telemetry.thread_line import Label
 
 
-class Layout(NamedTuple):
-    """Where in a part of one writer what may happen; found once, however many signs and processes are in it."""
+class Suspects(NamedTuple):
+    """Where in a part of one writer a new process may begin; found once, however many signs and processes are in it."""
 
-    suspects: Container[int]
-    """The rows that a new process may begin with; they are looked at one by one."""
-    changes: Sequence[int]
-    """The rows at which the heading changes, and the suspects: between them all rows are alike."""
+    rows: Collection[int]
+    in_order: Sequence[int]
 
     @classmethod
-    def of(cls, part: ScanResult) -> Layout:
-        """Lay out a part of a log that one writer wrote."""
-        headings = part.heading_of
+    def of(cls, part: ScanResult) -> Suspects:
+        """Look through a part of a log that one writer wrote."""
         falls = _falls(part)
         if part.after_gap:
             falls = {row for row in falls if row not in part.after_gap}
-        turns = compress(count(1), map(ne, headings, headings[1:]))
-        return cls(falls, sorted({*turns, *falls}))
+        return cls(falls, sorted(falls))
 
-    def runs(self, rows: range) -> Iterator[range]:
-        """Cut ``rows``, which are not empty, at the changes."""
-        start = rows.start
-        for number in range(bisect_right(self.changes, start), len(self.changes)):
-            if (change := self.changes[number]) >= rows.stop:
-                break
-            yield range(start, change)
-            start = change
-        yield range(start, rows.stop)
+    def next_after(self, row: int, *, stop: int) -> int:
+        """Return the first of them from ``row`` on, or ``stop``."""
+        number = bisect_left(self.in_order, row)
+        return min(self.in_order[number], stop) if number < len(self.in_order) else stop
 
 
 def _falls(part: ScanResult) -> Collection[int]:
@@ -69,38 +60,50 @@ class Life:
         """By text of the label, where it first came."""
         self._heads: dict[tuple[int, int | None], int] = {}
         """By heading in its part, and fold before it."""
+        self._same_fold: dict[int | None, dict[int, int]] = {}
+        """By fold, the heads of the headings that it goes on with, by heading."""
         self._part: ScanResult | None = None
         self._last: Label | None = None
         self._highest_fold = 0
 
-    def extend(self, part: ScanResult, rows: range, lines_before: int, layout: Layout) -> int:
+    def extend(self, part: ScanResult, rows: range, lines_before: int, suspects: Suspects) -> int:
         """Take rows; return the end of them, or the first that is of another process."""
         if part is not self._part:
-            self._heads, self._part = {}, part
+            self._heads, self._same_fold, self._part = {}, {}, part
         done, heads, known = rows.start, array("q"), self._samples.heads
-        fold = self._last.fold if self._last else None
-        for run in layout.runs(rows):
-            row = run.start
-            number = part.heading_of[row]
-            head = self._heads.get((number, fold))
-            if head is None or row in layout.suspects or known[head].label.fold != fold:
+        row = done
+        while row < rows.stop:
+            number, fold = part.heading_of[row], self._last.fold if self._last else None
+            if number not in self._same_fold.get(fold, ()) or row in suspects.rows:
                 self._add(part, range(done, row), heads, lines_before)
-                done, heads = row, array("q")
                 heading = part.headings[number]
                 if self._begins_anew(heading, [part.columns[name][row] for name in COLUMNS]):
                     return row
-                if head is None:
-                    head = self._heads[number, fold] = self._new_head(heading)
-                self._last = known[head].label
-                fold = self._last.fold
-                self._highest_fold = max(self._highest_fold, fold or 0)
-                if self._last.stage != FURTHER:  # which come back as one label, and are many
-                    self._first_rows.setdefault(heading.text, len(self._samples))
-            heads.extend(repeat(head, len(run)))
+                done, heads = row, array("q", [self._take_heading(heading, number, fold)])
+                row += 1
+            stop = suspects.next_after(row, stop=rows.stop)
+            heads_of = self._same_fold[self._last.fold if self._last else None]
+            found = map(heads_of.get, part.heading_of[row:stop], repeat(-1))
+            taken = len(heads)
+            heads.extend(takewhile((-1).__ne__, found))
+            row += len(heads) - taken
+            self._last = known[heads[-1]].label
         self._add(part, range(done, rows.stop), heads, lines_before)
         heading = part.headings[part.heading_of[rows.stop - 1]]
         self._samples.last_label = heading.label or parse_label(heading.text, previous=self._last)
         return rows.stop
+
+    def _take_heading(self, heading: LabelContext, number: int, fold: int | None) -> int:
+        """Take the next row's heading, after one of ``fold``; return its head."""
+        head = self._heads.get((number, fold))
+        if head is None:
+            head = self._heads[number, fold] = self._new_head(heading)
+        self._last = self._samples.heads[head].label
+        self._highest_fold = max(self._highest_fold, self._last.fold or 0)
+        if self._last.stage != FURTHER:  # which come back as one label, and are many
+            self._first_rows.setdefault(heading.text, len(self._samples))
+        self._same_fold.setdefault(self._last.fold, {})[number] = head
+        return head
 
     def _add(self, part: ScanResult, rows: range, heads: array[int], lines_before: int) -> None:
         checkpoints, taken = self._samples, slice(rows.start, rows.stop)

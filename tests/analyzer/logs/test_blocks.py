@@ -200,6 +200,23 @@ def test_every_hit_of_every_literal_is_given_in_order() -> None:
     assert search.starts(b"") == []
 
 
+@given(
+    st.lists(st.text("aA-", min_size=1, max_size=20).map(str.encode), min_size=1, max_size=6),
+    st.text("aA-", max_size=120).map(str.encode),
+)
+def test_literals_longer_than_what_is_searched_for_are_told_apart(
+    literals: list[bytes], content: bytes
+) -> None:
+    """Those that share a piece, and those that the start or the end of the block cuts."""
+    expected = [
+        at
+        for literal in dict.fromkeys(literals)
+        for at in range(len(content))
+        if content.startswith(literal, at)
+    ]
+    assert LiteralSearch(literals).starts(content) == sorted(expected)
+
+
 @given(st.integers(0, 2**32))
 def test_no_literal_of_the_table_is_missed(seed: int) -> None:
     """Wherever it stands, and whatever stands around it."""
