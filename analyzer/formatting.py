@@ -154,3 +154,9 @@ def to_limit(left: float, *, unit: str = "fold") -> str:
 def cause_title(cause: str) -> str:
     """Return the words for a cause that a diagnosis names."""
     return LIMITS[cause].title if cause in LIMITS else OTHER_CAUSES.get(cause, cause)
+
+
+def rank_name(rank: str) -> str:
+    """Return a rank's number, or the name of another writer: a log may say ``rank2`` in front of its lines."""
+    number = rank.removeprefix("rank")
+    return safe(number if number.isdigit() else rank)

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from analyzer.formatting import change, safe, short_name, thread_words
+from analyzer.formatting import change, rank_name, safe, short_name, thread_words
 from analyzer.growth.grown_code import NEARLY_ALL
 from analyzer.growth.nature import Nature
 from analyzer.growth.verdict import Verdict
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from analyzer.growth.verdict import Growth
     from analyzer.processes.checkpoints import Checkpoint
+    from analyzer.processes.lanes import Lane
     from analyzer.result import AnalysisResult, Finding
 
 
@@ -96,16 +97,16 @@ class ProcessGroup:
         return next((f for f in roots if f.process.crash and not f.process.crash.stops), roots[0])
 
     @property
-    def lane(self) -> tuple[str, str | None]:
-        """What it is one after another with: its run or log, and its rank there."""
-        return self.first.process.group, self.first.process.rank
+    def lane(self) -> tuple[str, Lane]:
+        """What it is one after another with: its run or log, and its lane there."""
+        return self.first.process.group, self.first.lane
 
     @property
     def name(self) -> str:
         """The name of its run or log, and its rank where there are several."""
-        group, number = self.lane
+        group, number = self.first.process.group, self.first.process.rank
         words = os.path.basename(os.path.normpath(group)) or group
-        return safe(words if number is None else f"{words}, rank {number}")
+        return safe(words if number is None else f"{words}, rank {rank_name(number)}")
 
     @property
     def severity(self) -> tuple[int, int]:
@@ -135,7 +136,7 @@ class ProcessGroup:
             return f"{len(self.findings)} processes, one fold each: {words}"
         who = "process" if process.pid is None else f"process {process.pid}"
         number = self.first.process.rank
-        return f"{who}{'' if number is None else f' of rank {safe(number)}'}: {words}"
+        return f"{who}{'' if number is None else f' of rank {rank_name(number)}'}: {words}"
 
 
 def ranges(numbers: Sequence[int]) -> str:
@@ -156,7 +157,7 @@ def group_findings(analysis: AnalysisResult) -> list[ProcessGroup]:
     for finding in analysis.findings:
         process = finding.process
         if finding.is_isolated and process.folds:
-            groups.setdefault(process.group, []).append(finding)
+            groups.setdefault((process.group, finding.lane), []).append(finding)
         elif process.checkpoints or process.matches or process.recovered or finding.over_time:
             groups[id(process)] = [finding]
     return [_part(tuple(findings)) for findings in groups.values()]

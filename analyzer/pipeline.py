@@ -30,6 +30,7 @@ from analyzer.logs.scan_options import PLAIN
 from analyzer.processes.explained import read_explained
 from analyzer.processes.from_log import Source
 from analyzer.processes.inputs import find_inputs, read_inputs
+from analyzer.processes.lanes import lanes_of
 from analyzer.processes.settled import tree_memory
 from analyzer.resources import COLUMNS, OF_CHILDREN, RESOURCES
 from analyzer.result import AnalysisResult, EarlierRun, Finding
@@ -42,7 +43,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from analyzer.logs.scan_options import ScanOptions
-    from analyzer.processes.from_log import Process
+    from analyzer.processes.lanes import Lane
+    from analyzer.processes.process import Process
 
 REASON_KEPT = 200
 NOT_RECORDED = Growth(verdict=Verdict.INCONCLUSIVE, reason="not recorded")
@@ -128,10 +130,11 @@ def _earlier_runs(
         yield EarlierRun(directory, directory, seconds, findings)
 
 
-class _RankSequence:
-    """The processes of one rank of a run, one after another: what they say together, found once."""
+class _LaneSequence:
+    """The processes of one lane of a run, one after another: what they say together, found once."""
 
-    def __init__(self, processes: Sequence[Process], *, furthest: int) -> None:
+    def __init__(self, lane: Lane, processes: Sequence[Process], *, furthest: int) -> None:
+        self.lane = lane
         self._superseded = _superseded(processes)
         self._followed = {id(a) for a, b in pairwise(processes) if _follows(b, a)}
         for process in processes:
@@ -175,22 +178,32 @@ def _follows(later: Process, earlier: Process) -> bool:
 
 
 def _judge_group(processes: list[Process], furthest: Mapping[str | None, int]) -> list[Finding]:
-    by_rank: dict[str | None, list[Process]] = defaultdict(list)
-    for process in processes:
-        by_rank[process.rank].append(process)
-    lanes = {rank: _RankSequence(found, furthest=furthest[rank]) for rank, found in by_rank.items()}
+    sequences: dict[int, _LaneSequence] = {}
+    for lane, found in lanes_of(processes).items():
+        sequence = _LaneSequence(lane, found, furthest=furthest[lane.rank])
+        sequences |= dict.fromkeys(map(id, found), sequence)
     symptoms = Symptoms(processes)
     has_tensorflow = any(map(shows_tensorflow, processes))
     return [
-        _finding(process, lanes[process.rank], symptoms, has_tensorflow=has_tensorflow)
+        _finding(process, sequences[id(process)], symptoms, has_tensorflow=has_tensorflow)
         for process in processes
     ]
 
 
-def judge_growth(process: Process, of_run: Iterable[Process]) -> dict[str, Growth]:
-    """Judge every resource of ``process``, one of the processes ``of_run``, and tell what grew as far as is known."""
-    isolated = _judge_processes([one for one in of_run if one.folds])
-    return with_what_grew(_growth(process, isolated), process)
+def judge_growth(processes: Sequence[Process]) -> Iterator[tuple[Process, dict[str, Growth]]]:
+    """Judge every resource of the processes of a run, and tell what grew as far as is known.
+
+    Yields:
+        For each rank, the process that wrote last of those with folds, and its growth by resource.
+    """
+    for lane in lanes_of(processes).values():
+        if with_folds := [process for process in lane if process.folds]:
+            present = max(with_folds, key=_last_time)
+            yield present, with_what_grew(_growth(present, _judge_processes(with_folds)), present)
+
+
+def _last_time(process: Process) -> float:
+    return math.inf if process.span is None else process.span[1]
 
 
 def _judge_processes(with_folds: Sequence[Process]) -> Mapping[str, Growth] | None:
@@ -235,7 +248,7 @@ def _is_current(process: Process, resource: str) -> bool:
 
 
 def _finding(
-    process: Process, lane: _RankSequence, symptoms: Symptoms, *, has_tensorflow: bool
+    process: Process, lane: _LaneSequence, symptoms: Symptoms, *, has_tensorflow: bool
 ) -> Finding:
     explained = read_explained(process.source, process.folds)
     growth = with_what_grew(_growth(process, lane.isolated), process, explained)
@@ -253,6 +266,7 @@ def _finding(
         tuple(causes),
         tuple(find_pool_leaks(process)),
         lane.isolated is not None,
+        lane=lane.lane,
         epochs=epochs,
         over_time=over_time,
         ending=find_ending(process, is_followed=lane.is_followed(process)),

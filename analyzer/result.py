@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from analyzer.diagnosis.outcome import Outcome
 from analyzer.diagnosis.remedies import Remedy, without_repeats
 from analyzer.growth.verdict import Verdict
+from analyzer.processes.lanes import ALONE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from analyzer.growth.pool_leaks import PoolLeak
     from analyzer.growth.verdict import Growth
     from analyzer.processes.from_log import Process, Source
+    from analyzer.processes.lanes import Lane
 
 
 class OverallVerdict(enum.StrEnum):
@@ -42,6 +44,8 @@ class Finding:
     pool_leaks: tuple[PoolLeak, ...]
     is_isolated: bool
     """Whether each fold of its run had a process of its own."""
+    lane: Lane = ALONE
+    """Which processes of its run it is one after another with."""
     epochs: Mapping[str, Growth] = field(default_factory=dict)
     """Growth from epoch to epoch by resource; empty where no label names an epoch. Its ``slope``
     and ``folds_to_limit`` are per epoch."""

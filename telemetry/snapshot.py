@@ -99,7 +99,7 @@ class FoldSnapshot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GrowthSnapshot:
-    """The analyzer's verdict so far on one resource of the run's present process."""
+    """The analyzer's verdict so far on one resource of a process."""
 
     resource: str
     """threads, cgroup_pids, maps or rss_bytes."""
@@ -110,6 +110,15 @@ class GrowthSnapshot:
     folds_to_limit: float | None = None
     grown: tuple[str, ...] = ()
     """What it has grown by, in words, as far as that is known: whether memory is held, which maps, in which function."""
+
+
+class ProcessGrowth(NamedTuple):
+    """The verdicts so far on a process, the present one of its host and rank."""
+
+    host: str
+    pid: int
+    start_ticks: int | None
+    growth: tuple[GrowthSnapshot, ...]
 
 
 class RunKey(NamedTuple):

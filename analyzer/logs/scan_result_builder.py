@@ -72,8 +72,9 @@ class ScanResultBuilder:
     def add_line(self, parsed: ThreadLine, line: int, origin: Unwrapped) -> None:
         """Add the reading of a line that was unwrapped and parsed."""
         maps = parsed.maps
+        rank = parsed.extra.get("rank")
         context = LabelContext(
-            origin.writer,
+            origin.writer or (f"rank{rank}" if rank else None),
             parsed.label,
             parsed.cgroup.limit,
             LimitState.INVISIBLE if maps is None else maps.limit,
@@ -177,7 +178,7 @@ class ScanResultBuilder:
 def _context(
     label: bytes, pids_limit: bytes, maps_limit: bytes, writer: bytes | None
 ) -> LabelContext:
-    name = None if writer is None else writer.decode("ascii")
+    name = None if writer is None else writer.decode("ascii").replace("rank=", "rank")
     text = label.decode("utf-8", "replace").strip()
     return LabelContext(name, text, _limit(pids_limit), _limit(maps_limit))
 

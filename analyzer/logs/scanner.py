@@ -162,7 +162,7 @@ class Scanner:
                 and not (at == 0 and block.head)
                 and (found := match(content, at, size))
             ):
-                plain.append((*found.groups(), None, None))
+                plain.append((*found.groups(), None))
                 plain_at.append(at)
                 floor = found.end()
                 continue

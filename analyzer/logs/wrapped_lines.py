@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
 COUNTS = (
     rb": proc=(\d{1,15}), cgroup=(\d{1,15}|\?)/(\d{1,15}|max|\?), "
-    rb"maps=(\d{1,15})/(\d{1,15}|max|\?), rss=(\d{1,12})MB"
+    rb"maps=(\d{1,15})/(\d{1,15}|max|\?), rss=(\d{1,12})MB(?:, (rank=[\w-]{1,30}), pid=\d{1,10})?"
 )
-"""What `format_line` writes behind a label."""
+"""What `format_line` writes behind a label, with a rank and without one."""
 _LINE = re.compile(
     rb"\[THREADS\] ([^\[\r\n\b\x1b]*)"
     + COUNTS
@@ -60,7 +60,7 @@ class Shape(NamedTuple):
 
 NOTHING = Shape((), None)
 Row = tuple[bytes | None, ...]
-"""The groups of `COUNTS` behind the label, then the writer and the time."""
+"""The groups of `COUNTS` behind the label, of which the last is the writer, then the time."""
 
 
 class WrappedLines:
@@ -81,7 +81,10 @@ class WrappedLines:
         if lead not in self._writers or (line_start == 0 and block.head):
             return self._read_new(block, line_start, floor, at)
         match = _LINE.match(block.content, at, block.size)
-        return match and ((*match.groups(), self._writers[lead], None), match.end())
+        if match is None:
+            return None
+        *values, rank = match.groups()
+        return (*values, self._writers[lead] or rank, None), match.end()
 
     def _read_new(
         self, block: Block, line_start: int, floor: int, at: int
@@ -109,14 +112,13 @@ class WrappedLines:
         stamp: bytes | None = None
         if is_docker:
             *values, stamp = values
-        elif shape is NOTHING:
-            return (*values, None, None), match.end()
+        *values, rank = values
         writer = shape.writer_in(lead)
         if stamp is None and shape.time is not None:
             stamp = lead[shape.time]
         if stamp is None and drawn < 0 and len(self._writers) < MOST_SHAPES:
             self._writers[lead] = writer
-        return (*values, writer, stamp), match.end()
+        return (*values, writer or rank, stamp), match.end()
 
     def _shape(self, lead: bytes) -> Shape | None:
         key = lead.translate(_DIGITS)

@@ -100,7 +100,7 @@ class JournalAssembly:
             return
         self._headers[header.pid] = header
         if process is not None:
-            process.header = header
+            process.header, process.rank = header, header.rank or None
 
     def _process(self, key: tuple[int, int | None]) -> Process | None:
         """Return the process with this PID and start, made where it is new; None where there are too many."""
@@ -117,6 +117,7 @@ class JournalAssembly:
             group=self._group,
             pid=pid,
             header=header,
+            rank=header.rank or None if header else None,
             checkpoints=CheckpointTable(self._labelled),
             samples=CheckpointTable(self._all),
         )

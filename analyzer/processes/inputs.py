@@ -19,7 +19,7 @@ from analyzer.logs.parallel import (
 )
 from analyzer.logs.scan_options import PLAIN
 from analyzer.processes.from_journal import read_journal
-from analyzer.processes.from_log import Process, Source, Table, table_of
+from analyzer.processes.from_log import Process, Source, Table, rank_in, table_of
 from telemetry.errors import InputError
 from telemetry.journal.atomic_write import is_regular
 from telemetry.journal.follower import SkippedLine
@@ -257,14 +257,16 @@ def _table(
         is_told = found.log is not None and os.path.getsize(found.log) > 0
     except OSError as error:
         raise InputError(f"{error.filename or found.group}: {error.strerror}") from error
-    for process in table.processes[-1:]:
-        process.fold_outcome = outcome_in(os.path.dirname(found.journal))
+    latest = {process.rank: process for process in table.processes}
+    outcome = outcome_in(os.path.dirname(found.journal))
+    for process in latest.values():
+        process.fold_outcome = outcome
     if is_told and found.log is not None:
         reported = _log_table(found, logs)
         table.sources.extend(reported.sources)
-        for process in table.processes[-1:]:
-            for other in {other.rank: other for other in reported.processes}.values():
-                process.take_matches(other)
+        last = table.processes[-1]
+        for other in {other.rank: other for other in reported.processes}.values():
+            latest.get(rank_in(other.rank), last).take_matches(other)
     return table
 
 

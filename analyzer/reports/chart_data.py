@@ -27,7 +27,7 @@ LIMIT_SHOWN_FROM = 0.25
 
 
 @dataclass(slots=True)
-class Lane:
+class ChartLane:
     """Processes that ran one after another: one line from left to right."""
 
     name: str
@@ -97,11 +97,11 @@ def thinned(
     return kept
 
 
-def lanes_of(parts: Sequence[ProcessGroup]) -> list[Lane]:
+def chart_lanes(parts: Sequence[ProcessGroup]) -> list[ChartLane]:
     """Put processes of one run, log or rank one after another, and those of others beside them."""
-    lanes: dict[object, Lane] = {}
+    lanes: dict[object, ChartLane] = {}
     for part in parts:
-        lane = lanes.setdefault(part.lane, Lane(part.name, [], []))
+        lane = lanes.setdefault(part.lane, ChartLane(part.name, [], []))
         for finding in part.findings:
             lane.add(finding.process)
     return [lane for lane in lanes.values() if lane.pieces]

@@ -19,7 +19,7 @@ from analyzer.reports.chart_data import (
     POINTS_DRAWN,
     POINTS_MARKED,
     Stages,
-    lanes_of,
+    chart_lanes,
     stage_values,
     told_by,
 )
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from analyzer.groups import ProcessGroup
-    from analyzer.reports.chart_data import Lane
+    from analyzer.reports.chart_data import ChartLane
     from analyzer.result import AnalysisResult
 
 INK, MUTED, GRID, SHADE = "#1b1f24", "#5b6471", "#d3d8df", "#eef1f6"
@@ -55,7 +55,7 @@ _FOLDS = ("#3b8bd9", "#8a63c0", "#d9483b")
 def plot(analysis: AnalysisResult) -> Figure:
     """Return one figure, a row per resource; raises InputError where there are no samples."""
     parts = group_findings(analysis)
-    lanes = lanes_of(parts)
+    lanes = chart_lanes(parts)
     if not lanes:
         raise InputError("nothing to plot: no [THREADS] line and no journal record was found")
     told = told_by(parts)
@@ -108,7 +108,7 @@ def _figure(width: float, height: float) -> Figure:
 
 
 def _draw_timeline(
-    panel: Axes, resource: str, lanes: Sequence[Lane], parts: Sequence[ProcessGroup]
+    panel: Axes, resource: str, lanes: Sequence[ChartLane], parts: Sequence[ProcessGroup]
 ) -> None:
     if len(lanes) == 1:
         _shade_folds(panel, lanes[0])
@@ -142,7 +142,9 @@ def _draw_timeline(
     panel.set_title(words, loc="right", fontsize=9.5, color=COLOURS[growth.verdict])
 
 
-def _lane_colour(number: int, lane: Lane, lanes: Sequence[Lane], worst: ProcessGroup) -> str:
+def _lane_colour(
+    number: int, lane: ChartLane, lanes: Sequence[ChartLane], worst: ProcessGroup
+) -> str:
     if len(lanes) <= len(_LANES):
         return _LANES[number]
     return LINE if lane.name == worst.name else MUTED
@@ -165,7 +167,7 @@ def _draw_line(
     )
 
 
-def _mark_crash(panel: Axes, lane: Lane, crash: int, resource: str, *, is_alone: bool) -> None:
+def _mark_crash(panel: Axes, lane: ChartLane, crash: int, resource: str, *, is_alone: bool) -> None:
     if is_alone:
         panel.axvline(crash - 0.5, color=ALARM, linewidth=1.6)
         return
@@ -232,7 +234,7 @@ def _style(panel: Axes) -> None:
     panel.set_axisbelow(True)
 
 
-def _legend(figure: Figure, panel: Axes, lanes: Sequence[Lane]) -> None:
+def _legend(figure: Figure, panel: Axes, lanes: Sequence[ChartLane]) -> None:
     from matplotlib.lines import Line2D  # noqa: PLC0415 - see `_figure`
 
     if len(lanes) > len(_LANES):
@@ -252,14 +254,14 @@ def _legend(figure: Figure, panel: Axes, lanes: Sequence[Lane]) -> None:
     )
 
 
-def _shade_folds(panel: Axes, lane: Lane) -> None:
+def _shade_folds(panel: Axes, lane: ChartLane) -> None:
     spans = lane.fold_spans()
     for begin, end, fold in spans if len(spans) <= FOLDS_SHADED else ():
         if fold % 2:
             panel.axvspan(begin - 0.5, end + 0.5, color=SHADE, lw=0, zorder=0)
 
 
-def _name_folds(panel: Axes, lanes: Sequence[Lane]) -> None:
+def _name_folds(panel: Axes, lanes: Sequence[ChartLane]) -> None:
     if len(lanes) != 1:
         return
     transform = panel.get_xaxis_transform()

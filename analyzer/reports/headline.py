@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 from analyzer.diagnosis.confidence import Confidence
 from analyzer.diagnosis.exit_status import is_running
 from analyzer.diagnosis.outcome import Outcome
-from analyzer.formatting import cause_title, safe, to_limit
-from analyzer.groups import ProcessGroup, rises, rising, slopes
+from analyzer.formatting import cause_title, rank_name, safe, to_limit
+from analyzer.groups import ProcessGroup, rising, slopes
 from analyzer.growth.nature import Nature
 from analyzer.growth.over_time import CAVEAT
 from analyzer.growth.verdict import Verdict
+from analyzer.reports.rank_words import rises_of_ranks
 from analyzer.resources import RESOURCES
 from analyzer.result import OverallVerdict
 from analyzer.signatures.signature import NOT_A_LIMIT
@@ -40,7 +41,7 @@ def headline(analysis: AnalysisResult, parts: Sequence[ProcessGroup]) -> str:
     worst = min(parts, key=lambda part: part.severity)
     if verdict == OverallVerdict.CRASHED:
         return _headline_of_a_crash(analysis, parts, worst)
-    grown = rises(worst)
+    grown = rises_of_ranks(worst, parts)
     if verdict == OverallVerdict.STOPPED:
         words = f"STOPPED{_where(worst)} {_by_whom(worst.first_crash.causes)}"
         return f"{words}; {grown}" if grown else words
@@ -62,7 +63,7 @@ def headline(analysis: AnalysisResult, parts: Sequence[ProcessGroup]) -> str:
 def _headline_of_a_crash(
     analysis: AnalysisResult, parts: Sequence[ProcessGroup], worst: ProcessGroup
 ) -> str:
-    words, grown = f"CRASHED{_where(worst)}", rises(worst)
+    words, grown = f"CRASHED{_where(worst)}", rises_of_ranks(worst, parts)
     crashed = [f for part in parts for f in part.crashed if f.process.crash]
     ended = sum(f.process.crash is not None and not f.process.crash.stops for f in crashed)
     if ended > 1:
@@ -157,7 +158,7 @@ def _where(part: ProcessGroup) -> str:
         f" in fold {process.folds[-1]} of {process.folds_planned or '?'}" if process.folds else ""
     )
     number = part.first_crash.process.rank
-    return words if number is None else f"{words} of rank {safe(number)}"
+    return words if number is None else f"{words} of rank {rank_name(number)}"
 
 
 def _how_much(parts: Sequence[ProcessGroup]) -> str:

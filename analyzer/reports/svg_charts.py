@@ -19,7 +19,7 @@ from analyzer.reports.chart_data import (
     LIMIT_SHOWN_FROM,
     POINTS_DRAWN,
     POINTS_MARKED,
-    lanes_of,
+    chart_lanes,
     stage_values,
     thinned,
 )
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from analyzer.groups import ProcessGroup
     from analyzer.growth.verdict import Growth
-    from analyzer.reports.chart_data import Lane, Stages
+    from analyzer.reports.chart_data import ChartLane, Stages
 
 WIDTH = 560
 LEFT, RIGHT, TOP, BOTTOM = 78, 14, 34, 54
@@ -141,7 +141,7 @@ def timeline(
     parts: Sequence[ProcessGroup], resource: str, *, caption: str, height: float = HEIGHT
 ) -> Chart:
     """Draw one resource over the checkpoints; there must be some."""
-    lanes = lanes_of(parts)
+    lanes = chart_lanes(parts)
     worst = min(parts, key=lambda part: part.severity)
     longest = max(lane.length for lane in lanes)
     most = max(POINTS_DRAWN // len(lanes), 40)
@@ -227,7 +227,7 @@ def stage_chart(part: ProcessGroup, stages: Stages, resource: str, *, caption: s
 
 
 def _top(
-    drawn: Sequence[tuple[Lane, Sequence[Sequence[tuple[int, float]]]]],
+    drawn: Sequence[tuple[ChartLane, Sequence[Sequence[tuple[int, float]]]]],
     growth: Growth | None,
     resource: str,
 ) -> tuple[float, float | None]:
@@ -253,7 +253,7 @@ def _positions(length: int) -> list[int]:
     return sorted({round(n * (length - 1) / 4) for n in range(5)})
 
 
-def _name_folds(chart: Chart, lane: Lane) -> None:
+def _name_folds(chart: Chart, lane: ChartLane) -> None:
     spans, across = lane.fold_spans(), chart.across
     half = (across(1) - across(0)) / 2
     every = -(-len(spans) // FOLDS_NAMED) or 1
@@ -267,7 +267,7 @@ def _name_folds(chart: Chart, lane: Lane) -> None:
 
 
 def _mark_crashes(
-    chart: Chart, lane: Lane, pieces: Sequence[Sequence[tuple[int, float]]], *, is_alone: bool
+    chart: Chart, lane: ChartLane, pieces: Sequence[Sequence[tuple[int, float]]], *, is_alone: bool
 ) -> None:
     if is_alone:
         chart.crashes += [min(chart.right, chart.across(crash - 0.5)) for crash in lane.crashes]
@@ -281,7 +281,12 @@ def _mark_crashes(
 
 
 def _answer(
-    chart: Chart, lane: Lane, told: Sequence[tuple[int, float]], resource: str, *, is_alone: bool
+    chart: Chart,
+    lane: ChartLane,
+    told: Sequence[tuple[int, float]],
+    resource: str,
+    *,
+    is_alone: bool,
 ) -> None:
     """Add the answers along a line: to a pointer above or below it, or near it if there are several."""
     ends = [*((a[0] + b[0]) / 2 for a, b in pairwise(told)), lane.length]
@@ -299,7 +304,7 @@ def _answer(
         start = end
 
 
-def _reading(lane: Lane, position: int, value: float, resource: str) -> str:
+def _reading(lane: ChartLane, position: int, value: float, resource: str) -> str:
     sample = lane.sample(position)
     label = sample.label
     where = f"fold {label.fold}, " if label.fold is not None and not label.names_fold else ""

@@ -154,7 +154,7 @@ def _overview(analysis: AnalysisResult, detail: Detail) -> Iterator[RenderableTy
     for finding, ending in told[: detail.endings]:
         process = finding.process
         name = names[process.source]
-        name += "" if process.rank is None else f", rank {process.rank}"
+        name += "" if process.rank is None else f", rank {fmt.rank_name(process.rank)}"
         where = f" (line {ending.line})" if ending.line else ""
         reason = fmt.safe(ending.reason, longest=OVERVIEW_COLUMNS)
         yield Indented(

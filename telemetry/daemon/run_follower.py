@@ -13,10 +13,11 @@ import socket
 import time
 from dataclasses import replace
 from itertools import islice
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from telemetry.daemon.origins import TEXT_KEPT, Origin, Origins
 from telemetry.daemon.run_bounds import LEFT_OUT, make_room, thin_checkpoints
-from telemetry.daemon.run_member import RunMember, Writer
+from telemetry.daemon.run_member import RunMember
 from telemetry.journal.follower import JournalFollower
 from telemetry.journal.records import Event, Header
 from telemetry.journal.run_layout import RunLayout, fold_of
@@ -28,24 +29,15 @@ if TYPE_CHECKING:
     from telemetry.daemon.history import History
     from telemetry.journal.records import Record
     from telemetry.reading import GpuUsage, Reading
-    from telemetry.snapshot import GrowthSnapshot
+    from telemetry.snapshot import GrowthSnapshot, ProcessGrowth
 
 logger = logging.getLogger("foldwatch")
 
 REASONS_KEPT = 3
 _NO_DIGITS = str.maketrans("", "", "0123456789")
 MEMBERS_KEPT = 256
-WRITERS_KEPT = 4096
-TEXT_KEPT = 200
 POOLS_KEPT = 50
 GPUS_KEPT = 64
-
-
-class Origin(NamedTuple):
-    """The writer of a record: a run on two hosts, or of two ranks, is shown as two."""
-
-    host: str
-    rank: str
 
 
 class RunFollower:
@@ -72,16 +64,20 @@ class RunFollower:
     def _forget(self) -> None:
         self._followers = [JournalFollower(path) for path in self.journals]
         self._members: dict[Origin, RunMember] = {}
-        self._writers: dict[Writer, Origin] = {}
+        self._origins = Origins(self.name)
         self._restarts: dict[str, int] = {}
         self._is_too_much = False
         self._planned: int | None = None
-        self._growth: tuple[GrowthSnapshot, ...] = ()
+        self._growth: dict[Origin, tuple[GrowthSnapshot, ...]] = {}
 
-    def judge(self, growth: tuple[GrowthSnapshot, ...]) -> None:
+    def judge(self, growth: Sequence[ProcessGrowth]) -> None:
         """Take a verdict; it is shown from the next round on. One on what is forgotten is dropped."""
         if self._members:
-            self._growth = growth
+            first = next(iter(self._members))
+            self._growth = {
+                self._origins.of_process(one.pid, one.start_ticks, one.host) or first: one.growth
+                for one in growth
+            }
             self._publish()
 
     @property
@@ -174,26 +170,19 @@ class RunFollower:
         if follower.restarts == self._restarts.get(follower.path, 0):
             return False
         self._restarts[follower.path] = follower.restarts
-        return isinstance(first, Header) and (
-            self._writers.get(Writer(follower.path, first.pid, first.start_ticks)) != _origin(first)
-        )
+        return isinstance(first, Header) and not self._origins.is_known(first, follower.path)
 
     def _take(self, record: Record, path: str) -> None:
         if isinstance(record, Header):
-            for ticks in (record.start_ticks, None):
-                writer = Writer(path, record.pid, ticks)
-                if len(self._writers) < WRITERS_KEPT or writer in self._writers:
-                    self._writers[writer] = _origin(record)
+            self._origins.note(record, path)
             return
-        known = Writer(path, record.pid, None)
         if isinstance(record, Event):
-            self._member(self._writers.get(known)).take_event(record, path)
+            self._member(self._origins.of_event(record, path)).take_event(record, path)
             return
-        of_process = self._writers.get(Writer(path, record.pid, record.start_ticks))
-        member = self._member(of_process or self._writers.get(known))
         self.checkpoints += record.label is not None
         own = fold_of(path)
         fold = record.fold if own is None else own
+        member = self._member(self._origins.of_reading(record, fold, path))
         if fold not in member.folds:
             self._is_too_much |= make_room(member, self._members.values())
         member.take(_bounded(record), fold, path)
@@ -236,7 +225,7 @@ class RunFollower:
                 folds=tuple(
                     fold_snapshot for _, fold_snapshot in sorted(member.folds.items(), key=_by_fold)
                 ),
-                growth=self._growth if number == 0 else (),
+                growth=self._growth.get(origin, ()),
                 unreadable=self._unreadable if number == 0 else "",
             )
             for number, (origin, member) in enumerate(self._members.items())
@@ -263,10 +252,6 @@ def _written_at(path: str) -> float:
         return os.stat(path).st_mtime
     except OSError:
         return math.inf  # why not, is soon said
-
-
-def _origin(header: Header) -> Origin:
-    return Origin(header.host[:TEXT_KEPT], header.rank[:TEXT_KEPT])
 
 
 def _refusals(directory: str) -> list[str]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from telemetry.daemon.run_follower import RunFollower
-    from telemetry.snapshot import GrowthSnapshot
+    from telemetry.snapshot import ProcessGrowth
 
 logger = logging.getLogger("foldwatch")
 
@@ -30,7 +30,7 @@ SHORTEST_SECONDS = 5.0
 LARGEST_BYTES = 256 * 2**20
 """Of all journals of a run; more is left to ``foldwatch analyze``."""
 
-Judge: TypeAlias = "Callable[[Sequence[str]], tuple[GrowthSnapshot, ...]]"
+Judge: TypeAlias = "Callable[[Sequence[str]], tuple[ProcessGrowth, ...]]"
 """From the paths of a run's journals to their growth; raises FoldwatchError or OSError."""
 
 
@@ -41,7 +41,7 @@ class VerdictScheduler:
         self._judge = judge
         self._clock = clock
         self._background = Background("foldwatch-judge")
-        self._present: tuple[RunFollower, Future[tuple[GrowthSnapshot, ...]]] | None = None
+        self._present: tuple[RunFollower, Future[tuple[ProcessGrowth, ...]]] | None = None
         self._seen: dict[str, int] = {}
         """By run, how many labels the last verdict knew."""
         self._next: dict[str, float] = {}
@@ -85,7 +85,7 @@ class VerdictScheduler:
             and sum(map(_size, run.journals)) <= LARGEST_BYTES
         )
 
-    def _take(self, run: RunFollower, verdict: Future[tuple[GrowthSnapshot, ...]]) -> None:
+    def _take(self, run: RunFollower, verdict: Future[tuple[ProcessGrowth, ...]]) -> None:
         now = self._clock()
         took = now - self._began
         self._next[run.directory] = now + max(SHORTEST_SECONDS, took / SHARE)

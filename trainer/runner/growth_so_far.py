@@ -3,50 +3,74 @@
 from __future__ import annotations
 
 import logging
+import math
 from typing import TYPE_CHECKING
 
 from analyzer.formatting import grown_words
+from analyzer.growth.verdict import Verdict
 from analyzer.pipeline import NOT_RECORDED, judge_growth
 from analyzer.processes.from_journal import read_journal
 from analyzer.runs import split_runs
 from telemetry.daemon.daemon import Daemon
 from telemetry.errors import InputError
-from telemetry.snapshot import GrowthSnapshot
+from telemetry.snapshot import GrowthSnapshot, ProcessGrowth
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
+    from analyzer.growth.verdict import Growth
     from analyzer.processes.from_log import Process
 
 logger = logging.getLogger("foldwatch")
 
 
-def judge_run(journals: Sequence[str]) -> tuple[GrowthSnapshot, ...]:
-    """Judge the run that wrote ``journals``, by the process that wrote last.
+def judge_run(journals: Sequence[str]) -> tuple[ProcessGrowth, ...]:
+    """Judge the run that wrote ``journals``: of each rank the process that wrote last.
 
     Returns:
-        One verdict per recorded resource; none if there is no labelled reading of a fold.
+        One verdict per process and recorded resource; none of what has no labelled reading of a fold.
 
     Raises:
         OSError: A journal cannot be read.
     """
     *_, processes = split_runs([process for path in journals for process in _processes(path)])
-    with_folds = [process for process in processes if process.folds]
-    if not with_folds:
-        return ()
-    present = max(with_folds, key=_last_time)
     return tuple(
-        GrowthSnapshot(
-            resource=resource,
-            verdict=growth.verdict,
-            reason=growth.reason,
-            per_fold=growth.slope,
-            folds_to_limit=growth.folds_to_limit,
-            grown=tuple(grown_words(growth)),
+        ProcessGrowth(
+            host=process.header.host if process.header else "",
+            pid=process.pid or 0,
+            start_ticks=process.last_reading.start_ticks if process.last_reading else None,
+            growth=tuple(
+                _snapshot(resource, growth)
+                for resource, growth in found.items()
+                if growth.reason != NOT_RECORDED.reason
+            ),
         )
-        for resource, growth in judge_growth(present, with_folds).items()
-        if growth.reason != NOT_RECORDED.reason
+        for process, found in judge_growth(processes)
     )
+
+
+def _snapshot(resource: str, growth: Growth) -> GrowthSnapshot:
+    return GrowthSnapshot(
+        resource=resource,
+        verdict=growth.verdict,
+        reason=growth.reason,
+        per_fold=growth.slope,
+        folds_to_limit=growth.folds_to_limit,
+        grown=tuple(grown_words(growth)),
+    )
+
+
+def worst(growth: Iterable[GrowthSnapshot]) -> tuple[GrowthSnapshot, ...]:
+    """Return the worst verdict on each resource, of those of several ranks."""
+    found: dict[str, GrowthSnapshot] = {}
+    for one in growth:
+        found[one.resource] = min(found.get(one.resource, one), one, key=_severity)
+    return tuple(found.values())
+
+
+def _severity(growth: GrowthSnapshot) -> tuple[int, float, float]:
+    left = math.inf if growth.folds_to_limit is None else growth.folds_to_limit
+    return Verdict(growth.verdict).severity, left, -(growth.per_fold or 0.0)
 
 
 def growth_so_far(directory: str) -> Callable[[], tuple[GrowthSnapshot, ...]]:
@@ -65,7 +89,7 @@ def growth_so_far(directory: str) -> Callable[[], tuple[GrowthSnapshot, ...]]:
             daemon.collect()
         except Exception:
             logger.debug("foldwatch: no verdict on %s this time", directory, exc_info=True)
-        return next((one.growth for one in daemon.snapshots if one.growth), ())
+        return worst(growth for one in daemon.snapshots for growth in one.growth)
 
     return growth
 
@@ -75,7 +99,3 @@ def _processes(path: str) -> list[Process]:
         return read_journal(path).processes
     except (InputError, FileNotFoundError):
         return []  # empty, or gone since: the other journals still count
-
-
-def _last_time(process: Process) -> float:
-    return process.last_reading.time if process.last_reading else 0.0

@@ -31,7 +31,7 @@ from telemetry.errors import InputError
 from telemetry.journal.follower import JournalFollower
 from telemetry.journal.records import Event, encode
 from telemetry.reading import Reading
-from telemetry.snapshot import GrowthSnapshot
+from telemetry.snapshot import GrowthSnapshot, ProcessGrowth
 from telemetry.web.state_api import encoded_state, state
 from tests.support.builders import NOW, exited, header, reading, write_journal, write_json
 from tests.support.waiting import wait_until
@@ -595,10 +595,10 @@ def test_a_run_is_judged_after_new_labels_and_apart_from_collecting(tmp_path: Pa
     growth = GrowthSnapshot(resource="threads", verdict="growing", reason="", per_fold=8.0)
     may_answer, asked = threading.Event(), []
 
-    def judge(journals: Sequence[str]) -> tuple[GrowthSnapshot, ...]:
+    def judge(journals: Sequence[str]) -> tuple[ProcessGrowth, ...]:
         asked.append(list(journals))
         may_answer.wait(20)
-        return (growth,)
+        return (ProcessGrowth("a", 7, None, (growth,)),)
 
     write_journal(tmp_path / "run", reading(1))
     one = daemon(tmp_path, judge=judge)
@@ -619,7 +619,7 @@ def test_a_verdict_that_fails_costs_the_verdict(
 ) -> None:
     """It is logged, and the run is shown all the same."""
 
-    def judge(_: Sequence[str]) -> tuple[GrowthSnapshot, ...]:
+    def judge(_: Sequence[str]) -> tuple[ProcessGrowth, ...]:
         raise InputError("nothing to judge")
 
     write_journal(tmp_path / "run", reading(1))
@@ -641,7 +641,7 @@ def test_a_journal_that_is_too_long_is_not_judged(
     monkeypatch.setattr(verdict_scheduler, "LARGEST_BYTES", 2000)
     asked: list[list[str]] = []
 
-    def judge(journals: Sequence[str]) -> tuple[GrowthSnapshot, ...]:
+    def judge(journals: Sequence[str]) -> tuple[ProcessGrowth, ...]:
         asked.append([*journals])
         return ()
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from telemetry.journal.records import Record
+    from telemetry.snapshot import GrowthSnapshot
 
 
 def write_folds(folder: Path, *folds: int, step: int, pid: int = 7) -> str:
@@ -41,8 +42,12 @@ def write_folds(folder: Path, *folds: int, step: int, pid: int = 7) -> str:
     return path
 
 
+def judged(*journals: str) -> list[GrowthSnapshot]:
+    return [growth for one in judge_run(journals) for growth in one.growth]
+
+
 def verdicts(*journals: str) -> dict[str, str]:
-    return {growth.resource: growth.verdict for growth in judge_run(journals)}
+    return {growth.resource: growth.verdict for growth in judged(*journals)}
 
 
 def test_nothing_is_said_where_nothing_can_be(tmp_path: Path) -> None:
@@ -55,7 +60,7 @@ def test_nothing_is_said_where_nothing_can_be(tmp_path: Path) -> None:
 def test_a_healthy_run_is_stable_and_a_leak_grows(tmp_path: Path) -> None:
     """With its rate, in threads a fold."""
     assert verdicts(write_folds(tmp_path / "a", 1, 2, 3, 4, step=0)) == {"threads": "stable"}
-    (threads, *_) = judge_run([write_folds(tmp_path / "b", 1, 2, 3, 4, step=10)])
+    threads, *_ = judged(write_folds(tmp_path / "b", 1, 2, 3, 4, step=10))
     assert (threads.resource, threads.verdict, threads.per_fold) == ("threads", "growing", 30.0)
 
 
@@ -94,7 +99,7 @@ def test_the_nature_of_grown_memory_is_told_while_the_run_goes_on(tmp_path: Path
         records.append(reading(number, stage="AFTER CLEANUP", folds=9, rss_bytes=memory["rss"]))
         records.append(Event(time=NOW, pid=7, name="settled", facts=facts))
     write_journal(tmp_path, *records)
-    found = {one.resource: one for one in judge_run([str(tmp_path / "journal.jsonl")])}
+    found = {one.resource: one for one in judged(str(tmp_path / "journal.jsonl"))}
     assert found["rss_bytes"].verdict == "growing"
     assert found["rss_bytes"].grown == ("held: 39 MB a fold more are in use by malloc's own count",)
     assert found["threads"].grown == ()

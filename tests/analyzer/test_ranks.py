@@ -1,0 +1,161 @@
+"""Runs of several ranks: which of them grows is said, live and afterwards, and no healthy one is said to."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING
+
+import pytest
+
+from analyzer.groups import group_findings
+from analyzer.pipeline import analyze
+from analyzer.reports.headline import headline
+from telemetry.daemon.daemon import Daemon
+from telemetry.reading import Reading
+from telemetry.thread_line import format_line, thread_line
+from tests.support.builders import NOW, header, reading, write_journal
+from tests.support.waiting import wait_until
+from trainer.runner.growth_so_far import judge_run, worst
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from telemetry.journal.records import Record
+
+RANKS = ("0", "1", "2", "3")
+STAGES = ("START", "AFTER FIT", "AFTER CLEANUP")
+
+
+def lockstep(
+    *,
+    leaking: tuple[str, ...] = ("2",),
+    folds: int = 4,
+    rank: bool = True,
+    noise: int = 0,
+    seed: int = 7,
+) -> Iterator[Record]:
+    """Give what four ranks write, in turns that change from label to label, each in a process from 100 on."""
+    numbers = random.Random(seed)
+    for place, name in enumerate(RANKS):
+        host = "gpu-07" if place > 1 else "gpu-06"
+        yield header(host, name if rank else "", pid=100 + place, start_ticks=place)
+    for fold in range(1, folds + 1):
+        for number, stage in enumerate(STAGES):
+            for place in numbers.sample(range(4), 4):
+                leaked = 730 * fold if RANKS[place] in leaking else 0
+                yield reading(
+                    fold,
+                    NOW + 100 * fold + 10 * number + place / 10,
+                    folds=folds,
+                    stage=stage,
+                    pid=100 + place,
+                    start_ticks=place,
+                    maps=1850 + leaked + numbers.randrange(noise + 1),
+                    limits={"max_map_count": 65530},
+                )
+
+
+def said(path: Path | str) -> str:
+    found = analyze(str(path))
+    return headline(found, group_findings(found))
+
+
+@pytest.mark.parametrize(
+    ("leaking", "words"),
+    [
+        (("2",), "GROWING: rank 2 of 4 (gpu-07): maps +730 a fold; the other three flat"),
+        (("0", "3"), "GROWING: ranks 0, 3 of 4: maps +730 a fold; the other two flat"),
+        (RANKS, "GROWING: all 4 ranks: maps +730 a fold"),
+    ],
+)
+def test_the_ranks_that_grow_are_named(
+    leaking: tuple[str, ...], words: str, tmp_path: Path
+) -> None:
+    """Once where all do; and whether the others do not."""
+    write_journal(tmp_path, *lockstep(leaking=leaking))
+    assert said(tmp_path).startswith(words)
+
+
+def test_processes_that_nobody_gave_ranks_are_told_apart(tmp_path: Path) -> None:
+    """As multiprocessing starts them; they are named by their numbers."""
+    write_journal(tmp_path, *lockstep(rank=False))
+    words = "GROWING: process 102 of 4 (gpu-07): maps +730 a fold; the other three flat"
+    assert said(tmp_path).startswith(words)
+
+
+def test_lines_say_their_rank_without_a_prefix(tmp_path: Path) -> None:
+    """In one log of all ranks, with a time in front and without one."""
+    lines = [
+        format_line(thread_line(one, rank=RANKS[one.pid - 100]))
+        for one in lockstep()
+        if isinstance(one, Reading)
+    ]
+    for name, before in (("a.log", ""), ("b.log", "2026-01-14T03:12:44Z INFO fit: ")):
+        (tmp_path / name).write_text("".join(f"{before}{line}\n" for line in lines))
+        words = "GROWING: rank 2 of 4: maps +730 a fold; the other three flat"
+        assert said(tmp_path / name).startswith(words)
+
+
+def test_each_rank_has_its_own_verdict_after_every_label(tmp_path: Path) -> None:
+    """From the third fold on the right one grows, whoever wrote last; before, nobody does."""
+    records = [*lockstep(folds=5)]
+    for count in range(5, len(records) + 1):
+        path = write_journal(tmp_path / str(count), *records[:count])
+        found = {one.pid: one.growth for one in judge_run([path])}
+        maps = {
+            pid: growth.verdict
+            for pid, several in found.items()
+            for growth in several
+            if growth.resource == "maps"
+        }
+        folds = 1 + (count - 5) // 12
+        assert [pid for pid, verdict in maps.items() if verdict == "growing"] in (
+            [[102]] if folds > 3 else [[], [102]]
+        )
+        if folds > 3:
+            both = [growth for several in found.values() for growth in several]
+            assert next(one for one in worst(both) if one.resource == "maps").per_fold == 730
+
+
+def live_verdicts(top: Path) -> dict[tuple[str, str], str]:
+    """Return the verdict on maps by host and rank that a daemon comes to."""
+    one = Daemon(str(top), judge=judge_run, clock=lambda: NOW + 500)
+
+    def found() -> dict[tuple[str, str], str]:
+        one.collect()
+        return {
+            (snapshot.host, snapshot.rank): growth.verdict
+            for snapshot in one.snapshots
+            for growth in snapshot.growth
+            if growth.resource == "maps"
+        }
+
+    return wait_until(found, 20, "a verdict")
+
+
+def test_the_daemon_gives_growth_to_the_rank_that_grows(tmp_path: Path) -> None:
+    """And to no healthy one."""
+    write_journal(tmp_path / "run", *lockstep())
+    found = live_verdicts(tmp_path)
+    assert [rank for rank, verdict in found.items() if verdict == "growing"] == [("gpu-07", "2")]
+    assert len(found) == 4
+
+
+def test_live_processes_that_share_a_rank_are_shown_by_number(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The first of each host keeps what they share; and it is said once."""
+    write_journal(tmp_path / "run", *lockstep(rank=False))
+    found = live_verdicts(tmp_path)
+    growing = [rank for rank, verdict in found.items() if verdict == "growing"]
+    assert growing in ([("gpu-07", "")], [("gpu-07", "pid 102")])
+    assert len(found) == 4
+    assert sum("several live processes" in record.message for record in caplog.records) == 1
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_healthy_ranks_are_no_false_alarm(seed: int, tmp_path: Path) -> None:
+    """Forty folds each, of maps that wander."""
+    write_journal(tmp_path, *lockstep(leaking=(), folds=40, noise=30, seed=seed))
+    assert said(tmp_path).startswith("OK")
