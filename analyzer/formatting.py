@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from analyzer.growth.grown_parts import GrownPart
+    from analyzer.growth.odd_one_out import OddOne
     from analyzer.growth.verdict import Growth
     from analyzer.processes.from_formats import FormatUse
 
@@ -160,3 +161,12 @@ def rank_name(rank: str) -> str:
     """Return a rank's number, or the name of another writer: a log may say ``rank2`` in front of its lines."""
     number = rank.removeprefix("rank")
     return safe(number if number.isdigit() else rank)
+
+
+def odd_words(odd: OddOne) -> str:
+    """Say how a rank differs: ``maps 3,766, the odd one out: the other 3 ranks have 116 to 117``."""
+    name = odd.resource
+    lowest, highest = amount(name, odd.lowest), amount(name, odd.highest)
+    others = lowest if lowest == highest else f"{lowest} to {highest}"
+    who = f"the other {odd.ranks:,} ranks"
+    return f"{short_name(name)} {amount(name, odd.value)}, the odd one out: {who} have {others}"

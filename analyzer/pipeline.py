@@ -6,7 +6,6 @@ import math
 import os
 import time
 from collections import defaultdict
-from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -18,21 +17,23 @@ from analyzer.diagnosis.outcome import find_ending
 from analyzer.diagnosis.remedies import remedies
 from analyzer.diagnosis.run_end import RunEnds, discard_benign_matches, find_truncation, is_through
 from analyzer.diagnosis.symptoms import Symptoms
-from analyzer.formatting import short_name
-from analyzer.growth.epochs import judge_epochs
+from analyzer.formatting import odd_words, short_name
+from analyzer.growth.by_process import (
+    growth_from_epochs,
+    growth_of,
+    growth_over_time,
+    judge_isolated_folds,
+)
 from analyzer.growth.grown_threads import look_note
-from analyzer.growth.over_time import FEWEST_READINGS, judge_over_time
+from analyzer.growth.odd_one_out import find_odd_ones
 from analyzer.growth.pool_leaks import find_pool_leaks
-from analyzer.growth.verdict import Growth, Verdict, judge, judge_isolated
 from analyzer.growth.what_grew import with_nature, with_what_grew
-from analyzer.logs.known_formats import Kind
 from analyzer.logs.scan_options import PLAIN
 from analyzer.processes.explained import read_explained
 from analyzer.processes.from_log import Source
 from analyzer.processes.inputs import find_inputs, read_inputs
 from analyzer.processes.lanes import lanes_of
 from analyzer.processes.settled import tree_memory
-from analyzer.resources import COLUMNS, OF_CHILDREN, RESOURCES
 from analyzer.result import AnalysisResult, EarlierRun, Finding
 from analyzer.runs import set_aside_runs, split_runs
 from telemetry.errors import InputError
@@ -42,20 +43,13 @@ from telemetry.journal.follower import SkippedLine
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from analyzer.growth.odd_one_out import OddOne
+    from analyzer.growth.verdict import Growth
     from analyzer.logs.scan_options import ScanOptions
     from analyzer.processes.lanes import Lane
     from analyzer.processes.process import Process
 
 REASON_KEPT = 200
-NOT_RECORDED = Growth(verdict=Verdict.INCONCLUSIVE, reason="not recorded")
-_UNJUDGED = {
-    Kind.CURRENT: "no fold is named",
-    Kind.PEAK: "a peak so far, which is judged from epoch to epoch alone, and no epoch is named",
-    Kind.SUMMARY: "the peak of the whole run, which says nothing of growth",
-}
-"""Why a number that a log prints by itself is not judged by folds."""
-NO_FOLD = "no label names a fold (Fold 1/3 ...; in --pattern (?P<fold>...), or (?P<epoch>...))"
-FEW_READINGS = f"{NO_FOLD}, and fewer than {FEWEST_READINGS} readings do not tell over time"
 
 
 def analyze(
@@ -141,9 +135,18 @@ class _LaneSequence:
             if not is_through(process, is_followed=self.is_followed(process)):
                 note_gone(process)
             discard_benign_matches(process, is_followed=self.is_followed(process))
-        with_folds = [process for process in processes if process.folds]
+        labelled = [process for process in processes if process.checkpoints]
+        self._last = labelled[-1] if labelled else None
+        self.odd: Sequence[OddOne] = ()
+        """How its rank differs from the others, as its last process shows."""
+        with_folds = [process for process in labelled if process.folds]
         self.endings = RunEnds(with_folds, furthest=furthest)
-        self.isolated = _judge_processes(with_folds)
+        self.isolated = judge_isolated_folds(with_folds)
+
+    def odd_notes(self, process: Process) -> Iterator[str]:
+        """Say of the last process how its rank differs from the others."""
+        if process is self._last:
+            yield from map(odd_words, self.odd)
 
     def is_superseded(self, process: Process) -> bool:
         """Whether a later attempt took up what it was at; another fold's process does not."""
@@ -179,8 +182,11 @@ def _follows(later: Process, earlier: Process) -> bool:
 
 def _judge_group(processes: list[Process], furthest: Mapping[str | None, int]) -> list[Finding]:
     sequences: dict[int, _LaneSequence] = {}
-    for lane, found in lanes_of(processes).items():
+    lanes = lanes_of(processes)
+    odd = find_odd_ones(lanes)
+    for lane, found in lanes.items():
         sequence = _LaneSequence(lane, found, furthest=furthest[lane.rank])
+        sequence.odd = odd.get(lane, ())
         sequences |= dict.fromkeys(map(id, found), sequence)
     symptoms = Symptoms(processes)
     has_tensorflow = any(map(shows_tensorflow, processes))
@@ -190,74 +196,13 @@ def _judge_group(processes: list[Process], furthest: Mapping[str | None, int]) -
     ]
 
 
-def judge_growth(processes: Sequence[Process]) -> Iterator[tuple[Process, dict[str, Growth]]]:
-    """Judge every resource of the processes of a run, and tell what grew as far as is known.
-
-    Yields:
-        For each rank, the process that wrote last of those with folds, and its growth by resource.
-    """
-    for lane in lanes_of(processes).values():
-        if with_folds := [process for process in lane if process.folds]:
-            present = max(with_folds, key=_last_time)
-            yield present, with_what_grew(_growth(present, _judge_processes(with_folds)), present)
-
-
-def _last_time(process: Process) -> float:
-    return math.inf if process.span is None else process.span[1]
-
-
-def _judge_processes(with_folds: Sequence[Process]) -> Mapping[str, Growth] | None:
-    """Judge growth over the processes; None but where each of several folds had one of its own."""
-    if len(with_folds) > 1 and all(len(process.folds) == 1 for process in with_folds):
-        names = [name for name in RESOURCES if any(_is_judged(one, name) for one in with_folds)]
-        return {name: _judge_isolated(with_folds, name) for name in names}
-    return None
-
-
-def _growth(process: Process, isolated: Mapping[str, Growth] | None) -> dict[str, Growth]:
-    if isolated is None or not process.folds:
-        isolated = {name: _judge(process, name) for name in RESOURCES if _is_judged(process, name)}
-    return {name: _with_levels(found, process, name) for name, found in isolated.items()}
-
-
-def _is_judged(process: Process, resource: str) -> bool:
-    """Whether a resource is one of a ``[THREADS]`` line, or was recorded besides and says more."""
-    if resource in OF_CHILDREN and process.readings.peak("descendants") == 0:
-        return False  # the process is its own tree
-    return resource in COLUMNS or resource in process.readings.columns
-
-
-def _over_time(
-    process: Process, growth: Mapping[str, Growth], epochs: Mapping[str, Growth]
-) -> dict[str, Growth]:
-    """Judge over time what has no slope from fold to fold, nor from epoch to epoch."""
-    return {
-        name: _with_levels(found, process, name)
-        for name in growth
-        if growth[name].slope is None
-        and (name not in epochs or epochs[name].slope is None)
-        and _is_current(process, name)
-        and (found := judge_over_time(process, name))
-    }
-
-
-def _is_current(process: Process, resource: str) -> bool:
-    """Whether its readings may fall again: a peak so far is a staircase, which over time is no growth."""
-    known = process.formats.get(resource)
-    return known is None or known.kind == Kind.CURRENT
-
-
 def _finding(
     process: Process, lane: _LaneSequence, symptoms: Symptoms, *, has_tensorflow: bool
 ) -> Finding:
     explained = read_explained(process.source, process.folds)
-    growth = with_what_grew(_growth(process, lane.isolated), process, explained)
-    epochs = {
-        name: _with_levels(found, process, name)
-        for name in growth
-        if (found := judge_epochs(process, name, by_fold=growth[name]))
-    }
-    over_time = {} if lane.isolated is not None else _over_time(process, growth, epochs)
+    growth = with_what_grew(growth_of(process, lane.isolated), process, explained)
+    epochs = growth_from_epochs(process, growth)
+    over_time = {} if lane.isolated is not None else growth_over_time(process, growth, epochs)
     epochs, over_time = (with_nature(found, process) for found in (epochs, over_time))
     causes = diagnose(process, growth)
     return Finding(
@@ -279,7 +224,12 @@ def _finding(
             is_running=is_running(process),
         ),
         symptom_of=symptoms.explain(process),
-        notes=(*notes(process, causes), *_looks_note(process, growth), *_tree_note(process)),
+        notes=(
+            *notes(process, causes),
+            *_looks_note(process, growth),
+            *_tree_note(process),
+            *lane.odd_notes(process),
+        ),
         remedies=remedies(
             growth,
             epochs,
@@ -334,47 +284,3 @@ def _quiet_seconds(process: Process) -> float | None:
         return time.time() - os.stat(process.source).st_mtime
     except OSError:
         return None
-
-
-def _judge_isolated(processes: Sequence[Process], resource: str) -> Growth:
-    series: dict[str, dict[int, float]] = defaultdict(dict)
-    for process in processes:
-        for stage, values in process.series(resource).items():
-            series[stage].update(values)
-    return judge_isolated(series) if series else NOT_RECORDED
-
-
-def _judge(process: Process, resource: str) -> Growth:
-    series = process.series(resource)
-    if not series and not process.peaks.get(resource):
-        return NOT_RECORDED
-    limit = process.limit(resource)
-    growth = judge(
-        series,
-        floor=RESOURCES[resource].floor,
-        level_at_end=process.peaks.get(resource),
-        limit=limit if isinstance(limit, int) else None,
-        folds_planned=process.folds_planned,
-    )
-    if growth.verdict == Verdict.INCONCLUSIVE and not process.folds:
-        known = process.formats.get(resource)
-        if known is not None:
-            return replace(growth, reason=_UNJUDGED[known.kind])
-        is_few = len(process.readings.known(resource)) < FEWEST_READINGS
-        return replace(growth, reason=FEW_READINGS if is_few else NO_FOLD)
-    return growth
-
-
-def _with_levels(growth: Growth, process: Process, resource: str) -> Growth:
-    readings = (
-        process.checkpoints if growth.unit == "fold" and process.checkpoints else process.readings
-    )
-    values = readings.known(resource)
-    limit = process.limit(resource)
-    return replace(
-        growth,
-        first=values[0] if values else None,
-        last=values[-1] if values else None,
-        peak=process.peaks.get(resource),
-        limit=limit if isinstance(limit, int) else None,
-    )

@@ -119,6 +119,8 @@ class ProcessGrowth(NamedTuple):
     pid: int
     start_ticks: int | None
     growth: tuple[GrowthSnapshot, ...]
+    odd: tuple[str, ...] = ()
+    """How its rank differs from the others, in words."""
 
 
 class RunKey(NamedTuple):
@@ -140,6 +142,8 @@ class Snapshot:
     folds: tuple[FoldSnapshot, ...] = ()
     growth: tuple[GrowthSnapshot, ...] = ()
     """By resource; empty if nothing judges the run, or there is too little to judge."""
+    odd: tuple[str, ...] = ()
+    """How this rank differs from the others of the run, in words."""
     unreadable: str = ""
     """Why something of the run cannot be read; what is shown of it is then not all. Empty where all can."""
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from telemetry.daemon.history import History
     from telemetry.journal.records import Record
     from telemetry.reading import GpuUsage, Reading
-    from telemetry.snapshot import GrowthSnapshot, ProcessGrowth
+    from telemetry.snapshot import ProcessGrowth
 
 logger = logging.getLogger("foldwatch")
 
@@ -68,14 +68,14 @@ class RunFollower:
         self._restarts: dict[str, int] = {}
         self._is_too_much = False
         self._planned: int | None = None
-        self._growth: dict[Origin, tuple[GrowthSnapshot, ...]] = {}
+        self._verdicts: dict[Origin, ProcessGrowth] = {}
 
     def judge(self, growth: Sequence[ProcessGrowth]) -> None:
         """Take a verdict; it is shown from the next round on. One on what is forgotten is dropped."""
         if self._members:
             first = next(iter(self._members))
-            self._growth = {
-                self._origins.of_process(one.pid, one.start_ticks, one.host) or first: one.growth
+            self._verdicts = {
+                self._origins.of_process(one.pid, one.start_ticks, one.host) or first: one
                 for one in growth
             }
             self._publish()
@@ -225,7 +225,8 @@ class RunFollower:
                 folds=tuple(
                     fold_snapshot for _, fold_snapshot in sorted(member.folds.items(), key=_by_fold)
                 ),
-                growth=self._growth.get(origin, ()),
+                growth=found.growth if (found := self._verdicts.get(origin)) else (),
+                odd=found.odd if found else (),
                 unreadable=self._unreadable if number == 0 else "",
             )
             for number, (origin, member) in enumerate(self._members.items())

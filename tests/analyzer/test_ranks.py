@@ -77,6 +77,16 @@ def test_the_ranks_that_grow_are_named(
     assert said(tmp_path).startswith(words)
 
 
+def test_the_rank_that_differs_is_the_odd_one_out(tmp_path: Path) -> None:
+    """It is said of that rank alone, and by the live verdict as well."""
+    path = write_journal(tmp_path, *lockstep())
+    notes = {finding.process.rank: finding.notes for finding in analyze(str(tmp_path)).findings}
+    words = "maps 4,770, the odd one out: the other 3 ranks have 1,850"
+    assert words in notes["2"]
+    assert not any("odd one out" in note for rank in "013" for note in notes[rank])
+    assert {one.pid: one.odd for one in judge_run([path])}[102] == (words,)
+
+
 def test_processes_that_nobody_gave_ranks_are_told_apart(tmp_path: Path) -> None:
     """As multiprocessing starts them; they are named by their numbers."""
     write_journal(tmp_path, *lockstep(rank=False))

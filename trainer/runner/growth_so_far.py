@@ -6,9 +6,9 @@ import logging
 import math
 from typing import TYPE_CHECKING
 
-from analyzer.formatting import grown_words
+from analyzer.formatting import grown_words, odd_words
+from analyzer.growth.by_process import NOT_RECORDED, judge_growth
 from analyzer.growth.verdict import Verdict
-from analyzer.pipeline import NOT_RECORDED, judge_growth
 from analyzer.processes.from_journal import read_journal
 from analyzer.runs import split_runs
 from telemetry.daemon.daemon import Daemon
@@ -44,8 +44,9 @@ def judge_run(journals: Sequence[str]) -> tuple[ProcessGrowth, ...]:
                 for resource, growth in found.items()
                 if growth.reason != NOT_RECORDED.reason
             ),
+            odd=tuple(map(odd_words, odd)),
         )
-        for process, found in judge_growth(processes)
+        for process, found, odd in judge_growth(processes)
     )
 
 
