@@ -111,6 +111,11 @@ class GrowthSnapshot:
     grown: tuple[str, ...] = ()
     """What it has grown by, in words, as far as that is known: whether memory is held, which maps, in which function."""
 
+    @property
+    def is_alarming(self) -> bool:
+        """Whether it grows in a way that may end the run."""
+        return self.verdict in {"growing", "critical"}
+
 
 class ProcessGrowth(NamedTuple):
     """The verdicts so far on a process, the present one of its host and rank."""

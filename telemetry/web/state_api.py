@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from telemetry.limits import LIMITS, USED_BY
 from telemetry.reading import LimitState
+from telemetry.web.ranks import first_shown, ranks_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -54,11 +55,11 @@ CATALOGUE = _catalogue()
 
 
 def state(board: LiveState, wanted: RunKey | None) -> dict[str, Any]:
-    """Return what is known of every run, and of the ``wanted`` one (else the latest) in full."""
+    """Return what is known of every run, and of the ``wanted`` one in full, else of the one that wrote last."""
     snapshots = sorted(board.snapshots, key=_last_time, reverse=True)
     shown = next((one for one in snapshots if one.key == wanted), None)
-    if shown is None and snapshots:
-        shown = snapshots[0]
+    if shown is None:
+        shown = first_shown(snapshots)
     listed = snapshots[:RUNS_LISTED]
     return {
         "now": board.clock(),
@@ -67,7 +68,7 @@ def state(board: LiveState, wanted: RunKey | None) -> dict[str, Any]:
         "runs_in_all": len(snapshots),
         "runs": [_in_short(board, one) for one in listed],
         "alerts": [asdict(alert) for alert in board.alerts()],
-        "run": None if shown is None else _in_full(board, shown),
+        "run": None if shown is None else _in_full(board, shown) | ranks_of(shown, snapshots),
     }
 
 
@@ -155,6 +156,7 @@ def _in_full(board: LiveState, snapshot: Snapshot) -> dict[str, Any]:
         },
         "pools": _pools(present) if present else [],
         "growth": [asdict(growth) for growth in snapshot.growth],
+        "odd": list(snapshot.odd),
         "curves": history.as_json({one.fold for one in shown}) if history else [],
         "checkpoints": checkpoints[-CHECKPOINTS_SHOWN:],
         "checkpoints_left_out": max(0, len(checkpoints) - CHECKPOINTS_SHOWN),

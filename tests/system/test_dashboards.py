@@ -50,7 +50,7 @@ def expressions(name: str) -> list[str]:
         if variable["type"] == "query":
             (selector,) = re.findall(r"label_values\((.*), \w+\)", variable["definition"])
             found.append(selector)
-    values = {"$run": "leak", "$host": ".*", "$fold": ".*", "$__range": "1h"}
+    values = {"$run": "leak", "$host": ".*", "$rank": ".*", "$fold": ".*", "$__range": "1h"}
     for before, after in values.items():
         found = [expression.replace(before, after) for expression in found]
     return found
@@ -137,7 +137,7 @@ def test_a_dashboard_can_be_read_by_a_person(name: str) -> None:
     assert content["id"] is None
     assert content["uid"] == f"foldwatch-{'live' if name.endswith('live') else 'folds'}"
     variables = [variable["name"] for variable in content["templating"]["list"]]
-    assert variables == ["datasource", "run", "host", "fold"]
+    assert variables == ["datasource", "run", "host", "rank", "fold"]
     assert "Checkpoints" in [a["name"] for a in content["annotations"]["list"]]
     ids = [panel["id"] for panel in content["panels"]]
     assert len(ids) == len(set(ids))

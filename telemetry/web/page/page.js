@@ -108,6 +108,7 @@ function showVerdict(run) {
     item.append(...growth.grown.map((words) => make("span", "reason", words)));
     return item;
   });
+  items.push(...run.odd.map((words) => make("li", "reason", words)));
   if (run.unreadable) items.unshift(make("li", "reason", `Not all of this run can be read: ${run.unreadable}`));
   if (run.series_left_out) {
     const count = run.series_left_out.toLocaleString("en");
@@ -115,6 +116,36 @@ function showVerdict(run) {
   }
   if (!items.length) items.push(make("li", "", "Nothing to judge yet: growth shows from fold to fold."));
   $("verdict").replaceChildren(...items);
+}
+
+function showRanks(run) {
+  $("ranks-card").hidden = !run.ranks.length;
+  $("ranks-count").textContent = `(${(run.ranks.length + run.ranks_left_out).toLocaleString("en")})`;
+  if ($("ranks").contains(document.activeElement)) return; // a rank that is about to be chosen must stay under the hand
+  $("ranks").replaceChildren(
+    ...run.ranks.map((rank) => {
+      const isShown = rank.host === run.host && rank.rank === run.rank;
+      const row = make("tr", isShown ? "shown" : "");
+      const button = make("button", "", rank.rank || "launcher");
+      button.addEventListener("click", () => {
+        button.blur();
+        choose(run.run, rank.host, rank.rank);
+      });
+      const name = make("th");
+      name.scope = "row";
+      name.append(button);
+      const words = rank.growing.map((one) => `${title(one.resource)}${one.per_fold === null ? "" : ` ${perFold(one.resource, one.per_fold)}`}`);
+      const verdict = make("td");
+      const chip = rank.growing[0]?.verdict ?? (rank.is_judged ? "stable" : "");
+      if (chip) verdict.append(make("span", `chip ${chip}`, chip));
+      verdict.append(make("span", "", [...words, ...(words.length ? [] : rank.odd)].join(", ")));
+      const at = rank.fold === null ? (rank.stage ?? "") : `fold ${rank.fold} ${rank.stage ?? ""}`;
+      row.append(name, make("td", "", rank.host), make("td", "", rank.is_live ? at : `${at} · ended`));
+      row.append(make("td", "number", amount("threads", rank.threads)), make("td", "number", amount("max_map_count", rank.maps)));
+      row.append(make("td", "number", amount("rss_bytes", rank.rss_bytes)), verdict);
+      return row;
+    }),
+  );
 }
 
 // The binding one first, then in an order that never changes: a chart must not jump about.
@@ -186,6 +217,7 @@ function show(state) {
   showBinding(run);
   showFolds(run, state.now);
   showVerdict(run);
+  showRanks(run);
   showLimits(run);
   showCheckpoints(run);
   if (window.Plotly) showCharts(run);
@@ -202,12 +234,15 @@ async function renew() {
   }
 }
 
-$("runs").addEventListener("change", (event) => {
-  const [run, host, rank] = JSON.parse(event.target.value);
+function choose(run, host, rank) {
   chosen = new URLSearchParams({ run, host, rank });
   history.replaceState(null, "", `?${chosen}`);
-  event.target.blur();
   renew();
+}
+
+$("runs").addEventListener("change", (event) => {
+  event.target.blur();
+  choose(...JSON.parse(event.target.value));
 });
 $("checkpoints-box").addEventListener("toggle", renew);
 
