@@ -7,6 +7,7 @@ writes numbers itself.
 from __future__ import annotations
 
 import time
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from telemetry.metrics.catalog import BASE_LABELS, METRICS
@@ -22,12 +23,17 @@ if TYPE_CHECKING:
 
 
 class SnapshotCollector:
-    """A collector for prometheus-client that renders one snapshot per scrape."""
+    """A collector for prometheus-client that renders one snapshot per scrape, and those of other ranks."""
 
     def __init__(
-        self, snapshot: Callable[[], Snapshot], *, clock: Callable[[], float] = time.time
+        self,
+        snapshot: Callable[[], Snapshot],
+        others: Callable[[], Iterable[Snapshot]] = tuple,
+        *,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._snapshot = snapshot
+        self._others = others
         self._clock = clock
 
     def collect(self) -> Iterable[Metric]:
@@ -35,7 +41,8 @@ class SnapshotCollector:
         from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily  # noqa: PLC0415 - see the module's text
 
         families: dict[str, GaugeMetricFamily | CounterMetricFamily] = {}
-        for sample in samples(self._snapshot(), now=self._clock()):
+        now, snapshots = self._clock(), (self._snapshot(), *self._others())
+        for sample in chain.from_iterable(samples(one, now=now) for one in snapshots):
             family = families.get(sample.name)
             if family is None:
                 kind = METRICS[sample.name]
@@ -46,10 +53,12 @@ class SnapshotCollector:
         return [families[name] for name in METRICS if name in families]
 
 
-def registry(snapshot: Callable[[], Snapshot]) -> CollectorRegistry:
-    """Return a registry of its own that holds only the snapshot's metrics."""
+def registry(
+    snapshot: Callable[[], Snapshot], others: Callable[[], Iterable[Snapshot]] = tuple
+) -> CollectorRegistry:
+    """Return a registry of its own that holds only the snapshots' metrics."""
     from prometheus_client import CollectorRegistry  # noqa: PLC0415 - see the module's text
 
     own = CollectorRegistry()
-    own.register(SnapshotCollector(snapshot))
+    own.register(SnapshotCollector(snapshot, others))
     return own

@@ -53,7 +53,8 @@ def start(  # noqa: PLR0913 - each is an option of its own, given by name
     Args:
         run_dir: The directory of the journal; FOLDWATCH_RUN_DIR by default. Without either there is no
             journal.
-        port: Serve Prometheus metrics at ``http://address:port/metrics``.
+        port: Serve Prometheus metrics at ``http://address:port/metrics``. Of several ranks with one run directory that
+            are given the same port, the one that has it serves all.
         address: The address of that port.
         interval: Seconds between samples without a label. They are taken only if there is a journal or
             a port.

@@ -6,11 +6,13 @@ Everything that recording needs is loaded here, so that nothing has to be loaded
 from __future__ import annotations
 
 import atexit
+import errno
 import os
 import platform
 import socket
 import sys
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 from telemetry.interruption import pass_on
@@ -102,7 +104,7 @@ class Beginning:
     def _serve(self) -> None:
         if self._asked.port is not None and not self._is_served:
             self._is_served = True  # before: what is served already cannot be served again
-            _serve(self._sampler, self._asked.port, self._asked.address)
+            _serve(self._sampler, self._asked, self._path)
 
     def _begin_timer(self) -> None:
         """Last: its samples are the first thing that another thread does with the sampler."""
@@ -119,6 +121,10 @@ def load(*, serves: bool, attribute: object) -> None:
         from telemetry.metrics import server  # noqa: PLC0415 - see _serve
 
         server.load()
+        if own_rank().number:
+            from telemetry.recorder import served_ranks  # noqa: PLC0415 - see _serve
+
+            served_ranks.load()
     if is_attributed(attribute):
         from telemetry.recorder import attributed, traceable  # noqa: F401, PLC0415 - see _attribute
 
@@ -164,11 +170,25 @@ def journal_path(run_dir: str | os.PathLike[str] | None) -> str | None:
     return RunLayout(directory).journal(os.environ.get("FOLDWATCH_FOLD") or None)
 
 
-def _serve(sampler: Sampler, port: int, address: str) -> None:
+def _serve(sampler: Sampler, asked: Asked, path: str | None) -> None:
     # Loaded only here: a training that serves no metrics does not pay for the client library.
     from telemetry.metrics import server  # noqa: PLC0415
 
-    server.serve(lambda: process_snapshot(sampler), port=port, address=address)
+    own, port = partial(process_snapshot, sampler), asked.port or 0
+    if path is None or not own_rank().number:
+        server.serve(own, port=port, address=asked.address)
+        return
+    from telemetry.recorder import served_ranks  # noqa: PLC0415
+
+    others = served_ranks.OtherRanks(path, own).snapshots
+    try:
+        bound = server.serve(own, port=port, address=asked.address, others=others)
+    except OSError as error:
+        pass_on(error)
+        if error.errno != errno.EADDRINUSE or not served_ranks.is_served_by_another(path, port):
+            raise
+    else:
+        sampler.event(served_ranks.SERVES, {"port": bound, "host": socket.gethostname()})
 
 
 def process_snapshot(sampler: Sampler) -> Snapshot:
