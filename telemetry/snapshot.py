@@ -6,12 +6,15 @@ import enum
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
+from telemetry.holders import EVENT as HOLDERS
+from telemetry.journal.holders_record import holders_of
 from telemetry.journal.records import Event
 from telemetry.reading import Reading, latest_known, with_stage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from telemetry.holders import Holders
     from telemetry.journal.records import Record
 
 SOURCES_KEPT = 50
@@ -50,6 +53,8 @@ class FoldSnapshot:
     """The last reading by stage; at most STAGES_KEPT."""
     error_counts: Mapping[str, int] = field(default_factory=dict)
     """How often each source or sink failed."""
+    holders: Mapping[str, Holders] = field(default_factory=dict)
+    """By limit, who held it when that was looked at last: as it became near, and about every minute since."""
     exit_code: int | None = None
     """As a shell reports it: 128 plus the signal's number for a process that a signal ended."""
     seconds: float | None = None
@@ -62,6 +67,8 @@ class FoldSnapshot:
 
     def with_record(self, record: Record) -> FoldSnapshot:
         """Return this snapshot as it is after ``record``."""
+        if isinstance(record, Event) and record.name == HOLDERS:
+            return self._with_holders(record)
         if isinstance(record, Event):
             return self._with_final_counters(record)
         if not isinstance(record, Reading):
@@ -75,6 +82,13 @@ class FoldSnapshot:
             checkpoints = with_stage(checkpoints, record.stage, record)
         latest = latest_known(self.latest, record)
         return replace(self, latest=latest, checkpoints=checkpoints, error_counts=error_counts)
+
+    def _with_holders(self, event: Event) -> FoldSnapshot:
+        try:
+            found = holders_of(event.facts, time=event.time)
+        except ValueError:  # of another version
+            return self
+        return replace(self, holders={**self.holders, found.limit: found})
 
     def _with_final_counters(self, event: Event) -> FoldSnapshot:
         """Take the counters as the end of the process left them: the limit that killed it was hit

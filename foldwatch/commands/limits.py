@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich import box
@@ -11,13 +11,21 @@ from rich.table import Table
 from rich.text import Text
 
 from foldwatch.terminal import columns, print_json, print_output
+from telemetry.errors import InputError
 from telemetry.formatting import format_amount
+from telemetry.holders import COUNTED, Holders
 from telemetry.kernel.applied_limits import AppliedLimit, binding, read_applied_limits, warnings
+from telemetry.kernel.holders import read_holders
+from telemetry.kernel.reader import Reader
 from telemetry.limits import LIMITS
 from telemetry.reading import Limit, LimitState
 from telemetry.thread_line import clean_label
+from telemetry.used_share import NEAR_RATIO, used_ratio
 
 app = typer.Typer()
+LONGEST_SECONDS = 10.0
+"""Of looking at every process."""
+_OF_ALL_TASKS = ("threads_max", "pid_max")
 TABLE_COLUMNS = 66
 """A narrower terminal gets lines: a table would cut its numbers off."""
 
@@ -27,12 +35,16 @@ def limits(
     pid: Annotated[
         int | None, typer.Option(min=1, help="The process to show; this one by default.")
     ] = None,
+    who: Annotated[
+        bool, typer.Option("--who", help="Say as well who holds each limit that is shared.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")] = False,
 ) -> None:
     """Show every limit of a process, its source, and the one that binds."""
     applied = read_applied_limits(pid=pid)
     tightest = binding(applied)
     texts = warnings(applied, cores=len(os.sched_getaffinity(pid or 0)))
+    holders = _holders(pid) if who else []
     if as_json:
         content = {
             "schema": 1,
@@ -40,6 +52,8 @@ def limits(
             "ceilings": [limit.as_json() for limit in applied],
             "warnings": texts,
         }
+        if who:
+            content["holders"] = [_as_json(one) for one in holders]
         print_json(content)
         return
     is_wide = columns() >= TABLE_COLUMNS
@@ -49,7 +63,36 @@ def limits(
         print_output(clean_label(f"{limit.name}: {limit.scope}, {limit.source}{note}"))
     for text in texts:
         print_output(clean_label(f"warning: {text}"))
+    for one in holders:
+        print_output(clean_label(one.sentence))
+        if advice := _advice(one):
+            print_output(f"  {clean_label(advice)}")
     print_output(Text(_binding_line(tightest), style="bold"))
+
+
+def _holders(pid: int | None) -> list[Holders]:
+    """Read who holds the limits that are shared; of two that count the same tasks, the fuller one."""
+    reader = Reader(pid=pid)
+    try:
+        reading = reader.read()
+        ratios = {name: used_ratio(reading, name) for name in COUNTED}
+        emptier = min(_OF_ALL_TASKS, key=lambda name: ratios[name] or 0.0)
+        wanted = [name for name in COUNTED if ratios[name] is not None and name != emptier]
+        return read_holders(reading, wanted, within_seconds=LONGEST_SECONDS)
+    except OSError as error:
+        raise InputError(f"who holds the limits cannot be read: {error}") from error
+    finally:
+        reader.close()
+
+
+def _advice(holders: Holders) -> str | None:
+    """Return what to do about the largest holder, where the limit is near."""
+    return holders.advice if holders.used > NEAR_RATIO * holders.most else None
+
+
+def _as_json(holders: Holders) -> dict[str, Any]:
+    told = {"sentence": holders.sentence, "advice": _advice(holders)}
+    return {"time": holders.time, **holders.facts(), **told}
 
 
 def _table(applied: tuple[AppliedLimit, ...], tightest: AppliedLimit | None) -> Table:

@@ -124,7 +124,9 @@ class AlertEngine:
             )
             self._grouping.begin(episode.alert)
         elif episode.alert is not None:
-            episode.alert = replace(episode.alert, summary=condition.summary)
+            episode.alert = replace(
+                episode.alert, summary=condition.summary, description=condition.description
+            )
 
     def _release(self, key: Key, now: float) -> None:
         """End an episode whose condition was seen not to hold, as soon as its rule says so."""

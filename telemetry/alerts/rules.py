@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING
 from telemetry.alerts.alert import Severity
 from telemetry.alerts.rate_of_rise import Rise
 from telemetry.formatting import format_amount, format_duration
+from telemetry.holders import FRESH_SECONDS
 from telemetry.limits import LIMITS
 from telemetry.snapshot import FoldState
+from telemetry.used_share import CRITICAL_RATIO, NEAR_RATIO, used_ratio
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from telemetry.reading import Reading
     from telemetry.snapshot import FoldSnapshot, GrowthSnapshot, Snapshot
@@ -46,8 +48,6 @@ RULES: Mapping[str, Rule] = {
     "FoldwatchOomKill": Rule(Severity.CRITICAL),
     "FoldwatchSamplesStale": Rule(Severity.WARNING, for_seconds=60),
 }
-NEAR_RATIO = 0.80
-CRITICAL_RATIO = 0.95
 FORECAST_FROM_RATIO = 0.50
 """Under half of a limit a warm-up looks like a leak, and there is time to see more of it."""
 FORECAST_SECONDS = 3600.0
@@ -56,6 +56,12 @@ HIT_SECONDS = 300.0
 STALE_SECONDS = 120.0
 """More than the minute for which an ended fold's series are still shown."""
 
+AWAITED_SECONDS = 1.0
+"""For so long a critical alert waits for who holds the limit, if that was told when it was near."""
+TOLD_AGE_SECONDS = 0.5
+"""From here on it is said for how long it has been known who holds a limit."""
+
+_MAY_RUN = {None, FoldState.RUNNING}
 ALERTING = tuple(name for name, spec in LIMITS.items() if spec.advice)
 GROWTH_ADVICE = (
     "Run each fold in a process of its own (foldwatch train --isolation process, or foldwatch run):"
@@ -84,19 +90,6 @@ class Condition:
     description: str
 
 
-def used_ratio(reading: Reading, name: str) -> float | None:
-    """Return the share of limit ``name`` that is used for good; None if it is unknown or not judged."""
-    usage = reading.usage(name)
-    if name == "nproc" and reading.is_exempt_from_nproc:
-        return None
-    if name != "cgroup_memory" or usage.ratio is None or usage.current is None:
-        return usage.ratio
-    if reading.cgroup_memory_reclaimable_bytes is None:
-        return None
-    kept = max(0, usage.current - reading.cgroup_memory_reclaimable_bytes)
-    return usage.ratio * kept / usage.current if usage.current else 0.0
-
-
 class ConditionTracker:
     """What must be remembered of one fold to judge it: levels of late, when counters rose, when it was heard of last."""
 
@@ -106,6 +99,9 @@ class ConditionTracker:
         self._rose_at: dict[str, float] = {}
         self._read_at: float | None = None
         self._heard_at = 0.0
+        self._critical_since: dict[str, float] = {}
+        self._held_back: set[str] = set()
+        """The limits that are critical and not told yet."""
         self.unknown: set[str] = set()
         """The limits of which the last reading does not say how full they are."""
 
@@ -126,13 +122,15 @@ class ConditionTracker:
         if reading is None:
             return
         silent = self._silent_seconds(reading, now, steady)
-        if fold_snapshot.ended_at is None and fold_snapshot.state in {None, FoldState.RUNNING}:
-            for name in ALERTING:
-                yield from self._of_limit(reading, name, labels, now=steady)
-            if silent > STALE_SECONDS:
-                words = f"no reading for {silent / 60:.0f} min"
-                yield _condition("FoldwatchSamplesStale", labels, words, STALE_ADVICE)
-        yield from self._of_counters(reading, labels, now=steady)
+        is_running = fold_snapshot.ended_at is None and fold_snapshot.state in _MAY_RUN
+        for name in ALERTING if is_running else tuple(self._held_back):
+            yield from self._of_limit(
+                fold_snapshot, name, labels, now=steady, may_hold_back=is_running
+            )
+        if is_running and silent > STALE_SECONDS:
+            words = f"no reading for {silent / 60:.0f} min"
+            yield _condition("FoldwatchSamplesStale", labels, words, STALE_ADVICE)
+        yield from self._of_counters(fold_snapshot, reading, labels, now=steady)
 
     def _silent_seconds(self, reading: Reading, now: float, steady: float) -> float:
         """Return for how long nothing was heard: the clock of who wrote the reading may be ahead of ours, or behind."""
@@ -144,11 +142,18 @@ class ConditionTracker:
         return steady - self._heard_at
 
     def _of_limit(
-        self, reading: Reading, limit: str, labels: Mapping[str, str], *, now: float
+        self,
+        fold_snapshot: FoldSnapshot,
+        limit: str,
+        labels: Mapping[str, str],
+        *,
+        now: float,
+        may_hold_back: bool,
     ) -> Iterator[Condition]:
-        ratio = used_ratio(reading, limit)
+        reading = fold_snapshot.latest
+        ratio = None if reading is None else used_ratio(reading, limit)
         self.unknown.discard(limit)
-        if ratio is None:
+        if reading is None or ratio is None:
             self.unknown.add(limit)
             return
         rise = self._rises.setdefault(limit, Rise())
@@ -160,25 +165,47 @@ class ConditionTracker:
         words = f"{limit} is {ratio:.0%} full{_amounts(reading, limit)}"
         if seconds < math.inf:
             words += f", and will be hit in {format_duration(seconds)} at this rate"
+        words, advice = _with_holders(words, LIMITS[limit].advice, fold_snapshot, (limit,))
+        is_critical = ratio > CRITICAL_RATIO
+        if not is_critical:
+            self._critical_since.pop(limit, None)
+        self._held_back.discard(limit)
+        if is_critical and may_hold_back and self._awaits_holders(fold_snapshot, limit, now=now):
+            self._held_back.add(limit)
         names = {
             # One alert for one state: while it is critical, a warning adds nothing.
             "FoldwatchCeilingNear": NEAR_RATIO < ratio <= CRITICAL_RATIO,
-            "FoldwatchCeilingCritical": ratio > CRITICAL_RATIO,
+            "FoldwatchCeilingCritical": is_critical and limit not in self._held_back,
             "FoldwatchCeilingWithinHour": seconds < FORECAST_SECONDS,
         }
         for name, holds in names.items():
             if holds:
-                yield _condition(name, {**labels, "ceiling": limit}, words, LIMITS[limit].advice)
+                yield _condition(name, {**labels, "ceiling": limit}, words, advice)
+
+    def _awaits_holders(self, fold_snapshot: FoldSnapshot, limit: str, *, now: float) -> bool:
+        """Whether who holds ``limit`` is known of when it was near, so that it will be known of now within moments."""
+        since = self._critical_since.setdefault(limit, now)
+        known = fold_snapshot.holders.get(limit)
+        is_coming = known is not None and known.used <= CRITICAL_RATIO * known.most
+        return is_coming and 0 <= now - since < AWAITED_SECONDS
 
     def _of_counters(
-        self, reading: Reading, labels: Mapping[str, str], *, now: float
+        self,
+        fold_snapshot: FoldSnapshot,
+        reading: Reading,
+        labels: Mapping[str, str],
+        *,
+        now: float,
     ) -> Iterator[Condition]:
         if self._has_risen("pids", reading.pids_limit_hits, reading, now=now):
             words = "the pids controller refused a thread or process"
-            yield _condition("FoldwatchPidsLimitHit", labels, words, PIDS_HIT_ADVICE)
+            told = _with_holders(words, PIDS_HIT_ADVICE, fold_snapshot, ("pids_cgroup",))
+            yield _condition("FoldwatchPidsLimitHit", labels, *told)
         if self._has_risen("oom", reading.oom_kills, reading, now=now):
             words = "the kernel killed a process for want of memory"
-            yield _condition("FoldwatchOomKill", labels, words, OOM_ADVICE)
+            limits = "cgroup_memory", "host_memory"
+            told = _with_holders(words, OOM_ADVICE, fold_snapshot, limits)
+            yield _condition("FoldwatchOomKill", labels, *told)
 
     def _has_risen(self, name: str, count: int | None, reading: Reading, *, now: float) -> bool:
         """Whether it rose of late; counters compare within one process and one cgroup only."""
@@ -220,6 +247,23 @@ def _growth_words(growth: GrowthSnapshot, to_limit: float, left: int) -> str:
 def _condition(name: str, labels: Mapping[str, str], summary: str, description: str) -> Condition:
     key = tuple(sorted(labels.items()))
     return Condition(name=name, labels=key, summary=summary, description=description)
+
+
+def _with_holders(
+    summary: str, advice: str, fold_snapshot: FoldSnapshot, limits: Sequence[str]
+) -> tuple[str, str]:
+    """Return summary and advice with who holds the first of ``limits`` of which that is known of late.
+
+    Where others hold the most, the advice is for them; where this run does, ``advice`` is as good as any.
+    """
+    latest = fold_snapshot.latest
+    for holders in filter(None, map(fold_snapshot.holders.get, limits)):
+        if latest is not None and abs(latest.time - holders.time) <= FRESH_SECONDS:
+            is_own = holders.advice == LIMITS[holders.limit].advice
+            age = latest.time - holders.time
+            before = f"{format_duration(age)} before: " if age >= TOLD_AGE_SECONDS else ""
+            return f"{summary}; {before}{holders.sentence}", advice if is_own else holders.advice
+    return summary, advice
 
 
 def _amounts(reading: Reading, name: str) -> str:

@@ -8,6 +8,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from telemetry.daemon.history import History
+from telemetry.holders import EVENT as HOLDERS
 from telemetry.snapshot import LINGER_SECONDS, FoldSnapshot, FoldState
 
 if TYPE_CHECKING:
@@ -54,6 +55,8 @@ class RunMember:
         """By fold, its last reading and when that was there first: its own time may be one of the future."""
         self._spare: list[tuple[int | None, FoldSnapshot]] = []
         """Some that are wanted least, the least one last, as they were then."""
+        self._ahead: dict[Writer, dict[str, Event]] = {}
+        """By process, who held which limit, if that is told before its first reading."""
         self._raised: set[Writer] = set()
         """Those whose last record but their end is an exception."""
 
@@ -89,6 +92,8 @@ class RunMember:
             state = None if fold is None else FoldState.RUNNING
             self._change(fold, state=state, ended_at=None, exit_code=None, seconds=None)
         self.history.add(fold, reading)
+        for event in self._ahead.pop(process.of_any_start(), {}).values():
+            self.folds[fold] = self.folds[fold].with_record(event)
 
     def make_place(self) -> None:
         """Give up the fold that is wanted least."""
@@ -126,10 +131,15 @@ class RunMember:
     def take_event(self, event: Event, journal: str) -> None:
         """Take a record of how a process ended: its runner's, or its own, which knows no exit status."""
         process = self._latest.get(Writer(journal, event.pid, None))
+        if process is None and event.name == HOLDERS:
+            self._keep_ahead(Writer(journal, event.pid, None), event)
         if process is None or self._fold_of[process] not in self.folds:
             return
         if event.name in {"raised", "interpreter_ended"}:
             self._take_own_end(event, process)
+        if event.name == HOLDERS:
+            fold = self._fold_of[process]
+            self.folds[fold] = self.folds[fold].with_record(event)
         if event.name != "exited":
             return
         code = event.facts.get("exit_code")
@@ -138,6 +148,11 @@ class RunMember:
         ended = FoldState.FAILED if code else FoldState.FINISHED
         state = None if fold is None else ended
         self._change(fold, state=state, ended_at=event.time, exit_code=code)
+
+    def _keep_ahead(self, process: Writer, event: Event) -> None:
+        """Keep what is told of who holds a limit for the first reading, which comes next."""
+        if process in self._ahead or len(self._ahead) < PROCESSES_KEPT:
+            self._ahead.setdefault(process, {})[str(event.facts.get("limit"))] = event
 
     def _take_own_end(self, event: Event, process: Writer) -> None:
         """An exception counts once the interpreter has ended below it; a handled one is followed by readings."""

@@ -16,7 +16,8 @@ import json
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
-from telemetry.journal import typed
+from telemetry.holders import EVENT as HOLDERS
+from telemetry.journal import holders_record, typed
 from telemetry.limits import USED_BY
 from telemetry.reading import GpuUsage, LimitState, Reading
 
@@ -243,6 +244,7 @@ _FACTS: Mapping[str, Mapping[str, typed.Check]] = {
         "folds": typed.whole,
         "seconds": typed.seconds,
     },
+    HOLDERS: holders_record.CHECKS,
 }
 """By event, the facts that something is concluded from; others are the user's own."""
 

@@ -228,6 +228,10 @@ class Controller:
             usage = replace(usage, limit=LimitState.UNREADABLE)
         return ControllerUsage(usage, level.folder, level.peak(), events, own, hidden)
 
+    def place(self, folder: str) -> str:
+        """Return where this process finds ``folder``, one of the cgroups as the read process sees them."""
+        return os.path.join(self._root, folder.lstrip("/"))
+
     def levels(self) -> list[tuple[str, Usage]]:
         """Read every visible level that has the controller, the process's own cgroup first.
 

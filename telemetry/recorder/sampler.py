@@ -23,6 +23,7 @@ from telemetry.reading import PEAKS, Reading, latest_known, with_stage
 from telemetry.recorder.last_words import ATTRIBUTED, RAISED, describe, is_failure, marked
 from telemetry.recorder.open_folds import FoldBlock, OpenFold, OpenFolds
 from telemetry.recorder.sample_timer import SampleTimer
+from telemetry.recorder.watched_sample import WatchedSample
 from telemetry.thread_line import Label, format_line, parse_label, thread_line
 
 if TYPE_CHECKING:
@@ -136,7 +137,7 @@ class Sampler:
     def begin_timer(self, interval_seconds: float) -> None:
         """Take a sample every so many seconds from now on. A call that was interrupted may be made again."""
         if self._timer is None:
-            sample = partial(self.attempt, "timer", self.sample)
+            sample = partial(self.attempt, "timer", WatchedSample(self).take)
             self._timer = SampleTimer(sample, interval_seconds, self.record_failure)
         self._timer.begin()
 
@@ -170,11 +171,12 @@ class Sampler:
             self.attempt("attribution", code.go_on)
         return reading
 
-    def sample(self) -> Reading:
-        """Read now without a label; the reading belongs to the fold that runs."""
+    def sample(self, *, holds_back: Callable[[Reading], bool] = lambda _: False) -> Reading:
+        """Read now without a label; the reading belongs to the fold that runs. One that is held back is not written."""
         with self._lock:
             reading = self._take(None)
-            self.record(reading)
+            if not holds_back(reading):
+                self.record(reading)
             return reading
 
     def event(self, name: str, facts: Mapping[str, object]) -> None:

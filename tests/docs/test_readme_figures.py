@@ -24,7 +24,7 @@ from analyzer.growth import verdict
 from benchmarks.results import BEGIN, END, RESULTS
 from foldwatch.analysis import FOUND
 from foldwatch.main import INTERRUPTED
-from telemetry import snapshot
+from telemetry import snapshot, used_share
 from telemetry.alerts import rules as alert_rules
 from telemetry.errors import InputError
 from telemetry.kernel import read_budget
@@ -135,7 +135,7 @@ def from_code() -> Iterator[str]:
     yield f"Exit code {FOUND} is for growth"
     yield f"at or under {percent(forecast.USABLE)} of every limit"
     yield f"is refused after {ADMISSION_SECONDS:.0f} s"
-    near, critical = percent(alert_rules.NEAR_RATIO), percent(alert_rules.CRITICAL_RATIO)
+    near, critical = percent(used_share.NEAR_RATIO), percent(used_share.CRITICAL_RATIO)
     yield f"over {near} (warning) or {critical} (critical) full"
     assert alert_rules.FORECAST_SECONDS == 3600
     yield "will be full within the hour"

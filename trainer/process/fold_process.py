@@ -11,11 +11,13 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import IO, TYPE_CHECKING
 
+from telemetry.holders import EVENT as HOLDERS
 from telemetry.journal.follower import JournalFollower
 from telemetry.journal.private_files import make_folder
 from telemetry.journal.records import RECORDED_CAPS, Event, Header
 from telemetry.journal.run_layout import JOURNAL, OUTPUT
 from telemetry.journal.writer import JournalWriter
+from telemetry.kernel.holder_watch import HolderWatch
 from telemetry.kernel.process_identity import own_identity, start_ticks
 from telemetry.masking import masked
 from telemetry.rank import rank_of
@@ -95,6 +97,7 @@ class FoldProcess:
             undo.callback(self.supervised.close)  # the supervisor ends it when nobody listens
             self.pid = self.supervised.pid
             self._output = OutputFollower(self._spec.output_path) if self._pattern else None
+            self._holders = HolderWatch(run_pid=self.pid)
             self._reader = ForegroundReader(self.pid, follows_children=not self._spec.is_persistent)
             undo.pop_all()
         self.write(header_of(self.pid, self._spec))
@@ -171,14 +174,33 @@ class FoldProcess:
             self.supervised.wake()
         else:
             self._note_since_label(reading)
+            self._record_holders(reading)
             self.write(reading)
         return True
+
+    @property
+    def is_near(self) -> bool:
+        """Whether a limit is near: then its next label may show another to be, and who holds it is not to be late."""
+        return self._holders.is_near
+
+    def _record_holders(self, reading: Reading) -> None:
+        """Write who holds a limit that has become near, before the reading that shows it."""
+        if due := self._holders.due(reading):
+            for found in (
+                self._errors.value(lambda: self._holders.look(reading, due), "/proc") or []
+            ):
+                facts = found.facts()
+                self.write(Event(time=found.time, pid=reading.pid, name=HOLDERS, facts=facts))
 
     def follow(self) -> None:
         """Note in its journal whose readings the labels are, and whether a fold has left threads."""
         for record in self._errors.value(self._follower.poll, JOURNAL) or []:
             if isinstance(record, Reading) and record.label is not None:
                 self._reader.note_label(record.pid)
+                if (
+                    record.pid == self._reader.worker
+                ):  # what else writes here may be on another host
+                    self._record_holders(record)
             self._thread_watch.take(record)
 
     def close(self, status: ExitStatus) -> None:

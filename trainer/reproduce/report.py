@@ -13,11 +13,11 @@ from analyzer.comparison import compare
 from analyzer.diagnosis.confidence import Confidence
 from analyzer.reports import figures
 from analyzer.reports.json_report import comparison_json
-from telemetry.alerts.rules import used_ratio
 from telemetry.journal.follower import JournalFollower
 from telemetry.journal.run_layout import JOURNAL, is_set_aside
 from telemetry.reading import Reading
 from telemetry.thread_line import clean_label
+from telemetry.used_share import used_ratio
 from trainer.reproduce.scenarios import FOLDS, ISOLATED, ONE_PROCESS, RUNS
 from trainer.run.durable_files import write_whole
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from telemetry import used_share
 from telemetry.alerts import rules as alert_rules
 from telemetry.alerts.rate_of_rise import BEFORE_SECONDS, THIRD_SECONDS, THIRDS
 from telemetry.alerts.rules import ALERTING, RULES
@@ -79,10 +80,10 @@ def test_thresholds_are_the_engine_s() -> None:
         for name, expression in expressions.items()
     }
     assert numbers["FoldwatchCeilingNear"] == [
-        alert_rules.NEAR_RATIO,
-        alert_rules.CRITICAL_RATIO,
+        used_share.NEAR_RATIO,
+        used_share.CRITICAL_RATIO,
     ]
-    assert numbers["FoldwatchCeilingCritical"] == [alert_rules.CRITICAL_RATIO]
+    assert numbers["FoldwatchCeilingCritical"] == [used_share.CRITICAL_RATIO]
     assert numbers["FoldwatchCeilingWithinHour"] == [
         alert_rules.FORECAST_SECONDS,
         alert_rules.FORECAST_FROM_RATIO,

@@ -1,0 +1,44 @@
+"""`WatchedSample`: the timer's sample, and who holds a limit that it shows to be near."""
+
+from __future__ import annotations
+
+import os
+from functools import partial
+from typing import TYPE_CHECKING
+
+from telemetry.holders import EVENT
+from telemetry.journal.records import Event
+from telemetry.kernel.holder_watch import HolderWatch
+
+if TYPE_CHECKING:
+    from telemetry.reading import Reading
+    from telemetry.recorder.sampler import Sampler
+
+
+class WatchedSample:
+    """Takes samples through ``sampler``.
+
+    Invariant: whoever reads the journal knows who holds a limit before the reading that shows it to be near, so that an
+    alert can say it at once. The sampler's lock, for which the training waits at its labels, is not held meanwhile.
+    """
+
+    def __init__(self, sampler: Sampler) -> None:
+        self._sampler = sampler
+        self._watch = HolderWatch()
+        self._due: list[str] = []
+
+    def take(self) -> None:
+        """Take one."""
+        reading = self._sampler.sample(holds_back=self._is_due)
+        if self._due:
+            self._sampler.attempt("holders", partial(self._look, reading))
+            self._sampler.sample()
+
+    def _is_due(self, reading: Reading) -> bool:
+        self._due = self._watch.due(reading)
+        return bool(self._due)
+
+    def _look(self, reading: Reading) -> None:
+        for found in self._watch.look(reading, self._due):
+            facts = found.facts()
+            self._sampler.record(Event(time=found.time, pid=os.getpid(), name=EVENT, facts=facts))
