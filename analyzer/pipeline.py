@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from analyzer.diagnosis.causes import diagnose, event_signs
 from analyzer.diagnosis.exit_status import is_running, note_exit, note_gone
 from analyzer.diagnosis.frameworks import shows_tensorflow
+from analyzer.diagnosis.held import held_by
 from analyzer.diagnosis.notes import notes
 from analyzer.diagnosis.outcome import find_ending
 from analyzer.diagnosis.remedies import remedies
@@ -241,6 +242,7 @@ def _finding(
             is_isolated=lane.isolated is not None,
             argv=process.argv,
             folds=process.folds_planned,
+            held=held_by(process),
         ),
     )
 

@@ -111,7 +111,7 @@ class Holders:
         """Say what to do about the largest holder; where this run is it, what helps against its own use."""
         own = LIMITS[self.limit].advice
         largest = self.largest
-        if self.has_unseen and (largest is None or self.unseen > largest.amount):
+        if self._is_unseen:
             return (
                 f"{self._share(self.unseen)} are of processes that cannot be seen from here: look for them on the host,"
                 " or as root (foldwatch limits --who --pid N)."
@@ -137,8 +137,9 @@ class Holders:
     @property
     def is_of_others(self) -> bool:
         """Whether others hold the most, so that less of this run's use does not mend it."""
-        is_run = self.largest is None or self.largest.kind in {"run", "descriptors"}
-        return not is_run and self.run_share < _LARGEST_SHARE
+        if COUNTED[self.limit] == "descriptors" or self.run_share >= _LARGEST_SHARE:
+            return False
+        return self._is_unseen or (self.largest is not None and self.largest.kind != "run")
 
     @property
     def has_unseen(self) -> bool:
@@ -156,6 +157,11 @@ class Holders:
             "others": self.others,
             "unseen": self.unseen,
         }
+
+    @property
+    def _is_unseen(self) -> bool:
+        """Whether most of it is of nobody that was seen."""
+        return self.has_unseen and (self.largest is None or self.unseen > self.largest.amount)
 
     @property
     def _is_bytes(self) -> bool:

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from analyzer.diagnosis import evidence, plausibility
+from analyzer.diagnosis import evidence, held, plausibility
 from analyzer.diagnosis.confidence import Confidence
 from analyzer.diagnosis.evidence import Evidence
 from telemetry.limits import LIMITS
@@ -119,6 +119,7 @@ def _weigh(
         *evidence.text_evidence(cause, process),
         *evidence.limit_evidence(cause, process),
         *plausibility.printed_evidence(cause, process),
+        *held.holder_evidence(cause, process),
     ]
     usage = evidence.usage_evidence(cause, process)
     if usage is not None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from analyzer.diagnosis.commands import RUN, RUN_EPOCHS, RUN_FOLDS, filled_in
 from analyzer.diagnosis.confidence import Confidence
 from analyzer.diagnosis.failure_steps import failure_steps
+from analyzer.diagnosis.held import HeldBy, fitting
 from analyzer.diagnosis.message_steps import MESSAGES, Step
 from analyzer.diagnosis.nature_steps import NATURE_STEPS
 from analyzer.processes.printed_limits import held_share
@@ -65,7 +66,6 @@ _SAMPLE = (
     "record the next run: every limit while it runs, and the kernel's counters after a death",
     RUN,
 )
-
 _FEED = (
     (
         "feed tf.data instead of NumPy arrays and keep no dataset.cache() in memory across folds;"
@@ -93,12 +93,10 @@ _WITHIN_A_FIT = (
     None,
 )
 
-
 _NAME_EPOCHS = (
     "name the folds or the epochs in the record: they tell a leak from a phase of the run, time does not",
     RUN_EPOCHS,
 )
-
 
 _USE_LESS: Step = (
     "use less memory: a smaller batch, fewer workers, no cache() of the data set in memory; or add swap",
@@ -123,7 +121,6 @@ _READ_VALUES: Step = (
     "if the log prints what memory was used, read that, to see whether it leaks from fold to fold",
     "foldwatch analyze LOG --pattern 'RSS (?P<rss>[\\d.]+) MB'",
 )
-
 
 _CAUSES: Mapping[str, tuple[Step, ...]] = {
     "pids_cgroup": (
@@ -240,6 +237,9 @@ _CAUSES: Mapping[str, tuple[Step, ...]] = {
     ),
 }
 
+_OF_OWN_USE = frozenset({_CAP_THREADS, ISOLATE, _USE_LESS})
+"""Steps by which a run takes less itself."""
+
 _WITHOUT_TENSORFLOW: Mapping[Step, Step | None] = {
     _CAP_THREADS: (
         "cap the thread pools before NumPy or OpenBLAS is imported: pools are sized by cores",
@@ -268,6 +268,7 @@ def remedies(  # noqa: PLR0913 - what was found, and of what
     is_isolated: bool = False,
     argv: Sequence[str] = (),
     folds: int | None = None,
+    held: Mapping[str, HeldBy] | None = None,
 ) -> tuple[Remedy, ...]:
     """Return the steps for what grows and for what ended the run, no step twice.
 
@@ -282,10 +283,11 @@ def remedies(  # noqa: PLR0913 - what was found, and of what
         is_isolated: Whether each fold has a process of its own already.
         argv: What the process was started with; empty where that is not known.
         folds: How many folds its labels plan.
+        held: By limit, what to do first by who held it.
     """
     found = (
         *_against_growth(growth, epochs, over_time),
-        *_against(list(causes), signs, is_recorded),
+        *_against(list(causes), signs, is_recorded, held or {}),
     )
     fitting = (
         (target, step if has_tensorflow else _WITHOUT_TENSORFLOW.get(step, step))
@@ -302,6 +304,7 @@ def _against(
     causes: Sequence[Cause],
     signs: Sequence[SignatureMatch],
     is_recorded: bool,  # noqa: FBT001 - see `remedies`
+    held: Mapping[str, HeldBy],
 ) -> Iterator[tuple[str, Step]]:
     left = [
         cause
@@ -316,7 +319,8 @@ def _against(
     target = causes[0].cause if causes else ""
     yield from ((target, step) for step in _of_messages(signs, {cause.cause for cause in left}))
     for cause in founded:
-        yield from ((cause.cause, step) for step in _CAUSES.get(cause.cause, ())[:MOST])
+        steps = fitting(_CAUSES.get(cause.cause, ()), held.get(cause.cause), of_own_use=_OF_OWN_USE)
+        yield from ((cause.cause, step) for step in steps[:MOST])
     if not founded:
         yield from (
             (target, step)

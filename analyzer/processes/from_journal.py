@@ -18,13 +18,16 @@ from analyzer.processes.settled import note_settled
 from analyzer.resources import RESOURCES
 from analyzer.signatures.search import raised_match
 from telemetry.errors import InputError
+from telemetry.holders import EVENT as HOLDERS
 from telemetry.journal.follower import JournalFollower, SkippedLine
+from telemetry.journal.holders_record import holders_of
 from telemetry.journal.records import NATIVE_THREADS, Event, Header
 from telemetry.limits import USED_BY
 from telemetry.reading import Reading, latest_known
 from telemetry.thread_line import Label
 
 if TYPE_CHECKING:
+    from telemetry.holders import Holders
     from telemetry.journal.records import Record
     from telemetry.reading import Limit
 
@@ -66,6 +69,8 @@ class JournalAssembly:
         self._processes: dict[tuple[int, int | None], Process] = {}
         self._latest: dict[int, Process] = {}
         self._headers: dict[int, Header] = {}
+        self._ahead: dict[int, dict[str, Holders]] = {}
+        """By PID, who held which limit, where that stands before the first reading."""
         self._since_exit: list[Process] = []
         """Those that no ``exited`` was written after: what launched them saw the end of none."""
 
@@ -82,12 +87,22 @@ class JournalAssembly:
         else:
             if record.pid not in self._latest and may_be_crash(record):
                 self._process((record.pid, None))
-            if record.pid in self._latest:
+            if record.name == HOLDERS:
+                self._take_holders(record)
+            elif record.pid in self._latest:
                 _take_event(self._latest[record.pid], record)
             if record.name == "exited":
                 for process in self._since_exit:
                     process.launcher_saw_end = not _speaks_for_itself(process.header)
                 self._since_exit.clear()
+
+    def _take_holders(self, event: Event) -> None:
+        with suppress(ValueError):  # of another version
+            found = holders_of(event.facts, time=event.time)
+            if event.pid in self._latest:
+                self._latest[event.pid].holders[found.limit] = found
+            elif len(self._ahead) < MOST_PROCESSES:
+                self._ahead.setdefault(event.pid, {})[found.limit] = found
 
     def _take_header(self, header: Header) -> None:
         """Note it; what launched a process knows less of it than the process itself."""
@@ -120,6 +135,7 @@ class JournalAssembly:
             rank=header.rank or None if header else None,
             checkpoints=CheckpointTable(self._labelled),
             samples=CheckpointTable(self._all),
+            holders=self._ahead.pop(pid, {}),
         )
         self._latest[pid] = self._processes[key] = process
         self._since_exit.append(process)

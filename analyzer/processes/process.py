@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from analyzer.processes.native_threads import NativeThreads
     from analyzer.processes.printed_limits import PrintedLimit
     from analyzer.processes.settled import Settled
+    from telemetry.holders import Holders
     from telemetry.journal.records import Event, Header
     from telemetry.journal.run_layout import FoldOutcome
     from telemetry.reading import Limit, Reading
@@ -70,6 +71,8 @@ class Process:
     """The journal's last reading of it, what a sample left out filled in; None for a text log."""
     fullest: dict[str, Reading] = field(default_factory=dict)
     """By limit, the reading that was nearest to its limit."""
+    holders: dict[str, Holders] = field(default_factory=dict)
+    """By limit, who held it when that was looked at last."""
     settled: dict[int, Settled] = field(default_factory=dict)
     """By fold, or below 0 where no fold is named: its memory as it was settled last."""
     exit: Event | None = None

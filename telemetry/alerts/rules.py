@@ -158,6 +158,9 @@ class ConditionTracker:
             return
         rise = self._rises.setdefault(limit, Rise())
         rise.add(ratio, now=now)
+        is_critical = ratio > CRITICAL_RATIO
+        if not is_critical:
+            self._critical_since.pop(limit, None)
         if ratio <= FORECAST_FROM_RATIO:
             return
         rate = rise.per_second(now=now)
@@ -166,9 +169,6 @@ class ConditionTracker:
         if seconds < math.inf:
             words += f", and will be hit in {format_duration(seconds)} at this rate"
         words, advice = _with_holders(words, LIMITS[limit].advice, fold_snapshot, (limit,))
-        is_critical = ratio > CRITICAL_RATIO
-        if not is_critical:
-            self._critical_since.pop(limit, None)
         self._held_back.discard(limit)
         if is_critical and may_hold_back and self._awaits_holders(fold_snapshot, limit, now=now):
             self._held_back.add(limit)

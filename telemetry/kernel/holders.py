@@ -40,6 +40,8 @@ class _Scope(NamedTuple):
 
     title: str
     counts: Callable[[SeenProcess], bool]
+    members: Collection[int] = ()
+    """The processes of a cgroup, which are read first."""
 
 
 def read_holders(
@@ -50,7 +52,7 @@ def read_holders(
     within_seconds: float = LONGEST_SECONDS,
     clock: Callable[[], float] = time.monotonic,
 ) -> list[Holders]:
-    """Read who holds ``limits`` of the process of ``reading``, by one look at all processes. Raises OSError.
+    """Read who holds ``limits`` of the process of ``reading``, by one look at all processes.
 
     Args:
         reading: Of a process of this host; its numbers are the kernel's counters.
@@ -58,43 +60,54 @@ def read_holders(
         run_pid: Whose run is meant, with all that descends from it; by default the process of ``reading``.
         within_seconds: When to stop; what was not read counts as not seen.
         clock: In seconds.
+
+    Raises:
+        OSError: Nothing could be read; a limit of which only its own part cannot be read is left out.
     """
-    until = clock() + within_seconds
+    table = ProcessTable(run_pid or reading.pid, until=clock() + within_seconds, clock=clock)
     known = [name for name in limits if name in COUNTED and reading.usage(name).ratio is not None]
-    members = {name: _members(name, reading.pid) for name in known if name in _CONTROLLERS}
-    table = ProcessTable(run_pid or reading.pid, until=until, clock=clock)
-    if any(COUNTED[name] != "descriptors" for name in known):
-        table.read(first=[pid for _, pids in members.values() for pid in pids])
-    found = []
+    scopes: dict[str, _Scope] = {}
+    found: list[Holders] = []
+    failures: list[OSError] = []
     for name in known:
-        if COUNTED[name] == "descriptors":
-            top, others = _largest(_descriptors(reading.pid, table))
-            unseen = max(0, (reading.usage(name).current or 0) - others - _sum(top))
-            scope = f"process {reading.pid}"
-        else:
-            scope, counts = _scope(name, reading, members)
-            seen = [one for one in table.processes.values() if counts(one)]
-            is_tasks = COUNTED[name] == "tasks"
-            top, others = _largest(_holders(seen, table, is_tasks=is_tasks))
-            used = reading.usage(name).current or 0
-            unseen = max(0, used - others - _sum(top)) if is_tasks else 0
-        found.append(_result(name, reading, scope, top, others, unseen))
+        try:
+            scopes[name] = _scope(name, reading)
+        except OSError as error:
+            pass_on(error)
+            failures.append(error)
+    if any(COUNTED[name] != "descriptors" for name in scopes):
+        table.read(first=[pid for scope in scopes.values() for pid in scope.members])
+    for name, scope in scopes.items():
+        try:
+            found.append(_holders_of(name, reading, scope, table))
+        except OSError as error:
+            pass_on(error)
+            failures.append(error)
+    if failures and not found:
+        raise failures[0]
     return found
 
 
-def _result(  # noqa: PLR0913, PLR0917 - the parts of one value
-    name: str, reading: Reading, scope: str, top: Sequence[Holder], others: int, unseen: int
-) -> Holders:
-    usage = reading.usage(name)
+def _holders_of(limit: str, reading: Reading, scope: _Scope, table: ProcessTable) -> Holders:
+    """Return who holds one limit. Raises OSError."""
+    kind, usage = COUNTED[limit], reading.usage(limit)
+    if kind == "descriptors":
+        every = _descriptors(reading.pid, table)
+    else:
+        seen = [one for one in table.processes.values() if scope.counts(one)]
+        every = _holders(seen, table, is_tasks=kind == "tasks")
+    top, others = _largest(every)
+    used, seen_amount = usage.current or 0, _sum(top) + others
     return Holders(
         time=time.time(),
-        limit=name,
-        used=usage.current or 0,
+        limit=limit,
+        used=used,
         most=usage.limit if isinstance(usage.limit, int) else 0,
-        scope=scope,
+        scope=scope.title,
         top=tuple(top),
         others=others,
-        unseen=unseen,
+        # A page that several processes map counts once, and page cache is nobody's.
+        unseen=0 if kind == "memory" else max(0, used - seen_amount),
     )
 
 
@@ -102,13 +115,16 @@ def _sum(holders: Iterable[Holder]) -> int:
     return sum(holder.amount for holder in holders)
 
 
-def _scope(limit: str, reading: Reading, members: dict[str, tuple[str, Collection[int]]]) -> _Scope:
-    if limit in members:
-        folder, pids = members[limit]
-        return _Scope(folder, lambda one: (one.parent if one.is_zombie else one.pid) in pids)
+def _scope(limit: str, reading: Reading) -> _Scope:
+    """Return whose use counts against ``limit``. Raises OSError."""
+    if limit in _CONTROLLERS:
+        folder, pids = _members(limit, reading.pid)
+        return _Scope(folder, lambda one: (one.parent if one.is_zombie else one.pid) in pids, pids)
     if limit == "nproc":
         uid = reading.uid
         return _Scope(f"user {uid}", lambda one: one.uid == uid)
+    if COUNTED[limit] == "descriptors":
+        return _Scope(f"process {reading.pid}", lambda one: one.pid == reading.pid)
     return _Scope("host", lambda _: True)
 
 

@@ -150,6 +150,7 @@ def _in_full(board: LiveState, snapshot: Snapshot) -> dict[str, Any]:
         "threads": latest.threads if latest else None,
         "rss_bytes": latest.rss_bytes if latest else None,
         "ceilings": _limits(latest) if latest else [],
+        "holders": [] if present is None else _holders(present),
         "hits": {
             "pids_limit_hits": latest.pids_limit_hits if latest else None,
             "oom_kills": latest.oom_kills if latest else None,
@@ -161,6 +162,14 @@ def _in_full(board: LiveState, snapshot: Snapshot) -> dict[str, Any]:
         "checkpoints": checkpoints[-CHECKPOINTS_SHOWN:],
         "checkpoints_left_out": max(0, len(checkpoints) - CHECKPOINTS_SHOWN),
     }
+
+
+def _holders(fold_snapshot: FoldSnapshot) -> list[dict[str, Any]]:
+    """Return who held which limit when that was looked at last, and what to do about the largest holder."""
+    return [
+        {"ceiling": name, "time": one.time, "sentence": one.sentence, "advice": one.advice}
+        for name, one in fold_snapshot.holders.items()
+    ]
 
 
 def _latest(folds: Sequence[FoldSnapshot]) -> list[FoldSnapshot]:

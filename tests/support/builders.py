@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import reduce
 from typing import TYPE_CHECKING, Any
 
+from telemetry.holders import Holders
 from telemetry.journal.records import Event, Header
 from telemetry.journal.writer import JournalWriter
 from telemetry.reading import GpuUsage, LimitState, Reading
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+    from telemetry.holders import Holder
     from telemetry.journal.records import Record
 
 NOW = 1000.0
@@ -61,6 +63,12 @@ def header(host: str = "node", rank: str = "", **values: Any) -> Header:
         "ceilings": (),
     }
     return Header(host=host, rank=rank, **(known | values))
+
+
+def holders(*top: Holder, limit: str = "pids_cgroup", used: int = 386, **values: Any) -> Holders:
+    """Give who held a limit: by default the 386 tasks of a pids cgroup for 400."""
+    known: dict[str, Any] = {"time": NOW, "most": 400, "scope": "/sys/fs/cgroup/job"}
+    return Holders(limit=limit, used=used, top=top, **(known | values))
 
 
 def exited(time: float = NOW, **facts: Any) -> Event:

@@ -185,6 +185,16 @@ function showLimits(run) {
   );
 }
 
+function showHolders(run, now) {
+  $("holders").replaceChildren(
+    ...run.holders.map((held) => {
+      const item = make("li", "", held.sentence);
+      item.append(make("span", "", `${duration(now - held.time)} ago. ${held.advice}`));
+      return item;
+    }),
+  );
+}
+
 function showCheckpoints(run) {
   const count = run.checkpoints.length.toLocaleString("en");
   const all = (run.checkpoints.length + run.checkpoints_left_out).toLocaleString("en");
@@ -219,6 +229,7 @@ function show(state) {
   showVerdict(run);
   showRanks(run);
   showLimits(run);
+  showHolders(run, state.now);
   showCheckpoints(run);
   if (window.Plotly) showCharts(run);
 }

@@ -28,12 +28,13 @@ from telemetry.daemon.live_state import LiveState
 from telemetry.daemon.run_follower import RunFollower
 from telemetry.daemon.run_member import FOLDS_KEPT, WAITING_KEPT
 from telemetry.errors import InputError
+from telemetry.holders import Holder, HolderKind
 from telemetry.journal.follower import JournalFollower
 from telemetry.journal.records import Event, encode
 from telemetry.reading import Reading
 from telemetry.snapshot import GrowthSnapshot, ProcessGrowth
 from telemetry.web.state_api import encoded_state, state
-from tests.support.builders import NOW, exited, header, reading, write_journal, write_json
+from tests.support.builders import NOW, exited, header, holders, reading, write_journal, write_json
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -698,3 +699,25 @@ def test_a_process_that_ends_by_itself_does_not_run_any_more(
     ends = [Event(time=NOW + 1, pid=7, name=name, facts=facts) for name, facts in events]
     write_journal(tmp_path / "r", header(), reading(2), *ends)
     assert states(collected(tmp_path, now=NOW + 2)["r"]) == [state]
+
+
+@pytest.mark.parametrize("is_ahead", [True, False])
+def test_who_holds_a_limit_is_kept_of_the_last_look(tmp_path: Path, *, is_ahead: bool) -> None:
+    """Also where it is told before the process's first reading; the page shows it with what to do."""
+    run = Holder(kind=HolderKind.RUN, amount=390)
+    held = [
+        Event(time=NOW, pid=7, name="holders", facts=holders(run, used=used).facts())
+        for used in (386, 396)
+    ]
+    first = reading(1, start_ticks=1)
+    records: list[Record] = [*held, first] if is_ahead else [first, *held]
+    write_journal(tmp_path / "run", header(), *records)
+    one = daemon(tmp_path)
+    one.collect()
+    (found,) = part(one.snapshots[0], 1).holders.values()
+    assert found.sentence == "pids_cgroup 396/400: this run 390"
+    board = LiveState(clock=lambda: NOW)
+    board.publish(one.snapshots)
+    (shown,) = state(board, None)["run"]["holders"]
+    assert shown["ceiling"] == "pids_cgroup"
+    assert (shown["sentence"], shown["advice"]) == (found.sentence, found.advice)
