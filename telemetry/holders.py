@@ -60,7 +60,7 @@ class HolderKind(enum.StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Holder:
+class LimitHolder:
     """One that holds part of what counts."""
 
     kind: HolderKind
@@ -87,7 +87,7 @@ class Holders:
     most: int
     scope: str
     """Whose use counts: a cgroup's folder, ``user 1000``, ``host``, ``process 42``."""
-    top: tuple[Holder, ...]
+    top: tuple[LimitHolder, ...]
     """The KEPT largest and this run, the largest first."""
     others: int = 0
     """What further ones hold that were seen."""
@@ -124,7 +124,7 @@ class Holders:
         return f"{told} {own}" if self.run_share >= RUN_SHARE and largest.kind != "run" else told
 
     @property
-    def largest(self) -> Holder | None:
+    def largest(self) -> LimitHolder | None:
         """Who holds the most of those seen."""
         return self.top[0] if self.top else None
 
@@ -174,7 +174,7 @@ class Holders:
         of = f"{self._amount(amount)} of {self._amount(self.used)}"
         return f"{of} ({amount / self.used:.0%})" if self.used else of
 
-    def _advice_for(self, holder: Holder) -> str | None:
+    def _advice_for(self, holder: LimitHolder) -> str | None:
         """Return what to do about ``holder``; None where the limit's own advice is that."""
         held = self._share(holder.amount)
         if holder.kind == HolderKind.ZOMBIES or holder.zombies > _LARGEST_SHARE * holder.amount:
@@ -191,7 +191,7 @@ class Holders:
         return f"{whole}: end or bound it, or raise the limit; fewer threads here do not mend it."
 
 
-def _reaping(holder: Holder) -> str:
+def _reaping(holder: LimitHolder) -> str:
     count = holder.zombies or holder.amount
     if holder.pid == 1:
         words = f"PID 1 ({holder.name}) does not reap {count:,} zombies"
@@ -209,7 +209,7 @@ def _shown(letter: str) -> str:
     return letter if letter.isprintable() and letter not in _SEPARATORS else "_"
 
 
-def _title(holder: Holder) -> str:
+def _title(holder: LimitHolder) -> str:
     if holder.kind == HolderKind.RUN:
         zombies = f" ({holder.zombies:,} zombies of {holder.name})" if holder.zombies else ""
         return f"this run{zombies}"
@@ -221,6 +221,6 @@ def _title(holder: Holder) -> str:
     return "the kernel" if holder.kind == HolderKind.KERNEL else holder.name
 
 
-def _present(holder: Holder) -> dict[str, Any]:
+def _present(holder: LimitHolder) -> dict[str, Any]:
     content = {name: value for name, value in asdict(holder).items() if value not in {None, ""}}
     return {**content, "kind": holder.kind.value}

@@ -38,7 +38,6 @@ class Process:
     rank: str | None = None
     """Which of several it is, where their lines are in one log: a pod, a rank, an actor."""
     log_lines: int = 0
-    """How many lines its log has."""
     run_finished: LastLine | None = None
     """The line that says that all of the run is through, whoever wrote it."""
     printed_limits: Sequence[PrintedLimit] = ()
@@ -72,7 +71,6 @@ class Process:
     fullest: dict[str, Reading] = field(default_factory=dict)
     """By limit, the reading that was nearest to its limit."""
     holders: dict[str, Holders] = field(default_factory=dict)
-    """By limit, who held it when that was looked at last."""
     settled: dict[int, Settled] = field(default_factory=dict)
     """By fold, or below 0 where no fold is named: its memory as it was settled last."""
     exit: Event | None = None

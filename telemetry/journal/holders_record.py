@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from telemetry.holders import COUNTED, KEPT, Holder, HolderKind, Holders, clean_name
+from telemetry.holders import COUNTED, KEPT, HolderKind, Holders, LimitHolder, clean_name
 from telemetry.journal import typed
 
 if TYPE_CHECKING:
@@ -41,17 +41,17 @@ def _name(name: str, value: object) -> str:
     return clean_name(text) if text else ""
 
 
-def _top(name: str, value: object) -> tuple[Holder, ...]:
+def _top(name: str, value: object) -> tuple[LimitHolder, ...]:
     if type(value) is not list or len(value) > KEPT + 1:
         raise ValueError(f"{name:.40} is no list of at most {KEPT} and the run")
     return tuple(_holder(name, item) for item in value)
 
 
-def _holder(name: str, value: object) -> Holder:
+def _holder(name: str, value: object) -> LimitHolder:
     known = typed.fields_of(typed.mapping(name, value), _OF_HOLDER)
     if not {"kind", "amount"} <= known.keys():
         raise ValueError("a holder without kind or amount")
-    return Holder(**known)
+    return LimitHolder(**known)
 
 
 _OF_HOLDER: Mapping[str, typed.Check] = {

@@ -48,6 +48,11 @@ class HolderWatch:
         at, before = self._looked.get(name, (float("-inf"), 0.0))
         return over > 0 and (over > before or now - at >= self._pause)
 
+    def note(self, found: Holders) -> None:
+        """Take it that another has just looked."""
+        over = _over(found.used / found.most if found.most else 0.0)
+        self._looked[found.limit] = (self._clock(), over)
+
     def look(self, reading: Reading, due: Sequence[str]) -> list[Holders]:
         """Look at those that are ``due``. Raises OSError; then they are not due again at once either."""
         began = self._clock()
@@ -61,5 +66,8 @@ class HolderWatch:
 
 def _threshold(reading: Reading, name: str) -> float:
     """Return which threshold the use of a limit is over; 0 for none, or where that is not known."""
-    ratio = used_ratio(reading, name) or 0.0
+    return _over(used_ratio(reading, name) or 0.0)
+
+
+def _over(ratio: float) -> float:
     return next((over for over in (CRITICAL_RATIO, NEAR_RATIO) if ratio > over), 0.0)

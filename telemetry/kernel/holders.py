@@ -14,7 +14,15 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from telemetry.holders import COUNTED, KEPT, LONGEST_NAME, Holder, HolderKind, Holders, clean_name
+from telemetry.holders import (
+    COUNTED,
+    KEPT,
+    LONGEST_NAME,
+    HolderKind,
+    Holders,
+    LimitHolder,
+    clean_name,
+)
 from telemetry.interruption import pass_on
 from telemetry.kernel.cgroup_controller import Controller
 from telemetry.kernel.descriptor_identity import descriptor_name
@@ -111,7 +119,7 @@ def _holders_of(limit: str, reading: Reading, scope: _Scope, table: ProcessTable
     )
 
 
-def _sum(holders: Iterable[Holder]) -> int:
+def _sum(holders: Iterable[LimitHolder]) -> int:
     return sum(holder.amount for holder in holders)
 
 
@@ -144,7 +152,8 @@ def _pids_below(top: str) -> Iterator[int]:
         folder = waiting.pop()
         looked_at += 1
         try:
-            with open(os.path.join(folder, "cgroup.procs"), "rb") as file:
+            # Where the process has put something else in its place, in a root of its own, nothing is waited for.
+            with open(os.path.join(folder, "cgroup.procs"), "rb", opener=_without_waiting) as file:
                 # A process of another PID namespace is a 0.
                 yield from (pid for word in file.read().split() if (pid := int(word)))
             waiting += [one.path for one in os.scandir(folder) if one.is_dir(follow_symlinks=False)]
@@ -152,7 +161,13 @@ def _pids_below(top: str) -> Iterator[int]:
             pass_on(error)
 
 
-def _holders(seen: Sequence[SeenProcess], table: ProcessTable, *, is_tasks: bool) -> list[Holder]:
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
+def _holders(
+    seen: Sequence[SeenProcess], table: ProcessTable, *, is_tasks: bool
+) -> list[LimitHolder]:
     """Put what was seen together: this run, the zombies of each parent, and processes of one name."""
     zombies: Counter[int] = Counter()
     of_run: list[SeenProcess] = []
@@ -169,23 +184,25 @@ def _holders(seen: Sequence[SeenProcess], table: ProcessTable, *, is_tasks: bool
             programs.append(one)
     found = list(_programs(programs, table, is_tasks=is_tasks))
     run = sum(one.tasks if is_tasks else one.rss_bytes for one in of_run)
-    found.append(Holder(kind=HolderKind.RUN, amount=run, processes=len(of_run)))
+    found.append(LimitHolder(kind=HolderKind.RUN, amount=run, processes=len(of_run)))
     if not is_tasks:
         return found
     found[-1] = _with_zombies(found[-1], of_run, table)
     if of_kernel:
-        found.append(Holder(kind=HolderKind.KERNEL, amount=of_kernel))
+        found.append(LimitHolder(kind=HolderKind.KERNEL, amount=of_kernel))
     for parent, count in zombies.items():
         name = table.name(parent)
         found.append(
-            Holder(kind=HolderKind.ZOMBIES, amount=count, name=name, pid=parent, processes=count)
+            LimitHolder(
+                kind=HolderKind.ZOMBIES, amount=count, name=name, pid=parent, processes=count
+            )
         )
     return found
 
 
 def _programs(
     processes: Sequence[SeenProcess], table: ProcessTable, *, is_tasks: bool
-) -> Iterator[Holder]:
+) -> Iterator[LimitHolder]:
     def amount(one: SeenProcess) -> int:
         return one.tasks if is_tasks else one.rss_bytes
 
@@ -195,7 +212,7 @@ def _programs(
         # What an interpreter is given as an argument has no name of its own: only siblings are alike.
         by_name.setdefault((name, one.parent if name.endswith(" -c") else 0), []).append(one)
     for (name, _), alike in by_name.items():
-        yield Holder(
+        yield LimitHolder(
             kind=HolderKind.PROGRAM,
             amount=sum(map(amount, alike)),
             name=name,
@@ -204,7 +221,9 @@ def _programs(
         )
 
 
-def _with_zombies(run: Holder, of_run: Iterable[SeenProcess], table: ProcessTable) -> Holder:
+def _with_zombies(
+    run: LimitHolder, of_run: Iterable[SeenProcess], table: ProcessTable
+) -> LimitHolder:
     parents = Counter(one.parent for one in of_run if one.is_zombie)
     if not parents:
         return run
@@ -212,7 +231,7 @@ def _with_zombies(run: Holder, of_run: Iterable[SeenProcess], table: ProcessTabl
     return replace(run, zombies=parents.total(), name=table.name(parent), pid=parent)
 
 
-def _descriptors(pid: int, table: ProcessTable) -> list[Holder]:
+def _descriptors(pid: int, table: ProcessTable) -> list[LimitHolder]:
     """Return what the descriptors of ``pid`` are, as far as the time allows. Raises OSError."""
     folder = f"/proc/{pid}/fd"
     counts: Counter[str] = Counter()
@@ -224,7 +243,7 @@ def _descriptors(pid: int, table: ProcessTable) -> list[Holder]:
         except OSError as error:  # it has just been closed
             pass_on(error)
     return [
-        Holder(kind=HolderKind.DESCRIPTORS, amount=count, name=name)
+        LimitHolder(kind=HolderKind.DESCRIPTORS, amount=count, name=name)
         for name, count in counts.items()
     ]
 
@@ -235,7 +254,7 @@ def _short(name: str) -> str:
     return clean_name(kept.encode(errors="replace").decode())
 
 
-def _largest(holders: Iterable[Holder]) -> tuple[list[Holder], int]:
+def _largest(holders: Iterable[LimitHolder]) -> tuple[list[LimitHolder], int]:
     """Return the KEPT largest and this run, the largest first, and what the others hold."""
     ordered = sorted(holders, key=lambda holder: -holder.amount)
     kept = [holder for holder in ordered if holder.kind != HolderKind.RUN][:KEPT]

@@ -117,8 +117,7 @@ class Sampler:
         """The last reading of each stage, for the metrics; at most STAGES_KEPT."""
         self.error_counts: dict[str, int] = {}
         """How often each source or sink failed."""
-        self._reader = reader
-        self.journal = journal
+        self._reader, self.journal = reader, journal
         self._write_line = partial(_write_line, lines, rank=line_rank)
         self._peaks: dict[str, int] = {}
         self._previous: Label | None = None
@@ -137,7 +136,8 @@ class Sampler:
     def begin_timer(self, interval_seconds: float) -> None:
         """Take a sample every so many seconds from now on. A call that was interrupted may be made again."""
         if self._timer is None:
-            sample = partial(self.attempt, "timer", WatchedSample(self).take)
+            watched = WatchedSample(self.sample, self.record, self.attempt)
+            sample = partial(self.attempt, "timer", watched.take)
             self._timer = SampleTimer(sample, interval_seconds, self.record_failure)
         self._timer.begin()
 

@@ -11,28 +11,35 @@ from telemetry.journal.records import Event
 from telemetry.kernel.holder_watch import HolderWatch
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from telemetry.reading import Reading
-    from telemetry.recorder.sampler import Sampler
 
 
 class WatchedSample:
-    """Takes samples through ``sampler``.
+    """Takes samples of this process.
 
     Invariant: whoever reads the journal knows who holds a limit before the reading that shows it to be near, so that an
     alert can say it at once. The sampler's lock, for which the training waits at its labels, is not held meanwhile.
     """
 
-    def __init__(self, sampler: Sampler) -> None:
-        self._sampler = sampler
+    def __init__(
+        self,
+        sample: Callable[..., Reading],
+        record: Callable[[Event], None],
+        attempt: Callable[[str, Callable[[], object]], None],
+    ) -> None:
+        """Take the methods of a `Sampler`."""
+        self._sample, self._record, self._attempt = sample, record, attempt
         self._watch = HolderWatch()
         self._due: list[str] = []
 
     def take(self) -> None:
         """Take one."""
-        reading = self._sampler.sample(holds_back=self._is_due)
+        reading = self._sample(holds_back=self._is_due)
         if self._due:
-            self._sampler.attempt("holders", partial(self._look, reading))
-            self._sampler.sample()
+            self._attempt("holders", partial(self._look, reading))
+            self._sample()
 
     def _is_due(self, reading: Reading) -> bool:
         self._due = self._watch.due(reading)
@@ -41,4 +48,4 @@ class WatchedSample:
     def _look(self, reading: Reading) -> None:
         for found in self._watch.look(reading, self._due):
             facts = found.facts()
-            self._sampler.record(Event(time=found.time, pid=os.getpid(), name=EVENT, facts=facts))
+            self._record(Event(time=found.time, pid=os.getpid(), name=EVENT, facts=facts))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from telemetry.holders import Holder
+    from telemetry.holders import LimitHolder
     from telemetry.journal.records import Record
 
 NOW = 1000.0
@@ -65,7 +65,9 @@ def header(host: str = "node", rank: str = "", **values: Any) -> Header:
     return Header(host=host, rank=rank, **(known | values))
 
 
-def holders(*top: Holder, limit: str = "pids_cgroup", used: int = 386, **values: Any) -> Holders:
+def holders(
+    *top: LimitHolder, limit: str = "pids_cgroup", used: int = 386, **values: Any
+) -> Holders:
     """Give who held a limit: by default the 386 tasks of a pids cgroup for 400."""
     known: dict[str, Any] = {"time": NOW, "most": 400, "scope": "/sys/fs/cgroup/job"}
     return Holders(limit=limit, used=used, top=top, **(known | values))

@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 
-from telemetry.holders import COUNTED, EVENT, Holder, HolderKind, Holders, clean_name
+from telemetry.holders import COUNTED, EVENT, HolderKind, Holders, LimitHolder, clean_name
 from telemetry.journal.holders_record import holders_of
 from telemetry.journal.records import Event, decode, encode
 from telemetry.limits import LIMITS
 from tests.support.builders import NOW, holders
 
-NEIGHBOUR = Holder(kind=HolderKind.PROGRAM, amount=331, name="neigh.py", pid=812)
-ZOMBIES = Holder(kind=HolderKind.ZOMBIES, amount=30, name="zomb.py", pid=813, processes=30)
-RUN = Holder(kind=HolderKind.RUN, amount=25)
+NEIGHBOUR = LimitHolder(kind=HolderKind.PROGRAM, amount=331, name="neigh.py", pid=812)
+ZOMBIES = LimitHolder(kind=HolderKind.ZOMBIES, amount=30, name="zomb.py", pid=813, processes=30)
+RUN = LimitHolder(kind=HolderKind.RUN, amount=25)
 
 
 def test_the_sentence_names_each_holder_with_its_share() -> None:
@@ -49,7 +49,7 @@ def test_memory_is_told_in_its_unit_and_what_is_not_seen_as_such() -> None:
     ],
 )
 def test_the_advice_is_for_the_largest_holder(
-    top: tuple[Holder, ...],
+    top: tuple[LimitHolder, ...],
     unseen: int,
     word: str,
     is_of_others: bool,  # noqa: FBT001 - a parameter of the case

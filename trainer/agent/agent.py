@@ -135,7 +135,7 @@ class Agent:
             self._starter.log(f"fold {self._order.fold}: waiting for headroom; {shortage}")
 
     def _step(self, process: FoldProcess) -> None:
-        is_near = process.is_near
+        is_near = process.holders.is_near
         watch = PATTERN_SECONDS if self._order.pattern or is_near else WATCH_SECONDS
         self._wait(min(watch, self._order.lease_seconds / (2 * RENEWALS)))
         self._hear(process)

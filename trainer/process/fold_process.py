@@ -11,18 +11,17 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import IO, TYPE_CHECKING
 
-from telemetry.holders import EVENT as HOLDERS
 from telemetry.journal.follower import JournalFollower
 from telemetry.journal.private_files import make_folder
 from telemetry.journal.records import RECORDED_CAPS, Event, Header
 from telemetry.journal.run_layout import JOURNAL, OUTPUT
 from telemetry.journal.writer import JournalWriter
-from telemetry.kernel.holder_watch import HolderWatch
 from telemetry.kernel.process_identity import own_identity, start_ticks
 from telemetry.masking import masked
 from telemetry.rank import rank_of
 from telemetry.reading import PEAKS, Reading
 from trainer.process.foreground_reader import ForegroundReader
+from trainer.process.holder_log import HolderLog
 from trainer.process.launcher import SupervisedProcess
 from trainer.process.native_threads import ThreadWatch
 from trainer.process.output_follower import OutputFollower
@@ -97,7 +96,7 @@ class FoldProcess:
             undo.callback(self.supervised.close)  # the supervisor ends it when nobody listens
             self.pid = self.supervised.pid
             self._output = OutputFollower(self._spec.output_path) if self._pattern else None
-            self._holders = HolderWatch(run_pid=self.pid)
+            self.holders = HolderLog(self.pid, self.write, self._errors)
             self._reader = ForegroundReader(self.pid, follows_children=not self._spec.is_persistent)
             undo.pop_all()
         self.write(header_of(self.pid, self._spec))
@@ -174,23 +173,9 @@ class FoldProcess:
             self.supervised.wake()
         else:
             self._note_since_label(reading)
-            self._record_holders(reading)
+            self.holders.take(reading)
             self.write(reading)
         return True
-
-    @property
-    def is_near(self) -> bool:
-        """Whether a limit is near: then its next label may show another to be, and who holds it is not to be late."""
-        return self._holders.is_near
-
-    def _record_holders(self, reading: Reading) -> None:
-        """Write who holds a limit that has become near, before the reading that shows it."""
-        if due := self._holders.due(reading):
-            for found in (
-                self._errors.value(lambda: self._holders.look(reading, due), "/proc") or []
-            ):
-                facts = found.facts()
-                self.write(Event(time=found.time, pid=reading.pid, name=HOLDERS, facts=facts))
 
     def follow(self) -> None:
         """Note in its journal whose readings the labels are, and whether a fold has left threads."""
@@ -200,7 +185,7 @@ class FoldProcess:
                 if (
                     record.pid == self._reader.worker
                 ):  # what else writes here may be on another host
-                    self._record_holders(record)
+                    self.holders.take(record)
             self._thread_watch.take(record)
 
     def close(self, status: ExitStatus) -> None:

@@ -18,6 +18,7 @@ from trainer.process.fold_process import ANSWER_SECONDS, GRACE_SECONDS
 from trainer.process.output_follower import OutputFollower
 from trainer.run.warning import FileErrors
 from trainer.runner.fold_outcomes import NO_ROOM
+from trainer.runner.holder_looks import HolderLooks
 from trainer.runner.witness import Witness, witness_of
 
 if TYPE_CHECKING:
@@ -82,6 +83,7 @@ class Attempt:
         self.peaks: dict[int, dict[str, int]] = {}
         """By fold, the highest value of each quantity that the forecast needs."""
         self.limits: Mapping[str, Limit] = {}
+        self.looks = HolderLooks(is_elsewhere=agent.pid is None)
         self.messages: list[str] = []
         """What it has to say to a person."""
         self.no_room: str | None = None
@@ -96,8 +98,9 @@ class Attempt:
         self._unwritten: dict[int, FoldFailure] = {}
         self._end_reason: str | None = None
         self._give_up_at, self._wake_at = math.inf, 0.0
-        fold_dir = directory.layout.fold_dir(order.fold)
-        self._errors = FileErrors(fold_dir, is_silent=True)  # its agent tells of them
+        self._errors = FileErrors(
+            directory.layout.fold_dir(order.fold), is_silent=True
+        )  # its agent tells
         self._follower = JournalFollower(directory.layout.journal(order.fold))
         if order.fold is None:  # records of another process
             self._errors.value(self._follower.skip, JOURNAL)

@@ -187,7 +187,7 @@ class FoldRunner:
             return
         self._pool.note_records(records)
         fold = attempt.fold or attempt.reserved_for
-        for record in records:
+        for record in attempt.looks.with_looks(records):
             own = record.fold if isinstance(record, Reading) else None
             self.state.apply(
                 fold if self._options.is_isolated or own not in self.state else own, record

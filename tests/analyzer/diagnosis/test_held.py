@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from analyzer import analyze
-from telemetry.holders import EVENT, Holder, HolderKind, Holders
+from telemetry.holders import EVENT, HolderKind, Holders, LimitHolder
 from telemetry.journal.records import Event
 from tests.support.builders import exited, holders, reading, write_journal
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from analyzer.result import Finding
     from telemetry.journal.records import Record
 
-NEIGHBOUR = Holder(kind=HolderKind.PROGRAM, amount=331, name="neigh.py", pid=812)
-RUN = Holder(kind=HolderKind.RUN, amount=34)
+NEIGHBOUR = LimitHolder(kind=HolderKind.PROGRAM, amount=331, name="neigh.py", pid=812)
+RUN = LimitHolder(kind=HolderKind.RUN, amount=34)
 REFUSED = "RuntimeError: can't start new thread\n"
 CAP = "cap the thread pools"
 
@@ -64,7 +64,7 @@ def test_the_sentence_is_evidence_and_the_neighbour_is_what_to_do_something_abou
 
 def test_where_this_run_held_the_most_the_steps_are_as_they_were(tmp_path: Path) -> None:
     """Fewer threads help."""
-    own = Holder(kind=HolderKind.RUN, amount=390)
+    own = LimitHolder(kind=HolderKind.RUN, amount=390)
     held = event(holders(own, used=396, time=1000.0))
     finding = judged(tmp_path, at(999.0, threads=390), held, exited(1001.0))
     assert texts(finding)[0].startswith(CAP)

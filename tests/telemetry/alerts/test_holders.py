@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from telemetry.alerts.engine import AlertEngine
-from telemetry.holders import EVENT, Holder, HolderKind, Holders
+from telemetry.holders import EVENT, HolderKind, Holders, LimitHolder
 from telemetry.journal.records import Event
 from telemetry.limits import LIMITS
 from telemetry.snapshot import FoldSnapshot, FoldState
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from telemetry.alerts.alert import Alert
     from telemetry.reading import Reading
 
-NEIGHBOUR = Holder(kind=HolderKind.PROGRAM, amount=331, name="neigh.py", pid=812)
-RUN = Holder(kind=HolderKind.RUN, amount=34)
+NEIGHBOUR = LimitHolder(kind=HolderKind.PROGRAM, amount=331, name="neigh.py", pid=812)
+RUN = LimitHolder(kind=HolderKind.RUN, amount=34)
 SENTENCE = "pids_cgroup 396/400: neigh.py (pid 812) 331, this run 34"
 
 
@@ -54,7 +54,7 @@ def test_the_sentence_is_in_the_alert_and_the_advice_is_for_the_neighbour() -> N
 
 def test_where_this_run_holds_the_most_the_advice_is_as_it_was() -> None:
     """Fewer threads here mend it."""
-    own = holders(Holder(kind=HolderKind.RUN, amount=390), used=396)
+    own = holders(LimitHolder(kind=HolderKind.RUN, amount=390), used=396)
     (alert,) = told(fold(event(own), at(396)))
     assert alert.description == LIMITS["pids_cgroup"].advice
     assert alert.summary.endswith("this run 390")

@@ -28,7 +28,7 @@ from telemetry.daemon.live_state import LiveState
 from telemetry.daemon.run_follower import RunFollower
 from telemetry.daemon.run_member import FOLDS_KEPT, WAITING_KEPT
 from telemetry.errors import InputError
-from telemetry.holders import Holder, HolderKind
+from telemetry.holders import HolderKind, LimitHolder
 from telemetry.journal.follower import JournalFollower
 from telemetry.journal.records import Event, encode
 from telemetry.reading import Reading
@@ -704,7 +704,7 @@ def test_a_process_that_ends_by_itself_does_not_run_any_more(
 @pytest.mark.parametrize("is_ahead", [True, False])
 def test_who_holds_a_limit_is_kept_of_the_last_look(tmp_path: Path, *, is_ahead: bool) -> None:
     """Also where it is told before the process's first reading; the page shows it with what to do."""
-    run = Holder(kind=HolderKind.RUN, amount=390)
+    run = LimitHolder(kind=HolderKind.RUN, amount=390)
     held = [
         Event(time=NOW, pid=7, name="holders", facts=holders(run, used=used).facts())
         for used in (386, 396)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from telemetry.holders import Holder, HolderKind, Holders
+from telemetry.holders import HolderKind, Holders, LimitHolder
 from telemetry.kernel.holders import read_holders
 from telemetry.kernel.reader import Reader
 from telemetry.kernel.tasks import tasks_of_user
@@ -34,7 +34,7 @@ def own_reading() -> Reading:
         reader.close()
 
 
-def of_kind(found: Holders, kind: HolderKind) -> list[Holder]:
+def of_kind(found: Holders, kind: HolderKind) -> list[LimitHolder]:
     return [holder for holder in found.top if holder.kind == kind]
 
 

@@ -25,7 +25,7 @@ files = [open("/dev/zero") for _ in range(200)]
 used = len(os.listdir("/proc/self/fd")) - 1
 resource.setrlimit(resource.RLIMIT_NOFILE, (used * 100 // 85, used * 100 // 85))
 sampler.checkpoint("full")
-watched = WatchedSample(sampler)
+watched = WatchedSample(sampler.sample, sampler.record, sampler.attempt)
 watched.take()
 watched.take()
 print(sampler.error_counts)
