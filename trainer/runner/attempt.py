@@ -98,9 +98,7 @@ class Attempt:
         self._unwritten: dict[int, FoldFailure] = {}
         self._end_reason: str | None = None
         self._give_up_at, self._wake_at = math.inf, 0.0
-        self._errors = FileErrors(
-            directory.layout.fold_dir(order.fold), is_silent=True
-        )  # its agent tells
+        self._errors = FileErrors(directory.layout.fold_dir(order.fold), is_silent=True)
         self._follower = JournalFollower(directory.layout.journal(order.fold))
         if order.fold is None:  # records of another process
             self._errors.value(self._follower.skip, JOURNAL)
