@@ -320,6 +320,21 @@ def test_a_failed_start_of_a_run_changes_nothing(tmp_path: Path) -> None:
     assert (tmp_path / "fold-1").exists()
 
 
+def test_limits_says_who_holds_each_that_is_shared() -> None:
+    """The same in both forms; what to do only where one is near."""
+    outcome = foldwatch("limits", "--who", "--json")
+    found = {one["limit"]: one for one in json.loads(outcome.out)["holders"]}
+    assert {"host_memory", "open_files"} <= found.keys()
+    assert not {"threads_max", "pid_max"} <= found.keys()  # both count the same tasks
+    for name, one in found.items():
+        assert one["sentence"].startswith(f"{name} ")
+        assert (one["advice"] is None) == (one["used"] <= 0.8 * one["most"])
+    assert any(holder["kind"] == "run" for holder in found["host_memory"]["top"])
+    text = foldwatch("limits", "--who", COLUMNS="1000").out
+    assert all(f"\n{name} " in text for name in found)
+    assert "holders" not in json.loads(foldwatch("limits", "--json").out)
+
+
 def test_limits_for_people(foldwatch: Foldwatch) -> None:
     """Every ceiling, its source, and the one that binds."""
     outcome = foldwatch("limits")

@@ -14,12 +14,14 @@ import pytest
 
 from telemetry.alerts.alert import Alert, Severity
 from telemetry.daemon.live_state import LiveState
+from telemetry.holders import HolderKind, LimitHolder
+from telemetry.journal.records import Event
 from telemetry.journal.writer import JournalWriter
 from telemetry.snapshot import FoldSnapshot, FoldState, Snapshot
 from telemetry.web.bind import ListenConfig
 from telemetry.web.server import WebServer
 from tests.support.browsing import Seen, watched
-from tests.support.builders import header, reading, with_records
+from tests.support.builders import header, holders, reading, with_records, write_journal
 from tests.support.paths import ROOT
 from tests.support.serving import serving
 from tests.support.waiting import wait_until
@@ -115,6 +117,21 @@ POOLS = """(() => {
 
 def has_changed(page: Page, before: object) -> bool:
     return bool(page.evaluate(VALUES) != before)
+
+
+def test_the_page_tells_who_holds_a_limit(browser: Browser, tmp_path: Path) -> None:
+    """As text, whatever a journal says; and what to do about the largest."""
+    neighbour = LimitHolder(kind=HolderKind.PROGRAM, amount=331, name="<b>neigh.py", pid=812)
+    found = holders(neighbour, LimitHolder(kind=HolderKind.RUN, amount=55))
+    now = time.time()
+    held = Event(time=now, pid=7, name="holders", facts=found.facts())
+    write_journal(tmp_path / "run", header(), held, reading(1, now, rss_bytes=2**30))
+    with serving(tmp_path) as url:
+        page = opened(browser, url).page
+        text = wait_until(lambda: page.inner_text("#holders"), 20, "the holders")
+        page.close()
+    assert found.sentence in text
+    assert found.advice in text
 
 
 def test_the_keyboard_reaches_everything(browser: Browser, tmp_path: Path) -> None:
