@@ -320,7 +320,7 @@ def test_a_failed_start_of_a_run_changes_nothing(tmp_path: Path) -> None:
     assert (tmp_path / "fold-1").exists()
 
 
-def test_limits_says_who_holds_each_that_is_shared() -> None:
+def test_limits_says_who_holds_each_that_is_shared(foldwatch: Foldwatch) -> None:
     """The same in both forms; what to do only where one is near."""
     outcome = foldwatch("limits", "--who", "--json")
     found = {one["limit"]: one for one in json.loads(outcome.out)["holders"]}
