@@ -24,8 +24,8 @@ KEPT = 5
 LONGEST_NAME = 60
 FRESH_SECONDS = 180.0
 """For so long they stand beside a later reading."""
-MOST_UNSEEN_SHARE = 0.02
-"""Of the use: threads start and end while processes are read, one after another."""
+MOST_UNSEEN_SHARE = {"tasks": 0.02, "memory": 0.1, "descriptors": 0.02}
+"""Of the use: what is held starts and ends while it is read, piece by piece."""
 RUN_SHARE = 0.25
 """From here on it helps as well that this run takes less."""
 _LARGEST_SHARE = 0.5
@@ -92,7 +92,10 @@ class Holders:
     others: int = 0
     """What further ones hold that were seen."""
     unseen: int = 0
-    """Tasks that count and are of no process that could be read: of other namespaces, hidden (hidepid), or too many."""
+    """What counts and is of nobody that could be read: of other namespaces, hidden (hidepid), or too many.
+
+    Of memory also what is of no process: page cache, files in tmpfs, the kernel's own.
+    """
 
     @property
     def sentence(self) -> str:
@@ -101,7 +104,8 @@ class Holders:
         if self.others:
             parts.append(f"others {self._amount(self.others)}")
         if self.has_unseen:
-            parts.append(f"not seen from here {self._amount(self.unseen)}")
+            title = "of no process seen" if self._is_bytes else "not seen from here"
+            parts.append(f"{title} {self._amount(self.unseen)}")
         used = format_amount(self.used, is_bytes=self._is_bytes).removesuffix(" MB")
         most = self._amount(self.most)
         return f"{self.limit} {used}/{most}: {', '.join(parts) or 'nobody is seen'}"
@@ -111,6 +115,11 @@ class Holders:
         """Say what to do about the largest holder; where this run is it, what helps against its own use."""
         own = LIMITS[self.limit].advice
         largest = self.largest
+        if self._is_unseen and self._is_bytes:
+            return (
+                f"{self._share(self.unseen)} are of no process that is seen: files in tmpfs (df -h /dev/shm), page cache or"
+                f" the kernel. {own}"
+            )
         if self._is_unseen:
             return (
                 f"{self._share(self.unseen)} are of processes that cannot be seen from here: look for them on the host,"
@@ -139,12 +148,14 @@ class Holders:
         """Whether others hold the most, so that less of this run's use does not mend it."""
         if COUNTED[self.limit] == "descriptors" or self.run_share >= _LARGEST_SHARE:
             return False
-        return self._is_unseen or (self.largest is not None and self.largest.kind != "run")
+        if self._is_unseen:
+            return not self._is_bytes
+        return self.largest is not None and self.largest.kind != "run"
 
     @property
     def has_unseen(self) -> bool:
         """Whether more counts than was seen, beyond what starts and ends meanwhile."""
-        return self.unseen > max(2, MOST_UNSEEN_SHARE * self.used)
+        return self.unseen > max(2, MOST_UNSEEN_SHARE[COUNTED[self.limit]] * self.used)
 
     def facts(self) -> dict[str, Any]:
         """Return them as an event's facts; the time is the event's own."""

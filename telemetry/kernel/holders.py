@@ -114,8 +114,7 @@ def _holders_of(limit: str, reading: Reading, scope: _Scope, table: ProcessTable
         scope=scope.title,
         top=tuple(top),
         others=others,
-        # A page that several processes map counts once, and page cache is nobody's.
-        unseen=0 if kind == "memory" else max(0, used - seen_amount),
+        unseen=max(0, used - seen_amount),
     )
 
 

@@ -50,7 +50,8 @@ def _script(interpreter: str, words: list[str]) -> str:
         elif word in _WITH_VALUE:
             is_value = True
         elif word and not word.startswith("-"):
-            return os.path.basename(word) or word
+            is_handed_over = word.startswith(("/dev/fd/", "/proc/"))
+            return interpreter if is_handed_over else os.path.basename(word) or word
     return interpreter
 
 

@@ -31,6 +31,10 @@ def test_memory_is_told_in_its_unit_and_what_is_not_seen_as_such() -> None:
         replace(RUN, amount=900 * size), limit="cgroup_memory", used=950 * size, most=1000 * size
     )
     assert memory.sentence == "cgroup_memory 950/1,000 MB: this run 900 MB"
+    shared = holders(RUN, limit="host_memory", used=10 * size, most=11 * size, unseen=9 * size)
+    assert shared.sentence == "host_memory 10/11 MB: this run 0 MB, of no process seen 9 MB"
+    assert "/dev/shm" in shared.advice
+    assert not shared.is_of_others
     hidden = holders(replace(RUN, amount=200), unseen=186)
     assert hidden.sentence == "pids_cgroup 386/400: this run 200, not seen from here 186"
     assert not holders(RUN, unseen=2).has_unseen

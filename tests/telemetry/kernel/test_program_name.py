@@ -21,6 +21,7 @@ from telemetry.kernel.program_name import program_name, read_program_name
         (["bash", "-ec", "exit"], "bash -c"),
         (["-bash"], "bash"),
         (["sh", "run.sh"], "run.sh"),
+        (["bash", "/dev/fd/3"], "bash"),
         (["python"], "python"),
         (["ray::train"], "ray::train"),
         (["postgres: writer /var/x"], "postgres"),
