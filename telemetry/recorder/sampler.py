@@ -136,9 +136,8 @@ class Sampler:
     def begin_timer(self, interval_seconds: float) -> None:
         """Take a sample every so many seconds from now on. A call that was interrupted may be made again."""
         if self._timer is None:
-            watched = WatchedSample(self.sample, self.record, self.attempt)
-            sample = partial(self.attempt, "timer", watched.take)
-            self._timer = SampleTimer(sample, interval_seconds, self.record_failure)
+            take = WatchedSample(self.sample, self.record, self.attempt).take
+            self._timer = SampleTimer(take, interval_seconds, self.record_failure)
         self._timer.begin()
 
     def checkpoint(
@@ -171,11 +170,13 @@ class Sampler:
             self.attempt("attribution", code.go_on)
         return reading
 
-    def sample(self, *, holds_back: Callable[[Reading], bool] = lambda _: False) -> Reading:
-        """Read now without a label; the reading belongs to the fold that runs. One that is held back is not written."""
+    def sample(
+        self, *, before: Reading | None = None, holds_back: Callable[[Reading], bool] | None = None
+    ) -> Reading:
+        """Read now without a label, in the fold that runs; write it, unless it is held back, with what ``before`` has more."""
         with self._lock:
-            reading = self._take(None)
-            if not holds_back(reading):
+            reading = latest_known(before, self._take(None))
+            if holds_back is None or not holds_back(reading):
                 self.record(reading)
             return reading
 
@@ -207,9 +208,8 @@ class Sampler:
     def fold(self, number: int, *, of: int) -> FoldBlock:
         """Put ``Fold number/of`` in front of the labels of the checkpoints inside."""
         self.attempt("fold", lambda: _check_fold(number, of))
-        return FoldBlock(
-            self._folds, OpenFold(_as_text(number), _as_text(of)), self._note_end_of_fold
-        )
+        opened = OpenFold(_as_text(number), _as_text(of))
+        return FoldBlock(self._folds, opened, self._note_end_of_fold)
 
     def _note_end_of_fold(self, error: BaseException | None) -> None:
         self.record_attributed()

@@ -35,11 +35,14 @@ class WatchedSample:
         self._due: list[str] = []
 
     def take(self) -> None:
-        """Take one."""
+        """Take one. What goes wrong is counted, and goes no further."""
+        self._attempt("timer", self._take)
+
+    def _take(self) -> None:
         reading = self._sample(holds_back=self._is_due)
         if self._due:
             self._attempt("holders", partial(self._look, reading))
-            self._sample()
+            self._sample(before=reading)  # which may have what is read seldom
 
     def _is_due(self, reading: Reading) -> bool:
         self._due = self._watch.due(reading)

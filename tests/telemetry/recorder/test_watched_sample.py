@@ -19,16 +19,19 @@ from telemetry.kernel.reader import Reader
 from telemetry.recorder.sampler import Sampler
 from telemetry.recorder.watched_sample import WatchedSample
 
-sampler = Sampler(reader=Reader(), journal=JournalWriter(sys.argv[1]), lines=sys.stderr)
-sampler.hold()
-files = [open("/dev/zero") for _ in range(200)]
+def sampler():
+    return Sampler(reader=Reader(), journal=journal, lines=sys.stderr)
+
+journal = JournalWriter(sys.argv[1])
+files = [open("/dev/zero") for _ in range(600)]
 used = len(os.listdir("/proc/self/fd")) - 1
 resource.setrlimit(resource.RLIMIT_NOFILE, (used * 100 // 85, used * 100 // 85))
-sampler.checkpoint("full")
-watched = WatchedSample(sampler.sample, sampler.record, sampler.attempt)
+sampler().checkpoint("full")
+timed = sampler()
+watched = WatchedSample(timed.sample, timed.record, timed.attempt)
 watched.take()
 watched.take()
-print(sampler.error_counts)
+print(timed.error_counts)
 """
 
 
@@ -40,11 +43,12 @@ def test_who_holds_a_limit_stands_before_the_sample_that_shows_it(tmp_path: Path
     records = [json.loads(line) for line in path.read_text().splitlines()]
     names = [record.get("name") or record["kind"] for record in records]
     assert names == ["checkpoint", EVENT, "sample", "sample"]
+    assert "pools" in records[2]  # which were read in the sample that showed the limit to be near
     held = records[1]
     assert held["limit"] == "open_files"
     assert held["top"][0] == {
         "kind": "descriptors",
-        "amount": 200,
+        "amount": 600,
         "name": "/dev/zero",
         "processes": 1,
         "zombies": 0,
