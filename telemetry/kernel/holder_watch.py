@@ -35,14 +35,11 @@ class HolderWatch:
         self._looked: dict[str, tuple[float, float]] = {}
         """By limit, when it was looked at and the threshold that it was over."""
         self._pause = AGAIN_SECONDS
-        self.is_near = False
-        """Whether a limit was near at the last reading: the next threshold may be passed at any moment."""
 
     def due(self, reading: Reading) -> list[str]:
         """Return the limits whose holders are to be looked at now."""
-        now, over = self._clock(), {name: _threshold(reading, name) for name in COUNTED}
-        self.is_near = any(over.values())
-        return [name for name in COUNTED if self._is_due(name, over[name], now)]
+        now = self._clock()
+        return [name for name in COUNTED if self._is_due(name, _threshold(reading, name), now)]
 
     def _is_due(self, name: str, over: float, now: float) -> bool:
         at, before = self._looked.get(name, (float("-inf"), 0.0))

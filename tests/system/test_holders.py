@@ -14,6 +14,7 @@ from analyzer import analyze
 from telemetry.holders import EVENT
 from telemetry.journal.holders_record import holders_of
 from telemetry.journal.records import Event, decode
+from telemetry.reading import Reading
 from tests.support.crowds import crowd, script
 from tests.support.programs import call_foldwatch, run_foldwatch
 
@@ -57,6 +58,26 @@ def test_limits_tells_who_fills_the_cgroup_of_a_training(
     assert found["unseen"] == found["others"] == 0
     assert "fewer threads here do not mend it" in found["advice"]
     assert found["sentence"] in " ".join(text.split())
+
+
+@pytest.mark.slow
+@pytest.mark.root
+def test_a_program_that_records_nothing_is_told_of_too(
+    pids_cgroup: RealCgroup, crowded: tuple[int, int], tmp_path: Path
+) -> None:
+    """By what supervises it: who holds its limit stands before the sample that shows it."""
+    program = [sys.executable, script("silent_training.py"), pids_cgroup.folder, "34", "3"]
+    run_foldwatch("run", "--output", str(tmp_path / "run"), "--", *program)
+    lines = (tmp_path / "run" / "fold-1" / "journal.jsonl").read_bytes().splitlines()
+    records = [decode(line) for line in lines]
+    near = next(
+        place
+        for place, one in enumerate(records)
+        if isinstance(one, Reading) and (one.usage("pids_cgroup").ratio or 0) > 0.95
+    )
+    held = records[near - 1]
+    assert isinstance(held, Event)
+    assert holders_of(held.facts, time=held.time).sentence == sentence(crowded)
 
 
 @pytest.mark.slow

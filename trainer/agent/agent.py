@@ -135,8 +135,7 @@ class Agent:
             self._starter.log(f"fold {self._order.fold}: waiting for headroom; {shortage}")
 
     def _step(self, process: FoldProcess) -> None:
-        is_near = process.holders.is_near
-        watch = PATTERN_SECONDS if self._order.pattern or is_near else WATCH_SECONDS
+        watch = PATTERN_SECONDS if self._order.pattern else WATCH_SECONDS
         self._wait(min(watch, self._order.lease_seconds / (2 * RENEWALS)))
         self._hear(process)
         status = process.poll()
@@ -146,7 +145,7 @@ class Agent:
             if timeout is not None and self._clock() - self._began > timeout:
                 process.end(f"timeout: it ran for more than {timeout:g} s")
         done = process.folds_done()
-        if process.sample() or is_near or done or status is not None:
+        if process.sample() or done or status is not None:
             process.follow()
         if self._lease.held is not None and not self._lease.held.is_held():
             process.end(f"its lease was lost: {self._lease.held.why_lost}", at_once=True)

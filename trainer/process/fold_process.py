@@ -96,7 +96,7 @@ class FoldProcess:
             undo.callback(self.supervised.close)  # the supervisor ends it when nobody listens
             self.pid = self.supervised.pid
             self._output = OutputFollower(self._spec.output_path) if self._pattern else None
-            self.holders = HolderLog(self.pid, self.write, self._errors)
+            self._holders = HolderLog(self.pid, self.write, self._errors)
             self._reader = ForegroundReader(self.pid, follows_children=not self._spec.is_persistent)
             undo.pop_all()
         self.write(header_of(self.pid, self._spec))
@@ -173,7 +173,7 @@ class FoldProcess:
             self.supervised.wake()
         else:
             self._note_since_label(reading)
-            self.holders.take(reading)
+            self._holders.take(reading)
             self.write(reading)
         return True
 
@@ -182,10 +182,6 @@ class FoldProcess:
         for record in self._errors.value(self._follower.poll, JOURNAL) or []:
             if isinstance(record, Reading) and record.label is not None:
                 self._reader.note_label(record.pid)
-                if (
-                    record.pid == self._reader.worker
-                ):  # what else writes here may be on another host
-                    self.holders.take(record)
             self._thread_watch.take(record)
 
     def close(self, status: ExitStatus) -> None:

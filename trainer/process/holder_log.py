@@ -23,13 +23,8 @@ class HolderLog:
         self._watch = HolderWatch(run_pid=pid)
         self._write, self._errors = write, errors
 
-    @property
-    def is_near(self) -> bool:
-        """Whether a limit is near: then the next label may show it to be critical, and this is not to be late."""
-        return self._watch.is_near
-
     def take(self, reading: Reading) -> None:
-        """Write who holds what ``reading`` shows to have become near, before the reading itself where it is not written yet."""
+        """Write who holds what ``reading`` shows to have become near, before the reading itself is written."""
         if due := self._watch.due(reading):
             for found in self._errors.value(lambda: self._watch.look(reading, due), EVENT) or []:
                 facts = found.facts()

@@ -91,6 +91,16 @@ def test_it_does_not_wait_for_what_nobody_looks_at() -> None:
     assert [alert.name for alert in told(fold(at(396)))] == ["FoldwatchCeilingCritical"]
 
 
+def test_an_alert_that_holds_is_told_of_with_what_is_known_of_late() -> None:
+    """On the page: summary and advice change together."""
+    engine = AlertEngine()
+    for one in (fold(at(396)), fold(at(396), event(holders(NEIGHBOUR, RUN, used=396)))):
+        engine.observe([snapshot(one)], NOW)
+    (alert,) = engine.active
+    assert SENTENCE in alert.summary
+    assert "neigh.py" in alert.description
+
+
 def test_a_refusal_says_it_too() -> None:
     """Its advice is the neighbour's as well."""
     held = event(holders(NEIGHBOUR, RUN, used=396))

@@ -8,7 +8,7 @@ import pytest
 
 from telemetry.kernel import holder_watch
 from telemetry.kernel.holder_watch import HolderWatch
-from tests.support.builders import reading
+from tests.support.builders import holders, reading
 
 if TYPE_CHECKING:
     from telemetry.reading import Reading
@@ -67,14 +67,11 @@ def test_a_look_that_is_dear_is_taken_less_often(clock: Clock) -> None:
     assert looks(watch, clock, [(0.0, 96), (61.0, 96), (249.0, 96), (251.0, 96)]) == [0.0, 251.0]
 
 
-def test_it_is_near_while_a_limit_is(clock: Clock) -> None:
-    """Its owner then looks oftener at what else is written."""
+def test_what_another_has_looked_at_is_not_looked_at_again(clock: Clock) -> None:
+    """Until it is critical."""
     watch = HolderWatch(clock=clock)
-    assert [bool(watch.due(at(used)) or watch.is_near) for used in (10, 81, 79)] == [
-        False,
-        True,
-        False,
-    ]
+    watch.note(holders(used=81, most=100))
+    assert looks(watch, clock, [(101.0, 94), (102.0, 96)]) == [102.0]
 
 
 @pytest.mark.parametrize(
