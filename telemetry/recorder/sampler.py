@@ -100,8 +100,7 @@ def _write_line(sink: ThreadLineSink, reading: Reading, *, rank: str) -> None:
 class Sampler:
     """Takes readings through ``reader`` for one process.
 
-    Invariant: each failure of a source or a sink costs its own part only, is counted in ``error_counts``
-    by its name and logged once.
+    Invariant: each failure of a source or a sink costs its own part only, is counted by its name, and logged once.
     """
 
     def __init__(
