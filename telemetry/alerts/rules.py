@@ -21,7 +21,7 @@ from telemetry.snapshot import FoldState
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from telemetry.reading import Reading
+    from telemetry.reading import Reading, Usage
     from telemetry.snapshot import FoldSnapshot, GrowthSnapshot, Snapshot
 
 
@@ -101,7 +101,8 @@ class ConditionTracker:
     """What must be remembered of one fold to judge it: levels of late, when counters rose, when it was heard of last."""
 
     def __init__(self) -> None:
-        self._rises: dict[str, Rise] = {}
+        self._rises: dict[str, tuple[object, Rise]] = {}
+        """By limit, of the process that is nearest to it: a child, or None for the run's own."""
         self._counters: dict[str, tuple[tuple[object, ...], int]] = {}
         self._rose_at: dict[str, float] = {}
         self._read_at: float | None = None
@@ -147,17 +148,28 @@ class ConditionTracker:
         self, reading: Reading, limit: str, labels: Mapping[str, str], *, now: float
     ) -> Iterator[Condition]:
         ratio = used_ratio(reading, limit)
+        if ratio is None and reading.fullest_child(limit) is not None:
+            ratio = 0.0
         self.unknown.discard(limit)
         if ratio is None:
             self.unknown.add(limit)
             return
-        rise = self._rises.setdefault(limit, Rise())
+        child = reading.fullest_child(limit)
+        if child is not None:
+            ratio = child.usage(limit).ratio or 0.0
+        subject, rise = self._rises.get(limit, (None, Rise()))
+        who = child and child.identity
+        if who != subject:  # another process's level says nothing of how fast this one rises
+            rise = Rise()
+        self._rises[limit] = who, rise
         rise.add(ratio, now=now)
         if ratio <= FORECAST_FROM_RATIO:
             return
         rate = rise.per_second(now=now)
         seconds = max(0.0, 1 - ratio) / rate if rate else math.inf
-        words = f"{limit} is {ratio:.0%} full{_amounts(reading, limit)}"
+        words = f"{limit} is {ratio:.0%} full{_amounts((child or reading).usage(limit), limit)}"
+        if child is not None:
+            words += f" of {child.role} pid {child.pid}"
         if seconds < math.inf:
             words += f", and will be hit in {format_duration(seconds)} at this rate"
         names = {
@@ -222,8 +234,7 @@ def _condition(name: str, labels: Mapping[str, str], summary: str, description: 
     return Condition(name=name, labels=key, summary=summary, description=description)
 
 
-def _amounts(reading: Reading, name: str) -> str:
-    usage = reading.usage(name)
+def _amounts(usage: Usage, name: str) -> str:
     if not isinstance(usage.limit, int) or usage.current is None:
         return ""
     limit = format_amount(usage.limit, is_bytes=LIMITS[name].is_bytes)

@@ -66,13 +66,13 @@ function showBinding(run) {
   const card = $("binding");
   card.classList.remove("near", "full");
   if (level(binding?.ratio)) card.classList.add(level(binding.ratio));
-  $("binding-name").textContent = binding ? title(binding.ceiling) : "none is known with its limit";
+  $("binding-name").textContent = binding ? title(binding.ceiling) + (binding.child ? ` of ${binding.child}` : "") : "none is known with its limit";
   $("binding-ratio").textContent = binding ? percent(binding.ratio) : "–";
   card.querySelector(".meter span").style.width = `${Math.min(100, (binding?.ratio ?? 0) * 100)}%`;
   $("binding-count").textContent = binding
     ? `${amount(binding.ceiling, binding.current)} of ${amount(binding.ceiling, binding.limit)}, ${amount(binding.ceiling, binding.limit - binding.current)} left`
     : "";
-  const growth = run.growth.find(({ resource }) => binding && resource === binding.column);
+  const growth = run.growth.find(({ resource }) => binding && !binding.child && resource === binding.column);
   $("forecast").textContent = growth?.folds_to_limit == null ? "" : `At this rate full in ${forecast(growth.folds_to_limit)}`;
   const { pids_limit_hits: hits, oom_kills: kills } = run.hits;
   $("hits").textContent = [hits ? `${hits} forks refused at the limit` : "", kills ? `${kills} processes killed for memory` : ""].filter(Boolean).join("; ");
@@ -154,6 +154,22 @@ function showLimits(run) {
   );
 }
 
+function showChildren(run) {
+  const { children, tree } = run;
+  $("children-box").hidden = !children.length;
+  const rowOf = (className, name, { threads, maps, rss_bytes: rss, pss_bytes: pss, open_fds: fds }, full) => {
+    const row = make("tr", className);
+    const cells = [["threads", threads], ["max_map_count", maps], ["rss_bytes", rss], ["rss_bytes", pss], ["open_files", fds]];
+    row.append(make("td", "", name), ...cells.map(([unit, value]) => make("td", "", amount(unit, value))), make("td", "", full));
+    return row;
+  };
+  const all = { threads: tree.tree_threads, maps: tree.tree_maps, rss_bytes: tree.tree_rss_bytes, pss_bytes: tree.tree_pss_bytes, open_fds: tree.tree_open_fds };
+  $("children").replaceChildren(
+    ...children.map((child) => rowOf(child.child === run.binding?.child ? "binds" : "", child.child, child, child.binding ? `${percent(child.binding.ratio)} of ${title(child.binding.ceiling).toLowerCase()}` : "")),
+    rowOf("sum", `The process and all of its ${tree.descendants ?? children.length} descendants`, all, ""),
+  );
+}
+
 function showCheckpoints(run) {
   const count = run.checkpoints.length.toLocaleString("en");
   const all = (run.checkpoints.length + run.checkpoints_left_out).toLocaleString("en");
@@ -187,6 +203,7 @@ function show(state) {
   showFolds(run, state.now);
   showVerdict(run);
   showLimits(run);
+  showChildren(run);
   showCheckpoints(run);
   if (window.Plotly) showCharts(run);
 }
