@@ -19,6 +19,7 @@ from analyzer.diagnosis.remedies import remedies
 from analyzer.diagnosis.run_end import RunEnds, discard_benign_matches, find_truncation, is_through
 from analyzer.diagnosis.symptoms import Symptoms
 from analyzer.formatting import short_name
+from analyzer.growth.child_growth import judge_children
 from analyzer.growth.epochs import judge_epochs
 from analyzer.growth.grown_threads import look_note
 from analyzer.growth.over_time import FEWEST_READINGS, judge_over_time
@@ -255,6 +256,7 @@ def _finding(
         lane.isolated is not None,
         epochs=epochs,
         over_time=over_time,
+        children=judge_children(process),
         ending=find_ending(process, is_followed=lane.is_followed(process)),
         is_superseded=lane.is_superseded(process),
         truncation=find_truncation(

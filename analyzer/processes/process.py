@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from analyzer.logs.known_formats import KnownFormat
     from analyzer.processes.attributed import Books
+    from analyzer.processes.children import Children
     from analyzer.processes.last_lines import LastLine
     from analyzer.processes.native_threads import NativeThreads
     from analyzer.processes.printed_limits import PrintedLimit
@@ -70,6 +71,8 @@ class Process:
     """The journal's last reading of it, what a sample left out filled in; None for a text log."""
     fullest: dict[str, Reading] = field(default_factory=dict)
     """By limit, the reading that was nearest to its limit."""
+    children: Children | None = None
+    """What was recorded of its child processes; None where nothing was."""
     settled: dict[int, Settled] = field(default_factory=dict)
     """By fold, or below 0 where no fold is named: its memory as it was settled last."""
     exit: Event | None = None

@@ -48,7 +48,7 @@ def headline(analysis: AnalysisResult, parts: Sequence[ProcessGroup]) -> str:
         soonest = min(
             (
                 (growth.folds_to_limit, growth.unit)
-                for axis in worst.axes
+                for axis in worst.all_axes
                 for growth in axis.values()
                 if growth.verdict.is_alarming and growth.folds_to_limit is not None
             ),
@@ -199,7 +199,10 @@ def _growth_cause(part: ProcessGroup, grown: str) -> str:
     nature = part.growth["rss_bytes"].nature if "rss_bytes" in part.growth else None
     if grown == "rss" and nature is not None and nature.nature in _KEEPERS:
         return _KEEPERS[nature.nature]
-    for keeper, axis in (("epochs", part.epochs), ("folds", part.growth)):
+    keepers = [("epochs", part.epochs), ("folds", part.growth)]
+    for child in part.children:
+        keepers += [("epochs", child.epochs), ("folds", child.growth)]
+    for keeper, axis in keepers:
         if any(growth.verdict.is_alarming for growth in axis.values()):
             return f"{keeper} keep {grown}"
     return f"not known: {grown} grew over time, and {CAVEAT}"

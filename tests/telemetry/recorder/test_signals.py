@@ -119,7 +119,7 @@ def test_a_start_that_is_interrupted_is_gone_on_with(tmp_path: Path) -> None:
 
 
 def read_tasks_of_children() -> object:
-    return tasks._add_up(1, [os.getpid()], "/", Buffer(4096))  # noqa: SLF001 - a process with children is dear to test
+    return tasks.read_descendants(1, [os.getpid()], buffer=Buffer(4096))
 
 
 def count_failure() -> object:
