@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from analyzer.diagnosis.confidence import Confidence
 from analyzer.diagnosis.evidence import AT_FAILURE_SECONDS, NEARLY_FULL, Evidence, of_limit
 from telemetry.limits import LIMITS, USED_BY
+from telemetry.reading import OWN_LIMITS
 
 if TYPE_CHECKING:
     from analyzer.processes.children import FullestChild
@@ -44,6 +45,15 @@ def child_evidence(cause: str, process: Process) -> Evidence | None:
     if usage.ratio >= NEARLY_FULL:
         return Evidence(Confidence.LIKELY, f"nearly full at its peak: {numbers}")
     return Evidence(Confidence.POSSIBLE, f"peak {numbers}")
+
+
+def met_by_child(process: Process) -> list[str]:
+    """Return the limits of which it is proven that a child met its own at the failure."""
+    return [
+        cause
+        for cause in OWN_LIMITS
+        if (found := child_evidence(cause, process)) and found.confidence == Confidence.CERTAIN
+    ]
 
 
 def _spare(cause: str) -> int:

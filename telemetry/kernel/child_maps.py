@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from telemetry.kernel.syscalls import Buffer
 
-SHARE = 0.001
+SHARE = 0.0008
 CAPACITY_SECONDS = 0.25
 SAVED_SECONDS = 0.2
 """Of CAPACITY_SECONDS, for those on their way to the limit."""

@@ -17,8 +17,8 @@ from telemetry.kernel.read_budget import SavedBudget
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-SHARE = 0.0005
-CAPACITY_SECONDS = 0.1
+SHARE = 0.0004
+CAPACITY_SECONDS = 0.03
 STALE_SECONDS = 5.0
 """A size is good for so long."""
 _PSS = re.compile(rb"^Pss: +(\d+) kB$", re.MULTILINE)

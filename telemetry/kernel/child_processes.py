@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from telemetry.reading import Limit
 
 MOST_PROCESSES = 500
-SHARE = 0.001
+SHARE = 0.0008
 """Of wall time, that looking at each descendant may take, without its maps and its PSS."""
 CAPACITY_SECONDS = 0.05
 FOR_LABELS_SECONDS = 0.025
@@ -49,7 +49,7 @@ class ChildrenFound(NamedTuple):
     threads: int = 0
     rss_bytes: int = 0
     maps: int | None = 0
-    """None until each was counted."""
+    """None until each was counted; also if one of them cannot be read."""
     open_fds: int | None = 0
     pss_bytes: int | None = None
     """The top one's included, for its shared pages are divided among all; None until each was read."""
@@ -148,6 +148,7 @@ class ChildProcesses:
             below = read_descendants(self._pid, children, root=self._root, buffer=self._buffer)
             self._look(below, max_map_count)
         known = [*self._known.values()]
+        is_whole = len(known) == sum(bool(one.status.rss_bytes) for one in below)
         limit = max_map_count if isinstance(max_map_count, int) else None
         self._maps.count((one.maps for one in known), limit=limit)
         top = f"{self._processes}/{self._pid}"
@@ -158,8 +159,8 @@ class ChildProcesses:
             len(below),
             sum(one.status.threads or 0 for one in below),
             sum(one.status.rss_bytes or 0 for one in below),
-            _sum([one.maps.count for one in known]),
-            _sum([one.open_fds for one in known]),
+            _sum([one.maps.count for one in known]) if is_whole else None,
+            _sum([one.open_fds for one in known]) if is_whole else None,
             pss_bytes,
         )
 

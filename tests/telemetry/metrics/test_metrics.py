@@ -40,6 +40,7 @@ from telemetry.web.state_api import state
 from tests.support.builders import (
     HOSTILE_LABEL,
     NOW,
+    child,
     full_reading,
     full_snapshot,
     snapshot,
@@ -278,6 +279,22 @@ def test_all_runs_together_have_a_number_of_series(monkeypatch: pytest.MonkeyPat
 def test_failures_of_a_source_are_counted() -> None:
     """One per reading that had it."""
     assert values(full_snapshot())["foldwatch_sample_errors_total['fd']"] == 2
+
+
+def test_two_children_of_one_name_are_one_series() -> None:
+    """A PID that was reused within a moment, or a record of a careless hand; the nearer one counts."""
+    twice = (child(maps=800), child(maps=700, start_ticks=9), child(813, open_fds=None))
+    part = FoldSnapshot(fold=1).with_record(full_reading(children=twice))
+    told = [one for one in samples(snapshot(part), now=0.0) if "_child_" in one.name]
+    assert [(s.labels[-1], s.value) for s in told if s.name == "foldwatch_child_memory_maps"] == [
+        ("DataLoader worker 812", 800),
+        ("DataLoader worker 813", 900),
+    ]
+    assert [s.labels[-2:] for s in told if s.name == "foldwatch_child_ceiling_usage_ratio"] == [
+        ("DataLoader worker 812", "max_map_count"),
+        ("DataLoader worker 812", "open_files"),
+        ("DataLoader worker 813", "max_map_count"),
+    ]
 
 
 def test_two_gpus_of_one_name_are_one_series() -> None:
