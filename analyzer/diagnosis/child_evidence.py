@@ -47,6 +47,17 @@ def child_evidence(cause: str, process: Process) -> Evidence | None:
     return Evidence(Confidence.POSSIBLE, f"peak {numbers}")
 
 
+def named_child(cause: str, process: Process) -> str | None:
+    """Return role and PID of the child that speaks for ``cause``; None if none does."""
+    found = child_evidence(cause, process)
+    if found is None or found.confidence not in {Confidence.CERTAIN, Confidence.LIKELY}:
+        return None
+    if process.children is None:
+        return None
+    child = process.children.fullest[cause].usage
+    return f"{child.role} pid {child.pid}"
+
+
 def met_by_child(process: Process) -> list[str]:
     """Return the limits of which it is proven that a child met its own at the failure."""
     return [

@@ -9,13 +9,13 @@ from analyzer.growth.epochs import judge_epochs
 from analyzer.growth.over_time import judge_over_time
 from analyzer.growth.verdict import Growth, judge
 from analyzer.processes.children import LIMIT_OF
+from analyzer.processes.process import Process
 from analyzer.resources import RESOURCES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from analyzer.processes.children import ChildRecord
-    from analyzer.processes.process import Process
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +49,24 @@ class ChildGrowth:
 
 def judge_children(process: Process) -> tuple[ChildGrowth, ...]:
     """Return the children of ``process`` that grow, the worst first."""
-    found = [_judge(record, process.folds_planned) for record in process.children or ()]
+    found = [_judge(_as_process(one, process), one.role) for one in process.children or ()]
     return tuple(sorted((one for one in found if any(one.axes)), key=lambda one: one.severity))
 
 
-def _judge(record: ChildRecord, folds_planned: int | None) -> ChildGrowth:
-    process = record.process
-    by_fold = {name: _by_fold(process, name, folds_planned) for name in LIMIT_OF}
+def _as_process(record: ChildRecord, parent: Process) -> Process:
+    """Return the readings of a child as those of a process, which is judged as its parent is."""
+    return Process(
+        source=parent.source,
+        group=parent.group,
+        pid=record.pid,
+        checkpoints=record.checkpoints,
+        samples=record.samples,
+        peaks=record.peaks,
+    )
+
+
+def _judge(process: Process, role: str) -> ChildGrowth:
+    by_fold = {name: _by_fold(process, name) for name in LIMIT_OF}
     epochs = {
         name: found
         for name, one in by_fold.items()
@@ -70,20 +81,20 @@ def _judge(record: ChildRecord, folds_planned: int | None) -> ChildGrowth:
         and (found := judge_over_time(process, name))
     }
     return ChildGrowth(
-        record.role,
+        role,
         process,
         *(dict(_grown(axis, process)) for axis in (by_fold, epochs, over_time)),
     )
 
 
-def _by_fold(process: Process, resource: str, folds_planned: int | None) -> Growth:
+def _by_fold(process: Process, resource: str) -> Growth:
     limit = process.limit(resource)
     return judge(
         process.series(resource),
         floor=RESOURCES[resource].floor,
         level_at_end=process.peaks.get(resource),
         limit=limit if isinstance(limit, int) else None,
-        folds_planned=folds_planned,
+        folds_planned=process.folds_planned,
     )
 
 

@@ -1,6 +1,6 @@
 """The child processes of one process, as the readings of its journal tell of them.
 
-Each is a `Process` of its own, so that it is judged as its parent is. Of children that last for one fold only, the first
+Of children that last for one fold only, the first
 one of a role is held against the first one of that role in the next fold, and so on.
 """
 
@@ -11,8 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from analyzer.logs.label_budget import LabelBudget
-from analyzer.processes.checkpoints import Checkpoint, CheckpointTable
-from analyzer.processes.process import Process
+from analyzer.processes.checkpoints import Checkpoint, CheckpointTable, raise_peaks
 from telemetry.reading import OWN_LIMITS
 
 if TYPE_CHECKING:
@@ -33,8 +32,14 @@ class ChildRecord:
     """The readings of one child; or of one in each fold, each in the same place among those of its role."""
 
     role: str
-    process: Process
-    """Its readings; without a PID if there is another one in each fold."""
+    pid: int | None
+    """None if there is another process in each fold."""
+    checkpoints: CheckpointTable
+    """Its labelled readings."""
+    samples: CheckpointTable
+    """All of its readings."""
+    peaks: dict[str, int] = field(default_factory=dict)
+    """By resource, the highest value."""
     gone_by: float | None = None
     """When the first reading without it was taken, in seconds since the epoch; None if there is none."""
     fold_of: dict[tuple[int, int | None], int | None] = field(default_factory=dict)
@@ -49,14 +54,14 @@ class ChildRecord:
         if len(self.fold_of) < MOST_CHILDREN:
             self.fold_of[child.identity] = fold
         self.gone_by = None
-        self.process.samples.append(sample)
-        self.process.note_peaks(sample.values)
+        self.samples.append(sample)
         if sample.label.text:
-            self.process.checkpoints.append(sample)
+            self.checkpoints.append(sample)
+        raise_peaks(self.peaks, sample.values)
 
     def rate(self, resource: str) -> float:
         """Return by how much ``resource`` rose in a second between its last two values; 0.0 if that is not known."""
-        values, times = self.process.samples.over_time(resource)
+        values, times = self.samples.over_time(resource)
         if times is None or len(values) < 2 or times[-1] <= times[-2]:
             return 0.0
         return (values[-1] - values[-2]) / (times[-1] - times[-2])
@@ -74,10 +79,9 @@ class FullestChild(NamedTuple):
 class Children:
     """The children of one process."""
 
-    def __init__(self, source: str) -> None:
+    def __init__(self) -> None:
         self.fullest: dict[str, FullestChild] = {}
         """By limit, of OWN_LIMITS."""
-        self._source = source
         self._known: dict[tuple[int, int | None], ChildRecord] = {}
         """By PID and start, the one that was read last comes last."""
         self._places: dict[tuple[str, int], ChildRecord] = {}
@@ -123,14 +127,7 @@ class Children:
         return record
 
     def _new(self, role: str, pid: int | None = None) -> ChildRecord:
-        process = Process(
-            source=self._source,
-            group=self._source,
-            pid=pid,
-            checkpoints=CheckpointTable(self._budget),
-            samples=CheckpointTable(self._budget),
-        )
-        return ChildRecord(role, process)
+        return ChildRecord(role, pid, CheckpointTable(self._budget), CheckpointTable(self._budget))
 
     def _note_fullest(self, reading: Reading, child: ChildUsage, record: ChildRecord) -> None:
         for name in OWN_LIMITS:

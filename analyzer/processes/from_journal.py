@@ -182,7 +182,7 @@ def _add_reading(process: Process, reading: Reading, number: int) -> None:
     )
     process.samples.append(sample)
     if reading.children:
-        process.children = process.children or Children(process.source)
+        process.children = process.children or Children()
     if process.children is not None:
         process.children.take(reading, sample)
     if reading.label is None:

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from analyzer.processes.checkpoints import Checkpoint, CheckpointTable
+from analyzer.processes.checkpoints import Checkpoint, CheckpointTable, raise_peaks
 from analyzer.processes.last_lines import find_finished
 from analyzer.processes.root_sign import find_root
 from analyzer.signatures.search import EXCEPTION, SignatureMatch, in_its_frame
@@ -227,9 +227,7 @@ class Process:
 
     def note_peaks(self, values: Mapping[str, int | None]) -> None:
         """Take values that may be a new peak."""
-        for name, value in values.items():
-            if value is not None:
-                self.peaks[name] = max(value, self.peaks.get(name, value))
+        raise_peaks(self.peaks, values)
 
 
 def has_result(process: Process) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from analyzer.diagnosis.child_evidence import named_child
 from analyzer.diagnosis.confidence import Confidence
 from analyzer.diagnosis.exit_status import is_running
 from analyzer.diagnosis.outcome import Outcome
@@ -213,7 +214,10 @@ def _crash_cause(finding: Finding, grown: str) -> str:
     if causes and causes[0].confidence in {Confidence.CERTAIN, Confidence.LIKELY}:
         if causes[0].cause == NOT_A_LIMIT:
             return _no_limit(sign)
-        return f"{cause_title(causes[0].cause)} ({causes[0].confidence})"
+        title = cause_title(causes[0].cause)
+        if child := named_child(causes[0].cause, finding.process):
+            title += f" of {safe(child)}"
+        return f"{title} ({causes[0].confidence})"
     left = [cause.cause for cause in causes if cause.confidence == Confidence.POSSIBLE]
     limits = [name for name in left if name != NOT_A_LIMIT]
     if not limits:

@@ -178,13 +178,7 @@ class Reader:
             user_tasks=self._user_tasks(status.real_uid, is_exempt=is_exempt),
             uid=status.real_uid,
             is_exempt_from_nproc=is_exempt,
-            descendants=None if tree is None else tree.processes,
-            tree_threads=_sum(status.threads, None if tree is None else tree.threads),
-            tree_rss_bytes=_sum(status.rss_bytes, None if tree is None else tree.rss_bytes),
-            tree_pss_bytes=None if tree is None else tree.pss_bytes,
-            tree_maps=_sum(maps, None if tree is None else tree.maps),
-            tree_open_fds=_sum(open_fds, None if tree is None else tree.open_fds),
-            children=None if tree is None else tree.nearest,
+            **_tree_fields(tree, status, maps, open_fds),
             cpu_seconds=None if times is None else times.cpu_seconds,
             context_switches=_own_context_switches() if self._is_own else None,
             host_tasks=sources.attempt("loadavg", files.host_tasks),
@@ -309,6 +303,23 @@ class _Sources:
 
 def _gpu_ratio(gpu: GpuUsage) -> float:
     return (gpu.used_bytes or 0) / (gpu.total_bytes or 1)
+
+
+def _tree_fields(
+    tree: ChildrenFound | None, own: ProcessStatus, maps: int | None, open_fds: int | None
+) -> dict[str, Any]:
+    """Return what is known of a process and its descendants together, and of its children one by one."""
+    if tree is None:
+        return {}
+    return {
+        "descendants": tree.processes,
+        "tree_threads": _sum(own.threads, tree.threads),
+        "tree_rss_bytes": _sum(own.rss_bytes, tree.rss_bytes),
+        "tree_pss_bytes": tree.pss_bytes,
+        "tree_maps": _sum(maps, tree.maps),
+        "tree_open_fds": _sum(open_fds, tree.open_fds),
+        "children": tree.nearest,
+    }
 
 
 def _sum(own: int | None, others: int | None) -> int | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from telemetry.reading import LimitState, latest_known
@@ -23,7 +25,7 @@ LIMITS = {"max_map_count": 1000, "open_files": 1000}
     ],
 )
 def test_a_child_binds_if_it_is_nearer_to_its_limit_than_the_process_to_any(
-    own: dict[str, int], maps: int | None, fds: int | None, expected: str | None
+    own: dict[str, Any], maps: int | None, fds: int | None, expected: str | None
 ) -> None:
     """By its own limit of descriptors."""
     one = child(maps=maps, open_fds=fds, limits=LIMITS)
