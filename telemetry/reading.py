@@ -116,8 +116,8 @@ class ChildUsage:
 
     @property
     def name(self) -> str:
-        """Its role and its PID."""
-        return f"{self.role} {self.pid}"
+        """Its role and its PID, as metrics, alerts and reports have it."""
+        return f"{self.role} pid {self.pid}"
 
     @property
     def binding(self) -> str | None:

@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from analyzer.processes.process import Process
 
 MOST_SECONDS_AHEAD = 3.0
-"""How far a count is carried on: to the next reading, which did not find the child any more, or to the end."""
+"""How far a count is carried on, at most."""
 
 
 def child_evidence(cause: str, process: Process) -> Evidence | None:
     """Weigh the child that was nearest to its own limit; None if the process itself was nearer, or no child is known.
 
     Proof is a reading at the limit itself, at the failure. So is one that was about to be: a count at the failure that
-    meets the limit, at the rate of the last two counts, before the next reading, which did not find the child any more.
+    meets the limit, at the rate of the last two counts, before the next reading: that found less, or no such child.
     """
     fullest = process.children.fullest.get(cause) if process.children else None
     if fullest is None:
@@ -31,7 +31,7 @@ def child_evidence(cause: str, process: Process) -> Evidence | None:
     if usage.ratio is None or usage.current is None or usage.ratio <= (own_ratio or 0.0):
         return None
     child = fullest.usage
-    numbers = f"{of_limit(cause, usage.current, usage.limit)} ({usage.ratio:.0%}) in {child.role} pid {child.pid}"
+    numbers = f"{of_limit(cause, usage.current, usage.limit)} ({usage.ratio:.0%}) in {child.name}"
     seconds = _seconds_before_end(fullest, process)
     if seconds is not None and LIMITS[cause].full_is_proof:
         if (usage.headroom or 0) <= _spare(cause):
@@ -54,8 +54,7 @@ def named_child(cause: str, process: Process) -> str | None:
         return None
     if process.children is None:
         return None
-    child = process.children.fullest[cause].usage
-    return f"{child.role} pid {child.pid}"
+    return process.children.fullest[cause].usage.name
 
 
 def met_by_child(process: Process) -> list[str]:
@@ -81,10 +80,11 @@ def _seconds_before_end(fullest: FullestChild, process: Process) -> float | None
 
 
 def _seconds_to_limit(cause: str, fullest: FullestChild, process: Process) -> float | None:
-    """Return after how long the limit was met, at the last rate; None if the child was gone before, or that is too far."""
-    headroom, per_second = fullest.usage.usage(cause).headroom, fullest.record.rate(USED_BY[cause])
-    end = fullest.record.gone_by or (process.exit.time if process.exit else 0.0)
-    if headroom is None or per_second <= 0:
+    """Return after how long the limit was met, at the last rate; None if it was not before the next reading, or that is far."""
+    headroom = fullest.usage.usage(cause).headroom
+    per_second, ended = fullest.record.rise_at(USED_BY[cause], fullest.time)
+    end = process.exit.time if process.exit and ended is None else ended
+    if headroom is None or per_second <= 0 or end is None:
         return None
     seconds = max(0, headroom - _spare(cause)) / per_second
     return seconds if seconds <= min(MOST_SECONDS_AHEAD, end - fullest.time) else None

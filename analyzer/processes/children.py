@@ -6,6 +6,7 @@ one of a role is held against the first one of that role in the next fold, and s
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
@@ -59,12 +60,20 @@ class ChildRecord:
             self.checkpoints.append(sample)
         raise_peaks(self.peaks, sample.values)
 
-    def rate(self, resource: str) -> float:
-        """Return by how much ``resource`` rose in a second between its last two values; 0.0 if that is not known."""
+    def rise_at(self, resource: str, time: float) -> tuple[float, float | None]:
+        """Return how ``resource`` rose until its value at ``time``, in seconds since the epoch, and when that ended.
+
+        That is by how much in a second since the value before, 0.0 if that is not known; and when the next value was
+        read, or the first reading without it, None if there was neither.
+        """
         values, times = self.samples.over_time(resource)
-        if times is None or len(values) < 2 or times[-1] <= times[-2]:
-            return 0.0
-        return (values[-1] - values[-2]) / (times[-1] - times[-2])
+        if times is None or time not in times:
+            return 0.0, self.gone_by
+        place = bisect_left(times, time)
+        after = times[place + 1] if place + 1 < len(times) else self.gone_by
+        if not place or times[place] <= times[place - 1]:
+            return 0.0, after
+        return (values[place] - values[place - 1]) / (times[place] - times[place - 1]), after
 
 
 class FullestChild(NamedTuple):

@@ -169,7 +169,7 @@ class ConditionTracker:
         seconds = max(0.0, 1 - ratio) / rate if rate else math.inf
         words = f"{limit} is {ratio:.0%} full{_amounts((child or reading).usage(limit), limit)}"
         if child is not None:
-            words += f" of {child.role} pid {child.pid}"
+            words += f" of {child.name}"
         if seconds < math.inf:
             words += f", and will be hit in {format_duration(seconds)} at this rate"
         names = {
@@ -213,6 +213,8 @@ def growth_conditions(snapshot: Snapshot) -> Iterator[Condition]:
     for growth in snapshot.growth:
         if left is not None and growth.folds_to_limit is not None and growth.folds_to_limit < left:
             labels = {**run_labels(snapshot), "fold": "", "resource": growth.resource}
+            if growth.child:
+                labels["child"] = growth.child
             words = _growth_words(growth, growth.folds_to_limit, left)
             yield _condition("FoldwatchCeilingWithinFolds", labels, words, GROWTH_ADVICE)
 
@@ -223,8 +225,9 @@ def run_labels(snapshot: Snapshot) -> dict[str, str]:
 
 
 def _growth_words(growth: GrowthSnapshot, to_limit: float, left: int) -> str:
+    whose = f" of {growth.child}" if growth.child else ""
     return (
-        f"{growth.resource} will meet its limit in {to_limit:.1f} folds at its growth so far,"
+        f"{growth.resource}{whose} will meet its limit in {to_limit:.1f} folds at its growth so far,"
         f" and {left} are left"
     )
 

@@ -91,7 +91,7 @@ def run_samples(snapshot: Snapshot) -> Iterator[MetricSample]:
         yield MetricSample("foldwatch_run_unreadable", (*run, snapshot.unreadable), 1)
     if snapshot.fold_count is not None:
         yield MetricSample("foldwatch_folds", run, snapshot.fold_count)
-    for growth in snapshot.growth:
+    for growth in (one for one in snapshot.growth if not one.child):
         if growth.per_fold is not None:
             yield MetricSample(
                 "foldwatch_growth_per_fold", (*run, growth.resource), growth.per_fold

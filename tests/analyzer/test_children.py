@@ -198,6 +198,9 @@ def test_a_count_that_was_about_to_meet_the_limit_is_proof(tmp_path: Path) -> No
     gone = parent(5.0, child(40, "torchrun rank 0"), fold=1, folds=1)
     found = failed(tmp_path / "a", *records, gone, end=5.5)
     assert standing(found)[0] == "certain"
+    freed = parent(5.0, worker(43), fold=1, folds=1)
+    found = failed(tmp_path / "e", *records, freed, end=5.5)
+    assert standing(found)[0] == "certain"
     slow = [parent(float(n), worker(64_000 + 10 * n), fold=1, folds=1) for n in range(1, 5)]
     found = failed(tmp_path / "b", *slow, gone, end=5.5)
     assert standing(found)[0] == "likely"

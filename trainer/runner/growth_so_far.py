@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from analyzer.formatting import grown_words
+from analyzer.growth.child_growth import judge_children
 from analyzer.pipeline import NOT_RECORDED, judge_growth
 from analyzer.processes.from_journal import read_journal
 from analyzer.runs import split_runs
@@ -14,8 +15,9 @@ from telemetry.errors import InputError
 from telemetry.snapshot import GrowthSnapshot
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
+    from analyzer.growth.child_growth import ChildGrowth
     from analyzer.processes.from_log import Process
 
 logger = logging.getLogger("foldwatch")
@@ -25,7 +27,7 @@ def judge_run(journals: Sequence[str]) -> tuple[GrowthSnapshot, ...]:
     """Judge the run that wrote ``journals``, by the process that wrote last.
 
     Returns:
-        One verdict per recorded resource; none if there is no labelled reading of a fold.
+        What grows in child processes, and one verdict per recorded resource; none if there is no labelled reading of a fold.
 
     Raises:
         OSError: A journal cannot be read.
@@ -35,7 +37,8 @@ def judge_run(journals: Sequence[str]) -> tuple[GrowthSnapshot, ...]:
     if not with_folds:
         return ()
     present = max(with_folds, key=_last_time)
-    return tuple(
+    of_children = (one for child in judge_children(present) for one in _of_child(child))
+    return *of_children, *(
         GrowthSnapshot(
             resource=resource,
             verdict=growth.verdict,
@@ -47,6 +50,25 @@ def judge_run(journals: Sequence[str]) -> tuple[GrowthSnapshot, ...]:
         for resource, growth in judge_growth(present, with_folds).items()
         if growth.reason != NOT_RECORDED.reason
     )
+
+
+def _of_child(child: ChildGrowth) -> Iterator[GrowthSnapshot]:
+    """Give what grows in a child, each resource once; its slope is told in numbers if it is one from fold to fold."""
+    told: set[str] = set()
+    for axis in child.axes:
+        for resource, growth in axis.items():
+            if resource in told:
+                continue
+            told.add(resource)
+            is_by_fold = growth.unit == "fold"
+            yield GrowthSnapshot(
+                resource=resource,
+                verdict=growth.verdict,
+                reason=growth.reason,
+                per_fold=growth.slope if is_by_fold else None,
+                folds_to_limit=growth.folds_to_limit if is_by_fold else None,
+                child=child.name,
+            )
 
 
 def growth_so_far(directory: str) -> Callable[[], tuple[GrowthSnapshot, ...]]:

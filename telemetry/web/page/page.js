@@ -72,7 +72,7 @@ function showBinding(run) {
   $("binding-count").textContent = binding
     ? `${amount(binding.ceiling, binding.current)} of ${amount(binding.ceiling, binding.limit)}, ${amount(binding.ceiling, binding.limit - binding.current)} left`
     : "";
-  const growth = run.growth.find(({ resource }) => binding && !binding.child && resource === binding.column);
+  const growth = run.growth.find(({ resource, child }) => binding && resource === binding.column && child === (binding.child ?? ""));
   $("forecast").textContent = growth?.folds_to_limit == null ? "" : `At this rate full in ${forecast(growth.folds_to_limit)}`;
   const { pids_limit_hits: hits, oom_kills: kills } = run.hits;
   $("hits").textContent = [hits ? `${hits} forks refused at the limit` : "", kills ? `${kills} processes killed for memory` : ""].filter(Boolean).join("; ");
@@ -102,7 +102,7 @@ function showVerdict(run) {
   const items = run.growth.map((growth) => {
     const item = make("li");
     const rate = growth.per_fold === null ? "" : ` ${perFold(growth.resource, growth.per_fold)}`;
-    const name = make("span", "", title(growth.resource));
+    const name = make("span", "", title(growth.resource) + (growth.child ? ` of ${growth.child}` : ""));
     name.append(make("small", "", rate));
     item.append(name, make("span", `chip ${growth.verdict}`, growth.verdict), make("span", "reason", growth.reason));
     item.append(...growth.grown.map((words) => make("span", "reason", words)));
@@ -142,7 +142,7 @@ function showCharts(run) {
 function showLimits(run) {
   $("ceilings").replaceChildren(
     ...run.ceilings.map((limit) => {
-      const row = make("tr", limit.ceiling === run.binding?.ceiling ? "binds" : "");
+      const row = make("tr", limit.ceiling === run.binding?.ceiling && !run.binding.child ? "binds" : "");
       row.append(
         make("td", "", title(limit.ceiling)),
         make("td", "", amount(limit.ceiling, limit.current)),
@@ -157,17 +157,21 @@ function showLimits(run) {
 function showChildren(run) {
   const { children, tree } = run;
   $("children-box").hidden = !children.length;
-  const rowOf = (className, name, { threads, maps, rss_bytes: rss, pss_bytes: pss, open_fds: fds }, full) => {
+  const rowOf = (className, name, [threads, maps, rss, pss, fds], limit) => {
     const row = make("tr", className);
-    const cells = [["threads", threads], ["max_map_count", maps], ["rss_bytes", rss], ["rss_bytes", pss], ["open_files", fds]];
-    row.append(make("td", "", name), ...cells.map(([unit, value]) => make("td", "", amount(unit, value))), make("td", "", full));
+    const sizes = [rss, pss].map((size) => amount("rss_bytes", size));
+    const cells = [amount("threads", threads), amount("max_map_count", maps), ...sizes, amount("open_files", fds)];
+    const full = limit ? [title(limit.ceiling), percent(limit.ratio)] : ["", ""];
+    row.append(...[name, ...cells, ...full].map((text) => make("td", "", text)));
     return row;
   };
-  const all = { threads: tree.tree_threads, maps: tree.tree_maps, rss_bytes: tree.tree_rss_bytes, pss_bytes: tree.tree_pss_bytes, open_fds: tree.tree_open_fds };
-  $("children").replaceChildren(
-    ...children.map((child) => rowOf(child.child === run.binding?.child ? "binds" : "", child.child, child, child.binding ? `${percent(child.binding.ratio)} of ${title(child.binding.ceiling).toLowerCase()}` : "")),
-    rowOf("sum", `The process and all of its ${tree.descendants ?? children.length} descendants`, all, ""),
-  );
+  const rows = children.map((one) => {
+    const counts = [one.threads, one.maps, one.rss_bytes, one.pss_bytes, one.open_fds];
+    return rowOf(one.child === run.binding?.child ? "binds" : "", one.child, counts, one.binding);
+  });
+  const all = [tree.tree_threads, tree.tree_maps, tree.tree_rss_bytes, tree.tree_pss_bytes, tree.tree_open_fds];
+  const words = `All ${(tree.descendants ?? children.length).toLocaleString("en")} and their parent`;
+  $("children").replaceChildren(...rows, rowOf("sum", words, all, null));
 }
 
 function showCheckpoints(run) {

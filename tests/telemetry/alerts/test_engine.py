@@ -510,3 +510,17 @@ def test_a_child_is_told_where_nothing_is_known_of_the_process() -> None:
     latest = at(START, maps=None, children=(child(maps=65_000),))
     engine, _ = follow([shown(latest)] * 3)
     assert active(engine) == ["FoldwatchCeilingCritical"]
+
+
+def test_a_child_that_meets_its_limit_within_the_folds_left_is_told() -> None:
+    """Beside its parent, which has the same resource and does not."""
+    growth = tuple(
+        GrowthSnapshot(
+            resource="maps", verdict="growing", reason="", folds_to_limit=folds, child=whose
+        )
+        for folds, whose in ((1.5, "train.py pid 9"), (90.0, ""))
+    )
+    running = FoldSnapshot(fold=1, state=FoldState.RUNNING)
+    (found,) = growth_conditions(snapshot(running, growth=growth))
+    assert dict(found.labels)["child"] == "train.py pid 9"
+    assert found.summary.startswith("maps of train.py pid 9 will meet its limit in 1.5 folds")
