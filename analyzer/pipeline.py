@@ -11,6 +11,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from analyzer.diagnosis.causes import diagnose, event_signs
+from analyzer.diagnosis.child_remedies import child_remedies
 from analyzer.diagnosis.exit_status import is_running, note_exit, note_gone
 from analyzer.diagnosis.frameworks import shows_tensorflow
 from analyzer.diagnosis.notes import notes
@@ -247,7 +248,7 @@ def _finding(
     }
     over_time = {} if lane.isolated is not None else _over_time(process, growth, epochs)
     epochs, over_time = (with_nature(found, process) for found in (epochs, over_time))
-    causes = diagnose(process, growth)
+    causes, children = diagnose(process, growth), judge_children(process)
     return Finding(
         process,
         growth,
@@ -256,7 +257,7 @@ def _finding(
         lane.isolated is not None,
         epochs=epochs,
         over_time=over_time,
-        children=judge_children(process),
+        children=children,
         ending=find_ending(process, is_followed=lane.is_followed(process)),
         is_superseded=lane.is_superseded(process),
         truncation=find_truncation(
@@ -268,17 +269,20 @@ def _finding(
         ),
         symptom_of=symptoms.explain(process),
         notes=(*notes(process, causes), *_looks_note(process, growth), *_tree_note(process)),
-        remedies=remedies(
-            growth,
-            epochs,
-            over_time,
-            causes,
-            has_tensorflow=has_tensorflow,
-            signs=event_signs(process),
-            is_recorded=process.is_recorded,
-            is_isolated=lane.isolated is not None,
-            argv=process.argv,
-            folds=process.folds_planned,
+        remedies=(
+            *child_remedies(children),
+            *remedies(
+                growth,
+                epochs,
+                over_time,
+                causes,
+                has_tensorflow=has_tensorflow,
+                signs=event_signs(process),
+                is_recorded=process.is_recorded,
+                is_isolated=lane.isolated is not None,
+                argv=process.argv,
+                folds=process.folds_planned,
+            ),
         ),
     )
 

@@ -76,6 +76,28 @@ def test_a_child_that_grows_from_fold_to_fold_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("role", "step"),
+    [
+        ("DataLoader worker", "persistent_workers=False"),
+        ("torchrun rank 1", "start torchrun anew for each fold"),
+        ("loky worker", "get_reusable_executor"),
+        ("Ray worker", "max_calls"),
+        ("forked worker", "maxtasksperchild"),
+        ("train.py", "restart it before it is full"),
+    ],
+)
+def test_what_helps_is_what_ends_such_a_child(role: str, step: str, tmp_path: Path) -> None:
+    """By its role, once for several; the process that began it comes after."""
+    found = in_folds(
+        tmp_path,
+        lambda fold: [child(pid, role, maps=900 + 4_000 * fold) for pid in (812, 813)],
+    )
+    (remedy,) = found.remedies
+    assert step in remedy.text
+    assert f"what {role} pid 81" in remedy.text
+
+
+@pytest.mark.parametrize(
     ("step", "resource"),
     [
         ({"threads": 30}, "threads"),
