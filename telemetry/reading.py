@@ -315,16 +315,18 @@ def _with_known(
 ) -> tuple[ChildUsage, ...]:
     """Fill what was not read of each child from what was known of it."""
     earlier = {child.identity: child for child in before}
-    return tuple(
-        replace(
-            child,
-            maps=known.maps if child.maps is None else child.maps,
-            pss_bytes=known.pss_bytes if child.pss_bytes is None else child.pss_bytes,
-        )
-        if (known := earlier.get(child.identity))
-        else child
-        for child in children
-    )
+    return tuple(_with_known_of(child, earlier.get(child.identity)) for child in children)
+
+
+def _with_known_of(child: ChildUsage, known: ChildUsage | None) -> ChildUsage:
+    if known is None:
+        return child
+    missing = {
+        name: value
+        for name in ("maps", "pss_bytes")
+        if getattr(child, name) is None and (value := getattr(known, name)) is not None
+    }
+    return replace(child, **missing) if missing else child
 
 
 STAGES_KEPT = 200

@@ -91,6 +91,7 @@ class Children:
     def __init__(self) -> None:
         self.fullest: dict[str, FullestChild] = {}
         """By limit, of OWN_LIMITS."""
+        self._fullest_ratio: dict[str, float] = {}
         self._known: dict[tuple[int, int | None], ChildRecord] = {}
         """By PID and start, the one that was read last comes last."""
         self._places: dict[tuple[str, int], ChildRecord] = {}
@@ -114,9 +115,8 @@ class Children:
             record = self._record(child)
             record.take(child, sample)
             self._note_fullest(reading, child, record)
-            place = (child.role, number[child.role])
-            if place in self._places or len(self._places) < MOST_PLACES:
-                self._places.setdefault(place, self._new(child.role)).take(child, sample)
+            if sample.label.text and (there := self._there(child.role, number[child.role])):
+                there.take(child, sample)
 
     def __iter__(self) -> Iterator[ChildRecord]:
         """Give those of which there is more than one fold, or no fold; then the places that change hands at each fold."""
@@ -135,15 +135,24 @@ class Children:
         self._known[child.identity] = record
         return record
 
+    def _there(self, role: str, number: int) -> ChildRecord | None:
+        """Return the record of whichever child has that place; None if there are too many places."""
+        record = self._places.get((role, number))
+        if record is None and len(self._places) < MOST_PLACES:
+            record = self._places[role, number] = self._new(role)
+        return record
+
     def _new(self, role: str, pid: int | None = None) -> ChildRecord:
         return ChildRecord(role, pid, CheckpointTable(self._budget), CheckpointTable(self._budget))
 
     def _note_fullest(self, reading: Reading, child: ChildUsage, record: ChildRecord) -> None:
         for name in OWN_LIMITS:
-            ratio, before = child.usage(name).ratio, self.fullest.get(name)
-            if ratio is not None and (
-                before is None or ratio >= (before.usage.usage(name).ratio or 0)
-            ):
+            if not isinstance(child.limits.get(name), int):
+                continue
+            if (ratio := child.usage(name).ratio) is None:
+                continue
+            if ratio >= self._fullest_ratio.get(name, 0.0):
+                self._fullest_ratio[name] = ratio
                 self.fullest[name] = FullestChild(reading.time, child, record)
 
 

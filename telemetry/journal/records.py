@@ -192,8 +192,13 @@ def _children(name: str, value: object) -> tuple[ChildUsage, ...]:
     """Check the children of a reading, and keep as many as are ever written."""
     if type(value) is not list:
         raise ValueError(f"{name:.40} is not a list")
-    found = (_whole(ChildUsage, typed.mapping(name, one)) for one in value[:CHILDREN_KEPT])
-    return tuple(replace(child, role=short_role(child.role)) for child in found)
+    return tuple(_child(typed.mapping(name, one)) for one in value[:CHILDREN_KEPT])
+
+
+def _child(content: Mapping[str, Any]) -> ChildUsage:
+    child = _whole(ChildUsage, content)
+    role = short_role(child.role)
+    return child if role == child.role else replace(child, role=role)
 
 
 _CHECK_OF: Mapping[str, typed.Check] = {
