@@ -6,6 +6,7 @@ walks the page tables for it, 8 ms for a gigabyte. A process that may not be rea
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import time
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 SHARE = 0.0004
 CAPACITY_SECONDS = 0.03
+LABEL_SECONDS = 0.01
 STALE_SECONDS = 5.0
 """A size is good for so long."""
 _PSS = re.compile(rb"^Pss: +(\d+) kB$", re.MULTILINE)
@@ -29,20 +31,23 @@ class ProportionalSizes:
 
     def __init__(self, *, clock: Callable[[], float] = time.perf_counter) -> None:
         self._clock = clock
-        # Wall time: reading gives the interpreter's lock up, and a label waits until it has it again.
-        self._budget = SavedBudget(
-            share=SHARE, capacity=CAPACITY_SECONDS, clock=clock, cost_clock=clock
-        )
+        self._budget = SavedBudget(share=SHARE, capacity=CAPACITY_SECONDS, clock=clock)
         self._known: dict[str, tuple[float, int | None]] = {}
         """By folder, when it was read, and its bytes; None where it may not be read."""
 
-    def read(self, folders: Sequence[str]) -> int | None:
-        """Read those that are due, as far as the budget goes; return the sum once each was read, else None."""
+    def read(self, folders: Sequence[str], *, in_full: bool) -> int | None:
+        """Read those that are due, as far as the budget goes; return the sum once each was read, else None.
+
+        At a label, ``in_full``, for LABEL_SECONDS at most: reading gives the interpreter's lock up, and the training
+        waits until this thread has it again.
+        """
         now = self._clock()
+        until = now + (LABEL_SECONDS if in_full else math.inf)
         self._known = {one: self._known[one] for one in folders if one in self._known}
         due = [(self._known.get(one, (0.0, None))[0], one) for one in folders]
         for at, folder in sorted(due):
-            if (folder in self._known and now - at < STALE_SECONDS) or self._budget.left <= 0:
+            is_fresh = folder in self._known and now - at < STALE_SECONDS
+            if is_fresh or self._budget.left <= 0 or self._clock() > until:
                 break
             with self._budget:
                 self._known[folder] = now, _pss(folder)

@@ -135,7 +135,9 @@ class ChildProcesses:
         """Whether they may be looked at now; ``in_full``, at a label, all that is saved may be used up."""
         return not children or self._budget.left > (0.0 if in_full else FOR_LABELS_SECONDS)
 
-    def read(self, children: Sequence[int], max_map_count: Limit) -> ChildrenFound:
+    def read(
+        self, children: Sequence[int], max_map_count: Limit, *, in_full: bool = True
+    ) -> ChildrenFound:
         """Read what descends from these children of the top process. Raises OSError.
 
         What has ended meanwhile is left out; of a zombie nothing but its existence is known.
@@ -152,7 +154,7 @@ class ChildProcesses:
         limit = max_map_count if isinstance(max_map_count, int) else None
         self._maps.count((one.maps for one in known), limit=limit)
         top = f"{self._processes}/{self._pid}"
-        pss_bytes = self._sizes.read([top, *(one.folder for one in known)])
+        pss_bytes = self._sizes.read([top, *(one.folder for one in known)], in_full=in_full)
         known.sort(key=attrgetter("nearness"))
         return ChildrenFound(
             tuple(one.usage(self._sizes.of(one.folder), since) for one in known[:CHILDREN_KEPT]),

@@ -246,7 +246,9 @@ class Reader:
         if tasks is None or not self._children.is_due(tasks.children, in_full=in_full):
             return None
         limit = self._sources.limit("max_map_count", self._files.max_map_count)
-        return self._sources.attempt("children", lambda: self._children.read(tasks.children, limit))
+        return self._sources.attempt(
+            "children", lambda: self._children.read(tasks.children, limit, in_full=in_full)
+        )
 
     def _map_kinds(self) -> dict[str, int]:
         return read_maps_by_kind(self.pid, root=self._root)

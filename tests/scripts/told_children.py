@@ -38,7 +38,11 @@ def main() -> None:
         for one in started:
             assert one.stdout is not None
             one.stdout.readline()
-        reading = Reader().read()
+        reader = Reader()
+        reading = reader.read()
+        pss_bytes = reading.tree_pss_bytes
+        while pss_bytes is None:  # on a busy machine a label does not wait for all of it
+            pss_bytes = reader.read(in_full=False).tree_pss_bytes
     children = sorted(reading.children or (), key=lambda child: child.role)
     alone = [Reader(pid=child.pid).read() for child in children]
     told = {
@@ -49,7 +53,7 @@ def main() -> None:
         "fds_read_alone": [one.open_fds for one in alone],
         "sum_of_maps": reading.tree_maps,
         "own_maps": reading.maps,
-        "pss": reading.tree_pss_bytes,
+        "pss": pss_bytes,
         "rss": reading.tree_rss_bytes,
     }
     os.close(release)

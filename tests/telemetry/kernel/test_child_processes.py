@@ -14,6 +14,7 @@ from telemetry.kernel.child_maps import (
     MapCount,
     MapCounter,
 )
+from telemetry.kernel.child_memory import LABEL_SECONDS, ProportionalSizes
 from telemetry.kernel.child_processes import ChildProcesses
 from telemetry.kernel.child_roles import role_of
 from telemetry.kernel.read_budget import SavedBudget
@@ -186,9 +187,10 @@ class Clock:
     """A time that a test sets."""
 
     def __init__(self) -> None:
-        self.now = 0.0
+        self.now = self.step = 0.0
 
     def __call__(self) -> float:
+        self.now += self.step
         return self.now
 
 
@@ -275,3 +277,22 @@ def test_children_are_looked_at_within_their_budget_between_labels(tmp_path: Pat
     assert not children.is_due([20], in_full=True)
     clock.now += 3600
     assert children.is_due([20], in_full=False)
+
+
+def test_a_label_waits_for_no_more_than_some_of_the_sizes(tmp_path: Path) -> None:
+    """The sum is there once each was read; what may not be read is left out of it, and what is gone too."""
+    clock = Clock()
+    sizes = ProportionalSizes(clock=clock)
+    folders = []
+    for number in range(4):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        folders.append(str(folder))
+        if number:
+            (folder / "smaps_rollup").write_text(f"Rss: 99 kB\nPss: {number} kB\nPss_Dirty: 7 kB\n")
+    clock.step = LABEL_SECONDS / 2
+    assert sizes.read(folders, in_full=True) is None
+    assert sizes.of(folders[-1]) is None
+    assert sizes.read(folders, in_full=False) == (1 + 2 + 3) * 1024
+    assert sizes.of(folders[-1]) == 3 * 1024
+    assert sizes.read(folders[:3], in_full=False) == (1 + 2) * 1024
