@@ -132,7 +132,7 @@ def from_code() -> Iterator[str]:
     yield f"keeps to {percent(read_budget.SHARE)} of wall time"
     yield f"a reading has the {WORDS[CHILDREN_KEPT]} that are nearest to a limit of their own"
     of_children = child_processes.SHARE + child_maps.SHARE + child_memory.SHARE
-    yield f"reading them takes at most {percent(of_children)} of wall time"
+    yield f"the budgets for reading them are {percent(of_children)} of wall time"
     codes = f"0 nothing found; 1 a fold failed; {InputError.exit_code} bad usage or input"
     yield f"{codes}, in one line; {FOUND} growth or a crash found"
     yield f"; {INTERRUPTED} interrupted"
