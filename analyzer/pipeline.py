@@ -10,6 +10,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from analyzer.diagnosis.causes import diagnose, event_signs
+from analyzer.diagnosis.child_remedies import child_remedies
 from analyzer.diagnosis.exit_status import is_running, note_exit, note_gone
 from analyzer.diagnosis.frameworks import shows_tensorflow
 from analyzer.diagnosis.held import held_by
@@ -25,6 +26,7 @@ from analyzer.growth.by_process import (
     growth_over_time,
     judge_isolated_folds,
 )
+from analyzer.growth.child_growth import judge_children
 from analyzer.growth.grown_threads import look_note
 from analyzer.growth.odd_one_out import find_odd_ones
 from analyzer.growth.pool_leaks import find_pool_leaks
@@ -44,6 +46,7 @@ from telemetry.journal.follower import SkippedLine
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from analyzer.diagnosis.causes import Cause
     from analyzer.growth.odd_one_out import OddOne
     from analyzer.growth.verdict import Growth
     from analyzer.logs.scan_options import ScanOptions
@@ -205,7 +208,7 @@ def _finding(
     epochs = growth_from_epochs(process, growth)
     over_time = {} if lane.isolated is not None else growth_over_time(process, growth, epochs)
     epochs, over_time = (with_nature(found, process) for found in (epochs, over_time))
-    causes = diagnose(process, growth)
+    causes, children = diagnose(process, growth), judge_children(process)
     return Finding(
         process,
         growth,
@@ -215,6 +218,7 @@ def _finding(
         lane=lane.lane,
         epochs=epochs,
         over_time=over_time,
+        children=children,
         ending=find_ending(process, is_followed=lane.is_followed(process)),
         is_superseded=lane.is_superseded(process),
         truncation=find_truncation(
@@ -225,26 +229,33 @@ def _finding(
             is_running=is_running(process),
         ),
         symptom_of=symptoms.explain(process),
-        notes=(
-            *notes(process, causes),
-            *_looks_note(process, growth),
-            *_tree_note(process),
-            *lane.odd_notes(process),
-        ),
-        remedies=remedies(
-            growth,
-            epochs,
-            over_time,
-            causes,
-            has_tensorflow=has_tensorflow,
-            signs=event_signs(process),
-            is_recorded=process.is_recorded,
-            is_isolated=lane.isolated is not None,
-            argv=process.argv,
-            folds=process.folds_planned,
-            held=held_by(process),
+        notes=tuple(_notes(process, lane, growth, causes)),
+        remedies=(
+            *child_remedies(children),
+            *remedies(
+                growth,
+                epochs,
+                over_time,
+                causes,
+                has_tensorflow=has_tensorflow,
+                signs=event_signs(process),
+                is_recorded=process.is_recorded,
+                is_isolated=lane.isolated is not None,
+                argv=process.argv,
+                folds=process.folds_planned,
+                held=held_by(process),
+            ),
         ),
     )
+
+
+def _notes(
+    process: Process, lane: _LaneSequence, growth: Mapping[str, Growth], causes: list[Cause]
+) -> Iterator[str]:
+    yield from notes(process, causes)
+    yield from _looks_note(process, growth)
+    yield from _tree_note(process)
+    yield from lane.odd_notes(process)
 
 
 def _tree_note(process: Process) -> Iterator[str]:

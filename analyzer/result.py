@@ -12,11 +12,12 @@ from analyzer.growth.verdict import Verdict
 from analyzer.processes.lanes import ALONE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from analyzer.diagnosis.causes import Cause
     from analyzer.diagnosis.outcome import Ending
     from analyzer.diagnosis.run_end import Truncation
+    from analyzer.growth.child_growth import ChildGrowth
     from analyzer.growth.pool_leaks import PoolLeak
     from analyzer.growth.verdict import Growth
     from analyzer.processes.from_log import Process, Source
@@ -51,6 +52,8 @@ class Finding:
     and ``folds_to_limit`` are per epoch."""
     over_time: Mapping[str, Growth] = field(default_factory=dict)
     """Growth over time of the resources that neither folds nor epochs can judge, per `Growth.unit`."""
+    children: tuple[ChildGrowth, ...] = ()
+    """The child processes that grow, the worst first."""
     ending: Ending | None = None
     """How it ended, and what says so; None only where nobody looked."""
     is_superseded: bool = False
@@ -119,7 +122,7 @@ class AnalysisResult:
         verdicts = {
             growth.verdict
             for finding in self.findings
-            for judged in (finding.growth, finding.epochs, finding.over_time)
+            for judged in (finding.growth, finding.epochs, finding.over_time, *_axes(finding))
             for growth in judged.values()
         }
         if Verdict.CRITICAL in verdicts:
@@ -151,6 +154,12 @@ class AnalysisResult:
     def remedies(self) -> tuple[Remedy, ...]:
         """The steps of all findings, no step twice."""
         return without_repeats(step for finding in self.findings for step in finding.remedies)
+
+
+def _axes(finding: Finding) -> Iterator[Mapping[str, Growth]]:
+    """Give the growth of the children of a process."""
+    for child in finding.children:
+        yield from child.axes
 
 
 def worst_outcome(findings: Iterable[Finding]) -> Outcome:

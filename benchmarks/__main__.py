@@ -99,6 +99,9 @@ def recording_figures() -> list[Figure]:
             "an epoch with timer and checkpoint over without", training["overhead"] * 100, "%", 0.5
         )
     )
+    (tree,) = run("descendants_cost")
+    what = f"wall time that {tree['processes']} descendants cost their recorded parent"
+    found.append(Figure(what, tree["share"] * 100, "%", 0.3))
     (loading,) = run("import_cost")
     found.append(Figure("import telemetry", loading["milliseconds"], "ms", 25))
     found.append(Figure("import foldwatch", loading["foldwatch_milliseconds"], "ms", 25))

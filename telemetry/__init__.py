@@ -12,10 +12,11 @@ from telemetry.recorder.api import checkpoint, event, fold, settle, stage, start
 
 if TYPE_CHECKING:
     from telemetry import keras as keras
-    from telemetry.reading import GpuUsage, Limit, LimitState, Reading, Usage
+    from telemetry.reading import ChildUsage, GpuUsage, Limit, LimitState, Reading, Usage
     from telemetry.reading_difference import Difference, difference
 
 __all__ = [
+    "ChildUsage",
     "Difference",
     "GpuUsage",
     "Limit",
@@ -32,6 +33,7 @@ __all__ = [
 ]
 
 _MODULE_OF = {
+    "ChildUsage": "telemetry.reading",
     "Difference": "telemetry.reading_difference",
     "difference": "telemetry.reading_difference",
     "GpuUsage": "telemetry.reading",

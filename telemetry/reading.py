@@ -70,6 +70,69 @@ class GpuUsage:
     """The share of this very process."""
 
 
+OWN_LIMITS = ("max_map_count", "open_files", "address_space", "data_size")
+"""The limits that each process of a tree has for itself; of what the others count all share."""
+CHILDREN_KEPT = 10
+"""Of a reading: those nearest to a limit of their own."""
+
+
+LONGEST_ROLE = 60
+"""Characters."""
+
+
+def short_role(text: str) -> str:
+    """Return a role that fits a line and a label, of a text that another program has chosen."""
+    words = text[:LONGEST_ROLE]
+    return words if words.isprintable() else "".join(c if c.isprintable() else "?" for c in words)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChildUsage:
+    """One process below the one that is read, and what it uses of its own limits.
+
+    A field that was not read, or not for long, is None. Of ``virtual_bytes`` and ``data_bytes``, so is one without a limit.
+    """
+
+    pid: int
+    start_ticks: int | None = None
+    """Its start in clock ticks since boot: with the PID it names the process for good."""
+    role: str
+    """What it is there for, as ``DataLoader worker``; else its program or script."""
+    threads: int | None = None
+    rss_bytes: int | None = None
+    pss_bytes: int | None = None
+    """Resident memory, of which a shared page counts in equal parts among the processes that map it."""
+    virtual_bytes: int | None = None
+    data_bytes: int | None = None
+    maps: int | None = None
+    open_fds: int | None = None
+    limits: Mapping[str, Limit] = field(default_factory=dict)
+    """By name, of OWN_LIMITS."""
+
+    @property
+    def identity(self) -> tuple[int, int | None]:
+        """Its PID and its start."""
+        return self.pid, self.start_ticks
+
+    @property
+    def name(self) -> str:
+        """Its role and its PID, as metrics, alerts and reports have it."""
+        return f"{self.role} pid {self.pid}"
+
+    @property
+    def binding(self) -> str | None:
+        """The limit of its own that it is nearest to; None if none is known."""
+        ratios = {
+            name: ratio for name in OWN_LIMITS if (ratio := self.usage(name).ratio) is not None
+        }
+        return max(ratios, key=lambda name: ratios[name], default=None)
+
+    def usage(self, name: str) -> Usage:
+        """Return the use of limit ``name`` of OWN_LIMITS."""
+        current: int | None = getattr(self, USED_BY[name])
+        return Usage(current, self.limits.get(name, LimitState.UNREADABLE))
+
+
 PEAKS = ("threads", "cgroup_pids", "maps", "rss_bytes", "open_fds", "cgroup_memory_bytes")
 """Fields of `Reading` whose peak between labels is kept."""
 
@@ -131,6 +194,12 @@ class Reading:
     tree_threads: int | None = None
     tree_rss_bytes: int | None = None
     """Of this process and its descendants together; shared pages count in each."""
+    tree_pss_bytes: int | None = None
+    """Resident memory of this process and its descendants together; a shared page counts once."""
+    tree_maps: int | None = None
+    tree_open_fds: int | None = None
+    children: tuple[ChildUsage, ...] | None = None
+    """Of the descendants the CHILDREN_KEPT that are nearest to a limit of their own, the nearest first."""
     cpu_seconds: float | None = None
     context_switches: int | None = None
     """Of all threads, voluntary or not; None for another process than the reader's own."""
@@ -179,6 +248,27 @@ class Reading:
         current: int | None = getattr(self, USED_BY[name])
         return Usage(current, self.limits.get(name, LimitState.UNREADABLE))
 
+    def fullest_child(self, name: str) -> ChildUsage | None:
+        """Return the child that is nearest to its own limit ``name``, if that is nearer than this process is to its."""
+        if name not in OWN_LIMITS:
+            return None
+        own = self.usage(name).ratio or 0.0
+        ratios = [(child.usage(name).ratio or 0.0, child) for child in self.children or ()]
+        ratio, fullest = max(ratios, key=lambda found: found[0], default=(0.0, None))
+        return fullest if ratio > own else None
+
+    @property
+    def binding_child(self) -> ChildUsage | None:
+        """The child that is nearest to a limit of its own, if that is nearer than this process is to any."""
+        own = 0.0 if self.binding is None else self.usage(self.binding).ratio or 0.0
+        found = [child for name in OWN_LIMITS if (child := self.fullest_child(name)) is not None]
+        nearest = max(found, key=_nearness, default=None)
+        return nearest if nearest is not None and _nearness(nearest) > own else None
+
+
+def _nearness(child: ChildUsage) -> float:
+    return 0.0 if child.binding is None else child.usage(child.binding).ratio or 0.0
+
 
 def leaves_less(one: Usage, other: Usage) -> bool:
     """Whether ``one`` is known to leave less than ``other``."""
@@ -189,9 +279,13 @@ def leaves_less(one: Usage, other: Usage) -> bool:
 PACED = {
     "maps": "maps",
     "pools": "tasks",
-    "descendants": "tasks",
-    "tree_threads": "tasks",
-    "tree_rss_bytes": "tasks",
+    "descendants": "children",
+    "tree_threads": "children",
+    "tree_rss_bytes": "children",
+    "tree_pss_bytes": "children",
+    "tree_maps": "children",
+    "tree_open_fds": "children",
+    "children": "children",
     "user_tasks": "user_tasks",
     "gpus": "gpu",
     "gpu_memory_used_bytes": "gpu",
@@ -211,7 +305,28 @@ def latest_known(before: Reading | None, reading: Reading) -> Reading:
         and source not in reading.errors
         and (value := getattr(before, name)) is not None
     }
+    if reading.children and before.children:
+        known["children"] = _with_known(reading.children, before.children)
     return replace(reading, **known) if known else reading
+
+
+def _with_known(
+    children: tuple[ChildUsage, ...], before: tuple[ChildUsage, ...]
+) -> tuple[ChildUsage, ...]:
+    """Fill what was not read of each child from what was known of it."""
+    earlier = {child.identity: child for child in before}
+    return tuple(_with_known_of(child, earlier.get(child.identity)) for child in children)
+
+
+def _with_known_of(child: ChildUsage, known: ChildUsage | None) -> ChildUsage:
+    if known is None:
+        return child
+    missing = {
+        name: value
+        for name in ("maps", "pss_bytes")
+        if getattr(child, name) is None and (value := getattr(known, name)) is not None
+    }
+    return replace(child, **missing) if missing else child
 
 
 STAGES_KEPT = 200

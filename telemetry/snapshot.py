@@ -122,6 +122,8 @@ class GrowthSnapshot:
     per_fold: float | None = None
     """In the resource's own unit; None if no slope is known."""
     folds_to_limit: float | None = None
+    child: str = ""
+    """Role and PID of the child process that the verdict is on; empty for the process itself."""
     grown: tuple[str, ...] = ()
     """What it has grown by, in words, as far as that is known: whether memory is held, which maps, in which function."""
 

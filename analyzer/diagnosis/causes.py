@@ -3,9 +3,10 @@
 Owns the weighing; `evidence` owns the numbers.
 
     certain    the evidence names the limit: a kernel line about this process, a counter that rose since
-               the last label that the training went on from, or a use at the limit itself in a
-               reading at the failure (within AT_FAILURE_SECONDS of the end that a runner saw). Never
-               from a message alone, nor from a reading in a log alone
+               the last label that the training went on from, or a use at the limit itself, by the
+               process or one of its children, in a reading at the failure (within AT_FAILURE_SECONDS of
+               the end that a runner saw; `child_evidence` says what a child's may be). Never from a
+               message alone, nor from a reading in a log alone
     likely     the text speaks for it, or 90 % of the limit were used, or would be at the peak forecast,
                or the stage that was to come took in an earlier fold what was left of it
     possible   the sign can have it and nothing speaks for or against it
@@ -19,6 +20,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from analyzer.diagnosis import evidence, held, plausibility
+from analyzer.diagnosis.child_evidence import child_evidence
 from analyzer.diagnosis.confidence import Confidence
 from analyzer.diagnosis.evidence import Evidence
 from telemetry.limits import LIMITS
@@ -121,14 +123,13 @@ def _weigh(
         *plausibility.printed_evidence(cause, process),
         *held.holder_evidence(cause, process),
     ]
-    usage = evidence.usage_evidence(cause, process)
-    if usage is not None:
-        words.append(usage)
+    child, usage = child_evidence(cause, process), evidence.usage_evidence(cause, process)
+    words += [one for one in (child, None if child else usage) if one is not None]
     rise = evidence.rise_evidence(cause, process, growth)
     if rise is not None:
         words.append(rise)
     step = plausibility.step_evidence(cause, process)
-    if step is not None:
+    if step is not None and child is None:  # a child's steps are not those of the process
         words.append(step)
     standings = [word.confidence for word in words]
     for confidence in (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from analyzer.diagnosis.child_evidence import met_by_child
 from analyzer.diagnosis.evidence import refused_to_the_end
 from analyzer.processes.from_journal import may_be_crash
 from analyzer.signatures.search import CAUSES_OF_SIGNAL, SignatureMatch
@@ -20,6 +21,7 @@ def note_exit(process: Process) -> None:
     if event is None or not may_be_crash(event):
         _note_reason(process)
         return
+    of_child = _take_back_signs_of_a_child(process)
     signal, last = event.facts.get("signal"), process.last_reading
     seconds = None if last is None else event.time - last.time
     if isinstance(signal, str):
@@ -34,13 +36,16 @@ def note_exit(process: Process) -> None:
                 is_secondary=signal != "SIGKILL",  # what a message explains; none explains SIGKILL
             )
         )
-    elif causes := refused_to_the_end(process):
+    elif causes := (*refused_to_the_end(process), *of_child):
         code = event.facts.get("exit_code")
+        met = "one of its children was at a limit of its own"
+        if set(causes) - set(of_child):
+            met = "the kernel had counted a refusal or a kill"
         process.note_match(
             SignatureMatch(
                 signature="ended_at_a_limit",
                 line=None,
-                text=f"the process exited with {code}, and the kernel had counted a refusal or a kill",
+                text=f"the process exited with {code}, and {met}",
                 seconds_after_last_sample=seconds,
                 causes=causes,
             )
@@ -58,6 +63,21 @@ def note_exit(process: Process) -> None:
                 is_generic=True,
             )
         )
+
+
+def _take_back_signs_of_a_child(process: Process) -> list[str]:
+    """Return the limits that a child met at the failure, of which no sign tells.
+
+    Ranks write into one log: what one of them said last is not survived because another one went on for a moment.
+    """
+    met = met_by_child(process)
+    back = {
+        name: sign for name, sign in process.recovered.items() if not {*sign.causes}.isdisjoint(met)
+    }
+    process.matches = {**back, **process.matches}
+    process.recovered = {n: sign for n, sign in process.recovered.items() if n not in back}
+    told = {cause for sign in process.matches.values() for cause in sign.causes}
+    return [cause for cause in met if cause not in told]
 
 
 BY_ITS_RUNNER = frozenset({"interrupted", "timeout", "not reached", "refused", "not started"})

@@ -33,6 +33,13 @@ class Checkpoint:
     limits: Mapping[str, Limit]
 
 
+def raise_peaks(peaks: dict[str, int], values: Mapping[str, int | None]) -> None:
+    """Take values by resource that may be a new peak."""
+    for name, value in values.items():
+        if value is not None:
+            peaks[name] = max(value, peaks.get(name, value))
+
+
 class CheckpointContext(NamedTuple):
     """What many readings have in common: their label and the limits in force."""
 

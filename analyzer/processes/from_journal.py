@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from analyzer.logs.label_budget import MOST_LABELS, LabelBudget
 from analyzer.processes.attributed import Books, attributed_of
 from analyzer.processes.checkpoints import Checkpoint, CheckpointTable
+from analyzer.processes.children import Children
 from analyzer.processes.from_log import Process, Source, Table
 from analyzer.processes.native_threads import native_threads_of
 from analyzer.processes.settled import note_settled
@@ -197,6 +198,10 @@ def _add_reading(process: Process, reading: Reading, number: int) -> None:
         },
     )
     process.samples.append(sample)
+    if reading.children:
+        process.children = process.children or Children()
+    if process.children is not None:
+        process.children.take(reading, sample)
     if reading.label is None:
         process.note_peaks(values)
         return

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from analyzer.processes.checkpoints import Checkpoint, CheckpointTable
+from analyzer.processes.checkpoints import Checkpoint, CheckpointTable, raise_peaks
 from analyzer.processes.last_lines import find_finished
 from analyzer.processes.root_sign import find_root
 from analyzer.signatures.search import EXCEPTION, SignatureMatch, in_its_frame
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from analyzer.logs.known_formats import KnownFormat
     from analyzer.processes.attributed import Books
+    from analyzer.processes.children import Children
     from analyzer.processes.last_lines import LastLine
     from analyzer.processes.native_threads import NativeThreads
     from analyzer.processes.printed_limits import PrintedLimit
@@ -71,6 +72,8 @@ class Process:
     fullest: dict[str, Reading] = field(default_factory=dict)
     """By limit, the reading that was nearest to its limit."""
     holders: dict[str, Holders] = field(default_factory=dict)
+    children: Children | None = None
+    """What was recorded of its child processes; None where nothing was."""
     settled: dict[int, Settled] = field(default_factory=dict)
     """By fold, or below 0 where no fold is named: its memory as it was settled last."""
     exit: Event | None = None
@@ -225,9 +228,7 @@ class Process:
 
     def note_peaks(self, values: Mapping[str, int | None]) -> None:
         """Take values that may be a new peak."""
-        for name, value in values.items():
-            if value is not None:
-                self.peaks[name] = max(value, self.peaks.get(name, value))
+        raise_peaks(self.peaks, values)
 
 
 def has_result(process: Process) -> bool:

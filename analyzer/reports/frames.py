@@ -82,7 +82,17 @@ CAUSES: Mapping[str, str] = {
 }
 """Dtype by column: one row per process and candidate, best founded first; evidence is one text."""
 
-_OWN = {"time", "label", "stage", "pools", "map_kinds", "pressure_seconds", "gpus", "peaks"}
+_OWN = {
+    "time",
+    "label",
+    "stage",
+    "pools",
+    "map_kinds",
+    "pressure_seconds",
+    "gpus",
+    "peaks",
+    "children",
+}
 _DTYPE_OF = {"int": _INTEGER, "float": _FLOAT, "str": _TEXT, "bool": "boolean"}
 READINGS: Mapping[str, str] = {
     "time": _TIME,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from analyzer.diagnosis.child_evidence import named_child
 from analyzer.diagnosis.confidence import Confidence
 from analyzer.diagnosis.exit_status import is_running
 from analyzer.diagnosis.outcome import Outcome
@@ -49,7 +50,7 @@ def headline(analysis: AnalysisResult, parts: Sequence[ProcessGroup]) -> str:
         soonest = min(
             (
                 (growth.folds_to_limit, growth.unit)
-                for axis in worst.axes
+                for axis in worst.all_axes
                 for growth in axis.values()
                 if growth.verdict.is_alarming and growth.folds_to_limit is not None
             ),
@@ -200,7 +201,10 @@ def _growth_cause(part: ProcessGroup, grown: str) -> str:
     nature = part.growth["rss_bytes"].nature if "rss_bytes" in part.growth else None
     if grown == "rss" and nature is not None and nature.nature in _KEEPERS:
         return _KEEPERS[nature.nature]
-    for keeper, axis in (("epochs", part.epochs), ("folds", part.growth)):
+    keepers = [("epochs", part.epochs), ("folds", part.growth)]
+    for child in part.children:
+        keepers += [("epochs", child.epochs), ("folds", child.growth)]
+    for keeper, axis in keepers:
         if any(growth.verdict.is_alarming for growth in axis.values()):
             return f"{keeper} keep {grown}"
     return f"not known: {grown} grew over time, and {CAVEAT}"
@@ -211,7 +215,10 @@ def _crash_cause(finding: Finding, grown: str) -> str:
     if causes and causes[0].confidence in {Confidence.CERTAIN, Confidence.LIKELY}:
         if causes[0].cause == NOT_A_LIMIT:
             return _no_limit(sign)
-        return f"{cause_title(causes[0].cause)} ({causes[0].confidence})"
+        title = cause_title(causes[0].cause)
+        if child := named_child(causes[0].cause, finding.process):
+            title += f" of {safe(child)}"
+        return f"{title} ({causes[0].confidence})"
     left = [cause.cause for cause in causes if cause.confidence == Confidence.POSSIBLE]
     limits = [name for name in left if name != NOT_A_LIMIT]
     if not limits:

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 PARTS_SHOWN = 12
 """Processes with a table of their own; a page of a thousand ranks would not be read."""
 SKIPPED_SHOWN = 200
+CHILDREN_SHOWN = 20
+"""Child processes that grow, of one process."""
 FINDINGS_SHOWN = 20
 """Of a run with a process for each fold, those that crashed or have a remark."""
 CELLS_SHOWN = 3_000
@@ -89,6 +91,7 @@ def as_html(analysis: AnalysisResult, comparison: Comparison | None = None) -> s
         comparison=comparison,
         skipped_shown=SKIPPED_SHOWN,
         findings_shown=FINDINGS_SHOWN,
+        children_shown=CHILDREN_SHOWN,
         hardly={Confidence.UNLIKELY, Confidence.RULED_OUT},
     )
 

@@ -8,6 +8,7 @@ from analyzer.processes.settled import tree_memory
 
 if TYPE_CHECKING:
     from analyzer.comparison import Comparison
+    from analyzer.growth.child_growth import ChildGrowth
     from analyzer.growth.verdict import Growth
     from analyzer.processes.from_log import Source
     from analyzer.result import AnalysisResult, EarlierRun, Finding
@@ -71,6 +72,7 @@ def _finding_json(finding: Finding) -> dict[str, Any]:
         "resources": {name: growth_json(growth) for name, growth in finding.growth.items()},
         "epochs": {name: growth_json(growth) for name, growth in finding.epochs.items()},
         "over_time": {name: growth_json(growth) for name, growth in finding.over_time.items()},
+        "children": [_child_json(child) for child in finding.children],
         "left_behind": [
             {"fold": left.fold, "stage": left.stage, "pools": dict(left.pools)}
             for left in finding.pool_leaks
@@ -91,6 +93,16 @@ def _finding_json(finding: Finding) -> dict[str, Any]:
             {"target": remedy.target, "text": remedy.text, "command": remedy.command}
             for remedy in finding.remedies
         ],
+    }
+
+
+def _child_json(child: ChildGrowth) -> dict[str, Any]:
+    return {
+        "role": child.role,
+        "pid": child.process.pid,
+        "resources": {name: growth_json(growth) for name, growth in child.growth.items()},
+        "epochs": {name: growth_json(growth) for name, growth in child.epochs.items()},
+        "over_time": {name: growth_json(growth) for name, growth in child.over_time.items()},
     }
 
 

@@ -204,11 +204,26 @@ def _part(
         yield Text("over time, where neither folds nor epochs tell:")
         known = part.first.process.readings.known
         yield from _growth(part.over_time, known, width=width, blocks=blocks)
+    yield from _children(part, width=width, blocks=blocks, detail=detail)
     left = [left for finding in part.findings for left in finding.pool_leaks]
     for one in left[-detail.leaks :]:
         yield Indented(_left(one))
     if (more := len(left) - detail.leaks) > 0:
         yield Indented(f"and {more} folds before them left threads too")
+
+
+def _children(
+    part: ProcessGroup, *, width: int, blocks: str, detail: Detail
+) -> Iterator[RenderableType]:
+    for child in part.children[: detail.leaks]:
+        yield Text(f"child process {fmt.safe(child.name)}:")
+        labelled = partial(_drawn, child.process.checkpoints)
+        for axis in (child.growth, child.epochs):
+            yield from _growth(axis, labelled, width=width, blocks=blocks)
+        known = child.process.readings.known
+        yield from _growth(child.over_time, known, width=width, blocks=blocks)
+    if (more := len(part.children) - detail.leaks) > 0:
+        yield Indented(f"and {more:,} more child processes that grow (--all shows them)")
 
 
 def _left(left: PoolLeak) -> str:

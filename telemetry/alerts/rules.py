@@ -23,7 +23,7 @@ from telemetry.used_share import CRITICAL_RATIO, NEAR_RATIO, used_ratio
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from telemetry.reading import Reading
+    from telemetry.reading import ChildUsage, Reading, Usage
     from telemetry.snapshot import FoldSnapshot, GrowthSnapshot, Snapshot
 
 
@@ -94,7 +94,8 @@ class ConditionTracker:
     """What must be remembered of one fold to judge it: levels of late, when counters rose, when it was heard of last."""
 
     def __init__(self) -> None:
-        self._rises: dict[str, Rise] = {}
+        self._rises: dict[str, tuple[object, Rise]] = {}
+        """By limit, of the process that is nearest to it: a child, or None for the run's own."""
         self._counters: dict[str, tuple[tuple[object, ...], int]] = {}
         self._rose_at: dict[str, float] = {}
         self._read_at: float | None = None
@@ -151,12 +152,12 @@ class ConditionTracker:
         may_hold_back: bool,
     ) -> Iterator[Condition]:
         reading = fold_snapshot.latest
-        ratio = None if reading is None else used_ratio(reading, limit)
+        ratio, child = (None, None) if reading is None else _level(reading, limit)
         self.unknown.discard(limit)
         if reading is None or ratio is None:
             self.unknown.add(limit)
             return
-        rise = self._rises.setdefault(limit, Rise())
+        rise = self._rise_of(limit, child)
         rise.add(ratio, now=now)
         is_critical = ratio > CRITICAL_RATIO
         if not is_critical:
@@ -165,10 +166,12 @@ class ConditionTracker:
             return
         rate = rise.per_second(now=now)
         seconds = max(0.0, 1 - ratio) / rate if rate else math.inf
-        words = f"{limit} is {ratio:.0%} full{_amounts(reading, limit)}"
+        words = _level_words(reading, child, limit, ratio)
         if seconds < math.inf:
             words += f", and will be hit in {format_duration(seconds)} at this rate"
-        words, advice = _with_holders(words, LIMITS[limit].advice, fold_snapshot, (limit,))
+        advice = LIMITS[limit].advice
+        if child is None:
+            words, advice = _with_holders(words, advice, fold_snapshot, (limit,))
         self._held_back.discard(limit)
         if is_critical and may_hold_back and self._awaits_holders(fold_snapshot, limit, now=now):
             self._held_back.add(limit)
@@ -181,6 +184,15 @@ class ConditionTracker:
         for name, holds in names.items():
             if holds:
                 yield _condition(name, {**labels, "ceiling": limit}, words, advice)
+
+    def _rise_of(self, limit: str, child: ChildUsage | None) -> Rise:
+        """Return the levels of late; another process's say nothing of how fast this one rises."""
+        who = child and child.identity
+        subject, rise = self._rises.get(limit, (who, Rise()))
+        if who != subject:
+            rise = Rise()
+        self._rises[limit] = who, rise
+        return rise
 
     def _awaits_holders(self, fold_snapshot: FoldSnapshot, limit: str, *, now: float) -> bool:
         """Whether who holds ``limit`` is known of when it was near, so that it will be known of now within moments."""
@@ -228,6 +240,8 @@ def growth_conditions(snapshot: Snapshot) -> Iterator[Condition]:
     for growth in snapshot.growth:
         if left is not None and growth.folds_to_limit is not None and growth.folds_to_limit < left:
             labels = {**run_labels(snapshot), "fold": "", "resource": growth.resource}
+            if growth.child:
+                labels["child"] = growth.child
             words = _growth_words(growth, growth.folds_to_limit, left)
             yield _condition("FoldwatchCeilingWithinFolds", labels, words, GROWTH_ADVICE)
 
@@ -238,8 +252,9 @@ def run_labels(snapshot: Snapshot) -> dict[str, str]:
 
 
 def _growth_words(growth: GrowthSnapshot, to_limit: float, left: int) -> str:
+    whose = f" of {growth.child}" if growth.child else ""
     return (
-        f"{growth.resource} will meet its limit in {to_limit:.1f} folds at its growth so far,"
+        f"{growth.resource}{whose} will meet its limit in {to_limit:.1f} folds at its growth so far,"
         f" and {left} are left"
     )
 
@@ -247,6 +262,19 @@ def _growth_words(growth: GrowthSnapshot, to_limit: float, left: int) -> str:
 def _condition(name: str, labels: Mapping[str, str], summary: str, description: str) -> Condition:
     key = tuple(sorted(labels.items()))
     return Condition(name=name, labels=key, summary=summary, description=description)
+
+
+def _level(reading: Reading, limit: str) -> tuple[float | None, ChildUsage | None]:
+    """Return how full a limit is, and the child that it is so of where that is nearer to its own than the process."""
+    child = reading.fullest_child(limit)
+    if child is not None:
+        return child.usage(limit).ratio or 0.0, child
+    return used_ratio(reading, limit), None
+
+
+def _level_words(reading: Reading, child: ChildUsage | None, limit: str, ratio: float) -> str:
+    words = f"{limit} is {ratio:.0%} full{_amounts((child or reading).usage(limit), limit)}"
+    return words if child is None else f"{words} of {child.name}"
 
 
 def _with_holders(
@@ -266,8 +294,7 @@ def _with_holders(
     return summary, advice
 
 
-def _amounts(reading: Reading, name: str) -> str:
-    usage = reading.usage(name)
+def _amounts(usage: Usage, name: str) -> str:
     if not isinstance(usage.limit, int) or usage.current is None:
         return ""
     limit = format_amount(usage.limit, is_bytes=LIMITS[name].is_bytes)

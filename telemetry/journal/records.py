@@ -13,13 +13,13 @@ each other, because the kernel appends under the inode's lock.
 from __future__ import annotations
 
 import json
-from dataclasses import MISSING, asdict, dataclass, field, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from telemetry.holders import EVENT as HOLDERS
 from telemetry.journal import holders_record, typed
 from telemetry.limits import USED_BY
-from telemetry.reading import GpuUsage, LimitState, Reading
+from telemetry.reading import CHILDREN_KEPT, ChildUsage, GpuUsage, LimitState, Reading, short_role
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -118,18 +118,29 @@ def _reading_content(reading: Reading) -> dict[str, Any]:
             content[name] = dict(value)
     if reading.gpus is not None:
         content["gpus"] = [_present(asdict(gpu)) for gpu in reading.gpus]
-    content["limits"] = {
-        name: limit.value if isinstance(limit, LimitState) else limit
-        for name, limit in reading.limits.items()
-    }
+    if reading.children is not None:
+        content["children"] = [
+            _present(asdict(child)) | {"limits": _limit_content(child.limits)}
+            for child in reading.children
+        ]
+    content["limits"] = _limit_content(reading.limits)
     if reading.errors:
         content["errors"] = dict(reading.errors)
     return content
 
 
+def _limit_content(limits: Mapping[str, Limit]) -> dict[str, int | str]:
+    return {
+        name: limit.value if isinstance(limit, LimitState) else limit
+        for name, limit in limits.items()
+    }
+
+
 _COUNTS = ("pools", "map_kinds", "pressure_seconds", "peaks")
 _READING_FIELDS = tuple(
-    part.name for part in fields(Reading) if part.name not in {"limits", "errors", "gpus", *_COUNTS}
+    part.name
+    for part in fields(Reading)
+    if part.name not in {"limits", "errors", "gpus", "children", *_COUNTS}
 )
 
 
@@ -151,7 +162,7 @@ def decode(line: bytes) -> Record:
     raise ValueError(f"unknown kind {kind!r:.40}")
 
 
-R = TypeVar("R", Header, Reading, Event, GpuUsage)
+R = TypeVar("R", Header, Reading, Event, GpuUsage, ChildUsage)
 
 
 def _whole(kind: type[R], content: Mapping[str, Any]) -> R:
@@ -184,6 +195,19 @@ def _gpu(name: str, value: object) -> GpuUsage:
     return _whole(GpuUsage, typed.mapping(name, value))
 
 
+def _children(name: str, value: object) -> tuple[ChildUsage, ...]:
+    """Check the children of a reading, and keep as many as are ever written."""
+    if type(value) is not list:
+        raise ValueError(f"{name:.40} is not a list")
+    return tuple(_child(typed.mapping(name, one)) for one in value[:CHILDREN_KEPT])
+
+
+def _child(content: Mapping[str, Any]) -> ChildUsage:
+    child = _whole(ChildUsage, content)
+    role = short_role(child.role)
+    return child if role == child.role else replace(child, role=role)
+
+
 _CHECK_OF: Mapping[str, typed.Check] = {
     "int": typed.whole,
     "float": typed.number,
@@ -197,8 +221,9 @@ _CHECK_OF: Mapping[str, typed.Check] = {
     "tuple[str, ...]": typed.tuple_of(typed.text),
     "tuple[Mapping[str, Any], ...]": typed.tuple_of(typed.mapping_of(typed.plain)),
     "tuple[GpuUsage, ...]": typed.tuple_of(_gpu),
+    "tuple[ChildUsage, ...]": _children,
 }
-_KINDS = (Header, Reading, Event, GpuUsage)
+_KINDS = (Header, Reading, Event, GpuUsage, ChildUsage)
 CHECKS: Mapping[type, Mapping[str, typed.Check]] = {
     kind: {
         part.name: typed.moment

@@ -36,9 +36,10 @@ class KernelFile:
 
     __slots__ = ("_buffer", "_descriptor", "_file", "path")
 
-    def __init__(self, path: str, *, size: int = 4096) -> None:
+    def __init__(self, path: str, *, size: int = 4096, buffer: Buffer | None = None) -> None:
+        """Take where it is, and a buffer that files share which one thread reads after another."""
         self.path = path
-        self._buffer = Buffer(size)
+        self._buffer = buffer or Buffer(size)
         self._descriptor = -1
         self._file: tuple[int, int] | None = None
 

@@ -40,3 +40,40 @@ class ReadBudget:
     def __exit__(self, *_: object) -> None:
         ended = self._clock()
         self._due_at = ended + (ended - self._began) / SHARE
+
+
+class SavedBudget:
+    """Seconds that a source may take: a share of those that pass, saved up to ``capacity`` while it takes none.
+
+    Invariant: the seconds spent inside ``with`` blocks stay under ``share`` of those that pass, but for the first
+    ``capacity`` and the last block.
+    """
+
+    __slots__ = ("_at", "_began", "_clock", "_cost_clock", "_left", "capacity", "share")
+
+    def __init__(
+        self,
+        *,
+        share: float,
+        capacity: float,
+        clock: Callable[[], float] = time.perf_counter,
+        cost_clock: Callable[[], float] = time.thread_time,
+    ) -> None:
+        """Take what is counted as cost: CPU time of this thread, or wall time for one that others wait for."""
+        self.share, self.capacity = share, capacity
+        self._clock, self._cost_clock = clock, cost_clock
+        self._left, self._at, self._began = capacity, clock(), 0.0
+
+    @property
+    def left(self) -> float:
+        """Seconds that may be spent now; below 0 after a block that cost more than there was."""
+        now = self._clock()
+        self._left = min(self.capacity, self._left + self.share * max(0.0, now - self._at))
+        self._at = now
+        return self._left
+
+    def __enter__(self) -> None:
+        self._began = self._cost_clock()
+
+    def __exit__(self, *_: object) -> None:
+        self._left -= self._cost_clock() - self._began

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from telemetry.interruption import pass_on
 from telemetry.kernel.cgroup_controller import Controller, ControllerUsage, membership_file
+from telemetry.kernel.child_processes import ChildProcesses, ChildrenFound
 from telemetry.kernel.memory_maps import read_maps_by_kind
 from telemetry.kernel.memory_stat import MemoryStat
 from telemetry.kernel.nvml import Gpus, load_nvml
@@ -51,6 +52,7 @@ class _Found(NamedTuple):
     pids: ControllerUsage
     memory: ControllerUsage
     tasks: Tasks | None
+    tree: ChildrenFound | None
     gpus: tuple[GpuUsage, ...] | None
     host_memory: HostMemory | None
 
@@ -78,6 +80,7 @@ class Reader:
         self._is_own = root == "/" and self.pid == os.getpid()
         self._sources = _Sources()
         self._buffer = Buffer(BUFFER_BYTES)
+        self._children = ChildProcesses(root=root, pid=self.pid, buffer=self._buffer)
 
     def hold(self) -> None:
         """Open what will be read, while descriptors and memory are still to be had."""
@@ -131,12 +134,14 @@ class Reader:
 
     def _read_shared(self, *, in_full: bool) -> _Found:
         sources, files = self._sources, self._files
+        tasks = sources.paced("tasks", self._read_tasks, in_full=in_full)
         return _Found(
             status=sources.attempt("status", files.status) or _NO_STATUS,
             times=sources.attempt("stat", files.times),
             pids=sources.attempt("pids_cgroup", self._pids.read) or _NOTHING,
             memory=sources.attempt("memory_cgroup", self._memory.read) or _NOTHING,
-            tasks=sources.paced("tasks", self._read_tasks, in_full=in_full),
+            tasks=tasks,
+            tree=self._tree(tasks, in_full=in_full),
             gpus=None
             if self._gpus is None
             else sources.paced("gpu", self._gpus.read, in_full=in_full),
@@ -146,8 +151,9 @@ class Reader:
     def _reading(self, found: _Found, *, in_full: bool, with_map_kinds: bool) -> Reading:
         """Read the sources of one field each, and put all into the fields of a reading."""
         sources, files = self._sources, self._files
-        status, times, pids, memory, tasks, gpus, host_memory = found
-        tree = None if tasks is None else tasks.descendants
+        status, times, pids, memory, tasks, tree, gpus, host_memory = found
+        maps = sources.paced("maps", files.maps, in_full=in_full)
+        open_fds = sources.attempt("fd", files.open_fds)
         fullest = max(gpus or (), key=_gpu_ratio, default=None)
         is_exempt = self._is_exempt_from_nproc(status)
         return Reading(
@@ -161,8 +167,8 @@ class Reader:
             rss_shmem_bytes=status.rss_shmem_bytes,
             virtual_bytes=status.virtual_bytes,
             data_bytes=status.data_bytes,
-            maps=sources.paced("maps", files.maps, in_full=in_full),
-            open_fds=sources.attempt("fd", files.open_fds),
+            maps=maps,
+            open_fds=open_fds,
             cgroup_pids=pids.usage.current,
             cgroup_memory_bytes=memory.usage.current,
             cgroup=pids.own_folder,
@@ -172,9 +178,7 @@ class Reader:
             user_tasks=self._user_tasks(status.real_uid, is_exempt=is_exempt),
             uid=status.real_uid,
             is_exempt_from_nproc=is_exempt,
-            descendants=None if tree is None else tree.count,
-            tree_threads=_sum(status.threads, None if tree is None else tree.threads),
-            tree_rss_bytes=_sum(status.rss_bytes, None if tree is None else tree.rss_bytes),
+            **_tree_fields(tree, status, maps, open_fds),
             cpu_seconds=None if times is None else times.cpu_seconds,
             context_switches=_own_context_switches() if self._is_own else None,
             host_tasks=sources.attempt("loadavg", files.host_tasks),
@@ -237,6 +241,15 @@ class Reader:
     def _read_tasks(self) -> Tasks:
         return read_tasks(self.pid, root=self._root, buffer=self._buffer)
 
+    def _tree(self, tasks: Tasks | None, *, in_full: bool) -> ChildrenFound | None:
+        """Look at the descendants, if the children are known and the budget allows it."""
+        if tasks is None or not self._children.is_due(tasks.children, in_full=in_full):
+            return None
+        limit = self._sources.limit("max_map_count", self._files.max_map_count)
+        return self._sources.attempt(
+            "children", lambda: self._children.read(tasks.children, limit, in_full=in_full)
+        )
+
     def _map_kinds(self) -> dict[str, int]:
         return read_maps_by_kind(self.pid, root=self._root)
 
@@ -292,6 +305,23 @@ class _Sources:
 
 def _gpu_ratio(gpu: GpuUsage) -> float:
     return (gpu.used_bytes or 0) / (gpu.total_bytes or 1)
+
+
+def _tree_fields(
+    tree: ChildrenFound | None, own: ProcessStatus, maps: int | None, open_fds: int | None
+) -> dict[str, Any]:
+    """Return what is known of a process and its descendants together, and of its children one by one."""
+    if tree is None:
+        return {}
+    return {
+        "descendants": tree.processes,
+        "tree_threads": _sum(own.threads, tree.threads),
+        "tree_rss_bytes": _sum(own.rss_bytes, tree.rss_bytes),
+        "tree_pss_bytes": tree.pss_bytes,
+        "tree_maps": _sum(maps, tree.maps),
+        "tree_open_fds": _sum(open_fds, tree.open_fds),
+        "children": tree.nearest,
+    }
 
 
 def _sum(own: int | None, others: int | None) -> int | None:

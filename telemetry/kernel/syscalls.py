@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import sys
 
 _libc = ctypes.PyDLL(None, use_errno=True)
 _open = _libc.open
@@ -29,6 +30,19 @@ _getdents = getattr(_libc, "getdents64", None)
 if _getdents is not None:
     _getdents.argtypes = (ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t)
     _getdents.restype = ctypes.c_ssize_t
+_statx = getattr(_libc, "statx", None)
+"""None before glibc 2.28 and on other systems."""
+if _statx is not None:
+    _statx.argtypes = (
+        ctypes.c_int,
+        ctypes.c_char_p,
+        ctypes.c_int,
+        ctypes.c_uint,
+        ctypes.c_void_p,
+    )
+_AT_FDCWD = -100
+_STATX_SIZE = 0x200
+"""include/uapi/linux/stat.h and fcntl.h."""
 _FLAGS = os.O_RDONLY | os.O_CLOEXEC
 _WALL = 0x40000000
 """__WALL of linux/wait.h: children that were cloned without SIGCHLD too."""
@@ -104,6 +118,18 @@ def list_folder(path: str, buffer: Buffer) -> list[str]:
     if error is not None:
         raise error
     return [name for name in names if name not in {".", ".."}]
+
+
+def folder_size(path: str, buffer: Buffer) -> int:
+    """Return the size of a file or folder, as ``os.stat`` gives it. Raises OSError.
+
+    The record of statx(2) has one form on every machine: the size is 8 bytes from byte 40 on.
+    """
+    if _statx is None:
+        return os.stat(path).st_size
+    if _statx(_AT_FDCWD, os.fsencode(path), 0, _STATX_SIZE, buffer.address):
+        raise _error(path)
+    return int.from_bytes(buffer.view[40:48], sys.byteorder)
 
 
 def has_children() -> bool:

@@ -10,6 +10,7 @@ import errno
 import os
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
 
 from telemetry.interruption import pass_on
 from telemetry.kernel.process_tree import (
@@ -18,8 +19,11 @@ from telemetry.kernel.process_tree import (
     children_of,
     children_of_thread,
 )
-from telemetry.kernel.procfs import parse_status
+from telemetry.kernel.procfs import ProcessStatus, parse_status
 from telemetry.kernel.syscalls import Buffer, has_children, list_folder, read_file
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 POOLS_KEPT = 20
 OTHER = "other"
@@ -33,26 +37,25 @@ def pool_name(thread_name: str) -> str:
     return _NUMBER.sub("", thread_name) or thread_name
 
 
-@dataclass(frozen=True, slots=True)
-class Descendants:
-    """The processes below one: how many, and their threads and memory together."""
+class Descendant(NamedTuple):
+    """A process below another one."""
 
-    count: int
-    threads: int
-    rss_bytes: int
+    pid: int
+    parent: int
+    status: ProcessStatus
 
 
 @dataclass(frozen=True, slots=True)
 class Tasks:
-    """The threads of a process by pool, and what descends from it."""
+    """The threads of a process by pool, and the processes that these threads have started."""
 
     pools: dict[str, int]
     """The POOLS_KEPT largest, and the rest as OTHER."""
-    descendants: Descendants
+    children: list[int]
 
 
 def read_tasks(pid: int, *, root: str = "/", buffer: Buffer | None = None) -> Tasks:
-    """Read the threads of ``pid`` and the processes below it, through ``buffer``. Raises OSError.
+    """Read the threads of ``pid`` and its children, through ``buffer``. Raises OSError.
 
     Costs three system calls a thread for its name, and three more for its children, which belong to
     the thread that made them; this very process is asked first whether it has any.
@@ -78,7 +81,7 @@ def read_tasks(pid: int, *, root: str = "/", buffer: Buffer | None = None) -> Ta
         raise FileNotFoundError(errno.ENOENT, "no thread has a name", folder)
     if not has_children_files:
         children = children_by_psutil(pid)
-    return Tasks(_largest(counts), _add_up(pid, children, root, buffer))
+    return Tasks(_largest(counts), children)
 
 
 def _largest(counts: dict[str, int]) -> dict[str, int]:
@@ -90,13 +93,16 @@ def _largest(counts: dict[str, int]) -> dict[str, int]:
     return pools
 
 
-def _add_up(top: int, children: list[int], root: str, buffer: Buffer) -> Descendants:
-    """Add up the processes that descend from ``top``.
+def read_descendants(
+    top: int, children: Iterable[int], *, root: str = "/", buffer: Buffer | None = None
+) -> list[Descendant]:
+    """Read the processes that descend from ``top``, whose own children are known. Raises OSError.
 
     A child that ended meanwhile is left out, and so is a PID that was taken by a process of another
     parent since: the parent in its status must be the one whose list named it.
     """
-    count = threads = rss_bytes = 0
+    buffer = buffer or Buffer(BUFFER_BYTES)
+    found: list[Descendant] = []
     seen = {top}
     waiting = [(child, top) for child in children]
     while waiting:
@@ -112,10 +118,8 @@ def _add_up(top: int, children: list[int], root: str, buffer: Buffer) -> Descend
         except (FileNotFoundError, ProcessLookupError) as error:
             pass_on(error)
             continue
-        count += 1
-        threads += status.threads or 0
-        rss_bytes += status.rss_bytes or 0
-    return Descendants(count, threads, rss_bytes)
+        found.append(Descendant(pid, parent, status))
+    return found
 
 
 def tasks_of_user(uid: int, *, root: str = "/") -> int:

@@ -29,6 +29,33 @@ METRICS: dict[str, MetricKind] = {
     "foldwatch_tree_resident_memory_bytes": MetricKind(
         "gauge", "Resident memory of the process and its descendants; shared pages count in each."
     ),
+    "foldwatch_tree_proportional_memory_bytes": MetricKind(
+        "gauge", "Resident memory of the process and its descendants; a shared page counts once."
+    ),
+    "foldwatch_tree_memory_maps": MetricKind(
+        "gauge", "Memory maps of the process and its descendants."
+    ),
+    "foldwatch_tree_open_fds": MetricKind(
+        "gauge", "Open descriptors of the process and its descendants."
+    ),
+    "foldwatch_child_threads": MetricKind(
+        "gauge",
+        "Threads of one of the ten descendants nearest to a limit of their own.",
+        ("child",),
+    ),
+    "foldwatch_child_memory_maps": MetricKind("gauge", "Memory maps of one of them.", ("child",)),
+    "foldwatch_child_resident_memory_bytes": MetricKind(
+        "gauge", "Resident memory of one of them.", ("child",)
+    ),
+    "foldwatch_child_proportional_memory_bytes": MetricKind(
+        "gauge", "Resident memory of one of them, shared pages by parts (PSS).", ("child",)
+    ),
+    "foldwatch_child_open_fds": MetricKind("gauge", "Open descriptors of one of them.", ("child",)),
+    "foldwatch_child_ceiling_usage_ratio": MetricKind(
+        "gauge",
+        "Usage over limit of a ceiling that one of them has for itself.",
+        ("child", "ceiling"),
+    ),
     "foldwatch_pool_threads": MetricKind(
         "gauge", "Threads of the process by pool: names without their number.", ("pool",)
     ),

@@ -8,13 +8,13 @@ from importlib import metadata
 from typing import TYPE_CHECKING, NamedTuple
 
 from telemetry.limits import USED_BY
-from telemetry.reading import Limit, LimitState
+from telemetry.reading import OWN_LIMITS, Limit, LimitState
 from telemetry.snapshot import FoldSnapshot, FoldState, Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from telemetry.reading import GpuUsage, Reading
+    from telemetry.reading import ChildUsage, GpuUsage, Reading
     from telemetry.snapshot import RunKey
 
 _READING_GAUGES = {
@@ -30,6 +30,9 @@ _LATEST = {
     "foldwatch_descendants": "descendants",
     "foldwatch_tree_threads": "tree_threads",
     "foldwatch_tree_resident_memory_bytes": "tree_rss_bytes",
+    "foldwatch_tree_proportional_memory_bytes": "tree_pss_bytes",
+    "foldwatch_tree_memory_maps": "tree_maps",
+    "foldwatch_tree_open_fds": "tree_open_fds",
     "foldwatch_cgroup_memory_bytes": "cgroup_memory_bytes",
     "foldwatch_cgroup_memory_reclaimable_bytes": "cgroup_memory_reclaimable_bytes",
     "foldwatch_pids_limit_hits_total": "pids_limit_hits",
@@ -47,6 +50,16 @@ _GPU = {
     "foldwatch_gpu_process_memory_bytes": "process_used_bytes",
 }
 """Field of a GpuUsage by metric."""
+
+
+_CHILD = {
+    "foldwatch_child_threads": "threads",
+    "foldwatch_child_memory_maps": "maps",
+    "foldwatch_child_resident_memory_bytes": "rss_bytes",
+    "foldwatch_child_proportional_memory_bytes": "pss_bytes",
+    "foldwatch_child_open_fds": "open_fds",
+}
+"""Field of a ChildUsage by metric."""
 
 
 class MetricSample(NamedTuple):
@@ -78,7 +91,7 @@ def run_samples(snapshot: Snapshot) -> Iterator[MetricSample]:
         yield MetricSample("foldwatch_run_unreadable", (*run, snapshot.unreadable), 1)
     if snapshot.fold_count is not None:
         yield MetricSample("foldwatch_folds", run, snapshot.fold_count)
-    for growth in snapshot.growth:
+    for growth in (one for one in snapshot.growth if not one.child):
         if growth.per_fold is not None:
             yield MetricSample(
                 "foldwatch_growth_per_fold", (*run, growth.resource), growth.per_fold
@@ -153,6 +166,7 @@ def _latest_samples(reading: Reading, base: tuple[str, ...]) -> Iterator[MetricS
     for pool, threads in (reading.pools or {}).items():
         yield MetricSample("foldwatch_pool_threads", (*base, pool), threads)
     yield from _gpu_samples(reading, base)
+    yield from _child_samples(reading, base)
     for limit in USED_BY:
         yield from _limit_samples(reading, limit, (*base, limit))
 
@@ -167,6 +181,22 @@ def _gpu_samples(reading: Reading, base: tuple[str, ...]) -> Iterator[MetricSamp
             value = getattr(gpu, field)
             if value is not None:
                 yield MetricSample(name, (*base, gpu.gpu), value)
+
+
+def _child_samples(reading: Reading, base: tuple[str, ...]) -> Iterator[MetricSample]:
+    """Give the values of each child; of two with one name, which would be one series twice, those of the nearer one."""
+    children: dict[str, ChildUsage] = {}
+    for child in reading.children or ():
+        children.setdefault(child.name, child)
+    for label, child in children.items():
+        for name, field in _CHILD.items():
+            value = getattr(child, field)
+            if value is not None:
+                yield MetricSample(name, (*base, label), value)
+        for limit in OWN_LIMITS:
+            if (ratio := child.usage(limit).ratio) is not None:
+                labels = (*base, label, limit)
+                yield MetricSample("foldwatch_child_ceiling_usage_ratio", labels, ratio)
 
 
 def _gauges(reading: Reading, prefix: str, labels: tuple[str, ...]) -> Iterator[MetricSample]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from telemetry.daemon.live_state import LiveState
-    from telemetry.reading import Reading
+    from telemetry.reading import ChildUsage, Reading
     from telemetry.snapshot import FoldSnapshot, RunKey, Snapshot
 
 RUNS_LISTED = 100
@@ -33,6 +33,17 @@ _NO_LIMITS = {
     "cgroup_memory": ("rss_bytes", "Resident memory"),
 }
 """What the page shows of a process beside its limits: field and title, by the limit it is shown after."""
+
+
+TREE = (
+    "descendants",
+    "tree_threads",
+    "tree_maps",
+    "tree_rss_bytes",
+    "tree_pss_bytes",
+    "tree_open_fds",
+)
+"""What the page shows of a process and its descendants together."""
 
 
 def _catalogue() -> list[dict[str, Any]]:
@@ -117,10 +128,26 @@ def _present(folds: Iterable[FoldSnapshot]) -> FoldSnapshot | None:
 
 
 def _binding(reading: Reading) -> dict[str, Any] | None:
+    """Return the limit that is nearest, of the process or of one of its children."""
+    child = reading.binding_child
+    if child is not None and child.binding is not None:
+        return {**_limit(child, child.binding), "child": child.name}
     return None if reading.binding is None else _limit(reading, reading.binding)
 
 
-def _limit(reading: Reading, name: str) -> dict[str, Any]:
+def _child(child: ChildUsage) -> dict[str, Any]:
+    return {
+        "child": child.name,
+        "threads": child.threads,
+        "maps": child.maps,
+        "rss_bytes": child.rss_bytes,
+        "pss_bytes": child.pss_bytes,
+        "open_fds": child.open_fds,
+        "binding": None if child.binding is None else _limit(child, child.binding),
+    }
+
+
+def _limit(reading: Reading | ChildUsage, name: str) -> dict[str, Any]:
     usage = reading.usage(name)
     limit = usage.limit
     return {
@@ -156,6 +183,8 @@ def _in_full(board: LiveState, snapshot: Snapshot) -> dict[str, Any]:
             "oom_kills": latest.oom_kills if latest else None,
         },
         "pools": _pools(present) if present else [],
+        "children": [_child(one) for one in (latest.children if latest else None) or ()],
+        "tree": {name: getattr(latest, name, None) for name in TREE},
         "growth": [asdict(growth) for growth in snapshot.growth],
         "odd": list(snapshot.odd),
         "curves": history.as_json({one.fold for one in shown}) if history else [],

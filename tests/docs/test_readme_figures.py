@@ -27,8 +27,9 @@ from foldwatch.main import INTERRUPTED
 from telemetry import snapshot, used_share
 from telemetry.alerts import rules as alert_rules
 from telemetry.errors import InputError
-from telemetry.kernel import read_budget
+from telemetry.kernel import child_maps, child_memory, child_processes, read_budget
 from telemetry.metrics.catalog import METRICS
+from telemetry.reading import CHILDREN_KEPT
 from tests.support.markdown import blocks
 from tests.support.paths import GRAFANA, INCIDENT, ROOT
 from trainer.agent.room import ADMISSION_SECONDS
@@ -129,6 +130,9 @@ def from_code() -> Iterator[str]:
     yield "a timer reads once a second"
     yield f"metrics on {start['address'].default}"
     yield f"keeps to {percent(read_budget.SHARE)} of wall time"
+    yield f"a reading has the {WORDS[CHILDREN_KEPT]} that are nearest to a limit of their own"
+    of_children = child_processes.SHARE + child_maps.SHARE + child_memory.SHARE
+    yield f"the budgets for reading them are {percent(of_children)} of wall time"
     codes = f"0 nothing found; 1 a fold failed; {InputError.exit_code} bad usage or input"
     yield f"{codes}, in one line; {FOUND} growth or a crash found"
     yield f"; {INTERRUPTED} interrupted"

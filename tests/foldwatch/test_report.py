@@ -15,6 +15,7 @@ from analyzer.logs import label_budget, scan_result_builder, thinning
 from analyzer.reports.sparkline import ASCII, BLOCKS, sparkline
 from telemetry.journal.writer import JournalWriter
 from telemetry.reading import Reading
+from tests.support.builders import child, reading, write_journal
 from tests.support.paths import INCIDENT, RELEASED, RETAINED, ROOT
 from tests.support.programs import run_foldwatch
 
@@ -249,6 +250,35 @@ def test_growth_per_epoch_has_a_table_of_its_own(foldwatch: Foldwatch, tmp_path:
         assert "per epoch:" in outcome.out
         assert outcome.out.splitlines()[-1] == "root cause: epochs keep threads, cgroup_pids"
     assert "growth from epoch to epoch" in page.read_text()
+
+
+@pytest.mark.slow
+def test_a_child_that_grows_has_a_table_of_its_own(foldwatch: Foldwatch, tmp_path: Path) -> None:
+    """Named in the first line and in the last; the command fails by it alone."""
+    records = [
+        reading(
+            1,
+            float(epoch),
+            stage=f"epoch {epoch}/20",
+            start_ticks=1,
+            maps=60,
+            descendants=2,
+            children=(child(9, "train.py"), child(maps=1_000 * epoch)),
+        )
+        for epoch in range(1, 12)
+    ]
+    journal = write_journal(tmp_path, *records)
+    for columns in ("60", "90"):
+        outcome = foldwatch("analyze", journal, "--html", str(tmp_path / "a.html"), COLUMNS=columns)
+        assert outcome.code == 3
+        words = " ".join(outcome.out.split())
+        assert words.startswith("GROWING: maps +1,000 an epoch in DataLoader worker pid 812")
+        assert "child process DataLoader worker pid 812: " in words
+        assert words.endswith("root cause: epochs keep maps of DataLoader worker pid 812")
+        assert "train.py" not in words
+    assert (
+        "growth of the child process DataLoader worker pid 812" in (tmp_path / "a.html").read_text()
+    )
 
 
 @pytest.mark.slow

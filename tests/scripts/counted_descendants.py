@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 
-from telemetry.kernel.tasks import read_tasks
+from telemetry.kernel.tasks import read_descendants, read_tasks
 
 CHILD = (
     "import subprocess, sys\n"
@@ -31,14 +31,14 @@ if __name__ == "__main__":
         begun.set()
         hold.wait()  # the kernel lists a child with the thread that started it
 
-    assert read_tasks(os.getpid()).descendants.count == 0
+    assert read_tasks(os.getpid()).children == []
     thread = threading.Thread(target=start)
     thread.start()
     begun.wait()
-    below = read_tasks(os.getpid()).descendants
-    assert below.count == 2, below
-    assert below.threads == 2, below
-    assert below.rss_bytes > 2**20, below
+    below = read_descendants(os.getpid(), read_tasks(os.getpid()).children)
+    assert len(below) == 2, below
+    assert [one.status.threads for one in below] == [1, 1], below
+    assert all((one.status.rss_bytes or 0) > 2**19 for one in below), below
     hold.set()
     thread.join()
     found[0].communicate(b"\n")

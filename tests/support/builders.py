@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from telemetry.holders import Holders
 from telemetry.journal.records import Event, Header
 from telemetry.journal.writer import JournalWriter
-from telemetry.reading import GpuUsage, LimitState, Reading
+from telemetry.reading import ChildUsage, GpuUsage, LimitState, Reading
 from telemetry.snapshot import FoldSnapshot, FoldState, GrowthSnapshot, Snapshot
 
 if TYPE_CHECKING:
@@ -94,6 +94,19 @@ def write_json(path: Path, content: object) -> None:
     path.write_text(json.dumps(content))
 
 
+def child(pid: int = 812, role: str = "DataLoader worker", **values: Any) -> ChildUsage:
+    """Give a child process whose maps and descriptors are limited, far from either, with any other field in ``values``."""
+    known: dict[str, Any] = {
+        "start_ticks": 5,
+        "threads": 4,
+        "maps": 900,
+        "rss_bytes": 2**28,
+        "open_fds": 12,
+        "limits": {"max_map_count": 65530, "open_files": 1024},
+    }
+    return ChildUsage(pid=pid, role=role, **(known | values))
+
+
 def full_reading(label: str | None = None, **values: Any) -> Reading:
     """Give a reading in which every source gave something, with a limit in each state."""
     whole = Reading(
@@ -111,6 +124,10 @@ def full_reading(label: str | None = None, **values: Any) -> Reading:
         descendants=2,
         tree_threads=40,
         tree_rss_bytes=2**31,
+        tree_pss_bytes=2**30,
+        tree_maps=2000,
+        tree_open_fds=20,
+        children=(child(pss_bytes=2**20),),
         rss_anon_bytes=2**29,
         rss_file_bytes=2**28,
         rss_shmem_bytes=0,

@@ -9,7 +9,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from telemetry.journal.records import CHECKS, Event, Header, encode
-from telemetry.reading import GpuUsage, Reading
+from telemetry.reading import ChildUsage, GpuUsage, Reading
 from tests.support.builders import exited, full_reading, header
 
 if TYPE_CHECKING:
@@ -98,6 +98,7 @@ def hostile_journals(now: float = 1001.0) -> Iterator[tuple[str, bytes]]:
     """
     records = _records(now)
     gpu: dict[str, Any] = {**dict.fromkeys(CHECKS[GpuUsage], 1), "gpu": "0"}
+    one: dict[str, Any] = {**dict.fromkeys(CHECKS[ChildUsage], 1), "role": "r", "limits": {}}
     for place, kind in enumerate((Header, Reading, Event)):
         record = records[place]
         changes: list[tuple[str, dict[str, Any]]] = [
@@ -111,6 +112,7 @@ def hostile_journals(now: float = 1001.0) -> Iterator[tuple[str, bytes]]:
         ]
         if kind is Reading:
             changes += [(f"gpus.{name}", {"gpus": [gpu | {name: "@"}]}) for name in gpu]
+            changes += [(f"children.{name}", {"children": [one | {name: "@"}]}) for name in one]
         for name, change in changes:
             for value in HOSTILE:
                 lines = [json.dumps(record) for record in records]

@@ -32,7 +32,20 @@ if TYPE_CHECKING:
 
 SCALE = 60.0
 UNUSED: dict[str, str] = {
-    "foldwatch_run_unreadable": "its reason is a sentence: the page and the daemon's log show it"
+    "foldwatch_run_unreadable": "its reason is a sentence: the page and the daemon's log show it",
+    **dict.fromkeys(
+        (
+            "foldwatch_tree_memory_maps",
+            "foldwatch_tree_open_fds",
+            "foldwatch_tree_proportional_memory_bytes",
+            "foldwatch_child_threads",
+            "foldwatch_child_memory_maps",
+            "foldwatch_child_resident_memory_bytes",
+            "foldwatch_child_proportional_memory_bytes",
+            "foldwatch_child_open_fds",
+        ),
+        "the rules alert by what a child uses of its limit; the page has its numbers beside each other",
+    ),
 }
 """Metrics that no dashboard, rule or variable uses, each with its reason."""
 

@@ -21,7 +21,14 @@ from telemetry.snapshot import FoldSnapshot, FoldState, Snapshot
 from telemetry.web.bind import ListenConfig
 from telemetry.web.server import WebServer
 from tests.support.browsing import Seen, watched
-from tests.support.builders import header, holders, reading, with_records, write_journal
+from tests.support.builders import (
+    child,
+    header,
+    holders,
+    reading,
+    with_records,
+    write_journal,
+)
 from tests.support.paths import ROOT
 from tests.support.serving import serving
 from tests.support.waiting import wait_until
@@ -179,6 +186,8 @@ def test_hostile_text_is_inert(browser: Browser) -> None:
                 stage=HOSTILE + str(number),
                 rss_bytes=2**30,
                 maps=9,
+                children=(child(role=HOSTILE, maps=60_000),),
+                limits={"max_map_count": 65_530},
                 pools={HOSTILE: 5, "<b>x</b>": 3, "constructor": 3, "__proto__": 2},
             )
             for number in range(3, 0, -1)
@@ -201,6 +210,8 @@ def test_hostile_text_is_inert(browser: Browser) -> None:
     assert "<img src=x" in page.inner_text("#alerts")
     assert "<img src=x" in page.inner_text("#checkpoints")
     assert "<img src=x" in page.inner_text("#pools")
+    assert "<img src=x" in page.inner_text("#children")
+    assert "<img src=x" in page.inner_text("#binding-name")
     assert "<b>x</b>" in page.inner_text("#pools")
     page.close()
     server.stop()

@@ -115,6 +115,11 @@ def _fullest(reading: Reading | None, ended_at: float) -> str:
     name, when = reading.binding, f"{max(0.0, ended_at - reading.time):.1f} s before"
     if name is None:
         return f"; no limit was seen at the last reading, {when}"
-    usage = reading.usage(name)
+    child = reading.binding_child
+    if child is not None and child.binding is not None:
+        name, whose = child.binding, f" of {child.name}"
+    else:
+        whose = ""
+    usage = (child or reading).usage(name)
     limit = format_amount(usage.limit, is_bytes=LIMITS[name].is_bytes)  # type: ignore[arg-type] # it has a ratio
-    return f"; {name} at {usage.ratio:.0%} of {limit} at the last reading, {when}"
+    return f"; {name}{whose} at {usage.ratio:.0%} of {limit} at the last reading, {when}"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from analyzer.formatting import grown_words, odd_words
 from analyzer.growth.by_process import NOT_RECORDED, judge_growth
+from analyzer.growth.child_growth import judge_children
 from analyzer.growth.verdict import Verdict
 from analyzer.processes.from_journal import read_journal
 from analyzer.runs import split_runs
@@ -16,8 +17,9 @@ from telemetry.errors import InputError
 from telemetry.snapshot import GrowthSnapshot, ProcessGrowth
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from analyzer.growth.child_growth import ChildGrowth
     from analyzer.growth.verdict import Growth
     from analyzer.processes.from_log import Process
 
@@ -28,7 +30,8 @@ def judge_run(journals: Sequence[str]) -> tuple[ProcessGrowth, ...]:
     """Judge the run that wrote ``journals``: of each rank the process that wrote last.
 
     Returns:
-        One verdict per process and recorded resource; none of what has no labelled reading of a fold.
+        What grows in the children of a process, and one verdict per recorded resource; none of what has no labelled
+        reading of a fold.
 
     Raises:
         OSError: A journal cannot be read.
@@ -39,10 +42,13 @@ def judge_run(journals: Sequence[str]) -> tuple[ProcessGrowth, ...]:
             host=process.header.host if process.header else "",
             pid=process.pid or 0,
             start_ticks=process.last_reading.start_ticks if process.last_reading else None,
-            growth=tuple(
-                _snapshot(resource, growth)
-                for resource, growth in found.items()
-                if growth.reason != NOT_RECORDED.reason
+            growth=(
+                *(one for child in judge_children(process) for one in _of_child(child)),
+                *(
+                    _snapshot(resource, growth)
+                    for resource, growth in found.items()
+                    if growth.reason != NOT_RECORDED.reason
+                ),
             ),
             odd=tuple(map(odd_words, odd)),
         )
@@ -61,11 +67,31 @@ def _snapshot(resource: str, growth: Growth) -> GrowthSnapshot:
     )
 
 
+def _of_child(child: ChildGrowth) -> Iterator[GrowthSnapshot]:
+    """Give what grows in a child, each resource once; its slope is told in numbers if it is one from fold to fold."""
+    told: set[str] = set()
+    for axis in child.axes:
+        for resource, growth in axis.items():
+            if resource in told:
+                continue
+            told.add(resource)
+            is_by_fold = growth.unit == "fold"
+            yield GrowthSnapshot(
+                resource=resource,
+                verdict=growth.verdict,
+                reason=growth.reason,
+                per_fold=growth.slope if is_by_fold else None,
+                folds_to_limit=growth.folds_to_limit if is_by_fold else None,
+                child=child.name,
+            )
+
+
 def worst(growth: Iterable[GrowthSnapshot]) -> tuple[GrowthSnapshot, ...]:
     """Return the worst verdict on each resource, of those of several ranks."""
-    found: dict[str, GrowthSnapshot] = {}
+    found: dict[tuple[str, str], GrowthSnapshot] = {}
     for one in growth:
-        found[one.resource] = min(found.get(one.resource, one), one, key=_severity)
+        key = one.resource, one.child
+        found[key] = min(found.get(key, one), one, key=_severity)
     return tuple(found.values())
 
 

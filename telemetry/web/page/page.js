@@ -66,13 +66,13 @@ function showBinding(run) {
   const card = $("binding");
   card.classList.remove("near", "full");
   if (level(binding?.ratio)) card.classList.add(level(binding.ratio));
-  $("binding-name").textContent = binding ? title(binding.ceiling) : "none is known with its limit";
+  $("binding-name").textContent = binding ? title(binding.ceiling) + (binding.child ? ` of ${binding.child}` : "") : "none is known with its limit";
   $("binding-ratio").textContent = binding ? percent(binding.ratio) : "–";
   card.querySelector(".meter span").style.width = `${Math.min(100, (binding?.ratio ?? 0) * 100)}%`;
   $("binding-count").textContent = binding
     ? `${amount(binding.ceiling, binding.current)} of ${amount(binding.ceiling, binding.limit)}, ${amount(binding.ceiling, binding.limit - binding.current)} left`
     : "";
-  const growth = run.growth.find(({ resource }) => binding && resource === binding.column);
+  const growth = run.growth.find(({ resource, child }) => binding && resource === binding.column && child === (binding.child ?? ""));
   $("forecast").textContent = growth?.folds_to_limit == null ? "" : `At this rate full in ${forecast(growth.folds_to_limit)}`;
   const { pids_limit_hits: hits, oom_kills: kills } = run.hits;
   $("hits").textContent = [hits ? `${hits} forks refused at the limit` : "", kills ? `${kills} processes killed for memory` : ""].filter(Boolean).join("; ");
@@ -102,7 +102,7 @@ function showVerdict(run) {
   const items = run.growth.map((growth) => {
     const item = make("li");
     const rate = growth.per_fold === null ? "" : ` ${perFold(growth.resource, growth.per_fold)}`;
-    const name = make("span", "", title(growth.resource));
+    const name = make("span", "", title(growth.resource) + (growth.child ? ` of ${growth.child}` : ""));
     name.append(make("small", "", rate));
     item.append(name, make("span", `chip ${growth.verdict}`, growth.verdict), make("span", "reason", growth.reason));
     item.append(...growth.grown.map((words) => make("span", "reason", words)));
@@ -173,7 +173,7 @@ function showCharts(run) {
 function showLimits(run) {
   $("ceilings").replaceChildren(
     ...run.ceilings.map((limit) => {
-      const row = make("tr", limit.ceiling === run.binding?.ceiling ? "binds" : "");
+      const row = make("tr", limit.ceiling === run.binding?.ceiling && !run.binding.child ? "binds" : "");
       row.append(
         make("td", "", title(limit.ceiling)),
         make("td", "", amount(limit.ceiling, limit.current)),
@@ -193,6 +193,26 @@ function showHolders(run, now) {
       return item;
     }),
   );
+}
+
+function showChildren(run) {
+  const { children, tree } = run;
+  $("children-box").hidden = !children.length;
+  const rowOf = (className, name, [threads, maps, rss, pss, fds], limit) => {
+    const row = make("tr", className);
+    const sizes = [rss, pss].map((size) => amount("rss_bytes", size));
+    const cells = [amount("threads", threads), amount("max_map_count", maps), ...sizes, amount("open_files", fds)];
+    const full = limit ? [title(limit.ceiling), percent(limit.ratio)] : ["", ""];
+    row.append(...[name, ...cells, ...full].map((text) => make("td", "", text)));
+    return row;
+  };
+  const rows = children.map((one) => {
+    const counts = [one.threads, one.maps, one.rss_bytes, one.pss_bytes, one.open_fds];
+    return rowOf(one.child === run.binding?.child ? "binds" : "", one.child, counts, one.binding);
+  });
+  const all = [tree.tree_threads, tree.tree_maps, tree.tree_rss_bytes, tree.tree_pss_bytes, tree.tree_open_fds];
+  const words = `All ${(tree.descendants ?? children.length).toLocaleString("en")} and their parent`;
+  $("children").replaceChildren(...rows, rowOf("sum", words, all, null));
 }
 
 function showCheckpoints(run) {
@@ -230,6 +250,7 @@ function show(state) {
   showRanks(run);
   showLimits(run);
   showHolders(run, state.now);
+  showChildren(run);
   showCheckpoints(run);
   if (window.Plotly) showCharts(run);
 }

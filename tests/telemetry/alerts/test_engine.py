@@ -12,7 +12,7 @@ from telemetry.alerts.engine import AlertEngine
 from telemetry.alerts.rules import growth_conditions
 from telemetry.reading import LimitState, Reading
 from telemetry.snapshot import FoldSnapshot, FoldState, GrowthSnapshot, Snapshot
-from tests.support.builders import exited, reading, snapshot
+from tests.support.builders import child, exited, reading, snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -460,3 +460,67 @@ def test_the_memory_of_the_host_is_told_as_the_host_s() -> None:
     assert told[0].labels["ceiling"] == "host_memory"
     assert "All processes of the host share it" in told[0].description
     assert active(follow(filled(0.5))[0]) == []
+
+
+def of_children(*levels: int, own: int = 100, pid: int = 812) -> list[Snapshot]:
+    """A worker's maps every five seconds, beside one that does nothing."""
+    return [
+        shown(
+            at(
+                START + n * 5,
+                maps=own,
+                children=(child(pid, maps=level), child(5, role="forked worker", maps=90)),
+            )
+        )
+        for n, level in enumerate(levels)
+    ]
+
+
+def test_a_child_near_its_own_limit_is_told_by_its_name() -> None:
+    """The limit is each process's own: the run's process has next to none, and the worker is nearly full."""
+    engine, told = follow(of_children(*[900] * 3, 62_900, 62_900))
+    assert active(engine) == ["FoldwatchCeilingCritical"]
+    (alert,) = told
+    assert alert.summary.startswith(
+        "max_map_count is 96% full (62,900 of 65,530) of DataLoader worker pid 812"
+    )
+    assert alert.labels["ceiling"] == "max_map_count"
+
+
+def test_the_process_itself_is_told_where_it_is_nearer() -> None:
+    """Of two that are near the nearer one is told."""
+    _, (alert,) = follow(of_children(*[62_600] * 5, own=64_000))
+    assert "worker" not in alert.summary
+
+
+def test_no_forecast_is_made_of_two_processes_levels() -> None:
+    """One worker at 60 % after another one at 40 % is no rise."""
+    levels = [[26_000] * 120, [40_000] * 120]
+    snapshots = [
+        shown(at(START + n * 5, maps=100, children=(child(number, maps=level),)))
+        for number, some in enumerate(levels, start=1)
+        for n, level in enumerate(some, start=120 * (number - 1))
+    ]
+    engine, told = follow(snapshots)
+    assert (active(engine), told) == ([], [])
+
+
+def test_a_child_is_told_where_nothing_is_known_of_the_process() -> None:
+    """Its own maps cannot be read, and those of its worker can."""
+    latest = at(START, maps=None, children=(child(maps=65_000),))
+    engine, _ = follow([shown(latest)] * 3)
+    assert active(engine) == ["FoldwatchCeilingCritical"]
+
+
+def test_a_child_that_meets_its_limit_within_the_folds_left_is_told() -> None:
+    """Beside its parent, which has the same resource and does not."""
+    growth = tuple(
+        GrowthSnapshot(
+            resource="maps", verdict="growing", reason="", folds_to_limit=folds, child=whose
+        )
+        for folds, whose in ((1.5, "train.py pid 9"), (90.0, ""))
+    )
+    running = FoldSnapshot(fold=1, state=FoldState.RUNNING)
+    (found,) = growth_conditions(snapshot(running, growth=growth))
+    assert dict(found.labels)["child"] == "train.py pid 9"
+    assert found.summary.startswith("maps of train.py pid 9 will meet its limit in 1.5 folds")

@@ -22,7 +22,15 @@ from telemetry.journal.records import Event, Header, decode, encode
 from telemetry.journal.typed import MOST_VALUES
 from telemetry.journal.writer import JournalWriter
 from telemetry.limits import USED_BY
-from telemetry.reading import GpuUsage, LimitState, Reading
+from telemetry.reading import (
+    CHILDREN_KEPT,
+    LONGEST_ROLE,
+    OWN_LIMITS,
+    ChildUsage,
+    GpuUsage,
+    LimitState,
+    Reading,
+)
 from tests.support.builders import reading as built
 from tests.support.paths import ROOT
 
@@ -37,6 +45,16 @@ gpus = st.builds(
     gpu=st.text(max_size=3),
     used_bytes=st.none() | st.integers(0, 2**40),
     utilization_ratio=st.none() | st.floats(0, 1),
+)
+children = st.builds(
+    ChildUsage,
+    pid=st.integers(0, 2**22),
+    start_ticks=st.none() | st.integers(0, 2**40),
+    role=st.text(st.characters(categories=["L", "N"]), max_size=LONGEST_ROLE),
+    maps=st.none() | st.integers(0, 2**40),
+    limits=st.dictionaries(
+        st.sampled_from(OWN_LIMITS), st.integers(0, 2**63 - 1) | st.sampled_from(LimitState)
+    ),
 )
 readings = st.builds(
     lambda time, pid, label, numbers, **more: Reading(
@@ -55,6 +73,7 @@ readings = st.builds(
     pressure_seconds=COUNTS,
     peaks=COUNTS.map(lambda counts: counts or {}),
     gpus=st.none() | st.lists(gpus, max_size=2).map(tuple),
+    children=st.none() | st.lists(children, max_size=CHILDREN_KEPT).map(tuple),
     cpu_seconds=st.none() | st.floats(0, 1e9),
     is_exempt_from_nproc=st.none() | st.booleans(),
 )
@@ -329,6 +348,11 @@ def test_rubbish_costs_bounded_memory(tmp_path: Path, filler: bytes, times: int)
         '"time":1,"gpus":[{"gpu":"0","used_bytes":"many"}]',
         '"time":1,"gpus":[{"used_bytes":1}]',
         '"time":1,"gpus":[{"gpu":"0","utilization_ratio":1e999}]',
+        '"time":1,"children":{"pid":1,"role":"r"}',
+        '"time":1,"children":[{"pid":1}]',
+        '"time":1,"children":[{"pid":-1,"role":"r"}]',
+        '"time":1,"children":[{"pid":1,"role":"r","maps":1e999}]',
+        '"time":1,"children":[{"pid":1,"role":"r","limits":{"open_files":"many"}}]',
         '"time":1,"threads":' + "9" * 400,
     ],
 )
@@ -336,6 +360,18 @@ def test_a_number_that_no_kernel_says_is_refused(content: str) -> None:
     """It would break whoever shows it: JSON has no infinity, a calendar no such year, and a chart no list."""
     with pytest.raises(ValueError, match=r"\w"):
         decode(f'{{"kind":"sample","pid":1,{content}}}'.encode())
+
+
+def test_children_beyond_what_is_ever_written_are_left_out_and_roles_are_short() -> None:
+    """Each is ten series and a row of the page, and its role is another program's word."""
+    one = '{"pid":1,"role":"a\\n' + "x" * 500 + '"}'
+    found = decode(
+        f'{{"kind":"sample","time":1,"pid":1,"children":[{",".join([one] * 500)}]}}'.encode()
+    )
+    assert isinstance(found, Reading)
+    assert found.children is not None
+    assert len(found.children) == CHILDREN_KEPT
+    assert {child.role for child in found.children} == {"a?" + "x" * (LONGEST_ROLE - 2)}
 
 
 @pytest.mark.parametrize("value", ["9" * 400, "-1", "0.5", '["x"]'])

@@ -16,7 +16,7 @@ from telemetry.kernel.memory_maps import maps_by_kind, read_maps_by_kind
 from telemetry.kernel.pressure import parse_pressure
 from telemetry.kernel.read_budget import SHARE, ReadBudget
 from telemetry.kernel.reader import Reader
-from telemetry.kernel.tasks import POOLS_KEPT, pool_name, read_tasks
+from telemetry.kernel.tasks import POOLS_KEPT, pool_name, read_descendants, read_tasks
 from telemetry.reading import Reading, latest_known
 from telemetry.reading_difference import changes, difference, named
 from tests.support.programs import run_python
@@ -92,8 +92,9 @@ def test_a_kernel_without_children_files_is_asked_through_psutil(tmp_path: Path)
         (tmp_path / f"proc/{child.pid}/task/{child.pid}").mkdir(parents=True)
         status = f"Name:\tx\nPPid:\t{pid}\nThreads:\t3\nVmRSS:\t10 kB\n"
         (tmp_path / f"proc/{child.pid}/status").write_text(status)
-        found = read_tasks(pid, root=str(tmp_path)).descendants
-        assert (found.count, found.threads, found.rss_bytes) == (1, 3, 10240)
+        root = str(tmp_path)
+        (found,) = read_descendants(pid, read_tasks(pid, root=root).children, root=root)
+        assert (found.status.threads, found.status.rss_bytes) == (3, 10240)
         child.communicate(b"\n")
 
 

@@ -34,12 +34,14 @@ from telemetry.snapshot import (
     LINGER_SECONDS,
     FoldSnapshot,
     FoldState,
+    GrowthSnapshot,
     Snapshot,
 )
 from telemetry.web.state_api import state
 from tests.support.builders import (
     HOSTILE_LABEL,
     NOW,
+    child,
     full_reading,
     full_snapshot,
     snapshot,
@@ -278,6 +280,54 @@ def test_all_runs_together_have_a_number_of_series(monkeypatch: pytest.MonkeyPat
 def test_failures_of_a_source_are_counted() -> None:
     """One per reading that had it."""
     assert values(full_snapshot())["foldwatch_sample_errors_total['fd']"] == 2
+
+
+def test_the_state_says_which_child_binds() -> None:
+    """Where it is nearer to its own limit than the process to any; each has a row, and all have one."""
+    board = LiveState()
+    full = child(maps=60_000, pss_bytes=7)
+    latest = full_reading(children=(full, child(5, "forked worker", open_fds=None)))
+    board.publish([snapshot(FoldSnapshot(fold=1, latest=latest))])
+    run = state(board, None)["run"]
+    assert run["binding"] == {
+        "child": "DataLoader worker pid 812",
+        "ceiling": "max_map_count",
+        "column": "maps",
+        "current": 60_000,
+        "limit": 65_530,
+        "ratio": 60_000 / 65_530,
+    }
+    assert [one["child"] for one in run["children"]] == [full.name, "forked worker pid 5"]
+    assert (run["children"][0]["pss_bytes"], run["children"][1]["open_fds"]) == (7, None)
+    assert run["tree"]["tree_pss_bytes"] == 2**30
+    board.publish([snapshot(FoldSnapshot(fold=1, latest=replace(latest, maps=61_000)))])
+    assert "child" not in state(board, None)["run"]["binding"]
+
+
+def test_the_growth_of_a_child_is_no_series_of_the_process() -> None:
+    """Both have a resource of that name."""
+    own, of_child = (
+        GrowthSnapshot(resource="maps", verdict="growing", reason="", per_fold=rate, child=whose)
+        for rate, whose in ((1.0, ""), (9.0, "torchrun rank 1 pid 5"))
+    )
+    taken = samples(snapshot(growth=(of_child, own)), now=0.0)
+    assert [one.value for one in taken if one.name == "foldwatch_growth_per_fold"] == [1.0]
+
+
+def test_two_children_of_one_name_are_one_series() -> None:
+    """A PID that was reused within a moment, or a record of a careless hand; the nearer one counts."""
+    twice = (child(maps=800), child(maps=700, start_ticks=9), child(813, open_fds=None))
+    part = FoldSnapshot(fold=1).with_record(full_reading(children=twice))
+    told = [one for one in samples(snapshot(part), now=0.0) if "_child_" in one.name]
+    assert [(s.labels[-1], s.value) for s in told if s.name == "foldwatch_child_memory_maps"] == [
+        ("DataLoader worker pid 812", 800),
+        ("DataLoader worker pid 813", 900),
+    ]
+    assert [s.labels[-2:] for s in told if s.name == "foldwatch_child_ceiling_usage_ratio"] == [
+        ("DataLoader worker pid 812", "max_map_count"),
+        ("DataLoader worker pid 812", "open_files"),
+        ("DataLoader worker pid 813", "max_map_count"),
+    ]
 
 
 def test_two_gpus_of_one_name_are_one_series() -> None:

@@ -13,6 +13,7 @@ from telemetry.journal.follower import JournalFollower
 from telemetry.journal.records import Event, Header
 from telemetry.kernel import tasks
 from telemetry.kernel.cgroup_controller import CONTROLLER_FILES, Level
+from telemetry.kernel.child_processes import ChildProcesses
 from telemetry.kernel.memory_stat import MemoryStat
 from telemetry.kernel.process_identity import own_identity
 from telemetry.kernel.procfs import ProcessFiles
@@ -119,7 +120,13 @@ def test_a_start_that_is_interrupted_is_gone_on_with(tmp_path: Path) -> None:
 
 
 def read_tasks_of_children() -> object:
-    return tasks._add_up(1, [os.getpid()], "/", Buffer(4096))  # noqa: SLF001 - a process with children is dear to test
+    return tasks.read_descendants(1, [os.getpid()], buffer=Buffer(4096))
+
+
+def read_own_parent_s() -> object:
+    """Read this process as a child of its parent's."""
+    children = ChildProcesses(root="/", pid=os.getppid(), buffer=Buffer(65536))
+    return children.read([OWN], 65530)
 
 
 def count_failure() -> object:
@@ -146,6 +153,13 @@ READS: dict[str, tuple[str, type[Exception], Callable[[], object]]] = {
         lambda: tasks.read_tasks(OWN),
     ),
     "children": ("telemetry.kernel.tasks.read_file", FileNotFoundError, read_tasks_of_children),
+    "a child": ("telemetry.kernel.child_processes.read_file", FileNotFoundError, read_own_parent_s),
+    "maps of a child": (
+        "telemetry.kernel.child_maps.KernelFile.count_lines",
+        ProcessLookupError,
+        read_own_parent_s,
+    ),
+    "PSS of a child": ("telemetry.kernel.child_memory.os.open", PermissionError, read_own_parent_s),
     "tasks of the user": (
         "telemetry.kernel.tasks.read_file",
         ProcessLookupError,
