@@ -78,7 +78,7 @@ def as_text(
         *_sources(analysis.sources, detail),
         *map(Text, filter(None, [earlier_runs_line(analysis)])),
     ]
-    told = parts
+    told = sorted(parts, key=lambda part: not part.is_alarming)
     if max(len(parts), len(analysis.sources)) > SHORT.parts:
         shown += _overview(analysis, detail)
     if len(parts) > detail.parts:
