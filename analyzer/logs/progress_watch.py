@@ -134,7 +134,7 @@ class ProgressWatch:
         self._builder.flush(block)
         for one in [*self._builder.open_matches]:
             if is_restart or one == writer or one in self._tellers or _is_successor(writer, one):
-                self._builder.add_progress(one)
+                self._builder.add_progress(one, is_restart=is_restart)
 
 
 def says_state(match: SignatureMatch) -> bool:

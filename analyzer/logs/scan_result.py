@@ -47,6 +47,8 @@ class LocatedMatch(NamedTuple):
     crash: SignatureMatch | None
     """None where the writer goes on below its signs."""
     time: float | None = None
+    is_restart: bool = False
+    """Whether it goes on as it begins anew."""
 
 
 @dataclass(slots=True)

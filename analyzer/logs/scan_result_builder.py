@@ -60,12 +60,13 @@ class ScanResultBuilder:
             found.add(key)
             self._add(match, origin.writer, origin.time)
 
-    def add_progress(self, writer: str | None) -> None:
-        """Add that a writer went on below its matches."""
+    def add_progress(self, writer: str | None, *, is_restart: bool = False) -> None:
+        """Add that a writer went on below its matches, or that another attempt began."""
         if self.open_matches.pop(writer, None):
-            self._add(None, writer, None)
+            row = len(self.result.line_of)
+            self.result.matches.append(LocatedMatch(row, writer, None, is_restart=is_restart))
 
-    def _add(self, said: SignatureMatch | None, writer: str | None, time: float | None) -> None:
+    def _add(self, said: SignatureMatch, writer: str | None, time: float | None) -> None:
         row = len(self.result.line_of)
         self.result.matches.append(LocatedMatch(row, writer, said, time))
 

@@ -15,6 +15,7 @@ from analyzer.logs.line_prefixes import next_prefix, unwrap
 from analyzer.logs.mixed_writers import split_writers
 from analyzer.logs.parallel import read_open
 from analyzer.logs.rank_prefixes import without_counts
+from analyzer.processes.announced_stops import note_restart, restore_announced
 from analyzer.processes.error_lines import note_error_line
 from analyzer.processes.from_formats import take_formats
 from analyzer.processes.last_lines import find_finished, last_lines, of_all
@@ -183,6 +184,8 @@ class Assembly:
             self._take_rows(lanes, sign.row, lines_before)
             process = self._whose(sign.writer).process
             if sign.crash is None:
+                if sign.is_restart:
+                    note_restart(process)
                 process.mark_recovered()
                 continue
             line = None if sign.crash.line is None else sign.crash.line + lines_before
@@ -212,6 +215,7 @@ class Assembly:
             if process.checkpoints:
                 next_begins[process.rank] = process.checkpoints.lines[0]
             process.run_finished = through
+            restore_announced(process)
             note_error_line(process, ends, taken)
             checkpoints = process.checkpoints
             process.note_peaks({name: checkpoints.peak(name) for name in checkpoints.columns})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from analyzer.signatures.rows import killed, own_limit
-from analyzer.signatures.signature import MEMORY, Expression, Signature
+from analyzer.signatures.signature import MEMORY, NOT_A_LIMIT, Expression, Signature
 
 ENGINE_SIGNATURES: tuple[Signature, ...] = (
     # Ray
@@ -105,6 +105,30 @@ ENGINE_SIGNATURES: tuple[Signature, ...] = (
         r"srun: error: \S+: tasks? [\d,-]+: Killed",
         "srun: error: node7: task 0: Killed",
         "prolog: Killed 2 orphaned processes of the last job",
+    ),
+    Signature(
+        name="srun_task_terminated",
+        literals=(": Terminated",),
+        pattern=Expression(r"srun: error: \S+: tasks? [\d,-]+: Terminated"),
+        example="srun: error: node7: tasks 0-3: Terminated",
+        benign="instances: i-0a12: Terminated, i-0b34: running",
+        signal="SIGTERM",
+        causes=("interrupted", NOT_A_LIMIT),
+        is_secondary=True,
+        is_generic=True,
+    ),
+    # After SIGTERM and KillWait; also of a step of which one task failed.
+    Signature(
+        name="slurm_force_terminated",
+        literals=("Force Terminated",),
+        pattern=Expression(r"\bForce Terminated (?:StepId=|job)"),
+        example="srun: Force Terminated StepId=7.0",
+        benign="reaper: Force Terminated 0 sessions",
+        signal="SIGKILL",
+        causes=("interrupted", NOT_A_LIMIT),
+        is_secondary=True,
+        stops=True,
+        at_any_level=True,
     ),
     Signature(
         name="slurm_preempted",
