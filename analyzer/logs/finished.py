@@ -46,6 +46,9 @@ _UNFINISHED = re.compile(
 _CLEANING_UP = re.compile(
     r"\b(?:[Tt]earing down|Deactivated successfully|diagnostic log upload|W&B process to finish)\b|^\s*Exit status: 0$"
     r"|^(?:Stopping|Removing|Killing) \S+ +\.\.\. |\.(?:service|scope): Succeeded\.$"
+    r"|^Artifact\b.*\b(?:finalized|uploaded|completed)\b|^Cache saved\b|^Finished uploading artifact|^(?:##\[section\])?Finishing: "
+    r"|^(?:Archive is up to date|Archiving artifacts|Saving cache|Created cache|Uploading artifacts|Recording test results)\b"
+    r"|^File upload succeed|^Async Command End"
 )
 """What somebody else says as it tidies up, however the run ended."""
 _WENT_WELL = re.compile(

@@ -16,6 +16,10 @@ that wrote it, and some of them say when.
     0: text                 [0] text                                              srun -l, MPICH
     (train pid=12) text     (train pid=12, ip=10.0.0.1) text                      Ray
     10.0.0.1: text                                                                pdsh, DeepSpeed
+    2026-11-24T08:15:30.1234567Z text                                             GitHub Actions, Azure Pipelines
+    2026-11-24T08:15:30.123456Z 00O text                                          GitLab CI
+    [2026-11-24T08:15:30.123Z] text                                               Jenkins
+    [08:15:30]i: [Step 1/2] text                                                  TeamCity
 """
 
 from __future__ import annotations
@@ -34,6 +38,7 @@ if TYPE_CHECKING:
 # Each with a named group where the prefix says which process wrote the line. The kernel writes of
 # processes, not as one: a line of its own has no writer.
 _STAMP = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d\S*"
+_SECOND = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d"
 _CTIME = r"[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \d{4}"
 _SYSLOG_TIME = rf"(?:[A-Z][a-z]{{2}} [ \d]\d \d\d:\d\d:\d\d(?:\.\d+)?|(?:[A-Z][a-z]{{2}} )?{_STAMP}(?: [A-Z]{{2,5}})?)"
 _PREFIXES = (
@@ -44,6 +49,10 @@ _PREFIXES = (
     # Only with its pid: what stands there in "12:00:00 ERROR RuntimeError: ..." is no program.
     rf"(?P<syslog_time>{_SYSLOG_TIME}) [\w.-]{{1,80}} (?:kernel|(?P<ident>[\w./@-]{{1,80}}\[\d+\])): ",
     rf"<\d{{1,3}}>\d (?P<rfc_time>{_STAMP}) \S+ (?:(?P<app>[\w./@-]{{1,80}}) (?P<app_pid>\d+)|\S+ \S+) \S+ (?:-|(?:\[[^\]]*\])+) ?",
+    # Of the runners of GitHub and Azure, of GitLab and of Jenkins, in forms that no program writes by itself.
+    rf"(?P<runner_time>{_SECOND}\.\d{{7}}Z) |(?P<gitlab_time>{_SECOND}\.\d{{6}}Z) \d\d[OE][ +]",
+    rf"\[(?P<jenkins_time>{_SECOND}\.\d{{3}}Z)\] ",
+    r"\[\d\d:\d\d:\d\d\]\w?:[ \t]{0,4}\[Step \d+/\d+\] ",
     rf"(?P<stamp>{_STAMP}) ",
     rf"\[ *\d+\.\d{{6}}\] |\[{_CTIME}\] ?",
     r"\[(?P<rank>[A-Za-z_]{2,30}\d+)\]: ?",
@@ -59,6 +68,9 @@ _TIME_BESIDE = {
     "syslog_time": "syslog_time",
     "app_pid": "rfc_time",
     "rfc_time": "rfc_time",
+    "runner_time": "runner_time",
+    "gitlab_time": "gitlab_time",
+    "jenkins_time": "jenkins_time",
     "stamp": "stamp",
 }
 """The group of the time, by the last group of a prefix."""

@@ -29,8 +29,10 @@ _NO_PROGRESS = re.compile(
     rb"wandb:|Traceback|^\s*File \"|\b(?:Error|Exception|failed|FAILED|aborting|Lost task|Killed)\b|\braise\b|^(?:\S+ )?[\w.]+(?:Error|Exception): (?!-?\d)|[Rr]esum(?:e|ing)|\bWork\w+\(SeqNum"
 )
 """On a line, it is of a summary, of an error or of code."""
-_ESCAPE = re.compile(rb"(?:\x1b|\\u001[bB])\[[\d;?]*[A-Za-z]|\\[nrt]")
-"""Of a terminal and of JSON: its last letter is no part of the word behind it."""
+_ESCAPE = re.compile(
+    rb"(?:\x1b|\\u001[bB])\[[\d;?]*[A-Za-z]|\\[nrt]|\]\w?:[ \t]{0,4}\[Step \d+/\d+\]"
+)
+"""Of a terminal and of JSON: its last letter is no part of the word behind it. Last, the step of a build in TeamCity."""
 _BAR = re.compile(rb"\d+%\||\d+/\d+ \[|it/s|s/it")
 
 _LOOKS = (

@@ -135,11 +135,18 @@ def _printed_limits(start: bytes, end: bytes, *, lines: int) -> list[PrintedLimi
     return found + [one for one in printed_limits(tail, first_line=first) if one.line not in seen]
 
 
+_CI_PREFIX = re.compile(
+    r"^(?:\[\d{4}-\d\d-\d\d[T ][\d:.]+Z?\] |\d\d:\d\d:\d\d(?:\.\d+)? {1,2}|\[[\w-]+:L\d+:\d+s\] )"
+)
+"""What Jenkins, Buildkite and Drone put in front of a line of a job's shell, and a program in front of its own."""
+
+
 def _unwrapped(text: str) -> str:
     """Return the same lines without what a runtime, a launcher or a CI put around them."""
     lines = (unwrap(line).text for line in text.split("\n"))
     prefixes = ((line, next_prefix(line)) for line in lines)
-    return "\n".join(line[prefix.end() :] if prefix else line for line, prefix in prefixes)
+    bare = (line[prefix.end() :] if prefix else line for line, prefix in prefixes)
+    return "\n".join(_CI_PREFIX.sub("", line) for line in bare)
 
 
 MOST_WRITERS = 10_000

@@ -11,6 +11,7 @@ from analyzer.logs.finished import place_of_finish
 from analyzer.logs.line_prefixes import unwrap
 from analyzer.logs.progress import RUNS_AGAIN, SHOWS_LOG
 from analyzer.logs.progress_watch import says_state
+from analyzer.signatures.ci import CI_STOPS
 from analyzer.signatures.tracebacks import without_ignored
 from telemetry.masking import mask_forms
 
@@ -25,6 +26,9 @@ LAST_LINES = 40
 
 _CONTAINER_EXIT = re.compile(r"^\S+ exited with code \d+$")
 """As docker compose says it: below the failure of one container, that another one ended with 0 says nothing."""
+
+_CI_SUCCESS = re.compile(r"^Finished: SUCCESS|^Job succeeded\b|^Build succeeded\b")
+"""The last word of a CI itself: below the end of a job that it cancelled, its steps that clean up succeed all the same."""
 
 
 class LastLine(NamedTuple):
@@ -68,6 +72,8 @@ def find_finished(lines: Sequence[LastLine], signs: Collection[SignatureMatch]) 
     if end is not None and says_state(end) and not RUNS_AGAIN.search(above.encode()):
         shown = (place for place, one in enumerate(last) if SHOWS_LOG.search(one.text.encode()))
         last = last[: next(shown, None)]
+    if any(sign.signature in CI_STOPS for sign in signs):
+        last = [one for one in last if _CI_SUCCESS.search(one.text)]
     if any(_CONTAINER_EXIT.search(sign.text) for sign in signs):
         last = [one for one in last if not _CONTAINER_EXIT.search(one.text)]
     place = place_of_finish([one.text for one in last], below_failure=below > 0)

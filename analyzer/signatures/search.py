@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from analyzer.signatures.ci import CI_SIGNATURES
 from analyzer.signatures.endings import ENDING_SIGNATURES
 from analyzer.signatures.engines import ENGINE_SIGNATURES
 from analyzer.signatures.files import FILE_SIGNATURES
@@ -66,6 +67,7 @@ SIGNATURES: tuple[Signature, ...] = (
     *MEMORY_SIGNATURES,
     *ENGINE_SIGNATURES,
     *KILLER_SIGNATURES,
+    *CI_SIGNATURES,
     *STOP_SIGNATURES,
     *SUPERVISOR_SIGNATURES,
     *LAUNCHER_SIGNATURES,

@@ -14,20 +14,6 @@ STOP_SIGNATURES: tuple[Signature, ...] = (
         "flux jobs: f2nTz timeout (resource allocation expired), f2nUa completed",
     ),
     time_limit(
-        "gitlab_timeout",
-        "execution took longer than",
-        r"Job failed: execution took longer than",
-        "ERROR: Job failed: execution took longer than 1h0m0s seconds",
-        "slow query: execution took longer than 500 ms",
-    ),
-    time_limit(
-        "github_timeout",
-        "exceeded the maximum execution time",
-        r"has exceeded the maximum execution time",
-        "##[error]The job running on runner GitHub Actions 4 has exceeded the maximum execution time of 360 minutes.",
-        "planner: 0 of 40 queries exceeded the maximum execution time",
-    ),
-    time_limit(
         "airflow_timeout",
         "AirflowTaskTimeout",
         r"\bAirflowTaskTimeout\b",
@@ -90,13 +76,6 @@ STOP_SIGNATURES: tuple[Signature, ...] = (
         r"\bMaxRuntimeExceeded - ",
         "2024-03-01 10:00:00 MaxRuntimeExceeded - Training job runtime exceeded MaxRuntimeInSeconds provided",
         '"secondary_status": ["Completed", "MaxRuntimeExceeded", "Stopped"]',
-    ),
-    interrupted(
-        "gitlab_canceled",
-        "Job failed: canceled",
-        r"ERROR: Job failed: canceled",
-        "ERROR: Job failed: canceled",
-        'after_script: runs unless the log ends with "Job failed: canceled"',
     ),
     interrupted(
         "condor_removed",
@@ -167,27 +146,6 @@ STOP_SIGNATURES: tuple[Signature, ...] = (
         "PriorityClass batch: may be Preempted by any class above 1000",
     ),
     interrupted(
-        "runner_shutdown",
-        "received a shutdown signal",
-        r"The runner has received a shutdown signal",
-        "##[error]The runner has received a shutdown signal.",
-        "prefetcher received a shutdown signal, its 12 batches are used up",
-    ),
-    interrupted(
-        "operation_canceled",
-        "operation was canceled",
-        r"##\[error\]The operation was canceled",
-        "##[error]The operation was canceled.",
-        "preview: the operation was canceled by a newer one",
-    ),
-    interrupted(
-        "jenkins_aborted",
-        ("Aborted by ", "Finished: ABORTED"),
-        r"^Aborted by \S|^Finished: ABORTED",
-        "Aborted by Alice Nowak",
-        "part 7 was Aborted by the client and sent again",
-    ),
-    interrupted(
         "sigterm_received",
         ("SIGTERM", "SIGINT", "SIGHUP", "ignal 15", "ignal 2", "ignal: 15"),
         r"\b(?i:received|caught|got|handling)\b[^\n]{0,20}\bSIG(?:TERM|INT|HUP)\b|\bSIG(?:TERM|INT|HUP) (?:received|caught)|\b(?:terminated|interrupted|stopped) by SIG(?:TERM|INT|HUP)\b"
@@ -200,21 +158,6 @@ STOP_SIGNATURES: tuple[Signature, ...] = (
                 ignore_case=True,
             ),
         ),
-    ),
-    interrupted(
-        "ci_canceled",
-        (
-            *(
-                "cancellation signal",
-                "ted by a signal: ",
-                "will be canceled",
-            ),
-            *("operation was canceled", "Job Cancelled", "uild was cancel", "ipeline cancel"),
-        ),
-        r"^# Received cancellation signal|command was interrupted by a signal: (?:terminated|interrupt)|The Operation will be canceled"
-        r"|^(?:Error: )?The operation was canceled\.?\s*$|^Done: Job Cancelled|^(?:The )?[Bb]uild was cancel(?:ed|led)\b|\b[Pp]ipeline cancel(?:ed|led) by\b",
-        "# Received cancellation signal, interrupting",
-        "watch: the build was canceled by nobody, 14 steps are through",
     ),
     preempted(
         "spot_notice",

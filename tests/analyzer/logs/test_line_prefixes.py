@@ -53,6 +53,10 @@ WRAPPERS: dict[str, Callable[[str], str]] = {
     "ray": lambda line: f"\x1b[36m(RayTrainWorker pid=12, ip=10.0.0.7)\x1b[0m {line}",
     "pdsh": lambda line: f"10.0.0.7: {line}",
     "stamp": lambda line: f"{STAMP} {line}",
+    "GitHub": lambda line: f"2026-11-24T08:15:30.1234567Z {line}",
+    "GitLab": lambda line: f"2026-11-24T08:15:30.123456Z 00O {line}",
+    "TeamCity": lambda line: f"[08:15:30]i:\t [Step 1/2] {line}",
+    "Jenkins": lambda line: f"[2026-11-24T08:15:30.123Z] {line}",
 }
 OUTERMOST = ("docker", "docker, not escaped", "cri")
 """What a runtime writes stands around everything else."""
@@ -177,6 +181,11 @@ def test_a_line_of_the_kernel_belongs_to_the_process_before_it() -> None:
         (" 50%|███   | 1/2", " 50%|███   | 1/2", None),
         ("[E321 02:07:08.4 file:3] x", "[E321 02:07:08.4 file:3] x", None),
         ("(x) y", "(x) y", None),
+        ("2026-11-24T08:15:30.1234567Z Killed", "Killed", None),
+        ("2026-11-24T08:15:30.123456Z 01E Killed", "Killed", None),
+        ("[2026-11-24T08:15:30.123Z] Killed", "Killed", None),
+        ("2026-11-24T08:15:30.123456Z 12 GB", "2026-11-24T08:15:30.123456Z 12 GB", None),
+        ("[2026-11-24T08:15:30.123+0000] x", "[2026-11-24T08:15:30.123+0000] x", None),
         ("17 | x", "17 | x", None),
         ("1763971200.123 | x", "1763971200.123 | x", None),
         ("20261124T081530 | x", "20261124T081530 | x", None),
