@@ -23,6 +23,7 @@ from analyzer.diagnosis import evidence, held, plausibility
 from analyzer.diagnosis.child_evidence import child_evidence
 from analyzer.diagnosis.confidence import Confidence
 from analyzer.diagnosis.evidence import Evidence
+from analyzer.signatures.servers import BOOTSTRAP_CHECK
 from telemetry.limits import LIMITS
 
 if TYPE_CHECKING:
@@ -95,10 +96,15 @@ def event_signs(process: Process) -> list[SignatureMatch]:
 
 
 def _excluded(signs: list[SignatureMatch]) -> dict[str, Evidence]:
-    """Return the causes that one of the signs of an event cannot have, each with which one that is."""
+    """Return the causes that one of the signs of an event cannot have, each with which one that is.
+
+    Of the checks that a server makes before it starts each names a limit of its own: they exclude nothing.
+    """
     left = {*signs[0].causes} if signs else set()
     excluded: dict[str, Evidence] = {}
     for sign in signs:
+        if sign.signature.startswith(BOOTSTRAP_CHECK):
+            continue
         both = left & {*sign.causes}
         by = sign if both else signs[0]
         where = f"line {by.line}" if by.line else "the end"

@@ -96,6 +96,12 @@ MESSAGES: Mapping[str, tuple[Step, ...]] = {
             "docker run --security-opt seccomp=unconfined",
         ),
     ),
+    "seccomp_perhaps": (
+        (
+            "if Docker or libseccomp on the host is old, update it: its seccomp profile refuses clone3(), and no thread starts",
+            "docker run --security-opt seccomp=unconfined",
+        ),
+    ),
     "overcommit": (
         (
             "start fewer workers (num_workers, n_jobs, mc.cores), or start them before memory is filled",

@@ -50,6 +50,8 @@ def printed_evidence(cause: str, process: Process) -> Iterator[Evidence]:
     """Give what the log itself prints of the limit: a shell, docker, a scheduler, free."""
     of_cause = [one for one in process.printed_limits if one.cause == cause]
     most = min((one.limit for one in of_cause if isinstance(one.limit, int)), default=None)
+    if most is None and cause == "nproc":
+        most = _of_openblas(process)
     for printed in of_cause:
         where = f"line {printed.line}: {printed.text[:PRINTED_KEPT]}"
         limit = printed.limit
@@ -69,6 +71,13 @@ def printed_evidence(cause: str, process: Process) -> Iterator[Evidence]:
         else:
             yield Evidence(Confidence.POSSIBLE, f"the log prints it ({where})")
             yield from _least_evidence(process, printed, where)
+
+
+def _of_openblas(process: Process) -> int | None:
+    """Return the limit on the user's tasks that OpenBLAS prints below a thread that was refused; None without one."""
+    sign = process.matches.get("openblas_nproc")
+    soft = 0 if sign is None else int(sign.details["soft"])
+    return soft if soft > 0 else None
 
 
 def _default_of(cause: str, current: int | None) -> int | None:

@@ -68,7 +68,7 @@ _SAID = re.compile(
     r"|\bTasksMax=(?P<tasks_max>\d{1,9})$|\bTasksCurrent=(?P<tasks_now>\d{1,9})$"
     r"|\bpids\.max *[:=] *(?P<pids_max>\d{1,9}|max)$|\bpids\.(?:current|peak) *[:=] *(?P<pids_now>\d{1,9})$"
     r"|^kernel\.threads-max = (?P<threads_max>\d{1,9})$|^kernel\.pid_max = (?P<pid_max>\d{1,9})$"
-    r"|^vm\.max_map_count = (?P<max_maps>\d{1,10})$"
+    r"|^vm\.max_map_count = (?P<max_maps>\d{1,10})$|\bRLIMIT_MEMLOCK, soft limit: (?P<memlock>\d{1,18})\b"
     r"|^Threads:\t(?P<threads>\d{1,7})$|^Vm(?:Peak|Size):\s+(?P<size>\d{1,15}) kB$",
     re.MULTILINE,
 )
@@ -81,6 +81,7 @@ _LIMIT_OF = {
     "threads_max": "threads_max",
     "pid_max": "pid_max",
     "max_maps": "max_map_count",
+    "memlock": "locked_memory",
 }
 _USE_OF = {
     "tasks_now": ("pids_cgroup",),
@@ -95,7 +96,10 @@ _EVENTS = re.compile(
     re.MULTILINE,
 )
 _ASKING = ("wc -l", "grep -c", "/proc/sys/", "pids.", "sysctl -n", "ulimit -")
-_SAYING = ("Tasks", "pids.", "kernel.", "vm.max_map_count", "Threads:\t", "VmPeak:", "VmSize:")
+_SAYING = (
+    *("Tasks", "pids.", "kernel.", "vm.max_map_count", "Threads:\t", "VmPeak:", "VmSize:"),
+    "RLIMIT_MEMLOCK",
+)
 _COUNTING = ("pids.events", "oom_kill")
 """A text without one of these is not searched: hardly a log has any, and each search takes milliseconds."""
 # "INFO map_size: 1099511627776", "lmdb.open(path, map_size=1024 ** 4)"

@@ -6,6 +6,7 @@ from analyzer.signatures.rows import no_memory
 from analyzer.signatures.signature import (
     ENOMEM,
     MEMORY,
+    NOT_A_LIMIT,
     TASK_OR_MEMORY,
     TASKS,
     Expression,
@@ -35,11 +36,24 @@ RUNTIME_SIGNATURES: tuple[Signature, ...] = (
     Signature(
         name="libuv_thread",
         literals=("uv_thread_create",),
-        pattern=Expression(r"uv_thread_create\b.*(?:failed|EAGAIN|unavailable)"),
-        example="node[17]: ../src/node_platform.cc:68: Assertion `(0) == (uv_thread_create(t.get(), start_thread, this))' failed.",
+        pattern=Expression(r"uv_thread_create\b.*(?:EAGAIN|unavailable)"),
+        example="uv_thread_create: resource temporarily unavailable (EAGAIN)",
         benign="00000000000231c0 T uv_thread_create_ex",
         errno=11,
         causes=TASK_OR_MEMORY,
+    ),
+    # Node compares with 0 and prints no errno: it may be EPERM too, of a seccomp filter that refuses clone3.
+    Signature(
+        name="node_thread_assertion",
+        literals=("uv_thread_create",),
+        pattern=Expression(
+            r"Assertion (?:failed: |`).*\buv_thread_create|\buv_thread_create\w*\b.*\bfailed\b"
+        ),
+        example="  #  Assertion failed: (0) == (uv_thread_create(t.get(), start_thread, this))",
+        benign="# gyp: uv_thread_create(t.get(), start_thread, this) is compiled with -O3",
+        signal="SIGABRT",
+        causes=(*TASK_OR_MEMORY, NOT_A_LIMIT),
+        advice="seccomp_perhaps",
     ),
     Signature(
         name="node_heap",
@@ -67,15 +81,6 @@ RUNTIME_SIGNATURES: tuple[Signature, ...] = (
         benign='level=info msg="fork/exec /usr/bin/nvidia-smi: no such file or directory, GPU metrics are off"',
         errno=11,
         causes=TASKS,
-    ),
-    Signature(
-        name="elasticsearch_maps",
-        literals=("max_map_count",),
-        pattern=Expression(r"vm\.max_map_count \[?\d+\]? (?:is )?(?:too low|likely too low)"),
-        example="[1]: max virtual memory areas vm.max_map_count [65530] is too low, increase to at least [262144]",
-        benign="vm.max_map_count = 262144",
-        causes=("max_map_count",),
-        speaks_for=("max_map_count",),
     ),
     Signature(
         name="openblas_regions",

@@ -19,6 +19,7 @@ from analyzer.signatures.killers import KILLER_SIGNATURES
 from analyzer.signatures.launchers import LAUNCHER_SIGNATURES
 from analyzer.signatures.memory import MEMORY_SIGNATURES
 from analyzer.signatures.runtimes import RUNTIME_SIGNATURES
+from analyzer.signatures.servers import SERVER_SIGNATURES
 from analyzer.signatures.signature import (
     CAUSES,
     KILLED,
@@ -60,6 +61,7 @@ __all__ = [
 
 SIGNATURES: tuple[Signature, ...] = (
     *RUNTIME_SIGNATURES,
+    *SERVER_SIGNATURES,
     *TASK_SIGNATURES,
     *FORK_SIGNATURES,
     *FILE_SIGNATURES,

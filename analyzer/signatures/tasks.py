@@ -37,6 +37,36 @@ TASK_SIGNATURES: tuple[Signature, ...] = (
     ),
     # EPERM: a seccomp filter of an old Docker refuses clone3. The C library's text may be translated.
     Signature(
+        name="thread_not_permitted",
+        literals=(
+            *("pthread_create", "libgomp: Thread creation failed", "OMP: "),
+            *("unable to create thread", "failed to spawn thread", "an't create Thread"),
+        ),
+        pattern=Expression(
+            r"(?<!blas_thread_init: )\bpthread_create(?:\(\))?(?: failed\b.*|: )(?:Operation not permitted|\(EPERM\))"
+            r"|(?:libgomp: Thread creation failed|unable to create thread|can't create Thread): Operation not permitted"
+            r"|\bOMP: System error #1: |failed to spawn thread: .*(?:code: 1,|PermissionDenied)"
+        ),
+        example="runtime/cgo: pthread_create failed: Operation not permitted",
+        benign="seccomp: pthread_create is permitted, clone3 answers ENOSYS",
+        errno=1,
+        signal="SIGABRT",
+        causes=("not_a_limit",),
+        speaks_for=("not_a_limit",),
+        advice="seccomp",
+        at_any_level=True,
+    ),
+    # curl says no errno.
+    Signature(
+        name="curl_resolver_thread",
+        literals=("thread failed to start",),
+        pattern=Expression(r"getaddrinfo\(\) thread failed to start"),
+        example="curl: (6) getaddrinfo() thread failed to start",
+        benign="watchdog: 0 of 4 threads hang, no thread failed to start",
+        causes=(*TASK_OR_MEMORY, "not_a_limit"),
+        advice="seccomp_perhaps",
+    ),
+    Signature(
         name="openblas_not_permitted",
         literals=("pthread_create",),
         pattern=Expression(r"blas_thread_init: pthread_create.*: Operation not permitted"),

@@ -174,14 +174,44 @@ def test_a_counter_of_the_cgroup_speaks_for_its_limit_or_against_it(
 
 
 @pytest.mark.parametrize(
+    ("count", "confidence"), [(1011, Confidence.LIKELY), (300, Confidence.POSSIBLE)]
+)
+def test_a_count_is_held_against_the_limit_that_openblas_prints(
+    tmp_path: Path, count: int, confidence: Confidence
+) -> None:
+    """Where no shell was asked for it."""
+    blas = "OpenBLAS blas_thread_init: "
+    text = f"$ ps -L -u mila --no-headers | wc -l\n{count}\n{blas}pthread_create: Resource temporarily unavailable\n"
+    text += f"{blas}RLIMIT_NPROC 1024 current, 514880 max\n"
+    assert confidence_of("nproc", tmp_path, text) == confidence
+
+
+@pytest.mark.parametrize(
     "wrap",
     [
         '{{"log":"{}\\n","stream":"stdout","time":"2026-11-24T08:15:30.1Z"}}'.format,
         "2026-11-24T08:15:30.123456789Z stdout F {}".format,
         "train-1  | {}".format,
         "2026-11-24T08:15:30.1234567Z {}".format,
+        "2026-11-24T08:15:30.123456Z 00O {}".format,
+        "[2026-11-24T08:15:30.123Z] {}".format,
+        "[2026-11-24T08:15:30Z] {}".format,
+        "08:15:30  {}".format,
+        "[08:15:30]i:\t [Step 1/2] {}".format,
+        "[train:L7:12s] {}".format,
     ],
-    ids=["docker", "cri", "compose", "actions"],
+    ids=[
+        "docker",
+        "cri",
+        "compose",
+        "actions",
+        "gitlab",
+        "jenkins",
+        "buildkite",
+        "timestamper",
+        "teamcity",
+        "drone",
+    ],
 )
 def test_what_is_printed_is_read_behind_a_wrapping(
     tmp_path: Path, wrap: Callable[[str], str]
