@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from analyzer.diagnosis.confidence import Confidence
 from analyzer.resources import RESOURCES
-from analyzer.signatures.signature import ENOMEM, TASKS
 from telemetry.formatting import format_amount
 from telemetry.limits import LIMITS
 from telemetry.reading import LimitState, Usage
@@ -25,8 +24,6 @@ if TYPE_CHECKING:
 NEARLY_FULL = 0.9
 AT_FAILURE_SECONDS = 5.0
 """A reading this close before the end that a runner saw is one at the failure."""
-NO_NPROC = 1_000_000
-"""From here on a printed RLIMIT_NPROC is as good as none."""
 
 IN_A_LOG = {spec.limit: name for name, spec in RESOURCES.items() if spec.limit is not None}
 """The limits that a ``[THREADS]`` line shows, each with the resource beside it."""
@@ -38,8 +35,6 @@ _SEES_EVERY_LEVEL = {
     "pids_limit_hits": "sees_every_pids_level",
     "oom_kills": "sees_every_memory_level",
 }
-_REFUSED_FORK = frozenset({"python_errno_11", "shell_fork", "nginx_fork"})
-_NOT_FOR_FORK = frozenset(ENOMEM)
 
 
 class Evidence(NamedTuple):
@@ -198,59 +193,6 @@ def _memory_peak(process: Process) -> tuple[int | None, object]:
 
 def _was_killed(process: Process) -> bool:
     return any(sign.signal == "SIGKILL" for sign in process.matches.values())
-
-
-def text_evidence(cause: str, process: Process) -> Iterator[Evidence]:
-    """Give what the texts themselves say: for a cause, or against it."""
-    root = process.crash
-    for sign in process.matches.values():
-        # What follows from a kill that is explained says how the unit ended, not why.
-        is_explained = root is not None and bool(root.speaks_for) and cause not in root.speaks_for
-        is_explained = is_explained and root is not sign and sign.signal == "SIGKILL"
-        if cause in sign.speaks_for and not is_explained:
-            where = f"line {sign.line}" if sign.line else "the runner"
-            yield Evidence(
-                Confidence.LIKELY, f"the message speaks for it ({sign.signature}, {where})"
-            )
-    nproc = process.matches.get("openblas_nproc")
-    if cause == "nproc" and nproc is not None:
-        soft = int(nproc.details["soft"])
-        if soft < 0 or soft >= NO_NPROC:
-            yield Evidence(
-                Confidence.RULED_OUT, f"OpenBLAS prints RLIMIT_NPROC {soft}: no limit that binds"
-            )
-        else:
-            yield Evidence(
-                Confidence.POSSIBLE, f"OpenBLAS prints RLIMIT_NPROC {soft:,}, binding or not"
-            )
-    refused = _REFUSED_FORK & process.matches.keys()
-    if cause in _NOT_FOR_FORK and refused and process.matches.keys() - refused:
-        words = "fork was refused as well, with EAGAIN; a want of memory or maps gives it ENOMEM"
-        yield Evidence(Confidence.RULED_OUT, words)
-    started = process_started(process)
-    if started and cause in (*TASKS, *_NOT_FOR_FORK):
-        words = f"a process was started after a thread had been refused (line {started})"
-        if cause in TASKS:
-            yield Evidence(Confidence.POSSIBLE, f"{words}, so this had passed, or is not it")
-        else:
-            yield Evidence(
-                Confidence.LIKELY, f"{words}; a want of memory or maps refuses the thread alone"
-            )
-
-
-def process_started(process: Process) -> int | None:
-    """Return the line of a process that was started after a thread was refused; None without one.
-
-    What counts tasks refuses both; a new process needs no stack of its own to be mapped.
-    """
-    started, exited = (process.frames.get(f"process_{name}", 0) for name in ("started", "exited"))
-    refused = [
-        sign.line
-        for sign in process.matches.values()
-        if sign.line is not None and {"pids_cgroup", "max_map_count"} <= {*sign.causes}
-    ]
-    is_after = bool(refused) and min(refused) < started and not min(refused) < exited < started
-    return started if is_after and not _REFUSED_FORK & process.matches.keys() else None
 
 
 def limit_evidence(cause: str, process: Process) -> Iterator[Evidence]:

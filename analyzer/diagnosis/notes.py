@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from analyzer.diagnosis.confidence import Confidence
-from analyzer.diagnosis.evidence import NEARLY_FULL, of_limit, peak_usage, process_started
+from analyzer.diagnosis.evidence import NEARLY_FULL, of_limit, peak_usage
 from analyzer.diagnosis.run_end import next_stage
+from analyzer.diagnosis.text_evidence import process_started
 from telemetry.limits import LIMITS
 
 if TYPE_CHECKING:

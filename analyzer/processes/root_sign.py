@@ -31,6 +31,13 @@ _PASSES_ON = re.compile(
 )
 """An exception by which an engine passes on another one, of a worker, of a storage or of the code that it called."""
 
+_WAITED = re.compile(
+    r"^(?:\w+\.)*(?:Empty|Full|TimeoutError|CancelledError|EOFError|BrokenPipeError|ConnectionResetError)\b"
+)
+"""An exception of a queue, a pipe or a wait at whose other end a process is gone."""
+CHAIN_LINES = 100
+"""Of the traceback below it, which was raised while it was handled."""
+
 
 def find_root(
     signs: Sequence[SignatureMatch],
@@ -53,7 +60,9 @@ def find_root(
         return _told_by_exception(_narrowest(root, own or specific), matches)
     summaries = [s for s in signs if s.is_secondary and not s.stops]
     last = max((s.line or log_lines for s in summaries), default=None)
-    generic = [s for s in signs if s.is_generic and not s.is_secondary]
+    generic = [
+        s for s in signs if s.is_generic and not (s.is_secondary or _only_waited(s, summaries))
+    ]
     if last is not None:
         generic = [s for s in generic if last - (s.line or last) <= SUMMARY_LINES]
     failed = _telling(generic, summaries)
@@ -63,6 +72,18 @@ def find_root(
     ):
         return stop
     return failed or next(iter(summaries), None) or next((s for s in signs if s.stops), None)
+
+
+def _only_waited(sign: SignatureMatch, summaries: Iterable[SignatureMatch]) -> bool:
+    """Whether a sign is an exception of a wait for a process, while handling which its death was found."""
+    if (
+        sign.signature != EXCEPTION
+        or "is_chained" not in sign.details
+        or not _WAITED.search(sign.text)
+    ):
+        return False
+    below = ((s.line or 0) - (sign.line or 0) for s in summaries if not s.is_generic)
+    return any(0 < distance <= CHAIN_LINES for distance in below)
 
 
 def _first_stop(stops: Sequence[SignatureMatch]) -> SignatureMatch | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from analyzer.signatures.signature import Expression, Signature
 
 _SHM = ("shared_memory",)
+_JOBLIB_FILE, _JOBLIB_FOLDER = "Memmapping (", "JOBLIB_TEMP_FOLDER"
 
 FILE_SIGNATURES: tuple[Signature, ...] = (
     Signature(
@@ -179,6 +180,45 @@ FILE_SIGNATURES: tuple[Signature, ...] = (
         pattern=Expression(r"\bSemLock\("),
         example="    sl = self._semlock = _multiprocessing.SemLock(",
         benign="<SemLock(value=1, maxvalue=1)> is released",
+        is_frame=True,
+    ),
+    # joblib dumps arrays for its workers into files: into /dev/shm if that is large, else where it is told to. It
+    # says where only if it is asked to talk, or its folder is shown as it is set.
+    Signature(
+        name="joblib_dump_frame",
+        literals=("_memmapping_reducer.py",),
+        pattern=Expression(r"_memmapping_reducer\.py\", line \d+"),
+        example='  File "/usr/lib/python3.10/site-packages/joblib/_memmapping_reducer.py", line 451, in __call__',
+        benign="joblib/_memmapping_reducer.py                 214     31    86%",
+        is_frame=True,
+    ),
+    Signature(
+        name="joblib_in_shm",
+        literals=(_JOBLIB_FILE, _JOBLIB_FOLDER),
+        pattern=Expression(
+            r"Memmapping \(.*\) to (?:new|old) file /dev/shm/|\bJOBLIB_TEMP_FOLDER\b['\"\]]*\s*[=:,]\s*['\"]?/dev/shm\b"
+        ),
+        example="Memmapping (shape=(12000, 117), dtype=float64) to new file /dev/shm/joblib_memmapping_folder_31_6d/31-14.pkl",
+        benign="unset JOBLIB_TEMP_FOLDER (/dev/shm by default)",
+        is_frame=True,
+    ),
+    Signature(
+        name="joblib_on_disk",
+        literals=(_JOBLIB_FILE, _JOBLIB_FOLDER),
+        pattern=Expression(
+            r"Memmapping \(.*\) to (?:new|old) file /(?!dev/shm/)|\bJOBLIB_TEMP_FOLDER\b['\"\]]*\s*[=:,]\s*['\"]?/(?!dev/shm\b)"
+        ),
+        example="Memmapping (shape=(12000, 117), dtype=float64) to new file /tmp/joblib_memmapping_folder_31_6d/31-14.pkl",
+        benign="JOBLIB_TEMP_FOLDER is not set",
+        is_frame=True,
+    ),
+    # multiprocessing keeps the memory that processes share in files of /dev/shm, so do semaphores.
+    Signature(
+        name="shared_memory_frame",
+        literals=("multiprocessing/heap.py", "multiprocessing/shared_memory.py"),
+        pattern=Expression(r"multiprocessing/(?:heap|shared_memory)\.py\", line \d+"),
+        example='  File "/usr/lib/python3.10/multiprocessing/shared_memory.py", line 114, in __init__',
+        benign="lib/python3.10/multiprocessing/heap.py: 12 of 214 lines",
         is_frame=True,
     ),
     Signature(

@@ -55,6 +55,7 @@ KILLER_SIGNATURES: tuple[Signature, ...] = (
         at_any_level=True,
         advice="oomd",
     ),
+    # systemd reads it from the cgroup's counter, in which a kill for the host's memory counts as well.
     Signature(
         name="systemd_oom_kill",
         literals=("oom-kill'",),
@@ -63,7 +64,17 @@ KILLER_SIGNATURES: tuple[Signature, ...] = (
         benign="systemctl --failed: 0 units with result 'oom-kill'",
         signal="SIGKILL",
         causes=MEMORY,
-        speaks_for=("cgroup_memory",),
+        at_any_level=True,
+    ),
+    Signature(
+        name="systemd_oom_killed_process",
+        literals=("killed by the OOM killer",),
+        pattern=Expression(r"A process of this unit has been killed by the OOM killer"),
+        example="train.service: A process of this unit has been killed by the OOM killer.",
+        benign="runbook: if a worker is killed by the OOM killer, lower num_workers",
+        signal="SIGKILL",
+        causes=MEMORY,
+        is_secondary=True,
         at_any_level=True,
     ),
     Signature(
@@ -172,27 +183,6 @@ KILLER_SIGNATURES: tuple[Signature, ...] = (
         "concurrent.futures.process.BrokenProcessPool: A process in the process pool was terminated abruptly while the future was running or pending.",
         "tests/test_pool.py::test_restarts[BrokenProcessPool] PASSED",
     ),
-    killed(
-        "jupyter_restarting",
-        "KernelRestarter: restarting kernel",
-        r"KernelRestarter: restarting kernel",
-        "[I 2023-06-16 09:39:03.923 ServerApp] AsyncIOLoopKernelRestarter: restarting kernel (1/5), keep random ports",
-        'c.KernelManager.debug = True (it logs when "KernelRestarter: restarting kernel" happens)',
-    ),
-    killed(
-        "jupyter_restarted",
-        ("restarted", "died, restarting", "kernel appears to have died"),
-        r"\bkernel [0-9a-f-]{8,36} restarted|Kernel \S* ?died, restarting|kernel appears to have died",
-        "[W 2023-06-16 09:39:03.924 ServerApp] kernel 5d0f2a39-7a61-4a0e-9b16-8a0e6cbb7c3e restarted",
-        "exporter restarted in 1.2 s, 12 metrics",
-    ),
-    killed(
-        "dead_kernel",
-        "DeadKernelError",
-        r"\bDeadKernelError\b",
-        "nbclient.exceptions.DeadKernelError: Kernel died",
-        "from nbclient.exceptions import CellExecutionError, DeadKernelError",
-    ),
     Signature(
         name="exit_minus_7",
         literals=("code = -7", "code: -7", "exitcode: -7", "exitcode  : -7"),
@@ -290,19 +280,6 @@ KILLER_SIGNATURES: tuple[Signature, ...] = (
         benign='flux-shell: "oom: Memory cgroup out of memory" is written where the cgroup kills',
         signal="SIGKILL",
         causes=("cgroup_memory",),
-        speaks_for=("cgroup_memory",),
-        at_any_level=True,
-    ),
-    Signature(
-        name="notebook_memory",
-        literals=("using all available RAM", "more memory than is available"),
-        pattern=Expression(
-            r"session crashed after using all available RAM|notebook tried to allocate more memory than is available"
-        ),
-        example="Your session crashed after using all available RAM.",
-        benign="loader: using all available RAM but 8 GB for the cache",
-        signal="SIGKILL",
-        causes=MEMORY,
         speaks_for=("cgroup_memory",),
         at_any_level=True,
     ),

@@ -253,7 +253,10 @@ MEMORY_SIGNATURES: tuple[Signature, ...] = (
         benign="sync: [Errno 17] File exists: 'outputs/run-7', using 'outputs/run-8'",
         errno=28,
         causes=("disk_space", "shared_memory"),
-        causes_in_frame={"semlock_frame": ("shared_memory",)},
+        causes_in_frame={
+            "semlock_frame": ("shared_memory",),
+            "shared_memory_frame": ("shared_memory",),
+        },
     ),
     # Also of a mapped data file that is shorter than it was.
     Signature(

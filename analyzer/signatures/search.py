@@ -18,6 +18,7 @@ from analyzer.signatures.gpu import GPU_SIGNATURES
 from analyzer.signatures.killers import KILLER_SIGNATURES
 from analyzer.signatures.launchers import LAUNCHER_SIGNATURES
 from analyzer.signatures.memory import MEMORY_SIGNATURES
+from analyzer.signatures.notebooks import NOTEBOOK_SIGNATURES
 from analyzer.signatures.runtimes import RUNTIME_SIGNATURES
 from analyzer.signatures.servers import SERVER_SIGNATURES
 from analyzer.signatures.signature import (
@@ -69,6 +70,7 @@ SIGNATURES: tuple[Signature, ...] = (
     *MEMORY_SIGNATURES,
     *ENGINE_SIGNATURES,
     *KILLER_SIGNATURES,
+    *NOTEBOOK_SIGNATURES,
     *CI_SIGNATURES,
     *STOP_SIGNATURES,
     *SUPERVISOR_SIGNATURES,

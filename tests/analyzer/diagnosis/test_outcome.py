@@ -135,6 +135,30 @@ def test_a_storage_or_a_compiler_only_passes_an_exception_on(
     assert crash.text == (inner, outer)[root]
 
 
+@pytest.mark.parametrize(
+    ("inner", "outer", "root"),
+    [
+        ("_queue.Empty", "nbclient.exceptions.DeadKernelError: Kernel died", 1),
+        ("_queue.Empty", "RuntimeError: DataLoader worker (pid(s) 42) exited unexpectedly", 1),
+        ("EOFError", "concurrent.futures.process.BrokenProcessPool: A process is gone", 1),
+        ("ValueError: bad", "concurrent.futures.process.BrokenProcessPool: A process is gone", 0),
+        ("asyncio.exceptions.TimeoutError", "app.StoreError: no features", 1),
+    ],
+)
+def test_a_wait_that_came_to_nothing_only_found_the_process_dead(
+    tmp_path: Path, inner: str, outer: str, root: int
+) -> None:
+    """What it waited for had died before; alone it is the failure itself."""
+    chain = "\nDuring handling of the above exception, another exception occurred:\n\n"
+    text = TRACEBACK.format(inner) + chain + TRACEBACK.format(outer)
+    crash = of_log(tmp_path, text).findings[0].process.crash
+    assert crash is not None
+    assert crash.text == (inner, outer)[root]
+    alone = of_log(tmp_path, TRACEBACK.format(inner)).findings[0].process.crash
+    assert alone is not None
+    assert alone.text == inner
+
+
 def test_the_last_of_several_attempts_is_judged(tmp_path: Path) -> None:
     """As nohup.out holds them, one below the other; the earlier ones are told as survived."""
     command = "$ python train.py --batch-size {}\n"
