@@ -68,6 +68,10 @@ class GpuUsage:
     """0 to 1, over the driver's last sample period."""
     process_used_bytes: int | None = None
     """The share of this very process."""
+    ecc_errors: int | None = None
+    """Errors of its memory that could not be corrected, since the driver was loaded."""
+    throttled_by: tuple[str, ...] | None = None
+    """Why its clocks are held down now: names of `telemetry.kernel.nvml.THROTTLE_REASONS`; empty where they are not."""
 
 
 OWN_LIMITS = ("max_map_count", "open_files", "address_space", "data_size")

@@ -38,6 +38,7 @@ _NO_DIGITS = str.maketrans("", "", "0123456789")
 MEMBERS_KEPT = 256
 POOLS_KEPT = 50
 GPUS_KEPT = 64
+REASONS_OF_A_GPU = 16
 
 
 class RunFollower:
@@ -306,4 +307,7 @@ def _short(text: str | None) -> str | None:
 
 
 def _short_gpu(gpu: GpuUsage) -> GpuUsage:
-    return replace(gpu, gpu=gpu.gpu[:TEXT_KEPT])
+    reasons = gpu.throttled_by and tuple(
+        reason[:TEXT_KEPT] for reason in gpu.throttled_by[:REASONS_OF_A_GPU]
+    )
+    return replace(gpu, gpu=gpu.gpu[:TEXT_KEPT], throttled_by=reasons)

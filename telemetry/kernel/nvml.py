@@ -3,7 +3,7 @@
 Without a driver nothing is loaded. A number that may not be read (MIG, a container without
 permissions) is None and the others stay; nothing is raised. NVML API reference:
 nvmlDeviceGetMemoryInfo, ...GetUtilizationRates, ...GetComputeRunningProcesses,
-...GetMigDeviceHandleByIndex.
+...GetMigDeviceHandleByIndex, ...GetTotalEccErrors, ...GetCurrentClocksThrottleReasons.
 """
 
 from __future__ import annotations
@@ -19,6 +19,16 @@ if TYPE_CHECKING:
 
 Value = TypeVar("Value")
 DRIVER = "/proc/driver/nvidia/version"
+THROTTLE_REASONS = {
+    "sw_power_cap": 0x4,
+    "hw_slowdown": 0x8,
+    "sw_thermal": 0x20,
+    "hw_thermal": 0x40,
+    "hw_power_brake": 0x80,
+}
+"""nvmlClocksThrottleReasons in nvml.h, without those by which an idle GPU or its owner lowers the clocks."""
+UNCORRECTED, SINCE_LOADED = 1, 0
+"""NVML_MEMORY_ERROR_TYPE_UNCORRECTED and NVML_VOLATILE_ECC."""
 
 
 def load_nvml(*, driver: str = DRIVER) -> Any | None:
@@ -85,7 +95,17 @@ class Gpus:
             total_bytes=None if memory is None else int(memory.total),
             utilization_ratio=None if rates is None else rates.gpu / 100,
             process_used_bytes=self._used_by_process(handle),
+            ecc_errors=self._ask(
+                nvml.nvmlDeviceGetTotalEccErrors, handle, UNCORRECTED, SINCE_LOADED
+            ),
+            throttled_by=self._throttled_by(handle),
         )
+
+    def _throttled_by(self, handle: Any) -> tuple[str, ...] | None:
+        reasons = self._ask(self._nvml.nvmlDeviceGetCurrentClocksThrottleReasons, handle)
+        if reasons is None:
+            return None
+        return tuple(name for name, bit in THROTTLE_REASONS.items() if reasons & bit)
 
     def _used_by_process(self, handle: Any) -> int | None:
         """Add up this process's entries; None if its PID is not seen, as in a PID namespace."""

@@ -113,6 +113,14 @@ METRICS: dict[str, MetricKind] = {
     "foldwatch_gpu_process_memory_bytes": MetricKind(
         "gauge", "Memory of a GPU that the process uses.", ("gpu",)
     ),
+    "foldwatch_gpu_ecc_errors_total": MetricKind(
+        "counter",
+        "Memory errors of a GPU that could not be corrected, since its driver was loaded.",
+        ("gpu",),
+    ),
+    "foldwatch_gpu_throttled": MetricKind(
+        "gauge", "1 if this holds a GPU's clocks down, else 0.", ("gpu", "reason")
+    ),
     "foldwatch_last_sample_timestamp_seconds": MetricKind(
         "gauge", "When the last reading was taken, seconds since the epoch."
     ),

@@ -7,6 +7,7 @@ from functools import cache
 from importlib import metadata
 from typing import TYPE_CHECKING, NamedTuple
 
+from telemetry.kernel.nvml import THROTTLE_REASONS
 from telemetry.limits import USED_BY
 from telemetry.reading import OWN_LIMITS, Limit, LimitState
 from telemetry.snapshot import FoldSnapshot, FoldState, Snapshot
@@ -48,6 +49,7 @@ _GPU = {
     "foldwatch_gpu_memory_total_bytes": "total_bytes",
     "foldwatch_gpu_utilization_ratio": "utilization_ratio",
     "foldwatch_gpu_process_memory_bytes": "process_used_bytes",
+    "foldwatch_gpu_ecc_errors_total": "ecc_errors",
 }
 """Field of a GpuUsage by metric."""
 
@@ -181,6 +183,9 @@ def _gpu_samples(reading: Reading, base: tuple[str, ...]) -> Iterator[MetricSamp
             value = getattr(gpu, field)
             if value is not None:
                 yield MetricSample(name, (*base, gpu.gpu), value)
+        for reason in () if gpu.throttled_by is None else THROTTLE_REASONS:
+            is_so = float(reason in (gpu.throttled_by or ()))
+            yield MetricSample("foldwatch_gpu_throttled", (*base, gpu.gpu, reason), is_so)
 
 
 def _child_samples(reading: Reading, base: tuple[str, ...]) -> Iterator[MetricSample]:

@@ -140,6 +140,8 @@ def full_reading(label: str | None = None, **values: Any) -> Reading:
                 total_bytes=2,
                 utilization_ratio=0.5,
                 process_used_bytes=1,
+                ecc_errors=0,
+                throttled_by=("hw_thermal",),
             ),
         ),
         limits={

@@ -43,6 +43,16 @@ class Nvml:
             raise self.NVMLError("Not Supported")
         return SimpleNamespace(gpu=37, memory=1)
 
+    def nvmlDeviceGetTotalEccErrors(self, handle: str, kind: int, counter: int) -> int:  # noqa: N802
+        if "instance" in handle:
+            raise self.NVMLError("Not Supported")
+        return 2 if (kind, counter) == (1, 0) else 0
+
+    def nvmlDeviceGetCurrentClocksThrottleReasons(self, handle: str) -> int:  # noqa: N802
+        if "instance" in handle:
+            raise self.NVMLError("Not Supported")
+        return 0x1 | 0x4 | 0x40
+
     def nvmlDeviceGetComputeRunningProcesses(self, handle: str) -> list[Any]:  # noqa: N802
         if "instance" in handle:
             return [SimpleNamespace(pid=9, usedGpuMemory=None)]

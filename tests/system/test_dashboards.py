@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 SCALE = 60.0
 UNUSED: dict[str, str] = {
+    "foldwatch_gpu_throttled": "five reasons for each GPU: for an alert of one's own, or to be looked up",
     "foldwatch_run_unreadable": "its reason is a sentence: the page and the daemon's log show it",
     **dict.fromkeys(
         (

@@ -16,7 +16,13 @@ def test_devices_instances_and_missing_permissions() -> None:
     """A number that the driver refuses is None and the others stay."""
     assert Gpus(Nvml(), pid=9).read() == (
         GpuUsage(
-            gpu="0", used_bytes=5, total_bytes=10, utilization_ratio=0.37, process_used_bytes=3
+            gpu="0",
+            used_bytes=5,
+            total_bytes=10,
+            utilization_ratio=0.37,
+            process_used_bytes=3,
+            ecc_errors=2,
+            throttled_by=("sw_power_cap", "hw_thermal"),
         ),
         GpuUsage(gpu="1/0", used_bytes=5, total_bytes=10),
         GpuUsage(gpu="1/2"),
