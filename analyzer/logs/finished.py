@@ -14,6 +14,7 @@ _FINISHED = re.compile(
     r"""
       \b(?:finished(?!:\s+\w{3},)|completed|succeeded|beendet|abgeschlossen|success(?:ful(?:ly)?\b(?!\ (?:stopped|opened|created|started|registered|connected|removed|loaded|assigned|pulled|mounted|attached|provisioned|scheduled|initialized|authenticated|logged)))?)\b
     | \b(?:complete|done|ended|goodbye|bye|end)\b[.!]*\s*$ | \bdone\b(?:[,:!]|\ in\ \d)
+    | \bdone\ (?:training|fitting|evaluating|testing|processing|generating)\b(?!\ (?:epoch|step|fold|batch|trial|round|tree|part|task)\b)
     | \b(?:training|run|job|fit|search|study|evaluation|pipeline|experiment)\b[^:\n]{0,30}\b(?:complete|done|ended|ok)\b
     | \bmax_(?:epochs|steps)(?:=\d+`?)?\ reached | \breached\ max_\w+
     | \bexit(?:ed|ing|s)?\b(?:\ with)?[ _-]?(?:return\ )?(?:code|status)?\s*[:=]?\s*\(?0\)?(?![\d.])
@@ -40,7 +41,7 @@ _RESULT = re.compile(
 """In the very last lines: what a run says once it is through."""
 _UNFINISHED = re.compile(
     r"\b(?:not|never|un(?:successful\w*|finished)|fail(?:s|ed|ing|\w*)?\b(?!\s*[:=]\s*0)|error\b(?!\s*(?:rate|stats|=|:))|exception|"
-    r"abort\w*|crash(?:ed|es|ing)\b(?!\s*[:=]\s*0)|timed\s?out|before|until|when|if|kill\w*|cancel\w*|invalid|terminated|in\s*complete|expected|will\ be|to\ be|loading|done\ waiting|[Ee]xit(?:ed)?\ with\ [1-9])",
+    r"abort\w*|crash(?:ed|es|ing)\b(?!\s*[:=]\s*0)|timed\s?out|before|until|when|if|kill\w*|cancel\w*|invalid|terminated|in\s*complete|expected|will\ be|to\ be|loading|start-?up|initiali[sz]ation|warm-?up|done\ waiting|[Ee]xit(?:ed)?\ with\ [1-9])",
     re.IGNORECASE,
 )
 _CLEANING_UP = re.compile(

@@ -78,6 +78,8 @@ RESTARTED = re.compile(
     rb"|\) \S+ \S+ Job executing on host|\bspawned: '|\bcontainer (?:re)?start [0-9a-f]{4,64} \("
 )
 """Another attempt of the whole run begins, whoever says so."""
+ANNOUNCED = re.compile(rb"Scheduled restart job|Requeued? job|restart counter is at")
+"""Of these lines, what says that one will begin."""
 _NUMBER = re.compile(r"\d+(?:[.,:]\d+)*(?:e[-+]?\d+)?")
 _NO_SHAPE = re.compile(
     r"\b[Ww]orker|\bpid\b|[Bb]oot|[Rr]estart|[Kk]ill|[Ss]tarting|[Ss]tarted|[Cc]onnect|[Ee]rror|ERROR|[Ff]ail|[Ww]arn|WARN|[Ee]xception|Traceback|"

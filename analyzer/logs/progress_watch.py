@@ -6,12 +6,20 @@ step, what the writer said over and over above the failure too, and another atte
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from typing import TYPE_CHECKING
 
 from analyzer.logs.blocks import HEAD_BYTES, redraws
 from analyzer.logs.line_prefixes import unwrap
-from analyzer.logs.progress import RESTARTED, RUNS_AGAIN, SHOWS_LOG, find_progress, shape_of
+from analyzer.logs.progress import (
+    ANNOUNCED,
+    RESTARTED,
+    RUNS_AGAIN,
+    SHOWS_LOG,
+    find_progress,
+    shape_of,
+)
 
 if TYPE_CHECKING:
     from analyzer.logs.blocks import Block
@@ -33,6 +41,7 @@ REPORT = b"The output (if any) follows"
 LOOKS = 100
 """At the progress of others, between two hits."""
 _NEWLINE = ord("\n")
+_SIGN = re.compile(rb"\S")
 _JSON = b'{"'
 
 
@@ -117,7 +126,9 @@ class ProgressWatch:
             stop = block.content.find(b"\n", start, end)
             stop = end if stop < 0 else stop
             line = bytes(block.content[start : min(stop, start + HEAD_BYTES)])
-            if RESTARTED.search(line):
+            is_followed = not block.is_last or _SIGN.search(block.content, stop, block.size)
+            # Who says last that there will be another attempt does not say that there was one.
+            if RESTARTED.search(line) and (is_followed or not ANNOUNCED.search(line)):
                 self._go_on(block, None, is_restart=True)
             elif line.strip():
                 if self._shapes is None:

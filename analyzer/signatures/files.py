@@ -10,8 +10,12 @@ _JOBLIB_FILE, _JOBLIB_FOLDER = "Memmapping (", "JOBLIB_TEMP_FOLDER"
 FILE_SIGNATURES: tuple[Signature, ...] = (
     Signature(
         name="too_many_open_files",
-        literals=("Too many open files",),
-        pattern=Expression(r"Too many open files"),
+        literals=("Too many open files", ": too many open files"),
+        pattern=Expression(
+            # In the words of Go, behind the call that was refused.
+            r"Too many open files|\b(?:open|openat|accept4?|socket|pipe2?|dup|dial \w+|listen \w+|fork/exec|inotify_init1?"
+            r"|epoll_create1?|creat|lstat|readdirent|epoll)\b[^\n]{0,400}: too many open files"
+        ),
         example="OSError: [Errno 24] Too many open files: '/data/a.npy'",
         benign='set_sharing_strategy("file_system") is used to avoid "Too many open files"',
         errno=24,

@@ -17,6 +17,8 @@ EPOCHS = "".join(f"Epoch {n}/9 loss 0.{n}\n" for n in range(1, 5))
 DOCKER = "2026-01-14T08:15:30.1Z container {} 7d1fb1ee8a0b ({}image=fit:1, name=fit{})\n"
 SYSTEMD = "Jan 14 08:15:30 lab systemd[1]: train.service: {}\n"
 MAIN = SYSTEMD.format("Main process exited, code={}")
+FAILED_UNIT = MAIN.format("exited, status=1/FAILURE")
+RESTARTING = SYSTEMD.format("Scheduled restart job, restart counter is at 1.")
 CONDOR = "{} (4471.000.000) 2026-01-14 15:02:13 {}\n"
 EVICTED = CONDOR.format("004", "Job was evicted.")
 EXECUTES = CONDOR.format("001", "Job executing on host: <10.12.3.12:9618>")
@@ -48,6 +50,11 @@ def of_log(tmp_path: Path, text: str) -> Analysis:
         (MAIN.format("exited, status=1/FAILURE"), "crashed"),
         (MAIN.format("exited, status=137/n/a"), "crashed"),
         (SYSTEMD.format("Succeeded."), "finished"),
+        (FAILED_UNIT + RESTARTING, "crashed"),
+        (FAILED_UNIT + RESTARTING + "epoch 1/4 loss 0.9\n", "running"),
+        ("Application startup complete.\n", "running"),
+        ("done training in 1914.8 seconds\n", "finished"),
+        ("done training epoch 1\n", "running"),
         (DOCKER.format("kill", "", ", signal=15"), "stopped"),
         (DOCKER.format("kill", "", ", signal=10"), "running"),
         (DOCKER.format("stop", "", ""), "stopped"),
