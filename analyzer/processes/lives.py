@@ -71,9 +71,9 @@ class Life:
         if part is not self._part:
             self._heads, self._same_fold, self._part = {}, {}, part
         done, heads, known = rows.start, array("q"), self._samples.heads
-        row = done
+        row, numbers = done, memoryview(part.heading_of)  # a slice of which copies nothing
         while row < rows.stop:
-            number, fold = part.heading_of[row], self._last.fold if self._last else None
+            number, fold = numbers[row], self._last.fold if self._last else None
             if number not in self._same_fold.get(fold, ()) or row in suspects.rows:
                 self._add(part, range(done, row), heads, lines_before)
                 heading = part.headings[number]
@@ -83,7 +83,7 @@ class Life:
                 row += 1
             stop = suspects.next_after(row, stop=rows.stop)
             heads_of = self._same_fold[self._last.fold if self._last else None]
-            found = map(heads_of.get, part.heading_of[row:stop], repeat(-1))
+            found = map(heads_of.get, numbers[row:stop], repeat(-1))
             taken = len(heads)
             heads.extend(takewhile((-1).__ne__, found))
             row += len(heads) - taken
