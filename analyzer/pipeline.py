@@ -35,7 +35,7 @@ from analyzer.logs.scan_options import PLAIN
 from analyzer.processes.explained import read_explained
 from analyzer.processes.from_log import Source
 from analyzer.processes.inputs import find_inputs, read_inputs
-from analyzer.processes.lanes import lanes_of
+from analyzer.processes.lanes import lanes_of, ranks_in
 from analyzer.processes.settled import tree_memory
 from analyzer.result import AnalysisResult, EarlierRun, Finding
 from analyzer.runs import set_aside_runs, split_runs
@@ -187,7 +187,7 @@ def _follows(later: Process, earlier: Process) -> bool:
 def _judge_group(processes: list[Process], furthest: Mapping[str | None, int]) -> list[Finding]:
     sequences: dict[int, _LaneSequence] = {}
     lanes = lanes_of(processes)
-    odd = find_odd_ones(lanes)
+    odd = find_odd_ones(ranks_in(lanes))
     for lane, found in lanes.items():
         sequence = _LaneSequence(lane, found, furthest=furthest[lane.rank])
         sequence.odd = odd.get(lane, ())

@@ -55,11 +55,11 @@ def rank_of(environment: Mapping[str, str]) -> Rank:
         if found is not None and (names[0] == "RANK" or found.world_size != 1):
             return found
     tasks = _of_tensorflow(environment.get("TF_CONFIG", ""))
-    # A batch script has SLURM_PROCID as well, and is none of its job's tasks; PMIX_RANK knows no number of ranks.
+    # A batch script has SLURM_PROCID as well, and is none of its job's tasks.
     slurm = _read(environment, _SLURM) if "SLURM_STEP_ID" in environment else None
     if slurm is not None and (slurm.world_size or 0) < 2:
         slurm = None
-    return tasks or slurm or _read(environment, ("PMIX_RANK", "", "")) or NO_RANK
+    return tasks or slurm or NO_RANK
 
 
 def own_rank() -> Rank:

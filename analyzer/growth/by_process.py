@@ -13,7 +13,7 @@ from analyzer.growth.over_time import FEWEST_READINGS, judge_over_time
 from analyzer.growth.verdict import Growth, Verdict, judge, judge_isolated
 from analyzer.growth.what_grew import with_what_grew
 from analyzer.logs.known_formats import Kind
-from analyzer.processes.lanes import lanes_of
+from analyzer.processes.lanes import lanes_of, ranks_in
 from analyzer.resources import COLUMNS, OF_CHILDREN, RESOURCES
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def judge_growth(
         differs from the others.
     """
     lanes = lanes_of(processes)
-    odd = find_odd_ones(lanes)
+    odd = find_odd_ones(ranks_in(lanes))
     for lane, found in lanes.items():
         if with_folds := [process for process in found if process.folds]:
             present = max(with_folds, key=_last_time)

@@ -25,6 +25,8 @@ LABELS = 12
 """The last ones that all ranks have reached."""
 FEWEST_LABELS = 3
 FEWEST_RANKS = 3
+MOST_RANKS = 256
+"""Each is held against all others."""
 AT_MOST_LABELS = 0.8
 """Of them, at which a rank has to be odd."""
 SPREADS = 4.0
@@ -55,7 +57,7 @@ def find_odd_ones(ranks: Mapping[Rank, Sequence[Process]]) -> dict[Rank, list[Od
     """Return the ranks that differ from the others, and in what, by their processes in the order of their begin."""
     values = {rank: _last_values(processes) for rank, processes in ranks.items()}
     values = {rank: found for rank, found in values.items() if found}
-    if len(values) < FEWEST_RANKS:
+    if not FEWEST_RANKS <= len(values) <= MOST_RANKS:
         return {}
     common = set.intersection(*({*found} for found in values.values()))
     places = [*islice((place for place in next(iter(values.values())) if place in common), LABELS)]

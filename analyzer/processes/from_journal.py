@@ -37,6 +37,8 @@ COUNTERS = ("pids_limit_hits", "oom_kills")
 
 MOST_PROCESSES = 10_000
 """Of one journal; what further ones wrote is counted as skipped."""
+MOST_PARENTS = 64
+"""Of the processes of one journal, whose children are told."""
 MOST_CGROUPS = 100
 """Of one process, for which counters are compared."""
 MOST_POOLS = 500
@@ -66,7 +68,7 @@ class JournalAssembly:
         self.records = 0
         self._labelled, self._all = LabelBudget(labels), LabelBudget(labels)
         self._path, self._group = path, group
-        self._readings = self._refused = 0
+        self._readings = self._refused = self._parents = 0
         self._processes: dict[tuple[int, int | None], Process] = {}
         self._latest: dict[int, Process] = {}
         self._headers: dict[int, Header] = {}
@@ -83,7 +85,7 @@ class JournalAssembly:
         elif isinstance(record, Reading):
             process = self._process((record.pid, record.start_ticks))
             if process is not None:
-                _add_reading(process, _bounded(record), self.records)
+                _add_reading(process, self._with_few_parents(process, record), self.records)
                 self._readings += 1
         else:
             if record.pid not in self._latest and may_be_crash(record):
@@ -104,6 +106,14 @@ class JournalAssembly:
                 self._latest[event.pid].holders[found.limit] = found
             elif len(self._ahead) < MOST_PROCESSES:
                 self._ahead.setdefault(event.pid, {})[found.limit] = found
+
+    def _with_few_parents(self, process: Process, reading: Reading) -> Reading:
+        """Return a bounded reading; the children of MOST_PARENTS processes are told, for each has tables of its own."""
+        if reading.children and process.children is None:
+            if self._parents >= MOST_PARENTS:
+                return replace(_bounded(reading), children=None)
+            self._parents += 1
+        return _bounded(reading)
 
     def _take_header(self, header: Header) -> None:
         """Note it; what launched a process knows less of it than the process itself."""

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger("foldwatch")
 
 WRITERS_KEPT = 4096
+LABELLERS_KEPT = 256
+"""Processes that label one fold of one rank."""
 TEXT_KEPT = 200
 
 
@@ -58,7 +60,10 @@ class Origins:
         """Return the origin of a reading; one of its own where another live process has the same one."""
         writer = Writer(journal, reading.pid, reading.start_ticks)
         origin = self._of.get(writer) or self._of.get(writer.of_any_start())
-        if origin is None or reading.label is None:
+        # Without the start of its process a reading may be of any that had the number.
+        if origin is None or reading.label is None or reading.start_ticks is None:
+            return origin
+        if (origin, fold) not in self._labelled and len(self._labelled) >= WRITERS_KEPT:
             return origin
         known = self._labelled.setdefault((origin, fold), [])
         if known and known[-1] != writer:
@@ -66,7 +71,7 @@ class Origins:
                 for other in known[known.index(writer) + 1 :]:
                     self._tell_apart(other, origin)
                 del known[known.index(writer) + 1 :]
-            elif len(self._labelled) <= WRITERS_KEPT and len(known) < WRITERS_KEPT:
+            elif len(known) < LABELLERS_KEPT:
                 known.append(writer)
         elif not known:
             known.append(writer)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from telemetry.daemon.history import History
 from telemetry.holders import EVENT as HOLDERS
+from telemetry.journal.holders_record import CHECKS
 from telemetry.snapshot import LINGER_SECONDS, FoldSnapshot, FoldState
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ FOLDS_KEPT = 1000
 WAITING_KEPT = 200
 """Folds that no record names: run.json may plan any number."""
 PROCESSES_KEPT = 4096
+AHEAD_KEPT = 64
+"""Processes whose holders of limits are told before their first reading."""
 SPARE = 100
 
 
@@ -151,8 +154,10 @@ class RunMember:
 
     def _keep_ahead(self, process: Writer, event: Event) -> None:
         """Keep what is told of who holds a limit for the first reading, which comes next."""
-        if process in self._ahead or len(self._ahead) < PROCESSES_KEPT:
-            self._ahead.setdefault(process, {})[str(event.facts.get("limit"))] = event
+        if process in self._ahead or len(self._ahead) < AHEAD_KEPT:
+            known = {name: event.facts[name] for name in CHECKS if name in event.facts}
+            limit = str(known.get("limit"))
+            self._ahead.setdefault(process, {})[limit] = replace(event, facts=known)
 
     def _take_own_end(self, event: Event, process: Writer) -> None:
         """An exception counts once the interpreter has ended below it; a handled one is followed by readings."""

@@ -53,6 +53,8 @@ class ChildrenFound(NamedTuple):
     open_fds: int | None = 0
     pss_bytes: int | None = None
     """The top one's included, for its shared pages are divided among all; None until each was read."""
+    is_count: bool = False
+    """Whether they were counted only."""
 
 
 @dataclass(slots=True)
@@ -134,6 +136,30 @@ class ChildProcesses:
     def is_due(self, children: Sequence[int], *, in_full: bool) -> bool:
         """Whether they may be looked at now; ``in_full``, at a label, all that is saved may be used up."""
         return not children or self._budget.left > (0.0 if in_full else FOR_LABELS_SECONDS)
+
+    def count(self, children: Sequence[int]) -> ChildrenFound:
+        """Count what descends from these children, with what their status files say alone. Raises OSError."""
+        below = read_descendants(self._pid, children, root=self._root, buffer=self._buffer)
+        return ChildrenFound(
+            (),
+            len(below),
+            sum(one.status.threads or 0 for one in below),
+            sum(one.status.rss_bytes or 0 for one in below),
+            None,
+            None,
+            is_count=True,
+        )
+
+    def find(
+        self, children: Sequence[int], max_map_count: Limit, *, in_full: bool
+    ) -> ChildrenFound | None:
+        """Read them if the budget allows it. Raises OSError.
+
+        At a label, ``in_full``, they are counted at least: growth is judged by labels. Between labels, else None.
+        """
+        if self.is_due(children, in_full=in_full):
+            return self.read(children, max_map_count, in_full=in_full)
+        return self.count(children) if in_full else None
 
     def read(
         self, children: Sequence[int], max_map_count: Limit, *, in_full: bool = True

@@ -242,12 +242,11 @@ class Reader:
         return read_tasks(self.pid, root=self._root, buffer=self._buffer)
 
     def _tree(self, tasks: Tasks | None, *, in_full: bool) -> ChildrenFound | None:
-        """Look at the descendants, if the children are known and the budget allows it."""
-        if tasks is None or not self._children.is_due(tasks.children, in_full=in_full):
+        if tasks is None:
             return None
         limit = self._sources.limit("max_map_count", self._files.max_map_count)
         return self._sources.attempt(
-            "children", lambda: self._children.read(tasks.children, limit, in_full=in_full)
+            "children", lambda: self._children.find(tasks.children, limit, in_full=in_full)
         )
 
     def _map_kinds(self) -> dict[str, int]:
@@ -320,7 +319,7 @@ def _tree_fields(
         "tree_pss_bytes": tree.pss_bytes,
         "tree_maps": _sum(maps, tree.maps),
         "tree_open_fds": _sum(open_fds, tree.open_fds),
-        "children": tree.nearest,
+        "children": None if tree.is_count else tree.nearest,
     }
 
 

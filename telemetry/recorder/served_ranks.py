@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import stat
 import threading
 import time
 from dataclasses import replace
@@ -26,7 +27,7 @@ EDGE_BYTES = 2**18
 WAIT_SECONDS = 0.3
 """For a rank that has taken the port just now to say so."""
 PAUSE_SECONDS = 0.02
-READ_SECONDS = 0.5
+READ_SECONDS = 0.05
 """Of a scrape, at most, that reading what the others have written takes."""
 
 
@@ -76,7 +77,10 @@ def _events(path: str) -> list[Event]:
     """Return the events near the edges of a journal that say who serves; none where it cannot be read."""
     found: list[Event] = []
     try:
-        with open(path, "rb") as file:
+        # Without waiting: whoever made the directory may have put a pipe there.
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                return found
             content = file.read(EDGE_BYTES)
             file.seek(max(file.tell(), os.fstat(file.fileno()).st_size - EDGE_BYTES))
             content += b"\n" + file.read(EDGE_BYTES)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,6 +12,7 @@ from analyzer.groups import group_findings
 from analyzer.pipeline import analyze
 from analyzer.reports.headline import headline
 from telemetry.daemon.daemon import Daemon
+from telemetry.journal.records import Event
 from telemetry.reading import Reading
 from telemetry.thread_line import format_line, thread_line
 from tests.support.builders import NOW, header, reading, write_journal
@@ -169,3 +171,44 @@ def test_healthy_ranks_are_no_false_alarm(seed: int, tmp_path: Path) -> None:
     """Forty folds each, of maps that wander."""
     write_journal(tmp_path, *lockstep(leaking=(), folds=40, noise=30, seed=seed))
     assert said(tmp_path).startswith("OK")
+
+
+def attempts(*, hosts: tuple[str, str], overlap: float) -> Iterator[Record]:
+    """Give a run whose first process fails in fold 3, and a second one that begins ``overlap`` seconds before that and ends it."""
+    for place, (host, folds) in enumerate(zip(hosts, ((1, 2, 3), (3, 4, 5)), strict=True)):
+        began = NOW + place * (400 - overlap)
+        yield header(host, pid=7 + place, start_ticks=place, versions={"python": "3"})
+        for fold in folds:
+            for number, stage in enumerate(STAGES):
+                yield reading(
+                    fold,
+                    began + 100 * (fold - folds[0]) + 10 * number,
+                    folds=5,
+                    stage=stage,
+                    pid=7 + place,
+                    start_ticks=place,
+                )
+        code = 0 if place else 1
+        yield Event(time=began + 330, pid=7 + place, name="exited", facts={"exit_code": code})
+
+
+@pytest.mark.parametrize("hosts", [("a", "a"), ("a", "b")])
+@pytest.mark.parametrize("overlap", [0, 300])
+def test_a_run_that_was_resumed_is_no_pair_of_ranks(
+    hosts: tuple[str, str], overlap: float, tmp_path: Path
+) -> None:
+    """On another host, and where the clock was set back: the order of the records tells who was first."""
+    write_journal(tmp_path, *attempts(hosts=hosts, overlap=overlap))
+    assert said(tmp_path).startswith("OK")
+
+
+def test_a_label_that_does_not_know_its_process_s_start_makes_no_rank(tmp_path: Path) -> None:
+    """As one that could not be read has it; live as well."""
+    records = [*lockstep(leaking=(), rank=False)]
+    own = [one for one in records if one.pid == 100]
+    odd = [
+        replace(one, start_ticks=None, time=one.time + 1) for one in own if isinstance(one, Reading)
+    ][4]
+    write_journal(tmp_path / "run", *own[:5], odd, *own[5:])
+    assert "of 2" not in said(tmp_path / "run")
+    assert set(live_verdicts(tmp_path)) == {("gpu-06", "")}
