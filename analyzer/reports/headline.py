@@ -10,7 +10,7 @@ from analyzer.diagnosis.confidence import Confidence
 from analyzer.diagnosis.exit_status import is_running
 from analyzer.diagnosis.outcome import Outcome
 from analyzer.formatting import cause_title, rank_name, safe, to_limit
-from analyzer.groups import ProcessGroup, rising, slopes
+from analyzer.groups import ProcessGroup, rises, rising, slopes
 from analyzer.growth.nature import Nature
 from analyzer.growth.over_time import CAVEAT
 from analyzer.growth.verdict import Verdict
@@ -42,7 +42,7 @@ def headline(analysis: AnalysisResult, parts: Sequence[ProcessGroup]) -> str:
     worst = min(parts, key=lambda part: part.severity)
     if verdict == OverallVerdict.CRASHED:
         return _headline_of_a_crash(analysis, parts, worst)
-    grown = rises_of_ranks(worst, parts)
+    grown = _rises_in_run(worst, parts)
     if verdict == OverallVerdict.STOPPED:
         words = f"STOPPED{_where(worst)} {_by_whom(worst.first_crash.causes)}"
         return f"{words}; {grown}" if grown else words
@@ -64,7 +64,7 @@ def headline(analysis: AnalysisResult, parts: Sequence[ProcessGroup]) -> str:
 def _headline_of_a_crash(
     analysis: AnalysisResult, parts: Sequence[ProcessGroup], worst: ProcessGroup
 ) -> str:
-    words, grown = f"CRASHED{_where(worst)}", rises_of_ranks(worst, parts)
+    words, grown = f"CRASHED{_where(worst)}", _rises_in_run(worst, parts)
     crashed = [f for part in parts for f in part.crashed if f.process.crash]
     ended = sum(f.process.crash is not None and not f.process.crash.stops for f in crashed)
     if ended > 1:
@@ -74,6 +74,14 @@ def _headline_of_a_crash(
     if any(growth.slope is not None for growth in worst.judged.values()):
         return f"{words}; no resource is seen to grow"
     return f"{words}: {_said(worst.first_crash.process.crash)}"
+
+
+def _rises_in_run(worst: ProcessGroup, parts: Sequence[ProcessGroup]) -> str:
+    """Say what grows in ``worst``, else in another rank of its run: the one that ended need not be the one that grew."""
+    group = worst.first.process.group
+    others = [part for part in parts if part.first.process.group == group and rises(part)]
+    most = worst if rises(worst) else min(others, key=lambda part: part.severity, default=worst)
+    return rises_of_ranks(most, parts)
 
 
 _WHO = {

@@ -173,6 +173,17 @@ def test_healthy_ranks_are_no_false_alarm(seed: int, tmp_path: Path) -> None:
     assert said(tmp_path).startswith("OK")
 
 
+def test_a_rank_that_crashed_does_not_hide_the_one_that_grows(tmp_path: Path) -> None:
+    """Nothing says then that no resource grows."""
+    ended = Event(
+        time=NOW + 450, pid=103, name="exited", facts={"exit_code": 137, "signal": "SIGKILL"}
+    )
+    write_journal(tmp_path, *lockstep(), ended)
+    words = said(tmp_path)
+    assert words.startswith("CRASHED in fold 4 of 4 of rank 3")
+    assert "rank 2 of 4 (gpu-07): maps +730 a fold; the other three flat" in words
+
+
 def attempts(*, hosts: tuple[str, str], overlap: float) -> Iterator[Record]:
     """Give a run whose first process fails in fold 3, and a second one that begins ``overlap`` seconds before that and ends it."""
     for place, (host, folds) in enumerate(zip(hosts, ((1, 2, 3), (3, 4, 5)), strict=True)):
