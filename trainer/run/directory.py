@@ -33,12 +33,15 @@ from trainer.run.lease import (
     present_token,
     present_tokens,
 )
+from trainer.run.lock_holders import holders_of_lock, wake_left_behind
 from trainer.run.own_folder import open_to_owner
 from trainer.run.warning import warn
 from trainer.run.worker_protocol import result_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from trainer.run.lock_holders import LockHolder
 
 LOCK_SECONDS = 3.0
 """How long to wait for the lock: that of a killed runner is held until its last process is gone."""
@@ -211,11 +214,14 @@ class RunDirectory:
         or, if it was killed, the supervisors that still end its folds' processes.
         """
         with append_regular(self.layout.lock) as file:
-            deadline, has_locks = time.monotonic() + LOCK_SECONDS, True
+            deadline, has_locks, has_looked = time.monotonic() + LOCK_SECONDS, True, False
             try:
                 while not _lock(file.fileno()):
                     if time.monotonic() > deadline:
-                        raise InputError(f"{self.path}: another run is writing here")
+                        raise InputError(_in_use(self.path, holders_of_lock(self.layout.lock)))
+                    if not has_looked and time.monotonic() > deadline - LOCK_SECONDS / 2:
+                        wake_left_behind(holders_of_lock(self.layout.lock))
+                        has_looked = True
                     time.sleep(0.05)
             except OSError as error:
                 if error.errno not in _NO_LOCKS:
@@ -277,6 +283,13 @@ _CHECKS: Mapping[str, typed.Check] = {
     "without": typed.tuple_of(typed.text),
     "pipeline": typed.text,
 }
+
+
+def _in_use(path: str, holders: Sequence[LockHolder]) -> str:
+    """Name the runner if there is one, not what works for it, unless that is stopped."""
+    told = [holder for holder in holders if holder.is_stopped or not holder.is_of_runner] or holders
+    by = f": {', '.join(map(str, told))}" if told else ""
+    return f"{path}: another run is writing here{by}"
 
 
 def _lock(descriptor: int) -> bool:

@@ -220,7 +220,8 @@ def test_a_second_runner_is_refused_while_the_first_is_there(tmp_path: Path) -> 
     wait_for(tmp_path / "begun", process)
     outcome = run_foldwatch("run", "--output", str(tmp_path / "run"), "--", "true")
     assert outcome.code == 2
-    assert outcome.err == f"foldwatch: {tmp_path}/run: another run is writing here\n"
+    told = f"another run is writing here: foldwatch (pid {process.pid})"
+    assert outcome.err == f"foldwatch: {tmp_path}/run: {told}\n"
     assert (tmp_path / "run" / "fold-1" / "output.log").exists()
     process.kill()
     process.communicate()
