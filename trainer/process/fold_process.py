@@ -5,31 +5,26 @@ from __future__ import annotations
 import errno
 import math
 import os
-import socket
 import time
 from contextlib import ExitStack
-from dataclasses import replace
 from typing import IO, TYPE_CHECKING
 
 from telemetry.journal.follower import JournalFollower
 from telemetry.journal.private_files import make_folder
-from telemetry.journal.records import RECORDED_CAPS, Event, Header
 from telemetry.journal.run_layout import JOURNAL, OUTPUT
 from telemetry.journal.writer import JournalWriter
-from telemetry.kernel.process_identity import own_identity, start_ticks
-from telemetry.masking import masked
-from telemetry.rank import rank_of
-from telemetry.reading import PEAKS, Reading
-from trainer.process.foreground_reader import ForegroundReader
-from trainer.process.holder_log import HolderLog
+from telemetry.reading import Reading
+from telemetry.thread_line import Label
 from trainer.process.launcher import SupervisedProcess
 from trainer.process.native_threads import ThreadWatch
-from trainer.process.output_follower import OutputFollower
+from trainer.process.output_labels import OutputLabels
+from trainer.process.process_record import ProcessRecord, header_of
 from trainer.process.supervisor import KILL_SECONDS
 from trainer.run.warning import FileErrors
 from trainer.run.worker_protocol import DoneLines
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Iterator
 
     from telemetry.journal.records import Record
@@ -76,8 +71,6 @@ class FoldProcess:
         """Why its agent ended it; None if it ended by itself."""
         self.has_lingered = False
         """Whether it did not end after that, and was killed."""
-        self._last_label: str | None = None
-        self._peaks_since_label: dict[str, int] = {}
         self._replies = DoneLines()
         self._kill_at = self._give_up_at = math.inf
         self._sampled_at = 0.0
@@ -90,16 +83,22 @@ class FoldProcess:
     def _launch(self) -> None:
         """Open all that watches it, and let it run; after an error nothing is left. Raises OSError."""
         with ExitStack() as undo:
-            self._journal = JournalWriter(self._follower.path)
-            undo.callback(self._journal.close)
+            journal = JournalWriter(self._follower.path)
+            undo.callback(journal.close)
             self.supervised = SupervisedProcess(self._spec)
             undo.callback(self.supervised.close)  # the supervisor ends it when nobody listens
             self.pid = self.supervised.pid
-            self._output = OutputFollower(self._spec.output_path) if self._pattern else None
-            self._holders = HolderLog(self.pid, self.write, self._errors)
-            self._reader = ForegroundReader(self.pid, follows_children=not self._spec.is_persistent)
+            path, pattern = self._spec.output_path, self._pattern
+            self._labels = OutputLabels(path, pattern.label) if pattern else None
+            self._record = ProcessRecord(
+                self.pid,
+                journal,
+                errors=self._errors,
+                follows_children=not self._spec.is_persistent,
+                check=self._check_folder,
+            )
             undo.pop_all()
-        self.write(header_of(self.pid, self._spec))
+        self.write(header_of(self.pid, self._spec.command, self._spec.environment))
         self.supervised.start()
 
     def sockets(self) -> Iterator[socket.socket | IO[bytes]]:
@@ -154,106 +153,48 @@ class FoldProcess:
 
     def take_labels(self) -> None:
         """Take a checkpoint at each new line of its output that is a label."""
-        if self._output is None or self._pattern is None:
+        if self._labels is None:
             return
-        for line in self._errors.value(self._output.poll, OUTPUT) or []:
-            label = self._pattern.label(line.text)
-            # A redrawn progress bar repeats its label; only a complete line may repeat one on purpose.
-            if label is not None and not (line.is_redraw and label == self._last_label):
-                self._last_label = label
-                self._checkpoint(label)
+        for stage in self._errors.value(self._labels.poll, OUTPUT) or []:
+            if self.fold is not None:
+                text = f"Fold {self.fold}/{self._folds} {stage}"
+                self._record.checkpoint(Label(text, self.fold, self._folds, stage))
 
     def sample(self) -> bool:
         """Read it from outside if a sample is due; return whether it was."""
         if time.monotonic() - self._sampled_at < SAMPLE_SECONDS:
             return False
         self._sampled_at = time.monotonic()
-        reading = self._reader.read(in_full=False)
-        if reading.rss_bytes is None:  # it is gone, which a stopped supervisor cannot say
+        if self._record.sample() is None:  # it is gone, which a stopped supervisor cannot say
             self.supervised.wake()
-        else:
-            self._note_since_label(reading)
-            self._holders.take(reading)
-            self.write(reading)
         return True
 
     def follow(self) -> None:
         """Note in its journal whose readings the labels are, and whether a fold has left threads."""
         for record in self._errors.value(self._follower.poll, JOURNAL) or []:
             if isinstance(record, Reading) and record.label is not None:
-                self._reader.note_label(record.pid)
+                self._record.note_label(record.pid)
             self._thread_watch.take(record)
 
     def close(self, status: ExitStatus) -> None:
         """Record how it ended in its journal and release everything."""
         self._thread_watch.poll(is_last=True)
-        facts = {
-            "exit_code": status.exit_code,
-            **self._reader.program_status(),
-            **self._reader.final_counters(),
-        }
+        facts: dict[str, object] = {"exit_code": status.exit_code}
         if status.signal is not None:
             facts |= {"signal": status.signal}
         if reason := self.end_reason or (LINGERED if self.has_lingered else None):
             facts |= {"by_runner": True, "why": reason}
-        self.write(Event(time=time.time(), pid=self._reader.worker, name="exited", facts=facts))
+        self._record.note_end(facts)
         self.supervised.close()
-        self._reader.close()
-        self._journal.close()
-        if self._output is not None:
-            self._output.close()
+        self._record.close()
+        if self._labels is not None:
+            self._labels.close()
 
     def write(self, record: Record) -> None:
         """Append to its journal; report an error on standard error and go on."""
-        self._errors.value(lambda: self._append(record), JOURNAL)
+        self._record.write(record)
 
-    def _append(self, record: Record) -> None:
+    def _check_folder(self) -> None:
+        """See that its folder is no link of the fold's own making: a new journal would be begun behind it."""
         if os.path.islink(self.fold_dir) and not self._is_by_link:
-            # The fold has put it there, and a new journal would be begun behind it.
             raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), self.fold_dir)
-        self._journal.write(record)
-
-    def _checkpoint(self, stage: str) -> None:
-        reading = self._reader.read(in_full=True)
-        if reading.rss_bytes is None or self.fold is None:
-            return
-        self._note_since_label(reading)
-        self._reader.note_label(reading.pid)
-        self.write(
-            replace(
-                reading,
-                label=f"Fold {self.fold}/{self._folds} {stage}",
-                stage=stage,
-                fold=self.fold,
-                folds=self._folds,
-                peaks=dict(self._peaks_since_label),
-            )
-        )
-        self._peaks_since_label = {}
-
-    def _note_since_label(self, reading: Reading) -> None:
-        for name in PEAKS:
-            if (value := getattr(reading, name)) is not None:
-                self._peaks_since_label[name] = max(value, self._peaks_since_label.get(name, value))
-
-
-def header_of(pid: int, spec: ProcessSpec) -> Header:
-    """Say which process it is, and what it was given: if all die at once, its end can be proven by it."""
-    own, environment = own_identity(), spec.environment
-    rank = rank_of(environment)
-    return Header(
-        time=time.time(),
-        pid=pid,
-        start_ticks=start_ticks(pid),
-        host=socket.gethostname(),
-        boot_id=own.boot_id,
-        pid_namespace=own.pid_namespace,
-        argv=masked(spec.command),
-        versions={},
-        environment={name: environment[name] for name in RECORDED_CAPS if name in environment},
-        ceilings=(),
-        rank=rank.number,
-        local_rank=rank.local,
-        world_size=rank.world_size,
-        rank_origin=rank.origin,
-    )

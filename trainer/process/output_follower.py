@@ -44,6 +44,9 @@ class OutputFollower:
     def poll(self) -> list[Line]:
         """Return the lines that came since; of more than MOST_BEHIND_BYTES the last ones."""
         behind = os.fstat(self._file.fileno()).st_size - self._file.tell()
+        if behind < 0:  # it was cut, as logrotate's copytruncate does
+            self._file.seek(0)
+            self._rest = b""
         if behind > MOST_BEHIND_BYTES:
             self._file.seek(behind - MOST_BEHIND_BYTES, os.SEEK_CUR)
             self._rest = b"(more is in the output file) "

@@ -11,13 +11,11 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import TYPE_CHECKING
 
 from telemetry.alerts.dispatch import AlertOptions, alerting
-from telemetry.errors import InputError, install_command
+from telemetry.errors import InputError
 from telemetry.file_fault import reason
-from telemetry.metrics import server
 from telemetry.thread_line import clean_label
 from trainer.process.supervisor import adopt_orphans
 from trainer.run.config import RunConfig
@@ -27,6 +25,7 @@ from trainer.run.thread_caps import described
 from trainer.runner.fold_runner import FoldRunner
 from trainer.runner.gpus import GpuPool, visible_gpus
 from trainer.runner.growth_so_far import growth_so_far
+from trainer.runner.live_port import serve_live
 from trainer.runner.observer import RunObserver
 from trainer.runner.run_state import RunState
 from trainer.worker.data_digest import printed_digest
@@ -99,7 +98,7 @@ def run_session(
         install_signal_handlers()
         state = watched_state(directory, config, alerts=alerts, observer=observer)
         # Before anything moves, and before a word: a port in use must change nothing.
-        served = [] if request.port is None else [_serve(state, alerts, request.port)]
+        served = serve_live(lambda: [state.current], alerts, port=request.port)
         for line in (*_first_lines(directory, job, lock), *served):
             observer.on_message(line)
         runner = FoldRunner(
@@ -216,23 +215,6 @@ def _data_digest(
         lines = done.stderr.decode("utf-8", "replace").splitlines() or ["no output"]
         raise InputError(f"{config.model}: its data cannot be read: {clean_label(lines[-1])}")
     return digest
-
-
-def _serve(state: RunState, alerts: AlertEngine, port: int) -> str:
-    """Answer on a port from now on; return a line that says where."""
-    try:
-        from telemetry.web.server import serve_in_thread  # noqa: PLC0415 - an extra that may be missing
-    except ImportError:
-        serve = partial(server.serve, lambda: state.current)
-        served = f"metrics at http://127.0.0.1:{{}}/metrics; {install_command('serve')} for a page"
-    else:
-        serve = partial(serve_in_thread, lambda: [state.current], lambda: alerts.active)
-        served = "metrics at http://127.0.0.1:{0}/metrics, the page at http://127.0.0.1:{0}/"
-    try:
-        bound = serve(port=port)
-    except OSError as error:
-        raise InputError(f"--port {port}: {error.strerror}") from error
-    return served.format(bound)
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
