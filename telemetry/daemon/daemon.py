@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from telemetry.daemon.background import Background
 from telemetry.daemon.run_follower import RunFollower
-from telemetry.daemon.verdict_scheduler import Judge, VerdictScheduler
+from telemetry.daemon.verdict_scheduler import SHARE_OF_ALL, Judge, VerdictScheduler
 from telemetry.journal.run_layout import find_journals, run_name
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger("foldwatch")
 
 INTERVAL_SECONDS = 1.0
+VERDICT_SECONDS = 0.1
+"""Between two looks for a verdict that is under way."""
 SCAN_INTERVALS = 5
 """How many rounds pass between two looks through the directory, and for a run's result files."""
 SHARE_SECONDS = 0.06
@@ -36,19 +38,20 @@ ROUND_SECONDS = 0.5
 class Daemon:
     """Collects in rounds; ``snapshots`` is the last round's, and the same object for a run that did not change."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all but two have a default
         self,
         top: str,
         *,
         judge: Judge,
+        judged_share: float = SHARE_OF_ALL,
         on_publish: Callable[[Sequence[Snapshot]], None] = lambda _: None,
         clock: Callable[[], float] = time.time,
         looker: Executor | None = None,
     ) -> None:
-        """Take where to look and who judges; ``looker`` runs the looks, one thread by default."""
+        """Take where to look, who judges and in which share of the time; ``looker`` runs the looks, one thread by default."""
         self.snapshots: tuple[Snapshot, ...] = ()
         self._top = top
-        self._judging = VerdictScheduler(judge)
+        self._judging = VerdictScheduler(judge, share=judged_share)
         self._on_publish = on_publish
         self._clock = clock
         self._runs: dict[str, RunFollower] = {}
@@ -56,33 +59,46 @@ class Daemon:
         self._looking: Future[dict[str, list[str]]] | None = None
         self._rounds = 0
         self._turn = 0
+        self._is_failing = False
 
     def run(self, stop: threading.Event) -> None:
         """Collect until ``stop``. A round that fails is followed by the next; of failures in a row the first is logged."""
-        is_failing = False
         while not stop.is_set():
             began = time.monotonic()
-            try:
-                self.collect()
-                is_failing = False
-            except Exception:
-                if not is_failing:
-                    logger.exception("foldwatch: a round of collecting failed")
-                is_failing = True
-            stop.wait(max(0.0, INTERVAL_SECONDS - (time.monotonic() - began)))
+            self._attempt(self.collect)
+            self._rest(stop, until=began + INTERVAL_SECONDS)
         self._judging.close()
         self._looker.shutdown(wait=False)
+
+    def _attempt(self, part: Callable[[], None]) -> None:
+        try:
+            part()
+            self._is_failing = False
+        except Exception:
+            if not self._is_failing:
+                logger.exception("foldwatch: a round of collecting failed")
+            self._is_failing = True
 
     def collect(self) -> None:
         """Read what is new, judge what is due, and publish."""
         self._rounds += 1
         self._scan()
         self._read()
+        self._judge_and_publish()
+
+    def _judge_and_publish(self) -> None:
         self._judging.attend(tuple(self._runs.values()))
         self.snapshots = tuple(
             snapshot for run in self._runs.values() for snapshot in run.snapshots
         )
         self._on_publish(self.snapshots)
+
+    def _rest(self, stop: threading.Event, *, until: float) -> None:
+        """Wait for the next round; a verdict that comes meanwhile is not kept back until then."""
+        while (left := until - time.monotonic()) > 0 and not stop.is_set():
+            if self._judging.has_verdicts:
+                self._attempt(self._judge_and_publish)
+            stop.wait(min(left, VERDICT_SECONDS) if self._judging.is_awaited else left)
 
     def histories(self) -> Mapping[RunKey, History]:
         """Return the curves of every run that is shown."""
