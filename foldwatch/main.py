@@ -21,6 +21,7 @@ INTERRUPTED = 130
 COMMANDS = {
     "train": "Cross-validate a model, by default the reference pipeline, each fold in a fresh process.",
     "run": "Run any command once for each fold, in a fresh process, watched from outside.",
+    "attach": "Record a process that runs already, with its tree, until it ends: metrics, page, alerts, verdict.",
     "reproduce": "See the crash happen in miniature, the alert before it, and the same folds finish isolated.",
     "analyze": "Say what grows per fold, how many folds are left, and which limit ended the run.",
     "explain": "Run one fold again under memray, and name the lines that allocated what it did not free.",

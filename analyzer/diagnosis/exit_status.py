@@ -38,6 +38,7 @@ def note_exit(process: Process) -> None:
         )
     elif causes := (*refused_to_the_end(process), *of_child):
         code = event.facts.get("exit_code")
+        ended = "ended" if code is None else f"exited with {code}"
         met = "one of its children was at a limit of its own"
         if set(causes) - set(of_child):
             met = "the kernel had counted a refusal or a kill"
@@ -45,7 +46,7 @@ def note_exit(process: Process) -> None:
             SignatureMatch(
                 signature="ended_at_a_limit",
                 line=None,
-                text=f"the process exited with {code}, and {met}",
+                text=f"the process {ended}, and {met}",
                 seconds_after_last_sample=seconds,
                 causes=causes,
             )
@@ -91,7 +92,7 @@ def _note_reason(process: Process) -> None:
     if seen is not None and not seen.is_finished:
         outcome = seen.outcome or ""
         text = seen.reason or outcome or "its fold failed"
-    elif seen is None and event is not None and event.facts.get("exit_code") != 0:
+    elif seen is None and event is not None and event.facts.get("exit_code", 0) != 0:
         text = "its runner ended it"
     if not text or process.crash is not None:
         return

@@ -49,7 +49,7 @@ def find_ending(process: Process, *, is_followed: bool) -> Ending:
         return Ending(Outcome.FINISHED, said.text.strip(), said.line)
     for holds, words in (
         (has_result(process), "its result is whole"),
-        (left is not None, "the process exited with 0"),
+        (left is not None and "exit_code" in left.facts, "the process exited with 0"),
         (is_through(process, is_followed=is_followed), "its last fold is through"),
     ):
         if holds:
@@ -63,6 +63,8 @@ def _without_word(process: Process, *, is_followed: bool) -> Ending:
         left_over = 0 if is_followed else folds_left(process)
         where = f", after fold {process.folds[-1]} of {process.folds_planned}" if left_over else ""
         return Ending(Outcome.FINISHED, f"its interpreter shut down in order{where}")
+    if process.exit is not None:
+        return Ending(Outcome.RUNNING, "it has ended; how is not known: only its parent was told")
     if process.launcher_saw_end:
         return Ending(Outcome.FINISHED, "what launched it saw it end")
     if is_running(process):

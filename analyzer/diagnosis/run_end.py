@@ -144,7 +144,9 @@ def find_truncation(
     opens something. ``quiet_seconds`` have passed since the last write; None where nobody knows.
     ``is_running`` says that its process is known to be there.
     """
-    is_told = process.exit is not None or process.fold_outcome or process.interpreter_ended
+    left = process.exit  # without a status where only its parent was told how it ended
+    has_status = left is not None and "exit_code" in left.facts
+    is_told = has_status or process.fold_outcome or process.interpreter_ended
     if process.crash or is_told or process.finished_by or not process.checkpoints:
         return None
     label = process.checkpoints.label(-1)
@@ -152,7 +154,9 @@ def find_truncation(
     where, how = _open_end(process, label, others, is_closed=is_closed, is_followed=is_followed)
     if not where:
         return None
-    may_go_on = not is_followed and (quiet_seconds is None or quiet_seconds < FRESH_SECONDS)
+    may_go_on = not (is_followed or left) and (
+        quiet_seconds is None or quiet_seconds < FRESH_SECONDS
+    )
     killed = "ended without a word (SIGKILL leaves none: an OOM kill, an eviction, a person)"
     if is_running:
         words = f"the record ends {where}{how}: its process still runs"

@@ -278,9 +278,15 @@ def _note_counters(process: Process, reading: Reading) -> None:
 
 
 def may_be_crash(event: Event) -> bool:
-    """Whether a process ended in trouble by itself: one that its runner ended did not crash."""
-    return (
-        event.name == "exited"
-        and event.facts.get("exit_code") != 0
-        and not event.facts.get("by_runner")
+    """Whether a process ended in trouble by itself: one that its runner ended did not crash.
+
+    Who has attached to it may see that it ended, and not how: then only a refusal or a kill that the kernel counted says so.
+    """
+    if event.name != "exited" or event.facts.get("by_runner"):
+        return False
+    if "exit_code" in event.facts:
+        return bool(event.facts["exit_code"] != 0)
+    return any(
+        event.facts.get(name, 0) > event.facts.get(f"{name}_before", 0)
+        for name in ("pids_limit_hits", "oom_kills")
     )

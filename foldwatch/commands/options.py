@@ -221,6 +221,39 @@ LabelPattern: TypeAlias = Annotated[
         help="Take a checkpoint at each output line that matches; named groups make the label.",
     ),
 ]
+AttachedPid: TypeAlias = Annotated[
+    int | None, typer.Argument(metavar="[PID]", min=1, help="The process.", show_default=False)
+]
+AttachedName: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--name", metavar="REGEX", help="The process whose command line matches."),
+]
+AttachedCgroup: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--cgroup", metavar="PATH", help="The first process of a cgroup: a container's."),
+]
+AttachOutput: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="DIR", help="The run directory; by default foldwatch-PID.", show_default=False
+    ),
+]
+AttachLog: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--log",
+        metavar="FILE",
+        help="The log that it writes, for labels; by default the file that its output goes to.",
+    ),
+]
+PlannedFolds: TypeAlias = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        max=MOST_FOLDS,
+        help="Number of folds, where the pattern has a group fold and none called folds.",
+    ),
+]
 Scenario: TypeAlias = Annotated[
     ReproduceScenario,
     typer.Argument(
@@ -235,6 +268,13 @@ ReproduceOutput: TypeAlias = Annotated[
 ]
 Directory: TypeAlias = Annotated[
     str, typer.Argument(metavar="DIR", help="The directory with the runs.")
+]
+Watch: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="REGEX",
+        help="Also record every process whose command line matches, each in a directory below DIR.",
+    ),
 ]
 Address: TypeAlias = Annotated[str, typer.Option(help="Address to listen on.")]
 ServePort: TypeAlias = Annotated[

@@ -26,6 +26,7 @@ from foldwatch.commands.options import (
     TlsKey,
     TokenFile,
     User,
+    Watch,
 )
 from telemetry.alerts.dispatch import alerting
 from telemetry.daemon.daemon import Daemon
@@ -35,6 +36,7 @@ from telemetry.metrics.textfile import Textfile, replace_file
 from telemetry.web.auth import Credentials, is_loopback
 from telemetry.web.bind import ListenConfig
 from telemetry.web.file_sd import targets
+from trainer.attach.process_watch import ProcessWatch
 from trainer.runner.growth_so_far import judge_run
 
 if TYPE_CHECKING:
@@ -54,6 +56,7 @@ LONGEST_SECRET = 4096
 @app.command()
 def serve(  # noqa: PLR0913, PLR0917 - typer makes an option of each argument
     directory: Directory = ".",
+    watch: Watch = None,
     address: Address = "127.0.0.1",
     port: ServePort = 9464,
     user: User = None,
@@ -91,7 +94,8 @@ def serve(  # noqa: PLR0913, PLR0917 - typer makes an option of each argument
                 _write(file_sd, targets(listening, port=server.port), "--file-sd")
             if textfile is not None:
                 _write(textfile, state.exposition.text(is_open_metrics=False), "--textfile")
-            _run(directory, state, server, Textfile(textfile), alerts)
+            watching = None if watch is None else ProcessWatch(watch, directory)
+            _run(directory, state, server, Textfile(textfile), alerts, watching)
         finally:
             server.stop()
 
@@ -154,8 +158,13 @@ def _check_exposure(listening: ListenConfig, *, is_anonymous_allowed: bool) -> N
         )
 
 
-def _run(
-    directory: str, state: LiveState, server: WebServer, textfile: Textfile, alerts: AlertEngine
+def _run(  # noqa: PLR0913, PLR0917 - the parts of a daemon
+    directory: str,
+    state: LiveState,
+    server: WebServer,
+    textfile: Textfile,
+    alerts: AlertEngine,
+    watching: ProcessWatch | None,
 ) -> None:
     """Collect until SIGTERM or Ctrl-C; this thread collects, the server's own one answers."""
     stop = threading.Event()
@@ -173,6 +182,10 @@ def _run(
         server.start()
         # In one write: the thread that logs alerts may write in between.
         print(f"serving {server.url}\n", end="", file=sys.stderr, flush=True)
+        if watching is not None:
+            threading.Thread(
+                target=watching.run, args=(stop,), name="foldwatch-watch", daemon=True
+            ).start()
         daemon.run(stop)
     finally:
         textfile.remove()

@@ -1,0 +1,158 @@
+"""``foldwatch attach``: records a process that runs already, until it ends."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from functools import partial
+from typing import TYPE_CHECKING
+
+import typer
+
+from foldwatch.analysis import verdict_line
+from foldwatch.commands.options import (
+    AlertCommand,
+    AlertmanagerUrl,
+    AlertWebhooks,
+    AttachedCgroup,
+    AttachedName,
+    AttachedPid,
+    AttachLog,
+    AttachOutput,
+    GroupReadable,
+    LabelPattern,
+    PlannedFolds,
+    Port,
+)
+from telemetry.alerts.dispatch import alerting
+from telemetry.daemon.daemon import Daemon
+from telemetry.errors import InputError
+from telemetry.journal.private_files import let_group_read
+from telemetry.journal.run_layout import RunLayout
+from trainer.attach.attached_process import AttachedProcess
+from trainer.attach.log_labels import LogLabels, label_of_thread_line
+from trainer.attach.session import record_until_end
+from trainer.attach.target import Target, find_by_name, find_in_cgroup
+from trainer.process.signals import Interruptions
+from trainer.run.checkpoint_pattern import CheckpointPattern
+from trainer.run.warning import explained, warn
+from trainer.runner.growth_so_far import judge_run
+from trainer.runner.live_port import serve_live
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from telemetry.alerts.engine import AlertEngine
+    from telemetry.snapshot import Snapshot
+
+app = typer.Typer()
+JUDGED_SHARE = 0.0002
+"""Of the time, at most, that the record is being judged: it takes the time of the process's machine."""
+
+
+@app.command()
+def attach(  # noqa: PLR0913, PLR0917 - typer makes an option of each argument
+    pid: AttachedPid = None,
+    name: AttachedName = None,
+    cgroup: AttachedCgroup = None,
+    output: AttachOutput = None,
+    log: AttachLog = None,
+    checkpoint_pattern: LabelPattern = None,
+    folds: PlannedFolds = None,
+    group_readable: GroupReadable = False,
+    port: Port = None,
+    alert_command: AlertCommand = None,
+    alert_webhook: AlertWebhooks = None,
+    alertmanager: AlertmanagerUrl = None,
+) -> None:
+    """Record a process that runs already, with its tree, until it ends: metrics, page, alerts, verdict."""
+    if group_readable:
+        let_group_read()
+    label_of = _label_of(checkpoint_pattern, folds)
+    target = Target(_pid_of(pid, name, cgroup))
+    labels = _labels(target, log, label_of, is_asked=log is not None or bool(checkpoint_pattern))
+    directory = os.path.abspath(output or f"foldwatch-{target.pid}")
+    with (
+        Interruptions() as interruptions,
+        alerting(
+            command=alert_command, webhooks=alert_webhook or (), alertmanager=alertmanager
+        ) as alerts,
+    ):
+        try:
+            process = AttachedProcess(target, directory, labels=labels)
+        except OSError as error:
+            raise InputError(explained(error, directory)) from error
+        daemon = Daemon(
+            directory,
+            judge=judge_run,
+            judged_share=JUDGED_SHARE,
+            on_publish=partial(_observe, alerts),
+        )
+        daemon.collect()
+        served = serve_live(lambda: daemon.snapshots, alerts, port=port)
+        _say_where(target, directory, labels, served)
+        ending = record_until_end(process, interruptions, on_record=daemon.collect)
+    _say_end(target, directory, None if ending is None else str(ending))
+
+
+def _pid_of(pid: int | None, name: str | None, cgroup: str | None) -> int:
+    given = [one for one in (pid, name, cgroup) if one is not None]
+    if len(given) != 1:
+        raise InputError("name one process: by PID, --name REGEX or --cgroup PATH")
+    if name is not None:
+        return find_by_name(name)
+    return find_in_cgroup(cgroup) if cgroup is not None else int(given[0])
+
+
+def _label_of(expression: str | None, folds: int | None) -> Callable[[str], str | None]:
+    if not expression:
+        return label_of_thread_line
+    pattern = CheckpointPattern(expression)
+    if pattern.names_fold and not pattern.names_folds and folds is None:
+        raise InputError(
+            f"--checkpoint-pattern {expression!r}: it names a fold, and not how many there are; add --folds N"
+        )
+    return partial(pattern.label_of_fold, folds=folds)
+
+
+def _labels(
+    target: Target, log: str | None, label_of: Callable[[str], str | None], *, is_asked: bool
+) -> LogLabels | None:
+    """Follow the log that is named, or else the file that its output goes to, if there is one."""
+    path = log or target.standard_output()
+    if path is None:
+        if is_asked:
+            raise InputError(f"{target}: its output goes to no file; name its log: --log FILE")
+        return None
+    try:
+        return LogLabels(path, label_of)
+    except OSError as error:
+        if not is_asked:
+            return None
+        raise InputError(explained(error, path)) from error
+
+
+def _observe(alerts: AlertEngine, snapshots: Sequence[Snapshot]) -> None:
+    alerts.observe(snapshots, time.time(), steady=time.monotonic())
+
+
+def _say_where(
+    target: Target, directory: str, labels: LogLabels | None, served: Sequence[str]
+) -> None:
+    journal = RunLayout(directory).journal(None)
+    source = "" if labels is None else f", with labels from {labels.path}"
+    warn(f"recording {target} in {journal}{source}; Ctrl-C ends the record, not the process")
+    for line in served:
+        warn(line)
+
+
+def _say_end(target: Target, directory: str, ending: str | None) -> None:
+    """Say how it ended and what the record shows, and exit as ``foldwatch analyze`` does."""
+    if ending is None:
+        warn(f"{target} runs on, and is recorded no more")
+    else:
+        warn(f"{target} {ending}")
+    words, code = verdict_line(directory)
+    print(words, file=sys.stdout, flush=True)
+    raise typer.Exit(code)

@@ -1,0 +1,220 @@
+"""A process that runs already is recorded from outside, until it ends; it is only looked at."""
+
+from __future__ import annotations
+
+import os
+import signal
+from functools import partial
+from typing import TYPE_CHECKING
+
+import pytest
+
+from analyzer.pipeline import analyze
+from telemetry.errors import InputError
+from telemetry.kernel.process_handle import ProcessHandle
+from tests.support.processes import tells_endings_of_others
+from tests.support.requirements import need
+from tests.support.trainings import Training, records
+from trainer.attach.attached_process import MOST_LABELS, AttachedProcess
+from trainer.attach.log_labels import LogLabels, label_of_thread_line
+from trainer.attach.pace import LONGEST_SECONDS, SHARE, SHORTEST_SECONDS, Pace
+from trainer.attach.session import record_until_end
+from trainer.attach.target import Target, find_by_name, find_in_cgroup
+from trainer.process.signals import Interruptions
+from trainer.run.checkpoint_pattern import CheckpointPattern
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+BY_FOLD = r"fold (?P<fold>\d+)/(?P<folds>\d+): (?P<label>\w+)"
+
+
+def attached(
+    training: Training, directory: Path, label_of: Callable[[str], str | None] | None = None
+) -> AttachedProcess:
+    """Attach to a training, with labels from its log if ``label_of`` finds some."""
+    labels = None if label_of is None else LogLabels(str(training.log), label_of)
+    return AttachedProcess(Target(training.pid), str(directory), labels=labels)
+
+
+def test_its_record_is_one_of_its_own(training: Training, tmp_path: Path) -> None:
+    """As if it had recorded itself: who it is, readings, labels with their folds, the end."""
+    process = attached(
+        training, tmp_path / "run", partial(CheckpointPattern(BY_FOLD).label_of_fold, folds=None)
+    )
+    for line in ("fold 1/3: start", "nothing", "fold 1/3: end", "fold 2/3: start"):
+        training.say(line)
+    assert process.take_labels()
+    assert process.sample() is not None
+    training.exit(0)
+    ending = process.finish()
+    process.close()
+    first, begun, *readings, last = records(tmp_path / "run")
+    assert (first["kind"], first["pid"]) == ("header", training.pid)
+    assert (first["start_ticks"], first["host"]) == (
+        process.target.start_ticks,
+        os.uname().nodename,
+    )
+    assert first["ceilings"]
+    assert begun["name"] == "attached"
+    assert begun["age_seconds"] >= 0
+    assert [(one.get("label"), one.get("fold")) for one in readings] == [
+        ("Fold 1/3 start", 1),
+        ("Fold 1/3 end", 1),
+        ("Fold 2/3 start", 2),
+        (None, None),
+    ]
+    assert all(one["pid"] == training.pid and one["rss_bytes"] > 0 for one in readings)
+    assert (last["name"], last["pid"]) == ("exited", training.pid)
+    if tells_endings_of_others():
+        assert (last["exit_code"], str(ending)) == (0, "exited with 0")
+
+
+def test_the_signal_that_ends_it_is_told(training: Training, tmp_path: Path) -> None:
+    """Also to one that is not its parent."""
+    need(tells_endings_of_others(), "Linux 6.15, which tells it to others")
+    process = attached(training, tmp_path / "run")
+    process.sample()
+    training.process.kill()
+    training.process.wait()
+    assert str(process.finish()) == "was ended by SIGKILL"
+    process.close()
+    assert records(tmp_path / "run")[-1]["signal"] == "SIGKILL"
+    assert analyze([str(tmp_path / "run")]).verdict == "crashed"
+
+
+@pytest.mark.parametrize(
+    ("last", "ending"),
+    [
+        ("Fold 1/1 END", ("finished", "its last fold is through")),
+        ("Fold 1/2 END", ("running", "it has ended; how is not known: only its parent was told")),
+    ],
+)
+def test_an_end_that_only_its_parent_was_told_of(
+    last: str,
+    ending: tuple[str, str],
+    training: Training,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Before Linux 6.15: no crash is made up, and no exit code."""
+    monkeypatch.setattr(ProcessHandle, "exit_code", lambda *_, **__: None)
+    process = attached(training, tmp_path / "run", lambda line: line.strip())
+    training.say(f"Fold 1/{last[7]} START")
+    training.say(last)
+    process.take_labels()
+    training.exit(1)
+    assert "how is not known" in str(process.finish())
+    process.close()
+    assert "exit_code" not in records(tmp_path / "run")[-1]
+    (finding,) = analyze([str(tmp_path / "run")]).findings
+    assert finding.process.crash is None
+    assert finding.ending is not None
+    assert (finding.ending.outcome, finding.ending.reason) == ending
+
+
+def test_labels_that_were_there_already_say_where_the_run_is(
+    training: Training, tmp_path: Path
+) -> None:
+    """No reading was taken then; the next label belongs to the fold that they name."""
+    training.say("[THREADS] Fold 2/3 START: proc=36, cgroup=506/7680, maps=1850/65530, rss=1200MB")
+    process = attached(training, tmp_path / "run", label_of_thread_line)
+    training.say("[THREADS] after fit: proc=36, cgroup=506/7680, maps=1850/65530, rss=1200MB")
+    process.take_labels()
+    process.close()
+    _, begun, reading = records(tmp_path / "run")
+    assert (begun["labels_before"], begun["last_label"]) == (1, "Fold 2/3 START")
+    assert (reading["label"], reading["fold"], reading["folds"]) == ("after fit", 2, 3)
+    assert reading["threads"] == 1  # its own, not what the line says
+
+
+def test_many_labels_at_once_cost_few_readings(training: Training, tmp_path: Path) -> None:
+    """One at each step of a training would cost more than the training."""
+    process = attached(training, tmp_path / "run", lambda line: line.strip() or None)
+    training.say("\n".join(f"step {number}" for number in range(1000)))
+    process.take_labels()
+    process.close()
+    labels = [one["label"] for one in records(tmp_path / "run")[2:]]
+    assert len(labels) == MOST_LABELS
+    assert labels[-1] == "step 999"
+
+
+def test_what_ends_the_record_does_not_end_the_process(training: Training, tmp_path: Path) -> None:
+    """Ctrl-C: it runs on, and nothing says that it ended."""
+    with Interruptions() as interruptions:
+        os.kill(os.getpid(), signal.SIGINT)
+        process = attached(training, tmp_path / "run")
+        assert record_until_end(process, interruptions, on_record=lambda: None) is None
+    assert training.process.poll() is None
+    assert all(one.get("name") != "exited" for one in records(tmp_path / "run"))
+
+
+def test_the_end_is_noticed_at_once(training: Training, tmp_path: Path) -> None:
+    """Whatever the pause until the next reading is."""
+    process = attached(training, tmp_path / "run")
+    told: list[int] = []
+
+    def on_record() -> None:
+        told.append(1)
+        if len(told) == 1:
+            training.exit(0)
+
+    with Interruptions() as interruptions:
+        ending = record_until_end(process, interruptions, on_record=on_record)
+    assert ending is not None
+    assert records(tmp_path / "run")[-1]["name"] == "exited"
+
+
+@pytest.mark.parametrize(
+    ("pid", "told"), [(2, "kernel"), (2**22 + 1, "there is none"), (None, "has ended")]
+)
+def test_what_cannot_be_attached_to_is_named(
+    pid: int | None, told: str, training: Training
+) -> None:
+    """A thread of the kernel's, a PID of nobody, a zombie."""
+    if pid is None:
+        training.process.send_signal(signal.SIGKILL)
+        os.waitid(os.P_PID, training.pid, os.WEXITED | os.WNOWAIT)
+        pid = training.pid
+    if pid == 2:
+        need(os.path.exists("/proc/2"), "the kernel's threads in sight")
+    with pytest.raises(InputError, match=told):
+        Target(pid)
+
+
+def test_a_name_must_be_that_of_one_tree(tmp_path: Path) -> None:
+    """Of a launcher and what it started the launcher is meant; several are named, to choose from."""
+    own = tmp_path.name
+    first = Training(tmp_path / "a.log", f"first-{own}")
+    second = Training(tmp_path / "b.log", f"second-{own}")
+    try:
+        assert find_by_name(f"first-{own}") == first.pid
+        with pytest.raises(InputError, match="2 processes match") as raised:
+            find_by_name(f"(first|second)-{own}")
+        assert {str(one.pid) for one in (first, second)} <= set(str(raised.value).split())
+        with pytest.raises(InputError, match="no process"):
+            find_by_name(f"third-{own}")
+    finally:
+        first.end()
+        second.end()
+
+
+def test_a_folder_that_is_no_cgroup_is_named(tmp_path: Path) -> None:
+    """With what to name instead."""
+    with pytest.raises(InputError, match="no cgroup; name its folder below"):
+        find_in_cgroup(str(tmp_path))
+
+
+def test_what_it_costs_keeps_to_its_share_of_the_time() -> None:
+    """Dear looks are taken the more seldom, cheap ones once a second; starting is not made up for."""
+    now, cost = [0.0], [5.0]
+    pace = Pace(clock=lambda: now[0], cost_clock=lambda: cost[0])
+    for each, longest in ((0.0005, SHORTEST_SECONDS), (0.003, 5.0), (1.0, LONGEST_SECONDS)):
+        pauses = []
+        for _ in range(200):
+            cost[0] += each
+            pauses.append(pace.pause())
+            now[0] += pauses[-1]
+        assert pauses[-1] <= longest
+        assert each / pauses[-1] <= SHARE * 1.01 or pauses[-1] == LONGEST_SECONDS
