@@ -7,16 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shlex
 import sys
 from typing import TYPE_CHECKING
 
-from analyzer.groups import group_findings
 from analyzer.logs.parallel import STANDARD_INPUT
 from analyzer.logs.scan_options import PLAIN
 from analyzer.pipeline import analyze, analyze_earlier
 from analyzer.processes.inputs import find_inputs
-from analyzer.reports.headline import headline
 from analyzer.result import OverallVerdict
 from telemetry.errors import InputError
 
@@ -77,21 +74,6 @@ def analyze_command(  # noqa: PLR0913 - one argument for each option
     if analysis.is_alarming and not exit_zero:
         return FOUND
     return 0
-
-
-def verdict_line(directory: str) -> tuple[str, int]:
-    """Judge a record that has just ended.
-
-    Returns:
-        The verdict in one line, with the command that says more; and the exit code that ``foldwatch analyze`` has for it.
-    """
-    more = f"more: foldwatch analyze {shlex.quote(directory)}"
-    try:
-        analysis = analyze([directory])
-    except (InputError, OSError) as error:
-        return f"not judged: {error}", 0
-    words = headline(analysis, group_findings(analysis))
-    return f"{words}; {more}", FOUND if analysis.is_alarming else 0
 
 
 @contextlib.contextmanager

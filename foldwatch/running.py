@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from foldwatch.terminal import print_output
 from foldwatch.text.progress import Progress
 from foldwatch.text.results import result_table
+from foldwatch.text.verdict_line import verdict_line
 from telemetry.errors import FoldsFailedError, MissingExtraError
 from trainer.process.output_follower import printable
 from trainer.run.cgroup_limits import CgroupLimits, parse_size
@@ -52,7 +53,7 @@ def run_and_report(config: Config, job: Job, request: RunRequest) -> None:
         outcome = run_session(config, job, request, observer=progress)
     try:
         print_output(result_table(outcome.summary))
-        for line in _remarks(outcome):
+        for line in (*_remarks(outcome), *_verdict(outcome, request)):
             print_output(printable(line))
     except (
         OSError
@@ -77,6 +78,11 @@ def _remarks(outcome: RunOutcome) -> list[str]:
         without = ", ".join(map(str, folds))
         lines.append(f"{name}: not finite in fold {without}, which its average leaves out")
     return lines
+
+
+def _verdict(outcome: RunOutcome, request: RunRequest) -> list[str]:
+    """Say what grew and how it ended, unless that is not wanted."""
+    return [] if request.quiet else [verdict_line(outcome.directory.path)[0]]
 
 
 def _failure_line(outcome: RunOutcome) -> str:

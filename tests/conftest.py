@@ -75,6 +75,9 @@ hypothesis.settings.load_profile("any machine")
 # A job in the background is started with SIGINT ignored, and so would be all that the tests press Ctrl-C on.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# What a test's programs say on standard error is what went wrong; tests of the two lines switch them on.
+os.environ["FOLDWATCH_QUIET"] = "1"
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="write tests/golden anew")

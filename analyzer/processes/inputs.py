@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
     from analyzer.logs.scan_options import ScanOptions
     from analyzer.logs.scan_result import ScanResult
+    from telemetry.journal.run_layout import FoldOutcome
 
 _LOG_NAME = re.compile(
     r"(?P<log>.*\.(?:log|txt|out|err))(?:[.-](?P<mark>\d{1,14}(?:-\d{6})?))?(?:\.(?:gz|bz2|xz|zst))?",
@@ -259,15 +260,23 @@ def _table(
         raise InputError(f"{error.filename or found.group}: {error.strerror}") from error
     latest = {process.rank: process for process in table.processes}
     outcome = outcome_in(os.path.dirname(found.journal))
-    for process in latest.values():
-        process.fold_outcome = outcome
+    _with_outcome(latest.values(), outcome)
     if is_told and found.log is not None:
         reported = _log_table(found, logs)
         table.sources.extend(reported.sources)
+        if not table.processes:  # it ended before its first reading
+            return Table(table.sources, _with_outcome(reported.processes, outcome))
         last = table.processes[-1]
         for other in {other.rank: other for other in reported.processes}.values():
             latest.get(rank_in(other.rank), last).take_matches(other)
     return table
+
+
+def _with_outcome(processes: Iterable[Process], outcome: FoldOutcome | None) -> list[Process]:
+    found = [*processes]
+    for process in found:
+        process.fold_outcome = outcome
+    return found
 
 
 def _log_table(found: Input, logs: Mapping[str, Sequence[ScanResult | UnreadableInput]]) -> Table:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 from functools import partial
 from typing import TYPE_CHECKING
 
 import typer
 
-from foldwatch.analysis import verdict_line
+from foldwatch.analysis import FOUND
 from foldwatch.commands.options import (
     AlertCommand,
     AlertmanagerUrl,
@@ -24,7 +23,10 @@ from foldwatch.commands.options import (
     LabelPattern,
     PlannedFolds,
     Port,
+    Quiet,
 )
+from foldwatch.terminal import print_output
+from foldwatch.text.verdict_line import verdict_line
 from telemetry.alerts.dispatch import alerting
 from telemetry.daemon.daemon import Daemon
 from telemetry.errors import InputError
@@ -34,6 +36,7 @@ from trainer.attach.attached_process import AttachedProcess
 from trainer.attach.log_labels import LogLabels, label_of_thread_line
 from trainer.attach.session import record_until_end
 from trainer.attach.target import Target, find_by_name, find_in_cgroup
+from trainer.process.output_follower import printable
 from trainer.process.signals import Interruptions
 from trainer.run.checkpoint_pattern import CheckpointPattern
 from trainer.run.warning import explained, warn
@@ -41,7 +44,7 @@ from trainer.runner.growth_so_far import judge_run
 from trainer.runner.live_port import serve_live
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from telemetry.alerts.engine import AlertEngine
     from telemetry.snapshot import Snapshot
@@ -62,6 +65,7 @@ def attach(  # noqa: PLR0913, PLR0917 - typer makes an option of each argument
     folds: PlannedFolds = None,
     group_readable: GroupReadable = False,
     port: Port = None,
+    quiet: Quiet = False,
     alert_command: AlertCommand = None,
     alert_webhook: AlertWebhooks = None,
     alertmanager: AlertmanagerUrl = None,
@@ -91,9 +95,14 @@ def attach(  # noqa: PLR0913, PLR0917 - typer makes an option of each argument
         )
         daemon.collect()
         served = serve_live(lambda: daemon.snapshots, alerts, port=port)
-        _say_where(target, directory, labels, served)
+        for line in (*_first_lines(target, directory, labels), *served) if not quiet else ():
+            warn(line)
         ending = record_until_end(process, interruptions, on_record=daemon.collect)
-    _say_end(target, directory, None if ending is None else str(ending))
+    warn(f"{target} {ending or 'runs on, and is recorded no more'}")
+    words, is_alarming = verdict_line(directory)
+    if not quiet:
+        print_output(printable(words))
+    raise typer.Exit(FOUND if is_alarming else 0)
 
 
 def _pid_of(pid: int | None, name: str | None, cgroup: str | None) -> int:
@@ -137,22 +146,7 @@ def _observe(alerts: AlertEngine, snapshots: Sequence[Snapshot]) -> None:
     alerts.observe(snapshots, time.time(), steady=time.monotonic())
 
 
-def _say_where(
-    target: Target, directory: str, labels: LogLabels | None, served: Sequence[str]
-) -> None:
+def _first_lines(target: Target, directory: str, labels: LogLabels | None) -> Iterator[str]:
     journal = RunLayout(directory).journal(None)
     source = "" if labels is None else f", with labels from {labels.path}"
-    warn(f"recording {target} in {journal}{source}; Ctrl-C ends the record, not the process")
-    for line in served:
-        warn(line)
-
-
-def _say_end(target: Target, directory: str, ending: str | None) -> None:
-    """Say how it ended and what the record shows, and exit as ``foldwatch analyze`` does."""
-    if ending is None:
-        warn(f"{target} runs on, and is recorded no more")
-    else:
-        warn(f"{target} {ending}")
-    words, code = verdict_line(directory)
-    print(words, file=sys.stdout, flush=True)
-    raise typer.Exit(code)
+    yield f"recording {target} in {journal}{source}; Ctrl-C ends the record, not the process"

@@ -90,6 +90,14 @@ GroupReadable: TypeAlias = Annotated[
         help="Let the group read the run directory; else only its owner can.",
     ),
 ]
+Quiet: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--quiet",
+        envvar="FOLDWATCH_QUIET",
+        help="Do not say where it is recorded, nor at the end what the record shows.",
+    ),
+]
 Port: TypeAlias = Annotated[
     int | None,
     typer.Option(

@@ -19,6 +19,7 @@ from foldwatch.commands.options import (
     Output,
     Parallel,
     Port,
+    Quiet,
     Resume,
     ResumeMode,
     Retries,
@@ -56,6 +57,7 @@ def run(  # noqa: PLR0913, PLR0917 - typer makes an option of each argument
     output: Output = "foldwatch-run",
     group_readable: GroupReadable = False,
     port: Port = None,
+    quiet: Quiet = False,
     alert_command: AlertCommand = None,
     alert_webhook: AlertWebhooks = None,
     alertmanager: AlertmanagerUrl = None,
@@ -82,6 +84,7 @@ def run(  # noqa: PLR0913, PLR0917 - typer makes an option of each argument
         only=fold,
         resume_mode=resume_mode.value,
         port=port,
+        quiet=quiet,
         options=options,
         alerts=alert_options(alert_command, alert_webhook, alertmanager),
     )

@@ -24,6 +24,7 @@ from foldwatch.commands.options import (
     Output,
     Parallel,
     Port,
+    Quiet,
     Resume,
     ResumeMode,
     Retries,
@@ -63,6 +64,7 @@ def train(  # noqa: PLR0913, PLR0917 - typer makes an option of each argument
     output: Output = "foldwatch-run",
     group_readable: GroupReadable = False,
     port: Port = None,
+    quiet: Quiet = False,
     alert_command: AlertCommand = None,
     alert_webhook: AlertWebhooks = None,
     alertmanager: AlertmanagerUrl = None,
@@ -71,9 +73,7 @@ def train(  # noqa: PLR0913, PLR0917 - typer makes an option of each argument
     if group_readable:
         let_group_read()
     config = _config(model, folds=folds, epochs=epochs, device_mode=device_mode, without=without)
-    isolation = Isolation.none if "isolation" in config.without else isolation
-    if parallel > 1 and isolation is not Isolation.process:
-        raise InputError(f"--parallel {parallel}: only with --isolation process")
+    isolation = _isolation(isolation, config, parallel=parallel)
     options = RunOptions(
         isolation=isolation.value,
         parallel=parallel,
@@ -89,10 +89,18 @@ def train(  # noqa: PLR0913, PLR0917 - typer makes an option of each argument
         only=fold,
         resume_mode=resume_mode.value,
         port=port,
+        quiet=quiet,
         options=options,
         alerts=alert_options(alert_command, alert_webhook, alertmanager),
     )
     run_and_report(config, training_job(config), request)
+
+
+def _isolation(asked: Isolation, config: RunConfig, *, parallel: int) -> Isolation:
+    isolation = Isolation.none if "isolation" in config.without else asked
+    if parallel > 1 and isolation is not Isolation.process:
+        raise InputError(f"--parallel {parallel}: only with --isolation process")
+    return isolation
 
 
 def _config(

@@ -47,6 +47,7 @@ def start(  # noqa: PLR0913 - each is an option of its own, given by name
     interval: float = 1.0,
     lines: ThreadLineSink = None,
     attribute: bool = False,
+    quiet: bool = False,
 ) -> None:
     """Begin to record this process; a second call changes nothing. Never raises.
 
@@ -62,6 +63,8 @@ def start(  # noqa: PLR0913 - each is an option of its own, given by name
         attribute: Follow the calls of this thread, and count inside which of them threads, maps, memory, descriptors and
             child processes grow, at no more than 0.5 % of wall time; it sets Python's profile function.
             FOLDWATCH_ATTRIBUTE=1 in the environment asks for it too. For the journal only.
+        quiet: Leave out the line on standard error that says where is recorded, and the one at the end. FOLDWATCH_QUIET=1
+            in the environment does so too. Of several ranks the first one alone has them.
     """
     try:
         _sampler_of(
@@ -71,6 +74,7 @@ def start(  # noqa: PLR0913 - each is an option of its own, given by name
             interval=interval,
             lines=lines,
             attribute=attribute,
+            quiet=quiet,
         )
     except Exception as error:  # noqa: BLE001 - see _let_go
         _let_go(error)

@@ -19,3 +19,4 @@ class Asked(NamedTuple):
     interval: float = 1.0
     lines: ThreadLineSink = None
     attribute: bool = False
+    quiet: bool = False

@@ -25,6 +25,7 @@ from telemetry.kernel.reader import Reader
 from telemetry.masking import masked
 from telemetry.rank import own_rank
 from telemetry.recorder import settling  # noqa: F401 - loaded now, before the training begins
+from telemetry.recorder.console_lines import is_quiet, shown, tell_end, tell_where
 from telemetry.recorder.last_words import ENDED
 from telemetry.recorder.sampler import Sampler
 from telemetry.snapshot import FoldSnapshot, Snapshot
@@ -52,6 +53,7 @@ class Beginning:
         self._asked = asked
         self._failures: list[str] = []
         self._is_served = False
+        self._url: str | None = None
         try:
             self._path = journal_path(asked.run_dir)
         except (OSError, TypeError, ValueError) as error:
@@ -67,6 +69,7 @@ class Beginning:
             ("last words", self._hook),
             ("metrics", self._serve),
             ("timer", self._begin_timer),
+            ("first line", self._tell_where),
         ]
 
     def finish(self) -> Sampler:
@@ -99,12 +102,18 @@ class Beginning:
 
     def _hook(self) -> None:
         if self._sampler.journal is not None:
-            _hook(self._sampler)
+            _hook(self._sampler, quiet=is_quiet(self._asked.quiet))
 
     def _serve(self) -> None:
         if self._asked.port is not None and not self._is_served:
             self._is_served = True  # before: what is served already cannot be served again
-            _serve(self._sampler, self._asked, self._path)
+            self._url = _serve(self._sampler, self._asked, self._path)
+
+    def _tell_where(self) -> None:
+        """Say where it is recorded, as the last step: what was to fail has failed by now."""
+        journal = self._sampler.journal
+        if not is_quiet(self._asked.quiet) and (journal is not None or self._url is not None):
+            tell_where(None if journal is None else shown(journal.path), self._url)
 
     def _begin_timer(self) -> None:
         """Last: its samples are the first thing that another thread does with the sampler."""
@@ -134,7 +143,7 @@ def is_attributed(asked: object) -> bool:
     return os.environ.get("FOLDWATCH_ATTRIBUTE") == "1" or bool(asked)
 
 
-def _hook(sampler: Sampler) -> None:
+def _hook(sampler: Sampler, *, quiet: bool) -> None:
     """Record the end of this process, and the exception that ends it; the hook that was there gets it as well."""
     before = sys.excepthook
 
@@ -146,6 +155,13 @@ def _hook(sampler: Sampler) -> None:
 
     sys.excepthook = excepthook
     atexit.register(_record_end, sampler)
+    if not quiet and sampler.journal is not None:
+        atexit.register(_tell_end, sampler, shown(sampler.journal.path), os.getpid())
+
+
+def _tell_end(sampler: Sampler, journal: str, owner: int) -> None:
+    if os.getpid() == owner:  # not in a child that was forked
+        sampler.attempt("last line", lambda: tell_end(journal))
 
 
 def _record_end(sampler: Sampler) -> None:
@@ -170,25 +186,36 @@ def journal_path(run_dir: str | os.PathLike[str] | None) -> str | None:
     return RunLayout(directory).journal(os.environ.get("FOLDWATCH_FOLD") or None)
 
 
-def _serve(sampler: Sampler, asked: Asked, path: str | None) -> None:
+def _serve(sampler: Sampler, asked: Asked, path: str | None) -> str | None:
+    """Serve metrics, and return where; None where another rank serves them already. Raises OSError."""
     # Loaded only here: a training that serves no metrics does not pay for the client library.
     from telemetry.metrics import server  # noqa: PLC0415
 
     own, port = partial(process_snapshot, sampler), asked.port or 0
-    if path is None or not own_rank().number:
-        server.serve(own, port=port, address=asked.address)
-        return
-    from telemetry.recorder import served_ranks  # noqa: PLC0415
-
-    others = served_ranks.OtherRanks(path, own).snapshots
+    has_rank = path is not None and bool(own_rank().number)
     try:
-        bound = server.serve(own, port=port, address=asked.address, others=others)
+        if path is None or not has_rank:
+            bound = server.serve(own, port=port, address=asked.address)
+        else:
+            from telemetry.recorder import served_ranks  # noqa: PLC0415
+
+            others = served_ranks.OtherRanks(path, own).snapshots
+            bound = server.serve(own, port=port, address=asked.address, others=others)
+            sampler.event(served_ranks.SERVES, {"port": bound, "host": socket.gethostname()})
     except OSError as error:
         pass_on(error)
-        if error.errno != errno.EADDRINUSE or not served_ranks.is_served_by_another(path, port):
-            raise
-    else:
-        sampler.event(served_ranks.SERVES, {"port": bound, "host": socket.gethostname()})
+        if path is not None and has_rank and _is_served_by_another(error, path, port):
+            return None
+        reason = os.strerror(error.errno) if error.errno else error
+        why = f"port {port} of {asked.address}: {reason}; name another, or 0 for a free one"
+        raise OSError(why) from error
+    return f"http://{asked.address}:{bound}/metrics"
+
+
+def _is_served_by_another(error: OSError, path: str, port: int) -> bool:
+    from telemetry.recorder import served_ranks  # noqa: PLC0415 - see _serve
+
+    return error.errno == errno.EADDRINUSE and served_ranks.is_served_by_another(path, port)
 
 
 def process_snapshot(sampler: Sampler) -> Snapshot:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from analyzer import analyze
-from tests.support.builders import NOW, header, reading, write_journal, write_json
+from tests.support.builders import NOW, exited, header, reading, write_journal, write_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -217,3 +217,13 @@ def test_a_comparison_needs_an_earlier_run(
     assert (done.code, done.err.count("\n")) == (2, 1)
     assert "no earlier run" in done.err
     assert foldwatch("analyze", str(log), "--compare", str(log)).code == 0
+
+
+def test_a_fold_that_ended_before_its_first_reading_is_judged_by_its_files(tmp_path: Path) -> None:
+    """Its journal has an exit and nothing else, its output and its result say the rest."""
+    fold = tmp_path / "run" / "fold-1"
+    write_journal(fold, header(), exited(NOW, exit_code=0))
+    (fold / "output.log").write_text("done\n")
+    write_json(fold / "result.json", {"fold": 1, "folds": 1, "metrics": {}, "seconds": 0.0})
+    (finding,) = analyze([str(tmp_path / "run")]).findings
+    assert finding.process.crash is None

@@ -35,6 +35,7 @@ def start(training: Training, run: Path, *options: str) -> subprocess.Popen[str]
     process = subprocess.Popen(
         [*command, *options],
         cwd=ROOT,
+        env=os.environ | {"FOLDWATCH_QUIET": ""},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

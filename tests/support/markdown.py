@@ -91,6 +91,7 @@ class Shell:
     def __init__(self, folder: str, **environment: str) -> None:
         tools = os.path.dirname(sys.executable)
         own = {"PATH": f"{tools}:{os.environ['PATH']}", "COLUMNS": "100", "PYTHONPATH": ROOT}
+        own["FOLDWATCH_QUIET"] = ""  # a reader sees all
         self._process = subprocess.Popen(
             ["bash", "--noprofile", "--norc"],
             cwd=folder,

@@ -58,6 +58,8 @@ class RunRequest:
     options: RunOptions
     alerts: AlertOptions
     """The arguments of `alerting`."""
+    quiet: bool = False
+    """Whether to leave out the lines that say where it is recorded, and what the record shows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +101,7 @@ def run_session(
         state = watched_state(directory, config, alerts=alerts, observer=observer)
         # Before anything moves, and before a word: a port in use must change nothing.
         served = serve_live(lambda: [state.current], alerts, port=request.port)
-        for line in (*_first_lines(directory, job, lock), *served):
+        for line in (*_first_lines(directory, job, lock, request), *served):
             observer.on_message(line)
         runner = FoldRunner(
             directory,
@@ -129,8 +131,12 @@ def _gpus(options: RunOptions, *, folds: int) -> GpuPool | None:
     return GpuPool(visible_gpus(), each=options.gpus, parallel=min(options.parallel, folds))
 
 
-def _first_lines(directory: RunDirectory, job: Job, lock: RunLock) -> Iterator[str]:
+def _first_lines(
+    directory: RunDirectory, job: Job, lock: RunLock, request: RunRequest
+) -> Iterator[str]:
     """Give what is to be known before the first fold: nothing is changed in silence."""
+    if not request.quiet:
+        yield f"recording in {directory.path}"
     if job.caps:
         yield described(job.caps, os.environ)
     if not lock.has_locks:
