@@ -55,7 +55,8 @@ class ChildRecord:
         if len(self.fold_of) < MOST_CHILDREN:
             self.fold_of[child.identity] = fold
         self.gone_by = None
-        self.samples.append(sample)
+        if not self.samples or self.samples.times[-1] != sample.time:  # else told once more
+            self.samples.append(sample)
         if sample.label.text:
             self.checkpoints.append(sample)
         raise_peaks(self.peaks, sample.values)
@@ -102,6 +103,7 @@ class Children:
         """Take the children of a reading; ``of_parent`` has its label."""
         if reading.children is None:
             return
+        time = reading.time if reading.children_time is None else reading.children_time
         for record in reversed(self._known.values()):
             if record.gone_by is not None:
                 break
@@ -110,11 +112,11 @@ class Children:
         for child in sorted(
             reading.children, key=lambda child: (child.start_ticks or 0, child.pid)
         ):
-            sample = _sample(child, of_parent)
+            sample = _sample(child, of_parent, time)
             number[child.role] += 1
             record = self._record(child)
             record.take(child, sample)
-            self._note_fullest(reading, child, record)
+            self._note_fullest(time, child, record)
             if sample.label.text and (there := self._there(child.role, number[child.role])):
                 there.take(child, sample)
 
@@ -145,7 +147,7 @@ class Children:
     def _new(self, role: str, pid: int | None = None) -> ChildRecord:
         return ChildRecord(role, pid, CheckpointTable(self._budget), CheckpointTable(self._budget))
 
-    def _note_fullest(self, reading: Reading, child: ChildUsage, record: ChildRecord) -> None:
+    def _note_fullest(self, time: float, child: ChildUsage, record: ChildRecord) -> None:
         for name in OWN_LIMITS:
             if not isinstance(child.limits.get(name), int):
                 continue
@@ -153,10 +155,10 @@ class Children:
                 continue
             if ratio >= self._fullest_ratio.get(name, 0.0):
                 self._fullest_ratio[name] = ratio
-                self.fullest[name] = FullestChild(reading.time, child, record)
+                self.fullest[name] = FullestChild(time, child, record)
 
 
-def _sample(child: ChildUsage, of_parent: Checkpoint) -> Checkpoint:
+def _sample(child: ChildUsage, of_parent: Checkpoint, time: float) -> Checkpoint:
     limits = {
         name: child.usage(limit).limit for name, limit in LIMIT_OF.items() if limit is not None
     }
@@ -164,7 +166,7 @@ def _sample(child: ChildUsage, of_parent: Checkpoint) -> Checkpoint:
         limits["rss_bytes"] = of_parent.limits["rss_bytes"]
     return Checkpoint(
         line=of_parent.line,
-        time=of_parent.time,
+        time=time,
         label=of_parent.label,
         values={name: getattr(child, name) for name in LIMIT_OF},
         limits=limits,

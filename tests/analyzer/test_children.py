@@ -124,6 +124,21 @@ def test_calm_children_are_not_told(tmp_path: Path) -> None:
     assert (grown(found), found.verdict) == ([], "ok")
 
 
+def test_a_child_that_two_readings_tell_of_was_read_once(tmp_path: Path) -> None:
+    """When it was read is said beside it; a label that comes later tells of it again."""
+    records = [
+        parent(10.0 * n, child(812, maps=900 + 100 * n), children_time=10.0 * n - at, stage=stage)
+        for n in range(1, 4)
+        for at, stage in ((0.5, None), (0.5, f"step {n}"))
+    ]
+    (finding,) = analyze([write_journal(tmp_path, *records)]).findings
+    assert finding.process.children is not None
+    (record,) = finding.process.children
+    assert [*record.samples.times] == [9.5, 19.5, 29.5]
+    assert len(record.checkpoints) == 3
+    assert record.rise_at("maps", 19.5) == (10.0, 29.5)
+
+
 def test_a_child_that_is_new_in_each_fold_is_held_against_those_in_its_place(
     tmp_path: Path,
 ) -> None:
