@@ -91,6 +91,11 @@ def short_name(resource: str) -> str:
     return resource.removesuffix("_bytes")
 
 
+def of_child(role: str, resource: str) -> str:
+    """Return what a resource of child processes is called: ``maps of DataLoader worker``."""
+    return f"{short_name(resource)} of {safe(role)}"
+
+
 def unit_size(resource: str) -> int:
     """Return what a shown number of ``resource`` is counted in: MB (2**20 bytes), or ones."""
     return MEBIBYTE if resource.endswith("_bytes") else 1

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from rich.console import Console
 
-from analyzer import analyze
+from analyzer import analyze, compare
 from analyzer.groups import group_findings
 from analyzer.processes.children import MOST_CHILDREN
 from analyzer.reports.headline import headline, root_cause_line
 from analyzer.reports.html_report import as_html
-from analyzer.reports.json_report import as_json
+from analyzer.reports.json_report import as_json, comparison_json
+from foldwatch.text.comparison import comparison_text
 from tests.support.builders import child, exited, reading, write_journal
 
 if TYPE_CHECKING:
@@ -278,3 +281,36 @@ def test_a_child_at_its_limit_is_told_where_the_log_says_nothing(tmp_path: Path)
     crash = found.findings[0].process.crash
     assert crash is not None
     assert crash.signature == "ended_at_a_limit"
+
+
+@pytest.mark.parametrize(
+    ("now", "words"),
+    [
+        (0, "better: maps of DataLoader worker"),
+        (4_000, "no clear difference"),
+        (9_000, "worse: maps of DataLoader worker"),
+        (None, "no clear difference"),
+    ],
+)
+def test_children_are_compared_by_their_roles(now: int | None, words: str, tmp_path: Path) -> None:
+    """With the worst of each side, whatever their PIDs; nothing is said of a role that a side does not have."""
+    before = in_folds(tmp_path / "a", lambda fold: [child(812, maps=900 + 4_000 * fold)])
+    after = in_folds(
+        tmp_path / "b",
+        lambda fold: (
+            [child(9), child(10, maps=900 + now * fold)]
+            if now is not None
+            else [child(9, "raylet")]
+        ),
+    )
+    found = compare(before, after)
+    assert found.sentence == words
+    (told,) = comparison_json(found)["children"]
+    assert (told["role"], told["resource"]) == ("DataLoader worker", "maps")
+    assert told["before"]["per_fold"] == 4_000
+    assert (told["after"] is None) is (now is None)
+    assert "maps of DataLoader worker" in as_html(after, found)
+    shown = io.StringIO()
+    for part in comparison_text(found, width=100):
+        Console(file=shown, width=100).print(part)
+    assert "maps of DataLoader worker: " in shown.getvalue()
