@@ -321,6 +321,8 @@ def _with_known(
     children: tuple[ChildUsage, ...], before: tuple[ChildUsage, ...]
 ) -> tuple[ChildUsage, ...]:
     """Fill what was not read of each child from what was known of it."""
+    if all(child.maps is not None and child.pss_bytes is not None for child in children):
+        return children
     earlier = {child.identity: child for child in before}
     return tuple(_with_known_of(child, earlier.get(child.identity)) for child in children)
 
