@@ -1,6 +1,7 @@
 """Two analyses side by side: did a change help? Pure; who shows it is elsewhere.
 
-Definition. Each side is told by its worst process (for isolated folds by the run). Per resource:
+Definition. Each side is told by its worst process (for isolated folds by the run), and the child processes of a role by
+the worst of them. Per resource:
 
     better / worse       the 95 % intervals of the two slopes per fold do not touch, and the slopes differ
                          by more than the resource's measurement floor; or folds that carried something
@@ -18,11 +19,14 @@ from typing import TYPE_CHECKING
 
 from analyzer import formatting as fmt
 from analyzer.groups import ProcessGroup, group_findings
+from analyzer.growth.child_growth import judge_role
 from analyzer.growth.verdict import Verdict
 from analyzer.resources import COLUMNS, RESOURCES
 from analyzer.result import OverallVerdict
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from analyzer.growth.verdict import Growth
     from analyzer.result import AnalysisResult
 
@@ -54,15 +58,15 @@ class Comparison:
     before: AnalysisResult
     after: AnalysisResult
     changes: dict[str, Change]
+    children: dict[tuple[str, str], Change]
+    """By role and resource, of the child processes that grow on a side."""
 
     @property
     def sentence(self) -> str:
         """Say in one line what the change did."""
         words = []
         for outcome in (ChangeOutcome.BETTER, ChangeOutcome.WORSE):
-            names = [
-                fmt.short_name(name) for name, c in self.changes.items() if c.outcome == outcome
-            ]
+            names = [name for name, change in self._named if change.outcome == outcome]
             if names:
                 words.append(f"{outcome}: {', '.join(names)}")
         crashes = [
@@ -75,13 +79,41 @@ class Comparison:
             words.append(f"it {before} before and {after} now")
         return "; ".join(words) or ChangeOutcome.UNCLEAR
 
+    @property
+    def _named(self) -> Iterator[tuple[str, Change]]:
+        for name, change in self.changes.items():
+            yield fmt.short_name(name), change
+        for (role, name), change in self.children.items():
+            yield fmt.of_child(role, name), change
+
 
 def compare(before: AnalysisResult, after: AnalysisResult) -> Comparison:
     """Hold ``after`` against ``before``, resource by resource."""
     sides = [_worst(analysis) for analysis in (before, after)]
     judged = {name for side in sides if side is not None for name in side.growth}
     names = [name for name in RESOURCES if name in judged or name in COLUMNS]
-    return Comparison(before, after, {name: _change(name, *sides) for name in names})
+    changes = {name: _change(name, *sides) for name in names}
+    return Comparison(before, after, changes, dict(_children(before, after)))
+
+
+def _children(
+    before: AnalysisResult, after: AnalysisResult
+) -> Iterator[tuple[tuple[str, str], Change]]:
+    """Compare the children by their roles: PIDs are others each time."""
+    grown = dict.fromkeys(
+        (child.role, name)
+        for side in (before, after)
+        for finding in side.findings
+        for child in finding.children
+        for axis in child.axes
+        for name in axis
+    )
+    for role, name in grown:
+        old, new = (
+            judge_role([finding.process for finding in side.findings], role, name)
+            for side in (before, after)
+        )
+        yield (role, name), _change_of(name, old, new)
 
 
 def _worst(analysis: AnalysisResult) -> ProcessGroup | None:
@@ -93,10 +125,15 @@ def _change(name: str, before: ProcessGroup | None, after: ProcessGroup | None) 
     old, new = (None if part is None else part.judged.get(name) for part in (before, after))
     if before is None or after is None or old is None or new is None:
         return Change(old, new, ChangeOutcome.UNKNOWN, "a side has no reading")
-    if old.peak is None or new.peak is None:
-        return Change(old, new, ChangeOutcome.UNKNOWN, "not recorded on both sides")
-    if isolated := _isolated(before, after, old, new):
+    known = old.peak is not None and new.peak is not None
+    if known and (isolated := _isolated(before, after, old, new)):
         return Change(old, new, *isolated)
+    return _change_of(name, old, new)
+
+
+def _change_of(name: str, old: Growth | None, new: Growth | None) -> Change:
+    if old is None or new is None or old.peak is None or new.peak is None:
+        return Change(old, new, ChangeOutcome.UNKNOWN, "not recorded on both sides")
     if old.verdict.is_steady and new.verdict.is_steady:
         return Change(old, new, ChangeOutcome.SAME, "neither grows")
     return Change(old, new, *_slopes(name, old, new))

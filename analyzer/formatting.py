@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from analyzer.growth.verdict import units
+from analyzer.processes.rank_values import CPU_CORES
 from analyzer.signatures.signature import OTHER_CAUSES
 from telemetry.limits import LIMITS
 from telemetry.thread_line import MEBIBYTE, clean_label
@@ -90,6 +91,11 @@ def short_name(resource: str) -> str:
     return resource.removesuffix("_bytes")
 
 
+def of_child(role: str, resource: str) -> str:
+    """Return what a resource of child processes is called: ``maps of DataLoader worker``."""
+    return f"{short_name(resource)} of {safe(role)}"
+
+
 def unit_size(resource: str) -> int:
     """Return what a shown number of ``resource`` is counted in: MB (2**20 bytes), or ones."""
     return MEBIBYTE if resource.endswith("_bytes") else 1
@@ -166,7 +172,10 @@ def rank_name(rank: str) -> str:
 def odd_words(odd: OddOne) -> str:
     """Say how a rank differs: ``maps 3,766, the odd one out: the other 3 ranks have 116 to 117``."""
     name = odd.resource
-    lowest, highest = amount(name, odd.lowest), amount(name, odd.highest)
+    value, lowest, highest = (
+        f"{one:.2f}" if name == CPU_CORES else amount(name, one)
+        for one in (odd.value, odd.lowest, odd.highest)
+    )
     others = lowest if lowest == highest else f"{lowest} to {highest}"
     who = f"the other {odd.ranks:,} ranks"
-    return f"{short_name(name)} {amount(name, odd.value)}, the odd one out: {who} have {others}"
+    return f"{short_name(name)} {value}, the odd one out: {who} have {others}"

@@ -61,8 +61,6 @@ RESOURCES: Mapping[str, Resource] = {
 """By the name of the field of `Reading`."""
 COLUMNS = ("threads", "cgroup_pids", "maps", "rss_bytes")
 """What a ``[THREADS]`` line says, in its order; the columns of a log's readings."""
-MORE_COLUMNS = tuple(name for name in RESOURCES if name not in COLUMNS)
-"""What only a journal, or a pattern, says."""
 OF_CHILDREN = frozenset({"descendants", "tree_threads", "tree_rss_bytes"})
 """Those that differ from the process's own where it has children."""
 ABSENT = -1

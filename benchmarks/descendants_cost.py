@@ -1,6 +1,7 @@
 """What the descendants of a training cost it: a tree of 40 processes whose maps change all the while.
 
-A process reads itself once a second, two of ten times at a label, as the recorder does. Beside each reading it reads a
+A process reads itself once a second, two of ten times at a label, and before all others it looks at its children, as the
+recorder's timer does. Beside each reading it reads a
 process without children in the same way; what the tree costs is the difference, as a share of the time that passed. The
 budgets are used up before, so that what they save for the beginning is not in it.
 """
@@ -14,6 +15,7 @@ import sys
 import time
 from contextlib import ExitStack
 
+from telemetry.kernel.children_aside import ChildrenAside
 from telemetry.kernel.reader import Reader
 
 PROCESSES = 40
@@ -40,6 +42,8 @@ while True:
 def seconds_of(reader: Reader, *, in_full: bool) -> float:
     """Return the CPU time of a reading."""
     began = time.thread_time()
+    if not in_full:
+        reader.children.look()
     reader.read(in_full=in_full)
     return time.thread_time() - began
 
@@ -57,13 +61,18 @@ def main() -> None:
             undo.callback(worker.kill)
             assert worker.stdout is not None
             worker.stdout.readline()
-        readers = Reader(pid=os.getpid()), Reader(pid=alone.pid)
+        readers = (
+            Reader(pid=os.getpid(), children=ChildrenAside(pid=os.getpid())),
+            Reader(pid=alone.pid, children=ChildrenAside(pid=alone.pid)),
+        )
         first = time.thread_time()
+        readers[0].read()
+        readers[0].children.look()
         known = readers[0].read()
         first = time.thread_time() - first
         for _ in range(USED_UP_AFTER):
             time.sleep(0.25)
-            readers[0].read()
+            seconds_of(readers[0], in_full=False)
         spent = [0.0, 0.0]
         began = time.perf_counter()
         for number in range(READINGS):

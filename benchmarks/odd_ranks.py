@@ -1,7 +1,8 @@
-"""How often a healthy rank is called the odd one out, and how often one is that holds twice as much.
+"""How often a healthy rank is called the odd one out, and how often one is that holds, or uses, twice as much.
 
-Ranks differ by 5 %, readings wander by 2 %, and one in fifty jumps by half, as a collection of garbage or a checkpoint
-being written lets them. Simulated, for it is the rule that is measured and not a machine.
+What ranks hold differs by 5 %, readings wander by 2 %, and one in fifty jumps by half, as a collection of garbage or a
+checkpoint being written lets them. Their CPU time differs by 10 %, wanders by 10 % from label to label, and one stretch
+in twenty is half or twice as busy. Simulated, for it is the rule that is measured and not a machine.
 """
 
 from __future__ import annotations
@@ -9,43 +10,69 @@ from __future__ import annotations
 import json
 import random
 import sys
+from typing import NamedTuple
 
-from analyzer.growth.odd_one_out import LABELS, odd_in
+from analyzer.growth.odd_one_out import LABELS, MEASURES, Measure, odd_in
+from analyzer.processes.rank_values import CPU_CORES
 
 RUNS = 10_000
+"""Of healthy ranks; a tenth of them for each rank that is not."""
 RANKS = (3, 4, 8, 16, 64)
-LEVELS = (40, 400, 1850, 20_000)
-DIFFER = 0.05
-WANDER = 0.02
-JUMPS = 0.02
 
 
-def odd_ranks(chance: random.Random, *, times: float) -> tuple[set[int], int]:
-    """Return the ranks called odd in one run, and the one that holds so many ``times`` as much."""
-    level, count = chance.choice(LEVELS), chance.choice(RANKS)
-    levels = [level * chance.gauss(1, DIFFER) for _ in range(count)]
+class Load(NamedTuple):
+    """How the values of healthy ranks differ."""
+
+    levels: tuple[float, ...]
+    differ: float
+    wander: float
+    jumps: float
+    jump_to: tuple[float, ...]
+    """Times the rank's own level."""
+    measure: Measure
+
+
+LOADS = {
+    "held": Load((40, 400, 1850, 20_000), 0.05, 0.02, 0.02, (1.5,), Measure(1.0)),
+    "cpu": Load((0.3, 1, 3, 12), 0.1, 0.1, 0.05, (0.5, 2.0), MEASURES[CPU_CORES]),
+}
+
+
+def odd_ranks(chance: random.Random, load: Load, *, times: float) -> tuple[set[int], int]:
+    """Return the ranks called odd in one run, and the one whose level is so many ``times`` as high."""
+    level, count = chance.choice(load.levels), chance.choice(RANKS)
+    levels = [level * chance.gauss(1, load.differ) for _ in range(count)]
     seeded = chance.randrange(count)
     levels[seeded] *= times
     labels = [
         {
-            rank: own * chance.gauss(1, WANDER) * (1.5 if chance.random() < JUMPS else 1)
+            rank: own
+            * chance.gauss(1, load.wander)
+            * (chance.choice(load.jump_to) if chance.random() < load.jumps else 1)
             for rank, own in enumerate(levels)
         }
         for _ in range(LABELS)
     ]
-    return {*odd_in(labels, floor=1.0)}, seeded
+    return {*odd_in(labels, load.measure)}, seeded
 
 
 def main(runs: int = RUNS, seed: int = 1) -> None:
-    """Print one JSON object."""
-    chance = random.Random(seed)
-    healthy = sum(bool(odd_ranks(chance, times=1)[0]) for _ in range(runs))
-    found = wrong = 0
-    for _ in range(runs):
-        called, seeded = odd_ranks(chance, times=2)
-        found += called == {seeded}
-        wrong += bool(called - {seeded})
-    print(json.dumps({"runs": runs, "false_alarms": healthy, "found": found, "wrong": wrong}))
+    """Print one JSON object for what is held, and one for CPU time."""
+    for name, load in LOADS.items():
+        chance = random.Random(seed)
+        healthy = sum(bool(odd_ranks(chance, load, times=1)[0]) for _ in range(runs))
+        found: dict[float, int] = dict.fromkeys((0.4, 2.0, 3.0), 0)
+        wrong = 0
+        for times in found:
+            for _ in range(runs // 10):
+                called, seeded = odd_ranks(chance, load, times=times)
+                found[times] += called == {seeded}
+                wrong += bool(called - {seeded})
+        print(
+            json.dumps(
+                {"of": name, "runs": runs, "false_alarms": healthy, "found": found, "wrong": wrong}
+            )
+        )
 
 
 if __name__ == "__main__":

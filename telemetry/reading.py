@@ -204,6 +204,8 @@ class Reading:
     tree_open_fds: int | None = None
     children: tuple[ChildUsage, ...] | None = None
     """Of the descendants the CHILDREN_KEPT that are nearest to a limit of their own, the nearest first."""
+    children_time: float | None = None
+    """When ``children`` and what is told of maps, descriptors and PSS of the tree were read, if that was before ``time``."""
     cpu_seconds: float | None = None
     context_switches: int | None = None
     """Of all threads, voluntary or not; None for another process than the reader's own."""
@@ -290,6 +292,7 @@ PACED = {
     "tree_maps": "children",
     "tree_open_fds": "children",
     "children": "children",
+    "children_time": "children",
     "user_tasks": "user_tasks",
     "gpus": "gpu",
     "gpu_memory_used_bytes": "gpu",
@@ -318,6 +321,8 @@ def _with_known(
     children: tuple[ChildUsage, ...], before: tuple[ChildUsage, ...]
 ) -> tuple[ChildUsage, ...]:
     """Fill what was not read of each child from what was known of it."""
+    if all(child.maps is not None and child.pss_bytes is not None for child in children):
+        return children
     earlier = {child.identity: child for child in before}
     return tuple(_with_known_of(child, earlier.get(child.identity)) for child in children)
 

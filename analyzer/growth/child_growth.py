@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from analyzer.growth.epochs import judge_epochs
 from analyzer.growth.over_time import judge_over_time
-from analyzer.growth.verdict import Growth, judge
+from analyzer.growth.verdict import Growth, Verdict, judge
 from analyzer.processes.children import LIMIT_OF
 from analyzer.processes.process import Process
 from analyzer.resources import RESOURCES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Mapping
 
     from analyzer.processes.children import ChildRecord
 
@@ -49,8 +49,29 @@ class ChildGrowth:
 
 def judge_children(process: Process) -> tuple[ChildGrowth, ...]:
     """Return the children of ``process`` that grow, the worst first."""
-    found = [_judge(_as_process(one, process), one.role) for one in process.children or ()]
+    found = [_growing(_judge(one, process)) for one in process.children or ()]
     return tuple(sorted((one for one in found if any(one.axes)), key=lambda one: one.severity))
+
+
+def judge_role(processes: Iterable[Process], role: str, resource: str) -> Growth | None:
+    """Return the worst growth of one resource in the children of a role; None without any.
+
+    It is also told of children that do not grow; of those that last for one fold only, where they stand in each fold.
+    """
+    found = [
+        axis[resource]
+        for process in processes
+        for record in process.children or ()
+        if record.role == role
+        for axis in _judge(record, process).axes
+        if resource in axis
+    ]
+    return min(found, key=_place, default=None)
+
+
+def _place(growth: Growth) -> tuple[bool, int]:
+    """Order growth, the worst first and what is not known last."""
+    return growth.verdict is Verdict.INCONCLUSIVE, growth.verdict.severity
 
 
 def _as_process(record: ChildRecord, parent: Process) -> Process:
@@ -65,7 +86,8 @@ def _as_process(record: ChildRecord, parent: Process) -> Process:
     )
 
 
-def _judge(process: Process, role: str) -> ChildGrowth:
+def _judge(record: ChildRecord, parent: Process) -> ChildGrowth:
+    process = _as_process(record, parent)
     by_fold = {name: _by_fold(process, name) for name in LIMIT_OF}
     epochs = {
         name: found
@@ -81,9 +103,9 @@ def _judge(process: Process, role: str) -> ChildGrowth:
         and (found := judge_over_time(process, name))
     }
     return ChildGrowth(
-        role,
+        record.role,
         process,
-        *(dict(_grown(axis, process)) for axis in (by_fold, epochs, over_time)),
+        *(_with_levels(axis, process) for axis in (by_fold, epochs, over_time)),
     )
 
 
@@ -98,18 +120,21 @@ def _by_fold(process: Process, resource: str) -> Growth:
     )
 
 
-def _grown(axis: Mapping[str, Growth], process: Process) -> Iterator[tuple[str, Growth]]:
-    """Give what grows, with its levels."""
-    for name, found in axis.items():
-        if found.verdict.is_alarming:
-            values, limit = process.readings.known(name), process.limit(name)
-            yield (
-                name,
-                replace(
-                    found,
-                    first=values[0],
-                    last=values[-1],
-                    peak=process.peaks.get(name),
-                    limit=limit if isinstance(limit, int) else None,
-                ),
-            )
+def _growing(child: ChildGrowth) -> ChildGrowth:
+    """Return it with the resources alone that grow."""
+    axes = ({n: one for n, one in axis.items() if one.verdict.is_alarming} for axis in child.axes)
+    return ChildGrowth(child.role, child.process, *axes)
+
+
+def _with_levels(axis: Mapping[str, Growth], process: Process) -> dict[str, Growth]:
+    found = {}
+    for name, one in axis.items():
+        values, limit = process.readings.known(name), process.limit(name)
+        found[name] = replace(
+            one,
+            first=values[0] if values else None,
+            last=values[-1] if values else None,
+            peak=process.peaks.get(name),
+            limit=limit if isinstance(limit, int) else None,
+        )
+    return found

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple, overload
 
 from analyzer.logs.label_budget import FURTHER, LabelBudget, merged_label
 from analyzer.logs.thinning import MOST_READINGS, kept_rows
-from analyzer.resources import ABSENT, COLUMNS, LARGEST, MORE_COLUMNS
+from analyzer.resources import ABSENT, COLUMNS, LARGEST
 from telemetry.reading import LimitState
 
 if TYPE_CHECKING:
@@ -36,8 +36,8 @@ class Checkpoint:
 def raise_peaks(peaks: dict[str, int], values: Mapping[str, int | None]) -> None:
     """Take values by resource that may be a new peak."""
     for name, value in values.items():
-        if value is not None:
-            peaks[name] = max(value, peaks.get(name, value))
+        if value is not None and value > peaks.get(name, -1):
+            peaks[name] = value
 
 
 class CheckpointContext(NamedTuple):
@@ -56,11 +56,19 @@ class ContextNumbers:
         """Whether there were more labels than the budget, here or where they were read."""
         self._budget = budget or LabelBudget()
         self._numbers: dict[tuple[Label, int], int] = {}
+        self._last: tuple[Label, Mapping[str, Limit], int] | None = None
         self._limits: dict[tuple[tuple[str, Limit], ...], tuple[int, Mapping[str, Limit]]] = {}
         """By the limits themselves, their number and the one mapping of them that is kept."""
 
     def number(self, label: Label, limits: Mapping[str, Limit]) -> int:
         """Return the place of a label and limits in ``known``, to which they are added if they are new."""
+        if (last := self._last) is not None and last[0] == label and last[1] == limits:
+            return last[2]
+        number = self._number(label, limits)
+        self._last = label, limits, number
+        return number
+
+    def _number(self, label: Label, limits: Mapping[str, Limit]) -> int:
         limits_number, kept = self._limits.setdefault(
             tuple(limits.items()), (len(self._limits), limits)
         )
@@ -180,10 +188,11 @@ class CheckpointTable(ReadingColumns, Sequence[Checkpoint]):
 
     def append(self, sample: Checkpoint, pools: Mapping[str, int] | None = None) -> None:
         """Take a reading with limits and a time of its own, and its threads by pool."""
-        for name in MORE_COLUMNS:
-            if name not in self.columns and sample.values.get(name) is not None:
-                self.columns[name] = array("q", [ABSENT]) * len(self)
-        values = [sample.values.get(name) for name in self.columns]
+        known = sample.values
+        if not known.keys() <= self.columns.keys():
+            for name, value in known.items():
+                if name not in self.columns and value is not None:
+                    self.columns[name] = array("q", [ABSENT]) * len(self)
         self.last_label = sample.label
         number = self.contexts.number(sample.label, sample.limits)
         if pools is not None:
@@ -191,10 +200,11 @@ class CheckpointTable(ReadingColumns, Sequence[Checkpoint]):
             self._pools[number] = pools
         self.head_of.append(number)
         self.lines.append(sample.line)
-        for name, value in zip(self.columns, values, strict=True):
-            self.columns[name].append(ABSENT if value is None else min(value, LARGEST))
+        for name, column in self.columns.items():
+            value = known.get(name)
+            column.append(ABSENT if value is None else min(LARGEST, value))
         self.times.append(math.nan if sample.time is None else sample.time)
-        if len(self) > self._thin_at:
+        if len(self.lines) > self._thin_at:
             self.thin()
             self._thin_at = max(MOST_READINGS, 2 * len(self))
 

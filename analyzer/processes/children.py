@@ -6,6 +6,7 @@ one of a role is held against the first one of that role in the next fold, and s
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from collections import defaultdict
 from dataclasses import dataclass, field
@@ -13,7 +14,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from analyzer.logs.label_budget import LabelBudget
 from analyzer.processes.checkpoints import Checkpoint, CheckpointTable, raise_peaks
-from telemetry.reading import OWN_LIMITS
+from telemetry.limits import USED_BY
+from telemetry.reading import OWN_LIMITS, LimitState
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,12 +52,14 @@ class ChildRecord:
 
     def take(self, child: ChildUsage, sample: Checkpoint) -> None:
         """Take a reading, and its values as a peak."""
-        fold, known = sample.label.fold, self.fold_of.get(child.identity)
+        fold, identity = sample.label.fold, child.identity
+        known = self.fold_of.get(identity)
         self.has_lasted |= known is not None and fold != known
         if len(self.fold_of) < MOST_CHILDREN:
-            self.fold_of[child.identity] = fold
+            self.fold_of[identity] = fold
         self.gone_by = None
-        self.samples.append(sample)
+        if not self.samples or self.samples.times[-1] != sample.time:  # else told once more
+            self.samples.append(sample)
         if sample.label.text:
             self.checkpoints.append(sample)
         raise_peaks(self.peaks, sample.values)
@@ -102,6 +106,7 @@ class Children:
         """Take the children of a reading; ``of_parent`` has its label."""
         if reading.children is None:
             return
+        time = reading.time if reading.children_time is None else reading.children_time
         for record in reversed(self._known.values()):
             if record.gone_by is not None:
                 break
@@ -110,11 +115,11 @@ class Children:
         for child in sorted(
             reading.children, key=lambda child: (child.start_ticks or 0, child.pid)
         ):
-            sample = _sample(child, of_parent)
+            sample = _sample(child, of_parent, time)
             number[child.role] += 1
             record = self._record(child)
             record.take(child, sample)
-            self._note_fullest(reading, child, record)
+            self._note_fullest(time, child, record)
             if sample.label.text and (there := self._there(child.role, number[child.role])):
                 there.take(child, sample)
 
@@ -126,13 +131,14 @@ class Children:
                 yield record
 
     def _record(self, child: ChildUsage) -> ChildRecord:
-        record = self._known.pop(child.identity, None)
+        identity = child.identity
+        record = self._known.pop(identity, None)
         if record is None:
             if len(self._known) >= MOST_CHILDREN:
                 del self._known[next(iter(self._known))]
             record = self._new(child.role, child.pid)
         record.role = child.role  # of one that has just been forked it is its parent's at first
-        self._known[child.identity] = record
+        self._known[identity] = record
         return record
 
     def _there(self, role: str, number: int) -> ChildRecord | None:
@@ -145,26 +151,28 @@ class Children:
     def _new(self, role: str, pid: int | None = None) -> ChildRecord:
         return ChildRecord(role, pid, CheckpointTable(self._budget), CheckpointTable(self._budget))
 
-    def _note_fullest(self, reading: Reading, child: ChildUsage, record: ChildRecord) -> None:
-        for name in OWN_LIMITS:
-            if not isinstance(child.limits.get(name), int):
+    def _note_fullest(self, time: float, child: ChildUsage, record: ChildRecord) -> None:
+        for name, limit in child.limits.items():
+            used = getattr(child, USED_BY[name]) if name in OWN_LIMITS else None
+            if used is None or not isinstance(limit, int) or not (used or limit):
                 continue
-            if (ratio := child.usage(name).ratio) is None:
-                continue
+            ratio = used / limit if limit else math.inf
             if ratio >= self._fullest_ratio.get(name, 0.0):
                 self._fullest_ratio[name] = ratio
-                self.fullest[name] = FullestChild(reading.time, child, record)
+                self.fullest[name] = FullestChild(time, child, record)
 
 
-def _sample(child: ChildUsage, of_parent: Checkpoint) -> Checkpoint:
+def _sample(child: ChildUsage, of_parent: Checkpoint, time: float) -> Checkpoint:
     limits = {
-        name: child.usage(limit).limit for name, limit in LIMIT_OF.items() if limit is not None
+        name: child.limits.get(limit, LimitState.UNREADABLE)
+        for name, limit in LIMIT_OF.items()
+        if limit is not None
     }
     if "rss_bytes" in of_parent.limits:
         limits["rss_bytes"] = of_parent.limits["rss_bytes"]
     return Checkpoint(
         line=of_parent.line,
-        time=of_parent.time,
+        time=time,
         label=of_parent.label,
         values={name: getattr(child, name) for name in LIMIT_OF},
         limits=limits,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from analyzer.logs.known_formats import BY_NAME
 from analyzer.logs.user_pattern import NOTHING_NAMED
+from analyzer.processes.checkpoints import raise_peaks
 from analyzer.resources import ABSENT
 from telemetry.thread_line import parse_label
 
@@ -52,7 +53,7 @@ def take_formats(
         _take(process.checkpoints, part, lines_before, used, named)
         named |= part.named
     process.formats = used
-    process.note_peaks({name: process.checkpoints.peak(name) for name in used})
+    raise_peaks(process.peaks, {name: process.checkpoints.peak(name) for name in used})
     return tuple(
         FormatUse(row, counts[name], is_used=row in used.values())
         for name, row in BY_NAME.items()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from analyzer.logs.label_budget import MOST_LABELS, LabelBudget
 from analyzer.processes.attributed import Books, attributed_of
-from analyzer.processes.checkpoints import Checkpoint, CheckpointTable
+from analyzer.processes.checkpoints import Checkpoint, CheckpointTable, raise_peaks
 from analyzer.processes.children import Children
 from analyzer.processes.from_log import Process, Source, Table
 from analyzer.processes.native_threads import native_threads_of
@@ -213,9 +213,10 @@ def _add_reading(process: Process, reading: Reading, number: int) -> None:
     if process.children is not None:
         process.children.take(reading, sample)
     if reading.label is None:
-        process.note_peaks(values)
+        raise_peaks(process.peaks, values)
         return
-    process.note_peaks({name: reading.peaks.get(name) for name in values})
+    raise_peaks(process.peaks, {name: reading.peaks.get(name) for name in values})
+    process.rank_values.take(reading)
     process.add(sample, reading.pools)
 
 

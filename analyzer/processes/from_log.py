@@ -16,6 +16,7 @@ from analyzer.logs.mixed_writers import split_writers
 from analyzer.logs.parallel import read_open
 from analyzer.logs.rank_prefixes import without_counts
 from analyzer.processes.announced_stops import note_restart, restore_announced
+from analyzer.processes.checkpoints import raise_peaks
 from analyzer.processes.error_lines import note_error_line
 from analyzer.processes.from_formats import take_formats
 from analyzer.processes.last_lines import find_finished, last_lines, of_all
@@ -225,7 +226,9 @@ class Assembly:
             restore_announced(process)
             note_error_line(process, ends, taken)
             checkpoints = process.checkpoints
-            process.note_peaks({name: checkpoints.peak(name) for name in checkpoints.columns})
+            raise_peaks(
+                process.peaks, {name: checkpoints.peak(name) for name in checkpoints.columns}
+            )
         return self.processes
 
     def _whose(self, writer: str | None) -> Life:

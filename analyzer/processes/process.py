@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from analyzer.processes.checkpoints import Checkpoint, CheckpointTable, raise_peaks
 from analyzer.processes.last_lines import find_finished
+from analyzer.processes.rank_values import RankValues
 from analyzer.processes.root_sign import find_root
 from analyzer.signatures.search import EXCEPTION, SignatureMatch, in_its_frame
 
@@ -54,6 +55,8 @@ class Process:
     """All that its journal has, also between labels; empty for a log, whose readings all have a label."""
     peaks: dict[str, int] = field(default_factory=dict)
     """The highest value of each resource, labelled or between labels."""
+    rank_values: RankValues = field(default_factory=RankValues)
+    """Of its labels; empty for a text log."""
     matches: dict[str, SignatureMatch] = field(default_factory=dict)
     """The first sign of each signature, in their order: the root cause is the earliest."""
     recovered: dict[str, SignatureMatch] = field(default_factory=dict)
@@ -201,7 +204,7 @@ class Process:
         """Take a labelled sample, and its threads by pool; what looked like a crash before it was none."""
         self.mark_recovered()
         self.checkpoints.append(sample, pools)
-        self.note_peaks(sample.values)
+        raise_peaks(self.peaks, sample.values)
 
     def mark_recovered(self) -> None:
         """Take it that the process went on: what looked like a crash was none."""
@@ -225,10 +228,6 @@ class Process:
             self.last_handled_line = max(self.last_handled_line, sign.line or 0)
         else:
             self.recovered[name] = sign
-
-    def note_peaks(self, values: Mapping[str, int | None]) -> None:
-        """Take values that may be a new peak."""
-        raise_peaks(self.peaks, values)
 
 
 def has_result(process: Process) -> bool:

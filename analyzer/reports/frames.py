@@ -92,6 +92,7 @@ _OWN = {
     "gpus",
     "peaks",
     "children",
+    "children_time",
 }
 _DTYPE_OF = {"int": _INTEGER, "float": _FLOAT, "str": _TEXT, "bool": "boolean"}
 READINGS: Mapping[str, str] = {

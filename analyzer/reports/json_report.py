@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from analyzer.processes.settled import tree_memory
 
 if TYPE_CHECKING:
-    from analyzer.comparison import Comparison
+    from analyzer.comparison import Change, Comparison
     from analyzer.growth.child_growth import ChildGrowth
     from analyzer.growth.verdict import Growth
     from analyzer.processes.from_log import Source
@@ -145,13 +145,18 @@ def comparison_json(comparison: Comparison) -> dict[str, Any]:
         "sources": [_source_json(source) for source in comparison.before.sources],
         "verdict": comparison.before.verdict,
         "sentence": comparison.sentence,
-        "resources": {
-            name: {
-                "outcome": change.outcome,
-                "reason": change.reason,
-                "before": None if change.before is None else growth_json(change.before),
-                "after": None if change.after is None else growth_json(change.after),
-            }
-            for name, change in comparison.changes.items()
-        },
+        "resources": {name: _change_json(change) for name, change in comparison.changes.items()},
+        "children": [
+            {"role": role, "resource": name, **_change_json(change)}
+            for (role, name), change in comparison.children.items()
+        ],
+    }
+
+
+def _change_json(change: Change) -> dict[str, Any]:
+    return {
+        "outcome": change.outcome,
+        "reason": change.reason,
+        "before": None if change.before is None else growth_json(change.before),
+        "after": None if change.after is None else growth_json(change.after),
     }

@@ -142,21 +142,23 @@ def _run_names(inputs: Iterable[Input]) -> dict[str, str]:
 def _add_journal(export: Export, path: str, run: str) -> None:
     follower = JournalFollower(path)
     host, latest = "", dict[tuple[int, int | None], Reading]()
+    ranks: dict[int, str] = {}
     stages: set[str] = set()
     folds: dict[int, str] = {}
     for record in _records(follower):
         if isinstance(record, Header):
-            host = record.host
+            host, ranks[record.pid] = record.host, record.rank
         elif isinstance(record, Event):
             code = record.facts.get("exit_code")
             if isinstance(code, int):
-                labels = (run, host, folds.get(record.pid, ""), "")
+                rank = ranks.get(record.pid, "")
+                labels = (run, host, folds.get(record.pid, ""), rank)
                 export.add("foldwatch_fold_exit_code", labels, code, time=record.time)
         else:
             key = (record.pid, record.start_ticks)
             latest[key] = latest_known(latest.get(key), record)
             folds[record.pid] = "" if record.fold is None else str(record.fold)
-            labels = (run, host, folds[record.pid], "")
+            labels = (run, host, folds[record.pid], ranks.get(record.pid, ""))
             _add_reading(export, latest[key], record, labels, stages)
     export.skipped += len(follower.skipped) + follower.more_skipped
 

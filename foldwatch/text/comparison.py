@@ -40,10 +40,13 @@ def comparison_text(
         yield Text(f"before: {path}: {source.lines:,} lines, {source.checkpoints:,} samples")
     if width >= TABLE_COLUMNS:
         yield _table(comparison)
-    for name, change in comparison.changes.items():
+    rows = [(fmt.short_name(name), name, change) for name, change in comparison.changes.items()]
+    for (role, name), change in comparison.children.items():
+        rows.append((fmt.of_child(role, name), name, change))
+    for place, (title, name, change) in enumerate(rows):
         outcome = (change.outcome, OUTCOME_COLOURS.get(change.outcome, "yellow"))
-        words = Text.assemble(f"{fmt.short_name(name)}: ", outcome, f", {change.reason}")
-        if width < TABLE_COLUMNS:
+        words = Text.assemble(f"{title}: ", outcome, f", {change.reason}")
+        if width < TABLE_COLUMNS or place >= len(comparison.changes):  # children are in no table
             before, after = (_slope(name, change, side) for side in ("before", "after"))
             words.append(f"; {before} before, {after} now")
         yield Indented(words)

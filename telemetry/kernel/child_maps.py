@@ -26,6 +26,8 @@ SHARE = 0.0008
 CAPACITY_SECONDS = 0.25
 SAVED_SECONDS = 0.2
 """Of CAPACITY_SECONDS, for those on their way to the limit."""
+LONGEST_SECONDS = 0.1
+"""After so long the rest is left for another time: a process that holds the lock of its maps is waited for."""
 RECOUNT_SECONDS = 10.0
 """From when on one is counted again whose sizes stay: changes of protection split maps and leave the sizes as they are."""
 
@@ -81,7 +83,8 @@ class MapCounter:
                 due.append((not is_urgent, one.is_current, one.at, one))
         due.sort(key=lambda order: order[:3])
         for is_patient, *_, one in due:
-            if self._budget.left <= (SAVED_SECONDS if is_patient else 0.0):
+            is_spent = self._budget.left <= (SAVED_SECONDS if is_patient else 0.0)
+            if is_spent or self._clock() - now > LONGEST_SECONDS:
                 return
             with self._budget:
                 self._count(one)

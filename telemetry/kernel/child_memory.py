@@ -6,7 +6,6 @@ walks the page tables for it, 8 ms for a gigabyte. A process that may not be rea
 
 from __future__ import annotations
 
-import math
 import os
 import re
 import time
@@ -20,7 +19,9 @@ if TYPE_CHECKING:
 
 SHARE = 0.0004
 CAPACITY_SECONDS = 0.03
+LONGEST_SECONDS = 0.1
 LABEL_SECONDS = 0.01
+"""After so long the rest is left for another time."""
 STALE_SECONDS = 5.0
 """A size is good for so long."""
 _PSS = re.compile(rb"^Pss: +(\d+) kB$", re.MULTILINE)
@@ -38,11 +39,10 @@ class ProportionalSizes:
     def read(self, folders: Sequence[str], *, in_full: bool) -> int | None:
         """Read those that are due, as far as the budget goes; return the sum once each was read, else None.
 
-        At a label, ``in_full``, for LABEL_SECONDS at most: reading gives the interpreter's lock up, and the training
-        waits until this thread has it again.
+        At a label, ``in_full``, for LABEL_SECONDS at most: somebody waits for it.
         """
         now = self._clock()
-        until = now + (LABEL_SECONDS if in_full else math.inf)
+        until = now + (LABEL_SECONDS if in_full else LONGEST_SECONDS)
         self._known = {one: self._known[one] for one in folders if one in self._known}
         due = [(self._known.get(one, (0.0, None))[0], one) for one in folders]
         for at, folder in sorted(due):

@@ -15,9 +15,10 @@ from telemetry.interruption import pass_on
 from telemetry.kernel.child_maps import MapCount, MapCounter
 from telemetry.kernel.child_memory import ProportionalSizes
 from telemetry.kernel.child_roles import is_launcher, local_rank, role_of
+from telemetry.kernel.process_tree import BUFFER_BYTES
 from telemetry.kernel.procfs import parse_soft_limits, parse_stat
 from telemetry.kernel.read_budget import SavedBudget
-from telemetry.kernel.syscalls import folder_size, list_folder, read_file
+from telemetry.kernel.syscalls import Buffer, folder_size, list_folder, read_file
 from telemetry.kernel.tasks import read_descendants
 from telemetry.reading import CHILDREN_KEPT, OWN_LIMITS, ChildUsage, LimitState, Usage
 
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from telemetry.kernel.procfs import ProcessStatus
-    from telemetry.kernel.syscalls import Buffer
     from telemetry.kernel.tasks import Descendant
     from telemetry.reading import Limit
 
@@ -55,6 +55,21 @@ class ChildrenFound(NamedTuple):
     """The top one's included, for its shared pages are divided among all; None until each was read."""
     is_count: bool = False
     """Whether they were counted only."""
+    at: float | None = None
+    """When they were read, in seconds since the epoch, if that was before the reading that they are for."""
+
+
+def counted(below: Sequence[Descendant]) -> ChildrenFound:
+    """Return what the status files of descendants say alone."""
+    return ChildrenFound(
+        (),
+        len(below),
+        sum(one.status.threads or 0 for one in below),
+        sum(one.status.rss_bytes or 0 for one in below),
+        None,
+        None,
+        is_count=True,
+    )
 
 
 @dataclass(slots=True)
@@ -126,29 +141,25 @@ class ChildProcesses:
         self._root, self._processes = root, f"{root.rstrip('/')}/proc"
         self._pid = pid
         self._buffer, self._clock = buffer, clock
+        self._patient = Buffer(BUFFER_BYTES, gives_way=True)
+        """For the files that wait for the lock of a process's memory maps."""
         self._known: dict[int, _Child] = {}
-        self._budget = SavedBudget(share=SHARE, capacity=CAPACITY_SECONDS, clock=clock)
-        self._maps = MapCounter(buffer, clock=clock)
+        self.budget = SavedBudget(share=SHARE, capacity=CAPACITY_SECONDS, clock=clock)
+        self._maps = MapCounter(self._patient, clock=clock)
         self._sizes = ProportionalSizes(clock=clock)
         self._command: bytes | None = None
         """Of the top process: it may be torchrun."""
 
+    def look(self) -> None:
+        """Do nothing: `find` looks at them itself."""
+
     def is_due(self, children: Sequence[int], *, in_full: bool) -> bool:
         """Whether they may be looked at now; ``in_full``, at a label, all that is saved may be used up."""
-        return not children or self._budget.left > (0.0 if in_full else FOR_LABELS_SECONDS)
+        return not children or self.budget.left > (0.0 if in_full else FOR_LABELS_SECONDS)
 
     def count(self, children: Sequence[int]) -> ChildrenFound:
         """Count what descends from these children, with what their status files say alone. Raises OSError."""
-        below = read_descendants(self._pid, children, root=self._root, buffer=self._buffer)
-        return ChildrenFound(
-            (),
-            len(below),
-            sum(one.status.threads or 0 for one in below),
-            sum(one.status.rss_bytes or 0 for one in below),
-            None,
-            None,
-            is_count=True,
-        )
+        return counted(read_descendants(self._pid, children, root=self._root, buffer=self._buffer))
 
     def find(
         self, children: Sequence[int], max_map_count: Limit, *, in_full: bool
@@ -172,7 +183,7 @@ class ChildProcesses:
             self._known = {}
             return ChildrenFound()
         since = self._clock()
-        with self._budget:
+        with self.budget:
             below = read_descendants(self._pid, children, root=self._root, buffer=self._buffer)
             self._look(below, max_map_count)
         known = [*self._known.values()]
@@ -215,7 +226,7 @@ class ChildProcesses:
         name = stat[stat.index(b"(") + 1 : stat.rindex(b")")]
         if one.looks < LOOKS_AT_ROLE or name != one.name:
             one.looks += 1
-            one.name, one.command = name, read_file(f"{folder}/cmdline", self._buffer)
+            one.name, one.command = name, read_file(f"{folder}/cmdline", self._patient)
             one.role = self._role(one, parent)
         one.status, one.open_fds = status, self._descriptors(folder)
         one.maps.sizes = status.virtual_bytes, status.data_bytes
@@ -226,7 +237,7 @@ class ChildProcesses:
     def _role(self, one: _Child, parent: int) -> str:
         if parent == self._pid:
             if self._command is None:
-                self._command = read_file(f"{self._processes}/{parent}/cmdline", self._buffer)
+                self._command = read_file(f"{self._processes}/{parent}/cmdline", self._patient)
             of_parent = self._command
         else:
             known = self._known.get(parent)
@@ -239,7 +250,7 @@ class ChildProcesses:
 
     def _local_rank(self, folder: str) -> int | None:
         try:
-            return local_rank(read_file(f"{folder}/environ", self._buffer))
+            return local_rank(read_file(f"{folder}/environ", self._patient))
         except OSError as error:  # of another user
             pass_on(error)
             return None

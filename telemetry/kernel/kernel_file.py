@@ -46,7 +46,7 @@ class KernelFile:
     def hold(self) -> int:
         """Open the file now rather than at the first read; return its descriptor. Raises OSError."""
         if self._descriptor < 0:
-            self._descriptor = open_file(self.path)
+            self._descriptor = open_file(self.path, self._buffer)
             self._file = file_identity(self._descriptor)
         return self._descriptor
 

@@ -76,4 +76,8 @@ class SavedBudget:
         self._began = self._cost_clock()
 
     def __exit__(self, *_: object) -> None:
-        self._left -= self._cost_clock() - self._began
+        self.pay(self._cost_clock() - self._began)
+
+    def pay(self, seconds: float) -> None:
+        """Take it that so much was spent."""
+        self._left -= seconds

@@ -11,11 +11,13 @@ import os
 import resource
 import time
 from dataclasses import fields
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from telemetry.interruption import pass_on
 from telemetry.kernel.cgroup_controller import Controller, ControllerUsage, membership_file
 from telemetry.kernel.child_processes import ChildProcesses, ChildrenFound
+from telemetry.kernel.children_aside import ChildrenAside
 from telemetry.kernel.memory_maps import read_maps_by_kind
 from telemetry.kernel.memory_stat import MemoryStat
 from telemetry.kernel.nvml import Gpus, load_nvml
@@ -64,8 +66,14 @@ class Reader:
     """
 
     def __init__(
-        self, *, root: str = "/", pid: int | None = None, clock: Callable[[], float] = time.time
+        self,
+        *,
+        root: str = "/",
+        pid: int | None = None,
+        clock: Callable[[], float] = time.time,
+        children: ChildrenAside | None = None,
     ) -> None:
+        """Take what to read; ``children`` if another thread looks at them, so that `read` waits for none of them."""
         self.pid = os.getpid() if pid is None else pid
         self._root = root
         self._clock = clock
@@ -80,7 +88,7 @@ class Reader:
         self._is_own = root == "/" and self.pid == os.getpid()
         self._sources = _Sources()
         self._buffer = Buffer(BUFFER_BYTES)
-        self._children = ChildProcesses(root=root, pid=self.pid, buffer=self._buffer)
+        self.children = children or ChildProcesses(root=root, pid=self.pid, buffer=self._buffer)
 
     def hold(self) -> None:
         """Open what will be read, while descriptors and memory are still to be had."""
@@ -134,7 +142,8 @@ class Reader:
 
     def _read_shared(self, *, in_full: bool) -> _Found:
         sources, files = self._sources, self._files
-        tasks = sources.paced("tasks", self._read_tasks, in_full=in_full)
+        read = partial(read_tasks, self.pid, root=self._root, buffer=self._buffer)
+        tasks = sources.paced("tasks", read, in_full=in_full)
         return _Found(
             status=sources.attempt("status", files.status) or _NO_STATUS,
             times=sources.attempt("stat", files.times),
@@ -154,6 +163,7 @@ class Reader:
         status, times, pids, memory, tasks, tree, gpus, host_memory = found
         maps = sources.paced("maps", files.maps, in_full=in_full)
         open_fds = sources.attempt("fd", files.open_fds)
+        kinds = partial(read_maps_by_kind, self.pid, root=self._root)
         fullest = max(gpus or (), key=_gpu_ratio, default=None)
         is_exempt = self._is_exempt_from_nproc(status)
         return Reading(
@@ -187,7 +197,7 @@ class Reader:
             pids_limit_hits=pids.events,
             oom_kills=memory.events,
             pools=None if tasks is None else tasks.pools,
-            map_kinds=sources.attempt("map_kinds", self._map_kinds) if with_map_kinds else None,
+            map_kinds=sources.attempt("map_kinds", kinds) if with_map_kinds else None,
             pressure_seconds=sources.attempt("pressure", self._pressure.read),
             gpus=gpus,
             limits=self._limits(pids.usage.limit, memory.usage.limit, host_memory, fullest),
@@ -238,24 +248,22 @@ class Reader:
             "user_tasks", lambda: tasks_of_user(uid, root=self._root), in_full=False
         )
 
-    def _read_tasks(self) -> Tasks:
-        return read_tasks(self.pid, root=self._root, buffer=self._buffer)
-
     def _tree(self, tasks: Tasks | None, *, in_full: bool) -> ChildrenFound | None:
         if tasks is None:
             return None
         limit = self._sources.limit("max_map_count", self._files.max_map_count)
-        return self._sources.attempt(
-            "children", lambda: self._children.find(tasks.children, limit, in_full=in_full)
-        )
-
-    def _map_kinds(self) -> dict[str, int]:
-        return read_maps_by_kind(self.pid, root=self._root)
+        find = partial(self.children.find, tasks.children, limit, in_full=in_full)
+        return self._sources.attempt("children", find)
 
     def _reclaimable(self, folder: str | None, *, in_full: bool) -> int | None:
         return self._sources.paced(
             "memory_stat", lambda: self._memory_stat.reclaimable_bytes(folder), in_full=in_full
         )
+
+
+def reader_beside_training() -> Reader:
+    """Return a reader of this process that waits for none of its children."""
+    return Reader(children=ChildrenAside(pid=os.getpid()))
 
 
 class _Sources:
@@ -320,6 +328,7 @@ def _tree_fields(
         "tree_maps": _sum(maps, tree.maps),
         "tree_open_fds": _sum(open_fds, tree.open_fds),
         "children": None if tree.is_count else tree.nearest,
+        "children_time": tree.at,
     }
 
 

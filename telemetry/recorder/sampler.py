@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TextIO, TypeAlias
 from telemetry.interruption import class_name, message_of, pass_on
 from telemetry.journal import typed
 from telemetry.journal.records import Event
-from telemetry.kernel.reader import Reader
+from telemetry.kernel.reader import reader_beside_training
 from telemetry.reading import PEAKS, Reading, latest_known, with_stage
 from telemetry.recorder.last_words import ATTRIBUTED, RAISED, describe, is_failure, marked
 from telemetry.recorder.open_folds import FoldBlock, OpenFold, OpenFolds
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from telemetry.journal.records import Record
     from telemetry.journal.writer import JournalWriter
+    from telemetry.kernel.reader import Reader
     from telemetry.recorder.attributed import CodeAtWork
 
 ThreadLineSink: TypeAlias = TextIO | logging.Logger | None
@@ -135,8 +136,8 @@ class Sampler:
     def begin_timer(self, interval_seconds: float) -> None:
         """Take a sample every so many seconds from now on. A call that was interrupted may be made again."""
         if self._timer is None:
-            take = WatchedSample(self.sample, self.record, self.attempt).take
-            self._timer = SampleTimer(take, interval_seconds, self.record_failure)
+            watched = WatchedSample(self.sample, self.record, self.attempt, self._look)
+            self._timer = SampleTimer(watched.take, interval_seconds, self.record_failure)
         self._timer.begin()
 
     def checkpoint(
@@ -180,10 +181,7 @@ class Sampler:
             return reading
 
     def event(self, name: str, facts: Mapping[str, object]) -> None:
-        """Append an event of this process to the journal, if there is one.
-
-        What JSON has no form for, such as NaN, is written as text, and a failure is counted.
-        """
+        """Append an event to the journal, if there is one; what JSON has no form for, such as NaN, is written as text."""
         try:
             known = {typed.text("", key): typed.plain(key, value) for key, value in facts.items()}
         except Exception as error:  # noqa: BLE001 - a value of the user's own type may raise anything
@@ -237,8 +235,11 @@ class Sampler:
 
     def become_child(self) -> None:
         """Go on in a forked child: own numbers, no journal, no timer, no lock a lost thread holds."""
-        self._lock, self._reader = threading.RLock(), Reader()
+        self._lock, self._reader = threading.RLock(), reader_beside_training()
         self.journal = self._timer = self.code = None
+
+    def _look(self) -> None:
+        self._reader.children.look()
 
     def _take(self, label: Label | None, *, with_map_kinds: bool = False) -> Reading:
         belongs_to = label or self._fold_of_a_sample()
@@ -277,7 +278,7 @@ class Sampler:
     def _read(self, *, in_full: bool, with_map_kinds: bool) -> Reading:
         try:
             if self._reader.is_lost:  # code that becomes a daemon closes every descriptor
-                self._reader = Reader()
+                self._reader = reader_beside_training()
             reading = self._reader.read(in_full=in_full, with_map_kinds=with_map_kinds)
         except Exception as error:  # noqa: BLE001 - whatever is wrong with telemetry, the training goes on
             pass_on(error)

@@ -21,7 +21,7 @@ from telemetry.journal.run_layout import RunLayout, fold_name, fold_number
 from telemetry.journal.writer import JournalWriter
 from telemetry.kernel.applied_limits import read_applied_limits
 from telemetry.kernel.process_identity import own_identity
-from telemetry.kernel.reader import Reader
+from telemetry.kernel.reader import reader_beside_training
 from telemetry.masking import masked
 from telemetry.rank import own_rank
 from telemetry.recorder import settling  # noqa: F401 - loaded now, before the training begins
@@ -60,7 +60,8 @@ class Beginning:
             pass_on(error)
             self._path = None
             self._failures.append(str(error))
-        self._sampler = Sampler(reader=Reader(), lines=asked.lines, line_rank=_line_rank())
+        reader = reader_beside_training()
+        self._sampler = Sampler(reader=reader, lines=asked.lines, line_rank=_line_rank())
         self._steps: list[tuple[str, Callable[[], object]]] = [
             ("hold", self._sampler.hold),
             ("journal", self._open_journal),

@@ -20,7 +20,8 @@ class WatchedSample:
     """Takes samples of this process.
 
     Invariant: whoever reads the journal knows who holds a limit before the reading that shows it to be near, so that an
-    alert can say it at once. The sampler's lock, for which the training waits at its labels, is not held meanwhile.
+    alert can say it at once. The sampler's lock, for which the training waits at its labels, is not held meanwhile, nor while
+    the children are looked at, each of which may let others wait.
     """
 
     def __init__(
@@ -28,14 +29,17 @@ class WatchedSample:
         sample: Callable[..., Reading],
         record: Callable[[Event], None],
         attempt: Callable[[str, Callable[[], object]], None],
+        look_at_children: Callable[[], object],
     ) -> None:
         """Take the methods of a `Sampler`."""
         self._sample, self._record, self._attempt = sample, record, attempt
+        self._look_at_children = look_at_children
         self._watch = HolderWatch()
         self._due: list[str] = []
 
     def take(self) -> None:
         """Take one. What goes wrong is counted, and goes no further."""
+        self._attempt("children", self._look_at_children)
         self._attempt("timer", self._take)
 
     def _take(self) -> None:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from rich.console import Console
 
-from analyzer import analyze
+from analyzer import analyze, compare
 from analyzer.groups import group_findings
 from analyzer.processes.children import MOST_CHILDREN
 from analyzer.reports.headline import headline, root_cause_line
 from analyzer.reports.html_report import as_html
-from analyzer.reports.json_report import as_json
+from analyzer.reports.json_report import as_json, comparison_json
+from foldwatch.text.comparison import comparison_text
 from tests.support.builders import child, exited, reading, write_journal
 
 if TYPE_CHECKING:
@@ -122,6 +125,21 @@ def test_calm_children_are_not_told(tmp_path: Path) -> None:
     """Nor is a reading without them: the budget left them out."""
     found = in_folds(tmp_path, lambda fold: [child(n) for n in range(9)] if fold != 3 else [])
     assert (grown(found), found.verdict) == ([], "ok")
+
+
+def test_a_child_that_two_readings_tell_of_was_read_once(tmp_path: Path) -> None:
+    """When it was read is said beside it; a label that comes later tells of it again."""
+    records = [
+        parent(10.0 * n, child(812, maps=900 + 100 * n), children_time=10.0 * n - at, stage=stage)
+        for n in range(1, 4)
+        for at, stage in ((0.5, None), (0.5, f"step {n}"))
+    ]
+    (finding,) = analyze([write_journal(tmp_path, *records)]).findings
+    assert finding.process.children is not None
+    (record,) = finding.process.children
+    assert [*record.samples.times] == [9.5, 19.5, 29.5]
+    assert len(record.checkpoints) == 3
+    assert record.rise_at("maps", 19.5) == (10.0, 29.5)
 
 
 def test_a_child_that_is_new_in_each_fold_is_held_against_those_in_its_place(
@@ -263,3 +281,36 @@ def test_a_child_at_its_limit_is_told_where_the_log_says_nothing(tmp_path: Path)
     crash = found.findings[0].process.crash
     assert crash is not None
     assert crash.signature == "ended_at_a_limit"
+
+
+@pytest.mark.parametrize(
+    ("now", "words"),
+    [
+        (0, "better: maps of DataLoader worker"),
+        (4_000, "no clear difference"),
+        (9_000, "worse: maps of DataLoader worker"),
+        (None, "no clear difference"),
+    ],
+)
+def test_children_are_compared_by_their_roles(now: int | None, words: str, tmp_path: Path) -> None:
+    """With the worst of each side, whatever their PIDs; nothing is said of a role that a side does not have."""
+    before = in_folds(tmp_path / "a", lambda fold: [child(812, maps=900 + 4_000 * fold)])
+    after = in_folds(
+        tmp_path / "b",
+        lambda fold: (
+            [child(9), child(10, maps=900 + now * fold)]
+            if now is not None
+            else [child(9, "raylet")]
+        ),
+    )
+    found = compare(before, after)
+    assert found.sentence == words
+    (told,) = comparison_json(found)["children"]
+    assert (told["role"], told["resource"]) == ("DataLoader worker", "maps")
+    assert told["before"]["per_fold"] == 4_000
+    assert (told["after"] is None) is (now is None)
+    assert "maps of DataLoader worker" in as_html(after, found)
+    shown = io.StringIO()
+    for part in comparison_text(found, width=100):
+        Console(file=shown, width=100).print(part)
+    assert "maps of DataLoader worker: " in shown.getvalue()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -13,14 +13,14 @@ from analyzer.pipeline import analyze
 from analyzer.reports.headline import headline
 from telemetry.daemon.daemon import Daemon
 from telemetry.journal.records import Event
-from telemetry.reading import Reading
+from telemetry.reading import GpuUsage, Reading
 from telemetry.thread_line import format_line, thread_line
 from tests.support.builders import NOW, header, reading, write_journal
 from tests.support.waiting import wait_until
 from trainer.runner.growth_so_far import judge_run, worst
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from telemetry.journal.records import Record
@@ -87,6 +87,56 @@ def test_the_rank_that_differs_is_the_odd_one_out(tmp_path: Path) -> None:
     assert words in notes["2"]
     assert not any("odd one out" in note for rank in "013" for note in notes[rank])
     assert {one.pid: one.odd for one in judge_run([path])}[102] == (words,)
+
+
+def in_lockstep(seconds: float, **values: Sequence[Any]) -> Iterator[Record]:
+    """Give what three ranks write, a label every so many seconds.
+
+    Args:
+        seconds: Between two labels.
+        **values: For fields of `Reading`, the value of each rank; of ``cpu_seconds``, what each uses in a second.
+    """
+    yield from (header("node", str(rank), pid=rank, start_ticks=rank) for rank in range(3))
+    for label in range(6):
+        for rank in range(3):
+            own = {name: of_ranks[rank] for name, of_ranks in values.items()}
+            if "cpu_seconds" in own:
+                own["cpu_seconds"] *= seconds * label
+            at = NOW + label * seconds
+            yield reading(label + 1, at, folds=6, pid=rank, start_ticks=rank, **own)
+
+
+def odd_notes(path: Path) -> list[tuple[str | None, str]]:
+    return [
+        (finding.process.rank, note)
+        for finding in analyze(str(path)).findings
+        for note in finding.notes
+        if "odd one out" in note
+    ]
+
+
+def test_the_rank_that_computes_more_is_the_odd_one_out(tmp_path: Path) -> None:
+    """By its CPU time in a second between labels."""
+    write_journal(tmp_path, *in_lockstep(10.0, cpu_seconds=(1.0, 3.5, 1.1)))
+    words = "cpu_cores 3.50, the odd one out: the other 2 ranks have 1.00 to 1.10"
+    assert odd_notes(tmp_path) == [("1", words)]
+
+
+@pytest.mark.parametrize(("seconds", "cores"), [(0.5, (1.0, 3.5, 1.1)), (10.0, (-1.0, -9.0, -1.0))])
+def test_cpu_time_that_says_nothing_is_not_compared(
+    seconds: float, cores: tuple[float, ...], tmp_path: Path
+) -> None:
+    """Between labels that are less than a second apart, and where it falls."""
+    write_journal(tmp_path, *in_lockstep(seconds, cpu_seconds=cores))
+    assert odd_notes(tmp_path) == []
+
+
+def test_ranks_are_compared_by_the_gpu_memory_of_their_own(tmp_path: Path) -> None:
+    """The GPU that is the fullest is the same one for all of them."""
+    gpus = [(GpuUsage(gpu="0", process_used_bytes=held << 30),) for held in (10, 10, 30)]
+    write_journal(tmp_path, *in_lockstep(10.0, gpus=gpus, gpu_memory_used_bytes=(30 << 30,) * 3))
+    words = "own_gpu_memory 30,720 MB, the odd one out: the other 2 ranks have 10,240 MB"
+    assert odd_notes(tmp_path) == [("2", words)]
 
 
 def test_processes_that_nobody_gave_ranks_are_told_apart(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from telemetry.kernel.reader import Reader
+from telemetry.kernel.reader import reader_beside_training
 from telemetry.reading_difference import difference
 from telemetry.thread_line import MEBIBYTE
 from trainer.worker.leak_search import RetainedObject, find_survivors, watch
@@ -76,7 +76,7 @@ def clean_up(held: dict[str, object], *, gradients: frozenset[str] | None = None
         gradients: At the end of a fold, the `custom_gradients` of its start: if no object survived, later
             ones are removed.
     """
-    reader = Reader()
+    reader = reader_beside_training()
     try:
         before = reader.read()
         watched = watch(held)

@@ -20,7 +20,7 @@ from telemetry.errors import InputError
 from telemetry.journal.writer import JournalWriter
 from telemetry.metrics.catalog import METRICS
 from telemetry.reading import STAGES_KEPT, LimitState, Reading
-from tests.support.builders import exited, header, reading, write_journal
+from tests.support.builders import child, exited, header, reading, write_journal
 from tests.support.paths import INCIDENT, RELEASED
 from tests.support.requirements import need
 from tests.support.waiting import wait_until
@@ -264,3 +264,20 @@ def _ask(address: str, query: str, *, at: float) -> list[str]:
 
     content = wait_until(answer, 30, "Prometheus")
     return [result["value"][1] for result in content["data"]["result"]]
+
+
+def test_ranks_and_children_have_series_of_their_own(tmp_path: Path) -> None:
+    """Of one journal: a rank by its header, a child by its role and PID."""
+    write_journal(
+        tmp_path / "run",
+        header("node", "0", pid=7, start_ticks=5),
+        header("node", "1", pid=8, start_ticks=6),
+        after(0, 30, children=(child(812, maps=900), child(813))),
+        after(0, 31, pid=8, start_ticks=6),
+        after(1, 30, children=(child(812, maps=950),)),
+    )
+    found = collect([str(tmp_path / "run")], step=60)
+    assert {labels[3] for labels in found.families["foldwatch_threads"]} == {"0", "1"}
+    maps = {labels[4]: one for labels, one in found.families["foldwatch_child_memory_maps"].items()}
+    assert maps.keys() == {f"DataLoader worker pid {pid}" for pid in (812, 813)}
+    assert [*maps["DataLoader worker pid 812"].values] == [900, 950]

@@ -21,12 +21,11 @@ from telemetry.kernel.read_budget import SavedBudget
 from telemetry.kernel.reader import Reader
 from telemetry.kernel.syscalls import Buffer, folder_size
 from telemetry.reading import CHILDREN_KEPT
+from tests.support.process_tree import TRAIN, make_process, make_tree
 from tests.support.programs import run_python
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-TRAIN = b"python\0train.py\0--epochs\0" + b"9\0"
 
 
 @pytest.mark.parametrize(
@@ -106,34 +105,6 @@ def test_the_size_of_a_folder_is_that_which_python_reads(tmp_path: Path) -> None
     assert folder_size(str(tmp_path / "a"), buffer) == 70_000
     with pytest.raises(FileNotFoundError, match="nothing"):
         folder_size(str(tmp_path / "nothing"), buffer)
-
-
-def make_process(root: Path, pid: int, parent: int, *, maps: int = 5, **status: int) -> None:
-    """Write what /proc has of a process."""
-    folder = root / "proc" / str(pid)
-    (folder / "task" / str(pid)).mkdir(parents=True)
-    (folder / "fd").mkdir()
-    for name in range(status.pop("fds", 1)):
-        (folder / "fd" / str(name)).write_text("")
-    (folder / "task" / str(pid) / "comm").write_text("python\n")
-    (folder / "task" / str(pid) / "children").write_text("")
-    (folder / "comm").write_text("python\n")
-    known = {"PPid": parent, "Threads": 2} | status
-    lines = "".join(f"{name}:\t{value}\n" for name, value in known.items())
-    size = "VmRSS:\t10 kB\nVmSize:\t100 kB\n" if pid != 66 else ""
-    (folder / "status").write_text(f"Name:\tpython\n{lines}{size}")
-    start = " ".join(["0"] * 18)
-    (folder / "stat").write_text(f"{pid} (python) S {start} {pid}\n")
-    (folder / "cmdline").write_bytes(TRAIN)
-    (folder / "limits").write_text("Max open files            100                  100   files\n")
-    (folder / "maps").write_text("1000-2000 r--p 00000000 00:00 0\n" * maps)
-
-
-def make_tree(root: Path, *children: int) -> None:
-    make_process(root, 7, 1)
-    (root / "proc/sys/vm").mkdir(parents=True)
-    (root / "proc/sys/vm/max_map_count").write_text("1000\n")
-    (root / "proc/7/task/7/children").write_text(" ".join(map(str, children)))
 
 
 def test_the_children_nearest_to_a_limit_are_kept_and_all_are_in_the_sums(tmp_path: Path) -> None:
@@ -267,8 +238,8 @@ def test_children_are_looked_at_within_their_budget_between_labels(tmp_path: Pat
     clock = Clock()
     children = ChildProcesses(root=str(tmp_path), pid=7, buffer=Buffer(65536), clock=clock)
     assert children.is_due([], in_full=False)
-    budget = children._budget  # noqa: SLF001 - what it costs is the machine's
-    budget._cost_clock = cost = Clock()  # noqa: SLF001
+    budget = children.budget
+    budget._cost_clock = cost = Clock()  # noqa: SLF001 - what it costs is the machine's
     with budget:
         cost.now += 0.03
     assert [children.is_due([20], in_full=full) for full in (False, True)] == [False, True]

@@ -57,9 +57,10 @@ def test_where_the_c_library_cannot_list_python_does(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """An older glibc, or another system."""
-    monkeypatch.setattr("telemetry.kernel.syscalls._getdents", None)
+    buffer = Buffer(16)
+    monkeypatch.setattr(buffer.calls, "getdents", None)
     (tmp_path / "a").touch()
-    assert list_folder(str(tmp_path), Buffer(16)) == ["a"]
+    assert list_folder(str(tmp_path), buffer) == ["a"]
 
 
 def test_children_are_known_without_being_reaped() -> None:

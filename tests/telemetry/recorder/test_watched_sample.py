@@ -28,7 +28,7 @@ used = len(os.listdir("/proc/self/fd")) - 1
 resource.setrlimit(resource.RLIMIT_NOFILE, (used * 100 // 85, used * 100 // 85))
 sampler().checkpoint("full")
 timed = sampler()
-watched = WatchedSample(timed.sample, timed.record, timed.attempt)
+watched = WatchedSample(timed.sample, timed.record, timed.attempt, lambda: None)
 watched.take()
 watched.take()
 print(timed.error_counts)
