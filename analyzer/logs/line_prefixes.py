@@ -96,6 +96,8 @@ PIECE_BYTES = 2**14
 JOINED_BYTES = 2**16
 """Of a line that a runtime cut into pieces, held at most; what is longer is read in parts."""
 _OVERLAP_BYTES = 2**12
+_ONES = str.maketrans("023456789", "111111111")
+"""A moment of which every digit is a one is a valid one."""
 
 
 class Unwrapped(NamedTuple):
@@ -119,6 +121,11 @@ def seconds_of(stamp: str) -> float | None:
     except ValueError:
         return None
     return moment.timestamp() if moment.tzinfo else None
+
+
+def is_form_of_time(stamp: str) -> bool:
+    """Whether a time written as ``stamp`` is, whatever its digits, can be told in seconds since the epoch."""
+    return seconds_of(stamp.translate(_ONES)) is not None
 
 
 def next_prefix(line: str, at: int = 0) -> re.Match[str] | None:
