@@ -31,6 +31,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from analyzer.logs.blocks import strip_escapes
 from analyzer.signatures.tracebacks import TRACEBACK
+from telemetry.late_pattern import late_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -89,8 +90,8 @@ DOCKER_START = '{"log":"'
 PIECE_LITERALS = (b" stdout P ", b" stderr P ")
 """One stands in every line that CRI cut off."""
 _DOCKER = DOCKER_START.encode()
-_CRI = re.compile(rf"(?P<time>{_STAMP}) (?P<stream>stdout|stderr) (?P<tag>[FP]) ".encode())
-_DOCKER_TAIL = re.compile(rb'\\n","stream":"std(?:out|err)"')
+_CRI = late_pattern(rf"(?P<time>{_STAMP}) (?P<stream>stdout|stderr) (?P<tag>[FP]) ".encode())
+_DOCKER_TAIL = late_pattern(rb'\\n","stream":"std(?:out|err)"')
 PIECE_BYTES = 2**14
 """Of a piece that Docker cut off; a shorter line is a whole one."""
 JOINED_BYTES = 2**16

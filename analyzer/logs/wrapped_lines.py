@@ -20,6 +20,7 @@ from analyzer.logs.line_prefixes import (
     next_prefix,
     time_in,
 )
+from telemetry.late_pattern import late_pattern
 
 if TYPE_CHECKING:
     from analyzer.logs.blocks import Block
@@ -32,15 +33,15 @@ COUNTS = (
 # What `format_line` writes, and nothing else. A label without a colon is not gone back in for its end, so most
 # lines are asked this first: it is twice as fast.
 AS_WRITTEN = re.compile(rb"\[THREADS\] ([^\[\r\n\b\x1b:]*)" + COUNTS + rb"(?=\r?\n)")
-_LINE = re.compile(
+_LINE = late_pattern(
     rb"\[THREADS\] ([^\[\r\n\b\x1b]*)"
     + COUNTS
     + rb"""(?:[ "'\\)}\]|;][^\[\r\n\b\x1b]*)?(?:\x1b\[[\d;]*m)*(?=\r?\n)"""
 )
 _DOCKER = DOCKER_START.encode()
 _DOCKER_TAIL = rb'\\n","stream":"std(?:out|err)","time":"([\w:.+-]{1,40})"\}(?=\r?\n)'
-_DOCKER_AS_WRITTEN = re.compile(rb"\[THREADS\] ([^\[\\\x00-\x1f:]*)" + COUNTS + _DOCKER_TAIL)
-_DOCKER_LINE = re.compile(rb"\[THREADS\] ([^\[\\\x00-\x1f]*)" + COUNTS + _DOCKER_TAIL)
+_DOCKER_AS_WRITTEN = late_pattern(rb"\[THREADS\] ([^\[\\\x00-\x1f:]*)" + COUNTS + _DOCKER_TAIL)
+_DOCKER_LINE = late_pattern(rb"\[THREADS\] ([^\[\\\x00-\x1f]*)" + COUNTS + _DOCKER_TAIL)
 _COLOUR = re.compile(r"\x1b\[[\d;]*m")
 _DIGITS = bytes.maketrans(b"123456789", b"000000000")
 MOST_SHAPES = 4096
