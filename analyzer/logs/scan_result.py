@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from analyzer.logs.thinning import MOST_FALLS, kept_rows
 from analyzer.resources import COLUMNS, FALL_OF_AN_END
-from telemetry.journal.follower import SkippedLine
+from telemetry.journal.skipped_line import SkippedLine
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -62,7 +62,9 @@ def test_an_analysis_does_not_depend_on_the_cores(
     """Processes, their readings with line numbers, crashes."""
     found = []
     for workers in (1, 2, 5):
-        monkeypatch.setattr("analyzer.processes.inputs.processors", lambda workers=workers: workers)
+        monkeypatch.setattr(
+            "analyzer.processes.reading.processors", lambda workers=workers: workers
+        )
         analysis = analyze([log, RETAINED])
         findings = [*analysis.findings]
         for run in analysis.earlier_runs:
