@@ -14,7 +14,6 @@ from analyzer.logs.parallel import STANDARD_INPUT
 from analyzer.logs.scan_options import PLAIN
 from analyzer.pipeline import analyze, analyze_earlier
 from analyzer.processes.inputs import find_inputs
-from analyzer.result import OverallVerdict
 from telemetry.errors import InputError
 
 if TYPE_CHECKING:
@@ -65,11 +64,14 @@ def analyze_command(  # noqa: PLR0913 - one argument for each option
         _print_json(analysis, comparison)
     else:
         _print_text(analysis, comparison, show_all=show_all)
-    if analysis.verdict == OverallVerdict.NO_SAMPLES:
+    from analyzer.result import OverallVerdict  # noqa: PLC0415 - the reading does not wait for it
+
+    has_no_samples = analysis.verdict == OverallVerdict.NO_SAMPLES
+    if has_no_samples:
         skipped = sum(source.skipped_count for source in analysis.sources)
         found = f"{skipped} could not be read" if skipped else "no labelled reading was found"
         print(f"foldwatch: {found}, so growth cannot be judged", file=sys.stderr)
-    if require_verdict and analysis.verdict == OverallVerdict.NO_SAMPLES:
+    if require_verdict and has_no_samples:
         return NOTHING_JUDGED
     if analysis.is_alarming and not exit_zero:
         return FOUND

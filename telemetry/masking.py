@@ -10,6 +10,8 @@ import os
 import re
 from typing import TYPE_CHECKING
 
+from telemetry.late_pattern import late_pattern
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -23,7 +25,7 @@ SECRET_VARIABLES = (
 )
 """foldwatch's own: no process that it starts needs them."""
 
-_NAME = re.compile(
+_NAME = late_pattern(
     # A part of the name ends so: `apiKey`, `hf_token`, not `tokenizer`, `author` or `keypoints`.
     r"(?P<always>secret|passw(?:or)?d|pwd|passphrase|passcode|cred(?:ential)?)s?(?![a-z])"
     r"|(?<![a-z])(?P<whole>pin|session|sessid)$"
@@ -37,7 +39,7 @@ _NAME = re.compile(
     r"|(?<![a-z])(?:pat|otp|jwt|cookie|bearer|sig|signature)s?(?![a-z])",
     re.IGNORECASE,
 )
-_OF_DATA = re.compile(
+_OF_DATA = late_pattern(
     r"(?<![a-z])(?:(?:sort|primary|foreign|group|partition|index|join|lookup|monitor|metric|score|public)[_.-]?keys?"
     r"|keys?[_.-](?:dims?|size|len|length|type|name|field|column|heads?|bias|padding|mask)"
     r"|tokens?[_.-](?:per|size|len|length|count|type|limit|budget|dim|mask|dropout)|n(?:um)?[_.-](?:keys|tokens)"
@@ -47,31 +49,31 @@ _OF_DATA = re.compile(
     re.IGNORECASE,
 )
 """Names of columns, of the parts of a model and of passes over data."""
-_CAPITAL = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_CAPITAL = late_pattern(r"(?<=[a-z])(?=[A-Z])")
 _FLAG = (
     r"""\s{0,20}["']?[\w.-]{1,60}["']?\s{0,20}:\s{0,20}(?:\d{1,9}|true|false|none|null)\s{0,20}"""
 )
-_NO_SECRET = re.compile(
+_NO_SECRET = late_pattern(
     r"\d{1,9}|\d{1,6}(?:[.,]\d{1,6}){0,8}(?:e[+-]?\d{1,2}|[kmgb])?|true|false|none|yes|no"
     rf"|\{{{_FLAG}(?:,{_FLAG})*\}}",
     re.IGNORECASE,
 )
 """What `--max-tokens` and `--key-dim` are given; a mapping such as ``{"enabled": true}``."""
-_GIVEN = re.compile(
+_GIVEN = late_pattern(
     r"""(?<![\w.-])(?P<name>[\w.-]+)(?:\[\w{0,20}\])?"""
     r"""(?P<between>:\s*[\w.]{1,30}(?:\[[\w.,|\[\] ]{1,60}\])?(?:\s*\|\s*\w{1,20}){0,2}\s*=\s*(?=["'*])"""
     r"""|\\{0,3}["']?\]?\s*[=:]\s*|["']\s*,\s*(?=["'])|\(\s*(?=["'])|\s+)(?!\s)"""
 )
 _PLAIN = {"key", "keys"}
 """Names that are mostly of data where no program's own option has them."""
-_OPTION = re.compile(r"-[\w.-]+(?:\[\w{0,20}\])?=?")
-_ASSIGNED = re.compile(r"(?P<name>[\w.-]+)(?:\[\w{0,20}\])?\+?=(?P<value>.*)", re.DOTALL)
+_OPTION = late_pattern(r"-[\w.-]+(?:\[\w{0,20}\])?=?")
+_ASSIGNED = late_pattern(r"(?P<name>[\w.-]+)(?:\[\w{0,20}\])?\+?=(?P<value>.*)", re.DOTALL)
 """A word of its own: what is given ends with it."""
-_SEVERAL = re.compile(r"(?:key|token|secret|password|passwd)s=?$", re.IGNORECASE)
+_SEVERAL = late_pattern(r"(?:key|token|secret|password|passwd)s=?$", re.IGNORECASE)
 """What an option's name ends with that is given several values."""
-_SHORT_OPTION = re.compile(r"-(?:[A-Za-z]?[\d.]*|[a-z][a-z_-]{0,19}|[A-Za-z][\w.-]{0,40}=.+)")
+_SHORT_OPTION = late_pattern(r"-(?:[A-Za-z]?[\d.]*|[a-z][a-z_-]{0,19}|[A-Za-z][\w.-]{0,40}=.+)")
 _QUOTED = r"""(?:"(?:[^"\\]|\\.){0,1000}"|'[^']{0,1000}')"""
-_VALUE = re.compile(
+_VALUE = late_pattern(
     r"(?:(?:bearer|basic|token|digest|apikey|negotiate)\s+)?"
     r"""(?:\\{1,3}(?P<mark>["'])[^"'\\]{0,1000}\\{1,3}(?P=mark)|\{[^{}]{0,1000}\}"""
     # Any other mapping is looked into, for the names in it.
@@ -79,9 +81,9 @@ _VALUE = re.compile(
     rf"""(?:{_QUOTED}|\[[^\]]{{0,1000}}\]|[^\s"',;&}}\[]+)+)""",
     re.IGNORECASE,
 )
-_ARGUMENTS = re.compile(rf"{_QUOTED}(?:\s{{0,20}},\s{{0,20}}{_QUOTED})*")
+_ARGUMENTS = late_pattern(rf"{_QUOTED}(?:\s{{0,20}},\s{{0,20}}{_QUOTED})*")
 """All texts that a call such as ``login('me', 'secret')`` is given."""
-_FORMS = re.compile(
+_FORMS = late_pattern(
     r"(?<=://)[^/?#\s]*@"
     r"|(?<=://)[^/?#\s:@]{0,256}:(?!\d+/)[^\s@]{0,256}@"
     r"|(?<=//)[^/?#\s:@]{1,256}:[^/?#\s@]{1,256}@"
@@ -103,7 +105,7 @@ _FORMS = re.compile(
     r"|(?<![\w.:/@-])[\w.-]{1,64}:[^\s@/:]{1,256}@(?!sha\d{3}:)(?=[\w.-]{1,255}:)"
     r"|(?<=[Bb]earer )[\w.~+/=-]{12,}|(?<=Basic )[A-Za-z0-9+/]{12,}={0,2}"
 )
-_BY_PROGRAM = re.compile(
+_BY_PROGRAM = late_pattern(
     r"(?<![\w.-])(?:(?:mysql|mariadb)[\w-]{0,20}[\s\0](?:[^\n|;&]{0,200}[\s\0])?-p(?=[^\s\0-])"
     r"|sshpass[\s\0]+-p[\s\0]*"
     r"|redis-cli[\s\0](?:[^\n|;&]{0,200}[\s\0])?-a[\s\0]+"
@@ -113,22 +115,22 @@ _BY_PROGRAM = re.compile(
     r"(?P<value>[^\s\0|;&]+)"
 )
 """Options whose name says nothing, of programs that take a secret by them."""
-_BY_WORD = re.compile(
+_BY_WORD = late_pattern(
     r"(?<![\w.-])(?:--?|(?:config|configure)[\s\0])(?:define|option|override|param|set)[\s\0]+"
     r"(?P<name>[\w.-]{1,100})[\s\0]+(?P<value>[^\s\0|;&-][^\s\0|;&]*)"
 )
 """A name that is itself given to an option: ``--set api_key X``."""
-_PRINTED = re.compile(
+_PRINTED = late_pattern(
     r"(?<![\w.-])(?P<name>--?[A-Za-z][\w.-]{1,60})(?P<between>=|[ \t]+|['\"], ?(?=['\"]))"
     rf"(?P<value>{_QUOTED}|[^\s\"',;)\]]+)"
 )
 """An option with its value, in the text of an error."""
-_ADDRESS = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]{1,20}://|(?<=url: )/)[^\s\"'<>]{1,4000}")
-_QUERY = re.compile(r"(?<=[?&;#])(?P<name>[A-Za-z][\w.-]{0,60})=(?P<value>[^&;#)\]},]+)")
+_ADDRESS = late_pattern(r"(?:[A-Za-z][A-Za-z0-9+.-]{1,20}://|(?<=url: )/)[^\s\"'<>]{1,4000}")
+_QUERY = late_pattern(r"(?<=[?&;#])(?P<name>[A-Za-z][\w.-]{0,60})=(?P<value>[^&;#)\]},]+)")
 """A name with its value behind the question mark of an address, as libraries for HTTP print it."""
-_OF_TEXTS = re.compile(r"-*keys?|.*(?:dir|file|path|url)s?", re.IGNORECASE)
+_OF_TEXTS = late_pattern(r"-*keys?|.*(?:dir|file|path|url)s?", re.IGNORECASE)
 """Names of options whose value an error is about: a column, a place."""
-_QUOTES_WORDS = re.compile(
+_QUOTES_WORDS = late_pattern(
     r"(?:unrecogni[sz]ed|unknown|unexpected|extra)(?: extra)? arguments?(?: found)?:? ",
     re.IGNORECASE,
 )

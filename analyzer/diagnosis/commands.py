@@ -6,6 +6,7 @@ import re
 import shlex
 from typing import TYPE_CHECKING
 
+from telemetry.late_pattern import late_pattern
 from telemetry.masking import is_masked, masked
 
 if TYPE_CHECKING:
@@ -18,12 +19,12 @@ RUN_EPOCHS = r"foldwatch run --checkpoint-pattern 'Epoch (?P<epoch>\d+)' -- COMM
 """With a reading at each line that names an epoch."""
 TRAIN = "foldwatch train --isolation process"
 _OF_TRAINER = "trainer/worker/__main__.py"
-_FOLD = re.compile(
+_FOLD = late_pattern(
     r"(?P<name>-{0,2}[\w.-]*fold(?!s)[\w-]*)(?:=(?P<number>\d{1,6}))?", re.IGNORECASE | re.ASCII
 )
-_SAFE = re.compile(r"[\w./=:+-]*\{fold\}[\w./=:+-]*", re.ASCII)
+_SAFE = late_pattern(r"[\w./=:+-]*\{fold\}[\w./=:+-]*", re.ASCII)
 """A word with a fold's place in it that a shell leaves as it is."""
-_NO_SCRIPT = re.compile(r"|-.*|.*\bipykernel(?:_launcher)?\b.*", re.DOTALL)
+_NO_SCRIPT = late_pattern(r"|-.*|.*\bipykernel(?:_launcher)?\b.*", re.DOTALL)
 """What stands for the script of a program that has none: ``python -c``, a notebook, an interpreter."""
 MOST_CHARACTERS = 120
 """Of a command line that is repeated; of a longer one the script is."""

@@ -10,6 +10,7 @@ from analyzer.growth.epochs import planned_epoch
 from analyzer.processes.process import has_result
 from analyzer.signatures.search import is_in_traceback
 from telemetry.formatting import spell_duration
+from telemetry.late_pattern import late_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,12 +23,12 @@ FRESH_SECONDS = 600
 """Written to within this time, a log may be of a run that goes on."""
 
 # Stages that close a fold: AFTER CLEANUP, END, after all training, fold finished, done.
-_CLOSING = re.compile(
+_CLOSING = late_pattern(
     r"\b(?:clean(?:ed)?[ -]?up|end(?:ed)?|done|finish(?:ed)?|completed?|after all|result|summary)\b",
     re.IGNORECASE,
 )
 # Stages that something must follow: START, before gating fit.
-_OPENING = re.compile(r"^(?:start|begin|before)\b", re.IGNORECASE)
+_OPENING = late_pattern(r"^(?:start|begin|before)\b", re.IGNORECASE)
 
 
 def _last_stages(process: Process) -> set[str]:

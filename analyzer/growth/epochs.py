@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from analyzer.growth.verdict import EPOCHS, PRINTED_EPOCHS, Growth, Verdict, judge
 from analyzer.resources import RESOURCES
+from telemetry.late_pattern import late_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     Kind: TypeAlias = tuple[int | None, str]
     """A fold, and a label without its epoch."""
 
-_EPOCH = re.compile(
+_EPOCH = late_pattern(
     r"\bep(?:och)?[ _=:#\[-]{0,3}(?P<epoch>\d{1,9})(?: ?(?:/|of) ?(?P<planned>\d{1,9}))?\b",
     re.IGNORECASE,
 )

@@ -6,11 +6,12 @@ import re
 from typing import TYPE_CHECKING
 
 from analyzer.logs.progress import PROGRESS
+from telemetry.late_pattern import late_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_FINISHED = re.compile(
+_FINISHED = late_pattern(
     r"""
       \b(?:finished(?!:\s+\w{3},)|completed|succeeded|beendet|abgeschlossen|success(?:ful(?:ly)?\b(?!\ (?:stopped|opened|created|started|registered|connected|removed|loaded|assigned|pulled|mounted|attached|provisioned|scheduled|initialized|authenticated|logged)))?)\b
     | \b(?:complete|done|ended|goodbye|bye|end)\b[.!]*\s*$ | \bdone\b(?:[,:!]|\ in\ \d)
@@ -28,7 +29,7 @@ _FINISHED = re.compile(
     re.IGNORECASE | re.VERBOSE | re.MULTILINE,
 )
 """In one of the last lines: the run is through."""
-_RESULT = re.compile(
+_RESULT = late_pattern(
     r"""
       \b(?:saved?|saving|wrote|written|exported|stored|uploaded|upload|pushed|promoted|archived|artefacts|artifacts)\b
     | \bbest[ _]?(?:trial|params?|parameters|score|model|metric|config|test|iteration|val\w*)\b | (?-i:\bRESULTS?\b)
@@ -39,12 +40,12 @@ _RESULT = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 """In the very last lines: what a run says once it is through."""
-_UNFINISHED = re.compile(
+_UNFINISHED = late_pattern(
     r"\b(?:not|never|un(?:successful\w*|finished)|fail(?:s|ed|ing|\w*)?\b(?!\s*[:=]\s*0)|error\b(?!\s*(?:rate|stats|=|:))|exception|"
     r"abort\w*|crash(?:ed|es|ing)\b(?!\s*[:=]\s*0)|timed\s?out|before|until|when|if|kill\w*|cancel\w*|invalid|terminated|in\s*complete|expected|will\ be|to\ be|loading|start-?up|initiali[sz]ation|warm-?up|done\ waiting|[Ee]xit(?:ed)?\ with\ [1-9])",
     re.IGNORECASE,
 )
-_CLEANING_UP = re.compile(
+_CLEANING_UP = late_pattern(
     r"\b(?:[Tt]earing down|Deactivated successfully|diagnostic log upload|W&B process to finish)\b|^\s*Exit status: 0$"
     r"|^(?:Stopping|Removing|Killing) \S+ +\.\.\. |\.(?:service|scope): Succeeded\.$"
     r"|^Artifact\b.*\b(?:finalized|uploaded|completed)\b|^Cache saved\b|^Finished uploading artifact|^(?:##\[section\])?Finishing: "
@@ -52,18 +53,18 @@ _CLEANING_UP = re.compile(
     r"|^File upload succeed|^Async Command End"
 )
 """What somebody else says as it tidies up, however the run ended."""
-_WENT_WELL = re.compile(
+_WENT_WELL = late_pattern(
     r"^This progress looks :\)|\bNothing to be done\b|\(1\) Normal termination \(return value 0\)"
 )
 """The last word of a workflow manager or a scheduler on a run, in words that a failure has as well."""
-_WENT_BADLY = re.compile(
+_WENT_BADLY = late_pattern(
     r"^This progress looks :\(|\bExiting because a job execution failed|\bcompleted,? with (?:errors|failures)\b"
     r"|\b(?:[Jj]ob|[Pp]ipeline|[Ww]orkflow|[Tt]raining) (?:has )?failed[.!]?\s*$|\bJOB_STATE_FAILED\b|\bBackoffLimitExceeded\b"
 )
 """The last word of a workflow manager on a run: some of its tasks succeeded, and all the same it failed."""
-_LAST_STEP = re.compile(r"\b(\d+)\s*/\s*\1\b|\b100(?:\.0+)?%")
-_STEP = re.compile(r"\b\d+\s*/\s*\d+\b|\d+(?:\.\d+)?%(?:\||\s)")
-_HEADER = re.compile(r"^\s*(?:epoch|fold|trial|stage)\s+\d+\s*/\s*\d+\W*$", re.IGNORECASE)
+_LAST_STEP = late_pattern(r"\b(\d+)\s*/\s*\1\b|\b100(?:\.0+)?%")
+_STEP = late_pattern(r"\b\d+\s*/\s*\d+\b|\d+(?:\.\d+)?%(?:\||\s)")
+_HEADER = late_pattern(r"^\s*(?:epoch|fold|trial|stage)\s+\d+\s*/\s*\d+\W*$", re.IGNORECASE)
 RESULT_LINES = 4
 """A result is told in so many of the last lines; further up it may be a checkpoint's."""
 
@@ -103,12 +104,12 @@ def place_of_finish(lines: Sequence[str], *, below_failure: bool = False) -> int
     return None
 
 
-_TRIAL = re.compile(
+_TRIAL = late_pattern(
     r"\b(?:trial|epoch|fold|step|iter|task|batch|round|stage|tree|job|part)\w*\W{0,3}\d+\b(?!\s*[/%])[^\n]*\b(?:finished|done|completed|succeeded)",
     re.IGNORECASE,
 )
 """One of many is through, not the run."""
-_OF_ALL = re.compile(
+_OF_ALL = late_pattern(
     r"\b(\d+)\s*(?:/|(?:out )?of)\s*(\d+)\s+(?:steps|tasks|jobs|rules|targets|stages|nodes|processes|runs|flows|files)\b"
 )
 

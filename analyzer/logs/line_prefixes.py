@@ -31,6 +31,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from analyzer.logs.blocks import strip_escapes
 from analyzer.signatures.tracebacks import TRACEBACK
+from telemetry.late_pattern import late_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -89,13 +90,15 @@ DOCKER_START = '{"log":"'
 PIECE_LITERALS = (b" stdout P ", b" stderr P ")
 """One stands in every line that CRI cut off."""
 _DOCKER = DOCKER_START.encode()
-_CRI = re.compile(rf"(?P<time>{_STAMP}) (?P<stream>stdout|stderr) (?P<tag>[FP]) ".encode())
-_DOCKER_TAIL = re.compile(rb'\\n","stream":"std(?:out|err)"')
+_CRI = late_pattern(rf"(?P<time>{_STAMP}) (?P<stream>stdout|stderr) (?P<tag>[FP]) ".encode())
+_DOCKER_TAIL = late_pattern(rb'\\n","stream":"std(?:out|err)"')
 PIECE_BYTES = 2**14
 """Of a piece that Docker cut off; a shorter line is a whole one."""
 JOINED_BYTES = 2**16
 """Of a line that a runtime cut into pieces, held at most; what is longer is read in parts."""
 _OVERLAP_BYTES = 2**12
+_ONES = str.maketrans("023456789", "111111111")
+"""A moment of which every digit is a one is a valid one."""
 
 
 class Unwrapped(NamedTuple):
@@ -119,6 +122,11 @@ def seconds_of(stamp: str) -> float | None:
     except ValueError:
         return None
     return moment.timestamp() if moment.tzinfo else None
+
+
+def is_form_of_time(stamp: str) -> bool:
+    """Whether a time written as ``stamp`` is, whatever its digits, can be told in seconds since the epoch."""
+    return seconds_of(stamp.translate(_ONES)) is not None
 
 
 def next_prefix(line: str, at: int = 0) -> re.Match[str] | None:

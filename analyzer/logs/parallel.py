@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 STANDARD_INPUT = "-"
 RANGE_BYTES = 2**25
 """Of the smallest stretch: reading it takes as long as ten forks."""
+HEAD_START = 2**25
+"""What the other workers read while this process loads what is made of it."""
 _LINE_BYTES = 2**20
 """Looked through for the line end at which a file is cut."""
 _BEFORE_BYTES = 2**17
@@ -63,7 +65,7 @@ class UnreadableInput(NamedTuple):
 
 
 def byte_ranges(path: str, *, workers: int) -> list[ByteRange]:
-    """Cut the file at ``path`` for so many workers. Raises OSError."""
+    """Cut the file at ``path`` for so many workers, of which the first has more to do. Raises OSError."""
     if path == STANDARD_INPUT or not stat.S_ISREG(os.stat(path).st_mode):
         return [ByteRange(path)]
     with open(path, "rb") as file:
@@ -72,9 +74,11 @@ def byte_ranges(path: str, *, workers: int) -> list[ByteRange]:
         count = min(workers, size // RANGE_BYTES)
         if count < 2 or is_packed(start):
             return [ByteRange(path, size_bytes=None)]
+        ahead = HEAD_START if size // count > 2 * HEAD_START else 0
+        each = (size + ahead) // count
         cuts = [0]
         for number in range(1, count):
-            at = size * number // count
+            at = each * number - ahead
             before = max(0, at - _BEFORE_BYTES)
             file.seek(before)
             end = _whole_line_end(file.read(at - before + _LINE_BYTES), at - before)
@@ -109,8 +113,12 @@ def read_ranges(
     workers: int,
     options: ScanOptions = PLAIN,
     progress: Callable[[int], None] | None = None,
+    meanwhile: Callable[[], object] | None = None,
 ) -> list[ScanResult | UnreadableInput]:
-    """Read every range, in their order; ``progress`` is called now and then with the bytes done."""
+    """Read every range, in their order; ``progress`` is called now and then with the bytes done.
+
+    ``meanwhile`` is called once, while the other workers read.
+    """
     sizes = [_size(byte_range) for byte_range in wanted]
     shares = _shares(sizes, workers if _is_alone() else 1)
     tasks = [
@@ -122,6 +130,8 @@ def read_ranges(
         others = [_Worker(share, tasks, reported, n) for n, share in enumerate(shares[1:], 1)]
         try:
             found = {n: _read(*tasks[n], reported.of(0)) for n in (shares or [[]])[0]}
+            if meanwhile is not None:
+                meanwhile()
             for other in others:
                 found |= other.result(reported)
         finally:
@@ -150,7 +160,7 @@ def _shares(sizes: Sequence[int], workers: int) -> list[list[int]]:
     """Deal ranges of these sizes out, the biggest first; this process takes the first share and all pipes."""
     workers = max(1, min(workers, sum(sizes) // RANGE_BYTES))
     shares: list[list[int]] = [[] for _ in range(workers)]
-    loads = [0] * workers
+    loads = [HEAD_START, *[0] * (workers - 1)]
     for number in sorted(range(len(sizes)), key=lambda number: -sizes[number]):
         least = 0 if sizes[number] == 0 else loads.index(min(loads))
         shares[least].append(number)

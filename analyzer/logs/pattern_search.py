@@ -20,6 +20,7 @@ from analyzer.logs.line_prefixes import (
 )
 from analyzer.logs.literal_search import LiteralSearch
 from analyzer.logs.user_pattern import Found, labelled
+from telemetry.late_pattern import late_pattern
 from telemetry.thread_line import MARKER
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ _LINE_ENDS = bytes.maketrans(b"\r\b", b"\n\n")
 """A redraw is a line of its own to a pattern, which never looks past a line."""
 _ALWAYS = (b"\x1b", rb"\u001b", rb"\u001B", *PIECE_LITERALS)
 """What may cut a text in two: escapes, also as JSON writes them, and pieces of a line."""
-_TOKEN = re.compile(
+_TOKEN = late_pattern(
     r"""
       (?P<quoted> \\Q )
     | (?P<unknown> \\(?:[xpP](?:\{[^}]*\}|[0-9A-Fa-f]{2}|.)|\d{1,3}|[ECDSWdswbBAzZ]) | \(\?[a-zA-Z-]+[:)] | \[\^?\]?(?:\\.|\[:\w+:\]|[^\]\\])*\] | [.^$] )

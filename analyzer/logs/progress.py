@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import re
 
+from telemetry.late_pattern import late_pattern
+
 _PLACES = r"epochs?|steps?|iter(?:ation)?s?|global_step|batch(?:es)?|trials?|folds?|round|generation|tree|updates?"
-PROGRESS = re.compile(
+PROGRESS = late_pattern(
     (
         # Epoch 3/10, step: 120, iter [50/730], Epoch: [0][415/1736], {'epoch': 1.2}, Trial 9 finished
         rf"(?:^|[^\w.'/=-])(?:{_PLACES})\b['\"]?[ \t]*[:=\[(#-]*[ \t]*\[?\d"
@@ -25,15 +27,15 @@ PROGRESS = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 """In the bytes of a line."""
-_NO_PROGRESS = re.compile(
+_NO_PROGRESS = late_pattern(
     rb"wandb:|Traceback|^\s*File \"|\b(?:Error|Exception|failed|FAILED|aborting|Lost task|Killed)\b|\braise\b|^(?:\S+ )?[\w.]+(?:Error|Exception): (?!-?\d)|[Rr]esum(?:e|ing)|\bWork\w+\(SeqNum"
 )
 """On a line, it is of a summary, of an error or of code."""
-_ESCAPE = re.compile(
+_ESCAPE = late_pattern(
     rb"(?:\x1b|\\u001[bB])\[[\d;?]*[A-Za-z]|\\[nrt]|\]\w?:[ \t]{0,4}\[Step \d+/\d+\]"
 )
 """Of a terminal and of JSON: its last letter is no part of the word behind it. Last, the step of a build in TeamCity."""
-_BAR = re.compile(rb"\d+%\||\d+/\d+ \[|it/s|s/it")
+_BAR = late_pattern(rb"\d+%\||\d+/\d+ \[|it/s|s/it")
 
 _LOOKS = (
     rb"(?:df|free|ps|cat|ls|dmesg|ulimit|nvidia-smi|rocm-smi|top|printenv|head|tail|[ef]?grep|stat|du|mount|uname|sysctl|id|whoami"
@@ -53,7 +55,7 @@ _ONLY_LOOKS = (
     rb"|(?:accelerate|deepspeed) (?:env|--version)|make (?:-n|--version)|\S+ --(?:version|help)\s*$"
 )
 """Commands that begin no attempt, though they name what one begins with: people look what happened to the last."""
-ATTEMPT = re.compile(
+ATTEMPT = late_pattern(
     (
         rb"^[^\n]{0,60}?[$#%>] (?:[\w/.-]+=\S+ )*(?:sudo |nohup |time |env )*(?!"
         + _ONLY_LOOKS
@@ -64,24 +66,24 @@ ATTEMPT = re.compile(
     re.MULTILINE,
 )
 """A shell's prompt with a command behind it: another attempt begins."""
-SHOWS_LOG = re.compile(
+SHOWS_LOG = late_pattern(
     rb"^[^\n]{0,60}[$#%>] (?:sudo )?(?:stern|(?:(?:kubectl|oc|k)|docker(?:-compose| compose)?|podman|nerdctl|nomad alloc)(?: -\S+(?: [\w./-]+)?){0,4} logs) ",
     re.MULTILINE,
 )
 """A shell's prompt with a command that shows what a container wrote: that is older than the state that is shown above."""
-RUNS_AGAIN = re.compile(
+RUNS_AGAIN = late_pattern(
     rb"(?:^|[^t] )\bState: +Running|\bRunning +[1-9]|\bUp \d+ \w|\"Running\": ?true", re.MULTILINE
 )
 """Above such a state: another container took the place of the one that ended, and what is shown is what that one wrote."""
-RESTARTED = re.compile(
+RESTARTED = late_pattern(
     rb"SLURM_RESTART_COUNT=[1-9]|Starting worker group|Scheduled restart job|nohup: ignoring input|Requeued? job|restart counter is at"
     rb"|\) \S+ \S+ Job executing on host|\bspawned: '|\bcontainer (?:re)?start [0-9a-f]{4,64} \("
 )
 """Another attempt of the whole run begins, whoever says so."""
-ANNOUNCED = re.compile(rb"Scheduled restart job|Requeued? job|restart counter is at")
+ANNOUNCED = late_pattern(rb"Scheduled restart job|Requeued? job|restart counter is at")
 """Of these lines, what says that one will begin."""
-_NUMBER = re.compile(r"\d+(?:[.,:]\d+)*(?:e[-+]?\d+)?")
-_NO_SHAPE = re.compile(
+_NUMBER = late_pattern(r"\d+(?:[.,:]\d+)*(?:e[-+]?\d+)?")
+_NO_SHAPE = late_pattern(
     r"\b[Ww]orker|\bpid\b|[Bb]oot|[Rr]estart|[Kk]ill|[Ss]tarting|[Ss]tarted|[Cc]onnect|[Ee]rror|ERROR|[Ff]ail|[Ww]arn|WARN|[Ee]xception|Traceback|"
     r"[Aa]bort|[Ff]atal|[Rr]etry|[Ee]xit|^\s*(?:File \"|at |@ |#\d|\[ ?\d+\] /|\^)|core dumped|[Tt]hread \d"
 )

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from analyzer.logs.thinning import MOST_FALLS, kept_rows
 from analyzer.resources import COLUMNS, FALL_OF_AN_END
-from telemetry.journal.follower import SkippedLine
+from telemetry.journal.skipped_line import SkippedLine
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from analyzer.logs.format_readings import FormatReadings
     from analyzer.signatures.search import SignatureMatch
@@ -88,13 +88,10 @@ class ScanResult:
         """Return the readings of some rows, without the matches among them."""
         return ScanResult(
             headings=self.headings,
-            heading_of=array("q", map(self.heading_of.__getitem__, rows)),
-            line_of=array("q", map(self.line_of.__getitem__, rows)),
-            columns={
-                name: array("q", map(column.__getitem__, rows))
-                for name, column in self.columns.items()
-            },
-            times=array("d", map(self.times.__getitem__, rows) if self.is_dated else ()),
+            heading_of=_taken(self.heading_of, rows),
+            line_of=_taken(self.line_of, rows),
+            columns={name: _taken(column, rows) for name, column in self.columns.items()},
+            times=array("d", [self.times[row] for row in rows] if self.is_dated else ()),
             after_gap={place for place, row in enumerate(rows) if row in self.after_gap}
             if self.after_gap
             else set(),
@@ -146,3 +143,8 @@ class ScanResult:
             self.skipped.append(SkippedLine(line, reason))
         else:
             self.more_skipped += 1
+
+
+def _taken(column: array[int], rows: Iterable[int]) -> array[int]:
+    # A list is put into an array in half the time of an iterator.
+    return array("q", [column[row] for row in rows])

@@ -45,7 +45,7 @@ class ScanResultBuilder:
         self.plain: list[Row] = []
         self.plain_at: list[int] = []
         self._number_of: dict[LabelContext, int] = {}
-        self._number_as_written: dict[Row, int] = {}
+        self._number_as_written: dict[tuple[bytes | None, ...], int] = {}
         self._last: LabelContext | None = None
         """The last one that was new, or was merged."""
         self._thin_at = math.inf if keeps_all else MOST_READINGS
@@ -114,21 +114,23 @@ class ScanResultBuilder:
         if not self.plain:
             return
         result, columns = self.result, self.result.columns
-        fields = zip(*self.plain, strict=True)
-        label, threads, pids, pids_limit, maps, maps_limit, rss, writer, stamps = fields
-        columns["threads"].extend(map(int, threads))
+        rows, leads, stamps = zip(*self.plain, strict=True)
+        fields = zip(*rows, strict=True)
+        label, threads, pids, pids_limit, maps, maps_limit, rss, ranks = fields
+        columns["threads"].fromlist([*map(int, threads)])
         known_pids = (
             [ABSENT if one == b"?" else int(one) for one in pids]
             if b"?" in pids
-            else map(int, pids)
+            else [*map(int, pids)]
         )
-        columns["cgroup_pids"].extend(known_pids)
-        columns["maps"].extend(map(int, maps))
-        columns["rss_bytes"].extend([int(size) * MEBIBYTE for size in rss])
+        columns["cgroup_pids"].fromlist(known_pids)
+        columns["maps"].fromlist([*map(int, maps)])
+        columns["rss_bytes"].fromlist([int(size) * MEBIBYTE for size in rss])
         for name in columns.keys() - set(COLUMNS):
             columns[name].extend([ABSENT] * len(self.plain))
         known = self._number_as_written
-        for key in zip(label, pids_limit, maps_limit, writer, strict=True):
+        writers = [lead or rank for lead, rank in zip(leads, ranks, strict=True)]
+        for key in zip(label, pids_limit, maps_limit, writers, strict=True):
             number = known.get(key)
             if number is None:
                 number = self._number(_context(*key))
@@ -138,7 +140,7 @@ class ScanResultBuilder:
         for stamp in filter(None, stamps):
             if (time := seconds_of(stamp.decode("ascii"))) is not None:
                 result.times.append(time)
-        result.line_of.extend(map(block.line_number, self.plain_at))
+        result.line_of.fromlist(block.line_numbers(self.plain_at))
         self.plain.clear()
         self.plain_at.clear()
         self._bound()

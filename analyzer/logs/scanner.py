@@ -6,7 +6,6 @@ unwrapped and parsed.
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from analyzer.logs.blocks import Blocks
@@ -27,7 +26,7 @@ from analyzer.logs.progress_watch import EDGE_BYTES, ProgressWatch
 from analyzer.logs.scan_options import PLAIN
 from analyzer.logs.scan_result import LabelContext, ScanResult
 from analyzer.logs.scan_result_builder import ScanResultBuilder
-from analyzer.logs.wrapped_lines import COUNTS, WrappedLines
+from analyzer.logs.wrapped_lines import AS_WRITTEN, WrappedLines
 from analyzer.logs.wrapped_messages import AROUND_BYTES, PIECES, Around, around
 from analyzer.signatures.search import BUILT_IN, LITERALS, SignatureTable
 from analyzer.signatures.tracebacks import TRACEBACK
@@ -45,7 +44,6 @@ if TYPE_CHECKING:
 
 _MARKER = MARKER.encode()
 _TRACEBACK = TRACEBACK.encode()
-_NEWLINE = ord("\n")
 _INTERRUPTED = b"^C"
 _BEHIND_IT = (b"\n", b"\r", b"T", b"^")
 """What stands behind the echo of Ctrl-C: with two characters alone the whole search takes half as long again."""
@@ -55,10 +53,6 @@ SCANNED_LITERALS = (
     *(_INTERRUPTED + behind for behind in _BEHIND_IT),
     *PIECE_LITERALS,
 )
-
-
-# What `format_line` writes, alone on its line. A label without a colon is not gone back in for its end.
-_AS_WRITTEN = re.compile(rb"\[THREADS\] ([^\[\r\n\b\x1b:]*)" + COUNTS + rb"(?=\r?\n)")
 
 
 def scan(
@@ -142,27 +136,26 @@ class Scanner:
 
     def _take_hits(self, block: Block, hits: Iterable[int]) -> None:
         content, size = block.content, block.size
-        match, read_wrapped = _AS_WRITTEN.match, self._wrapped.read
+        match, read_wrapped = AS_WRITTEN.match, self._wrapped.read
         plain, plain_at = self._builder.plain, self._builder.plain_at
+        open_matches = self._builder.open_matches
         floor = line_start = self._take_joined(block, 0) if self._joiner.is_waiting else 0
         for at in hits:
             if at < floor:
                 continue
             if at >= block.cut:
                 break
-            if at and content[at - 1] == _NEWLINE:
-                line_start = at
-            elif newline := content.rfind(b"\n", floor, at) + 1:
-                line_start = newline
+            line_start = content.rfind(b"\n", floor, at) + 1 or line_start
             if self._matches:
                 self._take_matches(block, line_start)
-            self._watch.look(block, floor, line_start)
+            if open_matches:
+                self._watch.look(block, floor, line_start)
             if (
                 line_start == at
                 and not (at == 0 and block.head)
                 and (found := match(content, at, size))
             ):
-                plain.append((*found.groups(), None))
+                plain.append((found.groups(), None, None))
                 plain_at.append(at)
                 floor = found.end()
                 continue

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from analyzer.logs.progress import ATTEMPT, find_progress
 from analyzer.signatures.search import find_error_line, find_match, find_plain_error
+from telemetry.late_pattern import late_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -21,10 +21,10 @@ ERROR_ABOVE = 40
 """Lines above a summary in which the error that it sums up is looked for."""
 PLAIN_ABOVE = 12
 """Lines above a summary in which an error is looked for that is not written as one."""
-_ASKED = re.compile(r"(?:^|[$#%>+] *)echo \$(?:\?|status|\{?PIPESTATUS\S*)\s*$")
-_ASKED_OOM = re.compile(r"\b(?:inspect|describe|get)\b.*\.OOMKilled\s*\}\}")
-_OOM_KILLED = re.compile(r"^(?:[1-9]\d{0,2}\s+)?true\b(?!\s+0\b)")
-_PROMPT = re.compile(r"^(?:\S{0,60}[$#%>]|\[[^\]]{1,60}\][$#%]|\++) \S")
+_ASKED = late_pattern(r"(?:^|[$#%>+] *)echo \$(?:\?|status|\{?PIPESTATUS\S*)\s*$")
+_ASKED_OOM = late_pattern(r"\b(?:inspect|describe|get)\b.*\.OOMKilled\s*\}\}")
+_OOM_KILLED = late_pattern(r"^(?:[1-9]\d{0,2}\s+)?true\b(?!\s+0\b)")
+_PROMPT = late_pattern(r"^(?:\S{0,60}[$#%>]|\[[^\]]{1,60}\][$#%]|\++) \S")
 """A command as a shell shows it."""
 
 

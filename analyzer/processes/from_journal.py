@@ -20,9 +20,10 @@ from analyzer.resources import RESOURCES
 from analyzer.signatures.search import raised_match
 from telemetry.errors import InputError
 from telemetry.holders import EVENT as HOLDERS
-from telemetry.journal.follower import JournalFollower, SkippedLine
+from telemetry.journal.follower import JournalFollower
 from telemetry.journal.holders_record import holders_of
 from telemetry.journal.records import NATIVE_THREADS, Event, Header
+from telemetry.journal.skipped_line import SkippedLine
 from telemetry.limits import USED_BY
 from telemetry.reading import Reading, latest_known
 from telemetry.thread_line import Label

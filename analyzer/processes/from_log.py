@@ -25,7 +25,7 @@ from analyzer.processes.printed_limits import PrintedLimit, printed_limits
 from analyzer.processes.process import Process
 from analyzer.processes.torn_down import discard_torn_down
 from telemetry.errors import InputError
-from telemetry.journal.follower import SkippedLine
+from telemetry.journal.skipped_line import SkippedLine
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence

@@ -5,24 +5,12 @@ from __future__ import annotations
 import os
 import re
 import stat
-import sys
 from collections import defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
-from analyzer.logs.label_budget import label_shares
-from analyzer.logs.parallel import (
-    STANDARD_INPUT,
-    UnreadableInput,
-    byte_ranges,
-    processors,
-    read_ranges,
-)
-from analyzer.logs.scan_options import PLAIN
-from analyzer.processes.from_journal import read_journal
-from analyzer.processes.from_log import Process, Source, Table, rank_in, table_of
+from analyzer.logs.parallel import STANDARD_INPUT
 from telemetry.errors import InputError
 from telemetry.journal.atomic_write import is_regular
-from telemetry.journal.follower import SkippedLine
 from telemetry.journal.run_layout import (
     CONFIG,
     FAILURE,
@@ -30,15 +18,10 @@ from telemetry.journal.run_layout import (
     OUTPUT,
     fold_number,
     is_set_aside,
-    outcome_in,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-
-    from analyzer.logs.scan_options import ScanOptions
-    from analyzer.logs.scan_result import ScanResult
-    from telemetry.journal.run_layout import FoldOutcome
+    from collections.abc import Iterable, Iterator
 
 _LOG_NAME = re.compile(
     r"(?P<log>.*\.(?:log|txt|out|err))(?:[.-](?P<mark>\d{1,14}(?:-\d{6})?))?(?:\.(?:gz|bz2|xz|zst))?",
@@ -174,120 +157,3 @@ def _refuse(error: OSError) -> None:
 def _by_number(name: str) -> tuple[str, int]:
     stem = name.rstrip("0123456789")
     return stem, int(name[len(stem) :][:18] or 0)
-
-
-def read_inputs(
-    inputs: Sequence[Input],
-    *,
-    options: ScanOptions = PLAIN,
-    progress: Callable[[int], None] | None = None,
-) -> list[Table]:
-    """Read every input. Raises InputError where a named one cannot be read, or none of them can.
-
-    One that a directory brought along and that cannot be read is a source with its reason. ``progress``
-    is told now and then how many bytes of logs are read.
-    """
-    wanted = [path for found in inputs for path in (*found.earlier, found.log) if path is not None]
-    logs = _read_logs(wanted, options, progress)
-    shares = label_shares([_size(found.journal) for found in inputs])
-    tables, refused = [], []
-    for found, labels in zip(inputs, shares, strict=True):
-        try:
-            tables.append(_table(found, logs, labels))
-        except InputError as error:
-            if found.is_named:
-                raise
-            refused.append(error)
-            path = found.journal or found.log or found.failure or found.group
-            reason = str(error).removeprefix(f"{path}: ")
-            tables.append(Table([Source(path=path, skipped=[SkippedLine(0, reason)])], []))
-    if refused and len(refused) == len(inputs):
-        raise refused[0]
-    return tables
-
-
-def _read_logs(
-    paths: Sequence[str],
-    options: ScanOptions,
-    progress: Callable[[int], None] | None,
-) -> dict[str, list[ScanResult | UnreadableInput]]:
-    """Read all logs, in stretches that keep every core busy; by path."""
-    if STANDARD_INPUT in paths and sys.stdin is None:
-        raise InputError("standard input is closed")
-    # What is behind a cut may belong to a fold or an epoch that was named before it.
-    workers = processors() if all(pattern.has_values for pattern in options.patterns) else 1
-    found: dict[str, list[ScanResult | UnreadableInput]] = {}
-    wanted = []
-    for path in dict.fromkeys(paths):
-        found[path] = []
-        try:
-            wanted += byte_ranges(path, workers=workers)
-        except OSError as error:
-            found[path].append(UnreadableInput(error))
-    parts = read_ranges(wanted, workers=workers, options=options, progress=progress)
-    for byte_range, part in zip(wanted, parts, strict=True):
-        found[byte_range.path].append(part)
-    return found
-
-
-def _size(journal: str | None) -> int:
-    """Return the size of a journal in bytes; 0 where there is none."""
-    try:
-        return 0 if journal is None else os.path.getsize(journal)
-    except OSError:  # the reading of it says why
-        return 0
-
-
-def _table(
-    found: Input, logs: Mapping[str, Sequence[ScanResult | UnreadableInput]], labels: int
-) -> Table:
-    """Make the table of one input, with so many labels of a journal. Raises InputError where it cannot be read or holds no log.
-
-    Beside a journal the log only says how it ended: its ``[THREADS]`` lines are the same readings.
-    """
-    if found.refused:
-        raise InputError(f"{found.group}: {found.refused}")
-    if found.failure is not None:
-        outcome = outcome_in(os.path.dirname(found.failure))
-        process = Process(source=found.failure, group=found.group, fold_outcome=outcome)
-        return Table([Source(path=found.failure)], [process] if outcome else [])
-    if found.journal is None:
-        return _log_table(found, logs)
-    try:
-        table = read_journal(found.journal, group=found.group, labels=labels)
-        is_told = found.log is not None and os.path.getsize(found.log) > 0
-    except OSError as error:
-        raise InputError(f"{error.filename or found.group}: {error.strerror}") from error
-    latest = {process.rank: process for process in table.processes}
-    outcome = outcome_in(os.path.dirname(found.journal))
-    _with_outcome(latest.values(), outcome)
-    if is_told and found.log is not None:
-        reported = _log_table(found, logs)
-        table.sources.extend(reported.sources)
-        if not table.processes:  # it ended before its first reading
-            return Table(table.sources, _with_outcome(reported.processes, outcome))
-        last = table.processes[-1]
-        for other in {other.rank: other for other in reported.processes}.values():
-            latest.get(rank_in(other.rank), last).take_matches(other)
-    return table
-
-
-def _with_outcome(processes: Iterable[Process], outcome: FoldOutcome | None) -> list[Process]:
-    found = [*processes]
-    for process in found:
-        process.fold_outcome = outcome
-    return found
-
-
-def _log_table(found: Input, logs: Mapping[str, Sequence[ScanResult | UnreadableInput]]) -> Table:
-    path = found.log or STANDARD_INPUT
-    parts = []
-    for part in (part for each in (*found.earlier, path) for part in logs[each]):
-        if isinstance(part, UnreadableInput):
-            where = part.error.filename or path
-            raise InputError(f"{where}: {part.error.strerror}") from part.error
-        parts.append(part)
-    name = "<standard input>" if path == STANDARD_INPUT else path
-    table = table_of(name, parts, group=found.group, has_journal=found.journal is not None)
-    table.sources[0].earlier = found.earlier
-    return table

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from telemetry.thread_line import Label
 
 
+STRETCH = 2**12
+"""Rows that are looked at together."""
+
+
 class Suspects(NamedTuple):
     """Where in a part of one writer a new process may begin; found once, however many signs and processes are in it."""
 
@@ -46,8 +50,13 @@ def _falls(part: ScanResult) -> Collection[int]:
     maps = part.columns["maps"]
     if ABSENT in maps:
         return range(len(maps))
-    left = map(FALL_OF_AN_END.__mul__, maps)
-    return {0, *compress(count(1), map(gt, left, maps[1:]))}
+    found = {0}
+    for row in range(1, len(maps), STRETCH):
+        near = maps[row - 1 : row + STRETCH]
+        if min(near) < FALL_OF_AN_END * max(near):  # of most stretches nothing falls so far
+            left = map(FALL_OF_AN_END.__mul__, near)
+            found.update(compress(count(row), map(gt, left, near[1:])))
+    return found
 
 
 class Life:
@@ -110,7 +119,7 @@ class Life:
         checkpoints.head_of.extend(heads)
         lines = part.line_of[taken]
         checkpoints.lines.extend(map(lines_before.__add__, lines) if lines_before else lines)
-        times = part.times[taken] if part.is_dated else repeat(math.nan, len(rows))
+        times = part.times[taken] if part.is_dated else array("d", [math.nan]) * len(rows)
         checkpoints.times.extend(times)
         for name in part.columns.keys() - checkpoints.columns.keys():
             checkpoints.columns[name] = array("q", [ABSENT]) * (len(checkpoints) - len(rows))

@@ -5,13 +5,14 @@ An answer stands alone in the line below its command, which says what it counts;
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from analyzer.processes.shell_answers import Value, answers_to_several, is_several
+from analyzer.processes.shell_answers import ASKING, Value, answers_to_several, is_several
+from telemetry.late_pattern import RarePattern, late_pattern
 from telemetry.reading import LimitState
 
 if TYPE_CHECKING:
+    import re
     from collections.abc import Iterator, Sequence
 
     from telemetry.reading import Limit
@@ -20,10 +21,10 @@ OF_HOST = ("threads_max", "pid_max")
 OF_PROCESS = ("nproc", "pids_cgroup")
 """What the threads of one process count towards, beside the host's limits, which are far away."""
 
-_ASKED = re.compile(
+_ASKED = RarePattern(
     r"^(?P<command>\+ wc -l\n\+ ps [^\n]{0,200}|(?:\+ ps [^\n]{0,200}\n)?[^\n]{0,300}?(?:\bwc -l|\bgrep -c|/proc/sys/|\bpids\.|sysctl -n)[^\n]{0,200})\n"
     r"[ \t]*(?P<first>\d{1,18}|max)(?: /\S+)?[ \t]*$(?:\n[ \t]*(?P<second>\d{1,18}|max)[ \t]*$)?",
-    re.MULTILINE,
+    *ASKING,
 )
 ULIMITS = {
     "u": ("nproc", 1),
@@ -33,14 +34,16 @@ ULIMITS = {
     "l": ("locked_memory", 2**10),
 }
 """What the options of ulimit ask for, and in which unit they are answered."""
-_ULIMIT = re.compile(r"\bulimit -[SH]?([uvdnl])\b")
-_PS = re.compile(r"\bps\s")
-_OF_THREADS = re.compile(r"\s-[a-zA-Z]*[LTm]\b|\s-[a-zA-Z]*[LT][a-zA-Z]*\b|\bps [a-zA-Z]*H|\blwp\b")
-_OF_USER = re.compile(
+_ULIMIT = late_pattern(r"\bulimit -[SH]?([uvdnl])\b")
+_PS = late_pattern(r"\bps\s")
+_OF_THREADS = late_pattern(
+    r"\s-[a-zA-Z]*[LTm]\b|\s-[a-zA-Z]*[LT][a-zA-Z]*\b|\bps [a-zA-Z]*H|\blwp\b"
+)
+_OF_USER = late_pattern(
     r"(?:\s-[a-zA-Z]*[uU]|--user)[ =]['\"]?(?P<user>[^\s'\"|]+)|\bgrep (?:-\w+ )*['\"^]*(?P<grepped>[\w$-]+)"
 )
-_OF_PID = re.compile(r"\s(?:-[a-zA-Z]*p|--pid|p)[ =]\S|/proc/(?:\d+|self|\$\S+)/task")
-_AT_PROMPT = re.compile(r"^\[?(?P<user>[a-z_][\w-]*)@")
+_OF_PID = late_pattern(r"\s(?:-[a-zA-Z]*p|--pid|p)[ =]\S|/proc/(?:\d+|self|\$\S+)/task")
+_AT_PROMPT = late_pattern(r"^\[?(?P<user>[a-z_][\w-]*)@")
 _PID = r"(?:\d+|self|\$\S+?|\$?\([^)\n]*\)|\{[^}\n]*\})"
 
 
@@ -49,7 +52,7 @@ def _counted(path: str) -> str:
 
 
 _FILES: tuple[tuple[re.Pattern[str], tuple[str, ...], bool], ...] = tuple(
-    (re.compile(pattern), causes, is_limit)
+    (late_pattern(pattern), causes, is_limit)
     for pattern, causes, is_limit in (
         (r"pids\.(?:current|peak)\b", ("pids_cgroup",), False),
         (r"pids\.max\b", ("pids_cgroup",), True),
@@ -63,17 +66,19 @@ _FILES: tuple[tuple[re.Pattern[str], tuple[str, ...], bool], ...] = tuple(
     )
 )
 """What a command reads or counts, towards which limits, and whether the answer is the limit itself."""
-_SAID = re.compile(
+_SAID = RarePattern(
     r"^\s*Tasks: (?P<tasks>\d{1,9}) \(limit: (?P<of>\d{1,9})\)"
     r"|\bTasksMax=(?P<tasks_max>\d{1,9})$|\bTasksCurrent=(?P<tasks_now>\d{1,9})$"
     r"|\bpids\.max *[:=] *(?P<pids_max>\d{1,9}|max)$|\bpids\.(?:current|peak) *[:=] *(?P<pids_now>\d{1,9})$"
     r"|^kernel\.threads-max = (?P<threads_max>\d{1,9})$|^kernel\.pid_max = (?P<pid_max>\d{1,9})$"
     r"|^vm\.max_map_count = (?P<max_maps>\d{1,10})$|\bRLIMIT_MEMLOCK, soft limit: (?P<memlock>\d{1,18})\b"
     r"|^Threads:\t(?P<threads>\d{1,7})$|^Vm(?:Peak|Size):\s+(?P<size>\d{1,15}) kB$",
-    re.MULTILINE,
+    *("Tasks", "pids.", "kernel.", "vm.max_map_count", "Threads:\t", "VmPeak:", "VmSize:"),
+    "RLIMIT_MEMLOCK",
 )
-_LOAD_AVERAGE = re.compile(
-    r"^\d+\.\d\d \d+\.\d\d \d+\.\d\d \d+/(?P<of_host>\d{1,8}) \d+$", re.MULTILINE
+_LOAD_AVERAGE = RarePattern(
+    r"^\d+\.\d\d \d+\.\d\d \d+\.\d\d \d+/(?P<of_host>\d{1,8}) \d+$",
+    sign=r"\.\d\d \d{1,}/\d",
 )
 _LIMIT_OF = {
     "tasks_max": "pids_cgroup",
@@ -90,22 +95,18 @@ _USE_OF = {
     "of_host": OF_HOST,
 }
 # "max 12" below or beside pids.events, in memory.events "oom_kill 3", also of memory.oom_control
-_EVENTS = re.compile(
+_EVENTS = RarePattern(
     r"\bpids\.events(?:\.local)?\b(?:[^\n]{0,40}?|[^\n]{0,200}\n[ \t]*)\bmax[ =:]+(?P<pids>\d{1,9})\b"
     r"|(?:^|[ ,:{])[ \t]*oom_kill[ =:]+(?P<memory>\d{1,9})\b",
-    re.MULTILINE,
+    "pids.events",
+    "oom_kill",
 )
-_ASKING = ("wc -l", "grep -c", "/proc/sys/", "pids.", "sysctl -n", "ulimit -")
-_SAYING = (
-    *("Tasks", "pids.", "kernel.", "vm.max_map_count", "Threads:\t", "VmPeak:", "VmSize:"),
-    "RLIMIT_MEMLOCK",
-)
-_COUNTING = ("pids.events", "oom_kill")
-"""A text without one of these is not searched: hardly a log has any, and each search takes milliseconds."""
 # "INFO map_size: 1099511627776", "lmdb.open(path, map_size=1024 ** 4)"
-_MAP_SIZE = re.compile(
+_MAP_SIZE = RarePattern(
     r"\bmap_?size['\"]?\s*[=:]\s*(?:int\()?(?P<number>\d[\d_]{0,18}(?:\.\d+)?(?:e\d{1,2})?)"
-    r"(?:\s*(?P<sign>\*\*|<<)\s*(?P<power>\d{1,2})|\s?(?P<letter>[KMGT])i?B\b)?"
+    r"(?:\s*(?P<sign>\*\*|<<)\s*(?P<power>\d{1,2})|\s?(?P<letter>[KMGT])i?B\b)?",
+    "map_size",
+    "mapsize",
 )
 _SIZES = {"K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
@@ -128,13 +129,12 @@ class Shown(NamedTuple):
 
 def shown_counts(text: str) -> Iterator[Shown]:
     """Find the counts and limits in ``text`` that a shell's command asked for, or that say themselves what they are."""
-    if _has_one_of(_ASKING, text):
-        yield from _asked(text)
+    yield from _asked(text)
     for match in _LOAD_AVERAGE.finditer(text):
         yield from _said(match)
-    for match in _SAID.finditer(text) if _has_one_of(_SAYING, text) else ():
+    for match in _SAID.finditer(text):
         yield from _said(match)
-    for match in _EVENTS.finditer(text) if _has_one_of(_COUNTING, text) else ():
+    for match in _EVENTS.finditer(text):
         cause = "pids_cgroup" if match["pids"] else "cgroup_memory"
         hits = int(match["pids"] or match["memory"])
         yield Shown(match.end() - 1, cause, LimitState.INVISIBLE, None, hits=hits)
@@ -142,10 +142,6 @@ def shown_counts(text: str) -> Iterator[Shown]:
         yield Shown(
             match.end() - 1, "address_space", LimitState.INVISIBLE, _size(match), is_asked=True
         )
-
-
-def _has_one_of(literals: Sequence[str], text: str) -> bool:
-    return any(literal in text for literal in literals)
 
 
 def _asked(text: str) -> Iterator[Shown]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from analyzer.processes.printed_counts import ULIMITS, shown_counts
 from analyzer.processes.shell_answers import is_several
+from telemetry.late_pattern import RarePattern, late_pattern
 from telemetry.reading import LimitState
 
 if TYPE_CHECKING:
@@ -39,79 +40,91 @@ _OF_ROW = {
 }
 
 # "-u: processes   1029364" of dash and zsh; "max user processes   (-u) 4096" of bash
-_ULIMIT = re.compile(
+_ULIMIT = RarePattern(
     r"-(?P<flag>[uvdnl])(?:\)\s+|: [a-z -]+(?:\(\w+\))?\s+)(?P<value>unlimited|\d{1,18})\s*$",
-    re.MULTILINE,
+    *(f"-{flag}{end}" for flag in "uvdnl" for end in (")", ": ")),
 )
-_ULIMIT_ASKED = re.compile(
+_ULIMIT_ASKED = RarePattern(
     r"^(?P<line>[^\n]{0,200}?)ulimit -[SH]?(?P<flag>[uvdnl])\s*\n(?P<value>unlimited|\d{1,18})\s*$",
-    re.MULTILINE,
+    "ulimit -",
 )
-_PROC_LIMITS = re.compile(
+_PROC_LIMITS = RarePattern(
     r"^Max (?P<row>processes|open files|address space|data size|locked memory)\s+(?P<value>unlimited|\d{1,18})\s",
-    re.MULTILINE,
+    "Max ",
 )
-_OPTIONS = re.compile(
+_OPTIONS = RarePattern(
     r"--(?:pids-limit[= ](?P<pids>-?\d{1,9})|ulimit[= ](?P<ulimit>nproc|nofile|memlock|as|data)=(?P<value>-?\d{1,18})"
-    r"|(?P<size>shm-size|memory|mem)[= ](?P<amount>\d{1,12}(?:\.\d+)?)(?P<letter>[kmgtKMGT]?)i?[bB]?\b)"
+    r"|(?P<size>shm-size|memory|mem)[= ](?P<amount>\d{1,12}(?:\.\d+)?)(?P<letter>[kmgtKMGT]?)i?[bB]?\b)",
+    "--pids-limit",
+    "--ulimit",
+    "--shm-size",
+    "--mem",
 )
-_COMPOSE = re.compile(
+_COMPOSE = RarePattern(
     r"^\s*(?P<key>pids_limit|mem_limit|shm_size):\s*['\"]?(?P<amount>\d{1,12})(?P<letter>[kmgt]?)",
-    re.MULTILINE | re.IGNORECASE,
+    "pids_limit",
+    "mem_limit",
+    "shm_size",
+    flags=re.MULTILINE | re.IGNORECASE,
 )
-_KUBERNETES = re.compile(
+_KUBERNETES = RarePattern(
     r"^\s*Limits:\s*\n(?:\s+\S+:\s+\S+\n)*?\s+memory:\s+(?P<amount>\d{1,12})(?P<letter>[KMGT]?)i?\s*$",
-    re.MULTILINE,
+    "Limits:",
 )
-_TRES = re.compile(
-    r"\b(?:Alloc|Req)?TRES=\S*?\bmem=(?P<amount>\d{1,9}(?:\.\d+)?)(?P<letter>[KMGT])"
+_TRES = RarePattern(
+    r"\b(?:Alloc|Req)?TRES=\S*?\bmem=(?P<amount>\d{1,9}(?:\.\d+)?)(?P<letter>[KMGT])", "TRES="
 )
-_REQUESTED = re.compile(
-    r"Total Requested Memory\s*:\s*(?P<amount>\d{1,9}(?:\.\d+)?) (?P<letter>[KMGT])B"
+_REQUESTED = RarePattern(
+    r"Total Requested Memory\s*:\s*(?P<amount>\d{1,9}(?:\.\d+)?) (?P<letter>[KMGT])B",
+    "Total Requested Memory",
 )
-_MAX_MEMORY = re.compile(r"Max Memory\s*:\s*(?P<amount>\d{1,9}(?:\.\d+)?) (?P<letter>[KMGT])B")
-_EFFICIENCY = re.compile(
-    r"Memory Utilized: (?P<used>[\d.]+) (?P<letter>[KMGT])B\s*\nMemory Efficiency: [\d.]+% of (?P<amount>[\d.]+) (?P<of>[KMGT])B"
+_MAX_MEMORY = RarePattern(
+    r"Max Memory\s*:\s*(?P<amount>\d{1,9}(?:\.\d+)?) (?P<letter>[KMGT])B", "Max Memory"
 )
-_FREE = re.compile(
+_EFFICIENCY = RarePattern(
+    r"Memory Utilized: (?P<used>[\d.]+) (?P<letter>[KMGT])B\s*\nMemory Efficiency: [\d.]+% of (?P<amount>[\d.]+) (?P<of>[KMGT])B",
+    "Memory Efficiency: ",
+)
+_FREE = RarePattern(
     r"^Mem:\s+(?P<total>\d[\d.]{0,15})(?P<letter>[KMGT]?)i?\s+(?P<used>\d[\d.]{0,15})(?P<of>[KMGT]?)i?\s+\d",
-    re.MULTILINE,
+    "Mem:",
 )
-_FREE_ASKED = re.compile(
+_FREE_ASKED = late_pattern(
     r"\bfree(?: -[wltvs0-9]+)*(?: -[wltv]*(?P<letter>[bkmg])[wltv]*| --(?P<word>bytes|kilo|kibi|mega|mebi|giga|gibi))?\b(?=[^\n]*\n[^\n]*\btotal\b)"
 )
 FREE_ABOVE = 300
 """Characters above the numbers of free, in which its command is looked for."""
 _FREE_LEAST = (("", 3e10), ("k", 4e6), ("m", 4096))
 """The least total that is of a unit; what is less is gigabytes."""
-_TOTAL = re.compile(r"^(?:# )?MemTotal:\s+(?P<total>\d{1,15}) kB", re.MULTILINE)
-_AVAILABLE = re.compile(r"^(?:# )?MemAvailable:\s+(?P<available>\d{1,15}) kB", re.MULTILINE)
+_TOTAL = RarePattern(r"^(?:# )?MemTotal:\s+(?P<total>\d{1,15}) kB", "MemTotal:")
+_AVAILABLE = RarePattern(r"^(?:# )?MemAvailable:\s+(?P<available>\d{1,15}) kB", "MemAvailable:")
 # With strict overcommit the kernel refuses what would go beyond the limit, however much is free.
-_STRICT = re.compile(r"\bovercommit_memory(?: ?[=:] ?|\s*\n)2\s*$", re.MULTILINE)
-_COMMIT_LIMIT = re.compile(r"^(?:# )?CommitLimit:\s+(?P<limit>\d{1,15}) kB", re.MULTILINE)
-_COMMITTED = re.compile(r"^(?:# )?Committed_AS:\s+(?P<used>\d{1,15}) kB", re.MULTILINE)
+_STRICT = late_pattern(r"\bovercommit_memory(?: ?[=:] ?|\s*\n)2\s*$", re.MULTILINE)
+_COMMIT_LIMIT = RarePattern(r"^(?:# )?CommitLimit:\s+(?P<limit>\d{1,15}) kB", "CommitLimit:")
+_COMMITTED = RarePattern(r"^(?:# )?Committed_AS:\s+(?P<used>\d{1,15}) kB", "Committed_AS:")
 # "overlay          50G   50G     0 100% /" of df
-_DISK = re.compile(
+_DISK = RarePattern(
     r"^\S+\s+(?P<size>\d[\d.]{0,15})(?P<letter>[KMGTP]?)i?\s+(?P<used>\d[\d.]{0,15})(?P<of>[KMGTP]?)i?"
     r"\s+\d[\d.]{0,15}[KMGTP]?i?\s+(?P<percent>\d{1,3})%\s+(?P<mount>/\S*)\s*$",
-    re.MULTILINE,
+    sign=r"%\s+/",
 )
 # "/lustre  20.02T*    19T     20T       -  811203 ..." of lfs quota and quota
-_QUOTA = re.compile(
+_QUOTA = RarePattern(
     r"^\s*/\S+\s+(?P<used>\d[\d.]{0,15})(?P<of>[kKMGTP])\*?\s+\d[\d.]{0,15}[kKMGTP]?\s+(?P<limit>\d[\d.]{0,15})"
     r"(?P<letter>[kKMGTP])\s+(?:-|\S+)\s+\d",
-    re.MULTILINE,
+    sign=r"[kKMGTP]\*?\s+\d",
 )
-_MAPS = re.compile(
-    r"\b(?P<maps>\d{4,7}) (?:lines|entries|maps|mappings) in /proc/(?:self|\d+)/maps\b"
+_MAPS = RarePattern(
+    r"\b(?P<maps>\d{4,7}) (?:lines|entries|maps|mappings) in /proc/(?:self|\d+)/maps\b", "/maps"
 )
-_MAX_MAPS = re.compile(r"\bvm\.max_map_count\s*[=:]\s*(?P<limit>\d{4,10})\b")
+_MAX_MAPS = RarePattern(r"\bvm\.max_map_count\s*[=:]\s*(?P<limit>\d{4,10})\b", "vm.max_map_count")
 DEFAULT_MAX_MAPS = 65_530
 """DEFAULT_MAX_MAP_COUNT of linux/mm.h; what counts for a limit that is not printed, if the use comes near."""
 FULL_PERCENT = 97
 SHARED = "/dev/shm"  # noqa: S108 - where df says that it is mounted
-_GPU = re.compile(
-    r"total capacity of (?P<total>[\d.]+) GiB of which (?P<free>[\d.]+) (?P<unit>[MG])iB is free"
+_GPU = RarePattern(
+    r"total capacity of (?P<total>[\d.]+) GiB of which (?P<free>[\d.]+) (?P<unit>[MG])iB is free",
+    "total capacity of ",
 )
 
 
@@ -254,10 +267,12 @@ def _bytes(amount: str, letter: str) -> int:
     return round(float(amount) * _LETTERS[letter.lower()])
 
 
-_HELD = re.compile(
+_HELD = late_pattern(
     r"(?P<now>[\d.]+) (?P<now_unit>[MG])iB is allocated by PyTorch|(?P<old>[\d.]+) (?P<old_unit>[MG])iB already allocated"
 )
-_CAPACITY = re.compile(r"total capacity of (?P<now>[\d.]+) GiB|(?P<old>[\d.]+) GiB total capacity")
+_CAPACITY = late_pattern(
+    r"total capacity of (?P<now>[\d.]+) GiB|(?P<old>[\d.]+) GiB total capacity"
+)
 
 
 def held_share(message: str) -> float | None:

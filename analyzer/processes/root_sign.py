@@ -8,10 +8,10 @@ or the first word of a death in native code. Then what a launcher says of it.
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from analyzer.signatures.search import ERROR_LINE, EXCEPTION
+from telemetry.late_pattern import late_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -22,7 +22,7 @@ SUMMARY_LINES = 200
 """A launcher says how a process ended within so many lines of what the process said itself."""
 NEAR_LINES = 5
 """Lines of one message stand no further apart."""
-_PASSES_ON = re.compile(
+_PASSES_ON = late_pattern(
     r"^(?:\w+\.)*(?:Py4JJavaError|PythonException|SparkException|TrainingFailedError|TuneError|RayTaskError|InstantiationException"
     r"|AirflowException|PapermillExecutionError|CellExecutionError|ExecutionException|FailedJobError|UncompletedJobError"
     r"|DagsterExecutionStepExecutionError|ProcessRaisedException|_?RemoteTraceback|RemoteError|CalledProcessError"
@@ -31,7 +31,7 @@ _PASSES_ON = re.compile(
 )
 """An exception by which an engine passes on another one, of a worker, of a storage or of the code that it called."""
 
-_WAITED = re.compile(
+_WAITED = late_pattern(
     r"^(?:\w+\.)*(?:Empty|Full|TimeoutError|CancelledError|EOFError|BrokenPipeError|ConnectionResetError)\b"
 )
 """An exception of a queue, a pipe or a wait at whose other end a process is gone."""

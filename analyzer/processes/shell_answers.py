@@ -9,24 +9,28 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
+from telemetry.late_pattern import RarePattern, late_pattern
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-_ASKS = re.compile(
+ASKING = ("wc -l", "grep -c", "/proc/sys/", "pids.", "sysctl -n")
+_ASKS = RarePattern(
     r"^[^\n]{0,400}?(?:\bwc -l|\bgrep -c|/proc/sys/|\bpids\.|sysctl -n|\bulimit -)[^\n]{0,400}\n",
-    re.MULTILINE,
+    *ASKING,
+    "ulimit -",
 )
-_BETWEEN = re.compile(r"\s*(?:;|&&)\s*")
-_VALUE = re.compile(r"\s*(?P<value>\d{1,18}|max|unlimited)(?: /\S+)?[ \t]*$", re.MULTILINE)
+_BETWEEN = late_pattern(r"\s*(?:;|&&)\s*")
+_VALUE = late_pattern(r"\s*(?P<value>\d{1,18}|max|unlimited)(?: /\S+)?[ \t]*$", re.MULTILINE)
 _BEGIN = r"(?:^|[$#!%>] ?)(?:sudo )?"
-_COUNTS = re.compile(
+_COUNTS = late_pattern(
     rf"\bwc -l|\bgrep -c|\bulimit -[SH]?[a-z]\b|{_BEGIN}(?:nproc|getconf \w+|id -u)\b"
 )
-_SHOWS_FILES = re.compile(r"\b(?:cat|sysctl -n)(?P<files>(?: [^\s;|&<>]+)+)")
-_SAYS_NOTHING = re.compile(
+_SHOWS_FILES = late_pattern(r"\b(?:cat|sysctl -n)(?P<files>(?: [^\s;|&<>]+)+)")
+_SAYS_NOTHING = late_pattern(
     rf"{_BEGIN}(?:cd|export|set|unset|source|sleep|mkdir|module load|true)\b"
 )
-_NO_NUMBER_ALONE = re.compile(
+_NO_NUMBER_ALONE = late_pattern(
     rf"{_BEGIN}(?:[ef]?grep|free|df|uptime|date|hostname|uname|sysctl|nvidia-smi|lscpu)\b"
 )
 SKIPPED = 8

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 
 from analyzer.formatting import safe
 from analyzer.logs.scan_options import ScanOptions
-from analyzer.processes.inputs import find_inputs, read_inputs
+from analyzer.processes.inputs import find_inputs
+from analyzer.processes.reading import read_inputs
 from telemetry.errors import InputError
 from telemetry.journal.atomic_write import writing
 from telemetry.journal.follower import JournalFollower

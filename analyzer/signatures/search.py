@@ -35,6 +35,7 @@ from analyzer.signatures.stops import STOP_SIGNATURES
 from analyzer.signatures.supervisors import SUPERVISOR_SIGNATURES
 from analyzer.signatures.tasks import TASK_SIGNATURES
 from analyzer.signatures.tracebacks import without_ignored
+from telemetry.late_pattern import late_pattern
 from telemetry.masking import mask_forms
 
 if TYPE_CHECKING:
@@ -174,21 +175,21 @@ def raised_match(facts: Mapping[str, Any]) -> SignatureMatch:
     )
 
 
-_WRITTEN_AS_ERROR = re.compile(
+_WRITTEN_AS_ERROR = late_pattern(
     r"(?:^|[\s\[|(])(?:ERROR|FATAL|CRITICAL|SEVERE|FAILED)\b(?![^\n]{0,20}\b0 )"
     r"|(?:^|[\s:])(?:[Ff]atal(?: error)?|[Ee]rror|panic)(?: in [^\n:]{1,80})?: (?!-?[\d.]+\b)\S"
     r"|: (?:fatal )?error(?: [A-Z]{2,6}\d{2,5})? ?: \S"
     r"|^Error in rule \w+:\s*$|^(?:\w+\.)*\w+(?:Error|Exception): (?!-?\d+\.\d|(?:on|off|true|false|none)\b)\S"
     r"|^\s*(?:Killed|Terminated|Aborted|Segmentation fault|Bus error)(?: \(core dumped\))?\s*$"
 )
-_SAYS_WHAT_IS_WRONG = re.compile(
+_SAYS_WHAT_IS_WRONG = late_pattern(
     r"\b(?:could not|cannot|can't|unable to|failed to|invalid|unknown|unrecognized|unexpected|unsupported|missing|no such|not found"
     r"|is not (?:in|an?|one of|defined|valid|supported|allowed)|(?:does|do) not (?:exist|match)|denied|must be|is required|mismatch"
     r"|already exists|refused|out of range)\b",
     re.IGNORECASE,
 )
 """In a line that is not written as an error: what a program says that gives up without a traceback."""
-_NO_ERROR = re.compile(
+_NO_ERROR = late_pattern(
     r"\b(?:no|0|zero|without)\b[^\n]{0,12}\berrors?\b|error[_ ](?:rate|bar)|^(?:wandb: |\(autoscaler )",
     re.IGNORECASE,
 )

@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
+from telemetry.late_pattern import late_pattern
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
@@ -21,20 +23,20 @@ TRACEBACK_LINES = 400
 FOREIGN_LINES = 40
 """Of other writers inside a traceback, at most; then its end is taken for lost."""
 
-_FRAME = re.compile(r'^\s*File "(?P<path>[^"]+)", line (?P<line>\d+)(?:, in (?P<function>\S+))?')
-_EXCEPTION = re.compile(
+_FRAME = late_pattern(r'^\s*File "(?P<path>[^"]+)", line (?P<line>\d+)(?:, in (?P<function>\S+))?')
+_EXCEPTION = late_pattern(
     r"^(?P<type>[A-Za-z_]\w*(?:\.[A-Za-z_<]\w*>?)*)(?::(?:\s(?P<message>.*))?)?\s*$"
 )
-_EXCEPTION_NAME = re.compile(
+_EXCEPTION_NAME = late_pattern(
     r"(?:Error|Exception|Interrupt|Exit|Failure|Warning|Killed\w*|Died|Timeout|Lost|Group)$"
 )
-_GROUP = re.compile(r"^\s*(?:\| ?|\+[-+]*)")
+_GROUP = late_pattern(r"^\s*(?:\| ?|\+[-+]*)")
 """In front of each line of an exception group."""
 _CHAINED = (
     "During handling of the above exception, another exception occurred",
     "The above exception was the direct cause of the following exception",
 )
-_LIBRARY = re.compile(r"(?:site|dist)-packages|\.zip/|/lib/python\d|^<|/lib64/python\d|\\lib\\")
+_LIBRARY = late_pattern(r"(?:site|dist)-packages|\.zip/|/lib/python\d|^<|/lib64/python\d|\\lib\\")
 _ESCAPED_NEWLINE = "\\n"
 
 

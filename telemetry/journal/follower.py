@@ -10,11 +10,11 @@ import math
 import os
 import time
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from telemetry.journal.atomic_write import open_regular
 from telemetry.journal.records import LONGEST_LINE, MEBIBYTE, Record, decode
+from telemetry.journal.skipped_line import SkippedLine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,14 +24,6 @@ CHUNK_BYTES = 64 * 2**10
 HEAD_BYTES = 256
 """Of a header or a reading: its time and its process are in them."""
 SKIPPED_KEPT = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class SkippedLine:
-    """A line that could not be used: its number in the file, from 1, and the reason."""
-
-    line: int
-    reason: str
 
 
 class JournalFollower:

@@ -446,7 +446,7 @@ def test_a_run_that_cannot_be_judged_costs_itself_alone(
 
     for name in ("bad", "good"):
         write_journal(tmp_path / name, reading(1))
-    monkeypatch.setattr("analyzer.pipeline.split_runs", split)
+    monkeypatch.setattr("analyzer.judging.split_runs", split)
     for name in ("bad", "good"):
         (tmp_path / name / "run.json").write_text("{}")
     found = analyze(tmp_path)

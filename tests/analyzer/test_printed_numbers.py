@@ -256,7 +256,9 @@ def test_what_is_read_does_not_depend_on_the_cuts(
         (3, 2**10, 2**19),
         (7, 2**9, 2**13),
     ):
-        monkeypatch.setattr("analyzer.processes.inputs.processors", lambda workers=workers: workers)
+        monkeypatch.setattr(
+            "analyzer.processes.reading.processors", lambda workers=workers: workers
+        )
         monkeypatch.setattr(parallel, "RANGE_BYTES", range_bytes)
         monkeypatch.setattr("analyzer.logs.blocks.BLOCK_BYTES", block_bytes)
         found.append(content_of(analyze([path])))

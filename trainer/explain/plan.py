@@ -8,7 +8,8 @@ import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from analyzer.processes.inputs import find_inputs, read_inputs
+from analyzer.processes.inputs import find_inputs
+from analyzer.processes.reading import read_inputs
 from telemetry.errors import InputError
 from telemetry.journal.run_layout import RunLayout, fold_of
 from telemetry.masking import is_masked

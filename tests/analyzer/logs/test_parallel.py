@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
+from functools import partial
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
@@ -62,7 +66,9 @@ def test_an_analysis_does_not_depend_on_the_cores(
     """Processes, their readings with line numbers, crashes."""
     found = []
     for workers in (1, 2, 5):
-        monkeypatch.setattr("analyzer.processes.inputs.processors", lambda workers=workers: workers)
+        monkeypatch.setattr(
+            "analyzer.processes.reading.processors", lambda workers=workers: workers
+        )
         analysis = analyze([log, RETAINED])
         findings = [*analysis.findings]
         for run in analysis.earlier_runs:
@@ -123,3 +129,40 @@ def test_progress_ends_at_the_size(log: str, monkeypatch: pytest.MonkeyPatch) ->
     read_ranges(wanted, workers=1, progress=reported.append)
     assert reported == sorted(reported)
     assert reported[-1] == os.path.getsize(log)
+
+
+def test_the_others_read_more_while_the_first_loads_what_judges(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the head start, where a log is long enough; of a shorter one all read the same."""
+    monkeypatch.setattr(parallel, "RANGE_BYTES", 2**10)
+    path = tmp_path / "train.log"
+    path.write_text(f"{'x' * 63}\n" * 3000)
+    for head_start, more in ((640, 640), (2**16, 0)):
+        monkeypatch.setattr(parallel, "HEAD_START", head_start)
+        found = parallel.byte_ranges(str(path), workers=3)
+        starts = [stretch.offset // 64 for stretch in found]
+        first, *others = (end - start for start, end in pairwise([*starts, 3000]))
+        assert all(abs((other - first) * 64 - more) <= 3 * 64 for other in others)
+
+
+@pytest.mark.usefixtures("small")
+def test_what_is_called_meanwhile_is_called_once(log: str) -> None:
+    """By one worker and by several."""
+    for workers in (1, 3):
+        called: list[int] = []
+        wanted = parallel.byte_ranges(log, workers=workers)
+        read_ranges(wanted, workers=workers, meanwhile=partial(called.append, 1))
+        assert called == [1]
+
+
+def test_what_judges_is_not_loaded_before_a_log_is_read() -> None:
+    """Nor what makes tables of it, nor the reader of journals."""
+    words = "import sys, foldwatch.analysis; print(*sys.modules, sep='\\n')"
+    loaded = subprocess.run(
+        [sys.executable, "-c", words], check=True, capture_output=True, text=True
+    )
+    modules = {*loaded.stdout.split()}
+    assert "analyzer.logs.scanner" in modules
+    late = {"analyzer.judging", "analyzer.processes.tables", "telemetry.journal.records"}
+    assert not late & modules

@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from analyzer import analyze
 from analyzer.diagnosis.confidence import Confidence
+from analyzer.processes import printed_counts, shell_answers
+from analyzer.processes import printed_limits as limits_of
 from analyzer.processes.printed_limits import printed_limits
+from telemetry.late_pattern import RarePattern
 from telemetry.reading import LimitState
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+RARE = [
+    (name, pattern)
+    for module in (printed_counts, limits_of, shell_answers)
+    for name, pattern in vars(module).items()
+    if isinstance(pattern, RarePattern)
+]
 SEEN, NONE = LimitState.INVISIBLE, LimitState.UNLIMITED
 FORK = "./sweep.sh: fork: Resource temporarily unavailable\n"
 THREAD = "RuntimeError: can't start new thread\n"
@@ -243,3 +255,16 @@ def test_free_is_read_in_the_unit_that_was_asked_for(
     (found,) = printed_limits(text)
     assert isinstance(found.limit, int)
     assert round(found.limit / 2**30) == gigabytes
+
+
+@pytest.mark.parametrize(("name", "pattern"), RARE)
+@given(st.data())
+@settings(max_examples=12)
+def test_no_match_is_without_what_is_looked_for_first(
+    name: str, pattern: RarePattern, data: st.DataObject
+) -> None:
+    """Of texts that each pattern matches."""
+    text = data.draw(st.from_regex(re.compile(pattern.text, pattern.flags)))
+    found = re.compile(pattern.text, pattern.flags).search(text)
+    assert found is not None
+    assert pattern.may_match(found[0]), (name, found[0])
