@@ -31,7 +31,6 @@ from telemetry.alerts.dispatch import alerting
 from telemetry.daemon.daemon import Daemon
 from telemetry.errors import InputError
 from telemetry.journal.private_files import let_group_read
-from telemetry.journal.run_layout import RunLayout
 from trainer.attach.attached_process import AttachedProcess
 from trainer.attach.log_labels import LogLabels, label_of_thread_line
 from trainer.attach.session import record_until_end
@@ -39,12 +38,13 @@ from trainer.attach.target import Target, find_by_name, find_in_cgroup
 from trainer.process.output_follower import printable
 from trainer.process.signals import Interruptions
 from trainer.run.checkpoint_pattern import CheckpointPattern
+from trainer.run.directory import RunDirectory
 from trainer.run.warning import explained, warn
 from trainer.runner.growth_so_far import judge_run
 from trainer.runner.live_port import serve_live
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from telemetry.alerts.engine import AlertEngine
     from telemetry.snapshot import Snapshot
@@ -75,31 +75,30 @@ def attach(  # noqa: PLR0913, PLR0917 - typer makes an option of each argument
         let_group_read()
     label_of = _label_of(checkpoint_pattern, folds)
     target = Target(_pid_of(pid, name, cgroup))
-    labels = _labels(target, log, label_of, is_asked=log is not None or bool(checkpoint_pattern))
-    directory = os.path.abspath(output or f"foldwatch-{target.pid}")
+    run = RunDirectory(os.path.abspath(output or f"foldwatch-{target.pid}"))
+    path = _log_of(target, log, is_wanted=bool(checkpoint_pattern))
+    run.create()
     with (
+        run.locked(),
         Interruptions() as interruptions,
         alerting(
             command=alert_command, webhooks=alert_webhook or (), alertmanager=alertmanager
         ) as alerts,
     ):
-        try:
-            process = AttachedProcess(target, directory, labels=labels)
-        except OSError as error:
-            raise InputError(explained(error, directory)) from error
+        process = _attached(target, run.path, path, label_of)
         daemon = Daemon(
-            directory,
+            run.path,
             judge=judge_run,
             judged_share=JUDGED_SHARE,
             on_publish=partial(_observe, alerts),
         )
         daemon.collect()
         served = serve_live(lambda: daemon.snapshots, alerts, port=port)
-        for line in (*_first_lines(target, directory, labels), *served) if not quiet else ():
+        for line in () if quiet else (_first_line(target, run, path), *served):
             warn(line)
         ending = record_until_end(process, interruptions, on_record=daemon.collect)
     warn(f"{target} {ending or 'runs on, and is recorded no more'}")
-    words, is_alarming = verdict_line(directory)
+    words, is_alarming = verdict_line(run.path)
     if not quiet:
         print_output(printable(words))
     raise typer.Exit(FOUND if is_alarming else 0)
@@ -125,28 +124,35 @@ def _label_of(expression: str | None, folds: int | None) -> Callable[[str], str 
     return partial(pattern.label_of_fold, folds=folds)
 
 
-def _labels(
-    target: Target, log: str | None, label_of: Callable[[str], str | None], *, is_asked: bool
-) -> LogLabels | None:
-    """Follow the log that is named, or else the file that its output goes to, if there is one."""
+def _log_of(target: Target, log: str | None, *, is_wanted: bool) -> str | None:
+    """Return the log that is named, or else the file that its output goes to, if that can be read. Raises InputError."""
     path = log or target.standard_output()
-    if path is None:
-        if is_asked:
-            raise InputError(f"{target}: its output goes to no file; name its log: --log FILE")
+    if path is None and is_wanted:
+        raise InputError(f"{target}: its output goes to no file; name its log: --log FILE")
+    if path is None or os.access(path, os.R_OK):
+        return path
+    if log is None and not is_wanted:
         return None
+    why = "cannot be read" if os.path.exists(path) else "no such file"
+    raise InputError(f"{path}: {why}; name the log that {target} writes: --log FILE")
+
+
+def _attached(
+    target: Target, directory: str, log: str | None, label_of: Callable[[str], str | None]
+) -> AttachedProcess:
+    """Begin the record. Raises InputError."""
     try:
-        return LogLabels(path, label_of)
+        labels = None if log is None else LogLabels(log, label_of)
+        return AttachedProcess(target, directory, labels=labels)
     except OSError as error:
-        if not is_asked:
-            return None
-        raise InputError(explained(error, path)) from error
+        raise InputError(explained(error, error.filename or directory)) from error
 
 
 def _observe(alerts: AlertEngine, snapshots: Sequence[Snapshot]) -> None:
     alerts.observe(snapshots, time.time(), steady=time.monotonic())
 
 
-def _first_lines(target: Target, directory: str, labels: LogLabels | None) -> Iterator[str]:
-    journal = RunLayout(directory).journal(None)
-    source = "" if labels is None else f", with labels from {labels.path}"
-    yield f"recording {target} in {journal}{source}; Ctrl-C ends the record, not the process"
+def _first_line(target: Target, run: RunDirectory, log: str | None) -> str:
+    journal = run.layout.journal(None)
+    source = "" if log is None else f", with labels from {log}"
+    return f"recording {target} in {journal}{source}; Ctrl-C ends the record, not the process"

@@ -78,6 +78,17 @@ def test_ctrl_c_ends_the_record_alone(training: Training, tmp_path: Path) -> Non
     assert records(tmp_path / "run")[-1]["kind"] == "sample"
 
 
+@pytest.mark.slow
+def test_one_record_has_one_writer(training: Training, tmp_path: Path) -> None:
+    """A second one is refused, and is told who the first is."""
+    first = start(training, tmp_path / "run")
+    outcome = call_foldwatch("attach", str(training.pid), "--output", str(tmp_path / "run"))
+    assert outcome.code == 2
+    assert f"another run is writing here: foldwatch (pid {first.pid})" in outcome.err
+    first.terminate()
+    first.communicate(timeout=60)
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [

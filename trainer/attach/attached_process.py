@@ -65,6 +65,7 @@ class AttachedProcess:
             raise
         self.ending: EndSeen | None = None
         self._full_at = 0.0
+        self._hidden: set[str] = set()
         self._errors = FileErrors(os.path.dirname(labels.path) if labels else "")
         limits = read_applied_limits(pid=target.pid)
         self._record.write(header_of(target.pid, target.command, target.environment, limits=limits))
@@ -95,8 +96,17 @@ class AttachedProcess:
         return bool(found)
 
     def sample(self) -> Reading | None:
-        """Take a reading; None if it is gone."""
-        return self._record.sample()
+        """Take a reading; None if it is gone. What of it may not be read is said once."""
+        reading = self._record.sample()
+        if reading is not None:
+            hidden = {name for name, why in reading.errors.items() if why in {"EACCES", "EPERM"}}
+            if new := sorted(hidden - self._hidden):
+                warn(
+                    f"{self.target}: {', '.join(new)} cannot be read: not permitted;"
+                    " attach as its user, or as root"
+                )
+            self._hidden |= hidden
+        return reading
 
     def has_ended(self) -> bool:
         """Whether it has ended."""
@@ -120,16 +130,6 @@ class AttachedProcess:
         self.target.handle.close()
         if self._labels is not None:
             self._labels.close()
-
-    def tell_unreadable(self, reading: Reading) -> None:
-        """Say what of it may not be read, and what to do about it."""
-        if hidden := sorted(
-            name for name, why in reading.errors.items() if why in {"EACCES", "EPERM"}
-        ):
-            warn(
-                f"{self.target}: {', '.join(hidden)} cannot be read: not permitted;"
-                " attach as its user, or as root"
-            )
 
     def _event(self, name: str, facts: dict[str, object]) -> Event:
         return Event(time=time.time(), pid=self.target.pid, name=name, facts=facts)

@@ -38,9 +38,7 @@ def record_until_end(
     """
     pace = pace or Pace()
     try:
-        first = process.sample()
-        if first is not None:
-            process.tell_unreadable(first)
+        process.sample()
         on_record()
         due = time.monotonic() + pace.pause()
         while not process.has_ended() and not interruptions.take_count():

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 from functools import partial
 from typing import TYPE_CHECKING
+from unittest import mock
 
 import pytest
 
 from analyzer.pipeline import analyze
 from telemetry.errors import InputError
 from telemetry.kernel.process_handle import ProcessHandle
+from telemetry.kernel.procfs import ProcessFiles
 from tests.support.processes import tells_endings_of_others
 from tests.support.requirements import need
 from tests.support.trainings import Training, records
@@ -164,6 +167,24 @@ def test_the_end_is_noticed_at_once(training: Training, tmp_path: Path) -> None:
         ending = record_until_end(process, interruptions, on_record=on_record)
     assert ending is not None
     assert records(tmp_path / "run")[-1]["name"] == "exited"
+
+
+def test_what_may_not_be_read_is_said_once(
+    training: Training,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Of another user's process; what can be read is recorded."""
+    refused = PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    monkeypatch.setattr(ProcessFiles, "open_fds", mock.Mock(side_effect=refused))
+    process = attached(training, tmp_path / "run")
+    process.sample()
+    process.sample()
+    process.close()
+    told = capsys.readouterr().err
+    assert told.count("fd cannot be read: not permitted; attach as its user, or as root") == 1
+    assert records(tmp_path / "run")[-1]["threads"] == 1
 
 
 @pytest.mark.parametrize(
