@@ -37,6 +37,7 @@ from analyzer.processes.from_log import Source
 from analyzer.processes.inputs import find_inputs, read_inputs
 from analyzer.processes.lanes import lanes_of, ranks_in
 from analyzer.processes.settled import tree_memory
+from analyzer.resources import OF_CHILDREN
 from analyzer.result import AnalysisResult, EarlierRun, Finding
 from analyzer.runs import set_aside_runs, split_runs
 from telemetry.errors import InputError
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from analyzer.diagnosis.causes import Cause
+    from analyzer.growth.child_growth import ChildGrowth
     from analyzer.growth.odd_one_out import OddOne
     from analyzer.growth.verdict import Growth
     from analyzer.logs.scan_options import ScanOptions
@@ -240,13 +242,19 @@ def _finding(
                 has_tensorflow=has_tensorflow,
                 signs=event_signs(process),
                 is_recorded=process.is_recorded,
-                is_isolated=lane.isolated is not None,
+                is_isolated=lane.isolated is not None or _grows_in_children(children, growth),
                 argv=process.argv,
                 folds=process.folds_planned,
                 held=held_by(process),
             ),
         ),
     )
+
+
+def _grows_in_children(children: Sequence[ChildGrowth], growth: Mapping[str, Growth]) -> bool:
+    """Whether what grows does so in children alone, which can be ended without a process for each fold."""
+    own = (one for name, one in growth.items() if name not in OF_CHILDREN - {"descendants"})
+    return bool(children) and not any(one.verdict.is_alarming for one in own)
 
 
 def _notes(

@@ -100,6 +100,29 @@ def test_what_helps_is_what_ends_such_a_child(role: str, step: str, tmp_path: Pa
     assert f"what {role} pid 81" in remedy.text
 
 
+@pytest.mark.parametrize(("own", "is_told"), [(0, False), (2**28, True)])
+def test_a_process_per_fold_is_no_step_against_what_children_keep(
+    own: int, *, is_told: bool, tmp_path: Path
+) -> None:
+    """Though the whole tree grows by it; but where the process that began them grows as well."""
+    records = [
+        parent(
+            10.0 * fold + n,
+            child(812, rss_bytes=2**28 * (1 + fold)),
+            fold=fold,
+            folds=5,
+            stage=stage,
+            rss_bytes=2**30 + own * fold,
+            tree_rss_bytes=2**31 + (own + 2**28) * fold,
+        )
+        for fold in range(1, 6)
+        for n, stage in enumerate(("START", "END"))
+    ]
+    texts = [step.text for step in analyze([write_journal(tmp_path, *records)]).remedies]
+    assert "persistent_workers=False" in texts[0]
+    assert any("each fold in a process of its own" in text for text in texts) is is_told
+
+
 @pytest.mark.parametrize(
     ("step", "resource"),
     [
