@@ -139,6 +139,44 @@ def test_ranks_are_compared_by_the_gpu_memory_of_their_own(tmp_path: Path) -> No
     assert odd_notes(tmp_path) == [("2", words)]
 
 
+def test_an_evaluation_is_not_compared_with_the_ranks(tmp_path: Path) -> None:
+    """Though it has the number of one by its environment: the one that differs is found beside it."""
+    evaluation: list[Record] = [
+        header("node", "0", pid=9, start_ticks=9),
+        *(
+            reading(n, NOW + 10 * n - at, folds=6, stage=f"EVALUATE {at}", pid=9, start_ticks=9)
+            for n in range(1, 6)
+            for at in (2, 1)
+        ),
+    ]
+    records = [*evaluation, *in_lockstep(10.0, maps=(900, 2_900, 900))]
+    records.sort(key=lambda record: (isinstance(record, Reading), record.time))
+    write_journal(tmp_path, *records)
+    assert [rank for rank, _ in odd_notes(tmp_path)] == ["1"]
+
+
+@pytest.mark.parametrize("rank", ["", "0"])
+def test_an_evaluation_process_per_fold_is_no_rank(rank: str, tmp_path: Path) -> None:
+    """Beside the one that trains in all of them; whether it has that one's rank by its environment or none."""
+    records: list[Record] = [
+        header("node", rank, pid=pid, start_ticks=pid) for pid in range(100, 106)
+    ]
+    for fold in range(1, 6):
+        begun = NOW + 100 * fold
+        for at, pid, stage in (
+            (0, 100, "START"),
+            (10, 100 + fold, "EVALUATE"),
+            (20, 100, "FIT"),
+            (30, 100 + fold, "EVALUATED"),
+            (40, 100, "END"),
+        ):
+            maps = 1850 + (730 * fold if pid == 100 else 0)
+            own = {"pid": pid, "start_ticks": pid, "maps": maps}
+            records.append(reading(fold, begun + at, folds=5, stage=stage, **own))
+    write_journal(tmp_path, *records)
+    assert said(tmp_path).startswith("GROWING: maps +730 a fold")
+
+
 def test_processes_that_nobody_gave_ranks_are_told_apart(tmp_path: Path) -> None:
     """As multiprocessing starts them; they are named by their numbers."""
     write_journal(tmp_path, *lockstep(rank=False))
