@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from analyzer.diagnosis.causes import diagnose, event_signs
 from analyzer.diagnosis.child_remedies import child_remedies
+from analyzer.diagnosis.commands import starts_ranks
 from analyzer.diagnosis.exit_status import is_running, note_exit, note_gone
 from analyzer.diagnosis.frameworks import shows_tensorflow
 from analyzer.diagnosis.held import held_by
@@ -143,6 +144,8 @@ class _LaneSequence:
             discard_benign_matches(process, is_followed=self.is_followed(process))
         labelled = [process for process in processes if process.checkpoints]
         self._last = labelled[-1] if labelled else None
+        self.launcher: Sequence[str] = ()
+        """The command line that started the ranks of its run; empty where that is not recorded."""
         self.odd: Sequence[OddOne] = ()
         """How its rank differs from the others, as its last process shows."""
         with_folds = [process for process in labelled if process.folds]
@@ -190,9 +193,11 @@ def _judge_group(processes: list[Process], furthest: Mapping[str | None, int]) -
     sequences: dict[int, _LaneSequence] = {}
     lanes = lanes_of(processes)
     odd = find_odd_ones(ranks_in(lanes))
+    launchers = (one.argv for one in processes if one.rank is None and starts_ranks(one.argv))
+    launcher = next(launchers, ())
     for lane, found in lanes.items():
         sequence = _LaneSequence(lane, found, furthest=furthest[lane.rank])
-        sequence.odd = odd.get(lane, ())
+        sequence.odd, sequence.launcher = odd.get(lane, ()), launcher
         sequences |= dict.fromkeys(map(id, found), sequence)
     symptoms = Symptoms(processes)
     has_tensorflow = any(map(shows_tensorflow, processes))
@@ -233,7 +238,7 @@ def _finding(
         symptom_of=symptoms.explain(process),
         notes=tuple(_notes(process, lane, growth, causes)),
         remedies=(
-            *child_remedies(children),
+            *child_remedies(children, argv=process.argv, folds=process.folds_planned),
             *remedies(
                 growth,
                 epochs,
@@ -243,7 +248,7 @@ def _finding(
                 signs=event_signs(process),
                 is_recorded=process.is_recorded,
                 is_isolated=lane.isolated is not None or _grows_in_children(children, growth),
-                argv=process.argv,
+                argv=lane.launcher if process.rank is not None and lane.launcher else process.argv,
                 folds=process.folds_planned,
                 held=held_by(process),
             ),
