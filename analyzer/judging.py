@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from analyzer.diagnosis.causes import diagnose, event_signs
 from analyzer.diagnosis.child_remedies import child_remedies
+from analyzer.diagnosis.commands import starts_ranks
 from analyzer.diagnosis.exit_status import is_running, note_exit, note_gone
 from analyzer.diagnosis.frameworks import shows_tensorflow
 from analyzer.diagnosis.held import held_by
@@ -35,6 +36,7 @@ from analyzer.processes.explained import read_explained
 from analyzer.processes.from_log import Source
 from analyzer.processes.lanes import lanes_of, ranks_in
 from analyzer.processes.settled import tree_memory
+from analyzer.resources import OF_CHILDREN
 from analyzer.result import AnalysisResult, EarlierRun, Finding
 from analyzer.runs import set_aside_runs, split_runs
 from telemetry.formatting import MEBIBYTE
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from analyzer.diagnosis.causes import Cause
+    from analyzer.growth.child_growth import ChildGrowth
     from analyzer.growth.odd_one_out import OddOne
     from analyzer.growth.verdict import Growth
     from analyzer.processes.from_log import Table
@@ -112,6 +115,8 @@ class _LaneSequence:
             discard_benign_matches(process, is_followed=self.is_followed(process))
         labelled = [process for process in processes if process.checkpoints]
         self._last = labelled[-1] if labelled else None
+        self.launcher: Sequence[str] = ()
+        """The command line that started the ranks of its run; empty where that is not recorded."""
         self.odd: Sequence[OddOne] = ()
         """How its rank differs from the others, as its last process shows."""
         with_folds = [process for process in labelled if process.folds]
@@ -159,9 +164,11 @@ def _judge_group(processes: list[Process], furthest: Mapping[str | None, int]) -
     sequences: dict[int, _LaneSequence] = {}
     lanes = lanes_of(processes)
     odd = find_odd_ones(ranks_in(lanes))
+    launchers = (one.argv for one in processes if one.rank is None and starts_ranks(one.argv))
+    launcher = next(launchers, ())
     for lane, found in lanes.items():
         sequence = _LaneSequence(lane, found, furthest=furthest[lane.rank])
-        sequence.odd = odd.get(lane, ())
+        sequence.odd, sequence.launcher = odd.get(lane, ()), launcher
         sequences |= dict.fromkeys(map(id, found), sequence)
     symptoms = Symptoms(processes)
     has_tensorflow = any(map(shows_tensorflow, processes))
@@ -202,7 +209,7 @@ def _finding(
         symptom_of=symptoms.explain(process),
         notes=tuple(_notes(process, lane, growth, causes)),
         remedies=(
-            *child_remedies(children),
+            *child_remedies(children, argv=process.argv, folds=process.folds_planned),
             *remedies(
                 growth,
                 epochs,
@@ -211,13 +218,19 @@ def _finding(
                 has_tensorflow=has_tensorflow,
                 signs=event_signs(process),
                 is_recorded=process.is_recorded,
-                is_isolated=lane.isolated is not None,
-                argv=process.argv,
+                is_isolated=lane.isolated is not None or _grows_in_children(children, growth),
+                argv=lane.launcher if process.rank is not None and lane.launcher else process.argv,
                 folds=process.folds_planned,
                 held=held_by(process),
             ),
         ),
     )
+
+
+def _grows_in_children(children: Sequence[ChildGrowth], growth: Mapping[str, Growth]) -> bool:
+    """Whether what grows does so in children alone, which can be ended without a process for each fold."""
+    own = (one for name, one in growth.items() if name not in OF_CHILDREN - {"descendants"})
+    return bool(children) and not any(one.verdict.is_alarming for one in own)
 
 
 def _notes(

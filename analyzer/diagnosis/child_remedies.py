@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from analyzer.diagnosis.commands import RUN_FOLDS, filled_in, starts_ranks
 from analyzer.diagnosis.remedies import Remedy
 
 if TYPE_CHECKING:
@@ -26,8 +27,17 @@ _ELSE = "end and restart it before it is full"
 _RECORD = "telemetry.start(run_dir=..., attribute=True) in its own program tells in which function"
 
 
-def child_remedies(children: Sequence[ChildGrowth]) -> Iterator[Remedy]:
-    """Give a step for each role that grows, the worst first."""
+def child_remedies(
+    children: Sequence[ChildGrowth], *, argv: Sequence[str] = (), folds: int | None = None
+) -> Iterator[Remedy]:
+    """Give a step for each role that grows, the worst first.
+
+    Args:
+        children: Those that grow.
+        argv: What the process was started with that began them; empty where that is not known.
+        folds: How many folds its labels plan.
+    """
+    anew = filled_in(RUN_FOLDS, argv=argv, folds=folds) if starts_ranks(argv) else None
     told: set[str] = set()
     for child in children:
         step = (
@@ -37,4 +47,5 @@ def child_remedies(children: Sequence[ChildGrowth]) -> Iterator[Remedy]:
             continue
         told.add(step)
         resource = next(name for axis in child.axes for name in axis)
-        yield Remedy(resource, f"{step}: what {child.name} keeps ends with it; {_RECORD}")
+        text = f"{step}: what {child.name} keeps ends with it; {_RECORD}"
+        yield Remedy(resource, text, anew if step == _OF_A_RANK else None)

@@ -26,6 +26,18 @@ _SAFE = late_pattern(r"[\w./=:+-]*\{fold\}[\w./=:+-]*", re.ASCII)
 """A word with a fold's place in it that a shell leaves as it is."""
 _NO_SCRIPT = late_pattern(r"|-.*|.*\bipykernel(?:_launcher)?\b.*", re.DOTALL)
 """What stands for the script of a program that has none: ``python -c``, a notebook, an interpreter."""
+_LAUNCHERS = frozenset(
+    {
+        "torchrun",
+        "torch.distributed.run",
+        "torch.distributed.launch",
+        "accelerate",
+        "deepspeed",
+        "horovodrun",
+    }
+    | {"srun", "mpirun", "mpiexec", "mpiexec.hydra"}
+)
+"""What starts the ranks of a training: by itself, or as a module of Python's."""
 MOST_CHARACTERS = 120
 """Of a command line that is repeated; of a longer one the script is."""
 
@@ -49,6 +61,11 @@ def filled_in(command: str, *, argv: Sequence[str] = (), folds: int | None = Non
         return command.replace("COMMAND", _shown(argv))
     words, of_fold = _with_fold(argv)
     return command.replace("COMMAND {fold}", _shown(words, of_fold))
+
+
+def starts_ranks(argv: Sequence[str]) -> bool:
+    """Whether a command line is a launcher's: ``torchrun``, ``srun``, ``python -m torch.distributed.run``, ..."""
+    return any(word.rpartition("/")[2] in _LAUNCHERS for word in (*argv[:1], *argv[2:3]))
 
 
 def _with_fold(argv: Sequence[str]) -> tuple[list[str], list[str]]:

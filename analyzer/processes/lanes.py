@@ -62,11 +62,14 @@ def lanes_of(processes: Sequence[Process]) -> dict[Lane, list[Process]]:
 
 
 def ranks_in(lanes: Mapping[Lane, list[Process]]) -> dict[Lane, list[Process]]:
-    """Return the lanes of numbered ranks, which do the same work; a parameter server or a job of a sweep does its own."""
+    """Return the lanes of numbered ranks, which do the same work; a parameter server or a job of a sweep does its own.
+
+    So does an evaluation that has a rank's number by its environment: of two at once with one number the first counts.
+    """
     return {
         lane: found
         for lane, found in lanes.items()
-        if lane.rank is not None and lane.rank.removeprefix("rank").isdigit()
+        if lane.number == 0 and lane.rank is not None and lane.rank.removeprefix("rank").isdigit()
     }
 
 

@@ -51,9 +51,16 @@ def rank_name(part: ProcessGroup, ranks: int) -> str:
 
 
 def _ranks(worst: ProcessGroup, parts: Iterable[ProcessGroup]) -> list[ProcessGroup]:
-    """Return the latest part of each rank of the same run."""
+    """Return the latest part of each rank of the same run.
+
+    A process for each fold beside one that goes through them all, such as an evaluation, is no rank.
+    """
     group = worst.first.process.group
-    latest = {part.lane: part for part in parts if part.first.process.group == group}
+    latest = {
+        part.lane: part
+        for part in parts
+        if part.first.process.group == group and part.is_isolated == worst.is_isolated
+    }
     return [*latest.values()] if worst in latest.values() else []
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from telemetry.daemon.history import History
 from telemetry.holders import EVENT as HOLDERS
-from telemetry.journal.holders_record import CHECKS
+from telemetry.journal.holders_record import CHECKS, holders_of
 from telemetry.snapshot import LINGER_SECONDS, FoldSnapshot, FoldState
 
 if TYPE_CHECKING:
@@ -154,9 +154,12 @@ class RunMember:
 
     def _keep_ahead(self, process: Writer, event: Event) -> None:
         """Keep what is told of who holds a limit for the first reading, which comes next."""
+        try:
+            limit = holders_of(event.facts, time=event.time).limit
+        except ValueError:  # of another version, or the training's own
+            return
         if process in self._ahead or len(self._ahead) < AHEAD_KEPT:
             known = {name: event.facts[name] for name in CHECKS if name in event.facts}
-            limit = str(known.get("limit"))
             self._ahead.setdefault(process, {})[limit] = replace(event, facts=known)
 
     def _take_own_end(self, event: Event, process: Writer) -> None:

@@ -1,4 +1,7 @@
-"""The event ``holders`` of a journal, checked: who held a limit, as the process or its runner saw it."""
+"""The event ``holders`` of a journal, checked: who held a limit, as the process or its runner saw it.
+
+A training may write an event of that name for what it likes; of another form, it is none of these.
+"""
 
 from __future__ import annotations
 

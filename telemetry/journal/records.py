@@ -16,8 +16,7 @@ import json
 from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
-from telemetry.holders import EVENT as HOLDERS
-from telemetry.journal import holders_record, typed
+from telemetry.journal import typed
 from telemetry.limits import USED_BY
 from telemetry.reading import CHILDREN_KEPT, ChildUsage, GpuUsage, LimitState, Reading, short_role
 
@@ -269,7 +268,6 @@ _FACTS: Mapping[str, Mapping[str, typed.Check]] = {
         "folds": typed.whole,
         "seconds": typed.seconds,
     },
-    HOLDERS: holders_record.CHECKS,
 }
 """By event, the facts that something is concluded from; others are the user's own."""
 

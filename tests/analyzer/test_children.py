@@ -16,7 +16,7 @@ from analyzer.reports.headline import headline, root_cause_line
 from analyzer.reports.html_report import as_html
 from analyzer.reports.json_report import as_json, comparison_json
 from foldwatch.text.comparison import comparison_text
-from tests.support.builders import child, exited, reading, write_journal
+from tests.support.builders import child, exited, header, reading, write_journal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -98,6 +98,42 @@ def test_what_helps_is_what_ends_such_a_child(role: str, step: str, tmp_path: Pa
     (remedy,) = found.remedies
     assert step in remedy.text
     assert f"what {role} pid 81" in remedy.text
+
+
+def test_what_starts_ranks_anew_is_said_with_its_command(tmp_path: Path) -> None:
+    """That of the process that was recorded, which is torchrun."""
+    argv = ("torchrun", "--nproc-per-node=2", "train.py")
+    records = [
+        parent(10.0 * n, child(8, "torchrun rank 1", maps=900 + 4_000 * n), fold=n, folds=5)
+        for n in range(1, 6)
+    ]
+    (step, *_) = analyze([write_journal(tmp_path, header(argv=argv), *records)]).remedies
+    assert step.command == (
+        "foldwatch run --folds 5 -- torchrun --nproc-per-node=2 train.py --fold {fold}"
+    )
+
+
+@pytest.mark.parametrize(("own", "is_told"), [(0, False), (2**28, True)])
+def test_a_process_per_fold_is_no_step_against_what_children_keep(
+    own: int, *, is_told: bool, tmp_path: Path
+) -> None:
+    """Though the whole tree grows by it; but where the process that began them grows as well."""
+    records = [
+        parent(
+            10.0 * fold + n,
+            child(812, rss_bytes=2**28 * (1 + fold)),
+            fold=fold,
+            folds=5,
+            stage=stage,
+            rss_bytes=2**30 + own * fold,
+            tree_rss_bytes=2**31 + (own + 2**28) * fold,
+        )
+        for fold in range(1, 6)
+        for n, stage in enumerate(("START", "END"))
+    ]
+    texts = [step.text for step in analyze([write_journal(tmp_path, *records)]).remedies]
+    assert "persistent_workers=False" in texts[0]
+    assert any("each fold in a process of its own" in text for text in texts) is is_told
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from analyzer.groups import group_findings
 from analyzer.pipeline import analyze
 from analyzer.reports.headline import headline
 from telemetry.daemon.daemon import Daemon
-from telemetry.journal.records import Event
+from telemetry.journal.records import Event, Header
 from telemetry.reading import GpuUsage, Reading
 from telemetry.thread_line import format_line, thread_line
 from tests.support.builders import NOW, header, reading, write_journal
@@ -137,6 +137,74 @@ def test_ranks_are_compared_by_the_gpu_memory_of_their_own(tmp_path: Path) -> No
     write_journal(tmp_path, *in_lockstep(10.0, gpus=gpus, gpu_memory_used_bytes=(30 << 30,) * 3))
     words = "own_gpu_memory 30,720 MB, the odd one out: the other 2 ranks have 10,240 MB"
     assert odd_notes(tmp_path) == [("2", words)]
+
+
+@pytest.mark.parametrize(
+    ("launcher", "command"),
+    [
+        (
+            ("/opt/bin/torchrun", "--nproc-per-node=4", "train.py"),
+            "foldwatch run --folds 4 -- /opt/bin/torchrun --nproc-per-node=4 train.py --fold {fold}",
+        ),
+        (
+            ("python", "-m", "torch.distributed.run", "train.py"),
+            "foldwatch run --folds 4 -- python -m torch.distributed.run train.py --fold {fold}",
+        ),
+        (("bash", "job.sh"), "foldwatch run --folds 4 -- python train.py --fold {fold}"),
+    ],
+)
+def test_the_steps_for_ranks_repeat_the_command_that_started_them(
+    launcher: tuple[str, ...], command: str, tmp_path: Path
+) -> None:
+    """If the record has it, as under foldwatch run: the command of a rank alone would start one of them."""
+    records: list[Record] = [
+        replace(record, argv=("train.py",)) if isinstance(record, Header) else record
+        for record in lockstep()
+    ]
+    above: list[Record] = [
+        header(pid=7, argv=launcher),
+        reading(time=NOW, stage=None, start_ticks=1),
+    ]
+    write_journal(tmp_path, *above, *records)
+    assert command in {step.command for step in analyze(str(tmp_path)).remedies}
+
+
+def test_an_evaluation_is_not_compared_with_the_ranks(tmp_path: Path) -> None:
+    """Though it has the number of one by its environment: the one that differs is found beside it."""
+    evaluation: list[Record] = [
+        header("node", "0", pid=9, start_ticks=9),
+        *(
+            reading(n, NOW + 10 * n - at, folds=6, stage=f"EVALUATE {at}", pid=9, start_ticks=9)
+            for n in range(1, 6)
+            for at in (2, 1)
+        ),
+    ]
+    records = [*evaluation, *in_lockstep(10.0, maps=(900, 2_900, 900))]
+    records.sort(key=lambda record: (isinstance(record, Reading), record.time))
+    write_journal(tmp_path, *records)
+    assert [rank for rank, _ in odd_notes(tmp_path)] == ["1"]
+
+
+@pytest.mark.parametrize("rank", ["", "0"])
+def test_an_evaluation_process_per_fold_is_no_rank(rank: str, tmp_path: Path) -> None:
+    """Beside the one that trains in all of them; whether it has that one's rank by its environment or none."""
+    records: list[Record] = [
+        header("node", rank, pid=pid, start_ticks=pid) for pid in range(100, 106)
+    ]
+    for fold in range(1, 6):
+        begun = NOW + 100 * fold
+        for at, pid, stage in (
+            (0, 100, "START"),
+            (10, 100 + fold, "EVALUATE"),
+            (20, 100, "FIT"),
+            (30, 100 + fold, "EVALUATED"),
+            (40, 100, "END"),
+        ):
+            maps = 1850 + (730 * fold if pid == 100 else 0)
+            own = {"pid": pid, "start_ticks": pid, "maps": maps}
+            records.append(reading(fold, begun + at, folds=5, stage=stage, **own))
+    write_journal(tmp_path, *records)
+    assert said(tmp_path).startswith("GROWING: maps +730 a fold")
 
 
 def test_processes_that_nobody_gave_ranks_are_told_apart(tmp_path: Path) -> None:

@@ -702,6 +702,21 @@ def test_a_process_that_ends_by_itself_does_not_run_any_more(
 
 
 @pytest.mark.parametrize("is_ahead", [True, False])
+def test_an_event_of_the_training_that_is_named_holders_tells_of_no_limit(
+    tmp_path: Path, *, is_ahead: bool
+) -> None:
+    """And is no line that could not be read."""
+    own = Event(time=NOW, pid=7, name="holders", facts={"limit": "shares", "top": "Ada"})
+    first = reading(1, start_ticks=1)
+    records: list[Record] = [own, first] if is_ahead else [first, own]
+    write_journal(tmp_path / "run", header(), *records)
+    one = daemon(tmp_path)
+    one.collect()
+    fold = part(one.snapshots[0], 1)
+    assert (dict(fold.holders), dict(fold.error_counts)) == ({}, {})
+
+
+@pytest.mark.parametrize("is_ahead", [True, False])
 def test_who_holds_a_limit_is_kept_of_the_last_look(tmp_path: Path, *, is_ahead: bool) -> None:
     """Also where it is told before the process's first reading; the page shows it with what to do."""
     run = LimitHolder(kind=HolderKind.RUN, amount=390)

@@ -11,13 +11,14 @@ import sys
 import time
 import tracemalloc
 from dataclasses import fields
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from telemetry.journal.follower import JournalFollower
+from telemetry.journal.holders_record import holders_of
 from telemetry.journal.records import Event, Header, decode, encode
 from telemetry.journal.typed import MOST_VALUES
 from telemetry.journal.writer import JournalWriter
@@ -380,6 +381,15 @@ def test_an_event_s_counter_that_no_kernel_says_is_refused(name: str, value: str
     """Prometheus reads no number of 400 digits, nor what stands behind it."""
     with pytest.raises(ValueError, match=name):
         decode(f'{{"kind":"event","time":1,"pid":1,"name":"exited","{name}":{value}}}'.encode())
+
+
+@pytest.mark.parametrize("facts", [{"rows": [1, 2]}, {"limit": "shares", "top": "Ada"}])
+def test_an_event_of_the_training_may_be_named_holders(facts: dict[str, Any]) -> None:
+    """Who holds a limit is told from it by its form."""
+    event = Event(time=7.0, pid=7, name="holders", facts=facts)
+    assert decode(encode(event)) == event
+    with pytest.raises(ValueError, match=r"holder|missing"):
+        holders_of(facts, time=7.0)
 
 
 def test_a_header_of_an_earlier_version_has_no_rank() -> None:
