@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from telemetry.journal.private_files import make_folder
 from telemetry.journal.records import Event
-from telemetry.journal.run_layout import RunLayout
+from telemetry.journal.run_layout import OUTPUT, RunLayout
 from telemetry.journal.writer import JournalWriter
 from telemetry.kernel.applied_limits import read_applied_limits
+from trainer.attach.output_tails import OutputTails
 from trainer.process.launcher import ExitStatus
 from trainer.process.process_record import ProcessRecord, header_of
 from trainer.run.warning import FileErrors, warn
@@ -56,9 +57,10 @@ class AttachedProcess:
         self.target, self.directory, self._labels = target, directory, labels
         make_folder(directory)
         journal = JournalWriter(RunLayout(directory).journal(None))
+        self._own_errors = FileErrors(directory)
         try:
             self._record = ProcessRecord(
-                target.pid, journal, errors=FileErrors(directory), follows_children=True
+                target.pid, journal, errors=self._own_errors, follows_children=True
             )
         except BaseException:
             journal.close()
@@ -66,6 +68,7 @@ class AttachedProcess:
         self.ending: EndSeen | None = None
         self._full_at = 0.0
         self._hidden: set[str] = set()
+        self._tails = OutputTails(target.pid, labels.path if labels else None)
         self._errors = FileErrors(os.path.dirname(labels.path) if labels else "")
         limits = read_applied_limits(pid=target.pid)
         self._record.write(header_of(target.pid, target.command, target.environment, limits=limits))
@@ -113,7 +116,7 @@ class AttachedProcess:
         return self.target.handle.has_ended()
 
     def finish(self) -> EndSeen:
-        """Write how it ended, once it has."""
+        """Write how it ended, once it has, and the end of its output beside."""
         self.take_labels()
         code = self.target.handle.exit_code(wait_seconds=REAP_SECONDS)
         status = None if code is None else ExitStatus.of(code)
@@ -121,12 +124,15 @@ class AttachedProcess:
         if status is not None and status.signal is not None:
             facts["signal"] = status.signal
         self._record.note_end(facts)
+        output = RunLayout(self.directory).output(None)
+        self._own_errors.value(lambda: self._tails.write(output), OUTPUT)
         self.ending = EndSeen(status)
         return self.ending
 
     def close(self) -> None:
         """Let go of it; it runs on, if it has not ended."""
         self._record.close()
+        self._tails.close()
         self.target.handle.close()
         if self._labels is not None:
             self._labels.close()

@@ -18,6 +18,7 @@ from telemetry.kernel.procfs import ProcessFiles
 from tests.support.processes import tells_endings_of_others
 from tests.support.requirements import need
 from tests.support.trainings import Training, records
+from trainer.attach import output_tails
 from trainer.attach.attached_process import MOST_LABELS, AttachedProcess
 from trainer.attach.log_labels import LogLabels, label_of_thread_line
 from trainer.attach.pace import LONGEST_SECONDS, SHARE, SHORTEST_SECONDS, Pace
@@ -115,6 +116,25 @@ def test_an_end_that_only_its_parent_was_told_of(
     assert finding.process.crash is None
     assert finding.ending is not None
     assert (finding.ending.outcome, finding.ending.reason) == ending
+
+
+def test_the_end_of_its_output_is_in_the_record(
+    training: Training, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it said last tells more than its exit code: both are judged together."""
+    monkeypatch.setattr(output_tails, "TAIL_BYTES", 100)
+    process = attached(training, tmp_path / "run")
+    process.sample()
+    training.say("a line of long ago" * 10)
+    training.say("OSError: [Errno 24] Too many open files: 'data/17.npz'")
+    training.exit(1)
+    process.finish()
+    process.close()
+    assert (tmp_path / "run" / "output.log").read_text().splitlines() == [
+        "OSError: [Errno 24] Too many open files: 'data/17.npz'"
+    ]
+    (finding,) = analyze([str(tmp_path / "run")]).findings
+    assert finding.causes[0].cause == "open_files"
 
 
 def test_labels_that_were_there_already_say_where_the_run_is(
