@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 QUEUE_LENGTH = 10_000
 """Of the alerts that wait for one sink: as many as all runs may begin within a minute."""
 CLOSE_SECONDS = 3.0
+SINK_ERRORS = (OSError, ValueError, HTTPException, RuntimeError, MemoryError)
+"""What sending may fail with."""
 
 
 class Notifier:
@@ -141,7 +143,7 @@ class _SinkQueue:
     def _attempt(self, send: Callable[[], None]) -> None:
         try:
             send()
-        except (OSError, ValueError, HTTPException, RuntimeError, MemoryError) as error:
+        except SINK_ERRORS as error:
             self.failed += 1
             if self.failed == 1:
                 words = "later failures are counted only"
