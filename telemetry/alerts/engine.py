@@ -165,18 +165,13 @@ def _folds(
     finished: set[tuple[str, ...]] = set()
     for snapshot in snapshots:
         place = tuple(run_labels(snapshot).values())
-        runs = [one for one in snapshot.folds if _is_running(one)]
+        runs = [one for one in snapshot.folds if one.is_running]
         ended = [one for one in snapshot.folds if _has_finished(one)]
         running |= {(*place, one.label) for one in runs} | ({(*place, "")} if runs else set())
         finished |= {(*place, one.label) for one in ended}
         if len(ended) == len(snapshot.folds):
             finished.add((*place, ""))
     return running, finished
-
-
-def _is_running(fold_snapshot: FoldSnapshot) -> bool:
-    state = fold_snapshot.state
-    return fold_snapshot.ended_at is None and not (state and state.is_final)
 
 
 def _has_finished(fold_snapshot: FoldSnapshot) -> bool:

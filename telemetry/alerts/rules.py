@@ -17,7 +17,7 @@ from telemetry.alerts.rate_of_rise import Rise
 from telemetry.formatting import format_amount, format_duration
 from telemetry.holders import FRESH_SECONDS
 from telemetry.limits import LIMITS
-from telemetry.snapshot import FoldState
+from telemetry.snapshot import STALE_SECONDS
 from telemetry.used_share import CRITICAL_RATIO, NEAR_RATIO, used_ratio
 
 if TYPE_CHECKING:
@@ -53,15 +53,12 @@ FORECAST_FROM_RATIO = 0.50
 FORECAST_SECONDS = 3600.0
 HIT_SECONDS = 300.0
 """How long after a counter rose its alert holds."""
-STALE_SECONDS = 120.0
-"""More than the minute for which an ended fold's series are still shown."""
 
 AWAITED_SECONDS = 1.0
 """For so long a critical alert waits for who holds the limit, if that was told when it was near."""
 TOLD_AGE_SECONDS = 0.5
 """From here on it is said for how long it has been known who holds a limit."""
 
-_MAY_RUN = {None, FoldState.RUNNING}
 ALERTING = tuple(name for name, spec in LIMITS.items() if spec.advice)
 GROWTH_ADVICE = (
     "Run each fold in a process of its own (foldwatch train --isolation process, or foldwatch run):"
@@ -123,14 +120,16 @@ class ConditionTracker:
         if reading is None:
             return
         silent = self._silent_seconds(reading, now, steady)
-        is_running = fold_snapshot.ended_at is None and fold_snapshot.state in _MAY_RUN
-        for name in ALERTING if is_running else tuple(self._held_back):
-            yield from self._of_limit(
-                fold_snapshot, name, labels, now=steady, may_hold_back=is_running
-            )
+        is_running = fold_snapshot.is_running
         if is_running and silent > STALE_SECONDS:
+            self.unknown |= set(ALERTING)  # an old reading says nothing of now
             words = f"no reading for {silent / 60:.0f} min"
             yield _condition("FoldwatchSamplesStale", labels, words, STALE_ADVICE)
+        else:
+            for name in ALERTING if is_running else tuple(self._held_back):
+                yield from self._of_limit(
+                    fold_snapshot, name, labels, now=steady, may_hold_back=is_running
+                )
         yield from self._of_counters(fold_snapshot, reading, labels, now=steady)
 
     def _silent_seconds(self, reading: Reading, now: float, steady: float) -> float:
@@ -233,7 +232,7 @@ class ConditionTracker:
 def growth_conditions(snapshot: Snapshot) -> Iterator[Condition]:
     """Give the resources that meet their limit within the folds that are left."""
     ended = sum(
-        fold_snapshot.state is not None and fold_snapshot.state.is_final
+        fold_snapshot.fold is not None and fold_snapshot.present_state.is_final
         for fold_snapshot in snapshot.folds
     )
     left = None if snapshot.fold_count is None else snapshot.fold_count - ended

@@ -104,6 +104,7 @@ METRICS: dict[str, MetricKind] = {
     ),
     "foldwatch_fold_seconds": MetricKind("gauge", "Wall time of an ended fold."),
     "foldwatch_run_info": MetricKind("gauge", "1 for a run that is shown."),
+    "foldwatch_run_state": MetricKind("gauge", "1 for the present state of a run.", ("state",)),
     "foldwatch_run_unreadable": MetricKind(
         "gauge", "1 for a run of which something cannot be read, with the reason.", ("reason",)
     ),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from telemetry.kernel.nvml import THROTTLE_REASONS
 from telemetry.limits import USED_BY
 from telemetry.reading import OWN_LIMITS, Limit, LimitState
-from telemetry.snapshot import FoldSnapshot, FoldState, Snapshot
+from telemetry.snapshot import FoldSnapshot, FoldState, LiveRunState, Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -89,6 +89,9 @@ def run_samples(snapshot: Snapshot) -> Iterator[MetricSample]:
     run = (snapshot.run, snapshot.host, "", snapshot.rank)
     yield MetricSample("foldwatch_build_info", (*run, _version()), 1)
     yield MetricSample("foldwatch_run_info", run, 1)
+    present = snapshot.state
+    for state in LiveRunState:
+        yield MetricSample("foldwatch_run_state", (*run, state.value), float(state == present))
     if snapshot.unreadable:
         yield MetricSample("foldwatch_run_unreadable", (*run, snapshot.unreadable), 1)
     if snapshot.fold_count is not None:

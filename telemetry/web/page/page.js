@@ -28,7 +28,7 @@ function showRuns(state) {
   select.replaceChildren(
     ...state.runs.map((run) => {
       const full = run.binding?.ratio == null ? "" : ` · ${percent(run.binding.ratio)}`;
-      const option = make("option", "", `${titleOf(run)}${run.is_live ? full : " · ended"}`);
+      const option = make("option", "", `${titleOf(run)}${run.is_live ? full : ""}${run.state === "running" ? "" : ` · ${run.state}`}`);
       option.value = keyOf(run);
       option.selected = state.run !== null && keyOf(run) === keyOf(state.run);
       return option;
@@ -47,7 +47,7 @@ function showStatus(state) {
   const age = state.now - run.last_time;
   const isOld = age > OLD_SECONDS;
   status.className = `status ${run.is_live ? (isOld ? "old" : "live") : ""}`;
-  const word = run.is_live ? (isOld ? "silent, last read" : "live, read") : "ended, last read";
+  const word = run.is_live && !isOld ? "live, read" : `${run.state}, last read`;
   status.textContent = `${word} ${duration(age)} ago`;
 }
 
@@ -84,14 +84,14 @@ function showFolds(run, now) {
     ...run.parts.map((fold) => {
       const item = make("li");
       const name = fold.fold === null ? "before" : `Fold ${fold.fold}`;
-      let what = fold.state === "running" || fold.state === null ? (fold.stage ?? "") : "";
+      let what = fold.state === "running" ? (fold.stage ?? "") : "";
       if (fold.seconds !== null) what = duration(fold.seconds);
       else if (fold.ended_at !== null && fold.began_at !== null) what = duration(fold.ended_at - fold.began_at);
       else if (fold.began_at !== null) what = `${what} · ${duration(now - fold.began_at)}`;
       if (fold.exit_code) what = `exit code ${fold.exit_code} · ${what}`;
       const text = make("span", "what", what);
-      text.title = what;
-      item.append(make("span", "", name), make("span", `chip ${fold.state ?? ""}`, fold.state ?? "recorded"), text);
+      text.title = fold.cause || what;
+      item.append(make("span", "", name), make("span", `chip ${fold.state}`, fold.state), text);
       return item;
     }),
   );
@@ -140,7 +140,7 @@ function showRanks(run) {
       if (chip) verdict.append(make("span", `chip ${chip}`, chip));
       verdict.append(make("span", "", [...words, ...(words.length ? [] : rank.odd)].join(", ")));
       const at = rank.fold === null ? (rank.stage ?? "") : `fold ${rank.fold} ${rank.stage ?? ""}`;
-      row.append(name, make("td", "", rank.host), make("td", "", rank.is_live ? at : `${at} · ended`));
+      row.append(name, make("td", "", rank.host), make("td", "", rank.is_live ? at : `${at} · ${rank.state}`));
       row.append(make("td", "number", amount("threads", rank.threads)), make("td", "number", amount("max_map_count", rank.maps)));
       row.append(make("td", "number", amount("rss_bytes", rank.rss_bytes)), verdict);
       return row;

@@ -14,6 +14,7 @@ from telemetry.alerts import rules as alert_rules
 from telemetry.alerts.rate_of_rise import BEFORE_SECONDS, THIRD_SECONDS, THIRDS
 from telemetry.alerts.rules import ALERTING, RULES
 from telemetry.limits import LIMITS, USED_BY
+from telemetry.snapshot import STALE_SECONDS
 from tests.support.paths import ROOT, TESTS
 
 RULES_FILE = os.path.join(ROOT, "grafana", "rules", "foldwatch.yml")
@@ -88,7 +89,7 @@ def test_thresholds_are_the_engine_s() -> None:
         alert_rules.FORECAST_SECONDS,
         alert_rules.FORECAST_FROM_RATIO,
     ]
-    assert numbers["FoldwatchSamplesStale"] == [alert_rules.STALE_SECONDS]
+    assert numbers["FoldwatchSamplesStale"] == [STALE_SECONDS]
     for name in ("FoldwatchPidsLimitHit", "FoldwatchOomKill"):
         (window,) = re.findall(r"\[(\w+)\]", expressions[name])
         assert seconds(window) == alert_rules.HIT_SECONDS
