@@ -19,6 +19,15 @@ if TYPE_CHECKING:
 
 SOURCES_KEPT = 50
 """More than there are; an untrusted journal may name any number."""
+INTERRUPTED, NOT_REACHED = "interrupted", "not reached"
+"""Outcomes of folds that nothing failed in."""
+OUTCOMES = frozenset(
+    {
+        *("exception", "exit code", "signal", "out of memory", "no result", "timeout"),
+        *(INTERRUPTED, NOT_REACHED, "refused", "not started"),
+    }
+)
+"""Those that failure.json has."""
 STALE_SECONDS = 120.0
 """More than LINGER_SECONDS; an older reading says nothing of now."""
 LINGER_SECONDS = 60.0
@@ -85,8 +94,8 @@ class FoldSnapshot:
     ended_at: float | None = None
     cause: str = ""
     """Of one that failed, why, in one line: the causes with their confidence and the last line, as failure.json has it."""
-    was_interrupted: bool = False
-    """Whether a person, or a scheduler, asked it to end."""
+    outcome: str = ""
+    """Of one that failed, how, in a word or two, as failure.json has it: ``signal``, ``timeout``, ``interrupted``, ..."""
 
     @property
     def present_state(self) -> FoldState:
@@ -96,6 +105,11 @@ class FoldSnapshot:
         if self.ended_at is None:
             return FoldState.RUNNING
         return FoldState.FAILED if self.exit_code else FoldState.FINISHED
+
+    @property
+    def was_interrupted(self) -> bool:
+        """Whether a person, or a scheduler, asked it to end."""
+        return self.outcome == INTERRUPTED
 
     @property
     def is_running(self) -> bool:
@@ -157,7 +171,7 @@ class FoldSnapshot:
             exit_code=None,
             seconds=None,
             cause="",
-            was_interrupted=False,
+            outcome="",
         )
 
     def is_live(self, now: float) -> bool:

@@ -6,6 +6,7 @@ import typer
 
 from foldwatch.commands.options import (
     AlertCommand,
+    AlertHold,
     AlertmanagerUrl,
     AlertWebhooks,
     Caps,
@@ -27,6 +28,7 @@ from foldwatch.commands.options import (
     Times,
 )
 from foldwatch.running import alert_options, limits, run_and_report
+from telemetry.alerts.dispatch import HOLD_HOURS
 from telemetry.journal.private_files import let_group_read
 from trainer.run.checkpoint_pattern import CheckpointPattern
 from trainer.run.config import CommandConfig
@@ -59,6 +61,7 @@ def run(  # noqa: PLR0913, PLR0917 - typer makes an option of each argument
     alert_command: AlertCommand = None,
     alert_webhook: AlertWebhooks = None,
     alertmanager: AlertmanagerUrl = None,
+    alert_hold: AlertHold = HOLD_HOURS,
 ) -> None:
     """Run any command once for each fold, in a fresh process, watched from outside."""
     if group_readable:
@@ -83,7 +86,7 @@ def run(  # noqa: PLR0913, PLR0917 - typer makes an option of each argument
         resume_mode=resume_mode.value,
         port=port,
         options=options,
-        alerts=alert_options(alert_command, alert_webhook, alertmanager),
+        alerts=alert_options(alert_command, alert_webhook, alertmanager, alert_hold),
     )
     wanted = {} if caps is None else caps_for(caps, parallel=1 if fold else min(parallel, folds))
     run_and_report(config, command_job(config, caps=wanted), request)

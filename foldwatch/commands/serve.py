@@ -14,6 +14,7 @@ import typer
 from foldwatch.commands.options import (
     Address,
     AlertCommand,
+    AlertHold,
     AlertmanagerUrl,
     AlertWebhooks,
     AllowAnonymous,
@@ -27,7 +28,8 @@ from foldwatch.commands.options import (
     TokenFile,
     User,
 )
-from telemetry.alerts.dispatch import alerting
+from foldwatch.running import alert_options
+from telemetry.alerts.dispatch import HOLD_HOURS, alerting
 from telemetry.daemon.daemon import Daemon
 from telemetry.daemon.live_state import LiveState
 from telemetry.errors import InputError, MissingExtraError
@@ -67,6 +69,7 @@ def serve(  # noqa: PLR0913, PLR0917 - typer makes an option of each argument
     alert_command: AlertCommand = None,
     alert_webhook: AlertWebhooks = None,
     alertmanager: AlertmanagerUrl = None,
+    alert_hold: AlertHold = HOLD_HOURS,
 ) -> None:
     """Follow every run below DIR; serve Prometheus metrics and a live page."""
     if not os.path.isdir(directory):
@@ -81,11 +84,11 @@ def serve(  # noqa: PLR0913, PLR0917 - typer makes an option of each argument
         key=tls_key,
     )
     _check_exposure(listening, is_anonymous_allowed=allow_anonymous)
-    with alerting(
-        command=alert_command, webhooks=alert_webhook or (), alertmanager=alertmanager
-    ) as alerts:
+    options = alert_options(alert_command, alert_webhook, alertmanager, alert_hold)
+    with alerting(**options) as alerts:
         state = LiveState(alerts=lambda: alerts.active)
         server = _make_server(state, listening)
+        alerts.page = server.url.rstrip("/")
         try:
             if file_sd is not None:
                 _write(file_sd, targets(listening, port=server.port), "--file-sd")

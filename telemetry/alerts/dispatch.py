@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from telemetry.alerts.alert import Alert, Severity
 from telemetry.alerts.command_line import command_words
-from telemetry.alerts.engine import AlertEngine
+from telemetry.alerts.engine import HOLD_SECONDS, AlertEngine
 from telemetry.alerts.notifier import SINK_ERRORS, Notifier
 from telemetry.alerts.sinks import Alertmanager, Command, ConsoleSink, Sink, Webhook
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+
+
+HOLD_HOURS = HOLD_SECONDS / 3600
 
 
 class AlertOptions(TypedDict, total=False):
@@ -24,6 +27,8 @@ class AlertOptions(TypedDict, total=False):
     command: str | None
     webhooks: Sequence[str]
     alertmanager: str | None
+    hold_hours: float
+    """For how long an alert goes on whose run died of it, and a failure is told."""
 
 
 @contextmanager
@@ -38,7 +43,7 @@ def alerting(
     log_line = _to_stderr if log is None else log
     sinks = [ConsoleSink(log_line), *(sink for _, sink in ways(**options))]
     notifier = Notifier(sinks, log=log_line)
-    engine = AlertEngine(notifier)
+    engine = AlertEngine(notifier, hold_seconds=3600 * options.get("hold_hours", HOLD_HOURS))
     try:
         yield engine
     finally:
@@ -51,6 +56,7 @@ def ways(
     command: str | None = None,
     webhooks: Sequence[str] = (),
     alertmanager: str | None = None,
+    **_: object,
 ) -> list[tuple[str, Sink]]:
     """Return the ways to send an alert that the options name, each after its option. Raises InputError."""
     found: list[tuple[str, Sink]] = []

@@ -62,6 +62,11 @@ class AlertGrouping:
             group.members.discard(_key(alert))
             group.is_watched &= alert.is_watched
 
+    def update(self, alert: Alert) -> None:
+        """Send that the run of ``alert`` died; of one in a group the group says nothing of it."""
+        if self._group(alert) is None:
+            self._send(alert)
+
     def settle(self, now: float) -> None:
         """Send what the groups have become; called after each round of beginnings and ends."""
         self._sent = {

@@ -135,10 +135,12 @@ class _SinkQueue:
             self._sending = 0
 
     def _hand_over(self, alert: Alert) -> None:
-        if alert.is_watched:
-            self.sink.send(alert)
-        else:
+        if not alert.is_watched:
             self.sink.forget(alert)
+        elif alert.is_held and alert.ended is None:
+            self.sink.hold(alert)
+        else:
+            self.sink.send(alert)
 
     def _attempt(self, send: Callable[[], None]) -> None:
         try:

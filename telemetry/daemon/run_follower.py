@@ -131,7 +131,7 @@ class RunFollower:
         look |= not self._members  # it is new, or was forgotten
         if look and self._planned is None:
             self._planned = self._layout.folds_planned()
-            self._resume = resume_command(self._layout)
+            self._resume = resume_command(self._layout.path, self._layout.configured())
         if not (look or self.is_live or self.is_behind):
             return
         is_changed, why = self._read(until)

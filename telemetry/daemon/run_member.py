@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from telemetry.journal.run_layout import FoldOutcome, RunLayout
     from telemetry.reading import Reading
 
-INTERRUPTED = "interrupted"
-"""The outcome of what somebody asked to end."""
 ABANDONED_SECONDS = 3600.0
 """A process without a record for so long counts as ended."""
 FOLDS_KEPT = 1000
@@ -175,7 +173,7 @@ class RunMember:
         fold = self._forget_process(process)
         self.folds[fold] = self.folds[fold].with_record(event)
         ended = FoldState.FAILED if code else FoldState.FINISHED
-        state = None if fold is None else ended
+        state = None if fold is None and not code else ended
         self._change(fold, state=state, ended_at=event.time, exit_code=code)
 
     def _keep_ahead(self, process: Writer, event: Event) -> None:
@@ -191,8 +189,10 @@ class RunMember:
             self._raised.add(process)
             return
         fold = self._fold_of[process]
-        ended = FoldState.FAILED if process in self._raised else FoldState.FINISHED
-        self._change(fold, state=None if fold is None else ended, ended_at=event.time)
+        has_failed = process in self._raised
+        ended = FoldState.FAILED if has_failed else FoldState.FINISHED
+        state = None if fold is None and not has_failed else ended
+        self._change(fold, state=state, ended_at=event.time)
 
     def silent_writers(self, now: float) -> dict[Writer, float]:
         """Return the processes of folds that go on, each with the seconds since it was heard of."""
@@ -257,5 +257,5 @@ def _with_outcome(fold_snapshot: FoldSnapshot, found: FoldOutcome, now: float) -
         exit_code=found.exit_code,
         seconds=found.seconds,
         cause=found.root_cause or "",
-        was_interrupted=found.outcome == INTERRUPTED,
+        outcome=found.outcome or "",
     )

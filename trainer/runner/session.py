@@ -6,17 +6,20 @@ In this order: the lock, the alerts, the port, the plan, the folds.
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from telemetry.alerts.dispatch import AlertOptions, alerting
 from telemetry.errors import InputError, install_command
 from telemetry.file_fault import reason
+from telemetry.journal.resume import resume_command
+from telemetry.masking import masked
 from telemetry.metrics import server
 from telemetry.thread_line import clean_label
 from trainer.process.supervisor import adopt_orphans
@@ -148,12 +151,25 @@ def watched_state(
     directory: RunDirectory, config: Config, *, alerts: AlertEngine, observer: RunObserver
 ) -> RunState:
     """Return the state of a run that is judged for growth and for alerts at each change."""
-    return RunState(
+    state = RunState(
         directory.name,
         folds=config.folds,
         observer=_AlertingObserver(alerts, observer),
         growth=growth_so_far(directory.path),
     )
+    state.describe(
+        directory=directory.path,
+        command=_command(config),
+        resume=resume_command(directory.path, asdict(config)),
+    )
+    return state
+
+
+def _command(config: Config) -> str:
+    """Return what is run for each fold, without secrets."""
+    if isinstance(config, RunConfig):
+        return f"foldwatch train {config.model}"
+    return shlex.join(masked(config.command))
 
 
 class _AlertingObserver(RunObserver):
@@ -232,6 +248,7 @@ def _serve(state: RunState, alerts: AlertEngine, port: int) -> str:
         bound = serve(port=port)
     except OSError as error:
         raise InputError(f"--port {port}: {error.strerror}") from error
+    alerts.page = f"http://127.0.0.1:{bound}"
     return served.format(bound)
 
 
