@@ -21,6 +21,7 @@ NAMED = 10
 RESUME_ADVICE = (
     "Mend what its cause names, then go on with the run; what has finished is not run again."
 )
+RESTART_ADVICE = "Mend what its cause names, then start it again."
 _GO_ON = {LiveRunState.RUNNING, LiveRunState.STALE, LiveRunState.WAITING}
 
 
@@ -69,7 +70,7 @@ def _of_fold(snapshot: Snapshot, fold_snapshot: FoldSnapshot, hold_seconds: floa
         name="FoldwatchFoldFailed",
         labels=_labels(snapshot, fold_snapshot.label),
         summary=f"fold {fold_snapshot.label}{count} {_how(fold_snapshot)}",
-        description=RESUME_ADVICE,
+        description=RESUME_ADVICE if snapshot.resume else RESTART_ADVICE,
         fold=fold_snapshot.label,
         weight=-(fold_snapshot.ended_at or 0.0),  # of several ranks the first is the cause
         facts=_facts(snapshot, fold_snapshot),
@@ -95,7 +96,7 @@ def _of_run(ranks: Sequence[Snapshot], now: float, hold_seconds: float) -> Itera
         name="FoldwatchRunFailed",
         labels=_labels(snapshot, ""),
         summary=f"{words}{named}: it {_how(first)}",
-        description=RESUME_ADVICE,
+        description=RESUME_ADVICE if snapshot.resume else RESTART_ADVICE,
         facts=_facts(snapshot, first),
         until=max(ended for ended, *_ in failed) + hold_seconds,
     )
