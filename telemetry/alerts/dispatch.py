@@ -43,7 +43,8 @@ def alerting(
     log_line = _to_stderr if log is None else log
     sinks = [ConsoleSink(log_line), *(sink for _, sink in ways(**options))]
     notifier = Notifier(sinks, log=log_line)
-    engine = AlertEngine(notifier, hold_seconds=3600 * options.get("hold_hours", HOLD_HOURS))
+    hold_seconds = 3600 * options.get("hold_hours", HOLD_HOURS)
+    engine = AlertEngine(notifier, hold_seconds=hold_seconds, run_again=notifier.run_again)
     try:
         yield engine
     finally:

@@ -48,8 +48,13 @@ class AlertEngine:
         send: Callable[[Alert], None] = lambda _: None,
         *,
         hold_seconds: float = HOLD_SECONDS,
+        run_again: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """Take the function that gets each beginning and end; it must not block."""
+        """Take the function that gets each beginning and end; it must not block.
+
+        ``run_again`` is called with the directory of a run that goes on after the end of an earlier runner; nor may it.
+        """
+        self.run_again = run_again
         self.active: tuple[Alert, ...] = ()
         """Replaced, never changed: another thread may read it."""
         self.page = ""
@@ -147,19 +152,10 @@ class AlertEngine:
             alert,
             summary=condition.summary,
             description=condition.description,
-            facts=self._facts(condition),
+            facts=_facts(condition, self.page),
             until=condition.until,
             is_held=False,
         )
-
-    def _facts(self, condition: Condition) -> Mapping[str, str]:
-        facts = {name: text for name, text in condition.facts.items() if text}
-        if self.page:
-            labels = dict(condition.labels)
-            rank = labels["rank"] or condition.facts.get("rank", "")
-            place = {"run": labels["run"], "host": labels["host"], "rank": rank}
-            facts["page"] = f"{self.page}/?{urlencode(place)}"
-        return facts
 
     def _lapse(
         self,
@@ -233,3 +229,14 @@ class AlertEngine:
         self._grouping.settle(now)
         began = [e.alert for e in self._episodes.values() if e.alert is not None]
         self.active = self._grouping.shown(began)
+
+
+def _facts(condition: Condition, page: str) -> Mapping[str, str]:
+    """Return the facts that are known, with the run's address on the live page."""
+    facts = {name: text for name, text in condition.facts.items() if text}
+    if page:
+        labels = dict(condition.labels)
+        rank = labels["rank"] or facts.get("rank", "")
+        place = {"run": labels["run"], "host": labels["host"], "rank": rank}
+        facts["page"] = f"{page}/?{urlencode(place)}"
+    return facts

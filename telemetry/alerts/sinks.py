@@ -16,9 +16,10 @@ import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import urlencode
 
 from telemetry.alerts.alert import FAILURES
-from telemetry.alerts.http_post import checked_address, post
+from telemetry.alerts.http_post import checked_address, fetch, post
 from telemetry.formatting import format_duration
 from telemetry.masking import child_environment
 from telemetry.thread_line import clean_label
@@ -32,6 +33,7 @@ COMMAND_SECONDS = 30.0
 POLL_SECONDS = 0.02
 REPEAT_SECONDS = 60.0
 """How often an alert is repeated to Alertmanager, which ends one that is not repeated for five minutes."""
+OWN_ALERTS = 'alertname=~"Foldwatch.+"'
 SHORTEST_EPISODE_SECONDS = 60.0
 """Alertmanager never sends an alert that ends before its group_wait is over."""
 
@@ -49,6 +51,9 @@ class Sink(Protocol):
 
     def forget(self, alert: Alert, /) -> None:
         """Take note that it is no longer watched; it must not be said to have ended."""
+
+    def run_again(self, directory: str, /) -> None:
+        """Take note that the run there goes on: what an earlier runner was told of it is over."""
 
     def repeat(self) -> None:
         """Called about every REPEAT_SECONDS."""
@@ -84,6 +89,9 @@ class ConsoleSink:
     def _log(self, alert: Alert, words: str, *, facts: str = "") -> None:
         place = " ".join(f"{name}={text}" for name, text in alert.labels.items() if text)
         self.log(clean_label(f"foldwatch alert: {words} [{alert.name} {place}]{facts}"))
+
+    def run_again(self, _: str) -> None:
+        """There is nothing to say: nobody is waiting for it."""
 
     def repeat(self) -> None:
         """Logged once is enough."""
@@ -127,6 +135,9 @@ class Command:
 
     def forget(self, _: Alert) -> None:
         """There is nothing to say: it has not ended."""
+
+    def run_again(self, _: str) -> None:
+        """There is nothing to say: what was sent then is not known any more."""
 
     def repeat(self) -> None:
         """It was sent."""
@@ -199,6 +210,9 @@ class Webhook:
     def forget(self, _: Alert) -> None:
         """There is nothing to say: it has not ended."""
 
+    def run_again(self, _: str) -> None:
+        """There is nothing to say: what was sent then is not known any more."""
+
     def repeat(self) -> None:
         """It was sent."""
 
@@ -234,6 +248,17 @@ class Alertmanager:
         """POST it once more, to stay as long as it says, and repeat it no more. Raises OSError."""
         self._active.pop((alert.name, *sorted(alert.labels.items())), None)
         post(self._url, [self._content(alert)])
+
+    def run_again(self, directory: str) -> None:
+        """Ask for what it holds of the run in ``directory``, and POST that it has ended. Raises OSError."""
+        held = fetch(f"{self._url}?{urlencode({'filter': OWN_ALERTS})}")
+        own = [one for one in held if _is_of(one, directory)] if isinstance(held, list) else []
+        if own:
+            kept = ("labels", "annotations", "startsAt")
+            ends = {"endsAt": _rfc3339(self._clock())}
+            post(
+                self._url, [{name: one[name] for name in kept if name in one} | ends for one in own]
+            )
 
     def repeat(self) -> None:
         """POST all that is active. Raises OSError."""
@@ -293,6 +318,12 @@ def webhook_content(alert: Alert) -> dict[str, Any]:
         "externalURL": alert.facts.get("page", ""),
         "alerts": [content],
     }
+
+
+def _is_of(alert: object, directory: str) -> bool:
+    """Whether an alert, as Alertmanager's API has it, is of the run in ``directory``."""
+    annotations = alert.get("annotations") if isinstance(alert, dict) else None
+    return isinstance(annotations, dict) and annotations.get("run_directory") == directory
 
 
 def _content(alert: Alert) -> dict[str, Any]:

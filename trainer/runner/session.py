@@ -85,10 +85,7 @@ def run_session(
         InputError: The request cannot be met; nothing was moved or run.
         KeyboardInterrupt: The run was asked to end; nothing of it lives.
     """
-    if request.only is not None and not 1 <= request.only <= config.folds:
-        raise InputError(
-            f"--fold {request.only}: there are folds 1 to {config.folds}, as --folds says"
-        )
+    _check_fold(request.only, config)
     try:
         directory = RunDirectory(os.path.abspath(request.output))
     except FileNotFoundError as error:
@@ -116,6 +113,7 @@ def run_session(
             observer=observer,
             state=state,
         )
+        alerts.run_again(directory.path)
         summary = runner.run()
         is_ours = lock.is_held()
     return RunOutcome(
@@ -124,6 +122,11 @@ def run_session(
         failures=runner.failures,
         unwritten=runner.unwritten if is_ours else LOST,
     )
+
+
+def _check_fold(only: int | None, config: Config) -> None:
+    if only is not None and not 1 <= only <= config.folds:
+        raise InputError(f"--fold {only}: there are folds 1 to {config.folds}, as --folds says")
 
 
 def _gpus(options: RunOptions, *, folds: int) -> GpuPool | None:

@@ -27,7 +27,7 @@ def at_limit(used: int) -> Snapshot:
     """Give a run whose only fold uses so many of 1,000 PIDs now."""
     latest = reading(1, time.time(), stage=None, cgroup_pids=used, limits={"pids_cgroup": 1000})
     fold = FoldSnapshot(fold=1, state=FoldState.RUNNING, latest=latest)
-    return Snapshot(run="r", host="h", fold_count=1, folds=(fold,))
+    return Snapshot(run="r", host="h", fold_count=1, folds=(fold,), directory="/runs/r")
 
 
 def dead() -> Snapshot:
@@ -68,8 +68,8 @@ def test_a_death_resolves_nothing_and_the_next_attempt_does(tmp_path: Path) -> N
 
 @pytest.mark.slow
 @pytest.mark.prometheus
-def test_a_daemon_that_stops_after_a_death_resolves_nothing(tmp_path: Path) -> None:
-    """Alertmanager is asked to keep what it was told of for as long as it is held."""
+def test_who_stops_after_a_death_resolves_nothing_and_the_next_runner_does(tmp_path: Path) -> None:
+    """Alertmanager keeps what it was told of for as long as it is held, or until another runner goes on with the run."""
     now = time.time()
     with (
         receiver() as hook,
@@ -78,7 +78,7 @@ def test_a_daemon_that_stops_after_a_death_resolves_nothing(tmp_path: Path) -> N
         with alerting(
             alertmanager=servers.alertmanager, hold_hours=2, log=lambda _: None
         ) as engine:
-            for at, one in ((now, at_limit(990)), (now + 20, dead()), (now + 40, dead())):
+            for at, one in ((now - 40, at_limit(990)), (now - 20, dead()), (now, dead())):
                 engine.observe([one], at)
         found = {one["labels"]["alertname"]: one for one in servers.alerts()}
         assert set(found) == ALERTS
@@ -86,3 +86,9 @@ def test_a_daemon_that_stops_after_a_death_resolves_nothing(tmp_path: Path) -> N
         assert all(6900 < left < 7300 for left in ends)
         wait_until(lambda: names(hook, "firing") == ALERTS, 60, "all of them")
         assert names(hook, "resolved") == set()
+        with alerting(alertmanager=servers.alertmanager) as engine:
+            engine.run_again("/runs/elsewhere")
+        assert len(servers.alerts()) == len(ALERTS)
+        with alerting(alertmanager=servers.alertmanager) as engine:  # of the runner that goes on
+            engine.run_again("/runs/r")
+        wait_until(lambda: names(hook, "resolved") == ALERTS, 60, "the end of all")

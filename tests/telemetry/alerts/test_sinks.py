@@ -260,6 +260,9 @@ class Stuck:
     def forget(self, _: Alert) -> None:
         pass
 
+    def run_again(self, _: str) -> None:
+        pass
+
     def repeat(self) -> None:
         pass
 
