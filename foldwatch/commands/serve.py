@@ -49,6 +49,8 @@ if TYPE_CHECKING:
 app = typer.Typer()
 SWITCH_SECONDS = 0.0005
 """The interpreter's thread switch interval, so answers do not wait for collecting; Python's default is 5 ms."""
+TOLD = ".foldwatch-told.json"
+"""In the directory of the runs: which failures were told."""
 LONGEST_SECRET = 4096
 """Characters; a device may have no end of a line."""
 
@@ -85,7 +87,7 @@ def serve(  # noqa: PLR0913, PLR0917 - typer makes an option of each argument
     )
     _check_exposure(listening, is_anonymous_allowed=allow_anonymous)
     options = alert_options(alert_command, alert_webhook, alertmanager, alert_hold)
-    with alerting(**options) as alerts:
+    with alerting(**options, told_file=os.path.join(directory, TOLD)) as alerts:
         state = LiveState(alerts=lambda: alerts.active)
         server = _make_server(state, listening)
         alerts.page = server.url.rstrip("/")

@@ -13,6 +13,7 @@ from telemetry.alerts.command_line import command_words
 from telemetry.alerts.engine import HOLD_SECONDS, AlertEngine
 from telemetry.alerts.notifier import SINK_ERRORS, Notifier
 from telemetry.alerts.sinks import Alertmanager, Command, ConsoleSink, Sink, Webhook
+from telemetry.alerts.told_failures import ToldFailures
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -33,18 +34,27 @@ class AlertOptions(TypedDict, total=False):
 
 @contextmanager
 def alerting(
-    *, log: Callable[[str], None] | None = None, **options: Unpack[AlertOptions]
+    *,
+    log: Callable[[str], None] | None = None,
+    told_file: str | None = None,
+    **options: Unpack[AlertOptions],
 ) -> Iterator[AlertEngine]:
     """Give an engine that writes to ``log`` (standard error by default) and whom the options name.
 
     Its thread starts here. At the end, what is still to be sent is sent within seconds; what still
-    holds is not said to have ended. Raises InputError for an option that cannot be used.
+    holds is not said to have ended. ``told_file`` keeps which failures were told. Raises InputError for an option that
+    cannot be used.
     """
     log_line = _to_stderr if log is None else log
     sinks = [ConsoleSink(log_line), *(sink for _, sink in ways(**options))]
     notifier = Notifier(sinks, log=log_line)
     hold_seconds = 3600 * options.get("hold_hours", HOLD_HOURS)
-    engine = AlertEngine(notifier, hold_seconds=hold_seconds, run_again=notifier.run_again)
+    engine = AlertEngine(
+        notifier,
+        hold_seconds=hold_seconds,
+        run_again=notifier.run_again,
+        told=ToldFailures(told_file, log=log_line),
+    )
     try:
         yield engine
     finally:

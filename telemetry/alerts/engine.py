@@ -21,6 +21,7 @@ from telemetry.alerts.failures import by_host, failure_conditions
 from telemetry.alerts.grouping import AlertGrouping
 from telemetry.alerts.rules import RULES, ConditionTracker, growth_conditions
 from telemetry.alerts.standing import Standing, standings
+from telemetry.alerts.told_failures import ToldFailures
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -49,12 +50,15 @@ class AlertEngine:
         *,
         hold_seconds: float = HOLD_SECONDS,
         run_again: Callable[[str], None] = lambda _: None,
+        told: ToldFailures | None = None,
     ) -> None:
         """Take the function that gets each beginning and end; it must not block.
 
         ``run_again`` is called with the directory of a run that goes on after the end of an earlier runner; nor may it.
+        ``told`` are the failures that an earlier engine told of.
         """
         self.run_again = run_again
+        self._told = told or ToldFailures()
         self.active: tuple[Alert, ...] = ()
         """Replaced, never changed: another thread may read it."""
         self.page = ""
@@ -129,7 +133,7 @@ class AlertEngine:
         episode.condition, episode.folds = condition, folds
         episode.last_seen = self._steady
         if episode.alert is not None:
-            episode.alert = self._as_it_is(episode.alert, condition)
+            episode.alert = _as_it_is(episode.alert, condition, self.page)
         elif self._steady - episode.since >= RULES[condition.name].for_seconds:
             self._begin(episode, now)
 
@@ -143,19 +147,13 @@ class AlertEngine:
             description=condition.description,
             began=now,
         )
-        episode.alert = self._as_it_is(bare, condition)
+        episode.alert = _as_it_is(bare, condition, self.page)
+        if condition.until is not None:
+            ended_at = condition.until - self._hold_seconds
+            is_known = self._told.knows(condition.key, ended_at)
+            episode.alert = replace(episode.alert, is_held=is_known)
+            self._told.note(condition.key, ended_at)
         self._grouping.begin(episode.alert)
-
-    def _as_it_is(self, alert: Alert, condition: Condition) -> Alert:
-        """Return ``alert`` with the words of the present moment."""
-        return replace(
-            alert,
-            summary=condition.summary,
-            description=condition.description,
-            facts=_facts(condition, self.page),
-            until=condition.until,
-            is_held=False,
-        )
 
     def _lapse(
         self,
@@ -178,7 +176,7 @@ class AlertEngine:
         elif episode.state is EpisodeState.HELD:
             self._hold(key, episode.alert, stands, now)
         else:
-            episode.alert = self._as_it_is(episode.alert, episode.condition)
+            episode.alert = _as_it_is(episode.alert, episode.condition, self.page)
             self._release(key, standing, now)
 
     def _hold(self, key: Key, alert: Alert, stands: Mapping[str, Stand], now: float) -> None:
@@ -219,16 +217,29 @@ class AlertEngine:
         if alert is None:
             return
         if is_watched:
-            alert = self._as_it_is(alert, episode.condition)
+            alert = _as_it_is(alert, episode.condition, self.page)
             self._grouping.end(replace(alert, ended=max(now, alert.began), until=None))
         else:
             until = alert.until or now + self._hold_seconds
             self._grouping.end(replace(alert, is_watched=False, until=until))
 
     def _show(self, now: float) -> None:
+        self._told.flush()
         self._grouping.settle(now)
         began = [e.alert for e in self._episodes.values() if e.alert is not None]
         self.active = self._grouping.shown(began)
+
+
+def _as_it_is(alert: Alert, condition: Condition, page: str) -> Alert:
+    """Return ``alert`` with the words of the present moment."""
+    return replace(
+        alert,
+        summary=condition.summary,
+        description=condition.description,
+        facts=_facts(condition, page),
+        until=condition.until,
+        is_held=False,
+    )
 
 
 def _facts(condition: Condition, page: str) -> Mapping[str, str]:

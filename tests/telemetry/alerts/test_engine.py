@@ -392,6 +392,7 @@ def test_a_group_that_grows_is_told_once_a_minute_and_ends_with_its_last_member(
     assert engine.active == ()
     assert all(alert.ended is None for alert in told)
     assert not told[-1].is_watched
+    assert told[-1].until == START + 62 + 86400
 
 
 def test_runs_do_not_share_an_episode() -> None:

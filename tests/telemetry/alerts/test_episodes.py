@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from telemetry.alerts.engine import AlertEngine
+from telemetry.alerts.told_failures import ToldFailures
 from telemetry.snapshot import FoldSnapshot, FoldState, GrowthSnapshot, Snapshot
 from tests.support.builders import reading
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from telemetry.alerts.alert import Alert
 
 START = 1_000_000.0
@@ -332,3 +335,40 @@ def test_the_text_has_what_helps_at_night() -> None:
         "run_directory": "/runs/r",
         "page": "http://node:9464/?run=r&host=h&rank=2",
     }
+
+
+def test_a_daemon_that_is_started_anew_tells_nobody_twice(tmp_path: Path) -> None:
+    """Only of what failed since; Alertmanager, which forgets nothing, is told as of what is held."""
+    path = tmp_path / "told.json"
+    first = Night(told=ToldFailures(str(path)))
+    first.fold(1, 10)
+    first.ends(1, FoldState.FAILED, cause=CAUSE)
+    assert first.pass_by(60) == ["FoldFailed 1 begins", "RunFailed begins"]
+    again = Night(told=ToldFailures(str(path)))
+    again.folds, again.now = dict(first.folds), first.now
+    assert again.pass_by(60) == ["FoldFailed 1 held", "RunFailed held"]
+    assert len(again.engine.active) == 2
+    again.fold(2, 10)
+    again.ends(2, FoldState.FAILED, exit_code=1)
+    assert again.pass_by(60) == ["FoldFailed 2 begins"]
+    again.folds[1] = replace(again.folds[1], state=FoldState.RUNNING, ended_at=None)
+    assert set(again.pass_by(5)) == {"FoldFailed 1 ends", "RunFailed ends"}
+
+
+@pytest.mark.parametrize("content", ["", "[[", "3", '[["a", {}, "x"]]', '[["a", [], 3]]', "[1]"])
+def test_a_file_of_another_s_tells_of_no_failure(tmp_path: Path, content: str) -> None:
+    """It is replaced at the next one; where that cannot be, it is said once."""
+    path = tmp_path / "told.json"
+    path.write_text(content)
+    lines: list[str] = []
+    night = Night(told=ToldFailures(str(path)))
+    night.fold(None, 10)
+    night.ends(None, FoldState.DIED)
+    assert night.pass_by(60) == ["RunFailed begins"]
+    assert "FoldwatchRunFailed" in path.read_text()
+    nowhere = ToldFailures(str(tmp_path / "no" / "told.json"), log=lines.append)
+    for number in range(2):
+        nowhere.note(("a", ()), float(number))
+        nowhere.flush()
+    (line,) = lines
+    assert "No such file or directory" in line
