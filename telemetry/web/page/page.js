@@ -5,6 +5,7 @@ import { amount, clock, duration, forecast, isBytes, learn, level, percent, perF
 
 const EVERY = 2000;
 const OLD_SECONDS = 30;
+const OTHERS_NAMED = 10;
 const $ = (id) => document.getElementById(id);
 const keyOf = (run) => JSON.stringify([run.run, run.host, run.rank]);
 let chosen = new URLSearchParams(location.search);
@@ -51,12 +52,29 @@ function showStatus(state) {
   status.textContent = `${word} ${duration(age)} ago`;
 }
 
-function showAlerts(alerts) {
-  const list = alerts.map((alert) => {
+// Those of the run that is shown; of the others a count, and a way to each.
+function showAlerts({ alerts, run, runs }) {
+  const isOwn = ({ labels }) => run === null || ((labels.run || run.run) === run.run && (labels.host || run.host) === run.host);
+  const list = alerts.filter(isOwn).map((alert) => {
     const element = make("div", `alert ${alert.severity === "critical" ? "critical" : "warning"}`);
-    element.append(make("strong", "", alert.summary), make("span", "", alert.description));
+    const now = alert.facts.command_now ? [make("code", "", alert.facts.command_now)] : [];
+    element.append(make("strong", "", alert.summary), ...now, make("span", "", alert.description));
     return element;
   });
+  const others = alerts.filter((alert) => !isOwn(alert));
+  const names = [...new Set(others.map(({ labels }) => labels.run))];
+  if (names.length) {
+    const element = make("div", "alert others", `${others.length} more of ${names.length === 1 ? "another run" : `${names.length} other runs`}: `);
+    const known = names.map((name) => runs.find((one) => one.run === name)).filter(Boolean);
+    element.append(
+      ...known.slice(0, OTHERS_NAMED).map((one) => {
+        const link = make("a", "", one.run);
+        link.href = `?${new URLSearchParams({ run: one.run, host: one.host, rank: one.rank })}`;
+        return link;
+      }),
+    );
+    list.push(element);
+  }
   const before = $("alerts").textContent;
   if (before !== list.map((element) => element.textContent).join("")) $("alerts").replaceChildren(...list);
 }
@@ -233,7 +251,7 @@ function show(state) {
   learn(state.catalogue);
   showRuns(state);
   showStatus(state);
-  showAlerts(state.alerts);
+  showAlerts(state);
   $("version").textContent = `foldwatch ${state.version}`;
   const { run } = state;
   $("run").hidden = run === null;
