@@ -58,7 +58,7 @@ class FoldState(enum.StrEnum):
     @property
     def is_failure(self) -> bool:
         """Whether the fold ended without a result."""
-        return self in {FoldState.FAILED, FoldState.DIED}
+        return self is FoldState.FAILED or self is FoldState.DIED
 
 
 class LiveRunState(enum.StrEnum):
@@ -72,6 +72,9 @@ class LiveRunState(enum.StrEnum):
     STALE = "stale"
     UNREADABLE = "unreadable"
     """Nothing of it can be read."""
+
+
+_GOES_ON = frozenset({FoldState.RUNNING, FoldState.STALE})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +117,7 @@ class FoldSnapshot:
     @property
     def is_running(self) -> bool:
         """Whether it goes on, for all that is known; one that is stale does."""
-        return self.ended_at is None and self.present_state in {FoldState.RUNNING, FoldState.STALE}
+        return self.ended_at is None and self.present_state in _GOES_ON
 
     @property
     def label(self) -> str:

@@ -81,10 +81,11 @@ class AlertEngine:
         self._steady = now + self._set_back if steady is None else steady
         known: dict[tuple[Place, str], ConditionTracker] = {}
         present = by_key(self._conditions(snapshots, known, now))
-        standing = standings(snapshots)
         self._trackers = known
         for key, (condition, folds) in present.items():
             self._see(key, condition, folds, now)
+        told = {dict(labels)["run"] for _, labels in self._episodes}
+        standing = standings([one for one in snapshots if one.run in told])
         for key in tuple(self._episodes):
             stands = stands_of(key, self._episodes[key], standing)
             if key[0] not in FAILURES:

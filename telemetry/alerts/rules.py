@@ -112,7 +112,6 @@ class ConditionTracker:
         if reading is None:
             return
         of_run = {**run_labels(snapshot), "fold": ""}
-        facts = facts_of(snapshot, fold_snapshot)
         silent = self._silent_seconds(reading, now, steady)
         is_running = fold_snapshot.is_running
         found: list[Condition] = []
@@ -127,6 +126,9 @@ class ConditionTracker:
                     fold_snapshot, name, of_run, now=steady, may_hold_back=is_running
                 )
         found += self._of_counters(fold_snapshot, reading, of_run, now=steady)
+        if not found:
+            return
+        facts = facts_of(snapshot, fold_snapshot)
         for one in found:
             yield replace(one, fold=fold_snapshot.label, facts={**one.facts, **facts})
 
@@ -235,6 +237,8 @@ class ConditionTracker:
 
 def growth_conditions(snapshot: Snapshot) -> Iterator[Condition]:
     """Give the resources that meet their limit within the folds that are left."""
+    if not snapshot.growth:
+        return
     ended = sum(
         fold_snapshot.fold is not None and fold_snapshot.present_state.is_final
         for fold_snapshot in snapshot.folds
