@@ -27,6 +27,7 @@ COMMANDS = {
     "explain": "Run one fold again under memray, and name the lines that allocated what it did not free.",
     "export": "Write old logs and journals as OpenMetrics: promtool tsdb create-blocks-from openmetrics.",
     "serve": "Follow every run below DIR; serve Prometheus metrics and a live page.",
+    "alert": "Send one test alert in every way that the options name, and say what came of each.",
     "limits": "Show every limit of a process, its source, and the one that binds.",
     "grafana": "Write the Grafana dashboards, Prometheus rules and configurations, and a docker-compose.yml.",
 }

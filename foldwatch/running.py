@@ -9,6 +9,7 @@ from foldwatch.terminal import print_output
 from foldwatch.text.progress import Progress
 from foldwatch.text.results import result_table
 from foldwatch.text.verdict_line import verdict_line
+from telemetry.alerts.dispatch import HOLD_HOURS
 from telemetry.errors import FoldsFailedError, MissingExtraError
 from trainer.process.output_follower import printable
 from trainer.run.cgroup_limits import CgroupLimits, parse_size
@@ -37,10 +38,18 @@ def limits(pids: int | None, memory: str | None) -> CgroupLimits:
 
 
 def alert_options(
-    command: str | None, webhooks: Sequence[str] | None, alertmanager: str | None
+    command: str | None,
+    webhooks: Sequence[str] | None,
+    alertmanager: str | None,
+    hold_hours: float = HOLD_HOURS,
 ) -> AlertOptions:
     """Return the arguments of `alerting` from the options' values."""
-    return {"command": command, "webhooks": tuple(webhooks or ()), "alertmanager": alertmanager}
+    return {
+        "command": command,
+        "webhooks": tuple(webhooks or ()),
+        "alertmanager": alertmanager,
+        "hold_hours": hold_hours,
+    }
 
 
 def run_and_report(config: Config, job: Job, request: RunRequest) -> None:

@@ -19,6 +19,17 @@ if TYPE_CHECKING:
 
 SOURCES_KEPT = 50
 """More than there are; an untrusted journal may name any number."""
+INTERRUPTED, NOT_REACHED = "interrupted", "not reached"
+"""Outcomes of folds that nothing failed in."""
+OUTCOMES = frozenset(
+    {
+        *("exception", "exit code", "signal", "out of memory", "no result", "timeout"),
+        *(INTERRUPTED, NOT_REACHED, "refused", "not started"),
+    }
+)
+"""Those that failure.json has."""
+STALE_SECONDS = 120.0
+"""More than LINGER_SECONDS; an older reading says nothing of now."""
 LINGER_SECONDS = 60.0
 """Seconds that the live series of an ended fold are still shown, so that a last scrape sees its end."""
 
@@ -34,11 +45,36 @@ class FoldState(enum.StrEnum):
     """It left no result."""
     SKIPPED = "skipped"
     """An earlier run left its result."""
+    DIED = "died"
+    """Its process is gone, and nobody wrote how it ended."""
+    STALE = "stale"
+    """Nothing was heard of its process for STALE_SECONDS, and it may be there still."""
 
     @property
     def is_final(self) -> bool:
         """Whether nothing more of the fold is to come."""
-        return self in {FoldState.FINISHED, FoldState.FAILED, FoldState.SKIPPED}
+        return self not in {FoldState.WAITING, FoldState.RUNNING, FoldState.STALE}
+
+    @property
+    def is_failure(self) -> bool:
+        """Whether the fold ended without a result."""
+        return self is FoldState.FAILED or self is FoldState.DIED
+
+
+class LiveRunState(enum.StrEnum):
+    """How far a run is, the same word everywhere; the text is the metrics' label ``state``."""
+
+    RUNNING = "running"
+    WAITING = "waiting"
+    FINISHED = "finished"
+    FAILED = "failed"
+    DIED = "died"
+    STALE = "stale"
+    UNREADABLE = "unreadable"
+    """Nothing of it can be read."""
+
+
+_GOES_ON = frozenset({FoldState.RUNNING, FoldState.STALE})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +95,29 @@ class FoldSnapshot:
     """As a shell reports it: 128 plus the signal's number for a process that a signal ended."""
     seconds: float | None = None
     ended_at: float | None = None
+    cause: str = ""
+    """Of one that failed, why, in one line: the causes with their confidence and the last line, as failure.json has it."""
+    outcome: str = ""
+    """Of one that failed, how, in a word or two, as failure.json has it: ``signal``, ``timeout``, ``interrupted``, ..."""
+
+    @property
+    def present_state(self) -> FoldState:
+        """Its state, also where no runner says it."""
+        if self.state is not None:
+            return self.state
+        if self.ended_at is None:
+            return FoldState.RUNNING
+        return FoldState.FAILED if self.exit_code else FoldState.FINISHED
+
+    @property
+    def was_interrupted(self) -> bool:
+        """Whether a person, or a scheduler, asked it to end."""
+        return self.outcome == INTERRUPTED
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it goes on, for all that is known; one that is stale does."""
+        return self.ended_at is None and self.present_state in _GOES_ON
 
     @property
     def label(self) -> str:
@@ -105,6 +164,18 @@ class FoldSnapshot:
             if type(facts.get(name)) is int and facts[name] >= 0
         }
         return replace(self, latest=replace(latest, **counters))
+
+    def begun_again(self, state: FoldState | None) -> FoldSnapshot:
+        """Return this snapshot as it is while a process runs the fold, whatever became of an earlier one."""
+        return replace(
+            self,
+            state=state,
+            ended_at=None,
+            exit_code=None,
+            seconds=None,
+            cause="",
+            outcome="",
+        )
 
     def is_live(self, now: float) -> bool:
         """Whether its series are still shown at ``now``, in seconds since the epoch."""
@@ -167,8 +238,39 @@ class Snapshot:
     """How this rank differs from the others of the run, in words."""
     unreadable: str = ""
     """Why something of the run cannot be read; what is shown of it is then not all. Empty where all can."""
+    is_over: bool = False
+    """Whether nobody runs the folds that still wait."""
+    directory: str = ""
+    """Where its files are; empty for a process without any."""
+    command: str = ""
+    """What its process was started with, without secrets."""
+    resume: str = ""
+    """The command that goes on with it; empty if no runner runs it."""
 
     @property
     def key(self) -> RunKey:
         """Its identity among the snapshots of a daemon."""
         return RunKey(self.run, self.host, self.rank)
+
+    @property
+    def state(self) -> LiveRunState:
+        """How far the run is: while a fold of it goes on or is to come, no earlier one makes it failed."""
+        if self.unreadable and not any(fold_snapshot.latest for fold_snapshot in self.folds):
+            return LiveRunState.UNREADABLE
+        states = {fold_snapshot.present_state for fold_snapshot in self.folds}
+        if self.is_over:
+            states.discard(FoldState.WAITING)
+        elif not states:
+            return LiveRunState.WAITING
+        first = next((state for state in _BY_WEIGHT if state in states), FoldState.FINISHED)
+        return LiveRunState(first.value)
+
+
+_BY_WEIGHT = (
+    FoldState.RUNNING,
+    FoldState.STALE,
+    FoldState.WAITING,
+    FoldState.DIED,
+    FoldState.FAILED,
+)
+"""The states of folds, of which the first that any has is the run's."""

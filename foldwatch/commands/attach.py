@@ -12,6 +12,7 @@ import typer
 from foldwatch.analysis import FOUND
 from foldwatch.commands.options import (
     AlertCommand,
+    AlertHold,
     AlertmanagerUrl,
     AlertWebhooks,
     AttachedCgroup,
@@ -25,9 +26,10 @@ from foldwatch.commands.options import (
     Port,
     Quiet,
 )
+from foldwatch.running import alert_options
 from foldwatch.terminal import print_output
 from foldwatch.text.verdict_line import verdict_line
-from telemetry.alerts.dispatch import alerting
+from telemetry.alerts.dispatch import HOLD_HOURS, alerting
 from telemetry.daemon.daemon import Daemon
 from telemetry.errors import InputError
 from telemetry.journal.private_files import let_group_read
@@ -69,6 +71,7 @@ def attach(  # noqa: PLR0913, PLR0917 - typer makes an option of each argument
     alert_command: AlertCommand = None,
     alert_webhook: AlertWebhooks = None,
     alertmanager: AlertmanagerUrl = None,
+    alert_hold: AlertHold = HOLD_HOURS,
 ) -> None:
     """Record a process that runs already, with its tree, until it ends: metrics, page, alerts, verdict."""
     if group_readable:
@@ -81,9 +84,7 @@ def attach(  # noqa: PLR0913, PLR0917 - typer makes an option of each argument
     with (
         run.locked(),
         Interruptions() as interruptions,
-        alerting(
-            command=alert_command, webhooks=alert_webhook or (), alertmanager=alertmanager
-        ) as alerts,
+        alerting(**alert_options(alert_command, alert_webhook, alertmanager, alert_hold)) as alerts,
     ):
         process = _attached(target, run.path, path, label_of)
         daemon = Daemon(

@@ -38,6 +38,17 @@ AlertmanagerUrl: TypeAlias = Annotated[
         help="Send alerts to this Alertmanager.",
     ),
 ]
+AlertHold: TypeAlias = Annotated[
+    float,
+    typer.Option(
+        "--alert-hold",
+        envvar="FOLDWATCH_ALERT_HOLD",
+        min=0,
+        max=MOST_SECONDS / 3600,
+        metavar="HOURS",
+        help="Keep an alert firing for so long after the run died of it, unless the fold runs again.",
+    ),
+]
 
 
 class ResumeMode(enum.StrEnum):

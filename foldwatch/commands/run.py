@@ -6,6 +6,7 @@ import typer
 
 from foldwatch.commands.options import (
     AlertCommand,
+    AlertHold,
     AlertmanagerUrl,
     AlertWebhooks,
     Caps,
@@ -28,6 +29,7 @@ from foldwatch.commands.options import (
     Times,
 )
 from foldwatch.running import alert_options, limits, run_and_report
+from telemetry.alerts.dispatch import HOLD_HOURS
 from telemetry.journal.private_files import let_group_read
 from trainer.run.checkpoint_pattern import CheckpointPattern
 from trainer.run.config import CommandConfig
@@ -61,12 +63,11 @@ def run(  # noqa: PLR0913, PLR0917 - typer makes an option of each argument
     alert_command: AlertCommand = None,
     alert_webhook: AlertWebhooks = None,
     alertmanager: AlertmanagerUrl = None,
+    alert_hold: AlertHold = HOLD_HOURS,
 ) -> None:
     """Run any command once for each fold, in a fresh process, watched from outside."""
     if group_readable:
         let_group_read()
-    if checkpoint_pattern:
-        CheckpointPattern(checkpoint_pattern)  # or say now what is wrong with it
     config = CommandConfig(folds=folds, command=tuple(command))
     check_command(config)
     options = RunOptions(
@@ -76,7 +77,7 @@ def run(  # noqa: PLR0913, PLR0917 - typer makes an option of each argument
         timeout_seconds=timeout,
         stops_on_failure=stop_on_failure,
         limits=limits(cgroup_pids, memory),
-        pattern=checkpoint_pattern or None,
+        pattern=_checked(checkpoint_pattern),
         shows_output=True,
     )
     request = RunRequest(
@@ -86,7 +87,15 @@ def run(  # noqa: PLR0913, PLR0917 - typer makes an option of each argument
         port=port,
         quiet=quiet,
         options=options,
-        alerts=alert_options(alert_command, alert_webhook, alertmanager),
+        alerts=alert_options(alert_command, alert_webhook, alertmanager, alert_hold),
     )
     wanted = {} if caps is None else caps_for(caps, parallel=1 if fold else min(parallel, folds))
     run_and_report(config, command_job(config, caps=wanted), request)
+
+
+def _checked(expression: str | None) -> str | None:
+    """Return the expression for labels, None for none; what is wrong with it is said before anything runs."""
+    if not expression:
+        return None
+    CheckpointPattern(expression)
+    return expression

@@ -14,6 +14,7 @@ import typer
 from foldwatch.commands.options import (
     Address,
     AlertCommand,
+    AlertHold,
     AlertmanagerUrl,
     AlertWebhooks,
     AllowAnonymous,
@@ -28,7 +29,8 @@ from foldwatch.commands.options import (
     User,
     Watch,
 )
-from telemetry.alerts.dispatch import alerting
+from foldwatch.running import alert_options
+from telemetry.alerts.dispatch import HOLD_HOURS, alerting
 from telemetry.daemon.daemon import Daemon
 from telemetry.daemon.live_state import LiveState
 from telemetry.errors import InputError, MissingExtraError
@@ -49,6 +51,8 @@ if TYPE_CHECKING:
 app = typer.Typer()
 SWITCH_SECONDS = 0.0005
 """The interpreter's thread switch interval, so answers do not wait for collecting; Python's default is 5 ms."""
+TOLD = ".foldwatch-told.json"
+"""In the directory of the runs: which failures were told."""
 LONGEST_SECRET = 4096
 """Characters; a device may have no end of a line."""
 
@@ -70,6 +74,7 @@ def serve(  # noqa: PLR0913, PLR0917 - typer makes an option of each argument
     alert_command: AlertCommand = None,
     alert_webhook: AlertWebhooks = None,
     alertmanager: AlertmanagerUrl = None,
+    alert_hold: AlertHold = HOLD_HOURS,
 ) -> None:
     """Follow every run below DIR; serve Prometheus metrics and a live page."""
     if not os.path.isdir(directory):
@@ -84,11 +89,11 @@ def serve(  # noqa: PLR0913, PLR0917 - typer makes an option of each argument
         key=tls_key,
     )
     _check_exposure(listening, is_anonymous_allowed=allow_anonymous)
-    with alerting(
-        command=alert_command, webhooks=alert_webhook or (), alertmanager=alertmanager
-    ) as alerts:
+    options = alert_options(alert_command, alert_webhook, alertmanager, alert_hold)
+    with alerting(**options, told_file=os.path.join(directory, TOLD)) as alerts:
         state = LiveState(alerts=lambda: alerts.active)
         server = _make_server(state, listening)
+        alerts.page = server.url.rstrip("/")
         try:
             if file_sd is not None:
                 _write(file_sd, targets(listening, port=server.port), "--file-sd")

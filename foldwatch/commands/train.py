@@ -6,6 +6,7 @@ import typer
 
 from foldwatch.commands.options import (
     AlertCommand,
+    AlertHold,
     AlertmanagerUrl,
     AlertWebhooks,
     Attribute,
@@ -33,6 +34,7 @@ from foldwatch.commands.options import (
     Without,
 )
 from foldwatch.running import alert_options, check_installed, limits, run_and_report
+from telemetry.alerts.dispatch import HOLD_HOURS
 from telemetry.errors import InputError
 from telemetry.journal.private_files import let_group_read
 from trainer.run.config import MITIGATIONS, REFERENCE, RunConfig
@@ -68,14 +70,14 @@ def train(  # noqa: PLR0913, PLR0917 - typer makes an option of each argument
     alert_command: AlertCommand = None,
     alert_webhook: AlertWebhooks = None,
     alertmanager: AlertmanagerUrl = None,
+    alert_hold: AlertHold = HOLD_HOURS,
 ) -> None:
     """Cross-validate a model, by default the reference pipeline, each fold in a fresh process."""
     if group_readable:
         let_group_read()
     config = _config(model, folds=folds, epochs=epochs, device_mode=device_mode, without=without)
-    isolation = _isolation(isolation, config, parallel=parallel)
     options = RunOptions(
-        isolation=isolation.value,
+        isolation=_isolation(isolation, config, parallel=parallel).value,
         parallel=parallel,
         gpus=gpus,
         retries=retries,
@@ -91,7 +93,7 @@ def train(  # noqa: PLR0913, PLR0917 - typer makes an option of each argument
         port=port,
         quiet=quiet,
         options=options,
-        alerts=alert_options(alert_command, alert_webhook, alertmanager),
+        alerts=alert_options(alert_command, alert_webhook, alertmanager, alert_hold),
     )
     run_and_report(config, training_job(config), request)
 

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-import shlex
+import socket
 import sys
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
-from telemetry.alerts.engine import AlertEngine
-from telemetry.alerts.notifier import Notifier
+from telemetry.alerts.alert import Alert, Severity
+from telemetry.alerts.command_line import command_words
+from telemetry.alerts.engine import HOLD_SECONDS, AlertEngine
+from telemetry.alerts.notifier import SINK_ERRORS, Notifier
 from telemetry.alerts.sinks import Alertmanager, Command, ConsoleSink, Sink, Webhook
-from telemetry.errors import InputError
+from telemetry.alerts.told_failures import ToldFailures
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+
+
+HOLD_HOURS = HOLD_SECONDS / 3600
 
 
 class AlertOptions(TypedDict, total=False):
@@ -23,30 +28,33 @@ class AlertOptions(TypedDict, total=False):
     command: str | None
     webhooks: Sequence[str]
     alertmanager: str | None
+    hold_hours: float
+    """For how long an alert goes on whose run died of it, and a failure is told."""
 
 
 @contextmanager
 def alerting(
     *,
-    command: str | None = None,
-    webhooks: Sequence[str] = (),
-    alertmanager: str | None = None,
     log: Callable[[str], None] | None = None,
+    told_file: str | None = None,
+    **options: Unpack[AlertOptions],
 ) -> Iterator[AlertEngine]:
     """Give an engine that writes to ``log`` (standard error by default) and whom the options name.
 
     Its thread starts here. At the end, what is still to be sent is sent within seconds; what still
-    holds is not said to have ended. Raises InputError for an option that cannot be used.
+    holds is not said to have ended. ``told_file`` keeps which failures were told. Raises InputError for an option that
+    cannot be used.
     """
     log_line = _to_stderr if log is None else log
-    sinks: list[Sink] = [ConsoleSink(log_line)]
-    if alertmanager is not None:
-        sinks.append(Alertmanager(alertmanager))
-    sinks += map(Webhook, webhooks)
-    if command is not None:
-        sinks.append(Command(_words(command)))
+    sinks = [ConsoleSink(log_line), *(sink for _, sink in ways(**options))]
     notifier = Notifier(sinks, log=log_line)
-    engine = AlertEngine(notifier)
+    hold_seconds = 3600 * options.get("hold_hours", HOLD_HOURS)
+    engine = AlertEngine(
+        notifier,
+        hold_seconds=hold_seconds,
+        run_again=notifier.run_again,
+        told=ToldFailures(told_file, log=log_line),
+    )
     try:
         yield engine
     finally:
@@ -54,14 +62,40 @@ def alerting(
         notifier.close()
 
 
-def _words(command: str) -> list[str]:
+def ways(
+    *,
+    command: str | None = None,
+    webhooks: Sequence[str] = (),
+    alertmanager: str | None = None,
+    **_: object,
+) -> list[tuple[str, Sink]]:
+    """Return the ways to send an alert that the options name, each after its option. Raises InputError."""
+    found: list[tuple[str, Sink]] = []
+    if alertmanager is not None:
+        found.append(("--alertmanager", Alertmanager(alertmanager)))
+    for number, url in enumerate(webhooks, start=1):
+        which = f" ({number} of {len(webhooks)})" if len(webhooks) > 1 else ""
+        found.append((f"--alert-webhook{which}", Webhook(url)))
+    if command is not None:
+        found.append(("--alert-command", Command(command_words(command))))
+    return found
+
+
+def send_test(sink: Sink) -> str | None:
+    """Send one alert that says it is a test; return why it could not be sent."""
+    alert = Alert(
+        name="FoldwatchTest",
+        severity=Severity.WARNING,
+        labels={"run": "test", "host": socket.gethostname(), "rank": "", "fold": ""},
+        summary="this is a test of how foldwatch sends alerts: nothing is wrong",
+        description="Nothing is to be done; nobody sends an end of it.",
+        began=time.time(),
+    )
     try:
-        words = shlex.split(command)
-    except ValueError as error:
-        raise InputError(f"--alert-command: {error}") from error
-    if not words:
-        raise InputError("--alert-command: there is no command in it")
-    return words
+        sink.send(alert)
+    except SINK_ERRORS as error:
+        return str(error) or type(error).__name__
+    return None
 
 
 def _to_stderr(line: str) -> None:

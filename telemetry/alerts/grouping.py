@@ -27,6 +27,8 @@ class _Group:
     has_grown: bool = False
     is_watched: bool = True
     """Whether every member that is gone was seen to end."""
+    until: float | None = None
+    """For how long those stay that were not."""
 
 
 class AlertGrouping:
@@ -61,6 +63,12 @@ class AlertGrouping:
         else:
             group.members.discard(_key(alert))
             group.is_watched &= alert.is_watched
+            group.until = max(group.until or 0.0, alert.until or 0.0) or None
+
+    def update(self, alert: Alert) -> None:
+        """Send that the run of ``alert`` died; of one in a group the group says nothing of it."""
+        if self._group(alert) is None:
+            self._send(alert)
 
     def settle(self, now: float) -> None:
         """Send what the groups have become; called after each round of beginnings and ends."""
@@ -73,8 +81,9 @@ class AlertGrouping:
             if not group.members:
                 del self._groups[key]
                 if group.told_at is not None:
-                    ended = now if group.is_watched else None
-                    self._send(replace(_shown(group), ended=ended, is_watched=group.is_watched))
+                    ended, until = (now, None) if group.is_watched else (None, group.until)
+                    shown = replace(_shown(group), ended=ended, until=until)
+                    self._send(replace(shown, is_watched=group.is_watched))
             elif group.has_grown and (
                 group.told_at is None or not _is_within_a_minute(group.told_at, now)
             ):

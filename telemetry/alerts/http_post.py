@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 SEND_SECONDS = 10.0
 ATTEMPTS = 3
+MOST_BYTES = 16 * 2**20
+"""Of an answer."""
 
 
 def checked_address(url: str, option: str) -> str:
@@ -66,7 +68,22 @@ def post(url: str, content: object, *, seconds: float = SEND_SECONDS) -> None:
         time.sleep(min(0.2 * 2**attempt, max(0.0, deadline - time.monotonic())))
 
 
-def _request(url: str, content: object) -> tuple[urllib.request.Request, str]:
+def fetch(url: str, *, seconds: float = SEND_SECONDS) -> Any:
+    """GET JSON, once. Raises OSError, also if the answer is none."""
+    request, host = _request(url)
+    try:
+        with _OPENER.open(request, timeout=seconds) as answer:
+            return json.loads(answer.read(MOST_BYTES))
+    except urllib.error.HTTPError as error:
+        error.close()
+        raise OSError(f"{host} answered {error.code}") from None
+    except OSError as error:
+        raise OSError(f"{host}: {getattr(error, 'reason', error)}") from None
+    except (HTTPException, ValueError, RecursionError) as error:  # whose words may hold the address
+        raise OSError(f"{host}: no JSON ({type(error).__name__})") from None
+
+
+def _request(url: str, content: object = None) -> tuple[urllib.request.Request, str]:
     """Return the request and its host; a name and password in the address become a header."""
     parts = urlsplit(url)
     headers = {"Content-Type": "application/json", "User-Agent": "foldwatch"}
@@ -74,7 +91,7 @@ def _request(url: str, content: object) -> tuple[urllib.request.Request, str]:
         pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
         headers["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
         url = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
-    data = json.dumps(content).encode()
+    data = None if content is None else json.dumps(content).encode()
     request = urllib.request.Request(url, data=data, headers=headers)  # noqa: S310 - the scheme was checked
     return request, parts.hostname or ""
 

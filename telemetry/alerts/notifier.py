@@ -12,7 +12,7 @@ import threading
 import time
 from functools import partial
 from http.client import HTTPException
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from telemetry.alerts.sinks import REPEAT_SECONDS, Sink
 
@@ -24,6 +24,14 @@ if TYPE_CHECKING:
 QUEUE_LENGTH = 10_000
 """Of the alerts that wait for one sink: as many as all runs may begin within a minute."""
 CLOSE_SECONDS = 3.0
+SINK_ERRORS = (OSError, ValueError, HTTPException, RuntimeError, MemoryError)
+"""What sending may fail with."""
+
+
+class RunAgain(NamedTuple):
+    """That a run goes on, in the queues of alerts."""
+
+    directory: str
 
 
 class Notifier:
@@ -56,6 +64,11 @@ class Notifier:
         for one in self._queues:
             one.put(alert)
 
+    def run_again(self, directory: str) -> None:
+        """Queue for every sink that the run in ``directory`` goes on, after an earlier runner's."""
+        for one in self._queues:
+            one.put(RunAgain(directory))
+
     def close(self, *, deadline_seconds: float = CLOSE_SECONDS) -> None:
         """Wait for the queues to empty, but no longer than that; log how many alerts were not sent."""
         ends = time.monotonic() + deadline_seconds
@@ -77,7 +90,7 @@ class _SinkQueue:
         self.sink = sink
         self.dropped = self.failed = 0
         self._log = log
-        self._queue: queue.Queue[Alert | None] = queue.Queue(QUEUE_LENGTH)
+        self._queue: queue.Queue[Alert | RunAgain | None] = queue.Queue(QUEUE_LENGTH)
         self._is_over = threading.Event()
         self._sending = 0
         name = f"foldwatch-alerts-{sink.name}"
@@ -87,7 +100,7 @@ class _SinkQueue:
         except RuntimeError as error:  # no thread to be had: the run goes on without notices
             log(f"foldwatch: alerts will not be sent by {sink.name}: {error}")
 
-    def put(self, alert: Alert) -> None:
+    def put(self, alert: Alert | RunAgain) -> None:
         try:
             self._queue.put_nowait(alert)
         except queue.Full:
@@ -109,7 +122,7 @@ class _SinkQueue:
     def unsent(self) -> int:
         """How many alerts were dropped, wait, or are being sent."""
         with self._queue.mutex:
-            waiting = len([alert for alert in self._queue.queue if alert and alert.is_watched])
+            waiting = len([one for one in self._queue.queue if getattr(one, "is_watched", False)])
         return self.dropped + waiting + self._sending
 
     def _run(self) -> None:
@@ -132,16 +145,20 @@ class _SinkQueue:
             self._attempt(partial(self._hand_over, alert))
             self._sending = 0
 
-    def _hand_over(self, alert: Alert) -> None:
-        if alert.is_watched:
-            self.sink.send(alert)
-        else:
+    def _hand_over(self, alert: Alert | RunAgain) -> None:
+        if isinstance(alert, RunAgain):
+            self.sink.run_again(alert.directory)
+        elif not alert.is_watched:
             self.sink.forget(alert)
+        elif alert.is_held and alert.ended is None:
+            self.sink.hold(alert)
+        else:
+            self.sink.send(alert)
 
     def _attempt(self, send: Callable[[], None]) -> None:
         try:
             send()
-        except (OSError, ValueError, HTTPException, RuntimeError, MemoryError) as error:
+        except SINK_ERRORS as error:
             self.failed += 1
             if self.failed == 1:
                 words = "later failures are counted only"

@@ -9,19 +9,21 @@ Page cache does not count as use of a memory cgroup; if it cannot be told apart,
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from telemetry.alerts.alert import Severity
+from telemetry.alerts.condition import Condition, labels_of
+from telemetry.alerts.help_now import command_now
 from telemetry.alerts.rate_of_rise import Rise
 from telemetry.formatting import format_amount, format_duration
 from telemetry.holders import FRESH_SECONDS
 from telemetry.limits import LIMITS
-from telemetry.snapshot import FoldState
+from telemetry.snapshot import STALE_SECONDS
 from telemetry.used_share import CRITICAL_RATIO, NEAR_RATIO, used_ratio
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from telemetry.reading import ChildUsage, Reading, Usage
     from telemetry.snapshot import FoldSnapshot, GrowthSnapshot, Snapshot
@@ -47,21 +49,23 @@ RULES: Mapping[str, Rule] = {
     "FoldwatchPidsLimitHit": Rule(Severity.CRITICAL),
     "FoldwatchOomKill": Rule(Severity.CRITICAL),
     "FoldwatchSamplesStale": Rule(Severity.WARNING, for_seconds=60),
+    # A fold that is tried again is seen as failed for a moment.
+    "FoldwatchFoldFailed": Rule(Severity.CRITICAL, for_seconds=15),
+    "FoldwatchRunFailed": Rule(Severity.CRITICAL, for_seconds=15),
 }
+OF_PROMETHEUS: Mapping[str, Rule] = {"FoldwatchRunGone": Rule(Severity.WARNING, for_seconds=300)}
+"""The alerts that Prometheus alone has: who watches a run himself knows better."""
 FORECAST_FROM_RATIO = 0.50
 """Under half of a limit a warm-up looks like a leak, and there is time to see more of it."""
 FORECAST_SECONDS = 3600.0
 HIT_SECONDS = 300.0
 """How long after a counter rose its alert holds."""
-STALE_SECONDS = 120.0
-"""More than the minute for which an ended fold's series are still shown."""
 
 AWAITED_SECONDS = 1.0
 """For so long a critical alert waits for who holds the limit, if that was told when it was near."""
 TOLD_AGE_SECONDS = 0.5
 """From here on it is said for how long it has been known who holds a limit."""
 
-_MAY_RUN = {None, FoldState.RUNNING}
 ALERTING = tuple(name for name, spec in LIMITS.items() if spec.advice)
 GROWTH_ADVICE = (
     "Run each fold in a process of its own (foldwatch train --isolation process, or foldwatch run):"
@@ -78,16 +82,6 @@ OOM_ADVICE = (
 STALE_ADVICE = (
     "The run hangs, was killed, or its host is overloaded; look at its process and its output.log."
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Condition:
-    """One thing that is so now; ``labels`` as in `Alert`, in a form that can be a key."""
-
-    name: str
-    labels: tuple[tuple[str, str], ...]
-    summary: str
-    description: str
 
 
 class ConditionTracker:
@@ -107,31 +101,36 @@ class ConditionTracker:
         """The limits of which the last reading does not say how full they are."""
 
     def conditions(
-        self,
-        fold_snapshot: FoldSnapshot,
-        labels: Mapping[str, str],
-        *,
-        now: float,
-        steady: float | None = None,
+        self, snapshot: Snapshot, fold_snapshot: FoldSnapshot, *, now: float, steady: float
     ) -> Iterator[Condition]:
-        """Give what is so of ``fold_snapshot`` at ``now``; its limits only while it runs.
+        """Give what is so of ``fold_snapshot`` at ``now``; its limits only while it runs, by a reading of late.
 
-        ``steady`` is the same moment in a time that does not go back; without it ``now`` does not.
+        What is so of a limit is so of the run, whichever of its folds is there: the labels name none. ``steady`` is the
+        same moment in a time that does not go back.
         """
-        steady = now if steady is None else steady
         reading = fold_snapshot.latest
         if reading is None:
             return
+        of_run = {**run_labels(snapshot), "fold": ""}
         silent = self._silent_seconds(reading, now, steady)
-        is_running = fold_snapshot.ended_at is None and fold_snapshot.state in _MAY_RUN
-        for name in ALERTING if is_running else tuple(self._held_back):
-            yield from self._of_limit(
-                fold_snapshot, name, labels, now=steady, may_hold_back=is_running
-            )
+        is_running = fold_snapshot.is_running
+        found: list[Condition] = []
         if is_running and silent > STALE_SECONDS:
+            self.unknown |= set(ALERTING)  # an old reading says nothing of now
             words = f"no reading for {silent / 60:.0f} min"
-            yield _condition("FoldwatchSamplesStale", labels, words, STALE_ADVICE)
-        yield from self._of_counters(fold_snapshot, reading, labels, now=steady)
+            labels = of_run | {"fold": fold_snapshot.label}
+            found.append(_condition("FoldwatchSamplesStale", labels, words, STALE_ADVICE))
+        else:
+            for name in ALERTING if is_running else tuple(self._held_back):
+                found += self._of_limit(
+                    fold_snapshot, name, of_run, now=steady, may_hold_back=is_running
+                )
+        found += self._of_counters(fold_snapshot, reading, of_run, now=steady)
+        if not found:
+            return
+        facts = facts_of(snapshot, fold_snapshot)
+        for one in found:
+            yield replace(one, fold=fold_snapshot.label, facts={**one.facts, **facts})
 
     def _silent_seconds(self, reading: Reading, now: float, steady: float) -> float:
         """Return for how long nothing was heard: the clock of who wrote the reading may be ahead of ours, or behind."""
@@ -167,8 +166,12 @@ class ConditionTracker:
         rate = rise.per_second(now=now)
         seconds = max(0.0, 1 - ratio) / rate if rate else math.inf
         words = _level_words(reading, child, limit, ratio)
+        holders = fold_snapshot.holders.get(limit)
+        folder = holders.scope if holders else reading.cgroup or ""
+        facts = {"command_now": command_now(limit, reading, child=child, folder=folder)}
         if seconds < math.inf:
-            words += f", and will be hit in {format_duration(seconds)} at this rate"
+            facts["time_left"] = format_duration(seconds)
+            words += f", and will be hit in {facts['time_left']} at this rate"
         advice = LIMITS[limit].advice
         if child is None:
             words, advice = _with_holders(words, advice, fold_snapshot, (limit,))
@@ -183,7 +186,9 @@ class ConditionTracker:
         }
         for name, holds in names.items():
             if holds:
-                yield _condition(name, {**labels, "ceiling": limit}, words, advice)
+                found = _condition(name, {**labels, "ceiling": limit}, words, advice)
+                is_forecast = name == "FoldwatchCeilingWithinHour"
+                yield replace(found, weight=-seconds if is_forecast else ratio, facts=facts)
 
     def _rise_of(self, limit: str, child: ChildUsage | None) -> Rise:
         """Return the levels of late; another process's say nothing of how fast this one rises."""
@@ -232,8 +237,10 @@ class ConditionTracker:
 
 def growth_conditions(snapshot: Snapshot) -> Iterator[Condition]:
     """Give the resources that meet their limit within the folds that are left."""
+    if not snapshot.growth:
+        return
     ended = sum(
-        fold_snapshot.state is not None and fold_snapshot.state.is_final
+        fold_snapshot.fold is not None and fold_snapshot.present_state.is_final
         for fold_snapshot in snapshot.folds
     )
     left = None if snapshot.fold_count is None else snapshot.fold_count - ended
@@ -243,12 +250,37 @@ def growth_conditions(snapshot: Snapshot) -> Iterator[Condition]:
             if growth.child:
                 labels["child"] = growth.child
             words = _growth_words(growth, growth.folds_to_limit, left)
-            yield _condition("FoldwatchCeilingWithinFolds", labels, words, GROWTH_ADVICE)
+            found = _condition("FoldwatchCeilingWithinFolds", labels, words, GROWTH_ADVICE)
+            yield replace(found, facts=facts_of(snapshot, last_read(snapshot.folds)))
 
 
 def run_labels(snapshot: Snapshot) -> dict[str, str]:
     """Return the labels that every alert of a run has."""
     return {"run": snapshot.run, "host": snapshot.host, "rank": snapshot.rank}
+
+
+def facts_of(snapshot: Snapshot, fold_snapshot: FoldSnapshot | None) -> dict[str, str]:
+    """Return what helps to find a process: its fold, stage, rank, number, command and directory."""
+    latest = fold_snapshot.latest if fold_snapshot else None
+    stages = sorted(fold_snapshot.checkpoints.values(), key=_time) if fold_snapshot else []
+    return {
+        "fold": fold_snapshot.label if fold_snapshot else "",
+        "stage": (stages[-1].stage or "") if stages else "",
+        "rank": snapshot.rank,
+        "pid": str(latest.pid) if latest else "",
+        "command": snapshot.command,
+        "run_directory": snapshot.directory,
+    }
+
+
+def last_read(folds: Iterable[FoldSnapshot]) -> FoldSnapshot | None:
+    """Return the fold that was read last."""
+    read = [(one.latest.time, one) for one in folds if one.latest is not None]
+    return max(read, key=lambda pair: pair[0])[1] if read else None
+
+
+def _time(reading: Reading) -> float:
+    return reading.time
 
 
 def _growth_words(growth: GrowthSnapshot, to_limit: float, left: int) -> str:
@@ -260,8 +292,7 @@ def _growth_words(growth: GrowthSnapshot, to_limit: float, left: int) -> str:
 
 
 def _condition(name: str, labels: Mapping[str, str], summary: str, description: str) -> Condition:
-    key = tuple(sorted(labels.items()))
-    return Condition(name=name, labels=key, summary=summary, description=description)
+    return Condition(name=name, labels=labels_of(labels), summary=summary, description=description)
 
 
 def _level(reading: Reading, limit: str) -> tuple[float | None, ChildUsage | None]:

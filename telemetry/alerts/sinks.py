@@ -16,8 +16,10 @@ import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import urlencode
 
-from telemetry.alerts.http_post import checked_address, post
+from telemetry.alerts.alert import FAILURES
+from telemetry.alerts.http_post import checked_address, fetch, post
 from telemetry.formatting import format_duration
 from telemetry.masking import child_environment
 from telemetry.thread_line import clean_label
@@ -31,8 +33,7 @@ COMMAND_SECONDS = 30.0
 POLL_SECONDS = 0.02
 REPEAT_SECONDS = 60.0
 """How often an alert is repeated to Alertmanager, which ends one that is not repeated for five minutes."""
-UNWATCHED_SECONDS = 24 * 3600.0
-"""Alertmanager says that an alert is resolved when it is not repeated: so one that is out of sight stays."""
+OWN_ALERTS = 'alertname=~"Foldwatch.+"'
 SHORTEST_EPISODE_SECONDS = 60.0
 """Alertmanager never sends an alert that ends before its group_wait is over."""
 
@@ -45,8 +46,14 @@ class Sink(Protocol):
     def send(self, alert: Alert, /) -> None:
         """Send a beginning or an end."""
 
+    def hold(self, alert: Alert, /) -> None:
+        """Take note that the run died of it: it goes on, and what failed is an alert of its own."""
+
     def forget(self, alert: Alert, /) -> None:
         """Take note that it is no longer watched; it must not be said to have ended."""
+
+    def run_again(self, directory: str, /) -> None:
+        """Take note that the run there goes on: what an earlier runner was told of it is over."""
 
     def repeat(self) -> None:
         """Called about every REPEAT_SECONDS."""
@@ -67,15 +74,24 @@ class ConsoleSink:
         words = f"{alert.severity}: {alert.summary}"
         if alert.ended is not None:
             words = f"resolved after {format_duration(alert.ended - alert.began)}; it was: {alert.summary}"
-        self._log(alert, words)
+        self._log(alert, words, facts=facts_line(alert) if alert.ended is None else "")
+
+    def hold(self, alert: Alert) -> None:
+        """Log that it goes on."""
+        self._log(alert, f"not resolved: {alert.summary}")
 
     def forget(self, alert: Alert) -> None:
-        """Log that nobody knows."""
-        self._log(alert, f"no longer watched, and not seen to end; it was: {alert.summary}")
+        """Log that nobody knows; what failed has failed."""
+        if alert.name not in FAILURES:
+            words = f"no longer watched, and not seen to end; it was: {alert.summary}"
+            self._log(alert, words)
 
-    def _log(self, alert: Alert, words: str) -> None:
+    def _log(self, alert: Alert, words: str, *, facts: str = "") -> None:
         place = " ".join(f"{name}={text}" for name, text in alert.labels.items() if text)
-        self.log(clean_label(f"foldwatch alert: {words} [{alert.name} {place}]"))
+        self.log(clean_label(f"foldwatch alert: {words} [{alert.name} {place}]{facts}"))
+
+    def run_again(self, _: str) -> None:
+        """There is nothing to say: nobody is waiting for it."""
 
     def repeat(self) -> None:
         """Logged once is enough."""
@@ -114,8 +130,14 @@ class Command:
         if process.returncode:
             raise OSError(f"exit code {process.returncode}")
 
+    def hold(self, _: Alert) -> None:
+        """There is nothing to say: it was sent, and has not ended."""
+
     def forget(self, _: Alert) -> None:
         """There is nothing to say: it has not ended."""
+
+    def run_again(self, _: str) -> None:
+        """There is nothing to say: what was sent then is not known any more."""
 
     def repeat(self) -> None:
         """It was sent."""
@@ -182,8 +204,14 @@ class Webhook:
         """POST it. Raises OSError."""
         post(self._url, webhook_content(alert))
 
+    def hold(self, _: Alert) -> None:
+        """There is nothing to say: it was sent, and has not ended."""
+
     def forget(self, _: Alert) -> None:
         """There is nothing to say: it has not ended."""
+
+    def run_again(self, _: str) -> None:
+        """There is nothing to say: what was sent then is not known any more."""
 
     def repeat(self) -> None:
         """It was sent."""
@@ -212,10 +240,25 @@ class Alertmanager:
             self._active.pop(key, None)
         post(self._url, [self._content(alert)])
 
+    def hold(self, alert: Alert) -> None:
+        """POST it with how the run ended, and go on repeating it. Raises OSError."""
+        self.send(alert)
+
     def forget(self, alert: Alert) -> None:
-        """POST it once more, to stay for UNWATCHED_SECONDS, and repeat it no more. Raises OSError."""
+        """POST it once more, to stay as long as it says, and repeat it no more. Raises OSError."""
         self._active.pop((alert.name, *sorted(alert.labels.items())), None)
         post(self._url, [self._content(alert)])
+
+    def run_again(self, directory: str) -> None:
+        """Ask for what it holds of the run in ``directory``, and POST that it has ended. Raises OSError."""
+        held = fetch(f"{self._url}?{urlencode({'filter': OWN_ALERTS})}")
+        own = [one for one in held if _is_of(one, directory)] if isinstance(held, list) else []
+        if own:
+            kept = ("labels", "annotations", "startsAt")
+            ends = {"endsAt": _rfc3339(self._clock())}
+            post(
+                self._url, [{name: one[name] for name in kept if name in one} | ends for one in own]
+            )
 
     def repeat(self) -> None:
         """POST all that is active. Raises OSError."""
@@ -227,7 +270,7 @@ class Alertmanager:
 
     def _content(self, alert: Alert) -> dict[str, Any]:
         content = _content(alert)
-        ends = self._clock() + (5 * REPEAT_SECONDS if alert.is_watched else UNWATCHED_SECONDS)
+        ends = alert.until or self._clock() + 5 * REPEAT_SECONDS
         if alert.ended is not None:
             ends = max(alert.ended, alert.began + SHORTEST_EPISODE_SECONDS)
         return {
@@ -236,6 +279,28 @@ class Alertmanager:
             "startsAt": content["startsAt"],
             "endsAt": _rfc3339(ends),
         }
+
+
+_ON_THE_LINE = {
+    "command_now": "now",
+    "fold": "fold",
+    "stage": "stage",
+    "rank": "rank",
+    "pid": "pid",
+    "run_directory": "in",
+    "page": "page",
+}
+"""What stands behind an alert's line of its facts, each by its word there."""
+
+
+def facts_line(alert: Alert) -> str:
+    """Return what helps at once, for the end of a line."""
+    known = [
+        f"{word} {alert.facts[name]}"
+        for name, word in _ON_THE_LINE.items()
+        if name in alert.facts and not alert.labels.get(name)
+    ]
+    return f"; {', '.join(known)}. {alert.description}" if known else ""
 
 
 def webhook_content(alert: Alert) -> dict[str, Any]:
@@ -250,22 +315,33 @@ def webhook_content(alert: Alert) -> dict[str, Any]:
         "groupLabels": {"alertname": alert.name},
         "commonLabels": content["labels"],
         "commonAnnotations": content["annotations"],
-        "externalURL": "",
+        "externalURL": alert.facts.get("page", ""),
         "alerts": [content],
     }
 
 
+def _is_of(alert: object, directory: str) -> bool:
+    """Whether an alert, as Alertmanager's API has it, is of the run in ``directory``."""
+    annotations = alert.get("annotations") if isinstance(alert, dict) else None
+    return isinstance(annotations, dict) and annotations.get("run_directory") == directory
+
+
 def _content(alert: Alert) -> dict[str, Any]:
     labels = {"alertname": alert.name, "severity": alert.severity, **alert.labels}
+    now = f"Now: {alert.facts['command_now']}." if "command_now" in alert.facts else ""
     return {
         "status": _status(alert),
         # An empty label is no label to Prometheus and Alertmanager.
         "labels": {name: text for name, text in labels.items() if text},
-        "annotations": {"summary": alert.summary, "description": alert.description},
+        "annotations": {
+            "summary": alert.summary,
+            "description": f"{now} {alert.description}" if now else alert.description,
+            **alert.facts,
+        },
         "startsAt": _rfc3339(alert.began),
         # Go's zero time is what Alertmanager sends for "not ended".
         "endsAt": "0001-01-01T00:00:00Z" if alert.ended is None else _rfc3339(alert.ended),
-        "generatorURL": "",
+        "generatorURL": alert.facts.get("page", ""),
     }
 
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import logging
+import shlex
+import socket
 from typing import TYPE_CHECKING, NamedTuple
 
 from telemetry.daemon.run_member import Writer
+from telemetry.kernel.process_identity import ProcessIdentity, is_alive, is_of_earlier_boot
+from telemetry.snapshot import STALE_SECONDS
 
 if TYPE_CHECKING:
     from telemetry.journal.records import Event, Header
@@ -17,6 +21,10 @@ WRITERS_KEPT = 4096
 LABELLERS_KEPT = 256
 """Processes that label one fold of one rank."""
 TEXT_KEPT = 200
+COMMAND_KEPT = 500
+"""Characters."""
+GONE_SECONDS = 5.0
+"""What launched a process is given so long to write how it ended."""
 
 
 class Origin(NamedTuple):
@@ -36,16 +44,37 @@ class Origins:
     def __init__(self, run: str) -> None:
         self._run = run
         self._of: dict[Writer, Origin] = {}
+        self._identities: dict[Writer, ProcessIdentity] = {}
+        self.commands: dict[Origin, str] = {}
+        """By origin, what its last process was started with."""
+        self._own_host = socket.gethostname()
         self._labelled: dict[tuple[Origin, int | None], list[Writer]] = {}
         """By origin and fold, the processes that have labelled it, the latest one last."""
         self._has_warned = False
 
     def note(self, header: Header, journal: str) -> None:
         """Take what a process says of itself."""
+        origin = _origin(header)
+        if len(self._of) < WRITERS_KEPT or origin in self.commands:
+            self.commands[origin] = shlex.join(header.argv)[:COMMAND_KEPT]
         for ticks in (header.start_ticks, None):
             writer = Writer(journal, header.pid, ticks)
             if len(self._of) < WRITERS_KEPT or writer in self._of:
-                self._of[writer] = _origin(header)
+                self._of[writer] = origin
+                self._identities[writer] = ProcessIdentity(
+                    header.boot_id, header.pid_namespace, header.pid, header.start_ticks
+                )
+
+    def is_gone(self, writer: Writer, *, silent_seconds: float) -> bool:
+        """Whether it is proven that a process is not there any more, which was heard of so long ago."""
+        origin, identity = self._of.get(writer), self._identities.get(writer)
+        if origin is None or identity is None or silent_seconds < GONE_SECONDS:
+            return False
+        if is_alive(identity) is False:
+            return True
+        # Another host may have the same name; what runs there is heard of.
+        may_be_here = origin.host == self._own_host and silent_seconds > STALE_SECONDS
+        return may_be_here and is_of_earlier_boot(identity)
 
     def is_known(self, header: Header, journal: str) -> bool:
         """Whether the process of a header has written this journal before."""

@@ -17,14 +17,15 @@ from typing import TYPE_CHECKING
 
 from telemetry.daemon.origins import TEXT_KEPT, Origin, Origins
 from telemetry.daemon.run_bounds import LEFT_OUT, make_room, thin_checkpoints
-from telemetry.daemon.run_member import RunMember
+from telemetry.daemon.run_member import RunMember, Writer
 from telemetry.journal.follower import JournalFollower
 from telemetry.journal.records import Event, Header
+from telemetry.journal.resume import resume_command
 from telemetry.journal.run_layout import RunLayout, fold_of
-from telemetry.snapshot import SOURCES_KEPT, FoldSnapshot, RunKey, Snapshot
+from telemetry.snapshot import SOURCES_KEPT, FoldSnapshot, FoldState, RunKey, Snapshot
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from telemetry.daemon.history import History
     from telemetry.journal.records import Record
@@ -41,11 +42,16 @@ GPUS_KEPT = 64
 REASONS_OF_A_GPU = 16
 
 
+class _ReplacedError(Exception):
+    """A journal is another process's now: the run is to be read anew."""
+
+
 class RunFollower:
     """Follows the journals of one run; ``snapshots`` is their state so far."""
 
     def __init__(self, directory: str, name: str, journals: Sequence[str]) -> None:
         self.directory = directory
+        self._layout = RunLayout(os.path.abspath(directory))
         self.name = name
         self.journals = tuple(journals)
         self.checkpoints = 0
@@ -67,8 +73,9 @@ class RunFollower:
         self._members: dict[Origin, RunMember] = {}
         self._origins = Origins(self.name)
         self._restarts: dict[str, int] = {}
-        self._is_too_much = False
+        self._is_too_much = self._is_over = False
         self._planned: int | None = None
+        self._resume = ""
         self._verdicts: dict[Origin, ProcessGrowth] = {}
 
     def judge(self, growth: Sequence[ProcessGrowth]) -> None:
@@ -111,16 +118,37 @@ class RunFollower:
             self._forget()
         try:
             self._collect(until=until, now=now, look=look)
+        except _ReplacedError:
+            self._forget()
         except Exception as error:  # noqa: BLE001 - the bulkhead between one run and all the others
             self._failed_at, self.is_behind = _state_of_files(self.journals), False
             self._note_unreadable(f"{type(error).__name__}: {error}")
-            self.snapshots = (self._bare_snapshot(),)
+            bare = Snapshot(run=self.name, host=socket.gethostname(), unreadable=self._unreadable)
+            self.snapshots = (bare,)
 
     def _collect(self, *, until: float, now: float, look: bool) -> None:
-        self.is_live = self._is_live(now)
+        self.is_live = _is_live(self._members, now)
         look |= not self._members  # it is new, or was forgotten
+        if look and self._planned is None:
+            self._planned = self._layout.folds_planned()
+            self._resume = resume_command(self._layout.path, self._layout.configured())
         if not (look or self.is_live or self.is_behind):
             return
+        is_changed, why = self._read(until)
+        gone: frozenset[Writer] = frozenset()
+        if look and not self.is_behind and (gone := _gone(self._members, self._origins, now)):
+            is_changed |= self._read(until)[0]  # they may have written how they ended since
+        if is_changed:
+            self._is_too_much |= thin_checkpoints(self._members.values())
+        if self._is_too_much:
+            why.append(LEFT_OUT)
+        is_changed |= self._note_unreadable("; ".join(why[:REASONS_KEPT]))
+        if is_changed or (look and self.is_live):
+            self._settle(now, gone)
+            self._publish()
+
+    def _read(self, until: float) -> tuple[bool, list[str]]:
+        """Read the new records; return whether there were any, and why not all can be read."""
         is_changed = False
         why = [] if self.journals else _refusals(self.directory)
         for follower in self._followers:
@@ -128,8 +156,7 @@ class RunFollower:
             try:
                 for count, record in enumerate(follower.stream(until=until)):
                     if count == 0 and self._is_of_another_process(follower, record):
-                        self._forget()
-                        return
+                        raise _ReplacedError
                     self._take(record, follower.path)
             except OSError as error:  # not ours to read, or a disk that failed
                 why.append(f"{os.path.basename(follower.path)}: {error.strerror or error}")
@@ -137,19 +164,9 @@ class RunFollower:
             finally:
                 is_changed |= count >= 0
             if follower.skipped:
-                count = len(follower.skipped) + follower.more_skipped
-                why.append(
-                    f"{count} of {follower.lines} lines are no records: {follower.skipped[0].reason}"
-                )
+                why.append(_skipped(follower))
         self.is_behind = time.monotonic() >= until
-        if is_changed:
-            self._is_too_much |= thin_checkpoints(self._members.values())
-        if self._is_too_much:
-            why.append(LEFT_OUT)
-        is_changed |= self._note_unreadable("; ".join(why[:REASONS_KEPT]))
-        if is_changed or (look and self.is_live):
-            self._settle(now)
-            self._publish()
+        return is_changed, why
 
     def _note_unreadable(self, why: str) -> bool:
         """Take and log why something cannot be read; return whether that is new."""
@@ -159,9 +176,6 @@ class RunFollower:
         if self._unreadable:
             logger.warning("foldwatch: run %r is not read whole: %s", self.name, self._unreadable)
         return True
-
-    def _bare_snapshot(self) -> Snapshot:
-        return Snapshot(run=self.name, host=socket.gethostname(), unreadable=self._unreadable)
 
     def _is_of_another_process(self, follower: JournalFollower, first: Record) -> bool:
         """Whether a journal that was cut or replaced is begun by a process that did not write it before.
@@ -181,9 +195,12 @@ class RunFollower:
             self._member(self._origins.of_event(record, path)).take_event(record, path)
             return
         self.checkpoints += record.label is not None
-        own = fold_of(path)
-        fold = record.fold if own is None else own
+        own, fold = fold_of(path), record.fold
+        if own is not None and self._planned != 1:
+            fold = own
         member = self._member(self._origins.of_reading(record, fold, path))
+        if fold is None and record.label is None:
+            fold = member.fold_of_sample(record, path, own)
         if fold not in member.folds:
             self._is_too_much |= make_room(member, self._members.values())
         member.take(_bounded(record), fold, path)
@@ -196,44 +213,60 @@ class RunFollower:
             self._members.clear()  # folds that were planned, before it was known who runs them
         return self._members.setdefault(origin, RunMember())
 
-    def _is_live(self, now: float) -> bool:
-        """Whether a fold runs, waits, or has ended so lately that its result file may yet come, or none has begun."""
-        folds = [
-            fold_snapshot
-            for member in self._members.values()
-            for fold_snapshot in member.folds.values()
-        ]
-        return not folds or any(fold_snapshot.is_live(now) for fold_snapshot in folds)
-
-    def _settle(self, now: float) -> None:
-        """Read the result files, and end the folds that are silent for too long."""
-        self._planned = self._planned or RunLayout(self.directory).folds_planned()
+    def _settle(self, now: float, gone: frozenset[Writer]) -> None:
+        """Read the result files, and end the folds whose processes are gone, or silent for too long."""
         known = {fold for member in self._members.values() for fold in member.folds}
         planned = range(1, (self._planned or 0) + 1)
         self._member(None).expect(number for number in planned if number not in known)
         for member in self._members.values():
             member.planned = self._planned
-            member.settle(RunLayout(self.directory), now)
+            member.settle(self._layout, now, gone.__contains__)
+        self._is_over = _is_over(self._layout, self._members)
 
     def _publish(self) -> None:
-        before = self.snapshots
-        snapshots = [
+        snapshots = tuple(
             Snapshot(
                 run=self.name,
                 host=origin.host,
                 rank=origin.rank,
                 fold_count=member.fold_count,
-                folds=tuple(
-                    fold_snapshot for _, fold_snapshot in sorted(member.folds.items(), key=_by_fold)
-                ),
+                folds=tuple(one for _, one in sorted(member.folds.items(), key=_by_fold)),
                 growth=found.growth if (found := self._verdicts.get(origin)) else (),
                 odd=found.odd if found else (),
                 unreadable=self._unreadable if number == 0 else "",
+                is_over=self._is_over,
+                directory=self._layout.path,
+                command=self._origins.commands.get(origin, ""),
+                resume=self._resume,
             )
             for number, (origin, member) in enumerate(self._members.items())
-        ]
-        if tuple(snapshots) != before:
-            self.snapshots = tuple(snapshots)
+        )
+        if snapshots != self.snapshots:
+            self.snapshots = snapshots
+
+
+def _is_live(members: Mapping[Origin, RunMember], now: float) -> bool:
+    """Whether a fold runs, waits, or has ended so lately that its result file may yet come, or none has begun."""
+    folds = [one for member in members.values() for one in member.folds.values()]
+    return not folds or any(one.is_live(now) for one in folds)
+
+
+def _gone(members: Mapping[Origin, RunMember], origins: Origins, now: float) -> frozenset[Writer]:
+    """Return the processes of folds that go on, for all that was read, and that are not there any more."""
+    return frozenset(
+        writer
+        for member in members.values()
+        for writer, silent in member.silent_writers(now).items()
+        if origins.is_gone(writer, silent_seconds=silent)
+    )
+
+
+def _is_over(layout: RunLayout, members: Mapping[Origin, RunMember]) -> bool:
+    """Whether there are folds that wait, and nobody who runs any."""
+    folds = [one for member in members.values() for one in member.folds.values()]
+    if not any(one.state is FoldState.WAITING for one in folds):
+        return False
+    return not any(one.is_running for one in folds) and layout.is_held() is False
 
 
 def _state_of_files(journals: Sequence[str]) -> tuple[object, ...]:
@@ -265,6 +298,11 @@ def _refusals(directory: str) -> list[str]:
     except OSError as error:
         return [f"the directory: {error.strerror or error}"]
     return []
+
+
+def _skipped(follower: JournalFollower) -> str:
+    count = len(follower.skipped) + follower.more_skipped
+    return f"{count} of {follower.lines} lines are no records: {follower.skipped[0].reason}"
 
 
 def _kind(reason: str) -> str:

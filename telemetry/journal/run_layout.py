@@ -14,6 +14,7 @@ run writes its own whole or not at all.
 
 from __future__ import annotations
 
+import fcntl
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -78,6 +79,8 @@ class FoldOutcome(NamedTuple):
     """Of a failure, in one word: signal, timeout, no result, ..."""
     reason: str | None = None
     """Of a failure, the event that ended it, in one line."""
+    root_cause: str | None = None
+    """Of a failure, the causes with their confidence and its last line, in one line."""
 
 
 class RunLayout:
@@ -161,6 +164,17 @@ class RunLayout:
             return set()
         return {number for number in numbers if number is not None and number <= MOST_FOLDS}
 
+    def is_held(self) -> bool | None:
+        """Return whether a runner holds the run's lock; None where nobody can tell: no lock file, or none on its file system."""
+        try:
+            with open_regular(self.lock) as file:
+                fcntl.flock(file.fileno(), fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return None
+        return False
+
     def command(self) -> list[str]:
         """Return the command of each fold that run.json names; empty without a usable one."""
         words = self.configured().get("command")
@@ -191,6 +205,7 @@ def outcome_in(directory: str) -> FoldOutcome | None:
             seconds=_checked(typed.seconds, content.get("seconds")),
             outcome=_short(content.get("outcome")),
             reason=_short(content.get("reason")),
+            root_cause=_short(content.get("root_cause")),
         )
     return None
 

@@ -48,6 +48,11 @@ def is_alive(process: ProcessIdentity) -> bool | None:
     return start_ticks == process.start_ticks and state not in _GONE
 
 
+def is_of_earlier_boot(process: ProcessIdentity) -> bool:
+    """Whether this host was started anew since ``process`` ran, if it ran on this host."""
+    return None not in {process.boot_id, now := _boot_id()} and process.boot_id != now
+
+
 def has_ended(pid: int) -> bool:
     """Tell whether a process that this one has seen is gone, or waits to be reaped."""
     try:

@@ -103,7 +103,16 @@ METRICS: dict[str, MetricKind] = {
         "gauge", "Exit code of an ended fold, 128 + N for signal N."
     ),
     "foldwatch_fold_seconds": MetricKind("gauge", "Wall time of an ended fold."),
+    "foldwatch_fold_ended_timestamp_seconds": MetricKind(
+        "gauge", "When a fold ended, seconds since the epoch."
+    ),
+    "foldwatch_fold_outcome": MetricKind(
+        "gauge",
+        "1 for how a fold ended that left no result, as its failure.json says.",
+        ("outcome",),
+    ),
     "foldwatch_run_info": MetricKind("gauge", "1 for a run that is shown."),
+    "foldwatch_run_state": MetricKind("gauge", "1 for the present state of a run.", ("state",)),
     "foldwatch_run_unreadable": MetricKind(
         "gauge", "1 for a run of which something cannot be read, with the reason.", ("reason",)
     ),

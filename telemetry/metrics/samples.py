@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from telemetry.kernel.nvml import THROTTLE_REASONS
 from telemetry.limits import USED_BY
 from telemetry.reading import OWN_LIMITS, Limit, LimitState
-from telemetry.snapshot import FoldSnapshot, FoldState, Snapshot
+from telemetry.snapshot import OUTCOMES, FoldSnapshot, FoldState, LiveRunState, Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -89,6 +89,9 @@ def run_samples(snapshot: Snapshot) -> Iterator[MetricSample]:
     run = (snapshot.run, snapshot.host, "", snapshot.rank)
     yield MetricSample("foldwatch_build_info", (*run, _version()), 1)
     yield MetricSample("foldwatch_run_info", run, 1)
+    present = snapshot.state
+    for state in LiveRunState:
+        yield MetricSample("foldwatch_run_state", (*run, state.value), float(state == present))
     if snapshot.unreadable:
         yield MetricSample("foldwatch_run_unreadable", (*run, snapshot.unreadable), 1)
     if snapshot.fold_count is not None:
@@ -130,6 +133,11 @@ def _result_samples(fold_snapshot: FoldSnapshot, base: tuple[str, ...]) -> Itera
         yield MetricSample("foldwatch_fold_exit_code", base, fold_snapshot.exit_code)
     if fold_snapshot.seconds is not None:
         yield MetricSample("foldwatch_fold_seconds", base, fold_snapshot.seconds)
+    if fold_snapshot.ended_at is not None:
+        yield MetricSample("foldwatch_fold_ended_timestamp_seconds", base, fold_snapshot.ended_at)
+    if fold_snapshot.outcome:
+        outcome = fold_snapshot.outcome if fold_snapshot.outcome in OUTCOMES else "other"
+        yield MetricSample("foldwatch_fold_outcome", (*base, outcome), 1)
 
 
 def _live_samples(fold_snapshot: FoldSnapshot, base: tuple[str, ...]) -> Iterator[MetricSample]:

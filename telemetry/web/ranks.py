@@ -47,6 +47,7 @@ def _rank(snapshot: Snapshot) -> dict[str, Any]:
         "threads": latest.threads if latest else None,
         "maps": latest.maps if latest else None,
         "rss_bytes": latest.rss_bytes if latest else None,
+        "state": snapshot.state,
         "is_live": any(one.ended_at is None for one in snapshot.folds if one.latest is not None),
         "growing": [
             {"resource": growth.resource, "per_fold": growth.per_fold, "verdict": growth.verdict}

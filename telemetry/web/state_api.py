@@ -108,6 +108,7 @@ def _in_short(board: LiveState, snapshot: Snapshot) -> dict[str, Any]:
     fold_snapshot = _present(snapshot.folds)
     return {
         **snapshot.key._asdict(),
+        "state": snapshot.state,
         "folds": snapshot.fold_count,
         "states": Counter(
             fold_snapshot.state for fold_snapshot in snapshot.folds if fold_snapshot.state
@@ -217,7 +218,8 @@ def _fold(fold_snapshot: FoldSnapshot) -> dict[str, Any]:
     stages = sorted(fold_snapshot.checkpoints.values(), key=lambda reading: reading.time)
     return {
         "fold": fold_snapshot.fold,
-        "state": fold_snapshot.state,
+        "state": fold_snapshot.present_state,
+        "cause": fold_snapshot.cause,
         "exit_code": fold_snapshot.exit_code,
         "seconds": fold_snapshot.seconds,
         "ended_at": fold_snapshot.ended_at,

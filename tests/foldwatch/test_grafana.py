@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from telemetry.alerts.rules import RULES
+from telemetry.alerts.rules import OF_PROMETHEUS, RULES
 from tests.support.dashboards import NAMES, board, files
 from tests.support.paths import GRAFANA, ROOT
 
@@ -129,7 +129,7 @@ def test_the_page_lists_every_alert() -> None:
     """With its severity."""
     with open(os.path.join(GRAFANA, "README.md"), encoding="utf-8") as file:
         listed = dict(re.findall(r"^\| (Foldwatch\w+) \| (\w+) \|", file.read(), re.MULTILINE))
-    assert listed == {name: rule.severity for name, rule in RULES.items()}
+    assert listed == {name: rule.severity for name, rule in {**RULES, **OF_PROMETHEUS}.items()}
 
 
 def test_the_command_writes_every_file_once(

@@ -172,7 +172,14 @@ def full_snapshot() -> Snapshot:
         FoldSnapshot(fold=1, state=FoldState.RUNNING),
         (full_reading(label, cgroup_memory_bytes=5) for label in ("START", HOSTILE_LABEL)),
     )
-    ended = FoldSnapshot(fold=2, state=FoldState.FAILED, exit_code=134, seconds=9.5, ended_at=0.0)
+    ended = FoldSnapshot(
+        fold=2,
+        state=FoldState.FAILED,
+        exit_code=134,
+        seconds=9.5,
+        ended_at=0.0,
+        outcome="signal",
+    )
     growth = GrowthSnapshot(
         resource="maps", verdict="growing", reason="", per_fold=730.0, folds_to_limit=9.5
     )

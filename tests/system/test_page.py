@@ -240,3 +240,34 @@ def test_the_page_says_when_the_daemon_is_gone(browser: Browser) -> None:
     page.wait_for_selector("#status.live", timeout=15_000)
     page.close()
     again.stop()
+
+
+def test_alerts_of_other_runs_are_a_count_with_a_way_to_each(browser: Browser) -> None:
+    """What is shown in full is of the run that is shown."""
+    shown = FoldSnapshot(fold=1, latest=reading(1, time.time()))
+    runs = [Snapshot(run=f"run-{n}", host="h", folds=(shown,)) for n in range(3)]
+    alerts = [
+        Alert(
+            name="FoldwatchCeilingNear",
+            severity=Severity.WARNING,
+            labels={"run": one.run, "host": "h", "rank": "", "fold": ""},
+            summary=f"near in {one.run}",
+            description="what helps for good",
+            facts={"command_now": "echo 2000 > /a/pids.max"},
+            began=1.0,
+        )
+        for one in runs
+    ]
+    board = LiveState(alerts=lambda: alerts)
+    board.publish(runs)
+    server = WebServer(board, ListenConfig(port=0))
+    server.start()
+    page = opened(browser, f"{server.url}?run=run-1&host=h&rank=").page
+    page.wait_for_selector(".alert.others")
+    own, others = page.locator(".alert").all_inner_texts()
+    assert own.split("\n") == ["near in run-1", "echo 2000 > /a/pids.max", "what helps for good"]
+    assert others.startswith("2 more of 2 other runs: ")
+    page.click(".alert.others >> text=run-2")
+    page.wait_for_selector("text=near in run-2")
+    page.close()
+    server.stop()

@@ -100,7 +100,7 @@ class FoldOutcomes:
         self.failures[failure.fold] = failure
         if not is_written:
             self.write(failure)
-        self._state.fail(failure.fold, exit_code=failure.exit_code, seconds=failure.seconds)
+        self._state.fail(failure, exit_code=failure.exit_code, seconds=failure.seconds)
         if failure.outcome != "interrupted":
             self._observer.on_fold_end(failure)
         if self._options.isolation == "none":
@@ -108,7 +108,7 @@ class FoldOutcomes:
             for later in self._queue.drop_all():
                 self.failures[later] = not_run(later, "not reached", reason)
                 self.write(self.failures[later])
-                self._state.fail(later, exit_code=failure.exit_code, seconds=None)
+                self._state.fail(self.failures[later], exit_code=failure.exit_code, seconds=None)
 
     def note_no_room(self, fold: int, why: str) -> None:
         """Take it that no further fold has room, unless the fold is on a file system of its own."""
@@ -135,6 +135,7 @@ class FoldOutcomes:
                 summary.write(self._directory.path)
         except OSError as error:
             self.unwritten = f"the summary cannot be written: {reason(error)}"
+        self._state.end()
         return summary
 
     def _disown_others(self) -> None:

@@ -42,4 +42,5 @@ def serve_live(
         bound = serve(port=port)
     except OSError as error:
         raise InputError(f"--port {port}: {error.strerror}") from error
+    alerts.page = f"http://127.0.0.1:{bound}"
     return [served.format(bound)]

@@ -5,9 +5,11 @@ from __future__ import annotations
 import socket
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from telemetry.journal.run_layout import MOST_FOLDS
 from telemetry.rank import own_rank
+from telemetry.reading import Reading
 from telemetry.snapshot import FoldSnapshot, FoldState, Snapshot
 
 if TYPE_CHECKING:
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 
     from telemetry.journal.records import Record
     from telemetry.snapshot import GrowthSnapshot
+    from trainer.agent.fold_failure import FoldFailure
     from trainer.runner.observer import RunObserver
 
 
@@ -32,6 +35,9 @@ class RunState:
         self.current = Snapshot(
             run=run, host=socket.gethostname(), rank=own_rank().number, fold_count=folds
         )
+        self._planned = folds
+        self._inner: int | None = None
+        """The fold that the labels of a command name that runs them all."""
         self._observer = observer
         self._growth = growth
         self._folds: dict[int, FoldSnapshot] = {}
@@ -50,6 +56,10 @@ class RunState:
         """The folds that left no result."""
         return [number for number, fold in self._folds.items() if fold.state is FoldState.FAILED]
 
+    def describe(self, *, directory: str, command: str, resume: str) -> None:
+        """Take what alerts say of the run: where it is, what it was started with, and what goes on with it."""
+        self.current = replace(self.current, directory=directory, command=command, resume=resume)
+
     def begin(self, *, skipped: Iterable[int]) -> None:
         """Set every fold to waiting, those with an earlier result to skipped."""
         done = set(skipped)
@@ -63,6 +73,8 @@ class RunState:
 
     def wait(self, fold: int) -> None:
         """Forget an attempt of a fold that will be tried again."""
+        if self._inner is not None:
+            self._folds, self._inner = {}, None
         self._folds[fold] = FoldSnapshot(fold=fold, state=FoldState.WAITING)
         self.publish()
 
@@ -75,25 +87,50 @@ class RunState:
         """Note that the fold left a whole result."""
         self._end(fold, state=FoldState.FINISHED, exit_code=exit_code, seconds=seconds)
 
-    def fail(self, fold: int, *, exit_code: int | None, seconds: float | None) -> None:
-        """Note that the fold left no result."""
-        self._end(fold, state=FoldState.FAILED, exit_code=exit_code, seconds=seconds)
+    def fail(self, failure: FoldFailure, *, exit_code: int | None, seconds: float | None) -> None:
+        """Note that a fold left no result."""
+        self._end(
+            failure.fold,
+            state=FoldState.FAILED,
+            exit_code=exit_code,
+            seconds=seconds,
+            cause=failure.root_cause,
+            outcome=failure.outcome,
+        )
+
+    def end(self) -> None:
+        """Note that no further fold is run."""
+        self.current = replace(self.current, is_over=True)
+        self.publish()
 
     def apply(self, fold: int | None, record: Record) -> None:
         """Take a journal record of a fold, to be published with others."""
-        if fold is not None:
-            self._folds[fold] = self._folds[fold].with_record(record)
+        if fold is None:
+            return
+        if self._planned == 1 and isinstance(record, Reading):
+            self._follow_labels(record)
+        own = self._inner or fold
+        self._folds[own] = self._folds[own].with_record(record)
 
-    def _end(
-        self, fold: int, *, state: FoldState, exit_code: int | None, seconds: float | None
-    ) -> None:
-        self._folds[fold] = replace(
-            self._folds[fold],
-            state=state,
-            exit_code=exit_code,
-            seconds=seconds,
-            ended_at=time.time(),
-        )
+    def _follow_labels(self, reading: Reading) -> None:
+        """Take the fold that a label names in a command that runs several: the one before it has finished."""
+        named, count = reading.fold, reading.folds or 0
+        is_new = named is not None and named != self._inner and 1 < count <= MOST_FOLDS
+        if not is_new or named is None or not 1 <= named <= count:
+            return
+        if self._inner is not None:
+            self._folds[self._inner] = replace(
+                self._folds[self._inner], state=FoldState.FINISHED, ended_at=reading.time
+            )
+        self._inner = named
+        self._folds.setdefault(named, FoldSnapshot(fold=named))
+        self._folds[named] = self._folds[named].begun_again(FoldState.RUNNING)
+        self.current = replace(self.current, fold_count=count)
+
+    def _end(self, fold: int, *, seconds: float | None, **ended: Any) -> None:
+        own = self._inner or fold
+        took = None if self._inner is not None else seconds
+        self._folds[own] = replace(self._folds[own], seconds=took, ended_at=time.time(), **ended)
         self.publish()
 
     def publish(self) -> None:

@@ -6,16 +6,19 @@ In this order: the lock, the alerts, the port, the plan, the folds.
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from telemetry.alerts.dispatch import AlertOptions, alerting
 from telemetry.errors import InputError
 from telemetry.file_fault import reason
+from telemetry.journal.resume import resume_command
+from telemetry.masking import masked
 from telemetry.thread_line import clean_label
 from trainer.process.supervisor import adopt_orphans
 from trainer.run.config import RunConfig
@@ -83,10 +86,7 @@ def run_session(
         InputError: The request cannot be met; nothing was moved or run.
         KeyboardInterrupt: The run was asked to end; nothing of it lives.
     """
-    if request.only is not None and not 1 <= request.only <= config.folds:
-        raise InputError(
-            f"--fold {request.only}: there are folds 1 to {config.folds}, as --folds says"
-        )
+    _check_fold(request.only, config)
     try:
         directory = RunDirectory(os.path.abspath(request.output))
     except FileNotFoundError as error:
@@ -114,6 +114,7 @@ def run_session(
             observer=observer,
             state=state,
         )
+        alerts.run_again(directory.path)
         summary = runner.run()
         is_ours = lock.is_held()
     return RunOutcome(
@@ -122,6 +123,11 @@ def run_session(
         failures=runner.failures,
         unwritten=runner.unwritten if is_ours else LOST,
     )
+
+
+def _check_fold(only: int | None, config: Config) -> None:
+    if only is not None and not 1 <= only <= config.folds:
+        raise InputError(f"--fold {only}: there are folds 1 to {config.folds}, as --folds says")
 
 
 def _gpus(options: RunOptions, *, folds: int) -> GpuPool | None:
@@ -153,12 +159,25 @@ def watched_state(
     directory: RunDirectory, config: Config, *, alerts: AlertEngine, observer: RunObserver
 ) -> RunState:
     """Return the state of a run that is judged for growth and for alerts at each change."""
-    return RunState(
+    state = RunState(
         directory.name,
         folds=config.folds,
         observer=_AlertingObserver(alerts, observer),
         growth=growth_so_far(directory.path),
     )
+    state.describe(
+        directory=directory.path,
+        command=_command(config),
+        resume=resume_command(directory.path, asdict(config)),
+    )
+    return state
+
+
+def _command(config: Config) -> str:
+    """Return what is run for each fold, without secrets."""
+    if isinstance(config, RunConfig):
+        return f"foldwatch train {config.model}"
+    return shlex.join(masked(config.command))
 
 
 class _AlertingObserver(RunObserver):

@@ -5,6 +5,7 @@ import { amount, clock, duration, forecast, isBytes, learn, level, percent, perF
 
 const EVERY = 2000;
 const OLD_SECONDS = 30;
+const OTHERS_NAMED = 10;
 const $ = (id) => document.getElementById(id);
 const keyOf = (run) => JSON.stringify([run.run, run.host, run.rank]);
 let chosen = new URLSearchParams(location.search);
@@ -28,7 +29,7 @@ function showRuns(state) {
   select.replaceChildren(
     ...state.runs.map((run) => {
       const full = run.binding?.ratio == null ? "" : ` · ${percent(run.binding.ratio)}`;
-      const option = make("option", "", `${titleOf(run)}${run.is_live ? full : " · ended"}`);
+      const option = make("option", "", `${titleOf(run)}${run.is_live ? full : ""}${run.state === "running" ? "" : ` · ${run.state}`}`);
       option.value = keyOf(run);
       option.selected = state.run !== null && keyOf(run) === keyOf(state.run);
       return option;
@@ -47,16 +48,33 @@ function showStatus(state) {
   const age = state.now - run.last_time;
   const isOld = age > OLD_SECONDS;
   status.className = `status ${run.is_live ? (isOld ? "old" : "live") : ""}`;
-  const word = run.is_live ? (isOld ? "silent, last read" : "live, read") : "ended, last read";
+  const word = run.is_live && !isOld ? "live, read" : `${run.state}, last read`;
   status.textContent = `${word} ${duration(age)} ago`;
 }
 
-function showAlerts(alerts) {
-  const list = alerts.map((alert) => {
+// Those of the run that is shown; of the others a count, and a way to each.
+function showAlerts({ alerts, run, runs }) {
+  const isOwn = ({ labels }) => run === null || ((labels.run || run.run) === run.run && (labels.host || run.host) === run.host);
+  const list = alerts.filter(isOwn).map((alert) => {
     const element = make("div", `alert ${alert.severity === "critical" ? "critical" : "warning"}`);
-    element.append(make("strong", "", alert.summary), make("span", "", alert.description));
+    const now = alert.facts.command_now ? [make("code", "", alert.facts.command_now)] : [];
+    element.append(make("strong", "", alert.summary), ...now, make("span", "", alert.description));
     return element;
   });
+  const others = alerts.filter((alert) => !isOwn(alert));
+  const names = [...new Set(others.map(({ labels }) => labels.run))];
+  if (names.length) {
+    const element = make("div", "alert others", `${others.length} more of ${names.length === 1 ? "another run" : `${names.length} other runs`}: `);
+    const known = names.map((name) => runs.find((one) => one.run === name)).filter(Boolean);
+    element.append(
+      ...known.slice(0, OTHERS_NAMED).map((one) => {
+        const link = make("a", "", one.run);
+        link.href = `?${new URLSearchParams({ run: one.run, host: one.host, rank: one.rank })}`;
+        return link;
+      }),
+    );
+    list.push(element);
+  }
   const before = $("alerts").textContent;
   if (before !== list.map((element) => element.textContent).join("")) $("alerts").replaceChildren(...list);
 }
@@ -84,14 +102,14 @@ function showFolds(run, now) {
     ...run.parts.map((fold) => {
       const item = make("li");
       const name = fold.fold === null ? "before" : `Fold ${fold.fold}`;
-      let what = fold.state === "running" || fold.state === null ? (fold.stage ?? "") : "";
+      let what = fold.state === "running" ? (fold.stage ?? "") : "";
       if (fold.seconds !== null) what = duration(fold.seconds);
       else if (fold.ended_at !== null && fold.began_at !== null) what = duration(fold.ended_at - fold.began_at);
       else if (fold.began_at !== null) what = `${what} · ${duration(now - fold.began_at)}`;
       if (fold.exit_code) what = `exit code ${fold.exit_code} · ${what}`;
       const text = make("span", "what", what);
-      text.title = what;
-      item.append(make("span", "", name), make("span", `chip ${fold.state ?? ""}`, fold.state ?? "recorded"), text);
+      text.title = fold.cause || what;
+      item.append(make("span", "", name), make("span", `chip ${fold.state}`, fold.state), text);
       return item;
     }),
   );
@@ -140,7 +158,7 @@ function showRanks(run) {
       if (chip) verdict.append(make("span", `chip ${chip}`, chip));
       verdict.append(make("span", "", [...words, ...(words.length ? [] : rank.odd)].join(", ")));
       const at = rank.fold === null ? (rank.stage ?? "") : `fold ${rank.fold} ${rank.stage ?? ""}`;
-      row.append(name, make("td", "", rank.host), make("td", "", rank.is_live ? at : `${at} · ended`));
+      row.append(name, make("td", "", rank.host), make("td", "", rank.is_live ? at : `${at} · ${rank.state}`));
       row.append(make("td", "number", amount("threads", rank.threads)), make("td", "number", amount("max_map_count", rank.maps)));
       row.append(make("td", "number", amount("rss_bytes", rank.rss_bytes)), verdict);
       return row;
@@ -233,7 +251,7 @@ function show(state) {
   learn(state.catalogue);
   showRuns(state);
   showStatus(state);
-  showAlerts(state.alerts);
+  showAlerts(state);
   $("version").textContent = `foldwatch ${state.version}`;
   const { run } = state;
   $("run").hidden = run === null;

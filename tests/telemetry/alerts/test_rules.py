@@ -11,12 +11,16 @@ import yaml
 
 from telemetry import used_share
 from telemetry.alerts import rules as alert_rules
+from telemetry.alerts.engine import HOLD_SECONDS
+from telemetry.alerts.failures import RESUME_ADVICE
 from telemetry.alerts.rate_of_rise import BEFORE_SECONDS, THIRD_SECONDS, THIRDS
-from telemetry.alerts.rules import ALERTING, RULES
+from telemetry.alerts.rules import ALERTING, OF_PROMETHEUS, RULES
 from telemetry.limits import LIMITS, USED_BY
+from telemetry.snapshot import STALE_SECONDS
 from tests.support.paths import ROOT, TESTS
 
 RULES_FILE = os.path.join(ROOT, "grafana", "rules", "foldwatch.yml")
+PROMTOOL = [os.path.join(TESTS, "promtool", name) for name in ("alerts.yml", "deaths.yml")]
 SECONDS = {"s": 1, "m": 60, "h": 3600}
 
 
@@ -41,7 +45,7 @@ def test_promtool_accepts_rules_configuration_and_every_rule_s_test(promtool: st
     for arguments in (
         ["check", "rules", RULES_FILE],
         ["check", "config", os.path.join(grafana, "prometheus.yml")],
-        ["test", "rules", os.path.join(TESTS, "promtool", "alerts.yml")],
+        ["test", "rules", *PROMTOOL],
     ):
         done = subprocess.run([promtool, *arguments], capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
@@ -49,11 +53,14 @@ def test_promtool_accepts_rules_configuration_and_every_rule_s_test(promtool: st
 
 def test_every_alert_has_a_silent_and_a_firing_time() -> None:
     """In the file that promtool tests."""
-    with open(os.path.join(TESTS, "promtool", "alerts.yml"), encoding="utf-8") as file:
-        tests = [t for group in yaml.safe_load(file)["tests"] for t in group["alert_rule_test"]]
+    tests: list[dict[str, Any]] = []
+    for path in PROMTOOL:
+        with open(path, encoding="utf-8") as file:
+            groups = yaml.safe_load(file)["tests"]
+        tests += [test for group in groups for test in group["alert_rule_test"]]
     fires = {test["alertname"] for test in tests if test["exp_alerts"]}
     is_silent = {test["alertname"] for test in tests if not test["exp_alerts"]}
-    assert fires == is_silent == set(RULES)
+    assert fires == is_silent == {*RULES, *OF_PROMETHEUS}
 
 
 def test_alerts_severities_and_waits_are_the_engine_s() -> None:
@@ -68,7 +75,7 @@ def test_alerts_severities_and_waits_are_the_engine_s() -> None:
     }
     assert found == {
         name: (rule.severity, rule.for_seconds, rule.keep_firing_for)
-        for name, rule in RULES.items()
+        for name, rule in {**RULES, **OF_PROMETHEUS}.items()
     }
 
 
@@ -88,7 +95,14 @@ def test_thresholds_are_the_engine_s() -> None:
         alert_rules.FORECAST_SECONDS,
         alert_rules.FORECAST_FROM_RATIO,
     ]
-    assert numbers["FoldwatchSamplesStale"] == [alert_rules.STALE_SECONDS]
+    assert numbers["FoldwatchSamplesStale"] == [STALE_SECONDS]
+    assert numbers["foldwatch:ceiling_used:ratio"] == [STALE_SECONDS]
+    for name in (
+        "FoldwatchFoldFailed",
+        "FoldwatchRunFailed",
+        "foldwatch:run_failed:timestamp_seconds",
+    ):
+        assert f"time() - {HOLD_SECONDS:.0f}\n" in expressions[name]
     for name in ("FoldwatchPidsLimitHit", "FoldwatchOomKill"):
         (window,) = re.findall(r"\[(\w+)\]", expressions[name])
         assert seconds(window) == alert_rules.HIT_SECONDS
@@ -117,4 +131,5 @@ def test_the_same_ceilings_are_judged_with_the_same_advice() -> None:
         alert_rules.PIDS_HIT_ADVICE,
         alert_rules.OOM_ADVICE,
         alert_rules.STALE_ADVICE,
+        RESUME_ADVICE,
     }

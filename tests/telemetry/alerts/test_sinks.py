@@ -25,7 +25,7 @@ from telemetry.alerts.alert import Alert, Severity
 from telemetry.alerts.dispatch import alerting
 from telemetry.alerts.http_post import post
 from telemetry.alerts.notifier import Notifier
-from telemetry.alerts.sinks import Alertmanager, Command, ConsoleSink, Webhook
+from telemetry.alerts.sinks import Alertmanager, Command, ConsoleSink, Webhook, webhook_content
 from telemetry.errors import InputError
 from telemetry.reading import Reading
 from telemetry.snapshot import FoldSnapshot, FoldState, Snapshot
@@ -125,13 +125,59 @@ def test_alertmanager_is_asked_to_keep_what_is_out_of_sight() -> None:
     """It calls resolved what is not repeated for five minutes."""
     with receiver() as hook:
         sink = Alertmanager(hook.url, clock=lambda: NOW)
-        for alert in (ALERT, replace(ALERT, is_watched=False)):
+        for alert in (ALERT, replace(ALERT, is_watched=False, until=NOW + 86400)):
             (sink.send if alert.is_watched else sink.forget)(alert)
         sink.repeat()
         contents: list[Any] = [content for _, content in hook.received]
         first, last = (datetime.fromisoformat(one[0]["endsAt"]) for one in contents)
     assert last.timestamp() - NOW == pytest.approx(86400, abs=1)
     assert first < last
+
+
+@pytest.mark.slow
+def test_what_the_run_died_of_is_resolved_by_nobody() -> None:
+    """A webhook and a command hear nothing of it; Alertmanager is asked to keep it as long as it is held, also if foldwatch ends."""
+    held = replace(ALERT, is_held=True, until=NOW + 7200, summary="it; the run died of it")
+    with receiver() as hook, receiver() as manager:
+        told(
+            Webhook(hook.url),
+            Alertmanager(manager.url, clock=lambda: NOW),
+            alerts=(ALERT, held, replace(held, is_watched=False)),
+        )
+    assert [content["status"] for _, content in hook.received] == ["firing"]
+    contents: list[Any] = [content for _, content in manager.received]
+    ends = [datetime.fromisoformat(one[0]["endsAt"]).timestamp() - NOW for one in contents]
+    assert ends == [pytest.approx(300, abs=1), *[pytest.approx(7200, abs=1)] * 2]
+    assert contents[1][0]["annotations"]["summary"] == "it; the run died of it"
+
+
+def test_a_line_says_what_helps_and_what_died() -> None:
+    """Behind the words; what failed is said once, and no end of it."""
+    lines: list[str] = []
+    facts = {
+        "command_now": "echo 2000 > /a/pids.max",
+        "pid": "7",
+        "fold": "1",
+        "time_left": "9 min",
+    }
+    held = replace(ALERT, is_held=True, summary="it; the run died of it")
+    failed = replace(ALERT, name="FoldwatchRunFailed", is_watched=False)
+    told(ConsoleSink(lines.append), alerts=(replace(ALERT, facts=facts), held, failed))
+    assert lines[0].endswith("]; now echo 2000 > /a/pids.max, pid 7. Cap the thread pools.")
+    assert lines[1].startswith("foldwatch alert: not resolved: it; the run died of it [")
+    assert len(lines) == 2
+
+
+def test_what_helps_stands_before_what_helps_for_good() -> None:
+    """Where a receiver shows the description alone; and by itself, and the page as a link."""
+    facts = {"command_now": "echo 2000 > /a/pids.max", "page": "http://h/?run=r"}
+    content = webhook_content(replace(ALERT, facts=facts))
+    (alert,) = content["alerts"]
+    assert alert["annotations"]["description"] == (
+        "Now: echo 2000 > /a/pids.max. Cap the thread pools."
+    )
+    assert alert["annotations"]["command_now"] == "echo 2000 > /a/pids.max"
+    assert alert["generatorURL"] == content["externalURL"] == "http://h/?run=r"
 
 
 @pytest.mark.slow
@@ -208,7 +254,13 @@ class Stuck:
     def send(self, _: Alert) -> None:
         self.go.wait(30)
 
+    def hold(self, _: Alert) -> None:
+        pass
+
     def forget(self, _: Alert) -> None:
+        pass
+
+    def run_again(self, _: str) -> None:
         pass
 
     def repeat(self) -> None:

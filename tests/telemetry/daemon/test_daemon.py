@@ -13,7 +13,6 @@ import shutil
 import socket
 import threading
 import time
-from concurrent.futures import Executor, Future
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -34,6 +33,7 @@ from telemetry.journal.records import Event, encode
 from telemetry.reading import Reading
 from telemetry.snapshot import GrowthSnapshot, ProcessGrowth
 from telemetry.web.state_api import encoded_state, state
+from tests.support.at_once import AtOnce
 from tests.support.builders import NOW, exited, header, holders, reading, write_journal, write_json
 from tests.support.waiting import wait_until
 
@@ -44,15 +44,6 @@ if TYPE_CHECKING:
 
     from telemetry.journal.records import Record
     from telemetry.snapshot import FoldSnapshot, Snapshot
-
-
-class AtOnce(Executor):
-    """Runs what it is given in the caller's thread, so that rounds can be counted."""
-
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        future: Future[Any] = Future()
-        future.set_result(fn(*args, **kwargs))
-        return future
 
 
 def daemon(top: Path, *, now: float = NOW, **options: Any) -> Daemon:

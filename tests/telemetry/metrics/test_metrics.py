@@ -98,6 +98,7 @@ def test_an_absent_value_is_not_exported() -> None:
     assert names == {
         "foldwatch_build_info",
         "foldwatch_run_info",
+        "foldwatch_run_state",
         "foldwatch_folds",
         "foldwatch_last_sample_timestamp_seconds",
     }
@@ -237,7 +238,7 @@ def test_however_many_runs_lose_series_the_log_says_it_in_a_line(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Once: one that loses some again, because another had to make place meanwhile, is not new."""
-    monkeypatch.setattr(series_budget, "SERIES_IN_ALL", 5)
+    monkeypatch.setattr(series_budget, "SERIES_IN_ALL", len(FoldState))
     waiting = FoldSnapshot(fold=1, state=FoldState.WAITING)
     runs = [
         replace(snapshot(waiting), run=f"run {n}", rank=rank) for n in range(100) for rank in "01"
@@ -246,7 +247,7 @@ def test_however_many_runs_lose_series_the_log_says_it_in_a_line(
     for some in (runs[::-1], runs[:-1], runs):
         board.publish(some)
     assert [record.getMessage() for record in caplog.records] == [
-        "foldwatch: 100 runs have too many series, the first of them 'run 0': 995 are left out"
+        "foldwatch: 100 runs have too many series, the first of them 'run 0': 1393 are left out"
     ]
 
 
