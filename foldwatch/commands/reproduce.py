@@ -37,7 +37,7 @@ def reproduce(
     check_installed("matplotlib")
     if group_readable:
         let_group_read()
-    directory = RunDirectory(os.path.normpath(output))
+    directory = RunDirectory(os.path.abspath(output))
     directory.create()
     with directory.locked():
         with Progress() as progress:

@@ -44,8 +44,8 @@ RULES: Mapping[str, Rule] = {
     # At 95 % there may be seconds left: no wait.
     "FoldwatchCeilingCritical": Rule(Severity.CRITICAL, keep_firing_for=300),
     "FoldwatchCeilingWithinHour": Rule(Severity.WARNING, for_seconds=60, keep_firing_for=300),
-    # A verdict changes at labels only; folds may be of seconds.
-    "FoldwatchCeilingWithinFolds": Rule(Severity.WARNING, for_seconds=15, keep_firing_for=300),
+    # A verdict is on folds that are over already, and the next ones may take seconds: no wait either.
+    "FoldwatchCeilingWithinFolds": Rule(Severity.WARNING, keep_firing_for=300),
     "FoldwatchPidsLimitHit": Rule(Severity.CRITICAL),
     "FoldwatchOomKill": Rule(Severity.CRITICAL),
     "FoldwatchSamplesStale": Rule(Severity.WARNING, for_seconds=60),

@@ -50,9 +50,9 @@ SMALL = ("tests.scripts.small_reproduction",)
 def start(
     scenario: str, place: Path, *, command: tuple[str, ...] = FOLDWATCH
 ) -> subprocess.Popen[str]:
-    """Start the command."""
+    """Start the command, with a relative path as people give one."""
     return subprocess.Popen(
-        [sys.executable, "-m", *command, scenario, "--output", str(place)],
+        [sys.executable, "-m", *command, scenario, "--output", os.path.relpath(place, ROOT)],
         cwd=ROOT,
         env=os.environ | {"COLUMNS": "100", "TMPDIR": temporary_of(place), "PYTHONPATH": ROOT},
         stdout=subprocess.PIPE,
