@@ -213,6 +213,8 @@ class ProcessGrowth(NamedTuple):
     growth: tuple[GrowthSnapshot, ...]
     odd: tuple[str, ...] = ()
     """How its rank differs from the others, in words."""
+    known_until: str = ""
+    """The last label that they know."""
 
 
 class RunKey(NamedTuple):
@@ -236,6 +238,8 @@ class Snapshot:
     """By resource; empty if nothing judges the run, or there is too little to judge."""
     odd: tuple[str, ...] = ()
     """How this rank differs from the others of the run, in words."""
+    judged_until: str = ""
+    """The last label that its verdicts know; empty without any."""
     unreadable: str = ""
     """Why something of the run cannot be read; what is shown of it is then not all. Empty where all can."""
     is_over: bool = False

@@ -233,6 +233,7 @@ class RunFollower:
                 folds=tuple(one for _, one in sorted(member.folds.items(), key=_by_fold)),
                 growth=found.growth if (found := self._verdicts.get(origin)) else (),
                 odd=found.odd if found else (),
+                judged_until=found.known_until if found else "",
                 unreadable=self._unreadable if number == 0 else "",
                 is_over=self._is_over,
                 directory=self._layout.path,

@@ -188,6 +188,7 @@ def _in_full(board: LiveState, snapshot: Snapshot) -> dict[str, Any]:
         "tree": {name: getattr(latest, name, None) for name in TREE},
         "growth": [asdict(growth) for growth in snapshot.growth],
         "odd": list(snapshot.odd),
+        "judged_until": snapshot.judged_until,
         "curves": history.as_json({one.fold for one in shown}) if history else [],
         "checkpoints": checkpoints[-CHECKPOINTS_SHOWN:],
         "checkpoints_left_out": max(0, len(checkpoints) - CHECKPOINTS_SHOWN),

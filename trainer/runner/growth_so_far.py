@@ -15,6 +15,7 @@ from analyzer.runs import split_runs
 from telemetry.daemon.daemon import Daemon
 from telemetry.errors import InputError
 from telemetry.snapshot import GrowthSnapshot, ProcessGrowth
+from telemetry.thread_line import clean_label
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from analyzer.processes.from_log import Process
 
 logger = logging.getLogger("foldwatch")
+
+LONGEST_LABEL = 80
+"""Characters of the label that a verdict is told to know."""
 
 
 def judge_run(journals: Sequence[str]) -> tuple[ProcessGrowth, ...]:
@@ -51,6 +55,9 @@ def judge_run(journals: Sequence[str]) -> tuple[ProcessGrowth, ...]:
                 ),
             ),
             odd=tuple(map(odd_words, odd)),
+            known_until=clean_label(process.checkpoints.label(-1).text)[:LONGEST_LABEL]
+            if process.checkpoints
+            else "",
         )
         for process, found, odd in judge_growth(processes)
     )

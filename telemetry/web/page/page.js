@@ -132,6 +132,7 @@ function showVerdict(run) {
     const count = run.series_left_out.toLocaleString("en");
     items.unshift(make("li", "reason", `${count} series are left out of /metrics: this run has too many`));
   }
+  if (run.growth.length && run.judged_until) items.push(make("li", "reason", `As of ${run.judged_until}`));
   if (!items.length) items.push(make("li", "", "Nothing to judge yet: growth shows from fold to fold."));
   $("verdict").replaceChildren(...items);
 }

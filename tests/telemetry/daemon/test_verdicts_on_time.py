@@ -116,7 +116,8 @@ def test_a_verdict_does_not_wait_for_the_next_round(
     monkeypatch.setattr("telemetry.daemon.daemon.INTERVAL_SECONDS", 1000.0)
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "journal.jsonl").write_bytes(encode(reading(1, time.time())))
-    one = Daemon(str(tmp_path), judge=lambda _: (ProcessGrowth("a", 7, None, (GROWTH,)),))
+    verdict = ProcessGrowth("a", 7, None, (GROWTH,), known_until="Fold 1/3 START")
+    one = Daemon(str(tmp_path), judge=lambda _: (verdict,))
     stop = threading.Event()
     running = threading.Thread(target=one.run, args=(stop,))
     running.start()
@@ -125,4 +126,4 @@ def test_a_verdict_does_not_wait_for_the_next_round(
     finally:
         stop.set()
         running.join()
-    assert one.snapshots[0].growth == (GROWTH,)
+    assert (one.snapshots[0].growth, one.snapshots[0].judged_until) == ((GROWTH,), "Fold 1/3 START")

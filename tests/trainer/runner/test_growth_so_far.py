@@ -64,6 +64,12 @@ def test_a_healthy_run_is_stable_and_a_leak_grows(tmp_path: Path) -> None:
     assert (threads.resource, threads.verdict, threads.per_fold) == ("threads", "growing", 30.0)
 
 
+def test_a_verdict_says_up_to_which_label_it_knows(tmp_path: Path) -> None:
+    """The page may show a later one already."""
+    (one,) = judge_run([write_folds(tmp_path / "a", 1, 2, 3, step=0)])
+    assert one.known_until == "Fold 3/9 step 2"
+
+
 def test_the_present_process_is_judged(tmp_path: Path) -> None:
     """A run that was started again and leaks no more is stable; what it did before is past."""
     before = write_folds(tmp_path / "before", 1, 2, 3, 4, step=10, pid=7)
