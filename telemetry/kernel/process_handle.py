@@ -1,7 +1,8 @@
 """`ProcessHandle`: how a process ended that is not this one's child, where the kernel tells.
 
 A pidfd becomes readable when its process ends (pidfd_open(2), Linux 5.3). Once somebody has reaped the process, the
-ioctl PIDFD_GET_INFO with PIDFD_INFO_EXIT gives the status (Linux 6.15, include/uapi/linux/pidfd.h).
+ioctl PIDFD_GET_INFO with PIDFD_INFO_EXIT gives the status (Linux 6.15, include/uapi/linux/pidfd.h). Before that,
+and on an older kernel, its stat file has it, for those who may trace it.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import os
 import select
 import struct
 import time
+
+from telemetry.interruption import pass_on
 
 _INFO = struct.Struct("=QQ11Ii")
 """struct pidfd_info of 64 bytes: mask, cgroup, eleven numbers of processes and users, exit_code."""
@@ -47,23 +50,40 @@ class ProcessHandle:
             None where it lives, was not reaped in time, or the kernel does not tell.
         """
         deadline = time.monotonic() + wait_seconds
+        status = _status_of_zombie(self.pid) if self.has_ended() else None
         while self.has_ended():
             asked = _INFO.pack(_PIDFD_INFO_EXIT, *[0] * 13)
             try:
-                mask, *_, status = _INFO.unpack(
-                    fcntl.ioctl(self._descriptor, _PIDFD_GET_INFO, asked)
-                )
+                mask, *_, told = _INFO.unpack(fcntl.ioctl(self._descriptor, _PIDFD_GET_INFO, asked))
             except (
                 OSError
             ):  # ENOTTY, EINVAL: an older kernel; ESRCH: reaped before such a kernel could note it
-                return None
+                break
             if mask & _PIDFD_INFO_EXIT:
-                return os.waitstatus_to_exitcode(status)
+                status = told
+                break
             if time.monotonic() > deadline:
                 break
             time.sleep(_RETRY_SECONDS)
-        return None
+        return None if status is None else os.waitstatus_to_exitcode(status)
 
     def close(self) -> None:
         """Let go of it."""
         os.close(self._descriptor)
+
+
+def _status_of_zombie(pid: int) -> int | None:
+    """Return the status in proc_pid_stat(5), as a process has it that nobody has reaped yet.
+
+    The kernel writes 0 for those who may not trace the process (fs/proc/array.c): that says nothing.
+    """
+    try:
+        owner = os.stat(f"/proc/{pid}").st_uid
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+            parts = file.read().rpartition(")")[2].split()
+        state, status = parts[0], int(parts[-1])
+    except (OSError, ValueError, IndexError) as error:
+        pass_on(error)
+        return None
+    may_trace = os.geteuid() in {0, owner}
+    return status if state == "Z" and (status or may_trace) else None
