@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _FALLS_BACK = re.compile(r"(?<!not )\bfalling back (?:to|on)\b|\busing \S+ instead\b")
 """In an exception that its program prints and goes on from."""
 _FAILED = re.compile(r"\b(?:ERROR|CRITICAL|FATAL)\b")
-IN_SHARED_MEMORY = b"/dev/shm"
+_IN_SHARED_MEMORY = re.compile(rb"/dev/shm|[Mm]emory file system|\btmpfs\b|\bramdisk\b")
 ABOVE_BYTES = 2**13
 """Above a traceback, looked through for a folder in /dev/shm that the run writes to."""
 TRACEBACK_BYTES = 2**15
@@ -79,7 +79,7 @@ def exception_below(  # noqa: PLR0913 - a line, and where it stands
     sign = exception_match(exception, line=line_number, known=known)
     sign = sign._replace(is_handled=_is_handled(exception, lines))
     shown = block.content[max(0, start - ABOVE_BYTES) : start]
-    if exception.writes_file and IN_SHARED_MEMORY not in shown:
+    if exception.writes_file and not _IN_SHARED_MEMORY.search(shown):
         frame = SignatureMatch(FILE_WRITTEN, number, lines[0], is_frame=True)
         return [frame, sign], origin
     return [sign], origin

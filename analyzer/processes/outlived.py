@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 SAME_EVENT_LINES = 10
 """Signs that stand no further apart are of one failure."""
 _MEMBER = late_pattern(
-    r"(?:\b|_)(?:worker|rank|process|child|replica|actor|tasks?)(?:[ _-](?:process|node|rank))?[ _#:-]*['\"]?(?:\w*-)?\d",
+    r"(?:\b|_)(?:worker|rank|process|child|replica|actor|tasks?)(?:[ _-](?:process|node|rank))?(?: with pid)?[ _#:=-]*['\"]?(?:\w*-)?\d",
     re.IGNORECASE,
 )
 """In what is said of the death of one of several processes: which one."""
@@ -46,11 +46,6 @@ def restore_outlived(process: Process) -> None:
     found = max(_told(process, crash), key=lambda sign: sign.line or 0, default=None)
     if found is None:
         return
-    if found.signature == EXCEPTION:
-        process.matches = {f"{EXCEPTION} {found.line}": found, **process.matches}
-        process.handled_exceptions -= 1
-        process.last_handled = None
-        return
     begin = found.line or 0
     same = {
         name: sign
@@ -58,6 +53,10 @@ def restore_outlived(process: Process) -> None:
         if abs((sign.line or 0) - begin) <= SAME_EVENT_LINES and not sign.is_handled
     }
     process.recovered = {n: sign for n, sign in process.recovered.items() if n not in same}
+    raised = process.last_handled
+    if raised is not None and abs((raised.line or 0) - begin) <= SAME_EVENT_LINES:
+        same[f"{EXCEPTION} {raised.line}"] = raised
+        process.handled_exceptions, process.last_handled = process.handled_exceptions - 1, None
     process.matches = {**same, **process.matches}
 
 
@@ -66,10 +65,11 @@ def _told(process: Process, crash: SignatureMatch) -> Iterable[SignatureMatch]:
     end, floor = crash.line or process.log_lines, process.frames.get(BEGAN_ANEW, 0)
     floor = max(floor, end - SUMMARY_LINES)
     known = [*process.recovered.values(), *filter(None, [process.last_handled])]
-    own = [s for s in known if floor < (s.line or 0) < end and not (s.is_handled or s.stops)]
+    own = [s for s in known if floor < (s.line or 0) <= end and not (s.is_handled or s.stops)]
     failures = [s for s in own if not s.is_secondary]
     if crash.signature in {EXCEPTION, ERROR_LINE} and not _is_of_member(crash):
-        return failures if GAVE_UP.search(crash.text) else ()
+        gave_up = GAVE_UP.search(crash.text) is not None
+        return [sign for sign in failures if gave_up or sign.line == crash.line]
     told = [*process.matches.values(), *(s for s in own if _GIVES_UP.search(s.text))]
     return [
         sign

@@ -34,8 +34,7 @@ GAVE_UP = late_pattern(
     r"consecutive failures|one or more processes exited with non-zero|[Tt]rials did not complete|No trials are completed|AllTrialsFailed"
     r"|\b[Aa]ll (?:the )?(?:\d+ )?(?:fits|trials|folds|runs|workers|jobs|tasks|candidates|attempts)\b[^\n]{0,20}\bfailed"
     r"|\b[Tt]oo many (?:failed|failures|failing|crash)|\b[Nn]o (?:successful|completed) (?:trial|run|fit|job)s?\b"
-    r"|\b(?:max\w*|limit)\b[^\n]{0,30}\b(?:failures|failed (?:trials|runs|jobs|tasks))\b"
-    r"|\b(?:failures|failed (?:trials|runs|jobs|tasks))\b[^\n]{0,30}\b(?:exceed\w*|reached|limit)\b"
+    r"|(?=[^\n]*\b(?:exceed|reach|hit)\w*)(?:\b(?:max\w*|limit)\b[^\n]{0,30})?\b(?:failures|failed (?:trials|runs|jobs|tasks))\b"
 )
 """An exception by which what tries one thing after another gives up, since so many of them failed."""
 _WAITED = late_pattern(

@@ -50,6 +50,7 @@ def test_a_file_that_is_written_lies_on_a_disk(tmp_path: Path, text: str) -> Non
 @pytest.mark.parametrize(
     "text",
     [
+        "INFO: Pandarallel will use Memory file system\n" + raised("/w/a.py", "pickle.dump(df, f)"),
         "Writing the cache to /dev/shm/cache\n" + raised("/w/export.py", "f.write(blob)"),
         raised("/w/export.py", "open('/dev/shm/a', 'wb').write(blob)"),
         raised("/usr/lib/python3.10/multiprocessing/heap.py", "os.ftruncate(self.fd, size)"),

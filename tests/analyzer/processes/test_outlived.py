@@ -69,6 +69,21 @@ def root(analysis: Analysis) -> str:
             "KeyError",
         ),
         (
+            GOMP,
+            "[ERROR] [launch.py:322] ['python', 'train.py', '--local_rank=3'] exits with return code = 1\n",
+            "libgomp",
+        ),
+        (
+            KEY,
+            "[rank: 1] Child process with PID 44 terminated with code 1. Terminating all others\n",
+            "KeyError",
+        ),
+        (
+            RAISED.format("work", "RuntimeError: can't start new thread"),
+            "Exiting because a job execution failed. Look above for error message\n",
+            "can't start new thread",
+        ),
+        (
             OMP,
             RAISED.format(
                 "main",
@@ -97,6 +112,7 @@ def test_the_error_of_the_one_that_died_is_the_root(
         ("[pool] worker 02 died (exit code 3), giving up\n", "exit code 3"),
         ("[pool] worker 02 died (exit code -11), giving up\n", "exit code -11"),
         (CI, "Job failed"),
+        (RAISED.format("work", "AssertionError: 3 failures, limit 2"), "3 failures"),
         (RAISED.format("work", "ValueError: expected a tensor of rank 2"), "rank 2"),
         (RAISED.format("work", "ValueError: task 3 answered with status 404"), "status 404"),
         (f"{KEY}[pool] worker 02 died (exit code 1), giving up\n", "KeyError"),
@@ -134,6 +150,7 @@ def test_a_run_that_goes_on_without_one_did_not_crash(tmp_path: Path, below: str
         "ray.tune.error.TuneError: ('Trials did not complete', ['fn_0'])",
         "search.SearchAborted: too many failed trials (3 of 3)",
         "RuntimeError: all 8 jobs failed",
+        "RuntimeError: max failed trials reached (4), stopping the experiment",
     ],
 )
 @pytest.mark.parametrize(("error", "words"), [(OOM, "CUDA out of memory"), (KEY, "KeyError")])
