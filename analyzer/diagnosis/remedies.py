@@ -210,7 +210,7 @@ _CAUSES: Mapping[str, tuple[Step, ...]] = {
         ),
         ("use fewer DataLoader workers", None),
     ),
-    "disk_space": (("make room on the file system, or write elsewhere", "df -h . && df -i ."),),
+    "disk_space": (("make room on the disk, or write elsewhere", "df -h . && df -i ."),),
     "disk_quota": (("make room within your quota, or ask for more", "quota -s"),),
     "inotify_watches": (
         (

@@ -7,21 +7,30 @@ from typing import TYPE_CHECKING
 
 from analyzer.logs.blocks import HEAD_BYTES, redraws
 from analyzer.logs.line_prefixes import unwrap
-from analyzer.signatures.search import exception_match
+from analyzer.signatures.search import SignatureMatch, exception_match
 from analyzer.signatures.signature import NOTICE
-from analyzer.signatures.tracebacks import IGNORED, TRACEBACK, TRACEBACK_LINES, read_traceback
+from analyzer.signatures.tracebacks import (
+    FILE_WRITTEN,
+    IGNORED,
+    TRACEBACK,
+    TRACEBACK_LINES,
+    read_traceback,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from analyzer.logs.blocks import Block
     from analyzer.logs.line_prefixes import Unwrapped
-    from analyzer.signatures.search import SignatureMatch, SignatureTable
+    from analyzer.signatures.search import SignatureTable
     from analyzer.signatures.tracebacks import LoggedException
 
 _FALLS_BACK = re.compile(r"(?<!not )\bfalling back (?:to|on)\b|\busing \S+ instead\b")
 """In an exception that its program prints and goes on from."""
 _FAILED = re.compile(r"\b(?:ERROR|CRITICAL|FATAL)\b")
+_IN_SHARED_MEMORY = re.compile(rb"/dev/shm|[Mm]emory file system|\btmpfs\b|\bramdisk\b")
+ABOVE_BYTES = 2**13
+"""Above a traceback, looked through for a folder in /dev/shm that the run writes to."""
 TRACEBACK_BYTES = 2**15
 """Below the first line of a traceback, looked through for its end."""
 
@@ -35,8 +44,10 @@ def exception_below(  # noqa: PLR0913 - a line, and where it stands
     start: int,
     end: int,
     number: int,
-) -> tuple[SignatureMatch, Unwrapped] | None:
+) -> tuple[list[SignatureMatch], Unwrapped] | None:
     """Return the sign of the exception and who wrote it; None where it is ignored, or not in memory.
+
+    Above the sign stands the frame of one that arose as a file was written.
 
     Args:
         block: What is in memory.
@@ -66,7 +77,12 @@ def exception_below(  # noqa: PLR0913 - a line, and where it stands
     line_number = number + places[exception.lines_below]
     known = table.find_match(exception.text, line=line_number, at_any_level=True)
     sign = exception_match(exception, line=line_number, known=known)
-    return sign._replace(is_handled=_is_handled(exception, lines)), origin
+    sign = sign._replace(is_handled=_is_handled(exception, lines))
+    shown = block.content[max(0, start - ABOVE_BYTES) : start]
+    if exception.writes_file and not _IN_SHARED_MEMORY.search(shown):
+        frame = SignatureMatch(FILE_WRITTEN, number, lines[0], is_frame=True)
+        return [frame, sign], origin
+    return [sign], origin
 
 
 def _is_handled(exception: LoggedException, lines: Sequence[str]) -> bool:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _FINISHED = late_pattern(
     r"""
-      \b(?:finished(?!:\s+\w{3},)|completed|succeeded|beendet|abgeschlossen|success(?:ful(?:ly)?\b(?!\ (?:stopped|opened|created|started|registered|connected|removed|loaded|assigned|pulled|mounted|attached|provisioned|scheduled|initialized|authenticated|logged)))?)\b
+      \b(?:finished(?!:\s+\w{3},)|completed|succeeded|beendet|abgeschlossen|success(?:ful(?:ly)?\b(?!\ (?:stopped(?!\ SparkContext)|opened|created|started|registered|connected|removed|loaded|assigned|pulled|mounted|attached|provisioned|scheduled|initialized|authenticated|logged)))?)\b
     | \b(?:complete|done|ended|goodbye|bye|end)\b[.!]*\s*$ | \bdone\b(?:[,:!]|\ in\ \d)
     | \bdone\ (?:training|fitting|evaluating|testing|processing|generating)\b(?!\ (?:epoch|step|fold|batch|trial|round|tree|part|task)\b)
     | \b(?:training|run|job|fit|search|study|evaluation|pipeline|experiment)\b[^:\n]{0,30}\b(?:complete|done|ended|ok)\b
@@ -46,7 +46,7 @@ _UNFINISHED = late_pattern(
     re.IGNORECASE,
 )
 _CLEANING_UP = late_pattern(
-    r"\b(?:[Tt]earing down|Deactivated successfully|diagnostic log upload|W&B process to finish)\b|^\s*Exit status: 0$"
+    r"\b(?:Successfully stopped SparkContext|[Tt]earing down|Deactivated successfully|diagnostic log upload|W&B process to finish)\b|^\s*Exit status: 0$"
     r"|^(?:Stopping|Removing|Killing) \S+ +\.\.\. |\.(?:service|scope): Succeeded\.$"
     r"|^Artifact\b.*\b(?:finalized|uploaded|completed)\b|^Cache saved\b|^Finished uploading artifact|^(?:##\[section\])?Finishing: "
     r"|^(?:Archive is up to date|Archiving artifacts|Saving cache|Created cache|Uploading artifacts|Recording test results)\b"
@@ -55,8 +55,10 @@ _CLEANING_UP = late_pattern(
 """What somebody else says as it tidies up, however the run ended."""
 _WENT_WELL = late_pattern(
     r"^This progress looks :\)|\bNothing to be done\b|\(1\) Normal termination \(return value 0\)"
+    r"|\bJob job_\d+_\d+ completed successfully|\bswitched from state RUNNING to FINISHED\b"
+    r"|\b(?:[Ff]inal (?:app )?|application )status:? SUCCEEDED\b|\bis in state JOB_STATE_DONE\b"
 )
-"""The last word of a workflow manager or a scheduler on a run, in words that a failure has as well."""
+"""The last word of a workflow manager, an engine or a scheduler on a run, in words that a failure has as well."""
 _WENT_BADLY = late_pattern(
     r"^This progress looks :\(|\bExiting because a job execution failed|\bcompleted,? with (?:errors|failures)\b"
     r"|\b(?:[Jj]ob|[Pp]ipeline|[Ww]orkflow|[Tt]raining) (?:has )?failed[.!]?\s*$|\bJOB_STATE_FAILED\b|\bBackoffLimitExceeded\b"
@@ -105,12 +107,14 @@ def place_of_finish(lines: Sequence[str], *, below_failure: bool = False) -> int
 
 
 _TRIAL = late_pattern(
-    r"\b(?:trial|epoch|fold|step|iter|task|batch|round|stage|tree|job|part)\w*\W{0,3}\d+\b(?!\s*[/%])[^\n]*\b(?:finished|done|completed|succeeded)",
+    r"\b(?:trial|epoch|fold|step|iter|task|batch|round|stage|tree|job|part)\w*\W{0,3}\d+\b(?!\s*[/%])[^\n]*\b(?:finished|done|completed|succeeded)"
+    r"|\b(?:finished|done|completed) (?:trial|epoch|fold|step|iter|task|batch|round|stage|tree|job|part)\w*\W{0,3}\d"
+    r"|\bswitched from RUNNING to FINISHED\b",
     re.IGNORECASE,
 )
 """One of many is through, not the run."""
 _OF_ALL = late_pattern(
-    r"\b(\d+)\s*(?:/|(?:out )?of)\s*(\d+)\s+(?:steps|tasks|jobs|rules|targets|stages|nodes|processes|runs|flows|files)\b"
+    r"\b(\d+)\s*(?:/|(?:out )?of)\s*(\d+)\s+(?:steps|tasks|jobs|rules|targets|stages|nodes|processes|runs|flows|files|shards|folds|trials|partitions|chunks|models|seeds|configs|workers)\b"
 )
 
 

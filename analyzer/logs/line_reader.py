@@ -114,9 +114,10 @@ class LineReader:
             block, raw, prefix, self._table, start=start, end=line_end, number=number
         )
         if found is not None:
-            match, origin = found
-            self._raised_at.add(match.line or 0)
-            self._add_match(match, origin)
+            matches, origin = found
+            self._raised_at.add(matches[-1].line or 0)
+            for match in matches:
+                self._add_match(match, origin)
 
 
 def _numbers(line: ThreadLine) -> Iterator[int]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+from analyzer.logs.blocks import HEAD_BYTES
 from telemetry.late_pattern import late_pattern
 
 _PLACES = r"epochs?|steps?|iter(?:ation)?s?|global_step|batch(?:es)?|trials?|folds?|round|generation|tree|updates?"
@@ -23,6 +24,10 @@ PROGRESS = late_pattern(
         r"|^\[\d+\]\s+\S+:\d"
         # INFO TaskSetManager: Finished task 1.3 in stage 0.0
         r"|\bFinished task \d"
+        # INFO DAGScheduler: Job 6 finished: count at Fit.scala:1100, took 388.1 s
+        r"|\b(?:Job|ResultStage|ShuffleMapStage) \d+ (?:\([^\n)]{0,200}\) )?finished(?: in \d|: )"
+        # Map (3/8) (a2) switched from RUNNING to FINISHED    of Flink
+        r"|\bswitched from RUNNING to FINISHED\b"
     ).encode(),
     re.IGNORECASE | re.MULTILINE,
 )
@@ -35,6 +40,9 @@ _ESCAPE = late_pattern(
     rb"(?:\x1b|\\u001[bB])\[[\d;?]*[A-Za-z]|\\[nrt]|\]\w?:[ \t]{0,4}\[Step \d+/\d+\]"
 )
 """Of a terminal and of JSON: its last letter is no part of the word behind it. Last, the step of a build in TeamCity."""
+_FRAME = late_pattern(rb'File "[^"\n]+", line \d+')
+CODE_BYTES = 2**11
+"""Of one frame, which a traceback shows below it, with what it is underlined by."""
 _BAR = late_pattern(rb"\d+%\||\d+/\d+ \[|it/s|s/it")
 
 _LOOKS = (
@@ -107,13 +115,27 @@ def find_progress(content: bytes | bytearray, start: int, end: int) -> int | Non
         line_end = min((stop for stop in stops if stop >= 0), default=len(text))
         line = bytes(text[drawn:line_end])
         at = max(line_end, match.end())
-        if _NO_PROGRESS.search(line):
+        if _NO_PROGRESS.search(line) or _is_code(content, start + drawn):
             continue
         if _BAR.search(line) is None or (bar is not None and bar != line):
             return start + match.start()
         bar = line
     begun = ATTEMPT.search(text)
     return None if begun is None else start + begun.start()
+
+
+def _is_code(content: bytes | bytearray, line_start: int) -> bool:
+    """Whether a line is of the code that a traceback shows below a frame: ``model.fit(x, epochs=3)``."""
+    begin = max(0, line_start - CODE_BYTES)
+    *above, line = bytes(content[begin : line_start + HEAD_BYTES]).split(b"\n")[
+        : content.count(b"\n", begin, line_start) + 1
+    ]
+    code = [line]
+    for one in reversed(above):
+        if (frame := _FRAME.search(one)) is not None:
+            return all(part[frame.start() :].startswith(b"  ") for part in code)
+        code.append(one)
+    return False
 
 
 def _blanks(escape: re.Match[bytes]) -> bytes:

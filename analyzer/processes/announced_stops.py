@@ -17,20 +17,18 @@ if TYPE_CHECKING:
 
 GRACE_LINES = 100
 """What a program says between the announcement and the kill, at most."""
-_BEGAN_ANEW = "began_anew"
+BEGAN_ANEW = "began_anew"
 _BY_SIGTERM = re.compile(r"\b143\b|\bTerminated\b")
 
 
 def note_restart(process: Process) -> None:
     """Take it that a process begins anew: what was announced above ended the attempt before."""
-    process.frames[_BEGAN_ANEW] = max(
-        (one.line or 0 for one in process.matches.values()), default=0
-    )
+    process.frames[BEGAN_ANEW] = max((one.line or 0 for one in process.matches.values()), default=0)
 
 
 def restore_announced(process: Process) -> None:
     """Take the stop that was announced for the end of the process, where a kill follows it and no new attempt."""
-    floor = process.frames.get(_BEGAN_ANEW, 0)
+    floor = process.frames.get(BEGAN_ANEW, 0)
     stops = [
         sign
         for sign in process.recovered.values()

@@ -84,7 +84,8 @@ def _begins_run(command: str) -> bool:
 def _below_all(process: Process) -> Sequence[LastLine]:
     """Return its last lines below its last reading, what it survived and its last sign of progress."""
     known = [sign.line or 0 for sign in process.recovered.values()]
-    floor = max((process.last_handled_line, *known))
+    known += [process.last_handled.line or 0] if process.last_handled else []
+    floor = max(known, default=0)
     if process.checkpoints:
         floor = max(floor, process.checkpoints.lines[-1])
     last = [one for one in process.last_lines if one.line > floor]

@@ -21,6 +21,7 @@ from analyzer.processes.error_lines import note_error_line
 from analyzer.processes.from_formats import take_formats
 from analyzer.processes.last_lines import find_finished, last_lines, of_all
 from analyzer.processes.lives import Life, Suspects
+from analyzer.processes.outlived import restore_outlived
 from analyzer.processes.printed_limits import PrintedLimit, printed_limits
 from analyzer.processes.process import Process
 from analyzer.processes.torn_down import discard_torn_down
@@ -224,7 +225,9 @@ class Assembly:
                 next_begins[process.rank] = process.checkpoints.lines[0]
             process.run_finished = through
             restore_announced(process)
+            restore_outlived(process)
             note_error_line(process, ends, taken)
+            restore_outlived(process)  # which the error that this found may tell of
             checkpoints = process.checkpoints
             raise_peaks(
                 process.peaks, {name: checkpoints.peak(name) for name in checkpoints.columns}

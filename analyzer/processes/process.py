@@ -63,7 +63,8 @@ class Process:
     """Signs after which the process went on: handled, so not what ended it."""
     handled_exceptions: int = 0
     """Tracebacks below which the process went on."""
-    last_handled_line: int = 0
+    last_handled: SignatureMatch | None = None
+    """The last of the exceptions below which it went on."""
     frames: dict[str, int] = field(default_factory=dict)
     """The last line of each frame of a traceback that tells what the error below it means."""
     first_readings: dict[str | None, Reading] = field(default_factory=dict)
@@ -225,7 +226,7 @@ class Process:
     def _survive(self, name: str, sign: SignatureMatch) -> None:
         if sign.signature == EXCEPTION:
             self.handled_exceptions += 1
-            self.last_handled_line = max(self.last_handled_line, sign.line or 0)
+            self.last_handled = sign
         else:
             self.recovered[name] = sign
 

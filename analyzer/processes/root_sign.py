@@ -30,7 +30,13 @@ _PASSES_ON = late_pattern(
     r"|LocalEntryNotFoundError|RetryError)\b"
 )
 """An exception by which an engine passes on another one, of a worker, of a storage or of the code that it called."""
-
+GAVE_UP = late_pattern(
+    r"consecutive failures|one or more processes exited with non-zero|[Tt]rials did not complete|No trials are completed|AllTrialsFailed"
+    r"|\b[Aa]ll (?:the )?(?:\d+ )?(?:fits|trials|folds|runs|workers|jobs|tasks|candidates|attempts)\b[^\n]{0,20}\bfailed"
+    r"|\b[Tt]oo many (?:failed|failures|failing|crash)|\b[Nn]o (?:successful|completed) (?:trial|run|fit|job)s?\b"
+    r"|(?=[^\n]*\b(?:exceed|reach|hit)\w*)(?:\b(?:max\w*|limit)\b[^\n]{0,30})?\b(?:failures|failed (?:trials|runs|jobs|tasks))\b"
+)
+"""An exception by which what tries one thing after another gives up, since so many of them failed."""
 _WAITED = late_pattern(
     r"^(?:\w+\.)*(?:Empty|Full|TimeoutError|CancelledError|EOFError|BrokenPipeError|ConnectionResetError)\b"
 )
@@ -104,7 +110,7 @@ def _telling(
     """
     exceptions = [s for s in generic if s.signature in {EXCEPTION, ERROR_LINE}]
     root = next(iter(exceptions[-1:] or generic[:1]), None)
-    if root is not None and root.signature == EXCEPTION and _PASSES_ON.search(root.text):
+    if root is not None and root.signature == EXCEPTION and _is_passing_on(root):
         root = _passed_on(root, exceptions)
     telling = [s for s in summaries if not s.is_generic and root and _is_above(s, root)]
     return telling[0] if telling and not exceptions else root
@@ -116,10 +122,14 @@ def _passed_on(root: SignatureMatch, exceptions: Sequence[SignatureMatch]) -> Si
         sign
         for sign in exceptions
         if sign.signature == EXCEPTION
-        and not _PASSES_ON.search(sign.text)
+        and not _is_passing_on(sign)
         and abs((root.line or 0) - (sign.line or 0)) <= SUMMARY_LINES
     ]
     return next(reversed(inner), root)
+
+
+def _is_passing_on(sign: SignatureMatch) -> bool:
+    return bool(_PASSES_ON.search(sign.text) or GAVE_UP.search(sign.text))
 
 
 def _told_by_exception(root: SignatureMatch, signs: Iterable[SignatureMatch]) -> SignatureMatch:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from analyzer.signatures.rows import killed, own_limit
+from analyzer.signatures.rows import killed, own_limit, summary
 from analyzer.signatures.signature import MEMORY, NOT_A_LIMIT, Expression, Signature
 
 ENGINE_SIGNATURES: tuple[Signature, ...] = (
@@ -279,6 +279,15 @@ ENGINE_SIGNATURES: tuple[Signature, ...] = (
         "\tError from slot1@node: Job was held for excessive memory use",
         'SYSTEM_PERIODIC_HOLD_REASON = if MemoryUsage > RequestMemory then "held for excessive memory"',
         advice="condor_memory",
+    ),
+    # Hadoop, Flink and YARN on all of a job.
+    summary(
+        "engine_failed",
+        ("with state ", "FAILED"),
+        r"\bJob job_\d+_\d+ failed with state (?:FAILED|KILLED)\b|\bJob \S+ \(\w+\) switched from state \w+ to FAILED\b"
+        r"|\b(?:[Ff]inal (?:app )?|application )status:? FAILED\b",
+        "INFO mapreduce.Job: Job job_1715380000000_0009 failed with state FAILED due to: Task failed task_1715380000000_0009_m_000007",
+        "INFO mapreduce.Job: Task Id : attempt_1715380000000_0009_m_000007_0, Status : FAILED",
     ),
     own_limit(
         "yarn_memory",

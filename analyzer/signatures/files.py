@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from analyzer.signatures.signature import Expression, Signature
+from analyzer.signatures.tracebacks import FILE_WRITTEN
 
 _SHM = ("shared_memory",)
 _JOBLIB_FILE, _JOBLIB_FOLDER = "Memmapping (", "JOBLIB_TEMP_FOLDER"
@@ -225,6 +226,22 @@ FILE_SIGNATURES: tuple[Signature, ...] = (
         benign="lib/python3.10/multiprocessing/heap.py: 12 of 214 lines",
         is_frame=True,
     ),
+    # What names its file, or writes through what only files have.
+    Signature(
+        name="file_full",
+        literals=("pace left on device",),
+        pattern=Expression(
+            r"(?:(?:[ =<(]|['\"])/(?!dev/shm|proc/)[\w.@-]+/[^\n]{0,300}|\bjava\.io\.\w+: )\b[Nn]o space left on device"
+        ),
+        example="cp: error writing '/scratch/out/model.pt': No space left on device",
+        benign="cache: /scratch/cache/7.bin: No space left on device, falling back to /data/cache",
+        errno=28,
+        causes=("disk_space",),
+        speaks_for=("disk_space",),
+        look_alikes=(
+            Expression(r"clone\(2\)|posix_fallocate|inotify|/dev/shm|shared memory|\[Errno 28\]"),
+        ),
+    ),
     Signature(
         name="no_space_left",
         literals=("pace left on device",),
@@ -234,7 +251,7 @@ FILE_SIGNATURES: tuple[Signature, ...] = (
         errno=28,
         causes=("disk_space", "shared_memory"),
         narrowed_by={"while serializing": ("disk_space",)},
-        causes_in_frame={"semlock_frame": _SHM},
+        causes_in_frame={"semlock_frame": _SHM, FILE_WRITTEN: ("disk_space",)},
         look_alikes=(
             Expression(r"clone\(2\)|posix_fallocate|inotify|/dev/shm|shared memory|\[Errno 28\]"),
         ),

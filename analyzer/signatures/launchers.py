@@ -217,6 +217,22 @@ LAUNCHER_SIGNATURES: tuple[Signature, ...] = (
         "Job failed.",
         "Job failed. Retrying in 30 s",
     ),
+    # One of several processes, as what started them sees it end; not SIGKILL, which has rows of its own.
+    summary(
+        "member_died",
+        (" died", "rashed", "xited ", "erminated ", " failed with ", " exit with "),
+        r"\b(?i:worker|rank|process|child|replica|actor)(?:[ _-](?:process|node|rank))?(?i: with pid)?[ _#:=-]*['\"]?(?:\w*-)?\d+\b"
+        r"['\"]?(?: \(pid\W{0,2}\d+\))?,? (?:(?:has|was|is) )?(?:died|crashed|exit(?:ed)?|terminated|failed|ended)\b"
+        r"(?:[^\n]{0,30}?\b(?:(?:exit ?|return ?)?(?:code|status)|rc|signal)\b\W{0,3}(?!-9\b|9\b|137\b|15\b|143\b|SIGKILL|SIGTERM)(?:-?[1-9]\d*|SIG[A-Z]+)\b"
+        r"|[^\n]{0,60}?\b(?:giving up|abort|cancel(?:l)?ing|shutting down|stopping|terminating the))",
+        "[bench] worker 11 died (exit code -6), giving up: --on-error=abort",
+        "[bench] worker 11 died (exit code -6), restarting it (1 of 3)",
+        look_alikes=(
+            Expression(
+                r"\b(?i:re(?:start|spawn|place|placing|queue|submit|schedule|cover|try|tries)\w*)\b"
+            ),
+        ),
+    ),
     Signature(
         name="elastic_failed",
         literals=("exitcode",),

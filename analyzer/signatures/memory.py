@@ -6,6 +6,7 @@ The first that matches counts, so special ones stand first.
 from __future__ import annotations
 
 from analyzer.signatures.signature import ENOMEM, KILLED, MEMORY, Expression, Signature
+from analyzer.signatures.tracebacks import FILE_WRITTEN
 
 MEMORY_SIGNATURES: tuple[Signature, ...] = (
     # UCX and libibverbs pin what a network card reads and writes.
@@ -256,6 +257,7 @@ MEMORY_SIGNATURES: tuple[Signature, ...] = (
         causes_in_frame={
             "semlock_frame": ("shared_memory",),
             "shared_memory_frame": ("shared_memory",),
+            FILE_WRITTEN: ("disk_space",),
         },
     ),
     # Also of a mapped data file that is shorter than it was.

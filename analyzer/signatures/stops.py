@@ -147,9 +147,11 @@ STOP_SIGNATURES: tuple[Signature, ...] = (
     ),
     interrupted(
         "sigterm_received",
-        ("SIGTERM", "SIGINT", "SIGHUP", "ignal 15", "ignal 2", "ignal: 15"),
+        ("SIGTERM", "SIGINT", "SIGHUP", "ignal 15", "ignal 2", "ignal: 15", "SIGNAL TERM"),
         r"\b(?i:received|caught|got|handling)\b[^\n]{0,20}\bSIG(?:TERM|INT|HUP)\b|\bSIG(?:TERM|INT|HUP) (?:received|caught)|\b(?:terminated|interrupted|stopped) by SIG(?:TERM|INT|HUP)\b"
-        r"|\b(?i:received|caught|got) signal:? (?:15|2)\b(?! of| ?/)|\b[Ss]ignal (?:15|2) received",
+        r"|\b(?i:received|caught|got) signal:? (?:15|2)\b(?! of| ?/)|\b[Ss]ignal (?:15|2) received"
+        # Of Spark's driver; it sends one to each executor as it ends.
+        r"|(?<!ExecutorBackend: )\bRECEIVED SIGNAL TERM\b",
         "WARN received SIGTERM indicating exit request",
         "handlers for SIGTERM and SIGUSR1 are installed (checkpoint and requeue)",
         look_alikes=(

@@ -40,6 +40,29 @@ _LIBRARY = late_pattern(r"(?:site|dist)-packages|\.zip/|/lib/python\d|^<|/lib64/
 _ESCAPED_NEWLINE = "\\n"
 
 
+FILE_WRITTEN = "file_write_frame"
+"""The frame of a traceback that ends where a file is written, and shows nothing that lies in /dev/shm."""
+_IN_MEMORY = late_pattern(
+    r"/dev/shm|\bshm|_shm|SemLock|multiprocessing/(?!process|pool|spawn|popen)|shared_?mem|memmapping|\bmmap\b|plasma|tmpfs",  # noqa: S108 - a pattern, not a file
+    re.IGNORECASE,
+)
+_WRITES = late_pattern(
+    r"\b(?:torch/serialization|safetensors/\w+|numpy/lib/\w+|pandas/io/\S+|h5py/\S+|zarr/\S+|shutil|zipfile\S*|tarfile|gzip|bz2|lzma"
+    r"|json/\w+|csv|logging/\w+|pathlib\S*|PIL/\S+|fsspec/\S+|arrow_writer|huggingface_hub/\S+|joblib/numpy_pickle\w*|wandb/\S+|mlflow/\S+)\.py\""
+    r"|\.(?:write|writelines|write_\w+|save\w*|dump|tofile|to_(?:csv|parquet|hdf|pickle|json|feather)|copy\w+|flush|close|extract\w*|mkdir)\("
+    r"|\b(?:open|copyfile|copytree|makedirs)\("
+)
+"""In the last frame of a traceback, its path or its code."""
+
+
+def writes_file(lines: Sequence[str]) -> bool:
+    """Whether a traceback with these lines ends where a file is written; what is shared lies in memory."""
+    last = max((place for place, line in enumerate(lines) if _FRAME.search(line)), default=None)
+    if last is None or _IN_MEMORY.search("\n".join(lines)):
+        return False
+    return _WRITES.search("\n".join(lines[last:])) is not None
+
+
 class LoggedException(NamedTuple):
     """What a traceback comes to."""
 
@@ -51,6 +74,8 @@ class LoggedException(NamedTuple):
     """The innermost of the user's own code, as ``train.py:61 in main``."""
     is_chained: bool
     """Whether another traceback follows that was raised while this one was handled."""
+    writes_file: bool = False
+    """Whether it arose where a file is written that lies on a disk, as far as its frames show."""
 
     @property
     def name(self) -> str:
@@ -68,7 +93,7 @@ def read_traceback(lines: Sequence[str]) -> LoggedException | None:
     if _ESCAPED_NEWLINE in behind:  # a collector made one line of it
         lines = [TRACEBACK, *behind.split(_ESCAPED_NEWLINE)[1:]]
         found = read_traceback(lines)
-        return found and LoggedException(found.text, 0, found.frame, found.is_chained)
+        return found and found._replace(lines_below=0)
     frame: str | None = None
     is_own = is_below_frame = False
     foreign = 0
@@ -91,7 +116,8 @@ def read_traceback(lines: Sequence[str]) -> LoggedException | None:
             if any("warnings.warn(" in text for text in below):
                 return None  # a warning that tells of it
             is_chained = any(words in text for words in _CHAINED for text in below)
-            return LoggedException(line.strip(), number, frame, is_chained)
+            is_written = writes_file(lines[:number])
+            return LoggedException(line.strip(), number, frame, is_chained, is_written)
         else:
             is_below_frame = False
             foreign += 1
