@@ -2,7 +2,7 @@
 
 It knows nothing of foldwatch: what it waits for is the file of whoever watches it. Started with the path ``torchrun``,
 it is the launcher; else a rank. Rank 1 leaks a little in each epoch, then all that its limit leaves: descriptors, or memory
-maps, as LEAKS says. It ends once the journal shows it at its limit: a real program takes its time to end.
+maps, as LEAKS says. It ends once an alert is in the file ALERTS: a real program takes its time to end.
 """
 
 from __future__ import annotations
@@ -19,12 +19,9 @@ EPOCHS = 8
 LEAKS = os.environ["LEAKS"]
 A_STEP = {"open_fds": 20, "maps": 800}[LEAKS]
 DESCRIPTORS = 400
-FULL = {"open_fds": f'"open_fds":{DESCRIPTORS},', "maps": '"maps":6553'}[LEAKS]
-"""What the journal has of a process at its limit: vm.max_map_count is 65,530."""
 PROTECTIONS = mmap.PROT_READ, mmap.PROT_READ | mmap.PROT_WRITE
 JOURNAL = os.path.join(os.environ["FOLDWATCH_RUN_DIR"], "fold-1", "journal.jsonl")
-SHOWN_AT_LIMIT = 3
-"""Readings: one is shown, and judged by the alerts, before the next is taken."""
+ALERTS = os.environ["ALERTS"]
 held: list[Any] = []
 
 
@@ -37,11 +34,12 @@ def leak() -> None:
         held.append(mmap.mmap(-1, 4096, flags=mmap.MAP_PRIVATE, prot=protection))
 
 
-def wait_for(words: str, times: int = 1) -> None:
-    """Wait until the journal has so many records with ``words``."""
+def wait_for(words: str, path: str) -> None:
+    """Wait until there is a line with ``words`` in a file."""
     while True:
-        with open(JOURNAL, encoding="utf-8") as file:
-            if sum(words in line for line in file) >= times:
+        with open(path, "a+", encoding="utf-8") as file:
+            file.seek(0)
+            if any(words in line for line in file):
                 return
         time.sleep(0.02)
 
@@ -55,7 +53,7 @@ def run_rank() -> None:
         for _ in range(A_STEP):
             leak()
         print(f"epoch {epoch}/{EPOCHS}", flush=True)
-        wait_for(f"epoch {epoch}")
+        wait_for(f"epoch {epoch}", JOURNAL)
     try:
         while True:
             leak()
@@ -65,7 +63,7 @@ def run_rank() -> None:
 
 
 def main() -> int:
-    """Start the ranks, let the failed one end once it is shown, and end the others."""
+    """Start the ranks, let the failed one end once its limit is told of, and end the others."""
     own = os.path.realpath(__file__)
     ranks = [
         subprocess.Popen(
@@ -75,7 +73,7 @@ def main() -> int:
         )
         for rank in range(3)
     ]
-    wait_for(FULL, SHOWN_AT_LIMIT)
+    wait_for("FoldwatchCeilingCritical", ALERTS)
     assert ranks[1].stdin is not None
     ranks[1].stdin.close()
     ranks[1].wait()

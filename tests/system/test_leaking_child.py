@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import sys
 from typing import TYPE_CHECKING
 
@@ -35,9 +36,15 @@ def test_a_rank_that_leaks_to_its_limit_is_told_before_and_named_after(
         need(int(file.read()) == LIMITS["maps"][1], "the default vm.max_map_count")
     launcher, place = tmp_path / "torchrun", tmp_path / "run"
     launcher.symlink_to(SCRIPT)
-    options = ("--checkpoint-pattern", r"(?P<stage>epoch \d+)/", "--output", str(place))
+    alerts = str(tmp_path / "alerts.json")
+    options = (
+        *("--checkpoint-pattern", r"(?P<stage>epoch \d+)/", "--output", str(place)),
+        *("--alert-command", shlex.join(("tee", "--append", alerts))),
+    )
     command = ("--", sys.executable, str(launcher))
-    outcome = run_foldwatch("run", *options, *command, environment={"LEAKS": leaks})
+    outcome = run_foldwatch(
+        "run", *options, *command, environment={"LEAKS": leaks, "ALERTS": alerts}
+    )
     assert outcome.code == 1, outcome.err
     alert, failure = (
         outcome.err.index(words)
