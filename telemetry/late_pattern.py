@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any, AnyStr, cast
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 
 def late_pattern(text: AnyStr, flags: int = 0) -> re.Pattern[AnyStr]:
@@ -20,13 +20,26 @@ class _Late:
     def __init__(self, text: str | bytes, flags: int) -> None:
         self._text = text
         self._flags = flags
+        self._compiled: re.Pattern[Any] | None = None
+
+    def compiled(self) -> re.Pattern[Any]:
+        if self._compiled is None:
+            self._compiled = re.compile(self._text, self._flags)
+        return self._compiled
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        found = getattr(re.compile(self._text, self._flags), name)
+        found = getattr(self.compiled(), name)
         setattr(self, name, found)
         return found
+
+
+def compile_now(names: Mapping[str, object]) -> None:
+    """Compile the late patterns among the names of a module: who may be at a limit later has no memory for it then."""
+    for value in list(names.values()):
+        if isinstance(value, _Late):
+            value.compiled()
 
 
 class RarePattern:

@@ -10,7 +10,7 @@ import os
 import re
 from typing import TYPE_CHECKING
 
-from telemetry.late_pattern import late_pattern
+from telemetry.late_pattern import compile_now, late_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -135,6 +135,11 @@ _QUOTES_WORDS = late_pattern(
     re.IGNORECASE,
 )
 """What stands before the words of a command line that a parser does not take."""
+
+
+def load() -> None:
+    """Compile every expression now: a training at its limit has no memory for that when an exception is to be told."""
+    compile_now(globals())
 
 
 def masked(words: Sequence[str]) -> tuple[str, ...]:

@@ -6,9 +6,13 @@ A process that a signal or ``os._exit`` ends records neither: so a process that 
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 from telemetry.interruption import class_name, message_of, traceback_of
 from telemetry.masking import mask_forms
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 RAISED = "raised"
 """The event of an exception."""
@@ -20,6 +24,16 @@ _RECORDED = "_foldwatch_recorded"
 """The attribute of an exception that is in the journal already."""
 MESSAGE_KEPT = 500
 """Characters of an exception's message."""
+
+
+class LastError:
+    """The exception that nobody caught."""
+
+    __slots__ = ("error",)
+
+    def __init__(self) -> None:
+        self.error: BaseException | None = None
+        """Made room for here: later there may be no memory."""
 
 
 def describe(error: BaseException) -> dict[str, str]:
@@ -46,9 +60,24 @@ def is_failure(error: BaseException) -> bool:
     return not (isinstance(error, SystemExit) and error.code in {None, 0})
 
 
-def marked(error: BaseException) -> bool:
-    """Mark an exception as recorded; return whether it was before. Its class may refuse attributes: a frozen dataclass."""
+def record_once(error: BaseException, write: Callable[[dict[str, str]], object]) -> None:
+    """Write the facts of an exception that is a failure, once on its way up.
+
+    At a limit on memory or on memory maps there may be no memory for that yet: it is tried again further up.
+
+    Args:
+        error: The exception.
+        write: What takes the facts.
+
+    Raises:
+        MemoryError: There is none for the facts.
+    """
     attributes: dict[str, object] = BaseException.__getattribute__(error, "__dict__")
-    was_marked = _RECORDED in attributes
-    attributes[_RECORDED] = True
-    return was_marked
+    if not is_failure(error) or _RECORDED in attributes:
+        return
+    attributes[_RECORDED] = True  # its class may refuse attributes: a frozen dataclass
+    try:
+        write(describe(error))
+    except MemoryError:
+        del attributes[_RECORDED]
+        raise

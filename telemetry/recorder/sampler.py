@@ -20,7 +20,7 @@ from telemetry.journal import typed
 from telemetry.journal.records import Event
 from telemetry.kernel.reader import reader_beside_training
 from telemetry.reading import PEAKS, Reading, latest_known, with_stage
-from telemetry.recorder.last_words import ATTRIBUTED, RAISED, describe, is_failure, marked
+from telemetry.recorder.last_words import ATTRIBUTED, RAISED, record_once
 from telemetry.recorder.open_folds import FoldBlock, OpenFold, OpenFolds
 from telemetry.recorder.sample_timer import SampleTimer
 from telemetry.recorder.watched_sample import WatchedSample
@@ -193,8 +193,7 @@ class Sampler:
 
     def record_raised(self, error: BaseException) -> None:
         """Append an exception that ends a fold or the process, once on its way up."""
-        if is_failure(error) and not marked(error):
-            self.event(RAISED, describe(error))
+        record_once(error, partial(self.event, RAISED))
 
     def record(self, record: Record) -> None:
         """Append ``record`` to the journal, if there is one and it is this process's own."""

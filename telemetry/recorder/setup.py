@@ -6,15 +6,18 @@ Everything that recording needs is loaded here, so that nothing has to be loaded
 from __future__ import annotations
 
 import atexit
+import ctypes
 import errno
 import os
 import platform
 import socket
 import sys
 import time
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
+from telemetry import masking
 from telemetry.interruption import pass_on
 from telemetry.journal.records import RECORDED_CAPS, Header
 from telemetry.journal.run_layout import RunLayout, fold_name, fold_number
@@ -26,7 +29,7 @@ from telemetry.masking import masked
 from telemetry.rank import own_rank
 from telemetry.recorder import settling  # noqa: F401 - loaded now, before the training begins
 from telemetry.recorder.console_lines import is_quiet, shown, tell_end, tell_where
-from telemetry.recorder.last_words import ENDED
+from telemetry.recorder.last_words import ENDED, LastError
 from telemetry.recorder.sampler import Sampler
 from telemetry.snapshot import FoldSnapshot, Snapshot
 
@@ -126,7 +129,11 @@ class Beginning:
 
 
 def load(*, serves: bool, attribute: object) -> None:
-    """Load what only some of the trainings ask for."""
+    """Load what only some of the trainings ask for, and what is needed at the end of one, when there may be no memory."""
+    masking.load()
+    # pthread_exit loads it, for the threads that end with the interpreter, and aborts the process where there is no room.
+    with suppress(OSError):
+        ctypes.CDLL("libgcc_s.so.1")
     if serves:
         from telemetry.metrics import server  # noqa: PLC0415 - see _serve
 
@@ -146,16 +153,17 @@ def is_attributed(asked: object) -> bool:
 
 def _hook(sampler: Sampler, *, quiet: bool) -> None:
     """Record the end of this process, and the exception that ends it; the hook that was there gets it as well."""
-    before = sys.excepthook
+    before, last = sys.excepthook, LastError()
 
     def excepthook(
         kind: type[BaseException], error: BaseException, trace: TracebackType | None
     ) -> None:
+        last.error = error
         sampler.attempt("exception", lambda: sampler.record_raised(error))
         before(kind, error, trace)
 
     sys.excepthook = excepthook
-    atexit.register(_record_end, sampler)
+    atexit.register(_record_end, sampler, last)
     if not quiet and sampler.journal is not None:
         atexit.register(_tell_end, sampler, shown(sampler.journal.path), os.getpid())
 
@@ -165,7 +173,9 @@ def _tell_end(sampler: Sampler, journal: str, owner: int) -> None:
         sampler.attempt("last line", lambda: tell_end(journal))
 
 
-def _record_end(sampler: Sampler) -> None:
+def _record_end(sampler: Sampler, last: LastError) -> None:
+    if (error := last.error) is not None:  # there may have been no memory for it before
+        sampler.attempt("exception", lambda: sampler.record_raised(error))
     if (code := sampler.code) is not None:
         if not code.is_told:  # by the end of a fold: what ends with the process is no growth
             sampler.record_attributed()

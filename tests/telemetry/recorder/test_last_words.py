@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,6 +11,7 @@ from telemetry.journal.follower import JournalFollower
 from telemetry.journal.records import Event
 from telemetry.recorder.last_words import MESSAGE_KEPT, describe, is_failure
 from tests.support.programs import run_python
+from tests.support.requirements import need
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -66,3 +68,32 @@ def test_an_exit_with_0_is_no_failure() -> None:
     assert not is_failure(SystemExit(0))
     assert is_failure(SystemExit(3))
     assert is_failure(KeyboardInterrupt())
+
+
+@pytest.mark.slow
+def test_an_exception_at_the_limit_of_memory_maps_is_recorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There is no memory left to load or to compile anything; the process ends as it would have without us."""
+    for name in (
+        "COVERAGE_PROCESS_CONFIG",
+        "COVERAGE_PROCESS_START",
+    ):  # which needs memory of its own
+        monkeypatch.delenv(name, raising=False)
+    with open("/proc/sys/vm/max_map_count", encoding="ascii") as file:
+        need(int(file.read()) < 200_000, "a limit on memory maps that is met soon")
+    code = (
+        "import mmap, os, sys, telemetry\n"
+        "telemetry.start(run_dir=sys.argv[1], lines=open(os.devnull, 'w'))\n"
+        "keep = []\n"
+        "with telemetry.fold(1, of=2):\n"
+        "    telemetry.checkpoint('START')\n"
+        "    while True: keep.append(mmap.mmap(-1, 4096))\n"
+    )
+    outcome = run_python("-c", code, str(tmp_path))
+    assert outcome.code == 1, outcome.err
+    assert "foldwatch" not in outcome.err
+    records = [json.loads(line) for line in (tmp_path / "journal.jsonl").read_text().splitlines()]
+    events = [record for record in records if record["kind"] == "event"]
+    assert [event["name"] for event in events] == ["raised", "interpreter_ended"]
+    assert events[0]["exception"] == "OSError"
