@@ -95,7 +95,11 @@ def attach(  # noqa: PLR0913, PLR0917 - typer makes an option of each argument
         )
         daemon.collect()
         served = serve_live(lambda: daemon.snapshots, alerts, port=port)
-        for line in () if quiet else (_first_line(target, run, path), *served):
+        for line in (
+            ()
+            if quiet
+            else (_first_line(target, run, path, has_pattern=bool(checkpoint_pattern)), *served)
+        ):
             warn(line)
         ending = record_until_end(process, interruptions, on_record=daemon.collect)
     warn(f"{target} {ending or 'runs on, and is recorded no more'}")
@@ -130,11 +134,13 @@ def _log_of(target: Target, log: str | None, *, is_wanted: bool) -> str | None:
     path = log or target.standard_output()
     if path is None and is_wanted:
         raise InputError(f"{target}: its output goes to no file; name its log: --log FILE")
-    if path is None or os.access(path, os.R_OK):
+    if path is None or (os.path.isfile(path) and os.access(path, os.R_OK)):
         return path
     if log is None and not is_wanted:
         return None
-    why = "cannot be read" if os.path.exists(path) else "no such file"
+    why = "no such file"
+    if os.path.exists(path):
+        why = "cannot be read" if os.path.isfile(path) else "not a regular file"
     raise InputError(f"{path}: {why}; name the log that {target} writes: --log FILE")
 
 
@@ -153,7 +159,10 @@ def _observe(alerts: AlertEngine, snapshots: Sequence[Snapshot]) -> None:
     alerts.observe(snapshots, time.time(), steady=time.monotonic())
 
 
-def _first_line(target: Target, run: RunDirectory, log: str | None) -> str:
+def _first_line(target: Target, run: RunDirectory, log: str | None, *, has_pattern: bool) -> str:
     journal = run.layout.journal(None)
-    source = "" if log is None else f", with labels from {log}"
-    return f"recording {target} in {journal}{source}; Ctrl-C ends the record, not the process"
+    source = "without labels: its output goes to no file, name its log by --log"
+    if log is not None:
+        kind = "labels" if has_pattern else "[THREADS] labels (others by --checkpoint-pattern)"
+        source = f"with {kind} from {log}"
+    return f"recording {target} in {journal}, {source}; Ctrl-C ends the record, not the process"

@@ -241,7 +241,7 @@ LabelPattern: TypeAlias = Annotated[
     ),
 ]
 AttachedPid: TypeAlias = Annotated[
-    int | None, typer.Argument(metavar="[PID]", min=1, help="The process.", show_default=False)
+    int | None, typer.Argument(metavar="PID", min=1, help="The process.", show_default=False)
 ]
 AttachedName: TypeAlias = Annotated[
     str | None,

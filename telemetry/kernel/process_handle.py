@@ -51,6 +51,8 @@ class ProcessHandle:
         """
         deadline = time.monotonic() + wait_seconds
         status = _status_of_zombie(self.pid) if self.has_ended() else None
+        if status is not None:
+            return os.waitstatus_to_exitcode(status)
         while self.has_ended():
             asked = _INFO.pack(_PIDFD_INFO_EXIT, *[0] * 13)
             try:
@@ -60,12 +62,11 @@ class ProcessHandle:
             ):  # ENOTTY, EINVAL: an older kernel; ESRCH: reaped before such a kernel could note it
                 break
             if mask & _PIDFD_INFO_EXIT:
-                status = told
-                break
+                return os.waitstatus_to_exitcode(told)
             if time.monotonic() > deadline:
                 break
             time.sleep(_RETRY_SECONDS)
-        return None if status is None else os.waitstatus_to_exitcode(status)
+        return None
 
     def close(self) -> None:
         """Let go of it."""

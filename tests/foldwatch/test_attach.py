@@ -97,7 +97,8 @@ def test_one_record_has_one_writer(training: Training, tmp_path: Path) -> None:
         (("4194305",), "process 4194305: there is none"),
         (("--name", "("), "--name '('"),
         (("{pid}", "--checkpoint-pattern", r"fold (?P<fold>\d+)"), "add --folds N"),
-        (("{pid}", "--log", "{place}/none.log"), "none.log: "),
+        (("{pid}", "--log", "{place}/none.log"), "none.log: no such file; name the log that"),
+        (("{pid}", "--log", "{place}"), ": not a regular file; name the log that"),
     ],
 )
 def test_what_is_asked_for_in_vain_is_one_line(

@@ -65,7 +65,6 @@ class AttachedProcess:
         except BaseException:
             journal.close()
             raise
-        self.ending: EndSeen | None = None
         self._full_at = 0.0
         self._hidden: set[str] = set()
         self._tails = OutputTails(target.pid, labels.path if labels else None)
@@ -126,8 +125,7 @@ class AttachedProcess:
         self._record.note_end(facts)
         output = RunLayout(self.directory).output(None)
         self._own_errors.value(lambda: self._tails.write(output), OUTPUT)
-        self.ending = EndSeen(status)
-        return self.ending
+        return EndSeen(status)
 
     def close(self) -> None:
         """Let go of it; it runs on, if it has not ended."""
