@@ -38,15 +38,15 @@ class LockHolder(NamedTuple):
 
 def holders_of_lock(path: str) -> list[LockHolder]:
     """Return the processes that hold the lock of ``path``, as far as this one may see their descriptors."""
+    real = os.path.realpath(path)
     try:
-        of_file = os.stat(path)
         pids = [int(name) for name in os.listdir("/proc") if name.isdigit()]
     except OSError:
         return []
     return [
         LockHolder(pid, read_program_name(pid) or "a process", _is_stopped(pid))
         for pid in pids
-        if pid != os.getpid() and _holds(pid, of_file)
+        if pid != os.getpid() and _holds(pid, real)
     ]
 
 
@@ -59,13 +59,15 @@ def wake_left_behind(holders: list[LockHolder]) -> None:
                     os.kill(holder.pid, signal.SIGCONT)
 
 
-def _holds(pid: int, of_file: os.stat_result) -> bool:
-    """Whether a descriptor of ``pid`` is open on the file, with a lock: proc_pid_fdinfo(5)."""
+def _holds(pid: int, path: str) -> bool:
+    """Whether a descriptor of ``pid`` is open on the file, with a lock: proc_pid_fdinfo(5).
+
+    By its link, which is no access to the file: others may lie on a server that does not answer.
+    """
     with suppress(OSError):
         for number in os.listdir(f"/proc/{pid}/fd"):
             with suppress(OSError):
-                found = os.stat(f"/proc/{pid}/fd/{number}")
-                if os.path.samestat(found, of_file):
+                if os.readlink(f"/proc/{pid}/fd/{number}") == path:
                     with open(f"/proc/{pid}/fdinfo/{number}", encoding="ascii") as file:
                         if "lock:" in file.read():
                             return True
