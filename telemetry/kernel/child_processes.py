@@ -38,7 +38,7 @@ FOR_LABELS_SECONDS = 0.025
 LOOKS_AT_ROLE = 3
 """A process is first seen between its fork and its exec, as a rule with its parent's command line."""
 LIMITS_AGAIN_FROM = 0.5
-"""From this use on its limits are read again: PyTorch's workers raise theirs after they have begun."""
+"""From this use on its limits are read at each look: PyTorch's workers raise theirs after they have begun."""
 
 
 class ChildrenFound(NamedTuple):
@@ -87,6 +87,12 @@ class _Child:
     limits: dict[str, Limit] = field(default_factory=dict)
     status: ProcessStatus | None = None
     open_fds: int | None = None
+
+    @property
+    def used(self) -> tuple[int | None, ...] | None:
+        """What of its limits it uses, as far as each look tells; None before the first."""
+        status = self.status
+        return (self.open_fds, status.virtual_bytes, status.data_bytes) if status else None
 
     def usage(self, pss_bytes: int | None, since: float) -> ChildUsage:
         """Return it as a reading has it; without maps that were counted before ``since`` and may be others by now."""
@@ -228,9 +234,11 @@ class ChildProcesses:
             one.looks += 1
             one.name, one.command = name, read_file(f"{folder}/cmdline", self._patient)
             one.role = self._role(one, parent)
+        used_before = one.used
         one.status, one.open_fds = status, self._descriptors(folder)
         one.maps.sizes = status.virtual_bytes, status.data_bytes
-        if not one.limits or -one.nearness[0] >= LIMITS_AGAIN_FROM:
+        # A process may lower its limits at any time; what it holds then changes before it meets them.
+        if one.used != used_before or -one.nearness[0] >= LIMITS_AGAIN_FROM:
             one.limits = self._limits(folder, max_map_count)
         self._known[pid] = one
 

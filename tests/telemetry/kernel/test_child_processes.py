@@ -154,6 +154,19 @@ def test_another_process_of_the_same_pid_is_another_child(tmp_path: Path) -> Non
     assert (second.role, second.start_ticks, second.limits["open_files"]) == ("raylet", 99, 7)
 
 
+def test_a_limit_that_a_child_lowers_is_seen_once_it_uses_more(tmp_path: Path) -> None:
+    """It was looked at before it had set its own limit, and was far from the one it had inherited."""
+    make_tree(tmp_path, 20)
+    make_process(tmp_path, 20, 7)
+    children = ChildProcesses(root=str(tmp_path), pid=7, buffer=Buffer(65536))
+    (before,) = children.read([20], 1000).nearest
+    (tmp_path / "proc/20/limits").write_text("Max open files     7      7   files\n")
+    (tmp_path / "proc/20/fd/100").touch()
+    (after,) = children.read([20], 1000).nearest
+    assert before.limits["open_files"] != 7
+    assert after.limits["open_files"] == 7
+
+
 class Clock:
     """A time that a test sets."""
 
