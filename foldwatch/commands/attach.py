@@ -20,6 +20,7 @@ from foldwatch.commands.options import (
     AttachedPid,
     AttachLog,
     AttachOutput,
+    FromStart,
     GroupReadable,
     LabelPattern,
     PlannedFolds,
@@ -35,6 +36,7 @@ from telemetry.errors import InputError
 from telemetry.journal.private_files import let_group_read
 from trainer.attach.attached_process import AttachedProcess
 from trainer.attach.log_labels import LogLabels, label_of_thread_line
+from trainer.attach.readings_before import readings_before
 from trainer.attach.session import record_until_end
 from trainer.attach.target import Target, find_by_name, find_in_cgroup
 from trainer.process.output_follower import printable
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from telemetry.alerts.engine import AlertEngine
+    from telemetry.reading import Reading
     from telemetry.snapshot import Snapshot
 
 app = typer.Typer()
@@ -63,6 +66,7 @@ def attach(  # noqa: PLR0913, PLR0917 - typer makes an option of each argument
     cgroup: AttachedCgroup = None,
     output: AttachOutput = None,
     log: AttachLog = None,
+    start: FromStart = False,
     checkpoint_pattern: LabelPattern = None,
     folds: PlannedFolds = None,
     group_readable: GroupReadable = False,
@@ -79,14 +83,15 @@ def attach(  # noqa: PLR0913, PLR0917 - typer makes an option of each argument
     label_of = _label_of(checkpoint_pattern, folds)
     target = Target(_pid_of(pid, name, cgroup))
     run = RunDirectory(os.path.abspath(output or f"foldwatch-{target.pid}"))
-    path = _log_of(target, log, is_wanted=bool(checkpoint_pattern))
+    path = _log_of(target, log, is_wanted=start or bool(checkpoint_pattern))
+    before = readings_before(target, path) if start and path else []
     run.create()
     with (
         run.locked(),
         Interruptions() as interruptions,
         alerting(**alert_options(alert_command, alert_webhook, alertmanager, alert_hold)) as alerts,
     ):
-        process = _attached(target, run.path, path, label_of)
+        process = _attached(target, run.path, path, label_of, before)
         daemon = Daemon(
             run.path,
             judge=judge_run,
@@ -95,11 +100,8 @@ def attach(  # noqa: PLR0913, PLR0917 - typer makes an option of each argument
         )
         daemon.collect()
         served = serve_live(lambda: daemon.snapshots, alerts, port=port)
-        for line in (
-            ()
-            if quiet
-            else (_first_line(target, run, path, has_pattern=bool(checkpoint_pattern)), *served)
-        ):
+        first = _first_line(target, run, path, has_pattern=bool(checkpoint_pattern))
+        for line in () if quiet else (first, *served):
             warn(line)
         ending = record_until_end(process, interruptions, on_record=daemon.collect)
     warn(f"{target} {ending or 'runs on, and is recorded no more'}")
@@ -145,12 +147,16 @@ def _log_of(target: Target, log: str | None, *, is_wanted: bool) -> str | None:
 
 
 def _attached(
-    target: Target, directory: str, log: str | None, label_of: Callable[[str], str | None]
+    target: Target,
+    directory: str,
+    log: str | None,
+    label_of: Callable[[str], str | None],
+    before: Sequence[Reading],
 ) -> AttachedProcess:
     """Begin the record. Raises InputError."""
     try:
         labels = None if log is None else LogLabels(log, label_of)
-        return AttachedProcess(target, directory, labels=labels)
+        return AttachedProcess(target, directory, labels=labels, before=before)
     except OSError as error:
         raise InputError(explained(error, error.filename or directory)) from error
 

@@ -265,6 +265,13 @@ AttachLog: TypeAlias = Annotated[
         help="The log that it writes, for labels; by default the file that its output goes to.",
     ),
 ]
+FromStart: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--start",
+        help="Take the [THREADS] lines that are in its log already into the record: growth is judged from its start.",
+    ),
+]
 PlannedFolds: TypeAlias = Annotated[
     int | None,
     typer.Option(

@@ -11,12 +11,15 @@ from telemetry.journal.records import Event
 from telemetry.journal.run_layout import OUTPUT, RunLayout
 from telemetry.journal.writer import JournalWriter
 from telemetry.kernel.applied_limits import read_applied_limits
+from trainer.attach.kernel_log import KernelLog
 from trainer.attach.output_tails import OutputTails
 from trainer.process.launcher import ExitStatus
 from trainer.process.process_record import ProcessRecord, header_of
 from trainer.run.warning import FileErrors, warn
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from telemetry.reading import Reading
     from trainer.attach.log_labels import LogLabels
     from trainer.attach.target import Target
@@ -52,8 +55,25 @@ class AttachedProcess:
     Invariant: the target is only looked at; nothing here stops it, signals it or waits for it.
     """
 
-    def __init__(self, target: Target, directory: str, *, labels: LogLabels | None = None) -> None:
-        """Begin its record. Raises OSError: the directory cannot be written to, or the process is gone."""
+    def __init__(
+        self,
+        target: Target,
+        directory: str,
+        *,
+        labels: LogLabels | None = None,
+        before: Sequence[Reading] = (),
+    ) -> None:
+        """Begin its record.
+
+        Args:
+            target: The process.
+            directory: Where to write.
+            labels: Of its log.
+            before: What is known of it from before; their times are estimates.
+
+        Raises:
+            OSError: The directory cannot be written to, or the process is gone.
+        """
         self.target, self.directory, self._labels = target, directory, labels
         make_folder(directory)
         journal = JournalWriter(RunLayout(directory).journal(None))
@@ -68,10 +88,13 @@ class AttachedProcess:
         self._full_at = 0.0
         self._hidden: set[str] = set()
         self._tails = OutputTails(target.pid, labels.path if labels else None)
+        self._kernel_log = KernelLog(target.pid)
         self._errors = FileErrors(os.path.dirname(labels.path) if labels else "")
         limits = read_applied_limits(pid=target.pid)
         self._record.write(header_of(target.pid, target.command, target.environment, limits=limits))
-        self._record.write(self._event(ATTACHED, _known_of(target, labels)))
+        for reading in before:
+            self._record.write(reading)
+        self._record.write(self._event(ATTACHED, _known_of(target, labels, len(before))))
 
     def fileno(self) -> int:
         """Return what becomes readable when it ends."""
@@ -124,13 +147,15 @@ class AttachedProcess:
             facts["signal"] = status.signal
         self._record.note_end(facts)
         output = RunLayout(self.directory).output(None)
-        self._own_errors.value(lambda: self._tails.write(output), OUTPUT)
+        lines = self._kernel_log.lines()
+        self._own_errors.value(lambda: self._tails.write(output, more=lines), OUTPUT)
         return EndSeen(status)
 
     def close(self) -> None:
         """Let go of it; it runs on, if it has not ended."""
         self._record.close()
         self._tails.close()
+        self._kernel_log.close()
         self.target.handle.close()
         if self._labels is not None:
             self._labels.close()
@@ -139,12 +164,13 @@ class AttachedProcess:
         return Event(time=time.time(), pid=self.target.pid, name=name, facts=facts)
 
 
-def _known_of(target: Target, labels: LogLabels | None) -> dict[str, object]:
+def _known_of(target: Target, labels: LogLabels | None, before: int) -> dict[str, object]:
     """Return what is known of a process from before it was recorded."""
     facts: dict[str, object] = {}
-    if target.start_ticks is not None:
-        began = target.start_ticks / os.sysconf("SC_CLK_TCK")
-        facts["age_seconds"] = round(time.clock_gettime(time.CLOCK_BOOTTIME) - began, 1)
+    if (age := target.age_seconds) is not None:
+        facts["age_seconds"] = round(age, 1)
     if labels is not None and labels.last is not None:
         facts |= {"labels_before": labels.before, "last_label": labels.last.text}
+    if before:
+        facts["readings_before"] = before
     return facts

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from telemetry.journal.atomic_write import is_regular
 from telemetry.journal.private_files import open_private
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 TAIL_BYTES = 2**20
 """Of each file: a last message, and what led to it."""
@@ -34,9 +38,10 @@ class OutputTails:
         else:
             self._descriptors[key] = descriptor
 
-    def write(self, path: str) -> None:
-        """Write the ends of all into one file. Raises OSError."""
+    def write(self, path: str, *, more: Sequence[str] = ()) -> None:
+        """Write the ends of all, and the lines ``more``, into one file. Raises OSError."""
         tails = [tail for one in self._descriptors.values() if (tail := _tail(one))]
+        tails += ["\n".join(more).encode()] if more else []
         if tails:
             descriptor = open_private(path, os.O_WRONLY | os.O_TRUNC)
             with open(descriptor, "wb") as file:

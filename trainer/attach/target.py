@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -46,6 +47,14 @@ class Target:
     def __str__(self) -> str:
         """What to call it: ``process 812 (python train.py)``."""
         return named(self.pid, self.command)
+
+    @property
+    def age_seconds(self) -> float | None:
+        """How long it has been running; None if that cannot be read."""
+        if self.start_ticks is None:
+            return None
+        began = self.start_ticks / os.sysconf("SC_CLK_TCK")
+        return max(0.0, time.clock_gettime(time.CLOCK_BOOTTIME) - began)
 
     def standard_output(self) -> str | None:
         """Return the regular file that it writes its standard output to; None if that is none."""

@@ -22,6 +22,7 @@ from trainer.attach import output_tails
 from trainer.attach.attached_process import MOST_LABELS, AttachedProcess
 from trainer.attach.log_labels import LogLabels, label_of_thread_line
 from trainer.attach.pace import LONGEST_SECONDS, SHARE, SHORTEST_SECONDS, Pace
+from trainer.attach.readings_before import readings_before
 from trainer.attach.session import record_until_end
 from trainer.attach.target import Target, find_by_name, find_in_cgroup
 from trainer.process.signals import Interruptions
@@ -150,6 +151,53 @@ def test_labels_that_were_there_already_say_where_the_run_is(
     assert (begun["labels_before"], begun["last_label"]) == (1, "Fold 2/3 START")
     assert (reading["label"], reading["fold"], reading["folds"]) == ("after fit", 2, 3)
     assert reading["threads"] == 1  # its own, not what the line says
+
+
+def test_readings_that_its_log_has_already_are_of_its_record(
+    training: Training, tmp_path: Path
+) -> None:
+    """Of the run that the log ends with; they are spread over the life of the process."""
+    for run, most in (("earlier", 2), ("own", 4)):
+        for fold in range(1, most + 1):
+            training.say(
+                f"[THREADS] Fold {fold}/9 {run}: proc={30 + fold}, cgroup=50/max, maps={fold}000/65530, rss=900MB"
+            )
+    target, log = Target(training.pid), str(training.log)
+    before = readings_before(target, log)
+    assert [(one.fold, one.stage, one.threads, one.maps) for one in before] == [
+        (fold, "own", 30 + fold, fold * 1000) for fold in range(1, 5)
+    ]
+    times = [one.time for one in before]
+    assert times == sorted(times)
+    assert before[-1].usage("max_map_count").ratio == 4000 / 65530
+    labels = LogLabels(log, label_of_thread_line)
+    process = AttachedProcess(target, str(tmp_path / "run"), labels=labels, before=before)
+    process.sample()
+    process.close()
+    begun = records(tmp_path / "run")[5]
+    assert (begun["name"], begun["readings_before"], begun["labels_before"]) == ("attached", 4, 6)
+    (finding,) = analyze([str(tmp_path / "run")]).findings
+    assert finding.growth["maps"].verdict.is_alarming
+
+
+def test_the_kernel_s_word_on_it_is_in_the_record(training: Training, tmp_path: Path) -> None:
+    """That it was killed for memory, which no counter of a cgroup says of the host's; not what is of others."""
+    need(os.access("/dev/kmsg", os.W_OK), "a kernel's log that can be written to")
+    process = attached(training, tmp_path / "run")
+    process.sample()
+    with open("/dev/kmsg", "w", encoding="utf-8") as file:
+        file.write(f"Out of memory: Killed process {training.pid} (python) total-vm:1kB")
+    with open("/dev/kmsg", "w", encoding="utf-8") as file:
+        file.write(f"Out of memory: Killed process {training.pid}1 (other) total-vm:1kB")
+    training.process.kill()
+    training.process.wait()
+    process.finish()
+    process.close()
+    output = (tmp_path / "run" / "output.log").read_text()
+    assert f"Killed process {training.pid} (python)" in output
+    assert "(other)" not in output
+    (finding,) = analyze([str(tmp_path / "run")]).findings
+    assert finding.causes[0].cause == "host_memory"
 
 
 def test_many_labels_at_once_cost_few_readings(training: Training, tmp_path: Path) -> None:
