@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple, overload
 
 from analyzer.logs.label_budget import FURTHER, LabelBudget, merged_label
 from analyzer.logs.thinning import MOST_READINGS, kept_rows
-from analyzer.resources import ABSENT, COLUMNS, LARGEST
-from telemetry.reading import LimitState
+from analyzer.resources import ABSENT, COLUMNS, LARGEST, RESOURCES
+from telemetry.reading import LimitState, Reading
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -31,6 +31,21 @@ class Checkpoint:
     label: Label
     values: Mapping[str, int | None]
     limits: Mapping[str, Limit]
+
+    def as_reading(self, *, pid: int, time: float, start_ticks: int | None = None) -> Reading:
+        """Return it as a journal would have it; a text log itself knows neither ``pid`` nor ``time``."""
+        limits = {RESOURCES[name].limit: limit for name, limit in self.limits.items()}
+        return Reading(
+            time=time,
+            pid=pid,
+            start_ticks=start_ticks,
+            label=self.label.text,
+            stage=self.label.stage,
+            fold=self.label.fold,
+            folds=self.label.folds,
+            limits={name: limit for name, limit in limits.items() if name is not None},
+            **{name: value for name, value in self.values.items() if value is not None},  # type: ignore[arg-type]
+        )
 
 
 def raise_peaks(peaks: dict[str, int], values: Mapping[str, int | None]) -> None:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from analyzer.formatting import safe
 from analyzer.logs.scan_options import ScanOptions
+from analyzer.pipeline import analyze
 from analyzer.processes.inputs import find_inputs
 from analyzer.processes.reading import read_inputs
 from telemetry.errors import InputError
@@ -31,8 +32,7 @@ from telemetry.reading import STAGES_KEPT, Reading, latest_known
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from analyzer.processes.checkpoints import Checkpoint as LabelledReading
-    from analyzer.processes.from_log import Process
+    from analyzer.growth.verdict import Growth
     from analyzer.processes.inputs import Input
     from telemetry.journal.records import Record
 
@@ -63,6 +63,8 @@ class Export:
     """What a directory brought along and is not exported, and why."""
     made_times: int = 0
     """Readings that had no time of their own."""
+    last_times: dict[tuple[str, str], float] = field(default_factory=dict)
+    """Of the last reading of each rank of each run."""
 
     def add(self, name: str, labels: tuple[str, ...], value: float, *, time: float) -> None:
         """Take one value of one series, ``time`` in seconds since the epoch."""
@@ -91,12 +93,13 @@ class Export:
 
 
 def collect(paths: Iterable[str], *, start: float | None = None, step: float) -> Export:
-    """Read ``paths``; a log without times begins at ``start`` (seconds since the epoch).
+    """Read and judge ``paths``; a log without times begins at ``start`` (seconds since the epoch).
 
     One that a directory brought along and that cannot be exported is left out. Raises InputError for one that was named,
     and where there is nothing to export.
     """
     export = Export()
+    paths = list(paths)
     inputs = find_inputs(paths)
     runs = _run_names(inputs)
     for found in inputs:
@@ -114,7 +117,25 @@ def collect(paths: Iterable[str], *, start: float | None = None, step: float) ->
     if not export.readings:
         words = ", ".join(found.journal or found.log or found.group for found in inputs[:3])
         raise InputError(f"{words}: no reading to export")
+    _add_growth(export, paths, runs)
     return export
+
+
+def _add_growth(export: Export, paths: Iterable[str], runs: Mapping[str, str]) -> None:
+    """Take what each rank of each run grew by a fold, as judged over all of it, at its last reading."""
+    judged: dict[tuple[str, ...], tuple[float, Growth]] = {}
+    for finding in analyze(paths).findings:
+        process = finding.process
+        host, rank = (one.host, one.rank) if (one := process.header) else ("", process.rank or "")
+        run = runs[process.group]
+        if (time := export.last_times.get((run, rank))) is not None:
+            for resource, growth in finding.growth.items():
+                judged[run, host, "", rank, resource] = time, growth
+    for labels, (time, growth) in judged.items():
+        if growth.slope is not None:
+            export.add("foldwatch_growth_per_fold", labels, growth.slope, time=time)
+        if growth.folds_to_limit is not None:
+            export.add("foldwatch_folds_to_limit", labels, growth.folds_to_limit, time=time)
 
 
 def write(export: Export, path: str) -> None:
@@ -185,6 +206,8 @@ def _add_reading(
     if stage is not None:
         stages.add(stage)
     export.readings += 1
+    run, _, _, rank = labels
+    export.last_times[run, rank] = max(record.time, export.last_times.get((run, rank), record.time))
     for sample in reading_samples(known, labels, stage=stage):
         export.add(sample.name, sample.labels, sample.value, time=record.time)
 
@@ -200,35 +223,16 @@ def _add_log(export: Export, found: Input, run: str, *, start: float | None, ste
                         f"{found.log}: a text log has no times; say when it began, with"
                         " --start 2026-01-31T08:00:00Z, and how far apart, with --step SECONDS"
                     )
-                reading = _reading(sample, process, time)
+                at = time if sample.time is None else sample.time
+                reading = sample.as_reading(
+                    pid=process.pid or 0, time=math.nan if at is None else at
+                )
                 if sample.time is None and time is not None:
                     time += step
                     export.made_times += 1
                 fold = "" if sample.label.fold is None else str(sample.label.fold)
                 labels = (run, "", fold, process.rank or "")
                 _add_reading(export, reading, reading, labels, stages)
-
-
-def _reading(sample: LabelledReading, process: Process, time: float | None) -> Reading:
-    values: Mapping[str, int | None] = sample.values
-    own = sample.time if sample.time is not None else time
-    return Reading(
-        time=math.nan if own is None else own,
-        pid=process.pid or 0,
-        label=sample.label.text,
-        stage=sample.label.stage,
-        fold=sample.label.fold,
-        folds=sample.label.folds,
-        threads=values.get("threads"),
-        cgroup_pids=values.get("cgroup_pids"),
-        maps=values.get("maps"),
-        rss_bytes=values.get("rss_bytes"),
-        limits={
-            limit: sample.limits[name]
-            for name, limit in (("cgroup_pids", "pids_cgroup"), ("maps", "max_map_count"))
-            if name in sample.limits
-        },
-    )
 
 
 @functools.lru_cache(maxsize=4096)

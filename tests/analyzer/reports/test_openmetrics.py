@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 BEGAN = 1_768_352_400.0
 """2026-01-14T01:00:00Z"""
+GROWTH = "foldwatch_growth_per_fold"
 HOSTILE = 'a"} 1\nfoldwatch_threads 666\n\\ \u202e'
 
 
@@ -136,6 +137,44 @@ def test_a_text_log_has_no_times_and_none_are_guessed(
     )
     times = sorted(float(str(sample.timestamp)) for sample in family.samples)
     assert (times[0], times[-1], len(times)) == (BEGAN, BEGAN + 44 * 30, 45)
+
+
+def test_what_a_run_grew_by_is_told_at_its_end() -> None:
+    """Of each rank, as analyze judges it; the labels are those of the live metric."""
+    export = collect([INCIDENT], start=BEGAN, step=30)
+    growth = {labels[4]: series for labels, series in export.families[GROWTH].items()}
+    assert growth["maps"].values[0] == pytest.approx(730, rel=0.02)
+    assert list(growth["maps"].times) == [round((BEGAN + 44 * 30) * 1000)]
+    assert export.families["foldwatch_folds_to_limit"]
+
+
+@pytest.mark.parametrize("rank", ["0", "1"])
+def test_what_one_rank_grew_by_is_not_the_other_s(rank: str, tmp_path: Path) -> None:
+    """They are told apart by their label."""
+    for number in ("0", "1"):
+        pid = 100 + int(number)
+        write_journal(
+            tmp_path / f"rank-{number}",
+            header("gpu-07", time=BEGAN, start_ticks=5, pid=pid, rank=number),
+            *(
+                reading(
+                    fold,
+                    BEGAN + fold,
+                    stage="END",
+                    start_ticks=5,
+                    pid=pid,
+                    maps=1000 + fold * 700 * int(number),
+                )
+                for fold in range(1, 6)
+            ),
+        )
+    export = collect([str(tmp_path)], step=60)
+    of_rank = {
+        labels[4]: series.values[0]
+        for labels, series in export.families[GROWTH].items()
+        if labels[3] == rank
+    }
+    assert of_rank["maps"] == pytest.approx(700 * int(rank))
 
 
 def test_the_times_of_a_runtime_are_those_of_the_readings(tmp_path: Path) -> None:

@@ -180,6 +180,15 @@ def test_readings_that_its_log_has_already_are_of_its_record(
     assert finding.growth["maps"].verdict.is_alarming
 
 
+def test_readings_from_before_it_began_are_not_its_own(training: Training) -> None:
+    """Another one wrote into its log before it."""
+    line = "[THREADS] Fold {}/9 END: proc=3, cgroup=5/max, maps=100/65530, rss=900MB"
+    for fold, at in ((1, "2026-01-14T01:00:02Z"), (2, "2199-01-14T01:00:02Z")):
+        training.say(f"{at} stdout F {line.format(fold)}")
+    (one,) = readings_before(Target(training.pid), str(training.log))
+    assert one.fold == 2
+
+
 def test_the_kernel_s_word_on_it_is_in_the_record(training: Training, tmp_path: Path) -> None:
     """That it was killed for memory, which no counter of a cgroup says of the host's; not what is of others."""
     need(os.access("/dev/kmsg", os.W_OK), "a kernel's log that can be written to")
