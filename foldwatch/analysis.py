@@ -14,12 +14,14 @@ from analyzer.logs.parallel import STANDARD_INPUT
 from analyzer.logs.scan_options import PLAIN
 from analyzer.pipeline import analyze, analyze_earlier
 from analyzer.processes.inputs import find_inputs
+from foldwatch.gate import Gate
 from telemetry.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from analyzer.comparison import Comparison
+    from analyzer.gate.checks import Check
     from analyzer.logs.scan_options import ScanOptions
     from analyzer.result import AnalysisResult
 
@@ -45,25 +47,32 @@ def analyze_command(  # noqa: PLR0913 - one argument for each option
     options: ScanOptions = PLAIN,
     exit_zero: bool = False,
     require_verdict: bool = False,
+    gate: Gate | None = None,
 ) -> int:
     """Analyse ``paths``, print and write what was asked for, return the exit code. Raises InputError.
 
     An empty ``compare`` stands for the run before the last one of the same directory.
     """
-    for path in filter(None, (plot, html)):
-        check_writable(path, inputs=[*paths, *([compare] if compare else [])])
+    gate = gate or Gate()
+    others = filter(None, (compare, gate.baseline))
+    for path in filter(None, (plot, html, gate.markdown, gate.junit)):
+        check_writable(path, inputs=[*paths, *others])
     if plot is not None and not plot.lower().endswith(PLOTS):
         raise InputError(f"{plot}: a plot is written as .png, .svg or .pdf")
-    if compare == "-" and "-" in paths:
+    if [*paths, compare, gate.baseline].count(STANDARD_INPUT) > 1:
         raise InputError("-: standard input can be read once; name a file for one of the two")
     with _progress(paths, options) as progress:
         analysis = analyze(paths, options=options, progress=progress)
     comparison = None if compare is None else _compared(analysis, compare, options)
+    checks = gate.checks(analysis, options)
     _write_files(analysis, comparison, html=html, plot=plot)
+    gate.write(analysis, checks)
     if as_json:
-        _print_json(analysis, comparison)
+        _print_json(analysis, comparison, checks if gate.is_asked_for else None)
     else:
         _print_text(analysis, comparison, show_all=show_all)
+        if gate.is_asked_for:
+            _print_checks(checks)
     from analyzer.result import OverallVerdict  # noqa: PLC0415 - the reading does not wait for it
 
     has_no_samples = analysis.verdict == OverallVerdict.NO_SAMPLES
@@ -71,10 +80,10 @@ def analyze_command(  # noqa: PLR0913 - one argument for each option
         skipped = sum(source.skipped_count for source in analysis.sources)
         found = f"{skipped} could not be read" if skipped else "no labelled reading was found"
         print(f"foldwatch: {found}, so growth cannot be judged", file=sys.stderr)
-    if require_verdict and has_no_samples:
-        return NOTHING_JUDGED
-    if analysis.is_alarming and not exit_zero:
+    if gate.has_failed(analysis, checks) and not exit_zero:
         return FOUND
+    if require_verdict and (has_no_samples or gate.is_undecided(checks)):
+        return NOTHING_JUDGED
     return 0
 
 
@@ -116,13 +125,17 @@ def _write_files(
         html_report.save(html_report.as_html(analysis, comparison), html)
 
 
-def _print_json(analysis: AnalysisResult, comparison: Comparison | None) -> None:
+def _print_json(
+    analysis: AnalysisResult, comparison: Comparison | None, checks: Sequence[Check] | None
+) -> None:
     from analyzer.reports import json_report  # noqa: PLC0415 - loaded when it is needed
     from foldwatch.terminal import print_json  # noqa: PLC0415 - loaded when it is needed
 
     content = json_report.as_json(analysis)
     if comparison is not None:
         content["compared_with"] = json_report.comparison_json(comparison)
+    if checks is not None:
+        content["checks"] = [one.as_json() for one in checks]
     print_json(content)
 
 
@@ -138,6 +151,13 @@ def _print_text(analysis: AnalysisResult, comparison: Comparison | None, *, show
     print_output(
         report.as_text(analysis, width=width, encoding=encoding(), middle=middle, detail=detail)
     )
+
+
+def _print_checks(checks: Sequence[Check]) -> None:
+    from foldwatch.terminal import print_output  # noqa: PLC0415 - loaded when it is needed
+    from foldwatch.text.checks import checks_text  # noqa: PLC0415 - loaded when it is needed
+
+    print_output(checks_text(checks))
 
 
 def check_writable(path: str, *, inputs: Iterable[str]) -> None:
