@@ -47,6 +47,7 @@ pytestmark = pytest.mark.timeout(300)
 DOCS = os.path.join(ROOT, "docs")
 PAGES = [
     "README.md",
+    "skills/foldwatch/SKILL.md",
     *sorted(os.path.relpath(path, ROOT) for path in glob.glob(f"{DOCS}/**/*.md", recursive=True)),
 ]
 BY_SPHINX = re.compile(r"\{[\w-]+\}.*")
@@ -75,6 +76,7 @@ GIVEN = {
     "docs/how-to/pytorch.md": {"torch.py": os.path.join(TESTS, "scripts", "stand_in_torch.py")},
     "docs/how-to/slurm.md": {"train.py": os.path.join(TESTS, "scripts", "stand_in_train.py")},
     "docs/why-eagain.md": {"train.log": INCIDENT},
+    "skills/foldwatch/SKILL.md": {"run.log": INCIDENT, "after.log": RELEASED},
 }
 """Files that a page takes for granted: the reader's own."""
 
