@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from analyzer.signatures.general import IN_WORDS
 from analyzer.signatures.search import ERROR_LINE, EXCEPTION
 from telemetry.late_pattern import late_pattern
 
@@ -67,6 +68,7 @@ def find_root(
         if not (s.is_secondary or s.is_generic or s.stops)
         and not (taken_back and s.speaks_for == ("host_lost",) and _is_above(taken_back, s))
     ]
+    specific = [s for s in specific if not s.signature.endswith(IN_WORDS)] or specific
     own = [s for s in specific if not s.names_its_cause or is_named(s)]
     if root := next(iter(own or specific), None):
         return _told_by_exception(_narrowest(root, own or specific), matches)

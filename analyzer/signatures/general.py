@@ -7,6 +7,10 @@ from __future__ import annotations
 
 from analyzer.signatures.signature import ENOMEM, TASK_OR_MEMORY, Expression, Signature
 
+IN_WORDS = "_in_words"
+"""Ends the name of a row that takes the words of any program: beside a row that knows its program it says nothing."""
+_CODE = Expression(r"^\s{2,}[\w.]+\(.*[\"'].*out of memory", ignore_case=True)
+"""A line of code that says so, as a traceback shows it."""
 _GPU = ("gpu_memory",)
 _AS_ERROR = r"(?:\w*(?:Error|Exception|Failure)\b|\b(?:ERROR|FATAL|CRITICAL|[Ff]atal|error)\b|\[F\]|\b[Ff]ailed\b|\b[Cc]ould not\b|\bCheck failed\b|\bF\d{4} )"
 """In a line that is written as an error, in front of what it says."""
@@ -16,7 +20,7 @@ _OF_GPU = (
 
 GENERAL_SIGNATURES: tuple[Signature, ...] = (
     Signature(
-        name="gpu_memory_in_words",
+        name=f"gpu_memory{IN_WORDS}",
         literals=("ut of memory", "nsufficient memory"),
         pattern=Expression(
             rf"{_AS_ERROR}[^\n]*{_OF_GPU}[^\n]*\b(?:[Oo]ut of memory|[Ii]nsufficient (?:GPU )?memory)\b|{_OF_GPU}[^\n]*{_AS_ERROR}[^\n]*\b[Oo]ut of memory\b"
@@ -27,6 +31,7 @@ GENERAL_SIGNATURES: tuple[Signature, ...] = (
         speaks_for=_GPU,
         # The last is the start of PyTorch's message, which a narrow terminal broke.
         look_alikes=(
+            _CODE,
             Expression(r"on host: |\bhost memory\b|is not a failure|out of memory\. Tried\b"),
         ),
     ),
@@ -61,7 +66,7 @@ GENERAL_SIGNATURES: tuple[Signature, ...] = (
         speaks_for=("host_memory",),
     ),
     Signature(
-        name="memory_in_words",
+        name=f"memory{IN_WORDS}",
         literals=(
             *("ut of memory", "Out of Memory", "emory exhausted", "nsufficient memory"),
             "annot allocate memo",
@@ -76,13 +81,14 @@ GENERAL_SIGNATURES: tuple[Signature, ...] = (
         errno=12,
         causes=(*ENOMEM, *_GPU),
         look_alikes=(
+            _CODE,
             Expression(
                 r"\b(?:0|no|zero|not?) [^\n]{0,20}[Oo]ut of memory|is not a failure|\bmlock\b|\b[Hh]uge|\. Tried\b"
             ),
         ),
     ),
     Signature(
-        name="thread_in_words",
+        name=f"thread{IN_WORDS}",
         literals=("temporarily unavail", "thread_resource_err"),
         pattern=Expression(
             r"(?i:\b(?:creat\w+|start\w*|spawn\w*|launch\w*|fork\w*)\b[^\n]{0,60}\bthreads?\b|\bthreads?\b[^\n]{0,60}\b(?:creat\w+|start\w*|spawn\w*|launch\w*)\b"

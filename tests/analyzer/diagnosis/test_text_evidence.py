@@ -123,3 +123,25 @@ def test_the_providers_say_whose_memory_the_arena_of_onnx_runtime_is(
     (found,) = analyze(path).findings
     by_cause = {cause.cause: str(cause.confidence) for cause in found.causes}
     assert (by_cause["gpu_memory"], by_cause["host_memory"]) == (confidence, "possible")
+
+
+WORDS = "Error: there is insufficient memory to start the daemon, out of memory\n"
+
+
+def causes_left(tmp_path: Path, text: str) -> set[str]:
+    path = tmp_path / "a.log"
+    path.write_text(text)
+    (found,) = analyze(path).findings
+    return {cause.cause for cause in found.causes if str(cause.confidence) != "ruled out"}
+
+
+def test_words_that_any_program_has_say_nothing_beside_a_row_that_knows_its_program(
+    tmp_path: Path,
+) -> None:
+    """Neither above it nor below it: they exclude none of its causes, and are not the root."""
+    thread = "java.lang.OutOfMemoryError: unable to create native thread: possibly out of memory or process/resource limits reached\n"
+    alone = causes_left(tmp_path, FITS + thread)
+    assert "pids_cgroup" in alone
+    assert causes_left(tmp_path, FITS + thread + WORDS) == alone
+    assert causes_left(tmp_path, FITS + WORDS + thread) == alone
+    assert "host_memory" in causes_left(tmp_path, FITS + WORDS)
