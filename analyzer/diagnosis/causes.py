@@ -23,7 +23,8 @@ from analyzer.diagnosis import evidence, held, plausibility
 from analyzer.diagnosis.child_evidence import child_evidence
 from analyzer.diagnosis.confidence import Confidence
 from analyzer.diagnosis.evidence import Evidence
-from analyzer.diagnosis.text_evidence import place_evidence, text_evidence
+from analyzer.diagnosis.text_evidence import device_evidence, place_evidence, text_evidence
+from analyzer.signatures.general import IN_WORDS
 from analyzer.signatures.servers import BOOTSTRAP_CHECK
 from telemetry.limits import LIMITS
 
@@ -85,6 +86,7 @@ def event_signs(process: Process) -> list[SignatureMatch]:
         if (sign.is_secondary, sign.is_generic, sign.stops)
         == (root.is_secondary, root.is_generic, root.stops)
         and sign is not root
+        and not sign.signature.endswith(IN_WORDS)
     ]
     if root.is_generic:
         return [root]
@@ -127,6 +129,7 @@ def _weigh(
         *evidence.counter_evidence(cause, process),
         *text_evidence(cause, process),
         *place_evidence(cause, process),
+        *device_evidence(cause, process),
         *evidence.limit_evidence(cause, process),
         *plausibility.printed_evidence(cause, process),
         *held.holder_evidence(cause, process),

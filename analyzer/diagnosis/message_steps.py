@@ -20,6 +20,12 @@ MESSAGES: Mapping[str, tuple[Step, ...]] = {
             "RAY_memory_usage_threshold=0.98",
         ),
     ),
+    "ray_store": (
+        (
+            "give Ray's object store more of /dev/shm, let it spill, or drop references to what is in it",
+            "ray.init(object_store_memory=20 * 2**30); ray memory",
+        ),
+    ),
     "dask_memory": (
         (
             "give each worker more memory, or run fewer workers on a host",
@@ -39,6 +45,12 @@ MESSAGES: Mapping[str, tuple[Step, ...]] = {
         (
             "give the executor more memory outside its heap: Python's is there",
             "--conf spark.executor.memoryOverhead=4g --executor-memory 8g",
+        ),
+    ),
+    "sysv_memory": (
+        (
+            "raise the limits on System V segments: kernel.shmmni counts them, kernel.shmall their pages",
+            "ipcs -lm; sysctl -w kernel.shmmni=32768",
         ),
     ),
     "hangup": (

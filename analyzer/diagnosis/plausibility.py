@@ -43,6 +43,14 @@ _COUNTED = frozenset(
 """Limits whose use people ask for apart: a count of theirs is held against the least limit that is printed."""
 _OF_ONE_PROCESS = frozenset({"address_space", "data_size"})
 """Limits on what one process may reserve, in use or not."""
+_ASKED = re.compile(
+    r"\b(?:(?:re)?alloc\w*|vector of size|request for|[mc]alloc of size)(?: (?:memory|of|failed|a|buffer|size))*[ :]+\(?"
+    r"(?P<amount>\d+(?:\.\d+)?) ?(?P<unit>[KMGTkmgt]?)i?[Bb]",
+)
+"""What a message says that was asked for: numpy, R, PyTorch, Arrow, Rust."""
+_UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+HALF = 0.5
+"""Of a limit on the memory of one process: who asks for as much at once is refused by it."""
 _LMDB = re.compile(r"\blmdb\b|\bmdb_", re.IGNORECASE)
 
 
@@ -92,6 +100,11 @@ def _least_evidence(process: Process, printed: PrintedLimit, where: str) -> Iter
     """Hold a limit on the memory of one process against what its host had left: the lesser one is met first."""
     if printed.cause not in _OF_ONE_PROCESS or not isinstance(printed.limit, int):
         return
+    asked = _asked_bytes(process)
+    if HALF * printed.limit <= asked:
+        words = f"{format_amount(asked, is_bytes=True)} were asked for at once, of {format_amount(printed.limit, is_bytes=True)}"
+        yield Evidence(Confidence.LIKELY, f"{words} ({where})")
+        return
     left = [
         one.limit - one.current
         for one in process.printed_limits
@@ -107,6 +120,14 @@ def _least_evidence(process: Process, printed: PrintedLimit, where: str) -> Iter
         own = format_amount(printed.limit, is_bytes=True)
         words = f"{own} for the process, and {host} were left on the host"
         yield Evidence(Confidence.LIKELY, f"{words} ({where})")
+
+
+def _asked_bytes(process: Process) -> int:
+    """Return how much the allocation that failed asked for; 0 where its message does not say so."""
+    said = None if process.crash is None else _ASKED.search(process.crash.text)
+    if said is None:
+        return 0
+    return round(float(said["amount"]) * _UNITS[(said["unit"] or "")[:1].upper()])
 
 
 def _counter_evidence(cause: str, hits: int, where: str) -> Evidence:

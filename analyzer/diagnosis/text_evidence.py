@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from analyzer.diagnosis.confidence import Confidence
 from analyzer.diagnosis.evidence import Evidence
+from analyzer.signatures.gpu import ONNXRUNTIME_ARENA
 from analyzer.signatures.signature import ENOMEM, MEMORY, TASKS
 
 if TYPE_CHECKING:
@@ -92,6 +93,18 @@ def place_evidence(cause: str, process: Process) -> Iterator[Evidence]:
     latest = max(told, key=lambda name: told[name])
     if dumped and 0 <= root.line - dumped <= NEAR_LINES and latest == cause and told[cause]:
         yield Evidence(Confidence.LIKELY, f"joblib puts its arrays there (line {told[cause]})")
+
+
+def device_evidence(cause: str, process: Process) -> Iterator[Evidence]:
+    """Say on which device ONNX Runtime ran: the message of its arena is the same for all of them."""
+    root = process.crash
+    if root is None or root.signature != ONNXRUNTIME_ARENA or cause != "gpu_memory":
+        return
+    on_gpu, on_cpu = (process.frames.get(f"onnxruntime_{name}") for name in ("gpu", "cpu"))
+    if on_gpu:
+        yield Evidence(Confidence.LIKELY, f"the session runs on a GPU (line {on_gpu})")
+    elif on_cpu:
+        yield Evidence(Confidence.RULED_OUT, f"the session runs on the CPU (line {on_cpu})")
 
 
 def process_started(process: Process) -> int | None:

@@ -20,6 +20,7 @@ that wrote it, and some of them say when.
     2026-11-24T08:15:30.123456Z 00O text                                          GitLab CI
     [2026-11-24T08:15:30.123Z] text                                               Jenkins
     [08:15:30]i: [Step 1/2] text                                                  TeamCity
+    ,{"stream_name":"stdout","time":12.1,"data":"text\n"}                          Kaggle
 """
 
 from __future__ import annotations
@@ -77,9 +78,11 @@ _TIME_BESIDE = {
 """The group of the time, by the last group of a prefix."""
 _LEVELS = {"trace", "debug", "info", "success", "warn", "warning", "error", "critical", "fatal"}
 """Loggers put their level in front of a bar; that is no service."""
-_MESSAGES = ("textPayload", "message", "msg", "event")
+_MESSAGES = ("textPayload", "message", "msg", "event", "data")
 _LEVEL_KEYS = ("level", "levelname", "severity")
 _TIMES = ("timestamp", "time", "@timestamp", "asctime", "ts")
+_OF_KAGGLE = ('{"stream_name"', '[{"stream_name"', ',{"stream_name"')
+"""Starts of the lines of Kaggle's log, which is one array of JSON; what a stream wrote is called data."""
 _OF_LOGGERS = {*_LEVEL_KEYS, *_TIMES}
 """A JSON object with one of these is a logger's line, not a result."""
 PREFIX_BYTES = 512
@@ -165,6 +168,8 @@ def unwrap(line: str, *, stamp: str | None = None) -> Unwrapped:
         if line.startswith(DOCKER_START):
             line, written = _docker_text(line)
             stamp = stamp or written
+        if line.startswith(_OF_KAGGLE):
+            line = line.strip("[], \r")
         if line.startswith('{"') and (told := _logged_text(line)) is not None:
             line, written = told
             stamp = stamp or written

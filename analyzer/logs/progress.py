@@ -34,6 +34,7 @@ PROGRESS = late_pattern(
 """In the bytes of a line."""
 _NO_PROGRESS = late_pattern(
     rb"wandb:|Traceback|^\s*File \"|\b(?:Error|Exception|failed|FAILED|aborting|Lost task|Killed)\b|\braise\b|^(?:\S+ )?[\w.]+(?:Error|Exception): (?!-?\d)|[Rr]esum(?:e|ing)|\bWork\w+\(SeqNum"
+    rb"|\b[Ss]av(?:ed|ing)\b[^\n]{0,40}\b[Cc]heckpoint|\b[Cc]heckpoint\b[^\n]{0,40}\b[Ss]aved\b|\b[Pp]reemption\b"
 )
 """On a line, it is of a summary, of an error or of code."""
 _ESCAPE = late_pattern(

@@ -48,6 +48,12 @@ _ULIMIT_ASKED = RarePattern(
     r"^(?P<line>[^\n]{0,200}?)ulimit -[SH]?(?P<flag>[uvdnl])\s*\n(?P<value>unlimited|\d{1,18})\s*$",
     "ulimit -",
 )
+# "+ ulimit -v 4194304" of a script that shows what it does
+_ULIMIT_SET = RarePattern(
+    r"^\++ ulimit -[SH]?(?P<flag>[uvdnl]) (?P<value>unlimited|\d{1,18})\s*$", "ulimit -"
+)
+# What Grid Engine sets RLIMIT_AS to, for each slot.
+_H_VMEM = RarePattern(r"\bh_vmem=(?P<amount>\d{1,9}(?:\.\d+)?)(?P<letter>[KMGkmg]?)\b", "h_vmem=")
 _PROC_LIMITS = RarePattern(
     r"^Max (?P<row>processes|open files|address space|data size|locked memory)\s+(?P<value>unlimited|\d{1,18})\s",
     "Max ",
@@ -172,7 +178,7 @@ def _place(text: str, at: int, first_line: int) -> tuple[int, str]:
 
 def _of_shells(text: str) -> Iterator[Found]:
     asked = (match for match in _ULIMIT_ASKED.finditer(text) if not is_several(match["line"]))
-    for match in (*_ULIMIT.finditer(text), *asked):
+    for match in (*_ULIMIT.finditer(text), *_ULIMIT_SET.finditer(text), *asked):
         cause, unit = ULIMITS[match["flag"]]
         yield match, cause, _limit(match["value"], unit), None
     for match in _PROC_LIMITS.finditer(text):
@@ -199,6 +205,8 @@ def _of_schedulers(text: str) -> Iterator[Found]:
     for pattern in (_KUBERNETES, _TRES, _REQUESTED):
         for match in pattern.finditer(text):
             yield match, "cgroup_memory", _bytes(match["amount"], match["letter"]), None
+    for match in _H_VMEM.finditer(text):
+        yield match, "address_space", _bytes(match["amount"], match["letter"]), None
     for match in _MAX_MEMORY.finditer(text):
         used = _bytes(match["amount"], match["letter"])
         yield match, "cgroup_memory", LimitState.INVISIBLE, used

@@ -1,7 +1,7 @@
 """Which of the signs of a process's end is the root: what ended it, and not what follows from that.
 
 First the earliest sign that names a resource; a line of the kernel's that may be of another process comes
-last among those. Then what says that somebody ended it, unless it failed before (a scheduler's ``state`` says
+last among those, and a host that is gone once it was preempted is none. Then what says that somebody ended it, unless it failed before (a scheduler's ``state`` says
 why it failed). Then the last exception,
 or the first word of a death in native code. Then what a launcher says of it.
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from analyzer.signatures.general import IN_WORDS
 from analyzer.signatures.search import ERROR_LINE, EXCEPTION
 from telemetry.late_pattern import late_pattern
 
@@ -27,7 +28,7 @@ _PASSES_ON = late_pattern(
     r"|AirflowException|PapermillExecutionError|CellExecutionError|ExecutionException|FailedJobError|UncompletedJobError"
     r"|DagsterExecutionStepExecutionError|ProcessRaisedException|_?RemoteTraceback|RemoteError|CalledProcessError"
     r"|StorageInternalError|PendingRollbackError|DatasetGenerationError|BackendCompilerFailed|InductorError|LoweringException"
-    r"|LocalEntryNotFoundError|RetryError)\b"
+    r"|LocalEntryNotFoundError|RetryError|Flyte\w*(?:User|System)\w*Exception)\b"
 )
 """An exception by which an engine passes on another one, of a worker, of a storage or of the code that it called."""
 GAVE_UP = late_pattern(
@@ -60,7 +61,14 @@ def find_root(
         is_named: Whether a kernel line is about the process; None where that is not known.
         log_lines: Of its log.
     """
-    specific = [s for s in signs if not (s.is_secondary or s.is_generic or s.stops)]
+    taken_back = _first_stop([s for s in signs if s.stops and "preempted" in s.speaks_for])
+    specific = [
+        s
+        for s in signs
+        if not (s.is_secondary or s.is_generic or s.stops)
+        and not (taken_back and s.speaks_for == ("host_lost",) and _is_above(taken_back, s))
+    ]
+    specific = [s for s in specific if not s.signature.endswith(IN_WORDS)] or specific
     own = [s for s in specific if not s.names_its_cause or is_named(s)]
     if root := next(iter(own or specific), None):
         return _told_by_exception(_narrowest(root, own or specific), matches)

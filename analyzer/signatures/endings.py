@@ -19,6 +19,25 @@ ENDING_SIGNATURES: tuple[Signature, ...] = (
         signal="SIGBUS",
         causes=("shared_memory", NOT_A_LIMIT),
     ),
+    # Of glog, and of Paddle, which says in words what the signal means.
+    Signature(
+        name="glog_bus_error",
+        literals=("SIGBUS (@", "undefined portion o"),
+        pattern=Expression(
+            r"\bSIGBUS \(@\w+\) received by PID|`Access to an undefined portion of a memory object` is detected"
+        ),
+        example="*** SIGBUS (@0x7f1c2a3ff000) received by PID 904 (TID 0x7f1c9e4c1740) from PID 708833280; stack trace: ***",
+        benign="trap: SIGBUS (@handler) is installed",
+        signal="SIGBUS",
+        causes=("shared_memory", NOT_A_LIMIT),
+    ),
+    native(
+        "glog_signal",
+        (") received by PID", "is detected by the "),
+        r"\*\*\* SIG(?!TERM|INT|HUP|BUS)\w+ \(@\w+\) received by PID \d+|`(?!Termination)[A-Z][\w ]+` is detected by the operating system",
+        "*** SIGSEGV (@0x0) received by PID 42 (TID 0x7f0c1b7fe700) from PID 0; stack trace: ***",
+        "*** SIGUSR1 (ignored) received by PID 42",
+    ),
     native(
         "fatal_python_error",
         "Fatal Python error",
@@ -199,7 +218,7 @@ ENDING_SIGNATURES: tuple[Signature, ...] = (
             *("+ exit ", "+ rc="),
             '"ExitCode":',
         ),
-        r"(?i:\bexit(?:ed|s|ing)?\b(?: with)?(?: return| non-zero exit| non-zero| exit)?[ _-]?(?:code|status)?\s*[:=]?\s+\(?(?!137\b)[1-9]\d{0,2}\b(?!\s*(?:of|ms|s\b|/)))"
+        r"(?i:\bexit(?:ed|s|ing)?\b(?: with)?(?: return| non-zero exit| non-zero| exit)?[ _-]?(?:code|status(?: code)?)?\s*[:=]?\s+\(?(?!137\b)[1-9]\d{0,2}\b(?!\s*(?:of|ms|s\b|/)))"
         r"|(?i:return(?:ed)? (?:code|non-zero exit (?:code|status)):?\s*=?\s*(?!137\b)-?[1-9]\d{0,2}\b)"
         r"|(?i:\bcode\s*[=:]\s*-(?!9\b|7\b)\d{1,2}\b)"
         r"|(?i:exit ?code\s*:\s+(?!137\b)-?[1-9]\d{0,2}\b)"

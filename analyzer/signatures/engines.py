@@ -1,8 +1,8 @@
-"""Signatures of engines and schedulers that end a process, or say how one ended: Ray, Dask, Slurm, LSF, PBS, YARN."""
+"""Signatures of engines and schedulers that end a process, or say how one ended: Ray, Dask, Slurm, HTCondor, YARN."""
 
 from __future__ import annotations
 
-from analyzer.signatures.rows import killed, own_limit, summary
+from analyzer.signatures.rows import killed, own_limit, summary, time_limit
 from analyzer.signatures.signature import MEMORY, NOT_A_LIMIT, Expression, Signature
 
 ENGINE_SIGNATURES: tuple[Signature, ...] = (
@@ -74,6 +74,24 @@ ENGINE_SIGNATURES: tuple[Signature, ...] = (
         causes=("shared_memory",),
         speaks_for=("shared_memory",),
     ),
+    Signature(
+        name="ray_disk",
+        literals=("OutOfDiskError",),
+        pattern=Expression(r"\bOutOfDiskError: "),
+        example="ray.exceptions.OutOfDiskError: Local disk is full",
+        benign="from ray.exceptions import OutOfDiskError, OutOfMemoryError",
+        causes=("disk_space",),
+        speaks_for=("disk_space",),
+    ),
+    Signature(
+        name="ray_store_full",
+        literals=("bjectStoreFullError",),
+        pattern=Expression(r"\bObjectStoreFullError: "),
+        example="ray.exceptions.ObjectStoreFullError: Failed to put object ffff in object store because it is full. Object size is 8388608 bytes.",
+        benign="    except ray.exceptions.ObjectStoreFullError:",
+        causes=("shared_memory", "not_a_limit"),
+        advice="ray_store",
+    ),
     # Dask
     own_limit(
         "dask_nanny",
@@ -93,8 +111,8 @@ ENGINE_SIGNATURES: tuple[Signature, ...] = (
     # Slurm
     own_limit(
         "slurm_memory_limit",
-        "exceeded memory limit",
-        r"\b(?:[Jj]ob|[Ss]tep) \S+ exceeded memory limit|exceeded (?:job|step) memory limit",
+        ("exceeded memory limit", "ceeded job memory", "ceeded step memory"),
+        r"\b(?:[Jj]ob|[Ss]tep)(?: |Id=)\S+ exceeded memory limit|[Ee]xceeded (?:job|step) memory limit",
         "slurmstepd: error: Job 4411 exceeded memory limit (16900224 > 16777216), being killed",
         "sacct: 0 jobs exceeded memory limit this month",
         advice="slurm_memory",
@@ -195,75 +213,14 @@ ENGINE_SIGNATURES: tuple[Signature, ...] = (
         causes=("host_lost",),
         speaks_for=("host_lost",),
     ),
-    # LSF
-    own_limit(
-        "lsf_memory",
-        "TERM_",
-        r"\bTERM_(?:MEMLIMIT|SWAP)\b",
-        "TERM_MEMLIMIT: job killed after reaching LSF memory usage limit.",
-        "TERM_PROGRAM=vscode",
-        advice="lsf_memory",
-    ),
-    Signature(
-        name="lsf_threads",
-        literals=("TERM_",),
-        pattern=Expression(r"\bTERM_(?:THREADLIMIT|PROCESSLIMIT)\b"),
-        example="TERM_THREADLIMIT: job killed after reaching LSF thread limit.",
-        benign="TERM_SESSION_ID=w0t0p0:6E1F2A90",
-        signal="SIGKILL",
-        causes=("pids_cgroup", "nproc"),
-        advice="lsf_threads",
-    ),
-    Signature(
-        name="lsf_run_limit",
-        literals=("TERM_",),
-        pattern=Expression(r"\bTERM_(?:RUNLIMIT|CPULIMIT|DEADLINE)\b"),
-        example="TERM_RUNLIMIT: job killed after reaching LSF run time limit.",
-        benign="TERM_PROGRAM_VERSION=1.89.0",
-        causes=("time_limit",),
-        speaks_for=("time_limit",),
-        stops=True,
-    ),
-    Signature(
-        name="lsf_preempted",
-        literals=("TERM_",),
-        pattern=Expression(r"\bTERM_(?:PREEMPT|LOAD|WINDOW|REQUEUE\w*)\b"),
-        example="TERM_PREEMPT: job killed after preemption.",
-        benign="+ export TERM_FEATURES=T3LrMSc7",
-        causes=("preempted",),
-        speaks_for=("preempted",),
-        stops=True,
-    ),
-    Signature(
-        name="lsf_owner",
-        literals=("TERM_",),
-        pattern=Expression(r"\bTERM_(?:OWNER|ADMIN|FORCE_OWNER|FORCE_ADMIN)\b"),
-        example="TERM_OWNER: job killed by owner.",
-        benign="LC_TERM_VERSION=3.4.23",
-        causes=("interrupted",),
-        speaks_for=("interrupted",),
-        stops=True,
-    ),
-    # PBS
-    own_limit(
-        "pbs_memory",
-        "PBS: job killed",
-        r"PBS: job killed: (?:v?p?mem|mem) \S+ exceeded limit",
-        "=>> PBS: job killed: mem 16788432kb exceeded limit 16777216kb",
-        'man pbs_resources: above its memory the server writes "PBS: job killed" and the limit',
-        advice="pbs_memory",
-    ),
-    Signature(
-        name="pbs_walltime",
-        literals=("PBS: job killed",),
-        pattern=Expression(r"PBS: job killed: (?:walltime|cput|ncpus) \S+ exceeded limit"),
-        example="=>> PBS: job killed: walltime 86432 exceeded limit 86400",
-        benign='qalter: walltime is 48:00:00, "PBS: job killed" is due on Saturday',
-        causes=("time_limit",),
-        speaks_for=("time_limit",),
-        stops=True,
-    ),
     # HTCondor, Flux, YARN
+    time_limit(
+        "condor_time",
+        "allowed execute dur",
+        r"\bexceeded allowed (?:execute|job) duration of",
+        "\tThe job exceeded allowed execute duration of 20:00:00",
+        "condor_submit: the allowed execute duration is 20:00:00",
+    ),
     own_limit(
         "condor_memory",
         ("over memory limit", "exceeded request_memory"),

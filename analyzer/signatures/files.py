@@ -15,7 +15,7 @@ FILE_SIGNATURES: tuple[Signature, ...] = (
         pattern=Expression(
             # In the words of Go, behind the call that was refused.
             r"Too many open files|\b(?:open|openat|accept4?|socket|pipe2?|dup|dial \w+|listen \w+|fork/exec|inotify_init1?"
-            r"|epoll_create1?|creat|lstat|readdirent|epoll)\b[^\n]{0,400}: too many open files"
+            r"|epoll_create1?|creat|lstat|readdirent|epoll)\b[^\n]{0,400}: too many open files|\bEMFILE: too many open files(?!, watch)"
         ),
         example="OSError: [Errno 24] Too many open files: '/data/a.npy'",
         benign='set_sharing_strategy("file_system") is used to avoid "Too many open files"',
@@ -84,9 +84,23 @@ FILE_SIGNATURES: tuple[Signature, ...] = (
         pattern=Expression(
             r"inotify (?:watch|instance)\w* limit (?:reached|exceeded)|inotify_(?:add_watch|init1?)\b.*(?:[Nn]o space left|[Tt]oo many open)"
             r"|(?:reached|exceeded|hit)\b.*(?:limit|max).*inotify|(?:limit|max).*inotify.*(?:reached|exceeded)|System limit for number of file watchers"
+            r"|(?:to|not) (?:initiali[sz]e|create|start|open|set up)\b[^\n]{0,20}\binotify\b.*[Tt]oo many open files"
         ),
         example="OSError: [Errno 28] inotify watch limit reached",
         benign="limits: nofile=1048576 nproc=unlimited inotify=524288",
+        causes=("inotify_watches",),
+        speaks_for=("inotify_watches",),
+    ),
+    # Of Rust's notify (watchfiles, uvicorn), Go's fsnotify (kubectl logs -f) and libuv, which names what it watches.
+    Signature(
+        name="file_watch_limit",
+        literals=("file watch limit", "MaxFilesWatch", "fsnotify", "open files, watch"),
+        pattern=Expression(
+            r"\bOS file watch limit reached\b|\bkind: MaxFilesWatch\b|\bEMFILE: too many open files, watch\b"
+            r"|\bfsnotify\b.*\b(?:too many open files|no space left on device)"
+        ),
+        example='OSError: OS file watch limit reached. about ["/srv/data/imagenet"]',
+        benign="--reload-exclude keeps watchfiles below the OS file watch limit",
         causes=("inotify_watches",),
         speaks_for=("inotify_watches",),
     ),
@@ -117,6 +131,15 @@ FILE_SIGNATURES: tuple[Signature, ...] = (
         pattern=Expression(r"PytorchStreamWriter failed writing"),
         example="RuntimeError: [enforce fail at inline_container.cc:858] . PytorchStreamWriter failed writing file data/19: file write failed",
         benign="save: PytorchStreamWriter failed writing file data/19, retrying in 30 s",
+        causes=("disk_space", "disk_quota", "not_a_limit"),
+    ),
+    # NumPy's tofile() says how far it came, and not why.
+    Signature(
+        name="numpy_file_write",
+        literals=(" requested and ",),
+        pattern=Expression(r"\b(?:OS|IO)Error: \d+ requested and \d+ written"),
+        example="OSError: 123456789 requested and 40812544 written",
+        benign="quota: 400 GB requested and 200 GB granted",
         causes=("disk_space", "disk_quota", "not_a_limit"),
     ),
     Signature(
@@ -178,6 +201,32 @@ FILE_SIGNATURES: tuple[Signature, ...] = (
         causes=("disk_space",),
         speaks_for=("disk_space",),
     ),
+    # UCX passes messages within a host through files in /dev/shm, or through segments of System V.
+    Signature(
+        name="ucx_posix_memory",
+        literals=("enough memory to wr", "using md posix for"),
+        pattern=Expression(
+            r"Not enough memory to write total of \d+ bytes\. Please check|using md posix for \S+: (?:Out of memory|Shared memory error)"
+        ),
+        example="mm_posix.c:233  UCX  ERROR Not enough memory to write total of 4292720 bytes. Please check that /dev/shm or the directory you specified has more available memory.",
+        benign="UCX_POSIX_DIR=/scratch: no more 'Not enough memory to write' on small nodes",
+        causes=_SHM,
+        speaks_for=_SHM,
+        at_any_level=True,
+    ),
+    Signature(
+        name="sysv_memory",
+        literals=("shmget(", "using md sysv for"),
+        pattern=Expression(
+            r"\bshmget\([^)]*\).*\b(?:No space left on device|Cannot allocate memory|Invalid argument)|using md sysv for \S+: Out of memory"
+        ),
+        example="sys.c:915  UCX  ERROR   shmget(size=134221824 flags=0x7b0) for mm_recv_desc failed: No space left on device, please check shared memory limits by 'ipcs -l'",
+        benign="strace: shmget(IPC_PRIVATE, 4096, 0600) = 12",
+        causes=_SHM,
+        speaks_for=_SHM,
+        at_any_level=True,
+        advice="sysv_memory",
+    ),
     # A semaphore of multiprocessing is a file in /dev/shm.
     Signature(
         name="semlock_frame",
@@ -225,6 +274,18 @@ FILE_SIGNATURES: tuple[Signature, ...] = (
         example='  File "/usr/lib/python3.10/multiprocessing/shared_memory.py", line 114, in __init__',
         benign="lib/python3.10/multiprocessing/heap.py: 12 of 214 lines",
         is_frame=True,
+    ),
+    # HDF5 says the errno in the middle of its message, which names the file.
+    Signature(
+        name="hdf5_full",
+        literals=("errno = 28, error",),
+        pattern=Expression(r"\berrno = 28, error message = '"),
+        example="OSError: Can't write data (file write failed: filename = '/out/train.h5', file descriptor = 3, errno = 28, error message = 'No space left on device', buf = 0x7fd2)",
+        benign="h5repack: errno = 28, error message = 'No space left on device' in /scratch/a.h5, falling back to /data",
+        errno=28,
+        causes=("disk_space",),
+        speaks_for=("disk_space",),
+        narrowed_by={"filename = '/dev/shm": _SHM},
     ),
     # What names its file, or writes through what only files have.
     Signature(

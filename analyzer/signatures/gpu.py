@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from analyzer.signatures.rows import gpu_memory
-from analyzer.signatures.signature import Expression, Signature
+from analyzer.signatures.signature import MEMORY, Expression, Signature
 
 _GPU = ("gpu_memory",)
+ONNXRUNTIME_ARENA = "onnxruntime_arena"
 
 GPU_SIGNATURES: tuple[Signature, ...] = (
     Signature(
@@ -83,10 +84,14 @@ GPU_SIGNATURES: tuple[Signature, ...] = (
             "No available memory for the cache",
             "Free memory on device",
             "stored in KV cache",
+            "available KV cache ",
+            "-mem-fraction-stat",
+            "-max-batch-prefill",
         ),
         pattern=Expression(
             r"Free memory on device .*is less than desired GPU memory|No available memory for the cache blocks"
-            r"|larger than the maximum number of tokens that can be stored in KV cache"
+            r"|larger than the maximum number of tokens that can be stored in KV cache|larger than the available KV cache memory"
+            r"|\b(?i:not) enough memory(?: to handle \d+ prefill tokens)?\. .*(?:-mem-fraction-static|-max-batch-prefill-tokens)"
         ),
         example="ValueError: No available memory for the cache blocks. Try increasing `gpu_memory_utilization` when initializing the engine.",
         benign="INFO 05-01 10:12:11 kv_cache_utils.py:634] 12288 tokens can be stored in KV cache",
@@ -172,8 +177,9 @@ GPU_SIGNATURES: tuple[Signature, ...] = (
     ),
     gpu_memory(
         "xpu_memory",
-        "ERROR_OUT_OF_",
-        r"\b(?:PI|UR_RESULT|UR|ZE_RESULT|CL)_?ERROR_OUT_OF_(?:RESOURCES|DEVICE_MEMORY)",
+        ("ERROR_OUT_OF_", "MEM_OBJECT_ALLOCAT", "ErrorOutOf", "PT_DEVMEM"),
+        r"\b(?:PI|UR_RESULT|UR|ZE_RESULT|CL)_?ERROR_OUT_OF_(?:RESOURCES|DEVICE_MEMORY)|\b(?:CL_)?MEM_OBJECT_ALLOCATION_FAILURE\b"
+        r"|\bErrorOutOfDeviceMemory\b|\bkIOGPUCommandBufferCallbackErrorOutOfMemory\b|\bPT_DEVMEM Allocation failed for size",
         "RuntimeError: Native API failed. Native API returns: -5 (PI_ERROR_OUT_OF_RESOURCES)",
         "viewer: VK_ERROR_OUT_OF_DATE_KHR, the swapchain is made anew",
     ),
@@ -184,12 +190,40 @@ GPU_SIGNATURES: tuple[Signature, ...] = (
         "Out of memory error on GPU 0. Cannot allocate 1.537598GB memory on GPU 0, 14.611816GB memory has been allocated",
         "FLAGS_allocator_strategy=auto_growth: the cache is freed before the GPU is out of memory",
     ),
+    # The arena is of whatever device the session runs on: the message does not say which, the list of providers may.
+    Signature(
+        name="onnxruntime_gpu",
+        literals=("ExecutionProvider",),
+        pattern=Expression(
+            r"^(?!.*(?:[Ff]ailed to create|not (?:in )?available|is not)).*\b(?:CUDA|Tensorrt|ROCM|Dml)ExecutionProvider"
+        ),
+        example="providers: ['CUDAExecutionProvider', 'CPUExecutionProvider']",
+        benign="Failed to create CUDAExecutionProvider. Please reference the requirements page",
+        is_frame=True,
+    ),
+    Signature(
+        name="onnxruntime_cpu",
+        literals=("ExecutionProvider",),
+        pattern=Expression(r"\bCPUExecutionProvider"),
+        example="providers=['CPUExecutionProvider']",
+        benign="registered ExecutionProviders: 2",
+        is_frame=True,
+    ),
+    Signature(
+        name=ONNXRUNTIME_ARENA,
+        literals=("BFCArena",),
+        pattern=Expression(r"BFCArena::AllocateRawInternal\b.*Failed to allocate memory"),
+        example="/onnxruntime_src/onnxruntime/core/framework/bfc_arena.cc:368 void* onnxruntime::BFCArena::AllocateRawInternal(size_t, bool) Failed to allocate memory for requested buffer of size 1073741824",
+        benign="[I:onnxruntime:, bfc_arena.cc:347 AllocateRawInternal] Extending BFCArena for Cuda. bin_num:20 num_bytes: 1073741824",
+        causes=("gpu_memory", *MEMORY, "address_space"),
+        narrowed_by={"for Cuda": _GPU},
+    ),
     gpu_memory(
         "onnxruntime_memory",
-        ("BFCArena", "smaller than requested bytes"),
-        r"BFCArena::AllocateRawInternal\b.*Failed to allocate memory|Available memory of \d+ is smaller than requested bytes",
-        "/onnxruntime_src/onnxruntime/core/framework/bfc_arena.cc:368 void* onnxruntime::BFCArena::AllocateRawInternal(size_t, bool) Failed to allocate memory for requested buffer of size 1073741824",
-        "[I:onnxruntime:, bfc_arena.cc:347 AllocateRawInternal] Extending BFCArena for Cuda. bin_num:20 num_bytes: 1073741824",
+        "smaller than requested bytes",
+        r"Available memory of \d+ is smaller than requested bytes",
+        "bfc_arena.cc:342 void* onnxruntime::BFCArena::AllocateRawInternal(size_t, bool) Available memory of 31457280 is smaller than requested bytes of 4831838208",
+        "pool: 12 free bytes, smaller than requested bytes, it grows",
     ),
     gpu_memory(
         "tensorrt_memory",

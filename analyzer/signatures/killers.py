@@ -250,19 +250,18 @@ KILLER_SIGNATURES: tuple[Signature, ...] = (
         "stop: SIGTERM first, KILL (signal 9) after 30 s",
     ),
     killed(
+        "datasets_killed",
+        "has abruptly died",
+        r"\bOne of the subprocesses has abruptly died during map operation",
+        "RuntimeError: One of the subprocesses has abruptly died during map operation.To debug the error, disable multiprocessing.",
+        "watchdog: no worker has abruptly died since the start",
+    ),
+    killed(
         "docker_exited_137",
         "Exited (137)",
         r"Exited \(137\)",
         '3f1c2 train:1 "python train.py" Exited (137) 2 minutes ago',
         "autoheal: containers are started again if they are Exited (137)",
-    ),
-    own_limit(
-        "sge_memory",
-        "exceeds job hard limit",
-        r"exceeds job hard limit \"(?:h_vmem|h_rss|h_data)\"",
-        'job 48921.1 exceeds job hard limit "h_vmem" of queue "all.q@cn12" (17180729344.00000 > limit:17179869184.00000) - sending SIGKILL',
-        "qconf: a job with h_vmem=32G waits, 16G exceeds job hard limit nowhere",
-        advice="sge_memory",
     ),
     own_limit(
         "condor_cgroup_memory",

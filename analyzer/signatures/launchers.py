@@ -35,7 +35,9 @@ LAUNCHER_SIGNATURES: tuple[Signature, ...] = (
     Signature(
         name="slurm_accounting",
         literals=("OUT_OF_ME",),
-        pattern=Expression(r"\bOUT_OF_ME(?:\+|MORY\b)\s+0:125"),
+        pattern=Expression(
+            r"\bOUT_OF_ME(?:\+|MORY\b)\s+0:125|^\s*(?:Job)?State[:=]\s?OUT_OF_MEMORY\b"
+        ),
         example="7.batch  train  OUT_OF_ME+  0:125",
         benign="+ sacct --state=OUT_OF_MEMORY --noheader",
         signal="SIGKILL",
@@ -277,8 +279,10 @@ LAUNCHER_SIGNATURES: tuple[Signature, ...] = (
     # A rank died or hangs: look for the earliest error of any rank.
     Signature(
         name="nccl_watchdog",
-        literals=("Watchdog caught collective",),
-        pattern=Expression(r"Watchdog caught collective operation timeout"),
+        literals=("Watchdog caught collective", "entire process down"),
+        pattern=Expression(
+            r"Watchdog caught collective operation timeout|we are taking the entire process down"
+        ),
         example="[rank3]:[E321 02:07:08.4 ProcessGroupNCCL.cpp:616] Watchdog caught collective operation timeout: WorkNCCL(SeqNum=42, OpType=ALLREDUCE) ran for 1800011 milliseconds before timing out.",
         benign='TORCH_NCCL_BLOCKING_WAIT=1 raises instead of "Watchdog caught collective operation timeout"',
         signal="SIGABRT",
@@ -310,7 +314,9 @@ LAUNCHER_SIGNATURES: tuple[Signature, ...] = (
     Signature(
         name="python_child_killed",
         literals=("SIGKILL",),
-        pattern=Expression(r"<Signals\.SIGKILL: 9>|\bterminated with signal SIGKILL\b"),
+        pattern=Expression(
+            r"<Signals\.SIGKILL: 9>|\bterminated with signal SIGKILL\b|^\+\+\+ killed by SIGKILL"
+        ),
         example="torch.multiprocessing.spawn.ProcessExitedException: process 0 terminated with signal SIGKILL",
         benign="            process.send_signal(signal.SIGKILL)",
         signal="SIGKILL",
@@ -332,11 +338,11 @@ LAUNCHER_SIGNATURES: tuple[Signature, ...] = (
     Signature(
         name="exit_137",
         literals=(
-            *("code 137", "status 137", "Exit Code:", "Error 137"),
-            *("code -9", "status -9", "returned -9", '"ExitCode":'),
+            *("code 137", "status 137", "code (137", "status of 137", "Exit Code:", "Error 137"),
+            *("code: 137", "code -9", "status -9", "returned -9", '"ExitCode":'),
         ),
         pattern=Expression(
-            r"\bexit(?:ed)?(?: with)?[ _](?:code|status):?\s+(?:137|-9)\b(?!\s*\w)"
+            r"\bexit(?:ed)?(?: with)?(?: (?:a )?non-zero)?[ _](?:code|status)(?: code| of)?:?\s+\(?(?:137|-9)\b(?!\s*\w)|\breturn code:? -9\b"
             r"|\breturned -9\b|^\s*make.*\bError 137\b|\"ExitCode\":\s*137\b",
             ignore_case=True,
         ),
@@ -345,5 +351,6 @@ LAUNCHER_SIGNATURES: tuple[Signature, ...] = (
         signal="SIGKILL",
         causes=KILLED,
         is_secondary=True,
+        at_any_level=True,
     ),
 )

@@ -215,7 +215,7 @@ MEMORY_SIGNATURES: tuple[Signature, ...] = (
         literals=("No space left on device",),
         pattern=Expression(
             r"/dev/shm.*No space left on device|No space left on device.*/dev/shm"  # noqa: S108 - a pattern, not a file
-            r"|\bshared memory (?:segment|object)\b.*No space left on device"
+            r"|(?<![-/])\b(?:shared memory|shm)\b(?!-).*No space left on device|No space left on device.*(?<![-/])\bshm\b(?!-)"
         ),
         example="NCCL WARN Error: failed to extend /dev/shm/nccl-8dFz4k to 33030532 bytes, error: No space left on device (28)",
         benign='README: --shm-size=8g, for if /dev/shm has 64 MB a loader stops with "No space left on device"',
@@ -263,9 +263,9 @@ MEMORY_SIGNATURES: tuple[Signature, ...] = (
     # Also of a mapped data file that is shorter than it was.
     Signature(
         name="dataloader_bus_error",
-        literals=("us error",),
+        literals=("us error", "BUS error"),
         pattern=Expression(
-            r"killed by signal: Bus error|Unexpected bus error encountered in worker"
+            r"killed by signal: Bus error|Unexpected (?:bus|BUS) error encountered in (?:DataLoader )?worker"
         ),
         example="RuntimeError: DataLoader worker (pid 42) is killed by signal: Bus error.",
         benign="resumed at step 1200, no previous error is on record",
@@ -285,8 +285,10 @@ MEMORY_SIGNATURES: tuple[Signature, ...] = (
     ),
     Signature(
         name="dataloader_exited",
-        literals=("exited unexpectedly",),
-        pattern=Expression(r"DataLoader worker \(pid(?:\(s\))? [\d, ]+\) exited unexpectedly"),
+        literals=("exited unexpectedly", "exit unexpectedly"),
+        pattern=Expression(
+            r"DataLoader (?:worker \(pid(?:\(s\))? [\d, ]+\) exited|\d+ workers exit) unexpectedly"
+        ),
         example="RuntimeError: DataLoader worker (pid(s) 42, 43) exited unexpectedly",
         benign="watchdog: no worker exited unexpectedly in the last 24 h",
         causes=("shared_memory", *KILLED),

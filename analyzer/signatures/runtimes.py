@@ -57,8 +57,10 @@ RUNTIME_SIGNATURES: tuple[Signature, ...] = (
     ),
     Signature(
         name="node_heap",
-        literals=("heap out of memory",),
-        pattern=Expression(r"JavaScript heap out of memory"),
+        literals=("heap out of memory", "- process out of m"),
+        pattern=Expression(
+            r"JavaScript heap out of memory|Allocation failed - process out of memory"
+        ),
         example="FATAL ERROR: Reached heap limit Allocation failed - JavaScript heap out of memory",
         benign='hint: if the build stops with "JavaScript heap out of memory", set NODE_OPTIONS=--max-old-space-size=8192',
         causes=("not_a_limit",),
@@ -120,11 +122,28 @@ RUNTIME_SIGNATURES: tuple[Signature, ...] = (
         errno=12,
         causes=ENOMEM,
     ),
+    no_memory(
+        "jvm_reserve",
+        "t reserve enough sp",
+        r"\bCould not reserve enough space for (?:\d+KB )?(?:object heap|code cache)",
+        "Could not reserve enough space for 4194304KB object heap",
+        "java: can't reserve enough space for a large page, using small ones",
+    ),
+    Signature(
+        name="jvm_own_thread",
+        literals=("Out of system resou",),
+        pattern=Expression(r"\b[Cc]annot create (?:\w+ ){1,3}thread\. Out of system resources"),
+        example="Cannot create worker GC thread. Out of system resources.",
+        benign="If the JVM says 'Out of system resources', set -XX:ParallelGCThreads=2",
+        errno=11,
+        causes=TASK_OR_MEMORY,
+    ),
     Signature(
         name="jvm_heap",
         literals=("OutOfMemoryError: ",),
         pattern=Expression(
-            r"OutOfMemoryError: (?:Java heap space|GC overhead limit exceeded|Metaspace|Requested array size)"
+            r"OutOfMemoryError: (?:Java heap space|GC overhead limit exceeded|Metaspace|Compressed class space|Requested array size"
+            r"|Direct buffer memory|Cannot reserve \d+ bytes of direct buffer)"
         ),
         example="java.lang.OutOfMemoryError: Java heap space",
         benign="bool ExitOnOutOfMemoryError: false {product} {default}",
@@ -240,6 +259,13 @@ RUNTIME_SIGNATURES: tuple[Signature, ...] = (
         r"\b(?:m|re|c)alloc of size \d+ failed",
         "realloc of size 2147483648 failed",
         "pool: alloc of size 2147483648 took 0.41 s (12 of 48 GiB in use)",
+    ),
+    no_memory(
+        "llvm_section",
+        "allocate section me",
+        r"LLVM ERROR: Unable to allocate section memory",
+        "LLVM ERROR: Unable to allocate section memory!",
+        "numba: allocate section memory once per process, 12 kernels are cached",
     ),
     no_memory(
         "julia_memory",

@@ -9,16 +9,19 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from analyzer.signatures.batch_systems import BATCH_SIGNATURES
 from analyzer.signatures.ci import CI_SIGNATURES
 from analyzer.signatures.endings import ENDING_SIGNATURES
 from analyzer.signatures.engines import ENGINE_SIGNATURES
 from analyzer.signatures.files import FILE_SIGNATURES
 from analyzer.signatures.forks import FORK_SIGNATURES
+from analyzer.signatures.general import GENERAL_SIGNATURES
 from analyzer.signatures.gpu import GPU_SIGNATURES
 from analyzer.signatures.killers import KILLER_SIGNATURES
 from analyzer.signatures.launchers import LAUNCHER_SIGNATURES
 from analyzer.signatures.memory import MEMORY_SIGNATURES
 from analyzer.signatures.notebooks import NOTEBOOK_SIGNATURES
+from analyzer.signatures.platforms import PLATFORM_SIGNATURES
 from analyzer.signatures.runtimes import RUNTIME_SIGNATURES
 from analyzer.signatures.servers import SERVER_SIGNATURES
 from analyzer.signatures.signature import (
@@ -70,10 +73,13 @@ SIGNATURES: tuple[Signature, ...] = (
     *GPU_SIGNATURES,
     *MEMORY_SIGNATURES,
     *ENGINE_SIGNATURES,
+    *BATCH_SIGNATURES,
     *KILLER_SIGNATURES,
     *NOTEBOOK_SIGNATURES,
+    *GENERAL_SIGNATURES,
     *CI_SIGNATURES,
     *STOP_SIGNATURES,
+    *PLATFORM_SIGNATURES,
     *SUPERVISOR_SIGNATURES,
     *LAUNCHER_SIGNATURES,
     *ENDING_SIGNATURES,

@@ -78,7 +78,7 @@ _MENTIONED = Expression(
 )
 """Before a text that is code, a search, a warning or a hint: what it says did not happen, or was survived."""
 _GOES_ON = Expression(
-    r"(?<!not )\b(?i:retrying|retry (?:in )?\d|execution is retried|falling back|skipping|skipped|restarting it|respawning|replacing it|trying (?!to\b))\b(?!.*\b(?:giving up|abort))"
+    r"(?<!not )\b(?i:retrying|retry (?:in )?\d|execution is retried|falling back|skipping|skipped|restarting it|respawning|replacing it|and replaced|trying (?!to\b))\b(?!.*\b(?:giving up|abort))"
 )
 """In a text that says itself that the program handles it."""
 

@@ -29,10 +29,10 @@ STOP_SIGNATURES: tuple[Signature, ...] = (
     ),
     time_limit(
         "sge_time",
-        "exceeded hard wallclock",
-        r"exceeded hard wallclock time",
+        "wallclock time",
+        r"exceeded (?:hard|soft) wallclock time",
         "job 4892 exceeded hard wallclock time - initiate terminate method",
-        "qacct: no job exceeded hard wallclock limits (h_rt=24:00:00)",
+        "qacct: wallclock time 3600 s, hard limit h_rt=24:00:00",
     ),
     interrupted(
         "compose_interrupted",
@@ -40,6 +40,20 @@ STOP_SIGNATURES: tuple[Signature, ...] = (
         r"\^CGracefully stopping\.\.\.",
         "^CGracefully stopping... (press Ctrl+C again to force)",
         "Gracefully stopping... (press Ctrl+C again to force)",
+    ),
+    time_limit(
+        "systemd_time",
+        ("runtime time limit", "operation timed out"),
+        r"\b(?:Service|Scope) reached runtime time limit\b|\bstart operation timed out\. Terminating",
+        "train.service: Service reached runtime time limit. Stopping.",
+        "RuntimeMaxSec=infinity: no runtime time limit",
+    ),
+    time_limit(
+        "celery_time",
+        ("time limit (", "TimeLimitExceeded"),
+        r"\b(?:Hard|Soft) time limit \(\d+(?:\.\d+)?s\) exceeded|\b(?:Soft)?TimeLimitExceeded\((?!\w)|\bTimeLimitExceeded: ",
+        "ERROR/MainProcess] Hard time limit (300s) exceeded for train.fit[4f]",
+        "celery.conf: task_time_limit 300, hard time limit (0 = none)",
     ),
     # submitit tells what Slurm says of the job, in the second line of the message of its exception
     time_limit(
@@ -147,9 +161,18 @@ STOP_SIGNATURES: tuple[Signature, ...] = (
     ),
     interrupted(
         "sigterm_received",
-        ("SIGTERM", "SIGINT", "SIGHUP", "ignal 15", "ignal 2", "ignal: 15", "SIGNAL TERM"),
-        r"\b(?i:received|caught|got|handling)\b[^\n]{0,20}\bSIG(?:TERM|INT|HUP)\b|\bSIG(?:TERM|INT|HUP) (?:received|caught)|\b(?:terminated|interrupted|stopped) by SIG(?:TERM|INT|HUP)\b"
-        r"|\b(?i:received|caught|got) signal:? (?:15|2)\b(?! of| ?/)|\b[Ss]ignal (?:15|2) received"
+        (
+            "SIGTERM",
+            "SIGINT",
+            "SIGHUP",
+            "ignal 15",
+            "ignal 2",
+            "ignal: 15",
+            "SIGNAL TERM",
+            "`Termination signal",
+        ),
+        r"\b(?i:received|caught|got|detected|handling)\b[^\n]{0,20}\bSIG(?:TERM|INT|HUP)\b|\bSIG(?:TERM|INT|HUP) (?:received|caught)|\b(?:terminated|interrupted|stopped) by SIG(?:TERM|INT|HUP)\b"
+        r"|\b(?i:received|caught|got|detected) signal:? (?:15|2)\b(?! of| ?/)|\b[Ss]ignal (?:15|2) received|`Termination signal` is detected"
         # Of Spark's driver; it sends one to each executor as it ends.
         r"|(?<!ExecutorBackend: )\bRECEIVED SIGNAL TERM\b",
         "WARN received SIGTERM indicating exit request",
@@ -163,22 +186,22 @@ STOP_SIGNATURES: tuple[Signature, ...] = (
     ),
     preempted(
         "spot_notice",
-        ("spot interruption", "pot instance interruption"),
-        r"[Ss]pot (?:instance )?interruption (?:notice|warning)",
+        ("spot interruption", "pot instance interruption", "nstance Interruptio", '"Preempt"'),
+        r"(?i:spot (?:instance )?interruption (?:notice|warning))|\"EventType\": ?\"Preempt\"",
         "[watch] Instance is marked for termination: spot interruption notice received",
         "polling the spot interruption endpoint every 5 s",
     ),
     interrupted(
         "scontrol_cancelled",
-        "JobState=CANCELLED",
-        r"JobState=CANCELLED",
+        ("JobState=CANCELLED", "State: CANCELLED"),
+        r"JobState=CANCELLED|^\s*State: CANCELLED",
         "JobState=CANCELLED Reason=None",
         "--dependency=afterok:6 (not started if JobState=CANCELLED)",
     ),
     time_limit(
         "sacct_timeout",
-        " TIMEOUT ",
-        r"\bTIMEOUT\s+\d+:\d+",
+        (" TIMEOUT ", "JobState=TIMEOUT"),
+        r"\bTIMEOUT\s+\d+:\d+|^\s*(?:State: |JobState=)TIMEOUT\b",
         "7  train  TIMEOUT      0:0",
         "HEARTBEAT TIMEOUT 30 s, INTERVAL 5 s",
     ),
@@ -245,8 +268,10 @@ STOP_SIGNATURES: tuple[Signature, ...] = (
     ),
     Signature(
         name="control_c",
-        literals=("^C", "] Interrupt"),
-        pattern=Expression(r"^\s*\^C|\]\^C|^make\S*: \*\*\* \[[^\]]*\] Interrupt\b"),
+        literals=("^C", "] Interrupt", "Aborted!", "Ctrl + C detected"),
+        pattern=Expression(
+            r"^\s*\^C|\]\^C|^make\S*: \*\*\* \[[^\]]*\] Interrupt\b|^Aborted!\s*$|\bCtrl \+ C detected\b"
+        ),
         example="^C",
         benign="column filter ^C\\d+$ selects 14 columns",
         signal="SIGINT",
@@ -256,9 +281,10 @@ STOP_SIGNATURES: tuple[Signature, ...] = (
     ),
     Signature(
         name="spot_preempted",
-        literals=("reempted", "reemption notice"),
+        literals=("reempted", "reemption", "reclaimed by"),
         pattern=Expression(
-            r"(?i:instance|node|VM|pod|machine|task|job|worker)\b.{0,60}\b(?:was|is being|will be|has been) [Pp]reempted|[Pp]reemption notice"
+            r"(?i:instance|node|VM|pod|machine|task|job|worker|runner|cluster|replica|trial|allocation|container|function)\b.{0,60}\b(?:was|is being|will be|has been|got) (?:[Pp]reempted|reclaimed by)"
+            r"|\b[Pp]reemption (?:notice|warning|signal|request|event|checkpoint)\b(?! handler)|\b(?:due to|by|upcoming|because of)(?: \w+){0,2} [Pp]reemption\b(?!\W{0,3}\b0\b)|\bTerminatedByPreemption\b"
         ),
         example="TPU worker was preempted",
         benign="WARNING 04-14 20:04:53 scheduler.py:1484] Sequence group 63 is preempted by PreemptionMode.RECOMPUTE mode because there is not enough KV cache space.",

@@ -35,6 +35,13 @@ SUPERVISOR_SIGNATURES: tuple[Signature, ...] = (
         "train.service: Main process exited, code=exited, status=1/FAILURE",
         "train.service: Control process exited, code=exited, status=0/SUCCESS",
     ),
+    summary(
+        "systemd_watchdog",
+        "atchdog timeout (li",
+        r": Watchdog timeout \(limit \w+\)",
+        "train.service: Watchdog timeout (limit 30s)!",
+        "supervisor: watchdog timeout (limit 30s) is set",
+    ),
     # Docker
     interrupted(
         "docker_stop_event",
@@ -137,6 +144,14 @@ SUPERVISOR_SIGNATURES: tuple[Signature, ...] = (
         r"^\d{3} \(\d+\.\d+\.\d+\) .*Job was evicted\.",
         "004 (4471.000.000) 2024-05-06 15:02:13 Job was evicted.",
         "condor_wait: event 004 reads 'Job was evicted.'",
+    ),
+    interrupted(
+        "condor_aborted",
+        "Job was aborted",
+        r"^\d{3} \(\d+\.\d+\.\d+\) .*Job was aborted\b",
+        "009 (4471.000.000) 2024-05-06 15:02:13 Job was aborted.",
+        "condor_wait: event 009 reads 'Job was aborted.'",
+        is_secondary=True,
     ),
     Signature(
         name="condor_held",

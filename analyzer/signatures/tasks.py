@@ -119,7 +119,7 @@ TASK_SIGNATURES: tuple[Signature, ...] = (
     Signature(
         name="openmp_error_34",
         literals=("OMP: ",),
-        pattern=Expression(r"OMP: Error #34: "),
+        pattern=Expression(r"OMP: Error #(?:34: |\d+: .*\bpthread_create\b)"),
         example="OMP: Error #34: System unable to allocate necessary resources for OMP thread:",
         benign="OMP: Info #276: omp_set_nested routine deprecated, please use omp_set_max_active_levels instead.",
         errno=11,

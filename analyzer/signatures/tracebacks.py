@@ -24,6 +24,11 @@ FOREIGN_LINES = 40
 """Of other writers inside a traceback, at most; then its end is taken for lost."""
 
 _FRAME = late_pattern(r'^\s*File "(?P<path>[^"]+)", line (?P<line>\d+)(?:, in (?P<function>\S+))?')
+_BOX, _IN_BOX = "╭", ("│", "╰")
+"""What Rich draws a traceback in, as Typer, Flyte and ZenML show it."""
+_BOXED_FRAME = late_pattern(
+    r"^│ (?P<path>[^│:]+\.pyx?):(?P<line>\d+) in(?: (?P<function>[^\s│]+))?"
+)
 _EXCEPTION = late_pattern(
     r"^(?P<type>[A-Za-z_]\w*(?:\.[A-Za-z_<]\w*>?)*)(?::(?:\s(?P<message>.*))?)?\s*$"
 )
@@ -36,7 +41,9 @@ _CHAINED = (
     "During handling of the above exception, another exception occurred",
     "The above exception was the direct cause of the following exception",
 )
-_LIBRARY = late_pattern(r"(?:site|dist)-packages|\.zip/|/lib/python\d|^<|/lib64/python\d|\\lib\\")
+_LIBRARY = late_pattern(
+    r"(?:site|dist)-packages|\.zip/|/lib/python\d|^<|\.pyx$|/lib64/python\d|\\lib\\"
+)
 _ESCAPED_NEWLINE = "\\n"
 
 
@@ -57,7 +64,14 @@ _WRITES = late_pattern(
 
 def writes_file(lines: Sequence[str]) -> bool:
     """Whether a traceback with these lines ends where a file is written; what is shared lies in memory."""
-    last = max((place for place, line in enumerate(lines) if _FRAME.search(line)), default=None)
+    last = max(
+        (
+            place
+            for place, line in enumerate(lines)
+            if _FRAME.match(line) or _BOXED_FRAME.match(line)
+        ),
+        default=None,
+    )
     if last is None or _IN_MEMORY.search("\n".join(lines)):
         return False
     return _WRITES.search("\n".join(lines[last:])) is not None
@@ -97,8 +111,9 @@ def read_traceback(lines: Sequence[str]) -> LoggedException | None:
     frame: str | None = None
     is_own = is_below_frame = False
     foreign = 0
+    above = above.partition(_BOX)[0]
     for number, line in enumerate(_without(above, lines[1 : TRACEBACK_LINES + 1]), start=1):
-        if match := _FRAME.match(line):
+        if match := _FRAME.match(line) or _BOXED_FRAME.match(line):
             is_library = _LIBRARY.search(match["path"]) is not None
             if not is_own or not is_library:
                 name = match["path"].replace("\\", "/").rpartition("/")[2]
@@ -107,7 +122,7 @@ def read_traceback(lines: Sequence[str]) -> LoggedException | None:
                 )
                 is_own = not is_library
             is_below_frame = True
-        elif line[:1].isspace() or not line:
+        elif line[:1].isspace() or not line or line.startswith(_IN_BOX):
             continue
         elif (match := _EXCEPTION.match(line)) and (
             is_below_frame or _EXCEPTION_NAME.search(match["type"])

@@ -26,6 +26,8 @@ THREAD = "RuntimeError: can't start new thread\n"
         ("virtual memory          (kbytes, -v) unlimited\n", "address_space", None, None),
         ("-v: address space (kbytes)          10000000\n", "address_space", 10_240_000_000, None),
         ("$ ulimit -u\n65535\n", "nproc", 65535, None),
+        ("+ ulimit -v 4194304\n", "address_space", 4 * GIB, None),
+        ("#$ -l h_vmem=8G -pe smp 1\n", "address_space", 8 * GIB, None),
         ("Max open files            1024        524288       files\n", "open_files", 1024, None),
         ("$ docker run --pids-limit=2048 img\n", "pids_cgroup", 2048, None),
         ("$ docker run --ulimit nproc=300 img\n", "nproc", 300, None),
@@ -92,6 +94,19 @@ def test_a_limit_that_the_log_says_is_none_is_ruled_out(tmp_path: Path) -> None:
     """As ``ulimit -a`` has it."""
     found = confidences(tmp_path, "-d: data seg size (kbytes)  unlimited\n" + THREAD)
     assert (found["data_size"], found["address_space"]) == ("ruled out", "possible")
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [("6.71 GiB", "likely"), ("900. MiB", "possible"), ("12 bytes", "possible")],
+)
+def test_what_asks_for_half_of_the_address_space_at_once_met_that_limit(
+    tmp_path: Path, asked: str, expected: str
+) -> None:
+    """As Grid Engine sets it; a small request may have met any limit."""
+    text = f"virtual memory  (kbytes, -v) 8388608\nMemoryError: Unable to allocate {asked} for an array\n"
+    found = confidences(tmp_path, text)
+    assert (found["address_space"], found["host_memory"]) == (expected, "possible")
 
 
 def test_a_limit_far_away_is_unlikely(tmp_path: Path) -> None:

@@ -98,3 +98,50 @@ def test_systemd_alone_does_not_say_whose_memory_it_was(tmp_path: Path) -> None:
     """Slurm and the kubelet kill by the limits that they set themselves."""
     assert founded(tmp_path, FITS + SEEN["systemd"]) == []
     assert founded(tmp_path, FITS + SEEN["Slurm"]) == ["cgroup_memory"]
+
+
+ARENA = (
+    "RuntimeException: [ONNXRuntimeError] : 6 : Status Message: bfc_arena.cc:376 void* "
+    "onnxruntime::BFCArena::AllocateRawInternal(size_t, bool) Failed to allocate memory for requested buffer of size 4096\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("providers", "confidence"),
+    [
+        ("['CUDAExecutionProvider', 'CPUExecutionProvider']", "likely"),
+        ("['CPUExecutionProvider']", "ruled out"),
+        ("not told", "possible"),
+    ],
+)
+def test_the_providers_say_whose_memory_the_arena_of_onnx_runtime_is(
+    tmp_path: Path, providers: str, confidence: str
+) -> None:
+    """However far above the failure they stand."""
+    path = tmp_path / "a.log"
+    path.write_text(f"providers={providers}\n" + "warm-up\n" * 200 + ARENA)
+    (found,) = analyze(path).findings
+    by_cause = {cause.cause: str(cause.confidence) for cause in found.causes}
+    assert (by_cause["gpu_memory"], by_cause["host_memory"]) == (confidence, "possible")
+
+
+WORDS = "Error: there is insufficient memory to start the daemon, out of memory\n"
+
+
+def causes_left(tmp_path: Path, text: str) -> set[str]:
+    path = tmp_path / "a.log"
+    path.write_text(text)
+    (found,) = analyze(path).findings
+    return {cause.cause for cause in found.causes if str(cause.confidence) != "ruled out"}
+
+
+def test_words_that_any_program_has_say_nothing_beside_a_row_that_knows_its_program(
+    tmp_path: Path,
+) -> None:
+    """Neither above it nor below it: they exclude none of its causes, and are not the root."""
+    thread = "java.lang.OutOfMemoryError: unable to create native thread: possibly out of memory or process/resource limits reached\n"
+    alone = causes_left(tmp_path, FITS + thread)
+    assert "pids_cgroup" in alone
+    assert causes_left(tmp_path, FITS + thread + WORDS) == alone
+    assert causes_left(tmp_path, FITS + WORDS + thread) == alone
+    assert "host_memory" in causes_left(tmp_path, FITS + WORDS)

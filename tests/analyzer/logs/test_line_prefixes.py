@@ -96,6 +96,13 @@ def test_a_wrapped_log_is_read_as_the_log(wrapper: str) -> None:
         assert table(wrapped) == table("\n".join(lines) + "\n")
 
 
+@pytest.mark.parametrize(("before", "behind"), [("[", ""), (",", ""), ("", ","), ("", "")])
+def test_a_line_of_kaggles_array_is_what_the_stream_wrote(before: str, behind: str) -> None:
+    """The array begins in front of the first line; the comma stands before or behind the others."""
+    content = json.dumps({"stream_name": "stderr", "time": 12.1, "data": "ValueError: bad\n"})
+    assert unwrap(f"{before}{content}{behind}").text == "ValueError: bad"
+
+
 @given(
     st.sampled_from([*WRAPPERS]),
     st.sampled_from([name for name in WRAPPERS if name not in OUTERMOST]),

@@ -39,6 +39,20 @@ PLAIN = [
             "train.py:3 in main",
         ),
         ([*PLAIN[:3], "Epoch 3 of somebody else", *PLAIN[3:]], PLAIN[-1], 7, "train.py:3 in main"),
+        (
+            [
+                "12:01:02 ╭───── Traceback (most recent call last) ─────╮",
+                "12:01:02 │ /srv/fit/data.py:112 in collate             │",
+                "12:01:02 │ ❱ 112 │   return torch.stack(rows)           │",
+                "12:01:02 │ /venv/site-packages/torch/stack.py:9 in     │",
+                "12:01:02 │ stack                                       │",
+                "12:01:02 ╰─────────────────────────────────────────────╯",
+                "12:01:02 RuntimeError: stack expects equal sizes",
+            ],
+            "RuntimeError: stack expects equal sizes",
+            6,
+            "data.py:112 in collate",
+        ),
         (["\\n".join(PLAIN)], PLAIN[-1], 0, "train.py:3 in main"),
         (
             [
