@@ -77,6 +77,18 @@ MESSAGES: Mapping[str, tuple[Step, ...]] = {
             None,
         ),
     ),
+    "cuda_kernel_failure": (
+        (
+            "find the kernel that failed: run it once with each launch waited for; of a device that is gone the driver's log tells",
+            "CUDA_LAUNCH_BLOCKING=1; dmesg | grep -i xid",
+        ),
+    ),
+    "matlab_array_size": (
+        (
+            "use smaller arrays, or fewer rows at a time; MATLAB allows larger ones in its preferences (Workspace)",
+            None,
+        ),
+    ),
     "earlyoom": (
         (
             "earlyoom ended it, because the host was short of memory: use less, or add memory or swap",

@@ -81,7 +81,10 @@ SHOWS_LOG = late_pattern(
 )
 """A shell's prompt with a command that shows what a container wrote: that is older than the state that is shown above."""
 RUNS_AGAIN = late_pattern(
-    rb"(?:^|[^t] )\bState: +Running|\bRunning +[1-9]|\bUp \d+ \w|\"Running\": ?true", re.MULTILINE
+    rb"(?:^|[^t] )\bState: +Running|\bRunning +[1-9]|\bUp \d+ \w|\"Running\": ?true"
+    # The last container of a pod went through, whatever became of the one before it.
+    rb"|\bState: +Terminated\s+Reason: +Completed",
+    re.MULTILINE,
 )
 """Above such a state: another container took the place of the one that ended, and what is shown is what that one wrote."""
 RESTARTED = late_pattern(

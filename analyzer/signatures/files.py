@@ -311,10 +311,20 @@ FILE_SIGNATURES: tuple[Signature, ...] = (
         benign="cache: No space left on device, falling back to /data/cache",
         errno=28,
         causes=("disk_space", "shared_memory"),
-        narrowed_by={"while serializing": ("disk_space",)},
+        narrowed_by={"while serializing": ("disk_space",), "[Op:SaveV2]": ("disk_space",)},
         causes_in_frame={"semlock_frame": _SHM, FILE_WRITTEN: ("disk_space",)},
         look_alikes=(
             Expression(r"clone\(2\)|posix_fallocate|inotify|/dev/shm|shared memory|\[Errno 28\]"),
         ),
+    ),
+    # Of Hugging Face's datasets and of TensorFlow Datasets, which look before they download.
+    Signature(
+        name="not_enough_disk_space",
+        literals=("ot enough disk spac",),
+        pattern=Expression(r"\bNot enough disk space\. Needed: "),
+        example="OSError: Not enough disk space. Needed: 134.92 GiB (download: 41.97 GiB, generated: 92.95 GiB)",
+        benign="UserWarning: Not enough disk space to keep 3 checkpoints, keeping 2",
+        causes=("disk_space",),
+        speaks_for=("disk_space",),
     ),
 )

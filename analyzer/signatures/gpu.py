@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from analyzer.signatures.rows import gpu_memory
-from analyzer.signatures.signature import MEMORY, Expression, Signature
+from analyzer.signatures.signature import MEMORY, NOT_A_LIMIT, Expression, Signature
 
 _GPU = ("gpu_memory",)
 ONNXRUNTIME_ARENA = "onnxruntime_arena"
@@ -38,6 +38,18 @@ GPU_SIGNATURES: tuple[Signature, ...] = (
         causes=_GPU,
         speaks_for=_GPU,
         look_alikes=(Expression(r"on host: CUDA_ERROR|cuMemHostAlloc"),),
+    ),
+    # A kernel that failed, or a device that is gone; the library and the driver's log say why.
+    Signature(
+        name="cuda_kernel_failure",
+        literals=("CUDA error: ",),
+        pattern=Expression(
+            r"\bCUDA error: (?:unspecified launch failure|device-side assert triggered|an illegal memory access|an illegal instruction|misaligned address)"
+        ),
+        example="RuntimeError: CUDA error: unspecified launch failure",
+        benign="health: 0 times CUDA error: none since start",
+        causes=(NOT_A_LIMIT,),
+        advice="cuda_kernel_failure",
     ),
     Signature(
         name="gpu_out_of_memory",
@@ -177,8 +189,14 @@ GPU_SIGNATURES: tuple[Signature, ...] = (
     ),
     gpu_memory(
         "xpu_memory",
-        ("ERROR_OUT_OF_", "MEM_OBJECT_ALLOCAT", "ErrorOutOf", "PT_DEVMEM"),
-        r"\b(?:PI|UR_RESULT|UR|ZE_RESULT|CL)_?ERROR_OUT_OF_(?:RESOURCES|DEVICE_MEMORY)|\b(?:CL_)?MEM_OBJECT_ALLOCATION_FAILURE\b"
+        (
+            "ERROR_OUT_OF_",
+            "MEM_OBJECT_ALLOCAT",
+            "bject Allocation Failu",
+            "ErrorOutOf",
+            "PT_DEVMEM",
+        ),
+        r"\b(?:PI|UR_RESULT|UR|ZE_RESULT|CL)_?ERROR_OUT_OF_(?:RESOURCES|DEVICE_MEMORY)|\b(?:CL_)?MEM_OBJECT_ALLOCATION_FAILURE\b|\bMemory Object Allocation Failure\b"
         r"|\bErrorOutOfDeviceMemory\b|\bkIOGPUCommandBufferCallbackErrorOutOfMemory\b|\bPT_DEVMEM Allocation failed for size",
         "RuntimeError: Native API failed. Native API returns: -5 (PI_ERROR_OUT_OF_RESOURCES)",
         "viewer: VK_ERROR_OUT_OF_DATE_KHR, the swapchain is made anew",

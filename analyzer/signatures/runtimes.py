@@ -342,4 +342,13 @@ RUNTIME_SIGNATURES: tuple[Signature, ...] = (
         causes=("open_files",),
         speaks_for=("open_files",),
     ),
+    Signature(
+        name="matlab_array_size",
+        literals=("maximum array size p",),
+        pattern=Expression(r"\barray exceeds maximum array size preference"),
+        example="Requested 1x2114046976 (15.8GB) array exceeds maximum array size preference (15.5GB).",
+        benign="settings: the maximum array size preference is 100 % of RAM",
+        causes=(NOT_A_LIMIT,),
+        advice="matlab_array_size",
+    ),
 )
