@@ -5,6 +5,7 @@ They count only where the line itself is written as an error, or names what was 
 
 from __future__ import annotations
 
+from analyzer.signatures.rows import killed, own_limit
 from analyzer.signatures.signature import ENOMEM, TASK_OR_MEMORY, Expression, Signature
 
 IN_WORDS = "_in_words"
@@ -64,6 +65,23 @@ GENERAL_SIGNATURES: tuple[Signature, ...] = (
         benign="sched: needs more system memory (9.3 GiB), unloading an idle model",
         causes=("host_memory", "cgroup_memory"),
         speaks_for=("host_memory",),
+    ),
+    # A supervisor that holds its workers to a limit of its own, and one that saw an OOM kill.
+    own_limit(
+        f"memory_limit{IN_WORDS}",
+        " memory limit",
+        r"\b(?i:(?:sub)?process|worker|task|job|container|run|replica|trial)\b[^\n]{0,60}\b(?:exceed(?:ed|s|ing)|reached|went over|is over)\b[^\n]{0,20}"
+        r"\bmemory limit\b[^\n]{0,60}\b(?:kill|terminat|shutting)\w*|\b(?:kill|terminat)\w+\b[^\n]{0,30}\bexceed\w+ (?:the |its )?memory limit\b",
+        "ERROR supervisor: worker 3 (pid 4242) exceeded its memory limit of 8 GiB, killing it",
+        "supervisor: a worker above its memory limit is restarted between two batches",
+    ),
+    killed(
+        f"oom_kill{IN_WORDS}",
+        ("ut of memory", "ut of Memory", "ut Of Memory"),
+        r"\b(?:was|been|got|is) (?:OOM-?)?(?:killed|terminated|evicted)\b[^\n]{0,20}\b(?:due to|because of|for|by)\b[^\n]{0,20}\b[Oo]ut [Oo]f [Mm]emory\b",
+        "job fit-7: the container was terminated due to out of memory",
+        "sweep: no trial ran out of memory, 12 are through",
+        is_secondary=False,
     ),
     Signature(
         name=f"memory{IN_WORDS}",
