@@ -16,10 +16,11 @@ const foldName = (fold) => (fold.fold === null ? "The run" : `Fold ${fold.fold}`
 function noticeOf(run) {
   const fold = [...run.parts].reverse().find(({ state }) => state === "failed" || state === "died");
   const facts = { command_now: run.resume };
-  const where = run.directory ? `Its files are in ${run.directory}; foldwatch analyze ${run.directory} says why.` : "";
+  const files = run.directory ? `Its files are in ${run.directory}` : "";
+  const where = files && `${files}; foldwatch analyze ${run.directory} says why.`;
   const notices = {
     unreadable: () => ({ severity: "warning", summary: `Nothing of this run can be read: ${run.unreadable}`, description: "Give the daemon the right to read it (--group-readable), or remove what is no run." }),
-    stale: () => ({ severity: "warning", summary: "Nothing is heard of it, and it may be there still", description: `Look at its process, and at its host. ${where}` }),
+    stale: () => ({ severity: "warning", summary: "Nothing is heard of it, and it may be there still", description: `Look at its process, and at its host. ${files}` }),
     died: () => ({ severity: "critical", summary: `${foldName(fold)} died: its process is gone without a word`, description: where, facts }),
     failed: () => ({ severity: "critical", summary: `${foldName(fold)} failed${fold.cause ? `: ${fold.cause}` : `, exit code ${fold.exit_code}`}`, description: where, facts }),
   };
@@ -70,7 +71,7 @@ function showFolds(run, now) {
       let what = fold.state === "running" ? (fold.stage ?? "") : "";
       if (fold.seconds !== null) what = duration(fold.seconds);
       else if (fold.ended_at !== null && fold.began_at !== null) what = duration(fold.ended_at - fold.began_at);
-      else if (fold.began_at !== null) what = `${what} · ${duration(now - fold.began_at)}`;
+      else if (fold.began_at !== null) what = [what, duration(now - fold.began_at)].filter(Boolean).join(" · ");
       if (fold.exit_code) what = `exit code ${fold.exit_code} · ${what}`;
       const text = make("span", "what", what);
       text.title = fold.cause || what;

@@ -24,7 +24,8 @@ function stateCell(row) {
   const several = Object.entries(row.states).filter(() => row.members > 1 && Object.keys(row.states).length > 1);
   const needs = NEEDS[row.urgency] ? [chip(NEEDS[row.urgency], row.urgency)] : [];
   const words = several.map(([state, number]) => `${number} ${state}`).join(", ");
-  return [make("span", "chips", chip(row.state), ...needs), ...(words ? [make("small", "", words)] : [])];
+  const state = row.urgency === "over" && row.state !== "finished" ? chip(row.state, "over") : chip(row.state);
+  return [make("span", "chips", state, ...needs), ...(words ? [make("small", "", words)] : [])];
 }
 
 function foldCell(row) {
@@ -58,7 +59,7 @@ function verdictCell(row, now) {
   const text = why(row, now);
   const growing = row.growing.map((one) => `${title(one.resource)}${one.child ? ` of ${one.child}` : ""} ${perFold(one.resource, one.per_fold)}`);
   const grows = growing.join(", ") + (row.growing_members > 1 ? ` in ${row.growing_members} ranks` : "");
-  const isTold = row.verdict && (growing.length || (row.is_live && !text));
+  const isTold = row.verdict && (growing.length || (row.is_live && !text && !NEEDS[row.urgency]));
   return [
     ...(text ? [make("span", "why", text)] : []),
     ...(isTold ? [make("span", "chips", chip(row.verdict), make("small", "", grows || (row.odd ?? "")))] : []),
