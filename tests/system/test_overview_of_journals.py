@@ -25,6 +25,7 @@ NOW = 1_700_000_000.0
 def seen(top: Path, *judged: str) -> dict[str, Any]:
     """Return the overview once these runs have a verdict."""
     board = LiveState(clock=lambda: NOW)
+    silent: list[int] = []
     daemon = Daemon(
         str(top),
         judge=judge_run,
@@ -34,13 +35,16 @@ def seen(top: Path, *judged: str) -> dict[str, Any]:
         looker=AtOnce(),
     )
 
-    def is_judged() -> bool:
-        daemon.collect()
-        return {one.run for one in daemon.snapshots if one.growth} >= {*judged}
+    def is_read() -> bool:
+        before = daemon.snapshots
+        for _ in range(SCAN_INTERVALS):  # in one of which it looks who is silent
+            daemon.collect()
+            silent.append(sum(one.state == "stale" for one in daemon.snapshots))
+        known = {one.run for one in daemon.snapshots if one.growth}
+        return known >= {*judged} and daemon.snapshots == before
 
-    wait_until(is_judged, 60, "the verdicts")
-    for _ in range(SCAN_INTERVALS):  # in one of which it looks who is silent
-        daemon.collect()
+    wait_until(is_read, 60, "all records and the verdicts")
+    assert max(silent) == 1  # not even while a long journal was being read
     return overview(board)
 
 
