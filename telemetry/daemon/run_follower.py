@@ -220,7 +220,7 @@ class RunFollower:
         self._member(None).expect(number for number in planned if number not in known)
         for member in self._members.values():
             member.planned = self._planned
-            member.settle(self._layout, now, gone.__contains__)
+            member.settle(self._layout, now, gone.__contains__, is_read=not self.is_behind)
         self._is_over = _is_over(self._layout, self._members)
 
     def _publish(self) -> None:

@@ -208,8 +208,13 @@ class RunMember:
                 silent[process] = self._silence.seconds(fold, fold_snapshot.latest, now)
         return silent
 
-    def settle(self, layout: RunLayout, now: float, is_gone: Callable[[Writer], bool]) -> None:
-        """Read each fold's result file, and tell of the folds that are silent whether they have died."""
+    def settle(
+        self, layout: RunLayout, now: float, is_gone: Callable[[Writer], bool], *, is_read: bool
+    ) -> None:
+        """Read each fold's result file, and tell of the folds that are silent whether they have died.
+
+        Before all that was written ``is_read``, nobody is silent: what comes next may be of now.
+        """
         written = layout.folds_written()
         recorded = {self._last_in.get(own, own): own for own in written}
         for fold in self.folds:
@@ -219,7 +224,7 @@ class RunMember:
             if fold in recorded and self._take_outcome(fold, recorded[fold], layout, now):
                 continue
             fold_snapshot = self.folds[fold]
-            if fold_snapshot.is_running and fold_snapshot.latest is not None:
+            if is_read and fold_snapshot.is_running and fold_snapshot.latest is not None:
                 writers = [process for process, own in self._fold_of.items() if own == fold]
                 self._settle_silent(
                     fold,

@@ -1,4 +1,4 @@
-"""The application: /metrics, /healthz, / with its assets, and /api/state.
+"""The application: /metrics, /healthz, / with its assets, and /api/overview, /api/state, /api/host.
 
 Every answer is made of the board's content, in threads that run from the start: a process at its thread
 limit is what the page is for. That rules out starlette's StaticFiles and GZipMiddleware, which hand
@@ -13,7 +13,7 @@ import contextlib
 import logging
 from functools import lru_cache, partial
 from importlib import metadata, resources
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from prometheus_client.exposition import choose_encoder
 from starlette.applications import Starlette
@@ -24,16 +24,20 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from telemetry.snapshot import RunKey
+from telemetry.web.hosts import encoded_host
+from telemetry.web.overview import encoded_overview
+from telemetry.web.state_api import encoded_state
 from telemetry.web.state_cache import StateCache, packed
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     from starlette.requests import Request
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from telemetry.daemon.live_state import LiveState
     from telemetry.web.auth import Credentials
+    from telemetry.web.state_cache import Build
 
 logger = logging.getLogger("foldwatch")
 
@@ -43,11 +47,10 @@ STALLED_SECONDS = 30.0
 """Without a publication for so long, /healthz answers 503."""
 REFRESH_SECONDS = 1.0
 PLOTLY = "plotly.min.js"
+_SCRIPTS = ("page", "runs", "host", "run", "ranks", "alerts", "charts", "elements", "words")
 _TYPES = {
     "page.css": "text/css; charset=utf-8",
-    "page.js": "text/javascript; charset=utf-8",
-    "charts.js": "text/javascript; charset=utf-8",
-    "words.js": "text/javascript; charset=utf-8",
+    **dict.fromkeys((f"{name}.js" for name in _SCRIPTS), "text/javascript; charset=utf-8"),
     PLOTLY: "text/javascript; charset=utf-8",
 }
 """Every asset there is: a name that is not in it is not looked for."""
@@ -85,11 +88,13 @@ def application(
     middleware = [Middleware(HeadersMiddleware), Middleware(AuthMiddleware, access)]
     if is_loopback and access.is_open:
         middleware.insert(1, Middleware(TrustedHostMiddleware, allowed_hosts=LOOPBACK_NAMES))
-    routes = {
+    routes: dict[str, Callable[..., Any]] = {
         "/": _page,
         "/metrics": _metrics,
         OPEN_PATH: _healthz,
-        "/api/state": _state,
+        "/api/state": partial(_json, encoded_state, RunKey._fields),
+        "/api/overview": partial(_json, encoded_overview, ()),
+        "/api/host": partial(_json, encoded_host, ("host",)),
         "/assets/{name}": _asset,
     }
     app = Starlette(
@@ -185,10 +190,11 @@ async def _healthz(request: Request) -> Response:
     return PlainTextResponse("ok\n")
 
 
-async def _state(request: Request) -> Response:
+async def _json(build: Build, names: Sequence[str], request: Request) -> Response:
+    """Answer with what ``build`` makes for the fields ``names`` of a `RunKey`, as the query has them."""
     asked = request.query_params
-    wanted = RunKey(asked.get("run", ""), asked.get("host", ""), asked.get("rank", ""))
-    answer = await request.app.state.answers.answer(wanted)
+    wanted = RunKey(*(asked.get(name, "") if name in names else "" for name in RunKey._fields))
+    answer = await request.app.state.answers.answer(build, wanted)
     if "gzip" in request.headers.get("accept-encoding", ""):
         headers = {"Content-Encoding": "gzip"}
         return Response(answer.packed, media_type="application/json", headers=headers)
@@ -203,13 +209,10 @@ async def _asset(request: Request) -> Response:
     name = request.path_params["name"]
     if name not in _TYPES:
         return PlainTextResponse("there is no such asset\n", 404)
-    if name == PLOTLY:
-        answer = Response(_plotly(), media_type=_TYPES[name])
-        answer.headers["Content-Encoding"] = "gzip"
-    else:
-        answer = Response(_file(name), media_type=_TYPES[name])
-    answer.headers["Cache-Control"] = "private, max-age=3600"
-    return answer
+    if name != PLOTLY:  # its own files must be of one version, the page's
+        return Response(_file(name), media_type=_TYPES[name])
+    headers = {"Content-Encoding": "gzip", "Cache-Control": "private, max-age=3600"}
+    return Response(_plotly(), media_type=_TYPES[name], headers=headers)
 
 
 @lru_cache

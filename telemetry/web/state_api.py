@@ -5,21 +5,21 @@ Names and labels go out as they came in: the page sets them as text.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from dataclasses import asdict
-from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
-from telemetry.limits import LIMITS, USED_BY
-from telemetry.reading import LimitState
+from telemetry.web.catalogue import TREE, answer_head
+from telemetry.web.json_in_parts import encoded_in_parts
+from telemetry.web.limit_use import limit_use, limits_used, nearest_limit
+from telemetry.web.present import last_time, present_fold, written
 from telemetry.web.ranks import first_shown, ranks_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from telemetry.daemon.live_state import LiveState
-    from telemetry.reading import ChildUsage, Reading
+    from telemetry.reading import ChildUsage
     from telemetry.snapshot import FoldSnapshot, RunKey, Snapshot
 
 RUNS_LISTED = 100
@@ -28,55 +28,20 @@ CHECKPOINTS_SHOWN = 2_000
 """Of one run, the latest: an answer has a bounded size, and what is left out is counted."""
 LAYERS = 4
 """Of the JSON: the state, a run, its curves, a curve. Each column is encoded by itself."""
-_NO_LIMITS = {
-    "pids_cgroup": ("threads", "Threads of the process"),
-    "cgroup_memory": ("rss_bytes", "Resident memory"),
-}
-"""What the page shows of a process beside its limits: field and title, by the limit it is shown after."""
-
-
-TREE = (
-    "descendants",
-    "tree_threads",
-    "tree_maps",
-    "tree_rss_bytes",
-    "tree_pss_bytes",
-    "tree_open_fds",
-)
-"""What the page shows of a process and its descendants together."""
-
-
-def _catalogue() -> list[dict[str, Any]]:
-    """Return name, title and unit of everything the page shows, in its order."""
-    shown: dict[str, tuple[str, bool]] = {}
-    for name, field in USED_BY.items():
-        spec = LIMITS[name]
-        shown[name] = spec.label, spec.is_bytes
-        if name in _NO_LIMITS:
-            own, title = _NO_LIMITS[name]
-            shown[own] = title, spec.is_bytes
-        shown.setdefault(field, shown[name])
-    return [
-        {"name": name, "title": title, "is_bytes": is_bytes}
-        for name, (title, is_bytes) in shown.items()
-    ]
-
-
-CATALOGUE = _catalogue()
 
 
 def state(board: LiveState, wanted: RunKey | None) -> dict[str, Any]:
     """Return what is known of every run, and of the ``wanted`` one in full, else of the one that wrote last."""
-    snapshots = sorted(board.snapshots, key=_last_time, reverse=True)
+    snapshots = sorted(board.snapshots, key=last_time, reverse=True)
     shown = next((one for one in snapshots if one.key == wanted), None)
     if shown is None:
-        shown = first_shown(snapshots)
+        of_run = [one for one in snapshots if wanted is not None and one.run == wanted.run]
+        shown = first_shown(of_run or snapshots)
     listed = snapshots[:RUNS_LISTED]
     return {
-        "now": board.clock(),
-        "version": metadata.version("foldwatch"),
-        "catalogue": CATALOGUE,
+        **answer_head(board),
         "runs_in_all": len(snapshots),
+        "run_names": len({one.run for one in snapshots}),
         "runs": [_in_short(board, one) for one in listed],
         "alerts": [asdict(alert) for alert in board.alerts()],
         "run": None if shown is None else _in_full(board, shown) | ranks_of(shown, snapshots),
@@ -85,27 +50,11 @@ def state(board: LiveState, wanted: RunKey | None) -> dict[str, Any]:
 
 def encoded_state(board: LiveState, wanted: RunKey | None) -> bytes:
     """Return `state` as JSON; other threads run between its pieces, of which each takes moments."""
-    return _encoded(state(board, wanted), LAYERS).encode()
-
-
-def _encoded(value: Any, layers: int) -> str:
-    if layers and isinstance(value, dict):
-        pairs = (f"{json.dumps(name)}:{_encoded(one, layers - 1)}" for name, one in value.items())
-        return "{" + ",".join(pairs) + "}"
-    if layers and isinstance(value, list):
-        return "[" + ",".join(_encoded(one, layers - 1) for one in value) + "]"
-    return json.dumps(value, separators=(",", ":"))
-
-
-def _last_time(snapshot: Snapshot) -> float:
-    return max(
-        (fold_snapshot.latest.time for fold_snapshot in snapshot.folds if fold_snapshot.latest),
-        default=0.0,
-    )
+    return encoded_in_parts(state(board, wanted), LAYERS).encode()
 
 
 def _in_short(board: LiveState, snapshot: Snapshot) -> dict[str, Any]:
-    fold_snapshot = _present(snapshot.folds)
+    fold_snapshot = present_fold(snapshot.folds)
     return {
         **snapshot.key._asdict(),
         "state": snapshot.state,
@@ -113,27 +62,14 @@ def _in_short(board: LiveState, snapshot: Snapshot) -> dict[str, Any]:
         "states": Counter(
             fold_snapshot.state for fold_snapshot in snapshot.folds if fold_snapshot.state
         ),
-        "last_time": _last_time(snapshot) or None,
+        "last_time": last_time(snapshot) or None,
         "unreadable": snapshot.unreadable or None,
         "series_left_out": board.exposition.left_out.get(snapshot.key),
         "is_live": fold_snapshot is not None and fold_snapshot.ended_at is None,
         "binding": None
         if fold_snapshot is None or fold_snapshot.latest is None
-        else _binding(fold_snapshot.latest),
+        else nearest_limit(fold_snapshot.latest),
     }
-
-
-def _present(folds: Iterable[FoldSnapshot]) -> FoldSnapshot | None:
-    """Return the fold that wrote last: the one that runs, or the last one of a run that ended."""
-    return max((one for one in folds if one.latest is not None), key=_written, default=None)
-
-
-def _binding(reading: Reading) -> dict[str, Any] | None:
-    """Return the limit that is nearest, of the process or of one of its children."""
-    child = reading.binding_child
-    if child is not None and child.binding is not None:
-        return {**_limit(child, child.binding), "child": child.name}
-    return None if reading.binding is None else _limit(reading, reading.binding)
 
 
 def _child(child: ChildUsage) -> dict[str, Any]:
@@ -144,28 +80,12 @@ def _child(child: ChildUsage) -> dict[str, Any]:
         "rss_bytes": child.rss_bytes,
         "pss_bytes": child.pss_bytes,
         "open_fds": child.open_fds,
-        "binding": None if child.binding is None else _limit(child, child.binding),
+        "binding": None if child.binding is None else limit_use(child, child.binding),
     }
-
-
-def _limit(reading: Reading | ChildUsage, name: str) -> dict[str, Any]:
-    usage = reading.usage(name)
-    limit = usage.limit
-    return {
-        "ceiling": name,
-        "column": USED_BY[name],
-        "current": usage.current,
-        "limit": limit.value if isinstance(limit, LimitState) else limit,
-        "ratio": usage.ratio if usage.limit else None,
-    }
-
-
-def _limits(reading: Reading) -> list[dict[str, Any]]:
-    return [_limit(reading, name) for name in USED_BY if name in reading.limits]
 
 
 def _in_full(board: LiveState, snapshot: Snapshot) -> dict[str, Any]:
-    present = _present(snapshot.folds)
+    present = present_fold(snapshot.folds)
     latest = present.latest if present else None
     history = board.histories.get(snapshot.key)
     shown = _latest(snapshot.folds)
@@ -177,7 +97,7 @@ def _in_full(board: LiveState, snapshot: Snapshot) -> dict[str, Any]:
         "parts_left_out": len(snapshot.folds) - len(shown),
         "threads": latest.threads if latest else None,
         "rss_bytes": latest.rss_bytes if latest else None,
-        "ceilings": _limits(latest) if latest else [],
+        "ceilings": limits_used(latest) if latest else [],
         "holders": [] if present is None else _holders(present),
         "hits": {
             "pids_limit_hits": latest.pids_limit_hits if latest else None,
@@ -189,6 +109,9 @@ def _in_full(board: LiveState, snapshot: Snapshot) -> dict[str, Any]:
         "growth": [asdict(growth) for growth in snapshot.growth],
         "odd": list(snapshot.odd),
         "judged_until": snapshot.judged_until,
+        "directory": snapshot.directory,
+        "command": snapshot.command,
+        "resume": snapshot.resume,
         "curves": history.as_json({one.fold for one in shown}) if history else [],
         "checkpoints": checkpoints[-CHECKPOINTS_SHOWN:],
         "checkpoints_left_out": max(0, len(checkpoints) - CHECKPOINTS_SHOWN),
@@ -205,14 +128,8 @@ def _holders(fold_snapshot: FoldSnapshot) -> list[dict[str, Any]]:
 
 def _latest(folds: Sequence[FoldSnapshot]) -> list[FoldSnapshot]:
     """Return the FOLDS_SHOWN folds that wrote last, in their order."""
-    ranked = sorted(range(len(folds)), key=lambda place: _written(folds[place]), reverse=True)
+    ranked = sorted(range(len(folds)), key=lambda place: written(folds[place]), reverse=True)
     return [folds[place] for place in sorted(ranked[:FOLDS_SHOWN])]
-
-
-def _written(fold_snapshot: FoldSnapshot) -> tuple[bool, float]:
-    """Return what orders folds: those that run come last, then by their last readings."""
-    latest = fold_snapshot.latest
-    return latest is not None and fold_snapshot.ended_at is None, latest.time if latest else 0.0
 
 
 def _fold(fold_snapshot: FoldSnapshot) -> dict[str, Any]:
@@ -222,6 +139,7 @@ def _fold(fold_snapshot: FoldSnapshot) -> dict[str, Any]:
         "state": fold_snapshot.present_state,
         "cause": fold_snapshot.cause,
         "exit_code": fold_snapshot.exit_code,
+        "was_interrupted": fold_snapshot.was_interrupted,
         "seconds": fold_snapshot.seconds,
         "ended_at": fold_snapshot.ended_at,
         "began_at": stages[0].time if stages else None,

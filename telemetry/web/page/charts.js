@@ -1,8 +1,26 @@
 // The charts: one per resource over time, and the threads by pool. Plotly draws; this says what.
 
-import { amount, level, percent, scale, title } from "./words.js";
+import { amount, isCached, level, percent, scale, share, title } from "./words.js";
 
 /* global Plotly */
+
+let library = null;
+
+// The library is 4.6 MB: it is asked for when a run is looked at, not with the overview.
+export function loadCharts() {
+  library ??= new Promise((resolve, reject) => {
+    const script = document.createElement("script");
+    script.src = "assets/plotly.min.js";
+    script.addEventListener("load", resolve);
+    script.addEventListener("error", () => {
+      library = null;
+      script.remove();
+      reject(new Error("the chart library did not come"));
+    });
+    document.head.append(script);
+  });
+  return library;
+}
 
 const CONFIG = { displayModeBar: false, responsive: true };
 const LIMIT_IN_SIGHT = 0.25; // under this share the limit would press the curve flat
@@ -144,9 +162,10 @@ export function drawResource(parent, run, resource) {
   const values = run.curves.flatMap((curve) => curve[resource.column] ?? []);
   const largest = values.reduce((high, value) => (value > high ? value : high), 0);
   const scaled = scale(resource.name, resource.limit && largest >= resource.limit * LIMIT_IN_SIGHT ? resource.limit : largest);
-  const of = resource.limit === null ? "" : ` of ${amount(resource.name, resource.limit)} · ${percent(resource.ratio)}`;
+  const cache = isCached(resource) ? " without page cache" : "";
+  const of = resource.limit === null ? "" : ` of ${amount(resource.name, resource.limit)} · ${percent(share(resource))}${cache}`;
   element.classList.remove("near", "full");
-  if (level(resource.ratio)) element.classList.add(level(resource.ratio));
+  if (level(resource.judged)) element.classList.add(level(resource.judged));
   element.querySelector(".share").textContent = amount(resource.name, resource.current) + of;
   const draw = () => {
     const colour = colours();

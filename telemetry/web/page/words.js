@@ -28,13 +28,21 @@ export function amount(name, value) {
 }
 
 export function percent(ratio) {
-  if (ratio === null) return "";
+  if (ratio === null || ratio === undefined) return "";
   if (ratio > 0 && ratio < 0.001) return "< 0.1 %";
   const shown = ratio * 100;
-  return `${ratio < 0.1 ? short.format(shown) : whole.format(Math.floor(shown))} %`;
+  // As alerts round it, but full is only what is full.
+  return `${ratio < 0.1 ? short.format(shown) : whole.format(ratio < 1 ? Math.min(99, Math.round(shown)) : Math.floor(shown))} %`;
 }
 
-export const level = (ratio) => (ratio >= 0.95 ? "full" : ratio >= 0.8 ? "near" : "");
+export const level = (ratio) => (ratio > 0.95 ? "full" : ratio > 0.8 ? "near" : "");
+
+// Of a limit what counts, as alerts judge it: page cache, which the kernel takes back, does not.
+export const share = (limit) => limit?.judged ?? limit?.ratio ?? null;
+export const counted = ({ judged, current, limit }) => (judged === null || judged === undefined ? current : Math.round(judged * limit));
+export const isCached = ({ judged, ratio }) => judged !== null && judged !== undefined && judged < ratio;
+export const left = (limit) => amount(limit.ceiling, Math.max(0, limit.limit - counted(limit)));
+export const used = (limit) => `${amount(limit.ceiling, counted(limit))} of ${amount(limit.ceiling, limit.limit)}`;
 
 // As telemetry/formatting.py's format_duration.
 export function duration(seconds) {
@@ -45,14 +53,22 @@ export function duration(seconds) {
 }
 
 export function perFold(resource, value) {
-  if (value === null) return "";
+  if (!value) return "";
   const size = isBytes(resource) ? amount(resource, value) : short.format(value);
   return `${value > 0 ? "+" : ""}${size} a fold`;
 }
 
-export function forecast(folds) {
-  if (folds < 0.1) return "no time";
-  return `${folds < 10 ? short.format(folds) : whole.format(folds)} folds`;
+const IN_SIGHT = 100; // folds: a limit that is farther away than that, nothing grows toward
+
+// In how many folds a limit is full at this rate, with how many are left of the run: words, and whether it is met.
+export function outlook(toLimit, foldsLeft) {
+  if (toLimit === null || toLimit === undefined || toLimit > IN_SIGHT) return { words: "Nothing grows toward it", isMet: false };
+  const folds = toLimit < 0.1 ? "no time" : `${(toLimit < 10 ? short : whole).format(toLimit)} ${toLimit === 1 ? "fold" : "folds"}`;
+  const isMet = foldsLeft === null || toLimit < foldsLeft;
+  const rest = foldsLeft === null ? "" : `; ${foldsLeft === 0 ? "none is" : foldsLeft === 1 ? "1 is" : `${foldsLeft} are`} left`;
+  return { words: `Full in ${folds} at this rate${rest}`, isMet };
 }
 
 export const clock = (seconds) => new Date(seconds * 1000).toLocaleTimeString();
+export const count = (number, one, several = `${one}s`) => `${number.toLocaleString("en")} ${number === 1 ? one : several}`;
+export const ago = (now, then) => (then === null ? "never" : `${duration(now - then)} ago`);

@@ -297,6 +297,7 @@ def test_the_state_says_which_child_binds() -> None:
         "current": 60_000,
         "limit": 65_530,
         "ratio": 60_000 / 65_530,
+        "judged": 60_000 / 65_530,
     }
     assert [one["child"] for one in run["children"]] == [full.name, "forked worker pid 5"]
     assert (run["children"][0]["pss_bytes"], run["children"][1]["open_fds"]) == (7, None)

@@ -34,6 +34,8 @@ def test_every_path_is_answered_when_no_thread_can_be_started(
             "metrics",
             "healthz",
             "api/state",
+            "api/overview",
+            "api/host",
             "assets/page.js",
             "assets/plotly.min.js",
         ):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 from telemetry.snapshot import FoldSnapshot, FoldState, GrowthSnapshot, Snapshot
 from telemetry.web.ranks import RANKS_SHOWN, first_shown, ranks_of
-from tests.support.builders import reading, with_records
+from tests.support.builders import NOW, reading, with_records
 
 
 def rank(
@@ -50,3 +51,15 @@ def test_one_rank_alone_is_no_list_and_many_are_bounded() -> None:
     many = [rank(str(number)) for number in range(RANKS_SHOWN + 7)]
     found = ranks_of(many[0], many)
     assert (len(found["ranks"]), found["ranks_left_out"]) == (RANKS_SHOWN, 7)
+
+
+def test_a_rank_that_died_or_is_silent_comes_before_one_that_grows() -> None:
+    """The collective waits for it."""
+    growing = rank("0", verdict="critical")
+    silent, died = (
+        replace(rank(name), folds=(replace(growing.folds[0], state=state),))
+        for name, state in (("8", FoldState.STALE), ("9", FoldState.DIED))
+    )
+    shown = ranks_of(growing, [growing, rank("1"), silent, died])["ranks"]
+    assert [one["rank"] for one in shown] == ["9", "8", "0", "1"]
+    assert shown[0]["last_time"] == NOW

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import http.client
 import json
+import re
 import socket
 import ssl
 import subprocess
@@ -28,8 +29,8 @@ from telemetry.alerts.alert import Alert, Severity
 from telemetry.daemon.live_state import LiveState
 from telemetry.errors import InputError
 from telemetry.metrics.collector import registry
+from telemetry.web import app as web_app
 from telemetry.web import server as web_server
-from telemetry.web import state_cache
 from telemetry.web.auth import Credentials, is_loopback
 from telemetry.web.bind import ListenConfig
 from telemetry.web.server import WebServer, serve_in_thread
@@ -163,6 +164,7 @@ def test_the_state_holds_what_the_page_shows(serve: Callable[..., int]) -> None:
         "current": 1850,
         "limit": 65530,
         "ratio": 1850 / 65530,
+        "judged": 1850 / 65530,
     }
     assert [part["state"] for part in run["parts"]] == ["running", "failed"]
     assert run["pools"] == [{"pool": "tf_Compute", "threads": 8, "at_first": 8}]
@@ -189,7 +191,9 @@ def test_the_page_and_its_assets_come_from_installed_packages(serve: Callable[..
     assert page.status == 200
     assert "default-src 'none'; script-src 'self'" in page.headers["Content-Security-Policy"]
     assert b"http" not in page.body.replace(b"http://www.w3.org/2000/svg", b"")
-    for name in ("page.js", "page.css", "charts.js", "words.js", "plotly.min.js"):
+    scripts = re.findall(r'from "./([a-z]+.js)"', Answer(port, "/assets/page.js").body.decode())
+    assert len(scripts) >= 5
+    for name in ("page.js", "page.css", "charts.js", "ranks.js", *scripts, "plotly.min.js"):
         asset = Answer(port, f"/assets/{name}")
         assert (asset.status, asset.headers["X-Content-Type-Options"]) == (200, "nosniff")
     assert asset.headers["Content-Encoding"] == "gzip"
@@ -232,7 +236,8 @@ def test_only_the_right_credentials_open_the_door(
 ) -> None:
     """Everything but /healthz is behind it, the page's assets too; refusals say what is wanted."""
     port = serve(access=access)
-    for path in ("/", "/metrics", "/api/state", "/assets/page.js", "/nothing"):
+    paths = "/api/state", "/api/overview", "/api/host"
+    for path in ("/", "/metrics", *paths, "/assets/page.js", "/nothing"):
         wrong = [
             {},
             {"Authorization": right[:-1]},
@@ -284,7 +289,6 @@ def test_the_state_is_built_once_for_a_publication_and_off_the_answering_thread(
     """While one is being built, a scrape is answered."""
     board = LiveState(clock=lambda: 1000.0)
     board.publish([full_snapshot()])
-    port = serve(board)
     may_go, asked = threading.Event(), []
 
     def build(*arguments: Any) -> bytes:
@@ -292,7 +296,8 @@ def test_the_state_is_built_once_for_a_publication_and_off_the_answering_thread(
         may_go.wait(20)
         return b"{}"
 
-    monkeypatch.setattr(state_cache, "encoded_state", build)
+    monkeypatch.setattr(web_app, "encoded_state", build)
+    port = serve(board)
     with ThreadPoolExecutor(5) as pool:
         waiting = [pool.submit(Answer, port, "/api/state") for _ in range(5)]
         wait_until(lambda: asked, 20, "the first question")
