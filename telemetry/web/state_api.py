@@ -83,6 +83,19 @@ def state(board: LiveState, wanted: RunKey | None) -> dict[str, Any]:
     }
 
 
+def runs_in_short(board: LiveState) -> dict[str, Any]:
+    """Return every run in short, and none in full."""
+    runs = [_in_short(board, one) for one in board.snapshots]
+    alerts = [asdict(alert) for alert in board.alerts()]
+    return {"now": board.clock(), "runs_in_all": len(runs), "runs": runs, "alerts": alerts}
+
+
+def one_run(board: LiveState, wanted: RunKey) -> dict[str, Any] | None:
+    """Return one run in full, with its ranks; None if there is none of that name."""
+    shown = next((one for one in board.snapshots if one.key == wanted), None)
+    return None if shown is None else _in_full(board, shown) | ranks_of(shown, board.snapshots)
+
+
 def encoded_state(board: LiveState, wanted: RunKey | None) -> bytes:
     """Return `state` as JSON; other threads run between its pieces, of which each takes moments."""
     return _encoded(state(board, wanted), LAYERS).encode()
@@ -120,6 +133,23 @@ def _in_short(board: LiveState, snapshot: Snapshot) -> dict[str, Any]:
         "binding": None
         if fold_snapshot is None or fold_snapshot.latest is None
         else _binding(fold_snapshot.latest),
+        **_standing(snapshot, fold_snapshot),
+    }
+
+
+def _standing(snapshot: Snapshot, present: FoldSnapshot | None) -> dict[str, Any]:
+    """Return where a run is, what its limits come to at its growth so far, and how to go on with it."""
+    stages = sorted(present.checkpoints.values(), key=lambda one: one.time) if present else []
+    left = [one for one in snapshot.growth if one.is_alarming and one.folds_to_limit is not None]
+    causes = (one.cause for one in snapshot.folds if one.present_state.is_failure)
+    return {
+        "fold": present.fold if present else None,
+        "stage": stages[-1].stage if stages else None,
+        "is_growing": any(one.is_alarming for one in snapshot.growth),
+        "folds_to_limit": min((one.folds_to_limit or 0.0 for one in left), default=None),
+        "cause": next(filter(None, causes), None),
+        "directory": snapshot.directory or None,
+        "resume": snapshot.resume or None,
     }
 
 
