@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import TYPE_CHECKING, Any, Protocol
-
-from trainer.attach.pace import Pace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-SHARE = 0.015
-"""Of one core, for reading and drawing together."""
+SHARE = 0.012
+"""Of one core, for reading; drawing and judging take a little more."""
+SHORTEST_SECONDS = 1.0
+LONGEST_SECONDS = 10.0
+"""Between two looks. A look costs more the more runs there are, and the more was written since the last one."""
 
 Wanted = tuple[str, str, str] | None
 """The run, host and rank to be read in full."""
@@ -62,13 +64,14 @@ class Watcher:
         self._wakes.set()
 
     def _run(self) -> None:
-        pace = Pace(SHARE)
         while not self._is_over:
+            began = time.thread_time()
             try:
                 state = self._source.look(self._wanted())
             except Exception as error:  # noqa: BLE001 - it costs one look, and is shown
                 self._on_problem(f"{error or type(error).__name__}; it is tried again")
             else:
                 self._on_state(state)
-            self._wakes.wait(pace.pause())
+            pause = (time.thread_time() - began) / SHARE
+            self._wakes.wait(min(LONGEST_SECONDS, max(SHORTEST_SECONDS, pause)))
             self._wakes.clear()
