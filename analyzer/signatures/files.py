@@ -320,7 +320,7 @@ FILE_SIGNATURES: tuple[Signature, ...] = (
     # Of Hugging Face's datasets and of TensorFlow Datasets, which look before they download.
     Signature(
         name="not_enough_disk_space",
-        literals=("ot enough disk spac",),
+        literals=("enough disk space",),
         pattern=Expression(r"\bNot enough disk space\. Needed: "),
         example="OSError: Not enough disk space. Needed: 134.92 GiB (download: 41.97 GiB, generated: 92.95 GiB)",
         benign="UserWarning: Not enough disk space to keep 3 checkpoints, keeping 2",

@@ -192,7 +192,7 @@ GPU_SIGNATURES: tuple[Signature, ...] = (
         (
             "ERROR_OUT_OF_",
             "MEM_OBJECT_ALLOCAT",
-            "bject Allocation Failu",
+            " Allocation Failure",
             "ErrorOutOf",
             "PT_DEVMEM",
         ),

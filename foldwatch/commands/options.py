@@ -295,6 +295,22 @@ ReproduceOutput: TypeAlias = Annotated[
 Directory: TypeAlias = Annotated[
     str, typer.Argument(metavar="DIR", help="The directory with the runs.")
 ]
+Watched: TypeAlias = Annotated[
+    str,
+    typer.Argument(
+        metavar="[DIR|URL|PID]",
+        help="A run's directory or one with runs, the address of a page, or a running process.",
+    ),
+]
+Once: TypeAlias = Annotated[
+    bool, typer.Option("--once", help="Print one table and end, as without a terminal.")
+]
+PageUser: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--user", help="Name for the page; the password: --password-file or $FOLDWATCH_PASSWORD."
+    ),
+]
 Watch: TypeAlias = Annotated[
     str | None,
     typer.Option(

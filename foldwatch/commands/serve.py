@@ -29,13 +29,14 @@ from foldwatch.commands.options import (
     User,
     Watch,
 )
+from foldwatch.credentials import credentials
 from foldwatch.running import alert_options
 from telemetry.alerts.dispatch import HOLD_HOURS, alerting
 from telemetry.daemon.daemon import Daemon
 from telemetry.daemon.live_state import LiveState
 from telemetry.errors import InputError, MissingExtraError
 from telemetry.metrics.textfile import Textfile, replace_file
-from telemetry.web.auth import Credentials, is_loopback
+from telemetry.web.auth import is_loopback
 from telemetry.web.bind import ListenConfig
 from telemetry.web.file_sd import targets
 from trainer.attach.process_watch import ProcessWatch
@@ -53,8 +54,6 @@ SWITCH_SECONDS = 0.0005
 """The interpreter's thread switch interval, so answers do not wait for collecting; Python's default is 5 ms."""
 TOLD = ".foldwatch-told.json"
 """In the directory of the runs: which failures were told."""
-LONGEST_SECRET = 4096
-"""Characters; a device may have no end of a line."""
 
 
 @app.command()
@@ -84,7 +83,7 @@ def serve(  # noqa: PLR0913, PLR0917 - typer makes an option of each argument
     listening = ListenConfig(
         address=address,
         port=port,
-        access=_access(user, password_file, token_file),
+        access=credentials(user, password_file, token_file),
         certificate=tls_cert,
         key=tls_key,
     )
@@ -126,31 +125,6 @@ def _make_server(state: LiveState, listening: ListenConfig) -> WebServer:
 def _check_suffix(path: str | None, option: str, suffix: str) -> None:
     if path is not None and not path.endswith(suffix):
         raise InputError(f"{option} {path}: the name must end in {suffix}")
-
-
-def _access(user: str | None, password_file: str | None, token_file: str | None) -> Credentials:
-    """Put the credentials together: secrets come from files or the environment, never from argv."""
-    password = _secret(password_file, "FOLDWATCH_PASSWORD")
-    if (user is None) != (password is None):
-        raise InputError(
-            "a name and a password go together: --user, and --password-file or FOLDWATCH_PASSWORD"
-        )
-    return Credentials(user=user, password=password, token=_secret(token_file, "FOLDWATCH_TOKEN"))
-
-
-def _secret(path: str | None, variable: str) -> str | None:
-    if path is None:
-        return os.environ.get(variable) or None
-    try:
-        with open(path, encoding="utf-8") as file:
-            secret = file.readline(LONGEST_SECRET + 1).rstrip("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read: {error}") from error
-    if not secret:
-        raise InputError(f"{path}: the first line is empty; a secret is required")
-    if len(secret) > LONGEST_SECRET:
-        raise InputError(f"{path}: the first line has more than {LONGEST_SECRET:,} characters")
-    return secret
 
 
 def _check_exposure(listening: ListenConfig, *, is_anonymous_allowed: bool) -> None:

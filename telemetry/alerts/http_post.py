@@ -11,6 +11,7 @@ import json
 import time
 import urllib.error
 import urllib.request
+import zlib
 from functools import partial
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ from telemetry.errors import InputError
 
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Mapping
 
 SEND_SECONDS = 10.0
 ATTEMPTS = 3
@@ -68,18 +70,30 @@ def post(url: str, content: object, *, seconds: float = SEND_SECONDS) -> None:
         time.sleep(min(0.2 * 2**attempt, max(0.0, deadline - time.monotonic())))
 
 
-def fetch(url: str, *, seconds: float = SEND_SECONDS) -> Any:
-    """GET JSON, once. Raises OSError, also if the answer is none."""
+def fetch(
+    url: str, *, seconds: float = SEND_SECONDS, headers: Mapping[str, str] | None = None
+) -> Any:
+    """GET JSON, once, with these headers. Raises OSError, also if the answer is none."""
     request, host = _request(url)
+    for name, value in (headers or {}).items():
+        request.add_header(name, value)
     try:
         with _OPENER.open(request, timeout=seconds) as answer:
-            return json.loads(answer.read(MOST_BYTES))
+            content = answer.read(MOST_BYTES)
+            if answer.headers.get("Content-Encoding") == "gzip":
+                content = zlib.decompressobj(wbits=31).decompress(content, MOST_BYTES)
+            return json.loads(content)
     except urllib.error.HTTPError as error:
         error.close()
         raise OSError(f"{host} answered {error.code}") from None
     except OSError as error:
         raise OSError(f"{host}: {getattr(error, 'reason', error)}") from None
-    except (HTTPException, ValueError, RecursionError) as error:  # whose words may hold the address
+    except (
+        HTTPException,
+        ValueError,
+        RecursionError,
+        zlib.error,
+    ) as error:  # whose words may hold the address
         raise OSError(f"{host}: no JSON ({type(error).__name__})") from None
 
 

@@ -61,6 +61,13 @@ class Daemon:
         self._turn = 0
         self._is_failing = False
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether every run was read to its end, and no verdict is under way."""
+        return not self._judging.is_awaited and not any(
+            run.is_behind for run in self._runs.values()
+        )
+
     def run(self, stop: threading.Event) -> None:
         """Collect until ``stop``. A round that fails is followed by the next; of failures in a row the first is logged."""
         while not stop.is_set():

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from telemetry.web.catalogue import TREE, answer_head
 from telemetry.web.json_in_parts import encoded_in_parts
 from telemetry.web.limit_use import limit_use, limits_used, nearest_limit
-from telemetry.web.present import last_time, present_fold, written
+from telemetry.web.present import failed_fold, last_stage, last_time, present_fold, written
 from telemetry.web.ranks import first_shown, ranks_of
 
 if TYPE_CHECKING:
@@ -48,6 +48,19 @@ def state(board: LiveState, wanted: RunKey | None) -> dict[str, Any]:
     }
 
 
+def runs_in_short(board: LiveState) -> dict[str, Any]:
+    """Return every run in short, and none in full."""
+    runs = [_in_short(board, one) for one in board.snapshots]
+    alerts = [asdict(alert) for alert in board.alerts()]
+    return {"now": board.clock(), "runs_in_all": len(runs), "runs": runs, "alerts": alerts}
+
+
+def one_run(board: LiveState, wanted: RunKey) -> dict[str, Any] | None:
+    """Return one run in full, with its ranks; None if there is none of that name."""
+    shown = next((one for one in board.snapshots if one.key == wanted), None)
+    return None if shown is None else _in_full(board, shown) | ranks_of(shown, board.snapshots)
+
+
 def encoded_state(board: LiveState, wanted: RunKey | None) -> bytes:
     """Return `state` as JSON; other threads run between its pieces, of which each takes moments."""
     return encoded_in_parts(state(board, wanted), LAYERS).encode()
@@ -69,6 +82,22 @@ def _in_short(board: LiveState, snapshot: Snapshot) -> dict[str, Any]:
         "binding": None
         if fold_snapshot is None or fold_snapshot.latest is None
         else nearest_limit(fold_snapshot.latest),
+        **_standing(snapshot, fold_snapshot),
+    }
+
+
+def _standing(snapshot: Snapshot, present: FoldSnapshot | None) -> dict[str, Any]:
+    """Return where a run is, what its limits come to at its growth so far, and how to go on with it."""
+    left = [one.folds_to_limit for one in snapshot.growth if one.is_alarming]
+    failed = failed_fold(snapshot)
+    return {
+        "fold": present.fold if present else None,
+        "stage": last_stage(present),
+        "is_growing": bool(left),
+        "folds_to_limit": min((one for one in left if one is not None), default=None),
+        "cause": failed.cause or None if failed else None,
+        "directory": snapshot.directory or None,
+        "resume": snapshot.resume or None,
     }
 
 
@@ -109,9 +138,7 @@ def _in_full(board: LiveState, snapshot: Snapshot) -> dict[str, Any]:
         "growth": [asdict(growth) for growth in snapshot.growth],
         "odd": list(snapshot.odd),
         "judged_until": snapshot.judged_until,
-        "directory": snapshot.directory,
         "command": snapshot.command,
-        "resume": snapshot.resume,
         "curves": history.as_json({one.fold for one in shown}) if history else [],
         "checkpoints": checkpoints[-CHECKPOINTS_SHOWN:],
         "checkpoints_left_out": max(0, len(checkpoints) - CHECKPOINTS_SHOWN),
