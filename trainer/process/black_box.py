@@ -50,7 +50,7 @@ SLOW_SECONDS, FAST_SECONDS = 0.05, 0.01
 MOVING_SECONDS = 0.5
 """For so long it looks fast after the last large step."""
 LOOKS_OF_LATE = 16
-BINDING_SECONDS = 1.0
+BINDING_SECONDS = 5.0
 """Between two looks at which of its cgroups binds."""
 MOVES = (1 << 20, 16 << 20, 64 << 10, 8)
 """Steps of the `Counters` between two looks that are large ones: size, resident, page tables, threads."""
@@ -86,7 +86,7 @@ class _Subject:
         self.moves = False
         """Whether a counter made a large step before the last look."""
 
-    def take(self, limit: int | None) -> Seen | None:
+    def take(self, limit: int | None, *, counts_maps: bool) -> Seen | None:
         """Look at it; None if it is gone, or cannot be read."""
         if self._is_gone:
             return None
@@ -100,7 +100,8 @@ class _Subject:
         before, self._before = self._before or now, now
         steps = zip(now, before, MOVES, strict=True)
         self.moves = any(abs(one - other) >= step for one, other, step in steps)
-        return Seen(self.identity, now, self._maps.count(now, limit=limit))
+        maps = self._maps.count(now, limit=limit) if counts_maps else None
+        return Seen(self.identity, now, maps)
 
 
 class BlackBox:
@@ -128,7 +129,8 @@ class BlackBox:
         """CPU seconds of a look, as it mostly was of late."""
 
     def start(self) -> None:
-        """Begin; where no thread can be started, it stays empty."""
+        """Look once, and begin; where no thread can be started, that is all."""
+        self._look(counts_maps=False)  # which may wait for the process
         with suppress(RuntimeError):
             start_own_thread(self._run, name="foldwatch-box")
 
@@ -186,7 +188,7 @@ class BlackBox:
             return FAST_SECONDS
         return max(SLOW_SECONDS, self._usual / (0.8 * self._share), -left / self._share)
 
-    def _look(self) -> float:
+    def _look(self, *, counts_maps: bool = True) -> float:
         """Look once; return the CPU time that counting maps took."""
         self._choose()
         at = time.time()  # a count takes a while, and is of what there was before it
@@ -194,8 +196,10 @@ class BlackBox:
         most = self._limits.get("max_map_count")
         limit = most if isinstance(most, int) else None
         pids, memory_bytes = self._cgroups()
-        own = self._main.take(limit) if self._main else None
-        child = self._child.take(limit) if self._child else None
+        own, child = (
+            one.take(limit, counts_maps=counts_maps) if one else None
+            for one in (self._main, self._child)
+        )
         if own is not None and not self._is_closed.is_set():
             self._ring.append(own, child, at=at, pids=pids, memory_bytes=memory_bytes)
             if any(one is not None and one.moves for one in (self._main, self._child)):

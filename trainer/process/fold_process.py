@@ -185,12 +185,18 @@ class FoldProcess:
             facts |= {"signal": status.signal}
         if reason := self.end_reason or (LINGERED if self.has_lingered else None):
             facts |= {"by_runner": True, "why": reason}
-        of_several = self.fold if fold_number(os.path.basename(self.fold_dir)) is None else None
-        self._record.note_end(facts, RunLayout(self.fold_dir).fold_dir(of_several))
+        self._record.note_end(facts, self._dir_of_fold())
         self.supervised.close()
         self._record.close()
         if self._labels is not None:
             self._labels.close()
+
+    def _dir_of_fold(self) -> str:
+        """Return the directory of the fold that it runs, which is not its own if it runs several; no link of its making."""
+        if fold_number(os.path.basename(self.fold_dir)) is not None:
+            return self.fold_dir
+        of_fold = RunLayout(self.fold_dir).fold_dir(self.fold)
+        return self.fold_dir if os.path.islink(of_fold) else of_fold
 
     def write(self, record: Record) -> None:
         """Append to its journal; report an error on standard error and go on."""

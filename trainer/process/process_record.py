@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from telemetry.journal.private_files import make_fold_folder
 from telemetry.journal.records import RECORDED_CAPS, Event, Header
 from telemetry.journal.run_layout import BLACK_BOX, JOURNAL
 from telemetry.kernel.process_identity import own_identity, start_ticks
@@ -108,11 +109,14 @@ class ProcessRecord:
         known = {**facts, **self._reader.program_status(), **self._reader.final_counters()}
         self.write(Event(time=time.time(), pid=self._reader.worker, name="exited", facts=known))
         if self._box is not None and is_death(facts):
-            self._errors.value(partial(self._write_box, self._box, directory), BLACK_BOX)
+            path = os.path.join(directory, BLACK_BOX)
+            self._errors.value(partial(self._write_box, self._box, path), path)
 
-    def _write_box(self, box: BlackBox, directory: str) -> None:
+    def _write_box(self, box: BlackBox, path: str) -> None:
         self._check()
-        box.write(os.path.join(directory, BLACK_BOX))
+        if not os.path.lexists(folder := os.path.dirname(path)):
+            make_fold_folder(folder)
+        box.write(path)
 
     def close(self) -> None:
         """Give every descriptor back."""

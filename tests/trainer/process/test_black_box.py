@@ -196,6 +196,24 @@ def test_what_cannot_be_read_costs_itself_alone(tmp_path: Path) -> None:
     assert {(one.pid, one.start_ticks, one.children) for one in found} == {(os.getpid(), 4, None)}
 
 
+def test_the_child_that_is_nearest_to_a_limit_is_looked_at_beside_it(tmp_path: Path) -> None:
+    """Its threads and its maps; by the role that it is known by."""
+    box = BlackBox(os.getpid())
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
+        near = child(other.pid, start_ticks=None)
+        box.follow(reading(1, pid=os.getpid(), children=(near, child(1)), limits=near.limits))
+        box.start()
+
+        def told() -> bool:
+            children = [known for one in box.seen() for known in one.children or ()]
+            return any(known.maps is not None for known in children)
+
+        wait_until(told, SECONDS, "a count of its maps")
+        box.write(str(tmp_path / BLACK_BOX))
+    found = [known for one in in_box(tmp_path / BLACK_BOX) for known in one.children or ()]
+    assert {(known.name, known.threads) for known in found} == {(near.name, 1)}
+
+
 def test_it_keeps_the_newest_in_the_memory_that_it_has() -> None:
     """However much there was before."""
     ring = BoxRing(rows=4)
