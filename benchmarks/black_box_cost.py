@@ -95,7 +95,7 @@ def answer(process: subprocess.Popen[str], line: str) -> str:
 
 def count_seconds(pid: int) -> tuple[float, int]:
     """Return how long a count of its maps takes by the clock, the median, and how many there are."""
-    look = QuickLook(pid, buffer=Buffer(4096), patient=Buffer(1 << 16, gives_way=True))
+    look = QuickLook(pid, patient=Buffer(1 << 16, gives_way=True))
     taken, count = [], 0
     for _ in range(COUNTS):
         began = time.perf_counter()

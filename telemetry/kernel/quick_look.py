@@ -16,6 +16,7 @@ pids.current and memory.current of a cgroup are counters without a lock of the p
 
 from __future__ import annotations
 
+import os
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -29,6 +30,9 @@ _STATUS = re.compile(
     rb"\nVmSize:\s+(\d+) kB.*?\nVmRSS:\s+(\d+) kB.*?\nVmPTE:\s+(\d+) kB.*?\nThreads:\s+(\d+)",
     re.DOTALL,
 )
+
+
+_STATUS_BYTES = 8192
 
 
 class Counters(NamedTuple):
@@ -50,24 +54,29 @@ def parse_counters(status: bytes) -> Counters | None:
 
 
 class QuickLook:
-    """Reads one process, through buffers that the files of several share; not for two threads at once."""
+    """Reads one process; not for two threads at once.
 
-    def __init__(self, pid: int, *, buffer: Buffer, patient: Buffer, root: str = "/") -> None:
+    Its status file is read by ``os.pread``, which gives up the interpreter's lock: half as dear here as a call by ctypes that
+    keeps it, for a process in which nobody else wants the lock.
+    """
+
+    def __init__(self, pid: int, *, patient: Buffer, root: str = "/") -> None:
         """Take the process, and a buffer that gives way for the file that waits for the lock of its maps."""
-        folder = f"{root.rstrip('/')}/proc/{pid}"
-        self._status = KernelFile(f"{folder}/status", buffer=buffer)
-        self._maps, self._patient = f"{folder}/maps", patient
+        self._folder = f"{root.rstrip('/')}/proc/{pid}"
+        self._patient, self._status = patient, -1
 
     def read(self) -> Counters | None:
         """Return its counters; None if it has ended. Raises OSError."""
-        return parse_counters(self._status.read())
+        if self._status < 0:
+            self._status = os.open(f"{self._folder}/status", os.O_RDONLY | os.O_CLOEXEC)
+        return parse_counters(os.pread(self._status, _STATUS_BYTES, 0))
 
     def count_maps(self) -> int | None:
         """Count its memory maps; None if it ended meanwhile, for then some were gone already. Raises OSError.
 
         The file is opened anew: an open one is of the program that ran when it was opened (exec).
         """
-        file = KernelFile(self._maps, buffer=self._patient)
+        file = KernelFile(f"{self._folder}/maps", buffer=self._patient)
         try:
             lines = file.count_lines()
         finally:
@@ -78,4 +87,6 @@ class QuickLook:
 
     def close(self) -> None:
         """Give the descriptor back."""
-        self._status.close()
+        if self._status >= 0:
+            os.close(self._status)
+            self._status = -1

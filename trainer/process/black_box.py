@@ -1,8 +1,8 @@
 """`BlackBox`: what a process used in its last minute, many times a second, for when it dies of a burst.
 
 A journal has a reading a second, and a process that maps 60,000 times in two seconds, or starts 3,000 threads in one, is
-gone before the next. So a thread beside it looks at its cheap counters 20 times a second, and 100 times while they move
-fast (`telemetry.kernel.quick_look` says what a look costs and which locks it takes), keeps the last minute in memory of a
+gone before the next. So a thread beside it looks at its cheap counters up to 20 times a second, as often as its share of a
+core allows, and 100 times while they move fast (`telemetry.kernel.quick_look` says what a look costs and which locks it takes), keeps the last minute in memory of a
 fixed size, and writes it when the process has died. The process that does the work is covered, and of its children the one
 nearest to a limit of its own. An end that is none by itself and in trouble leaves nothing.
 """
@@ -20,7 +20,6 @@ from telemetry.journal.records import encode
 from telemetry.kernel.cgroup_controller import Controller, membership_file
 from telemetry.kernel.map_watch import MapWatch
 from telemetry.kernel.process_identity import start_ticks
-from telemetry.kernel.process_tree import BUFFER_BYTES
 from telemetry.kernel.quick_look import QuickLook
 from telemetry.kernel.read_budget import SavedBudget
 from telemetry.kernel.syscalls import Buffer
@@ -40,7 +39,7 @@ SECONDS = 60.0
 """What is written of the time before a death."""
 SHARE = 0.003
 """Of one core, in the long run."""
-MAPS_SHARE = 0.3
+MAPS_SHARE = 0.2
 """Of that, for counting maps."""
 SAVED_SECONDS = 0.05
 MAPS_SAVED_SECONDS = 0.2
@@ -50,6 +49,8 @@ SLOW_SECONDS, FAST_SECONDS = 0.05, 0.01
 MOVING_SECONDS = 0.5
 """For so long it looks fast after the last large step."""
 LOOKS_OF_LATE = 16
+CGROUPS_SECONDS = 0.2
+"""Between two looks at its cgroups while nothing moves."""
 BINDING_SECONDS = 5.0
 """Between two looks at which of its cgroups binds."""
 MOVES = (1 << 20, 16 << 20, 64 << 10, 8)
@@ -74,11 +75,9 @@ def is_death(facts: Mapping[str, object]) -> bool:
 class _Subject:
     """One process that is looked at."""
 
-    def __init__(
-        self, identity: Identity, buffers: tuple[Buffer, Buffer], budget: SavedBudget
-    ) -> None:
+    def __init__(self, identity: Identity, patient: Buffer, budget: SavedBudget) -> None:
         self.identity = identity
-        self.look = QuickLook(identity[0], buffer=buffers[0], patient=buffers[1])
+        self.look = QuickLook(identity[0], patient=patient)
         self._maps = MapWatch(self.look, budget=budget)
         self._before: Counters | None = None
         self._is_gone = False
@@ -117,14 +116,15 @@ class BlackBox:
         self._limits: Mapping[str, Limit] = {}
         self._roles: dict[Identity, str] = {}
         self._is_closed = threading.Event()
-        self._buffers = Buffer(BUFFER_BYTES), Buffer(1 << 16, gives_way=True)
+        self._patient = Buffer(1 << 16, gives_way=True)
         self._share = share * (1 - MAPS_SHARE)
         self._budget = SavedBudget(share=self._share, capacity=SAVED_SECONDS)
         self._maps_budget = SavedBudget(share=share * MAPS_SHARE, capacity=MAPS_SAVED_SECONDS)
         self._main: _Subject | None = None
         self._child: _Subject | None = None
         self._controllers: tuple[Controller, Controller] | None = None
-        self._binding_at = self._fast_until = 0.0
+        self._of_cgroups: tuple[int | None, int | None] = None, None
+        self._cgroups_at = self._binding_at = self._fast_until = 0.0
         self._usual = 0.0
         """CPU seconds of a look, as it mostly was of late."""
 
@@ -218,23 +218,26 @@ class BlackBox:
                 Controller("pids", pid=main[0], membership=membership),
                 Controller("memory", pid=main[0], membership=membership),
             )
-            self._binding_at = 0.0
+            self._cgroups_at = self._binding_at = 0.0
         if child != (self._child.identity if self._child else None):
             self._child = self._subject(self._child, child)
 
     def _subject(self, before: _Subject | None, identity: Identity | None) -> _Subject | None:
         if before is not None:
             before.look.close()
-        return None if identity is None else _Subject(identity, self._buffers, self._maps_budget)
+        return None if identity is None else _Subject(identity, self._patient, self._maps_budget)
 
     def _cgroups(self) -> tuple[int | None, int | None]:
-        """Return pids.current and memory.current of the levels that bind."""
-        if self._controllers is None:
-            return None, None
+        """Return pids.current and memory.current of the levels that bind; while nothing moves, some looks ago."""
+        now = time.monotonic()
+        if self._controllers is None or (now < self._cgroups_at and now >= self._fast_until):
+            return self._of_cgroups
+        self._cgroups_at = now + CGROUPS_SECONDS
         pids, memory = self._controllers
-        if time.monotonic() >= self._binding_at:
-            self._binding_at = time.monotonic() + BINDING_SECONDS
+        if now >= self._binding_at:
+            self._binding_at = now + BINDING_SECONDS
             with suppress(*_HARMLESS):
                 pids.read()
                 memory.read()
-        return pids.current(), memory.current()
+        self._of_cgroups = pids.current(), memory.current()
+        return self._of_cgroups

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import struct
 import threading
-from array import array
 from typing import TYPE_CHECKING, NamedTuple
 
 from telemetry.limits import USED_BY
@@ -40,6 +40,9 @@ class Row(NamedTuple):
     child_maps: int
 
 
+_ROW = struct.Struct(f"{len(Row._fields)}q")
+
+
 class Seen(NamedTuple):
     """One process at one look."""
 
@@ -52,7 +55,7 @@ class BoxRing:
     """Rows that one thread appends and another one reads at the end."""
 
     def __init__(self, rows: int = ROWS) -> None:
-        self._values = array("q", bytes(8 * rows * len(Row._fields)))
+        self._values = bytearray(_ROW.size * rows)
         self._rows, self._count = rows, 0
         self._lock = threading.Lock()
 
@@ -72,20 +75,17 @@ class BoxRing:
             values += [None] * 5
         else:
             values += *child.identity, child.counters.threads, child.counters.rss_bytes, child.maps
-        row = array("q", [ABSENT if value is None else value for value in values])
+        row = [ABSENT if value is None else value for value in values]
         with self._lock:
-            at = self._count % self._rows * len(row)
-            self._values[at : at + len(row)] = row
+            _ROW.pack_into(self._values, self._count % self._rows * _ROW.size, *row)
             self._count += 1
 
     def rows(self) -> Iterator[Row]:
         """Give what there is, the oldest first."""
-        width = len(Row._fields)
         with self._lock:
-            values, count = self._values[:], self._count
+            values, count = bytes(self._values), self._count
         for number in range(max(0, count - self._rows), count):
-            at = number % self._rows * width
-            yield Row(*values[at : at + width])
+            yield Row(*_ROW.unpack_from(values, number % self._rows * _ROW.size))
 
 
 def readings_of(

@@ -148,7 +148,7 @@ def test_counters_are_those_of_the_kernel() -> None:
 
 def test_a_process_is_looked_at_and_its_maps_are_counted() -> None:
     """Here this one."""
-    look = QuickLook(os.getpid(), buffer=Buffer(4096), patient=Buffer(65536, gives_way=True))
+    look = QuickLook(os.getpid(), patient=Buffer(65536, gives_way=True))
     found, count = look.read(), look.count_maps()
     look.close()
     assert found is not None
