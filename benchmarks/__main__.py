@@ -102,6 +102,12 @@ def recording_figures() -> list[Figure]:
     (tree,) = run("descendants_cost")
     what = f"wall time that {tree['processes']} descendants cost their recorded parent"
     found.append(Figure(what, tree["share"] * 100, "%", 0.3))
+    (box,) = run("black_box_cost")
+    at = f"at {box['maps']:,} maps"
+    found += [
+        Figure(f"of a core for the black box {at}", box["cpu_share"] * 100, "%", 0.3),
+        Figure(f"of the time of a lock of the training {at}", box["lock_share"] * 100, "%", 1.0),
+    ]
     (loading,) = run("import_cost")
     found.append(Figure("import telemetry", loading["milliseconds"], "ms", 25))
     found.append(Figure("import foldwatch", loading["foldwatch_milliseconds"], "ms", 25))

@@ -20,6 +20,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from analyzer.diagnosis import evidence, held, plausibility
+from analyzer.diagnosis.burst_evidence import burst_evidence
 from analyzer.diagnosis.child_evidence import child_evidence
 from analyzer.diagnosis.confidence import Confidence
 from analyzer.diagnosis.evidence import Evidence
@@ -124,7 +125,7 @@ def _weigh(
 ) -> Cause:
     """Take the strongest word on ``cause``; the others stand beside it."""
     words: list[Evidence] = [
-        *filter(None, [excluded]),
+        *filter(None, [excluded, burst_evidence(cause, process)]),
         *evidence.kernel_evidence(cause, process),
         *evidence.counter_evidence(cause, process),
         *text_evidence(cause, process),

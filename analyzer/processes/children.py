@@ -123,6 +123,12 @@ class Children:
             if sample.label.text and (there := self._there(child.role, number[child.role])):
                 there.take(child, sample)
 
+    def note_fullest(self, reading: Reading) -> None:
+        """Note how near the known ones of its children are to their limits, and take nothing else of it."""
+        for child in reading.children or ():
+            if (record := self._known.get(child.identity)) is not None:
+                self._note_fullest(reading.time, child, record)
+
     def __iter__(self) -> Iterator[ChildRecord]:
         """Give those of which there is more than one fold, or no fold; then the places that change hands at each fold."""
         yield from self._known.values()

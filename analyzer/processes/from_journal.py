@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from analyzer.logs.label_budget import MOST_LABELS, LabelBudget
 from analyzer.processes.attributed import Books, attributed_of
+from analyzer.processes.black_box import read_black_box
 from analyzer.processes.checkpoints import Checkpoint, CheckpointTable, raise_peaks
 from analyzer.processes.children import Children
 from analyzer.processes.from_log import Process, Source, Table
@@ -190,11 +191,7 @@ def _add_reading(process: Process, reading: Reading, number: int) -> None:
     if reading.label is not None:
         _note_counters(process, reading)
     process.last_reading = latest_known(process.last_reading, reading)
-    for name in USED_BY:
-        ratio = reading.usage(name).ratio
-        before = process.fullest.get(name)
-        if ratio is not None and (before is None or ratio >= (before.usage(name).ratio or 0)):
-            process.fullest[name] = reading
+    _note_fullest(process, reading)
     values = {name: getattr(reading, name) for name in RESOURCES}
     values["cgroup_memory_bytes"] = _held(reading)
     sample = Checkpoint(
@@ -219,6 +216,31 @@ def _add_reading(process: Process, reading: Reading, number: int) -> None:
     raise_peaks(process.peaks, {name: reading.peaks.get(name) for name in values})
     process.rank_values.take(reading)
     process.add(sample, reading.pools)
+
+
+def _note_fullest(process: Process, reading: Reading) -> None:
+    for name in USED_BY:
+        ratio = reading.usage(name).ratio
+        before = process.fullest.get(name)
+        if ratio is not None and (before is None or ratio >= (before.usage(name).ratio or 0)):
+            process.fullest[name] = reading
+
+
+def note_black_box(process: Process, journal: str) -> None:
+    """Take what was seen of the last minute of a process that died, if that lies beside its journal."""
+    known, ended = process.last_reading, process.exit
+    if known is None or ended is None or not may_be_crash(ended):
+        return
+    process.black_box = read_black_box(
+        journal,
+        process.folds,
+        is_of=lambda one: (one.pid, one.start_ticks) == (known.pid, known.start_ticks),
+        ended=ended.time,
+    )
+    for reading in process.black_box.readings if process.black_box else ():
+        _note_fullest(process, reading)
+        if process.children is not None:
+            process.children.note_fullest(reading)
 
 
 def _bounded(reading: Reading) -> Reading:

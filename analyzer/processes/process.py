@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from analyzer.logs.known_formats import KnownFormat
     from analyzer.processes.attributed import Books
+    from analyzer.processes.black_box import LastMinute
     from analyzer.processes.children import Children
     from analyzer.processes.last_lines import LastLine
     from analyzer.processes.native_threads import NativeThreads
@@ -86,6 +87,7 @@ class Process:
     """What grew inside which of its calls; None if it did not follow them."""
     native_threads: NativeThreads | None = None
     """What had started its threads, as its supervisor saw it; None if that did not look."""
+    black_box: LastMinute | None = None
     launcher_saw_end: bool = False
     """Whether what launched it noted that it had ended with all its children, if perhaps not how."""
     interpreter_ended: bool = False

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from analyzer.logs.label_budget import label_shares
 from analyzer.logs.parallel import STANDARD_INPUT, UnreadableInput
-from analyzer.processes.from_journal import read_journal
+from analyzer.processes.from_journal import note_black_box, read_journal
 from analyzer.processes.from_log import Source, Table, rank_in, table_of
 from analyzer.processes.process import Process
 from telemetry.errors import InputError
@@ -71,6 +71,8 @@ def _table(
         is_told = found.log is not None and os.path.getsize(found.log) > 0
     except OSError as error:
         raise InputError(f"{error.filename or found.group}: {error.strerror}") from error
+    for process in table.processes:
+        note_black_box(process, found.journal)
     latest = {process.rank: process for process in table.processes}
     outcome = outcome_in(os.path.dirname(found.journal))
     _note_outcome(latest.values(), outcome)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from analyzer import formatting as fmt
 from analyzer.diagnosis.confidence import Confidence
 from analyzer.groups import group_findings, names
+from analyzer.reports.box_charts import box_charts
 from analyzer.reports.chart_data import STAGES_DRAWN, Stages, stage_values, told_by
 from analyzer.reports.facts import facts
 from analyzer.reports.headline import earlier_runs_line, headline, is_open, root_cause_line
@@ -74,7 +75,7 @@ def as_html(analysis: AnalysisResult, comparison: Comparison | None = None) -> s
         undefined=jinja2.StrictUndefined,
     )
     environment.filters |= {"safe_text": fmt.safe, "pools": named}
-    environment.globals |= {"fmt": fmt, "resources": RESOURCES}
+    environment.globals |= {"fmt": fmt, "resources": RESOURCES, "box_charts": box_charts}
     parts = group_findings(analysis)
     shown = sorted(parts, key=lambda part: part.severity)[:PARTS_SHOWN]
     return environment.get_template("report.html").render(

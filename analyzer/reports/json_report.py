@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from analyzer.comparison import Change, Comparison
     from analyzer.growth.child_growth import ChildGrowth
     from analyzer.growth.verdict import Growth
+    from analyzer.processes.black_box import LastMinute
     from analyzer.processes.from_log import Source
     from analyzer.result import AnalysisResult, EarlierRun, Finding
     from analyzer.signatures.search import SignatureMatch
@@ -85,6 +86,7 @@ def _finding_json(finding: Finding) -> dict[str, Any]:
             {"cause": cause.cause, "standing": cause.confidence, "evidence": list(cause.evidence)}
             for cause in finding.causes
         ],
+        "black_box": None if process.black_box is None else _box_json(process.black_box),
         "symptom_of": finding.symptom_of,
         "survived": [_crash_json(sign) for sign in process.recovered.values()],
         "stopped": None if finding.truncation is None else finding.truncation.words,
@@ -93,6 +95,14 @@ def _finding_json(finding: Finding) -> dict[str, Any]:
             {"target": remedy.target, "text": remedy.text, "command": remedy.command}
             for remedy in finding.remedies
         ],
+    }
+
+
+def _box_json(box: LastMinute) -> dict[str, Any]:
+    return {
+        "readings": len(box.readings),
+        "seconds": box.readings[-1].time - box.readings[0].time,
+        "bursts": [one._asdict() | {"per_second": one.per_second} for one in box.bursts()],
     }
 
 

@@ -154,7 +154,7 @@ def timeline(
     chart = Chart(
         height, LEFT, caption, across, up, fmt.unit(resource).strip(), "checkpoint, in order"
     )
-    chart.y_ticks = [(up(value), f"{value:,.0f}") for value in _ticks(high)]
+    chart.y_ticks = [(up(value), f"{value:,.0f}") for value in ticks(high)]
     chart.x_ticks = [(across(n), f"{n + 1:,}") for n in _positions(longest)]
     if limit is not None:
         chart.limit = (up(limit), f"limit {limit:,.0f}")
@@ -204,7 +204,7 @@ def stage_chart(part: ProcessGroup, stages: Stages, resource: str, *, caption: s
     chart = Chart(height, STAGE_LEFT, caption, across, up)
     unit = fmt.unit(resource).strip()
     chart.x_title = RESOURCES[resource].title + (f", {unit}" if unit else "")
-    chart.x_ticks = [(across(n), f"{n:,.0f}") for n in _ticks(high, low)]
+    chart.x_ticks = [(across(n), f"{n:,.0f}") for n in ticks(high, low)]
     row = up(1) - up(0)
     rows = {stage: up(number + 0.5) for number, stage in enumerate(stages.drawn)}
     chart.y_ticks = [
@@ -239,7 +239,7 @@ def _top(
     return (max(highest, limit or 0.0) or 1.0) * 1.06, limit
 
 
-def _ticks(high: float, low: float = 0.0) -> list[int]:
+def ticks(high: float, low: float = 0.0) -> list[int]:
     """Return round values from ``low`` to ``high``; whole ones, as all that is drawn is counted."""
     spread = high - low
     power = 10.0 ** math.floor(math.log10(spread / TICKS))

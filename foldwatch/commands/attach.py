@@ -156,9 +156,11 @@ def _attached(
     """Begin the record. Raises InputError."""
     try:
         labels = None if log is None else LogLabels(log, label_of)
-        return AttachedProcess(target, directory, labels=labels, before=before)
+        process = AttachedProcess(target, directory, labels=labels, before=before)
     except OSError as error:
         raise InputError(explained(error, error.filename or directory)) from error
+    process.keep_last_minute()
+    return process
 
 
 def _observe(alerts: AlertEngine, snapshots: Sequence[Snapshot]) -> None:

@@ -5,6 +5,7 @@
     RUN/.leases/fold-K.N            who runs fold K, the N-th time
     RUN/journal.jsonl, output.log   of a process that runs every fold
     RUN/fold-K/journal.jsonl, output.log, result.json or failure.json, metrics.json
+    RUN/fold-K/black-box.jsonl      of a process that died: its last minute, many readings a second
     RUN/summary.json, summary.csv
     RUN/previous-N/                 files and folds that a later run of the same directory replaced
 
@@ -32,6 +33,8 @@ OUTPUT = "output.log"
 RESULT = "result.json"
 FAILURE = "failure.json"
 METRICS = "metrics.json"
+BLACK_BOX = "black-box.jsonl"
+"""In the form of a journal."""
 SUMMARY_JSON = "summary.json"
 EXPLAINED = "explained"
 """The folder of second looks, with a folder for each fold."""

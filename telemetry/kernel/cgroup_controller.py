@@ -142,12 +142,15 @@ class Level:
         except (OSError, ValueError) as error:
             pass_on(error)
             limit = LimitState.UNREADABLE
+        return Usage(self.current(), limit)
+
+    def current(self) -> int | None:
+        """Read the current usage alone; None if it cannot be read."""
         try:
-            current = int(self._current.read())
+            return int(self._current.read())
         except (OSError, ValueError) as error:
             pass_on(error)
-            return Usage(None, limit)
-        return Usage(current, limit)
+            return None
 
     def peak(self) -> int | None:
         """Read the highest usage so far; None if the kernel is too old to keep it."""
@@ -202,6 +205,7 @@ class Controller:
         self._is_real_root = False
         self._own_folder: str | None = None
         self._first_events: dict[str, int | None] = {}
+        self._binding: Level | None = None
 
     def read(self) -> ControllerUsage:
         """Read every visible level and return the one with the least headroom.
@@ -217,6 +221,7 @@ class Controller:
         if own is not None:
             self._first_events.setdefault(own, events)
         hidden = bool(self._levels) and not self._is_real_root
+        self._binding = None
         if not readable:
             # At the real root there is no file because there is no limit; elsewhere one may hide.
             state = LimitState.UNLIMITED if self._is_real_root else LimitState.INVISIBLE
@@ -226,7 +231,12 @@ class Controller:
             other.limit is LimitState.UNREADABLE for _, other in readable
         ):
             usage = replace(usage, limit=LimitState.UNREADABLE)
+        self._binding = level
         return ControllerUsage(usage, level.folder, level.peak(), events, own, hidden)
+
+    def current(self) -> int | None:
+        """Read the usage alone of the level that bound at the last `read`: one file."""
+        return None if self._binding is None else self._binding.current()
 
     def place(self, folder: str) -> str:
         """Return where this process finds ``folder``, one of the cgroups as the read process sees them."""
@@ -293,7 +303,7 @@ class Controller:
         self._membership.close()
         for level in self._levels:
             level.close()
-        self._levels, self._seen = (), None
+        self._levels, self._seen, self._binding = (), None, None
 
     def _resolve(self) -> None:
         membership = self._membership.read()

@@ -49,7 +49,7 @@ class SavedBudget:
     ``capacity`` and the last block.
     """
 
-    __slots__ = ("_at", "_began", "_clock", "_cost_clock", "_left", "capacity", "share")
+    __slots__ = ("_at", "_began", "_clock", "_cost_clock", "_left", "capacity", "share", "spent")
 
     def __init__(
         self,
@@ -63,6 +63,8 @@ class SavedBudget:
         self.share, self.capacity = share, capacity
         self._clock, self._cost_clock = clock, cost_clock
         self._left, self._at, self._began = capacity, clock(), 0.0
+        self.spent = 0.0
+        """Seconds in all."""
 
     @property
     def left(self) -> float:
@@ -81,3 +83,4 @@ class SavedBudget:
     def pay(self, seconds: float) -> None:
         """Take it that so much was spent."""
         self._left -= seconds
+        self.spent += seconds

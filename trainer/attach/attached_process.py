@@ -30,6 +30,8 @@ REAP_SECONDS = 2.0
 """For its parent to reap it, after which the kernel tells how it ended."""
 FULL_SECONDS = 5.0
 """At most so often a label counts the memory maps and threads anew: a log may have one a millisecond."""
+BOX_SHARE = 0.0003
+"""Of a core, for its last minute: a part of what attaching may cost, see `trainer.attach.pace`."""
 MOST_LABELS = 20
 """At one look; of more, those in between have no reading."""
 
@@ -96,6 +98,10 @@ class AttachedProcess:
             self._record.write(reading)
         self._record.write(self._event(ATTACHED, _known_of(target, labels, len(before))))
 
+    def keep_last_minute(self) -> None:
+        """Keep what is written if it dies."""
+        self._record.keep_last_minute(BOX_SHARE)
+
     def fileno(self) -> int:
         """Return what becomes readable when it ends."""
         return self.target.handle.fileno()
@@ -145,7 +151,7 @@ class AttachedProcess:
         facts: dict[str, object] = {} if status is None else {"exit_code": status.exit_code}
         if status is not None and status.signal is not None:
             facts["signal"] = status.signal
-        self._record.note_end(facts)
+        self._record.note_end(facts, self.directory)
         output = RunLayout(self.directory).output(None)
         lines = self._kernel_log.lines()
         self._own_errors.value(lambda: self._tails.write(output, more=lines), OUTPUT)

@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING
 
 from telemetry.journal.follower import JournalFollower
 from telemetry.journal.private_files import make_folder
-from telemetry.journal.run_layout import JOURNAL, OUTPUT
+from telemetry.journal.run_layout import JOURNAL, OUTPUT, RunLayout, fold_number
 from telemetry.journal.writer import JournalWriter
 from telemetry.reading import Reading
 from telemetry.thread_line import Label
@@ -98,6 +98,7 @@ class FoldProcess:
                 check=self._check_folder,
             )
             undo.pop_all()
+        self._record.keep_last_minute()
         self.write(header_of(self.pid, self._spec.command, self._spec.environment))
         self.supervised.start()
 
@@ -184,11 +185,18 @@ class FoldProcess:
             facts |= {"signal": status.signal}
         if reason := self.end_reason or (LINGERED if self.has_lingered else None):
             facts |= {"by_runner": True, "why": reason}
-        self._record.note_end(facts)
+        self._record.note_end(facts, self._dir_of_fold())
         self.supervised.close()
         self._record.close()
         if self._labels is not None:
             self._labels.close()
+
+    def _dir_of_fold(self) -> str:
+        """Return the directory of the fold that it runs, which is not its own if it runs several; no link of its making."""
+        if fold_number(os.path.basename(self.fold_dir)) is not None:
+            return self.fold_dir
+        of_fold = RunLayout(self.fold_dir).fold_dir(self.fold)
+        return self.fold_dir if os.path.islink(of_fold) else of_fold
 
     def write(self, record: Record) -> None:
         """Append to its journal; report an error on standard error and go on."""

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import time
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
+from telemetry.journal.private_files import make_fold_folder
 from telemetry.journal.records import RECORDED_CAPS, Event, Header
-from telemetry.journal.run_layout import JOURNAL
+from telemetry.journal.run_layout import BLACK_BOX, JOURNAL
 from telemetry.kernel.process_identity import own_identity, start_ticks
 from telemetry.masking import masked
 from telemetry.rank import rank_of
 from telemetry.reading import PEAKS, Reading
+from trainer.process.black_box import SHARE, BlackBox, is_death, is_wanted
 from trainer.process.foreground_reader import ForegroundReader
 from trainer.process.holder_log import HolderLog
 
@@ -56,11 +60,20 @@ class ProcessRecord:
         self._reader = ForegroundReader(pid, follows_children=follows_children)
         self._peaks: dict[str, int] = {}
         """Since the last label."""
+        self._box: BlackBox | None = None
+
+    def keep_last_minute(self, share: float = SHARE) -> None:
+        """Keep what is written of a death, for that ``share`` of a core, unless that is switched off."""
+        if is_wanted():
+            self._box = BlackBox(self.pid, share=share)
+            self._box.start()
 
     def sample(self) -> Reading | None:
         """Take a reading without a label; None if the process is gone."""
         reading = self._read(in_full=False)
         if reading is not None:
+            if self._box is not None:
+                self._box.follow(reading)
             self._holders.take(reading)
             self.write(reading)
         return reading
@@ -91,13 +104,24 @@ class ProcessRecord:
         """Append to its journal; report an error on standard error and go on."""
         self._errors.value(lambda: self._append(record), JOURNAL)
 
-    def note_end(self, facts: Mapping[str, object]) -> None:
-        """Write how it ended: ``facts``, and the counters of its cgroups."""
+    def note_end(self, facts: Mapping[str, object], directory: str) -> None:
+        """Write how it ended: ``facts``, and the counters of its cgroups; of a death its last minute, into ``directory``."""
         known = {**facts, **self._reader.program_status(), **self._reader.final_counters()}
         self.write(Event(time=time.time(), pid=self._reader.worker, name="exited", facts=known))
+        if self._box is not None and is_death(facts):
+            path = os.path.join(directory, BLACK_BOX)
+            self._errors.value(partial(self._write_box, self._box, path), path)
+
+    def _write_box(self, box: BlackBox, path: str) -> None:
+        self._check()
+        if not os.path.lexists(folder := os.path.dirname(path)):
+            make_fold_folder(folder)
+        box.write(path)
 
     def close(self) -> None:
         """Give every descriptor back."""
+        if self._box is not None:
+            self._box.close()
         self._reader.close()
         self._journal.close()
 

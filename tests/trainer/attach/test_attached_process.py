@@ -13,6 +13,7 @@ import pytest
 
 from analyzer.pipeline import analyze
 from telemetry.errors import InputError
+from telemetry.journal.run_layout import BLACK_BOX
 from telemetry.kernel.process_handle import ProcessHandle
 from telemetry.kernel.procfs import ProcessFiles
 from tests.support.processes import tells_endings_of_others
@@ -87,6 +88,22 @@ def test_the_signal_that_ends_it_is_told(training: Training, tmp_path: Path) -> 
     process.close()
     assert records(tmp_path / "run")[-1]["signal"] == "SIGKILL"
     assert analyze([str(tmp_path / "run")]).verdict == "crashed"
+
+
+@pytest.mark.parametrize("code", [0, 3])
+def test_the_last_minute_of_one_that_fails_is_beside_its_journal(
+    code: int, training: Training, tmp_path: Path
+) -> None:
+    """Looks between the readings; of a healthy end there is none."""
+    need(tells_endings_of_others(), "Linux 6.15, which tells it to others")
+    process = attached(training, tmp_path / "run")
+    process.keep_last_minute()
+    process.sample()
+    training.say("works")
+    training.exit(code)
+    process.finish()
+    process.close()
+    assert (tmp_path / "run" / BLACK_BOX).exists() == bool(code)
 
 
 @pytest.mark.parametrize(

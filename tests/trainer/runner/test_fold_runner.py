@@ -204,6 +204,9 @@ def test_one_process_that_dies_takes_the_later_folds_with_it(tmp_path: Path) -> 
     runner, directory, summary = run(tmp_path, "dies", "6", isolation="none")
     assert (runner.state.failed, summary.missing) == ([2, 3], [2, 3])
     assert failure_of(directory, 3)["reason"] == "not reached: fold 2 ended the process"
+    assert "black-box.jsonl" in os.listdir(directory.fold(2))
+    finding = next(one for one in analyze([directory.path]).findings if one.process.pid)
+    assert finding.process.black_box is not None
 
 
 def test_what_a_fold_leaves_running_dies_with_it(tmp_path: Path) -> None:
