@@ -5,6 +5,7 @@
     RUN/.leases/fold-K.N            who runs fold K, the N-th time
     RUN/journal.jsonl, output.log   of a process that runs every fold
     RUN/fold-K/journal.jsonl, output.log, result.json or failure.json, metrics.json
+    RUN/fold-K/stalled-stacks.txt   where its processes stood, if it stalled
     RUN/summary.json, summary.csv
     RUN/previous-N/                 files and folds that a later run of the same directory replaced
 
