@@ -11,6 +11,7 @@ import fcntl
 import importlib
 import multiprocessing
 import multiprocessing.pool
+import multiprocessing.queues
 import os
 import queue
 import select
@@ -152,7 +153,7 @@ def wait_in_the_kernel() -> None:
 
 def worker_that_died() -> None:
     """What it was to load never comes."""
-    loaded = multiprocessing.Queue[int]()
+    loaded: multiprocessing.queues.Queue[int] = multiprocessing.Queue()
     worker = multiprocessing.Process(target=_dies)
     worker.start()
     loaded.get()

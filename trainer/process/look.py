@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 NOT_INSTALLED = "pystack is not installed (pip install 'foldwatch[explain]')"
 MOST_BYTES = 2**20
 END_SECONDS = 1.0
+KILLED_SECONDS = 5.0
+"""For one that was killed: more than that only takes one that waits in the kernel."""
 
 
 def has_pystack() -> bool:
@@ -95,7 +97,7 @@ class Look:
             self._process.wait(END_SECONDS if self.has_ended() else 0)
         self._process.kill()
         with suppress(subprocess.TimeoutExpired):
-            return self._process.wait(END_SECONDS)
+            return self._process.wait(KILLED_SECONDS)
         return None
 
 

@@ -38,7 +38,8 @@ _CHECKPOINT = b'"kind":"checkpoint"'
 class StallWatch:
     """Follows the records of one fold's process, and looks at it and at what descends from it.
 
-    Invariant: one look at each stall, and each process that is looked at gets one event of it.
+    Invariant: one look at each stall. Of each process that is looked at there is an event once the first one was, and a last
+    one at the end.
     """
 
     def __init__(
@@ -84,10 +85,12 @@ class StallWatch:
             self._has_looked, self._looks = True, self._looks + 1
             self._tree = StalledTree(self._pid, stops=self._stops)
         tree = self._tree
-        if tree is None or not tree.has_ended(gives_up=is_last):
+        if tree is None:
             return
-        self._tree = None
-        if not is_last:
+        if has_ended := tree.has_ended(gives_up=is_last):
+            self._tree = None
+        # An alert does not wait until every process was looked at.
+        if not is_last and (has_ended or tree.has_first()):
             self._tell(tree)
 
     def _is_due(self) -> bool:

@@ -91,6 +91,7 @@ class StalledTree:
         self._why = self._why if stops else OFF
         self._left = [] if self._why else [one for one in self._seen if one.facts.threads]
         self._look: tuple[_TreeProcess, Look] | None = None
+        self._has_first = False
 
     def files(self) -> Iterator[IO[bytes]]:
         """Yield what becomes readable when the present look has ended."""
@@ -110,6 +111,11 @@ class StalledTree:
             if gives_up or not self._left:
                 return True
             self._begin(self._left.pop(0))
+
+    def has_first(self) -> bool:
+        """Whether the first process was looked at; true once."""
+        was_told, self._has_first = self._has_first, self._seen[0].stacks is not None
+        return self._has_first and not was_told
 
     def _begin(self, seen: _TreeProcess) -> None:
         """Look at one; what is stopped, and what waits in the kernel and cannot be, only from aside."""
@@ -151,7 +157,8 @@ class StalledTree:
     def _children(self) -> str:
         """Say where the first children stand."""
         return "; ".join(
-            f"its child {one.facts.pid} stands in {_with_state(one)}"
+            f"its child {one.facts.pid} "
+            + ("has ended" if one.facts.state == "Z" else f"stands in {_with_state(one)}")
             for one in self._seen[1 : 1 + CHILDREN_NAMED]
         )
 

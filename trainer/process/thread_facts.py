@@ -14,11 +14,11 @@ MOST_THREADS = 200
 MOST_ENVIRONMENT = 2**16
 _CALLS = {
     "x86_64": """0 read, 1 write, 2 open, 7 poll, 9 mmap, 17 pread64, 19 readv, 23 select, 34 pause, 35 nanosleep,
-        42 connect, 43 accept, 44 sendto, 45 recvfrom, 47 recvmsg, 56 clone, 58 vfork, 61 wait4, 65 semop, 72 fcntl,
+        42 connect, 43 accept, 44 sendto, 45 recvfrom, 47 recvmsg, 56 clone, 58 vfork, 61 wait4, 62 kill, 65 semop, 72 fcntl,
         73 flock, 74 fsync, 128 rt_sigtimedwait, 202 futex, 230 clock_nanosleep, 232 epoll_wait, 247 waitid, 257 openat,
         270 pselect6, 271 ppoll, 281 epoll_pwait, 288 accept4, 435 clone3""",
     "aarch64": """22 epoll_pwait, 25 fcntl, 32 flock, 56 openat, 63 read, 64 write, 67 pread64, 72 pselect6, 73 ppoll,
-        82 fsync, 95 waitid, 98 futex, 101 nanosleep, 115 clock_nanosleep, 193 semop, 202 accept, 203 connect,
+        82 fsync, 95 waitid, 98 futex, 101 nanosleep, 115 clock_nanosleep, 129 kill, 193 semop, 202 accept, 203 connect,
         206 sendto, 207 recvfrom, 212 recvmsg, 220 clone, 260 wait4, 435 clone3""",
 }
 """System calls in which a program waits, by number: arch/*/entry/syscalls and include/uapi/asm-generic/unistd.h."""

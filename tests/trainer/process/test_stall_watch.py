@@ -12,6 +12,7 @@ import pytest
 
 from telemetry.journal.stall_record import EVENT, stall_of
 from telemetry.kernel.process_identity import start_ticks
+from telemetry.kernel.process_tree import children_of
 from tests.support.builders import NOW, reading, write_journal
 from tests.support.native_threads import goes_on, program
 from tests.support.processes import state_of
@@ -60,11 +61,11 @@ class Watched:
         self.watch.poll()
 
     def looked_at(self) -> list[Event]:
-        """Wait until what is looked at is told of."""
+        """Wait until all that is looked at is told of."""
 
         def poll() -> bool:
             self.watch.poll()
-            return bool(self.events)
+            return bool(self.events) and not list(self.watch.files())
 
         wait_until(poll, 60, "the end of the look")
         return self.events
@@ -131,9 +132,13 @@ def test_stacks_name_the_program_s_own_function(tmp_path: Path) -> None:
     with program(
         f"exec(compile(open({str(script)!r}).read(), {str(script)!r}, 'exec'))"
     ) as process:
+        (works,) = children_of(process.pid)
+        wait_until(lambda: "nanosleep" in facts_of(works).where, 10, "the sleep of its child")
         watched = Watched(tmp_path, process.pid)
         watched.stand(82)
-        found = [stall_of(event.facts) for event in watched.looked_at()]
+        first, *_, own, child = [stall_of(event.facts) for event in watched.looked_at()]
+        assert first.where == own.where, "it is told before its child is looked at"
+        found = own, child
         assert found[0].where.startswith("load_batch (train.py:5), in read of pipe:")
         assert found[1].where.startswith("works (train.py:3), in clock_nanosleep")
         assert "stands in works (train.py:3)" in found[0].others
