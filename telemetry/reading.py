@@ -137,6 +137,10 @@ class ChildUsage:
         return Usage(current, self.limits.get(name, LimitState.UNREADABLE))
 
 
+PRESSURES = tuple(
+    f"{resource}_{share}" for resource in ("cpu", "memory", "io") for share in ("some", "full")
+)
+"""Names of ``pressure_seconds``."""
 PEAKS = ("threads", "cgroup_pids", "maps", "rss_bytes", "open_fds", "cgroup_memory_bytes")
 """Fields of `Reading` whose peak between labels is kept."""
 
@@ -207,6 +211,16 @@ class Reading:
     children_time: float | None = None
     """When ``children`` and what is told of maps, descriptors and PSS of the tree were read, if that was before ``time``."""
     cpu_seconds: float | None = None
+    state: str | None = None
+    """Of its main thread, as the kernel has it: ``R`` runs, ``S`` sleeps, ``D`` waits in the kernel, ``T`` is stopped."""
+    main_thread_waits: int | None = None
+    """How often its main thread has given up the CPU to wait."""
+    tree_cpu_seconds: float | None = None
+    """Of this process and its descendants together, those that ended included."""
+    tree_io_bytes: int | None = None
+    """That this process and its descendants have had read from storage, or written to it."""
+    output_time: float | None = None
+    """When its standard output or error was written to last, in seconds since the epoch of that file's clock."""
     context_switches: int | None = None
     """Of all threads, voluntary or not; None for another process than the reader's own."""
     host_tasks: int | None = None
@@ -225,6 +239,8 @@ class Reading:
     """Memory maps by kind, if a checkpoint asked for them: see memory_maps.KINDS."""
     pressure_seconds: Mapping[str, float] | None = None
     """Time stalled so far, by ``cpu_some``, ``memory_some``, ``memory_full``, ``io_some``, ..."""
+    pressure_scope: str | None = None
+    """Whose time that is: of the process's own ``cgroup``, or of the whole ``host``."""
     gpus: tuple[GpuUsage, ...] | None = None
     peaks: Mapping[str, int] = field(default_factory=dict)
     """The highest value since the last label of each field in PEAKS, this reading's included."""
@@ -291,6 +307,8 @@ PACED = {
     "tree_pss_bytes": "children",
     "tree_maps": "children",
     "tree_open_fds": "children",
+    "tree_cpu_seconds": "children",
+    "tree_io_bytes": "children",
     "children": "children",
     "children_time": "children",
     "user_tasks": "user_tasks",

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import enum
+import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from telemetry.holders import EVENT as HOLDERS
 from telemetry.journal.holders_record import holders_of
 from telemetry.journal.records import Event
+from telemetry.journal.stall_record import EVENT as STALLED
+from telemetry.journal.stall_record import stall_of
+from telemetry.progress import NO_PROGRESS
 from telemetry.reading import Reading, latest_known, with_stage
 
 if TYPE_CHECKING:
@@ -16,6 +20,8 @@ if TYPE_CHECKING:
 
     from telemetry.holders import Holders
     from telemetry.journal.records import Record
+    from telemetry.journal.stall_record import Stall
+    from telemetry.progress import StageProgress
 
 SOURCES_KEPT = 50
 """More than there are; an untrusted journal may name any number."""
@@ -91,6 +97,10 @@ class FoldSnapshot:
     """How often each source or sink failed."""
     holders: Mapping[str, Holders] = field(default_factory=dict)
     """By limit, who held it when that was looked at last: as it became near, and about every minute since."""
+    progress: StageProgress = NO_PROGRESS
+    """Since when nothing has moved, and how long its stages took."""
+    stall: Stall | None = None
+    """Where it stands, if that was looked at since."""
     exit_code: int | None = None
     """As a shell reports it: 128 plus the signal's number for a process that a signal ended."""
     seconds: float | None = None
@@ -128,6 +138,8 @@ class FoldSnapshot:
         """Return this snapshot as it is after ``record``."""
         if isinstance(record, Event) and record.name == HOLDERS:
             return self._with_holders(record)
+        if isinstance(record, Event) and record.name == STALLED:
+            return self._with_stall(record)
         if isinstance(record, Event):
             return self._with_final_counters(record)
         if not isinstance(record, Reading):
@@ -140,7 +152,15 @@ class FoldSnapshot:
         if record.stage is not None:
             checkpoints = with_stage(checkpoints, record.stage, record)
         latest = latest_known(self.latest, record)
-        return replace(self, latest=latest, checkpoints=checkpoints, error_counts=error_counts)
+        progress = self.progress.after(record)
+        return replace(
+            self,
+            latest=latest,
+            checkpoints=checkpoints,
+            error_counts=error_counts,
+            progress=progress,
+            stall=self.stall if progress.quiet_seconds else None,
+        )
 
     def _with_holders(self, event: Event) -> FoldSnapshot:
         try:
@@ -148,6 +168,16 @@ class FoldSnapshot:
         except ValueError:  # of another version
             return self
         return replace(self, holders={**self.holders, found.limit: found})
+
+    def _with_stall(self, event: Event) -> FoldSnapshot:
+        if (
+            self.latest is None or self.latest.pid != event.pid
+        ):  # of a child, which its own words name
+            return self
+        try:
+            return replace(self, stall=stall_of(event.facts))
+        except ValueError:  # of another version, or the training's own
+            return self
 
     def _with_final_counters(self, event: Event) -> FoldSnapshot:
         """Take the counters as the end of the process left them: the limit that killed it was hit
@@ -256,6 +286,20 @@ class Snapshot:
         """Its identity among the snapshots of a daemon."""
         return RunKey(self.run, self.host, self.rank)
 
+    def is_to_progress(self, fold_snapshot: FoldSnapshot) -> bool:
+        """Whether a fold that stands has stalled, which takes a fold or a label: other processes may idle as they like."""
+        progress = fold_snapshot.progress
+        is_training = fold_snapshot.fold is not None or bool(progress.stage)
+        return is_training and bool(progress.seen) and not _IDLE.search(self.command)
+
+    def usual_seconds(self, fold_snapshot: FoldSnapshot) -> float | None:
+        """Return the longest that the present stage of a fold took before, in any; None if none has ended."""
+        return fold_snapshot.progress.usual_seconds(one.progress for one in self.folds)
+
+    def stalls_after(self, fold_snapshot: FoldSnapshot) -> float:
+        """Return the seconds from which on a fold has stalled if nothing moves."""
+        return fold_snapshot.progress.stalls_after(one.progress for one in self.folds)
+
     @property
     def state(self) -> LiveRunState:
         """How far the run is: while a fold of it goes on or is to come, no earlier one makes it failed."""
@@ -270,6 +314,8 @@ class Snapshot:
         return LiveRunState(first.value)
 
 
+_IDLE = re.compile("ipykernel|jupyter")
+"""In the command of what waits for a person between two labels."""
 _BY_WEIGHT = (
     FoldState.RUNNING,
     FoldState.STALE,

@@ -20,6 +20,7 @@ from telemetry.alerts.episode import Episode, EpisodeState, death_words, stands_
 from telemetry.alerts.failures import by_host, failure_conditions
 from telemetry.alerts.grouping import AlertGrouping
 from telemetry.alerts.rules import RULES, ConditionTracker, growth_conditions
+from telemetry.alerts.stalls import stall_conditions
 from telemetry.alerts.standing import Standing, standings
 from telemetry.alerts.told_failures import ToldFailures
 
@@ -114,6 +115,7 @@ class AlertEngine:
                     yield from [*self._conditions_of(snapshot, known, now)]
                 except Exception:
                     logger.exception("foldwatch: alerts of run %r cannot be told", snapshot.run)
+            yield from stall_conditions(ranks)
             yield from failure_conditions(ranks, now=now, hold_seconds=self._hold_seconds)
 
     def _conditions_of(

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from telemetry.alerts.alert import Severity
 from telemetry.alerts.condition import Condition, labels_of
 from telemetry.alerts.help_now import command_now
+from telemetry.alerts.pressure import PressureWatch
 from telemetry.alerts.rate_of_rise import Rise
 from telemetry.formatting import format_amount, format_duration
 from telemetry.holders import FRESH_SECONDS
@@ -49,6 +50,9 @@ RULES: Mapping[str, Rule] = {
     "FoldwatchPidsLimitHit": Rule(Severity.CRITICAL),
     "FoldwatchOomKill": Rule(Severity.CRITICAL),
     "FoldwatchSamplesStale": Rule(Severity.WARNING, for_seconds=60),
+    # For so long it is looked at where it stands.
+    "FoldwatchStalled": Rule(Severity.CRITICAL, for_seconds=10),
+    "FoldwatchPressure": Rule(Severity.WARNING, for_seconds=60, keep_firing_for=300),
     # A fold that is tried again is seen as failed for a moment.
     "FoldwatchFoldFailed": Rule(Severity.CRITICAL, for_seconds=15),
     "FoldwatchRunFailed": Rule(Severity.CRITICAL, for_seconds=15),
@@ -92,6 +96,7 @@ class ConditionTracker:
         """By limit, of the process that is nearest to it: a child, or None for the run's own."""
         self._counters: dict[str, tuple[tuple[object, ...], int]] = {}
         self._rose_at: dict[str, float] = {}
+        self._pressure = PressureWatch()
         self._read_at: float | None = None
         self._heard_at = 0.0
         self._critical_since: dict[str, float] = {}
@@ -125,6 +130,9 @@ class ConditionTracker:
                 found += self._of_limit(
                     fold_snapshot, name, of_run, now=steady, may_hold_back=is_running
                 )
+            if is_running:
+                self._pressure.add(reading)
+                found += self._pressure.conditions(of_run)
         found += self._of_counters(fold_snapshot, reading, of_run, now=steady)
         if not found:
             return

@@ -22,6 +22,7 @@ from telemetry.journal.follower import JournalFollower
 from telemetry.journal.records import Event, Header
 from telemetry.journal.resume import resume_command
 from telemetry.journal.run_layout import RunLayout, fold_of
+from telemetry.reading import PRESSURES
 from telemetry.snapshot import SOURCES_KEPT, FoldSnapshot, FoldState, RunKey, Snapshot
 
 if TYPE_CHECKING:
@@ -336,9 +337,15 @@ def _bounded(reading: Reading) -> Reading:
         },
         gpus=reading.gpus and tuple(map(_short_gpu, reading.gpus[:GPUS_KEPT])),
         map_kinds=None,
-        pressure_seconds=None,
+        state=reading.state and reading.state[:1],
+        pressure_seconds=_known_pressure(reading.pressure_seconds),
+        pressure_scope=_short(reading.pressure_scope),
         peaks={},
     )
+
+
+def _known_pressure(seconds: Mapping[str, float] | None) -> Mapping[str, float] | None:
+    return seconds and {name: seconds[name] for name in PRESSURES if name in seconds}
 
 
 def _short(text: str | None) -> str | None:

@@ -11,6 +11,7 @@ from telemetry.daemon.history import History
 from telemetry.holders import EVENT as HOLDERS
 from telemetry.journal.holders_record import CHECKS, holders_of
 from telemetry.journal.run_layout import fold_of
+from telemetry.journal.stall_record import EVENT as STALLED
 from telemetry.snapshot import LINGER_SECONDS, STALE_SECONDS, FoldSnapshot, FoldState
 
 if TYPE_CHECKING:
@@ -164,7 +165,7 @@ class RunMember:
             return
         if event.name in {"raised", "interpreter_ended"}:
             self._take_own_end(event, process)
-        if event.name == HOLDERS:
+        if event.name in {HOLDERS, STALLED}:
             fold = self._fold_of[process]
             self.folds[fold] = self.folds[fold].with_record(event)
         if event.name != "exited":

@@ -6,6 +6,7 @@
     RUN/journal.jsonl, output.log   of a process that runs every fold
     RUN/fold-K/journal.jsonl, output.log, result.json or failure.json, metrics.json
     RUN/fold-K/black-box.jsonl      of a process that died: its last minute, many readings a second
+    RUN/fold-K/stalled-stacks.txt   where its processes stood, if it stalled
     RUN/summary.json, summary.csv
     RUN/previous-N/                 files and folds that a later run of the same directory replaced
 

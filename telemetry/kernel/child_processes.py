@@ -16,7 +16,7 @@ from telemetry.kernel.child_maps import MapCount, MapCounter
 from telemetry.kernel.child_memory import ProportionalSizes
 from telemetry.kernel.child_roles import is_launcher, local_rank, role_of
 from telemetry.kernel.process_tree import BUFFER_BYTES
-from telemetry.kernel.procfs import parse_soft_limits, parse_stat
+from telemetry.kernel.procfs import parse_io, parse_soft_limits, parse_stat
 from telemetry.kernel.read_budget import SavedBudget
 from telemetry.kernel.syscalls import Buffer, folder_size, list_folder, read_file
 from telemetry.kernel.tasks import read_descendants
@@ -53,6 +53,10 @@ class ChildrenFound(NamedTuple):
     open_fds: int | None = 0
     pss_bytes: int | None = None
     """The top one's included, for its shared pages are divided among all; None until each was read."""
+    cpu_seconds: float | None = 0.0
+    """Those that ended included; None if they were counted only."""
+    io_bytes: int | None = 0
+    """From storage and to it, of those that may be asked; None if they were counted only."""
     is_count: bool = False
     """Whether they were counted only."""
     at: float | None = None
@@ -68,6 +72,8 @@ def counted(below: Sequence[Descendant]) -> ChildrenFound:
         sum(one.status.rss_bytes or 0 for one in below),
         None,
         None,
+        cpu_seconds=None,
+        io_bytes=None,
         is_count=True,
     )
 
@@ -87,6 +93,8 @@ class _Child:
     limits: dict[str, Limit] = field(default_factory=dict)
     status: ProcessStatus | None = None
     open_fds: int | None = None
+    cpu_seconds: float = 0.0
+    io_bytes: int = 0
 
     @property
     def used(self) -> tuple[int | None, ...] | None:
@@ -207,6 +215,8 @@ class ChildProcesses:
             _sum([one.maps.count for one in known]) if is_whole else None,
             _sum([one.open_fds for one in known]) if is_whole else None,
             pss_bytes,
+            sum(one.cpu_seconds for one in known),
+            sum(one.io_bytes for one in known),
         )
 
     def _look(self, below: Sequence[Descendant], max_map_count: Limit) -> None:
@@ -225,7 +235,8 @@ class ChildProcesses:
         pid, parent, status = descendant
         folder = f"{self._processes}/{pid}"
         stat = read_file(f"{folder}/stat", self._buffer)
-        start_ticks = parse_stat(stat).start_ticks
+        times = parse_stat(stat)
+        start_ticks = times.start_ticks
         one = before.get(pid)
         if one is None or one.start_ticks != start_ticks:
             one = _Child(pid, start_ticks, folder, MapCount(f"{folder}/maps"))
@@ -236,6 +247,8 @@ class ChildProcesses:
             one.role = self._role(one, parent)
         used_before = one.used
         one.status, one.open_fds = status, self._descriptors(folder)
+        one.cpu_seconds = times.cpu_seconds + times.reaped_cpu_seconds
+        one.io_bytes = self._io_bytes(folder)
         one.maps.sizes = status.virtual_bytes, status.data_bytes
         # A process may lower its limits at any time; what it holds then changes before it meets them.
         if one.used != used_before or -one.nearness[0] >= LIMITS_AGAIN_FROM:
@@ -271,6 +284,13 @@ class ChildProcesses:
         except OSError as error:
             pass_on(error)
             return None
+
+    def _io_bytes(self, folder: str) -> int:
+        try:
+            return parse_io(read_file(f"{folder}/io", self._buffer))
+        except (OSError, ValueError) as error:  # of another user, or of a kernel without it
+            pass_on(error)
+            return 0
 
     def _limits(self, folder: str, max_map_count: Limit) -> dict[str, Limit]:
         soft = parse_soft_limits(read_file(f"{folder}/limits", self._buffer))

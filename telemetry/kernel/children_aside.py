@@ -86,6 +86,8 @@ class ChildrenAside:
             maps=seen.maps,
             open_fds=seen.open_fds,
             pss_bytes=seen.pss_bytes,
+            cpu_seconds=seen.cpu_seconds,
+            io_bytes=seen.io_bytes,
             is_count=False,
             at=seen.at,
         )

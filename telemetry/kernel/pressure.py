@@ -27,12 +27,16 @@ def parse_pressure(text: bytes) -> dict[str, float]:
 
 
 class PressureFiles:
-    """The pressure files of a process's own v2 cgroup, or of the host if it has none."""
+    """The pressure files of a process's own v2 cgroup, or of the host if it has none.
+
+    ``scope`` says which once they were read: ``cgroup`` or ``host``.
+    """
 
     def __init__(self, *, root: str = "/", pid: int) -> None:
         self._root = root
         self._process = os.path.join(root, "proc", str(pid))
         self._files: dict[str, KernelFile] | None = None
+        self.scope: str | None = None
 
     def read(self) -> dict[str, float]:
         """Return seconds by name (``memory_full``). Raises OSError: PSI may be off or not built in."""
@@ -54,9 +58,13 @@ class PressureFiles:
         for name in ("cgroup", "mountinfo"):
             with open(os.path.join(self._process, name), "rb") as file:
                 texts.append(file.read())
-        location = locate("", *texts)  # the unified hierarchy itself
+        location = locate("pressure", *texts)  # no v1 hierarchy has it
         if location is not None:
             own = os.path.join(self._root, location.folders[0].lstrip("/"))
-            if len(location.folders) > 1 and os.path.exists(os.path.join(own, "cpu.pressure")):
+            # A container's own cgroup is where the hierarchy is mounted; only the host's root has no such file.
+            is_root = len(location.folders) == 1 and not os.path.exists(f"{own}/cgroup.events")
+            if not is_root and os.path.exists(os.path.join(own, "cpu.pressure")):
+                self.scope = "cgroup"
                 return {name: os.path.join(own, f"{name}.pressure") for name in RESOURCES}
+        self.scope = "host"
         return {name: os.path.join(self._root, "proc/pressure", name) for name in RESOURCES}

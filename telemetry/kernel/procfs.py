@@ -33,6 +33,10 @@ class ProcessStatus:
     parent_pid: int | None
     real_uid: int | None
     effective_capabilities: int | None
+    state: str | None = None
+    """Of the main thread, by its letter."""
+    waits: int | None = None
+    """Of the main thread: how often it gave up the CPU to wait."""
 
 
 # Name:	python3
@@ -43,11 +47,14 @@ class ProcessStatus:
 # RssAnon:	   43210 kB        (with RssFile and RssShmem it makes VmRSS, since Linux 4.5)
 # VmData:	   43210 kB
 # Threads:	36
+# State:	S (sleeping)
 # CapEff:	000001ffffffffff
+# voluntary_ctxt_switches:	4711
 def parse_status(text: bytes) -> ProcessStatus:
     """Parse /proc/PID/status. Raises ValueError for a number that is none."""
     threads, uid = status_value(text, b"Threads"), status_value(text, b"Uid")
     capabilities, parent = status_value(text, b"CapEff"), status_value(text, b"PPid")
+    state, waits = status_value(text, b"State"), status_value(text, b"voluntary_ctxt_switches")
     return ProcessStatus(
         threads=None if threads is None else int(threads),
         rss_bytes=_status_bytes(text, b"VmRSS"),
@@ -59,6 +66,8 @@ def parse_status(text: bytes) -> ProcessStatus:
         parent_pid=None if parent is None else int(parent),
         real_uid=None if uid is None else int(uid),
         effective_capabilities=None if capabilities is None else int(capabilities, 16),
+        state=None if state is None else state.decode("ascii"),
+        waits=None if waits is None else int(waits),
     )
 
 
@@ -89,20 +98,35 @@ class ProcessTimes:
     """starttime, in clock ticks since boot: with the PID it names the process for good."""
     cpu_seconds: float
     """utime and stime of all its threads, those that ended included."""
+    reaped_cpu_seconds: float = 0.0
+    """cutime and cstime: of its children that it has waited for, and theirs."""
 
 
 _TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
 
-# 4242 (a name) with ) in it) S 1 4242 ... 14th and 15th field: 500 60 ... 22nd field: 123456
+# 4242 (a name) with ) in it) S 1 4242 ... 14th to 17th field: 500 60 20 4 ... 22nd field: 123456
 def parse_stat(text: bytes) -> ProcessTimes:
-    """Parse fields 14, 15 and 22 of /proc/PID/stat.
+    """Parse fields 14 to 17 and 22 of /proc/PID/stat.
 
     The name in parentheses may hold spaces and parentheses, so fields count from the last ``)``.
     Raises ValueError or IndexError on anything else.
     """
     fields = text[text.rindex(b")") + 1 :].split()
-    return ProcessTimes(int(fields[19]), (int(fields[11]) + int(fields[12])) / _TICKS_PER_SECOND)
+    own, reaped = (int(fields[at]) + int(fields[at + 1]) for at in (11, 13))
+    return ProcessTimes(int(fields[19]), own / _TICKS_PER_SECOND, reaped / _TICKS_PER_SECOND)
+
+
+# rchar: 323934931      (what system calls read, of pipes and of /proc as well)
+# read_bytes: 0         (what was fetched from storage, memory-mapped files included)
+# write_bytes: 323932160
+def parse_io(text: bytes) -> int:
+    """Return the bytes read from storage and written to it, of /proc/PID/io. Raises ValueError."""
+    text = b"\n" + text
+    read, written = (status_value(text, key) for key in (b"read_bytes", b"write_bytes"))
+    if read is None or written is None:
+        raise ValueError("no read_bytes and write_bytes")
+    return int(read) + int(written)
 
 
 def is_initial_user_namespace(uid_map: bytes) -> bool:
@@ -185,6 +209,7 @@ class ProcessFiles:
         # Counted 64 KiB at a time: malloc takes copies of that size from the heap, not from new maps.
         self._maps = KernelFile(os.path.join(process, "maps"), size=65536)
         self._map_query, self._most_by_query = ProcmapQuery(), 0
+        self._io = KernelFile(os.path.join(process, "io"))
         self._limits = KernelFile(os.path.join(process, "limits"))
         self._limits_text, self._soft_limits = b"", dict[str, Limit]()
         self._uid_map = SettledFile(os.path.join(process, "uid_map"))
@@ -225,6 +250,27 @@ class ProcessFiles:
     def times(self) -> ProcessTimes:
         """Start time and CPU time of the process."""
         return parse_stat(self._stat.read())
+
+    def io_bytes(self) -> int | None:
+        """Bytes read from storage and written to it; None where the kernel counts none or does not tell."""
+        try:
+            return parse_io(self._io.read())
+        except OSError as error:
+            pass_on(error)
+            return None
+
+    def output_time(self) -> float | None:
+        """When standard output or error was written to last: a file, a terminal and a pipe tell it alike.
+
+        None where neither is one of them, or neither may be looked at.
+        """
+        times = []
+        for number in (1, 2) if self._is_procfs else ():
+            try:
+                times.append(os.stat(f"{self._descriptors}/{number}").st_mtime)
+            except OSError as error:
+                pass_on(error)
+        return max(times, default=None)
 
     def is_in_initial_user_namespace(self) -> bool:
         """Whether its root is the host's root."""

@@ -189,6 +189,7 @@ class Reader:
             uid=status.real_uid,
             is_exempt_from_nproc=is_exempt,
             **_tree_fields(tree, status, maps, open_fds),
+            **_work(found, files, sources),
             cpu_seconds=None if times is None else times.cpu_seconds,
             context_switches=_own_context_switches() if self._is_own else None,
             host_tasks=sources.attempt("loadavg", files.host_tasks),
@@ -199,6 +200,7 @@ class Reader:
             pools=None if tasks is None else tasks.pools,
             map_kinds=sources.attempt("map_kinds", kinds) if with_map_kinds else None,
             pressure_seconds=sources.attempt("pressure", self._pressure.read),
+            pressure_scope=self._pressure.scope,
             gpus=gpus,
             limits=self._limits(pids.usage.limit, memory.usage.limit, host_memory, fullest),
             errors=sources.errors,
@@ -208,19 +210,17 @@ class Reader:
         self, pids: Limit, memory: Limit, host_memory: HostMemory | None, gpu: GpuUsage | None
     ) -> dict[str, Limit]:
         files, limit = self._files, self._sources.limit
+        host: Limit = LimitState.UNREADABLE if host_memory is None else host_memory.total_bytes
         limits: dict[str, Limit] = {
             "pids_cgroup": pids,
             "cgroup_memory": memory,
             "max_map_count": limit("max_map_count", files.max_map_count),
             "threads_max": limit("threads_max", files.threads_max),
             "pid_max": limit("pid_max", files.pid_max),
-            "host_memory": LimitState.UNREADABLE
-            if host_memory is None
-            else host_memory.total_bytes,
+            "host_memory": host,
         }
-        soft = self._sources.attempt("limits", files.soft_limits)
-        for name in RLIMITS:
-            limits[name] = (soft or {}).get(name, LimitState.UNREADABLE)  # empty as it ends
+        soft = self._sources.attempt("limits", files.soft_limits) or {}  # empty as it ends
+        limits |= {name: soft.get(name, LimitState.UNREADABLE) for name in RLIMITS}
         if gpu is not None:
             total = gpu.total_bytes
             limits["gpu_memory"] = LimitState.UNREADABLE if total is None else total
@@ -330,6 +330,22 @@ def _tree_fields(
         "children": None if tree.is_count else tree.nearest,
         "children_time": tree.at,
     }
+
+
+def _work(found: _Found, files: ProcessFiles, sources: _Sources) -> dict[str, Any]:
+    """Return what tells whether a process and its descendants move."""
+    fields: dict[str, Any] = {
+        "state": found.status.state,
+        "main_thread_waits": found.status.waits,
+        "output_time": files.output_time(),
+    }
+    tree, times = found.tree, found.times
+    if tree is not None:
+        fields["tree_io_bytes"] = _sum(sources.attempt("io", files.io_bytes), tree.io_bytes)
+    if tree is not None and times is not None and tree.cpu_seconds is not None:
+        cpu = times.cpu_seconds + times.reaped_cpu_seconds + tree.cpu_seconds
+        fields["tree_cpu_seconds"] = round(cpu, 2)
+    return fields
 
 
 def _sum(own: int | None, others: int | None) -> int | None:

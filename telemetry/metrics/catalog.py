@@ -77,6 +77,17 @@ METRICS: dict[str, MetricKind] = {
     "foldwatch_oom_kills_total": MetricKind(
         "counter", "Processes that the memory controller killed, as far as visible."
     ),
+    "foldwatch_pressure_seconds_total": MetricKind(
+        "counter",
+        "Time in which some task, or all (full), waited for it: of the process's cgroup, or of the host.",
+        ("resource", "share", "scope"),
+    ),
+    "foldwatch_quiet_seconds": MetricKind(
+        "gauge", "Since a label, output, CPU time, I/O or a busy GPU was seen."
+    ),
+    "foldwatch_stalled_after_seconds": MetricKind(
+        "gauge", "From so many quiet seconds on the present stage has stalled."
+    ),
     "foldwatch_sample_errors_total": MetricKind(
         "counter", "Failures of a source or a sink of readings.", ("source",)
     ),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from telemetry.kernel.nvml import THROTTLE_REASONS
 from telemetry.limits import USED_BY
-from telemetry.reading import OWN_LIMITS, Limit, LimitState
+from telemetry.reading import OWN_LIMITS, PRESSURES, Limit, LimitState
 from telemetry.snapshot import OUTCOMES, FoldSnapshot, FoldState, LiveRunState, Snapshot
 
 if TYPE_CHECKING:
@@ -81,7 +81,16 @@ def samples(snapshot: Snapshot, *, now: float) -> Iterator[MetricSample]:
     """Give every value that ``snapshot`` holds; an absent value gives no sample."""
     yield from run_samples(snapshot)
     for fold_snapshot in snapshot.folds:
-        yield from fold_samples(fold_snapshot, snapshot.key, is_live=fold_snapshot.is_live(now))
+        is_live = fold_snapshot.is_live(now)
+        yield from fold_samples(fold_snapshot, snapshot.key, is_live=is_live)
+        if is_live and snapshot.is_to_progress(fold_snapshot):
+            base = (snapshot.run, snapshot.host, fold_snapshot.label, snapshot.rank)
+            quiet, after = (
+                fold_snapshot.progress.quiet_seconds,
+                snapshot.stalls_after(fold_snapshot),
+            )
+            yield MetricSample("foldwatch_quiet_seconds", base, quiet)
+            yield MetricSample("foldwatch_stalled_after_seconds", base, after)
 
 
 def run_samples(snapshot: Snapshot) -> Iterator[MetricSample]:
@@ -173,6 +182,10 @@ def _latest_samples(reading: Reading, base: tuple[str, ...]) -> Iterator[MetricS
     for kind, field in _KINDS.items():
         if (value := getattr(reading, field)) is not None:
             yield MetricSample("foldwatch_resident_memory_kind_bytes", (*base, kind), value)
+    for name in PRESSURES:
+        if (seconds := (reading.pressure_seconds or {}).get(name)) is not None:
+            labels = (*base, *name.split("_"), reading.pressure_scope or "host")
+            yield MetricSample("foldwatch_pressure_seconds_total", labels, seconds)
     for pool, threads in (reading.pools or {}).items():
         yield MetricSample("foldwatch_pool_threads", (*base, pool), threads)
     yield from _gpu_samples(reading, base)

@@ -133,6 +133,8 @@ def full_reading(label: str | None = None, **values: Any) -> Reading:
         rss_shmem_bytes=0,
         cgroup_memory_reclaimable_bytes=3,
         pools={"tf_Compute": 8},
+        pressure_seconds={"memory_some": 1.5},
+        pressure_scope="cgroup",
         gpus=(
             GpuUsage(
                 gpu="0",

@@ -19,6 +19,7 @@ from trainer.process.launcher import SupervisedProcess
 from trainer.process.native_threads import ThreadWatch
 from trainer.process.output_labels import OutputLabels
 from trainer.process.process_record import ProcessRecord, header_of
+from trainer.process.stall_watch import StallWatch
 from trainer.process.supervisor import KILL_SECONDS
 from trainer.run.warning import FileErrors
 from trainer.run.worker_protocol import DoneLines
@@ -78,6 +79,7 @@ class FoldProcess:
         self._follower = JournalFollower(os.path.join(self.fold_dir, JOURNAL))
         self._follower.skip()  # records of another process or an earlier run
         self._thread_watch = ThreadWatch(self.write, spec.environment)
+        self._stall_watch = StallWatch(self.write, self.fold_dir, self._errors, spec.environment)
         self._launch()
 
     def _launch(self) -> None:
@@ -106,6 +108,7 @@ class FoldProcess:
         """Yield what becomes readable when it reports something, or what looks at it does."""
         yield self.supervised.control
         yield from self._thread_watch.files()
+        yield from self._stall_watch.files()
         if self.supervised.requests is not None:
             yield self.supervised.requests
 
@@ -145,6 +148,7 @@ class FoldProcess:
     def poll(self) -> ExitStatus | None:
         """Return how it ended, or None while it lives; kill it if its grace is over."""
         self._thread_watch.poll()
+        self._stall_watch.poll()
         if time.monotonic() > self._kill_at:
             self.has_lingered = self.end_reason is None
             self._kill()
@@ -166,7 +170,9 @@ class FoldProcess:
         if time.monotonic() - self._sampled_at < SAMPLE_SECONDS:
             return False
         self._sampled_at = time.monotonic()
-        if self._record.sample() is None:  # it is gone, which a stopped supervisor cannot say
+        reading = self._record.sample()
+        self._stall_watch.note_process(reading)
+        if reading is None:  # it is gone, which a stopped supervisor cannot say
             self.supervised.wake()
         return True
 
@@ -176,10 +182,12 @@ class FoldProcess:
             if isinstance(record, Reading) and record.label is not None:
                 self._record.note_label(record.pid)
             self._thread_watch.take(record)
+            self._stall_watch.take(record)
 
     def close(self, status: ExitStatus) -> None:
         """Record how it ended in its journal and release everything."""
         self._thread_watch.poll(is_last=True)
+        self._stall_watch.poll(is_last=True)
         facts: dict[str, object] = {"exit_code": status.exit_code}
         if status.signal is not None:
             facts |= {"signal": status.signal}

@@ -7,23 +7,17 @@ whatever becomes of that one, the fold's process goes on.
 
 from __future__ import annotations
 
-import importlib.util
 import os
-import signal
-import subprocess
 import sys
 import time
 from contextlib import suppress
 from typing import IO, TYPE_CHECKING, NamedTuple
 
-from telemetry.journal import typed
 from telemetry.journal.records import NATIVE_THREADS, Event
 from telemetry.kernel.process_identity import start_ticks
-from telemetry.masking import child_environment
 from telemetry.reading import Reading
 from telemetry.recorder.last_words import ATTRIBUTED
-from trainer.process.native_stacks import LONGEST_SECONDS
-from trainer.process.start import starting
+from trainer.process.look import NOT_INSTALLED, Look, has_pystack
 from trainer.process.supervisor import descendants
 
 if TYPE_CHECKING:
@@ -34,11 +28,8 @@ if TYPE_CHECKING:
 COMMAND: tuple[str, ...] = (sys.executable, "-P", "-m", "trainer.process.native_stacks")
 VARIABLE = "FOLDWATCH_NATIVE_THREADS"
 """``off`` in the environment of a fold: it is never stopped."""
-NOT_INSTALLED = "pystack is not installed (pip install 'foldwatch[explain]')"
 MOST_PROCESSES = 100
 """Whose folds are compared, of those that write into one journal."""
-MOST_BYTES = 2**20
-END_SECONDS = 1.0
 
 
 class EndOfFold(NamedTuple):
@@ -73,7 +64,7 @@ class ThreadWatch:
         self._is_over = environment.get(VARIABLE) == "off"
         self._latest: dict[int, Reading] = {}
         self._ends: dict[int, EndOfFold] = {}
-        self._look: _Look | None = None
+        self._look: tuple[Reading, Look] | None = None
 
     def take(self, record: Record) -> None:
         """Take the next record of the journal; never waits."""
@@ -101,92 +92,36 @@ class ThreadWatch:
         if why := _why_not(end.reading):
             self._tell(end.reading, {"why": why})
             return
+        window = (str(_ticks(at)) for at in (before.time, end.time))
+        pid, ticks = end.reading.pid, end.reading.start_ticks
         try:
-            self._look = _Look(before, end)
+            self._look = end.reading, Look((*COMMAND, str(pid), *window), pid, ticks)
         except OSError as error:
             self._tell(end.reading, {"why": f"no process can be started: {error.strerror}"})
 
     def files(self) -> Iterator[IO[bytes]]:
         """Yield what becomes readable when a look has ended."""
         if self._look is not None:
-            yield self._look.output
+            yield self._look[1].output
 
     def poll(self, *, is_last: bool = False) -> None:
         """Record what a look has found, if it has ended; never waits, except where this ``is_last``: then it ends it."""
         self._is_over |= is_last
-        look = self._look
-        if look is None or not (look.has_ended() or is_last):
+        if self._look is None:
             return
-        self._look = None
-        self._tell(look.reading, look.close())
+        reading, look = self._look
+        if look.has_ended() or is_last:
+            self._look = None
+            self._tell(reading, look.close())
 
     def _tell(self, reading: Reading, facts: Mapping[str, object]) -> None:
         facts = {**facts, "fold": reading.fold, "folds": reading.folds}
         self._write(Event(time=time.time(), pid=reading.pid, name=NATIVE_THREADS, facts=facts))
 
 
-class _Look:
-    """A process that looks at another one."""
-
-    def __init__(self, before: EndOfFold, end: EndOfFold) -> None:
-        """Start it. Raises OSError."""
-        self.reading = end.reading
-        self._said, self._is_whole = b"", False
-        window = (str(_ticks(at)) for at in (before.time, end.time))
-        # What is missing of debug information is not fetched from the network while a process is stopped.
-        environment = child_environment() | {"DEBUGINFOD_URLS": ""}
-        with starting():
-            self._process = subprocess.Popen(
-                [*COMMAND, str(end.reading.pid), *window],
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-            )
-        assert self._process.stdout is not None  # noqa: S101 - it is a pipe
-        self.output = self._process.stdout
-        os.set_blocking(self.output.fileno(), False)
-
-    def has_ended(self) -> bool:
-        """Whether it has said all that it says."""
-        while len(self._said) <= MOST_BYTES:
-            try:
-                read = os.read(self.output.fileno(), 2**16)
-            except BlockingIOError:
-                return False
-            self._said += read
-            if not read:
-                self._is_whole = True
-                return True
-        return True
-
-    def close(self) -> dict[str, object]:
-        """End it; return the facts that it said, or why there are none, after which the fold's process goes on."""
-        with suppress(subprocess.TimeoutExpired):
-            self._process.wait(END_SECONDS if self.has_ended() else 0)
-        self._process.kill()
-        code = self._process.wait()
-        self.output.close()
-        try:
-            facts = typed.load(self._said)
-            if "why" not in facts:
-                return facts
-        except ValueError:
-            facts = {"why": _end_words(code) if self._is_whole else "the process ended meanwhile"}
-        _continue(self.reading)
-        return facts
-
-
-def _continue(reading: Reading) -> None:
-    """Let a process go on: what was ended while it attached to it may have left it stopped."""
-    if start_ticks(reading.pid) == reading.start_ticks:
-        with suppress(OSError):
-            os.kill(reading.pid, signal.SIGCONT)
-
-
 def _why_not(reading: Reading) -> str | None:
     """Say why a process is not to be looked at; what its number is was read from a file, and may be anybody's."""
-    if importlib.util.find_spec("pystack") is None:
+    if not has_pystack():
         return NOT_INSTALLED
     if reading.pid not in descendants() or start_ticks(reading.pid) != reading.start_ticks:
         return "the process had ended, or has another number here"
@@ -194,13 +129,6 @@ def _why_not(reading: Reading) -> str | None:
         if file.read().rpartition(b")")[2].split()[:1] in ([b"T"], [b"t"]):
             return "the process was stopped, or is being traced"
     return None
-
-
-def _end_words(code: int) -> str:
-    if code == -signal.SIGALRM:
-        return f"it took more than {LONGEST_SECONDS:g} s, and was given up"
-    words = f"signal {-code}" if code < 0 else f"exit code {code}"
-    return f"what looked at it ended early: {words}"
 
 
 def _python_threads(facts: Mapping[str, object]) -> int:

@@ -10,11 +10,13 @@ from typing import Any
 import yaml
 
 from telemetry import used_share
+from telemetry.alerts import pressure
 from telemetry.alerts import rules as alert_rules
 from telemetry.alerts.engine import HOLD_SECONDS
 from telemetry.alerts.failures import RESUME_ADVICE
 from telemetry.alerts.rate_of_rise import BEFORE_SECONDS, THIRD_SECONDS, THIRDS
 from telemetry.alerts.rules import ALERTING, OF_PROMETHEUS, RULES
+from telemetry.alerts.stalls import STALLED_ADVICE
 from telemetry.limits import LIMITS, USED_BY
 from telemetry.snapshot import STALE_SECONDS
 from tests.support.paths import ROOT, TESTS
@@ -106,6 +108,9 @@ def test_thresholds_are_the_engine_s() -> None:
     for name in ("FoldwatchPidsLimitHit", "FoldwatchOomKill"):
         (window,) = re.findall(r"\[(\w+)\]", expressions[name])
         assert seconds(window) == alert_rules.HIT_SECONDS
+    assert numbers["FoldwatchPressure"] == [*pressure.LIMITS.values()]
+    (window,) = re.findall(r"\[(\w+)\]", expressions["foldwatch:pressure_share:ratio"])
+    assert seconds(window) == pressure.WINDOW_SECONDS
     rise = expressions["foldwatch:ceiling_rise:per_second"]
     (before,), (offset,) = re.findall(r"\[(\w+)\]", rise), set(re.findall(r"offset (315s)", rise))
     assert seconds(before) == BEFORE_SECONDS
@@ -132,4 +137,7 @@ def test_the_same_ceilings_are_judged_with_the_same_advice() -> None:
         alert_rules.OOM_ADVICE,
         alert_rules.STALE_ADVICE,
         RESUME_ADVICE,
+        STALLED_ADVICE,
     }
+    words = alerts()["FoldwatchPressure"]["annotations"]["description"]
+    assert all(advice in words for advice in pressure.ADVICE.values())

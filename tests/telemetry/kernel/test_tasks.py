@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from telemetry.kernel.memory_maps import maps_by_kind, read_maps_by_kind
-from telemetry.kernel.pressure import parse_pressure
+from telemetry.kernel.pressure import PressureFiles, parse_pressure
 from telemetry.kernel.read_budget import SHARE, ReadBudget
 from telemetry.kernel.reader import Reader
 from telemetry.kernel.tasks import POOLS_KEPT, pool_name, read_descendants, read_tasks
@@ -147,6 +147,40 @@ def test_pressure() -> None:
     assert parse_pressure(text) == {"some": 10.868271, "full": 5e-06}
     with pytest.raises(ValueError, match="no total"):
         parse_pressure(b"some avg10=7.60\n")
+
+
+@pytest.mark.parametrize(
+    ("path", "own", "scope"),
+    [
+        ("/job", "job/cpu.pressure", "cgroup"),
+        (
+            "/",
+            "cgroup.events",
+            "cgroup",
+        ),  # a container, whose cgroup is where the hierarchy is mounted
+        ("/", "cgroup.procs", "host"),
+        ("/gone", "cgroup.procs", "host"),
+    ],
+)
+def test_pressure_is_that_of_the_own_cgroup_where_there_is_one(
+    tmp_path: Path, path: str, own: str, scope: str
+) -> None:
+    """Else of the host, and it says which."""
+    cgroup, folders = tmp_path / "cg", [tmp_path / "proc/pressure", tmp_path / "cg"]
+    process = tmp_path / "proc/7"
+    for folder in (*folders, cgroup / "job", process):
+        folder.mkdir(parents=True, exist_ok=True)
+    (process / "cgroup").write_text(f"0::{path}\n")
+    (process / "mountinfo").write_text("36 24 0:30 / /cg rw - cgroup2 cgroup2 rw\n")
+    (cgroup / own).write_text("")
+    for name in ("cpu", "memory", "io"):
+        (tmp_path / "proc/pressure" / name).write_text("some total=1000000\n")
+        for folder in (cgroup, cgroup / "job"):
+            (folder / f"{name}.pressure").write_text("some total=2000000\n")
+    files = PressureFiles(root=str(tmp_path), pid=7)
+    assert files.read()["cpu_some"] == (2 if scope == "cgroup" else 1)
+    assert files.scope == scope
+    files.close()
 
 
 def test_a_pace_keeps_to_its_share() -> None:

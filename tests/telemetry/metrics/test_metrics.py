@@ -101,6 +101,8 @@ def test_an_absent_value_is_not_exported() -> None:
         "foldwatch_run_state",
         "foldwatch_folds",
         "foldwatch_last_sample_timestamp_seconds",
+        "foldwatch_quiet_seconds",
+        "foldwatch_stalled_after_seconds",
     }
 
 

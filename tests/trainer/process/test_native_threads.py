@@ -18,7 +18,8 @@ from tests.support.processes import state_of
 from tests.support.programs import run_foldwatch
 from tests.support.waiting import wait_until
 from trainer.process import native_threads
-from trainer.process.native_threads import NOT_INSTALLED, VARIABLE, ThreadWatch
+from trainer.process.look import NOT_INSTALLED
+from trainer.process.native_threads import VARIABLE, ThreadWatch
 
 if TYPE_CHECKING:
     from pathlib import Path
