@@ -20,7 +20,7 @@ ROWS = 4096
 ABSENT = -1
 
 
-class Row(NamedTuple):
+class BoxRow(NamedTuple):
     """One look, in whole numbers; what is not known is ABSENT."""
 
     microseconds: int
@@ -40,7 +40,7 @@ class Row(NamedTuple):
     child_maps: int
 
 
-_ROW = struct.Struct(f"{len(Row._fields)}q")
+_ROW = struct.Struct(f"{len(BoxRow._fields)}q")
 
 
 class Seen(NamedTuple):
@@ -80,22 +80,22 @@ class BoxRing:
             _ROW.pack_into(self._values, self._count % self._rows * _ROW.size, *row)
             self._count += 1
 
-    def rows(self) -> Iterator[Row]:
+    def rows(self) -> Iterator[BoxRow]:
         """Give what there is, the oldest first."""
         with self._lock:
             values, count = bytes(self._values), self._count
         for number in range(max(0, count - self._rows), count):
-            yield Row(*_ROW.unpack_from(values, number % self._rows * _ROW.size))
+            yield BoxRow(*_ROW.unpack_from(values, number % self._rows * _ROW.size))
 
 
 def readings_of(
-    rows: Iterator[Row],
+    rows: Iterator[BoxRow],
     *,
     limits: Mapping[str, Limit],
     roles: Mapping[tuple[int, int | None], str],
 ) -> Iterator[Reading]:
     """Make readings of rows; of those that say the same, the first and the last."""
-    before: Row | None = None
+    before: BoxRow | None = None
     is_told = True
     for row in rows:
         if before is not None and row[1:] == before[1:]:
@@ -110,7 +110,7 @@ def readings_of(
 
 
 def _reading(
-    row: Row, limits: Mapping[str, Limit], roles: Mapping[tuple[int, int | None], str]
+    row: BoxRow, limits: Mapping[str, Limit], roles: Mapping[tuple[int, int | None], str]
 ) -> Reading:
     known = {name: value for name, value in row._asdict().items() if value != ABSENT}
     seconds = known.pop("microseconds") / 1e6
