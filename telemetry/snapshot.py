@@ -16,7 +16,7 @@ from telemetry.progress import NO_PROGRESS
 from telemetry.reading import Reading, latest_known, with_stage
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from telemetry.holders import Holders
     from telemetry.journal.records import Record
@@ -294,11 +294,17 @@ class Snapshot:
 
     def usual_seconds(self, fold_snapshot: FoldSnapshot) -> float | None:
         """Return the longest that the present stage of a fold took before, in any; None if none has ended."""
-        return fold_snapshot.progress.usual_seconds(one.progress for one in self.folds)
+        return fold_snapshot.progress.usual_seconds(self._progress())
 
     def stalls_after(self, fold_snapshot: FoldSnapshot) -> float:
         """Return the seconds from which on a fold has stalled if nothing moves."""
-        return fold_snapshot.progress.stalls_after(one.progress for one in self.folds)
+        return fold_snapshot.progress.stalls_after(self._progress())
+
+    def _progress(self) -> Iterator[StageProgress]:
+        """Give how its folds get on; of very many the first and the last ones, for each is asked about all."""
+        few = self.folds[:FOLDS_COMPARED]
+        for one in (*few, *self.folds[len(few) :][-FOLDS_COMPARED:]):
+            yield one.progress
 
     @property
     def state(self) -> LiveRunState:
@@ -314,6 +320,7 @@ class Snapshot:
         return LiveRunState(first.value)
 
 
+FOLDS_COMPARED = 100
 _IDLE = re.compile("ipykernel|jupyter")
 """In the command of what waits for a person between two labels."""
 _BY_WEIGHT = (

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from telemetry.metrics.catalog import BASE_LABELS, METRICS
-from telemetry.metrics.samples import encodable, fold_samples, run_samples
+from telemetry.metrics.samples import encodable, fold_samples, progress_samples, run_samples
 from telemetry.metrics.series_budget import FoldSeries, SeriesBudget, precedence
 
 if TYPE_CHECKING:
@@ -125,6 +125,8 @@ class Exposition:
                 found = [*fold_samples(fold_snapshot, snapshot.key, is_live=is_live)]
                 self._folds[key] = fold_snapshot, len(found), _lines(found)
             _, count, lines = self._folds[key]
+            if progress := [*progress_samples(fold_snapshot, snapshot, is_live=is_live)]:
+                count, lines = count + len(progress), _joined([lines, _lines(progress)])
             wanted = precedence(fold_snapshot)
             folds.append((FoldSeries(wanted, snapshot.key, fold_snapshot.label, count), lines))
         own = _lines(run_samples(snapshot))

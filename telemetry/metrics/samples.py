@@ -83,14 +83,19 @@ def samples(snapshot: Snapshot, *, now: float) -> Iterator[MetricSample]:
     for fold_snapshot in snapshot.folds:
         is_live = fold_snapshot.is_live(now)
         yield from fold_samples(fold_snapshot, snapshot.key, is_live=is_live)
-        if is_live and snapshot.is_to_progress(fold_snapshot):
-            base = (snapshot.run, snapshot.host, fold_snapshot.label, snapshot.rank)
-            quiet, after = (
-                fold_snapshot.progress.quiet_seconds,
-                snapshot.stalls_after(fold_snapshot),
-            )
-            yield MetricSample("foldwatch_quiet_seconds", base, quiet)
-            yield MetricSample("foldwatch_stalled_after_seconds", base, after)
+        yield from progress_samples(fold_snapshot, snapshot, is_live=is_live)
+
+
+def progress_samples(
+    fold_snapshot: FoldSnapshot, snapshot: Snapshot, *, is_live: bool
+) -> Iterator[MetricSample]:
+    """Give how a fold of a run gets on; from when on it has stalled depends on the others."""
+    if is_live and snapshot.is_to_progress(fold_snapshot):
+        base = (snapshot.run, snapshot.host, fold_snapshot.label, snapshot.rank)
+        quiet = fold_snapshot.progress.quiet_seconds
+        yield MetricSample("foldwatch_quiet_seconds", base, quiet)
+        after = snapshot.stalls_after(fold_snapshot)
+        yield MetricSample("foldwatch_stalled_after_seconds", base, after)
 
 
 def run_samples(snapshot: Snapshot) -> Iterator[MetricSample]:

@@ -57,6 +57,7 @@ BINDING_SECONDS = 5.0
 """Between two looks at which of its cgroups binds."""
 MOVES = (1 << 20, 16 << 20, 64 << 10, 8)
 """Steps of the `Counters` between two looks that are large ones: size, resident, page tables, threads."""
+ROLES_KEPT = 100
 FREE_TIMES = 16
 """A disk has to have room for so many of what is written: how the fold ended is still to be written, too."""
 Identity: TypeAlias = "tuple[int, int | None]"
@@ -117,6 +118,7 @@ class BlackBox:
         self._wanted: tuple[Identity, Identity | None] = (pid, start_ticks(pid)), None
         self._limits: Mapping[str, Limit] = {}
         self._roles: dict[Identity, str] = {}
+        """Of the children that were looked at last: what is told of one is told once it is gone."""
         self._is_closed = threading.Event()
         self._patient = Buffer(1 << 16, gives_way=True)
         self._share = share * (1 - MAPS_SHARE)
@@ -139,8 +141,11 @@ class BlackBox:
     def follow(self, reading: Reading) -> None:
         """Look at the process of the latest reading from now on, and the child that is nearest to a limit."""
         child = next(iter(reading.children or ()), None)
-        if reading.children is not None:
-            self._roles = {one.identity: one.role for one in reading.children}
+        if child is not None:
+            self._roles.pop(child.identity, None)
+            self._roles[child.identity] = child.role
+            if len(self._roles) > ROLES_KEPT:
+                del self._roles[next(iter(self._roles))]
         known = self._wanted[1] if reading.children is None else None
         self._wanted = (reading.pid, reading.start_ticks), child.identity if child else known
         self._limits = reading.limits

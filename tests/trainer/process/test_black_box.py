@@ -197,7 +197,7 @@ def test_what_cannot_be_read_costs_itself_alone(tmp_path: Path) -> None:
 
 
 def test_the_child_that_is_nearest_to_a_limit_is_looked_at_beside_it(tmp_path: Path) -> None:
-    """Its threads and its maps; by the role that it is known by."""
+    """Its threads and its maps; by the role that it was known by, also once it is gone."""
     box = BlackBox(os.getpid())
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
         near = child(other.pid, start_ticks=None)
@@ -209,6 +209,9 @@ def test_the_child_that_is_nearest_to_a_limit_is_looked_at_beside_it(tmp_path: P
             return any(known.maps is not None for known in children)
 
         wait_until(told, SECONDS, "a count of its maps")
+        box.follow(
+            reading(1, pid=os.getpid(), children=())
+        )  # it is not told of any more: it has died
         box.write(str(tmp_path / BLACK_BOX))
     found = [known for one in in_box(tmp_path / BLACK_BOX) for known in one.children or ()]
     assert {(known.name, known.threads) for known in found} == {(near.name, 1)}
