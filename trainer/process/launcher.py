@@ -188,6 +188,7 @@ class SupervisedProcess:
     def close(self) -> None:
         """Wait until its cgroups are removed; close the descriptors."""
         self.close_requests()
+        self._send("noted")
         self.control.close()
         self._end_of_supervisor()
 

@@ -9,7 +9,8 @@ killed, the kernel sends SIGKILL to the command. Messages on the socket CONTROL,
                  failed REASON     there is none; no other message follows
                  ended CODE LEFT   its exit code (negative: a signal), and the number of processes that
                                    could not be killed; all others have ended
-    receives     start, terminate (SIGTERM to the command's group), kill (every process)
+    receives     start, terminate (SIGTERM to the command's group), kill (every process),
+                 noted (the end, with the counters of the cgroups)
                  end of file: the runner has died, or has noted the end
 
 CGROUPS are folders, separated by newlines, that the command joins before it runs and that are
@@ -35,6 +36,8 @@ PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 PR_GET_CHILD_SUBREAPER = 37
 """include/uapi/linux/prctl.h"""
+COUNTERS_SECONDS = 1.0
+"""For the counters of the cgroups to be read by somebody who cannot say that they were."""
 KILL_SECONDS = 5.0
 """The time to kill in: a process in an uninterruptible wait (state D) dies only after it."""
 
@@ -146,11 +149,13 @@ def main(arguments: Sequence[str]) -> int:
     gate.recv(1)  # it is in its cgroups now, or has failed to join them and ends
     _send(control, f"pid {command}")
     is_runner_there = _serve(control, command, gate, signals)
-    left = kill_descendants(cgroups=cgroups)
+    left, is_noted = kill_descendants(cgroups=cgroups), False
     if is_runner_there:
         _send(control, f"ended {_statuses.get(command, -signal.SIGKILL)} {left}")
-        while control.recv(64):  # it reads the counters of the cgroups before they go
-            pass
+        while message := _receive(control):  # it reads the counters of the cgroups before they go
+            is_noted |= b"noted" in message
+    if cgroups and not is_noted:  # it has died: whoever started it reads them now
+        time.sleep(COUNTERS_SECONDS)
     remove(cgroups)
     return 0
 

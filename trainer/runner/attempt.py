@@ -226,8 +226,10 @@ class Attempt:
         return records
 
     def close(self) -> None:
-        """Release everything but the witness."""
+        """Release everything but the witness, which sees the end of a process that outlives its agent."""
         self._agent.close()
+        if self.witness is not None:
+            self.witness.note_end()
 
     def release(self) -> None:
         """Release the rest."""

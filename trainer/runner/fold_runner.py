@@ -211,7 +211,7 @@ class FoldRunner:
             self._record_outcome(attempt, fold, outcome)
         attempt.release()
         if has_left:
-            self._engine.clean_up(attempt.order)  # after the counters of its cgroup were read
+            self._engine.clean_up(attempt.order)
 
     def _record_outcome(
         self, attempt: Attempt, fold: int, outcome: FoldResult | FoldFailure | None

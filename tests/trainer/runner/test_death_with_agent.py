@@ -99,15 +99,19 @@ def test_what_no_kernel_tells_is_not_known(tmp_path: Path) -> None:
 
 
 @pytest.mark.root
-def test_all_killed_at_a_real_oom(tmp_path: Path) -> None:
-    """The kernel's counter is read after them all; nothing else is blamed, and no cgroup is left."""
+@pytest.mark.parametrize("survives", [False, True])
+def test_all_killed_at_a_real_oom(tmp_path: Path, *, survives: bool) -> None:
+    """The kernel's counter is read after them all; nothing else is blamed, and no cgroup is left.
+
+    A supervisor that survives its agent is continued by the kernel, which does so with an orphaned group, and cleans up.
+    """
     need(os.geteuid() == 0, "root, to make a cgroup")
     run, (agent, supervisor, worker) = start(tmp_path, "--memory", "100M")
     for pid in (agent, supervisor):
         os.kill(pid, signal.SIGSTOP)
     (tmp_path / "go").touch()
     wait_until(lambda: has_ended(worker), SECONDS, "the kernel's kill")
-    for pid in (agent, supervisor):
+    for pid in (agent,) if survives else (supervisor, agent):
         os.kill(pid, signal.SIGKILL)
     failure = failure_after(tmp_path, run)
     assert failure["outcome"] == "out of memory"
