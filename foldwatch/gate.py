@@ -75,4 +75,8 @@ class Gate:
 def _write(path: str, content: bytes) -> None:
     from telemetry.metrics.textfile import replace_file  # noqa: PLC0415 - see the module
 
-    replace_file(path, content)
+    try:
+        replace_file(path, content)
+    except OSError as error:  # of a device, it does not name it
+        error.filename = error.filename or path
+        raise

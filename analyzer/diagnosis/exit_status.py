@@ -114,7 +114,8 @@ def _note_reason(process: Process) -> None:
 
 def note_gone(process: Process) -> None:
     """Add the sign that a process is gone whose record has no ending: nothing in it could write one."""
-    if _has_ending(process) or process.is_cut or _is_there(process) is not False:
+    has_word = _has_ending(process) or process.outlived_its_record
+    if has_word or process.is_cut or _is_there(process) is not False:
         return
     process.note_match(
         SignatureMatch(

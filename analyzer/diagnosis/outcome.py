@@ -69,4 +69,6 @@ def _without_word(process: Process, *, is_followed: bool) -> Ending:
         return Ending(Outcome.FINISHED, "what launched it saw it end")
     if is_running(process):
         return Ending(Outcome.RUNNING, f"process {process.pid} runs on this host")
+    if process.outlived_its_record:
+        return Ending(Outcome.RUNNING, "its record was ended while it ran on")
     return Ending(Outcome.RUNNING, "no ending is recorded: it runs on, or was cut off")

@@ -2,7 +2,7 @@
 
 Definition. A check fails only on what is known, and is ``unknown`` where too little was recorded to tell:
 
-    outcome            the run crashed or was stopped
+    outcome            the run crashed or was stopped; unknown where no ending is recorded
     growth             a resource grows (``--fail-on growing``), also slowly (``slow``); one with a budget is held to
                        that instead, unless its limit falls inside the run
     budget             a resource grows by more than its budget; see `Budget.is_exceeded_by`
@@ -87,6 +87,8 @@ def _outcome(analysis: AnalysisResult, parts: Sequence[ProcessGroup]) -> Check:
     if analysis.outcome in {Outcome.CRASHED, Outcome.STOPPED}:
         cause = root_cause_line(analysis, parts)
         return Check("outcome", CheckOutcome.FAILED, f"{analysis.outcome}; {cause}")
+    if analysis.outcome is Outcome.RUNNING:
+        return Check("outcome", CheckOutcome.UNKNOWN, "no ending is recorded")
     return Check("outcome", CheckOutcome.PASSED, str(analysis.outcome))
 
 

@@ -283,6 +283,8 @@ def _take_event(process: Process, event: Event) -> None:
     elif event.name == NATIVE_THREADS:
         with suppress(ValueError):  # of another version: see `_note_attributed`
             process.native_threads = native_threads_of(event.facts)
+    elif event.name in {"attached", "detached"}:
+        process.outlived_its_record = event.name == "detached"
     elif event.name == "interpreter_ended":
         process.interpreter_ended = True
 

@@ -44,7 +44,6 @@ class Process:
     run_finished: LastLine | None = None
     """The line that says that all of the run is through, whoever wrote it."""
     printed_limits: Sequence[PrintedLimit] = ()
-    """What its log prints of limits by itself."""
     header: Header | None = None
     """What its journal says of it and its host; None where nothing does."""
     last_lines: Sequence[LastLine] = ()
@@ -90,6 +89,7 @@ class Process:
     black_box: LastMinute | None = None
     launcher_saw_end: bool = False
     """Whether what launched it noted that it had ended with all its children, if perhaps not how."""
+    outlived_its_record: bool = False
     interpreter_ended: bool = False
     """Whether its own interpreter shut down in order, with whatever exit status."""
     is_cut: bool = False

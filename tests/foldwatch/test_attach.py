@@ -75,7 +75,7 @@ def test_ctrl_c_ends_the_record_alone(training: Training, tmp_path: Path) -> Non
     assert process.returncode == 0
     assert "runs on, and is recorded no more" in err
     assert training.process.poll() is None
-    assert records(tmp_path / "run")[-1]["kind"] == "sample"
+    assert records(tmp_path / "run")[-1]["name"] == "detached"
 
 
 @pytest.mark.slow

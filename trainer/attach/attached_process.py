@@ -32,6 +32,8 @@ FULL_SECONDS = 5.0
 """At most so often a label counts the memory maps and threads anew: a log may have one a millisecond."""
 BOX_SHARE = 0.0003
 """Of a core, for its last minute: a part of what attaching may cost, see `trainer.attach.pace`."""
+DETACHED = "detached"
+"""The event that it ends with if the process runs on."""
 MOST_LABELS = 20
 """At one look; of more, those in between have no reading."""
 
@@ -156,6 +158,10 @@ class AttachedProcess:
         lines = self._kernel_log.lines()
         self._own_errors.value(lambda: self._tails.write(output, more=lines), OUTPUT)
         return EndSeen(status)
+
+    def detach(self) -> None:
+        """Write that its record ends before it does."""
+        self._record.write(self._event(DETACHED, {}))
 
     def close(self) -> None:
         """Let go of it; it runs on, if it has not ended."""

@@ -62,6 +62,8 @@ class ProcessWatch:
                 logger.exception("foldwatch: a look at the watched processes failed")
             stop.wait(pace.pause())
         for process in self._recorded.values():
+            if not process.has_ended():
+                process.detach()
             process.close()
 
     def step(self) -> None:

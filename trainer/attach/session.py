@@ -48,7 +48,10 @@ def record_until_end(
                 on_record()
                 due = time.monotonic() + pace.pause()
             _wait(process, interruptions, due - time.monotonic())
-        return process.finish() if process.has_ended() else None
+        if process.has_ended():
+            return process.finish()
+        process.detach()
+        return None
     finally:
         process.close()
         on_record()

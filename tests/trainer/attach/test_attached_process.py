@@ -244,7 +244,13 @@ def test_what_ends_the_record_does_not_end_the_process(training: Training, tmp_p
         process = attached(training, tmp_path / "run")
         assert record_until_end(process, interruptions, on_record=lambda: None) is None
     assert training.process.poll() is None
-    assert all(one.get("name") != "exited" for one in records(tmp_path / "run"))
+    assert records(tmp_path / "run")[-1]["name"] == "detached"
+    training.exit(1)
+    analysis = analyze([str(tmp_path / "run")])
+    assert analysis.verdict != "crashed"  # nobody saw how it ended
+    (finding,) = analysis.findings
+    assert finding.ending is not None
+    assert finding.ending.reason == "its record was ended while it ran on"
 
 
 def test_the_end_is_noticed_at_once(training: Training, tmp_path: Path) -> None:
