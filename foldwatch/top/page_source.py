@@ -32,8 +32,13 @@ class PageSource:
         try:
             state = fetch(f"{self._url}?{asked}", seconds=ANSWER_SECONDS, headers=self._headers)
         except OSError as error:
-            hint = "; give --user or --token-file" if str(error).endswith(" 401") else ""
-            raise OSError(f"no state from {self.name}: {error}{hint}") from None
+            is_refused = str(error).endswith(" 401")
+            hint = (
+                "give --user or --token-file"
+                if is_refused
+                else "see that foldwatch serve runs there"
+            )
+            raise OSError(f"no state from {self.name}: {error}; {hint}") from None
         if not isinstance(state, dict) or not isinstance(state.get("runs"), list):
             raise OSError(f"{self.name} answers, and is no page of foldwatch")
         return state

@@ -73,7 +73,9 @@ def _source(
         from foldwatch.top.process_source import process_source  # noqa: PLC0415 - see above
 
         return process_source(int(watched))
-    raise InputError(f"{watched}: no directory, no PID and no address of a page (http://...)")
+    raise InputError(
+        f"{watched}: no directory, no PID and no address of a page (http://...); name the directory that the runs are in"
+    )
 
 
 def _is_interactive() -> bool:
