@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from foldwatch.top.fields import clean
 from foldwatch.top.lines import ABSENT
-from foldwatch.top.words import UNJUDGED, folds_left, usage_words
+from foldwatch.top.words import folds_left, usage_words
 from telemetry.formatting import format_duration
 from telemetry.used_share import NEAR_RATIO
 
@@ -159,8 +159,7 @@ def _badness(one: Fields, alerts: Sequence[Fields]) -> int:
     if state == "finished":
         return OVER
     limit = one.part("binding")
-    ratio = limit.number("ratio") or 0.0
-    if ratio > NEAR_RATIO and limit.text("ceiling") not in UNJUDGED:
+    if (limit.number("judged") or 0.0) > NEAR_RATIO:
         return WARNING
     return GROWING if one.flag("is_growing") else GOES_ON
 

@@ -40,8 +40,6 @@ RESOURCES = {
     "host_tasks": "host tasks",
 }
 """By column of a curve, in the order in which they are shown."""
-UNJUDGED = {"gpu_memory", "cgroup_memory"}
-"""Limits that are full in a healthy run: of a framework's own pool, and of page cache. Alerts judge what is left of them."""
 BAR = 10
 _UNITS = ((2**40, "TB"), (2**30, "GB"), (MEBIBYTE, "MB"))
 
@@ -82,10 +80,8 @@ def bar(ratio: float | None) -> str:
 
 
 def level_style(limit: Fields) -> str:
-    """Return the style of a limit that is near, as alerts would say it."""
-    ratio = limit.number("ratio")
-    if ratio is None or limit.text("ceiling") in UNJUDGED:
-        return ""
+    """Return the style of a limit that is near, as alerts judge it: page cache and a framework's own pool are no sign."""
+    ratio = limit.number("judged") or 0.0
     return "red" if ratio > 0.95 else "yellow" if ratio > 0.8 else ""
 
 
