@@ -18,8 +18,12 @@ from telemetry.user_regex import compile_expression
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from telemetry.kernel.procfs import ProcessStatus
+
 MOST_BYTES = 2**16
 """Of a command line or an environment."""
+EXEC_SECONDS = 0.5
+"""For which an exec may have taken the old command line away and not set the new one."""
 NAMED = 5
 """Processes that a refusal names."""
 CGROUP_FILESYSTEM = "/sys/fs/cgroup"
@@ -38,7 +42,7 @@ class Target:
             raise InputError(f"process {pid}: {error.strerror}; is it a thread?") from error
         self.pid = pid
         self.start_ticks = start_ticks(pid)
-        self.command = command_of(pid)
+        self.command = _settled_command(pid)
         if not self.command or self.handle.has_ended():
             self.handle.close()
             raise InputError(f"process {pid}: it has ended, or is one of the kernel's")
@@ -75,6 +79,18 @@ def command_of(pid: int) -> tuple[str, ...]:
     return _words(f"/proc/{pid}/cmdline")
 
 
+def _settled_command(pid: int) -> tuple[str, ...]:
+    """Return the command line of a process that may be in the midst of an exec; its name if it was given none."""
+    until = time.monotonic() + EXEC_SECONDS
+    while not (command := command_of(pid)) and (status := _status_of(pid)):
+        if status.rss_bytes is None:  # a zombie, or one of the kernel's
+            break
+        if time.monotonic() > until:
+            return (f"[{''.join(_words(f'/proc/{pid}/comm')).strip()}]",)  # as ps shows it
+        time.sleep(0.001)
+    return command
+
+
 def _environment_of(pid: int) -> Mapping[str, str]:
     """Return what it was started with; empty where that may not be read."""
     pairs = (word.partition("=") for word in _words(f"/proc/{pid}/environ"))
@@ -84,10 +100,10 @@ def _environment_of(pid: int) -> Mapping[str, str]:
 def _words(path: str) -> tuple[str, ...]:
     try:
         with open(path, "rb") as file:
-            text = file.read(MOST_BYTES)
+            text = file.read(MOST_BYTES).rstrip(b"\0")
     except OSError:
         return ()
-    return tuple(text.rstrip(b"\0").decode("utf-8", "replace").split("\0")) if text else ()
+    return tuple(text.decode("utf-8", "replace").split("\0")) if text else ()
 
 
 class Candidate(NamedTuple):
@@ -172,11 +188,16 @@ def lineage(pid: int) -> set[int]:
 
 
 def _parent_of(pid: int) -> int:
+    status = _status_of(pid)
+    return (status.parent_pid or 0) if status else 0
+
+
+def _status_of(pid: int) -> ProcessStatus | None:
     try:
         with open(f"/proc/{pid}/status", "rb") as file:
-            return parse_status(file.read()).parent_pid or 0
+            return parse_status(file.read())
     except (OSError, ValueError):
-        return 0
+        return None
 
 
 def pids() -> list[int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import subprocess
 from functools import partial
 from typing import TYPE_CHECKING
 from unittest import mock
@@ -339,3 +340,14 @@ def test_what_it_costs_keeps_to_its_share_of_the_time() -> None:
             now[0] += pauses[-1]
         assert pauses[-1] <= longest
         assert each / pauses[-1] <= SHARE * 1.01 or pauses[-1] == LONGEST_SECONDS
+
+
+def test_a_process_without_a_command_line_has_the_name_that_ps_shows() -> None:
+    """It was started with none."""
+    with subprocess.Popen(
+        [""], executable="/bin/cat", stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as nameless:
+        target = Target(nameless.pid)
+        target.handle.close()
+        assert target.command == ("[cat]",)
+        nameless.communicate(timeout=20)
