@@ -19,7 +19,7 @@ from telemetry.kernel.process_tree import (
     children_of,
     children_of_thread,
 )
-from telemetry.kernel.procfs import ProcessStatus, parse_status
+from telemetry.kernel.procfs import ProcessStatus, parse_status, status_value
 from telemetry.kernel.syscalls import Buffer, has_children, list_folder, read_file
 
 if TYPE_CHECKING:
@@ -128,17 +128,17 @@ def tasks_of_user(uid: int, *, root: str = "/") -> int:
     Reads every visible process. Processes of other PID namespaces count against the limit but cannot
     be seen from here: the result is a lower bound.
     """
-    total = 0
+    total, wanted = 0, b"%d" % uid
     processes = os.path.join(root, "proc")
     buffer = Buffer(BUFFER_BYTES)
     for name in list_folder(processes, buffer):
         if not name.isdigit():
             continue
         try:
-            status = parse_status(read_file(f"{processes}/{name}/status", buffer))
+            text = read_file(f"{processes}/{name}/status", buffer)
         except (FileNotFoundError, ProcessLookupError) as error:
             pass_on(error)
             continue
-        if status.real_uid == uid:
-            total += status.threads or 0
+        if status_value(text, b"Uid") == wanted:
+            total += int(status_value(text, b"Threads") or 0)
     return total

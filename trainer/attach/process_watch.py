@@ -28,8 +28,8 @@ SHARE = 0.006
 """Of one core, for all that is watched together."""
 LOOKS = 2
 """At a new process: a shell forks first, and becomes the training a moment later."""
-ALL_SECONDS = 60.0
-"""Between two looks at all processes, whatever is known of them."""
+ALL_SECONDS = 120.0
+"""Between two looks at all processes, whatever is known of them: one may take another title."""
 MOST_PROCESSES = 200
 """That are recorded at once."""
 

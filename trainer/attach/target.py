@@ -99,8 +99,11 @@ def _environment_of(pid: int) -> Mapping[str, str]:
 
 def _words(path: str) -> tuple[str, ...]:
     try:
-        with open(path, "rb") as file:
-            text = file.read(MOST_BYTES).rstrip(b"\0")
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            text = os.read(descriptor, MOST_BYTES).rstrip(b"\0")
+        finally:
+            os.close(descriptor)
     except OSError:
         return ()
     return tuple(text.decode("utf-8", "replace").split("\0")) if text else ()
