@@ -1,7 +1,7 @@
 """A Sphinx extension: the reference pages that are generated from the code.
 
-It defines the directives ``commands``, ``formats``, ``metrics``, ``exit-codes`` and ``scenarios``, and converts
-docstrings to reStructuredText: the indented examples of modules, and the Google sections of functions and classes.
+It defines the directives ``commands``, ``formats``, ``metrics``, ``otlp-metrics``, ``exit-codes`` and ``scenarios``, and
+converts docstrings to reStructuredText: the indented examples of modules, and the Google sections of functions and classes.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from foldwatch.analysis import FOUND
 from foldwatch.main import COMMANDS, INTERRUPTED
 from telemetry.errors import FoldwatchError
 from telemetry.metrics.catalog import BASE_LABELS, METRICS
+from telemetry.otlp.names import ELSEWHERE, IN_BYTES, OTLP_METRICS
 from trainer.reproduce.scenarios import SCENARIOS
 
 if TYPE_CHECKING:
@@ -74,6 +75,23 @@ class Metrics(_Generated):
 
 def _names(names: Iterable[str]) -> str:
     return ", ".join(f"`{name}`" for name in names)
+
+
+class OtlpMetrics(_Generated):
+    """Every metric of OTLP, with the one for Prometheus that it is made from."""
+
+    def markdown(self) -> Iterator[str]:
+        rows = []
+        for source in METRICS:
+            for one in filter(None, (OTLP_METRICS.get(source), IN_BYTES.get(source))):
+                fixed = [f"`{name}={value}`" for name, value in one.fixed]
+                attributes = ", ".join([*map("`{}`".format, one.attributes), *fixed])
+                rows.append(
+                    [f"`{one.name}`", f"{one.kind}, `{one.unit}`", attributes, f"`{source}`"]
+                )
+            if source in ELSEWHERE:
+                rows.append([ELSEWHERE[source], "", "", f"`{source}`"])
+        yield from _table(["metric", "kind and unit", "attributes of its own", "in /metrics"], rows)
 
 
 class ExitCodes(_Generated):
@@ -150,6 +168,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("commands", Commands)
     app.add_directive("formats", Formats)
     app.add_directive("metrics", Metrics)
+    app.add_directive("otlp-metrics", OtlpMetrics)
     app.add_directive("exit-codes", ExitCodes)
     app.add_directive("scenarios", Scenarios)
     app.connect("autodoc-process-docstring", _rewrite)

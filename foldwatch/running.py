@@ -11,6 +11,7 @@ from foldwatch.text.results import result_table
 from foldwatch.text.verdict_line import verdict_line
 from telemetry.alerts.dispatch import HOLD_HOURS
 from telemetry.errors import FoldsFailedError, MissingExtraError
+from telemetry.otlp.export import exporting
 from trainer.process.output_follower import printable
 from trainer.run.cgroup_limits import CgroupLimits, parse_size
 from trainer.run.warning import warn
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from telemetry.alerts.dispatch import AlertOptions
+    from telemetry.otlp.export import OtlpExport
     from trainer.run.config import Config
     from trainer.run.job import Job
 
@@ -58,11 +60,18 @@ def run_and_report(config: Config, job: Job, request: RunRequest) -> None:
     Raises:
         FoldsFailedError: A fold left no result; its message ends in the root cause.
     """
-    with Progress() as progress:
-        outcome = run_session(config, job, request, observer=progress)
+    progress = Progress()
+    with exporting(request.otlp, log=progress.on_message) as export:
+        with progress:
+            outcome = run_session(config, job, request, observer=progress, export=export)
+        _report(outcome, request, export)
+
+
+def _report(outcome: RunOutcome, request: RunRequest, export: OtlpExport) -> None:
+    """Print the results. Raises FoldsFailedError."""
     try:
         print_output(result_table(outcome.summary))
-        for line in (*_remarks(outcome), *_verdict(outcome, request)):
+        for line in (*_remarks(outcome), *_verdict(outcome, request, export)):
             print_output(printable(line))
     except (
         OSError
@@ -89,9 +98,13 @@ def _remarks(outcome: RunOutcome) -> list[str]:
     return lines
 
 
-def _verdict(outcome: RunOutcome, request: RunRequest) -> list[str]:
+def _verdict(outcome: RunOutcome, request: RunRequest, export: OtlpExport) -> list[str]:
     """Say what grew and how it ended, unless that is not wanted."""
-    return [] if request.quiet else [verdict_line(outcome.directory.path)[0]]
+    if request.quiet and not request.otlp:
+        return []
+    words, is_alarming = verdict_line(outcome.directory.path)
+    export.verdict(words, is_alarming=is_alarming)
+    return [] if request.quiet else [words]
 
 
 def _failure_line(outcome: RunOutcome) -> str:

@@ -22,6 +22,8 @@ SECRET_VARIABLES = (
     "FOLDWATCH_ALERT_COMMAND",
     "FOLDWATCH_ALERT_WEBHOOK",
     "FOLDWATCH_ALERTMANAGER",
+    "FOLDWATCH_OTLP",
+    "FOLDWATCH_OTLP_HEADERS",
 )
 """foldwatch's own: no process that it starts needs them."""
 

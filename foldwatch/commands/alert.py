@@ -6,11 +6,12 @@ from typing import Annotated
 
 import typer
 
-from foldwatch.commands.options import AlertCommand, AlertmanagerUrl, AlertWebhooks
+from foldwatch.commands.options import AlertCommand, AlertmanagerUrl, AlertWebhooks, Otlp
 from foldwatch.running import alert_options
 from foldwatch.terminal import print_output
 from telemetry.alerts.dispatch import send_test, ways
 from telemetry.errors import InputError
+from telemetry.otlp.export import try_out
 from telemetry.thread_line import clean_label
 
 app = typer.Typer()
@@ -24,16 +25,18 @@ def alert(
     alert_command: AlertCommand = None,
     alert_webhook: AlertWebhooks = None,
     alertmanager: AlertmanagerUrl = None,
+    otlp: Otlp = None,
 ) -> None:
     """Send one test alert in every way that the options name, and say what came of each."""
     if not test:
         raise InputError("alert: --test is missing; without it there is nothing to send")
     found = ways(**alert_options(alert_command, alert_webhook, alertmanager))
-    if not found:
+    if not found and not otlp:
         raise InputError(
-            "alert --test: no way to send it; give --alert-command, --alert-webhook or --alertmanager"
+            "alert --test: no way to send it; give --alert-command, --alert-webhook, --alertmanager or --otlp"
         )
     failures = [_print_result(option, send_test(sink)) for option, sink in found]
+    failures += [_print_result(option, why) for option, why in try_out(otlp)] if otlp else []
     if any(failures):
         raise typer.Exit(1)
 

@@ -23,6 +23,7 @@ from foldwatch.commands.options import (
     FromStart,
     GroupReadable,
     LabelPattern,
+    Otlp,
     PlannedFolds,
     Port,
     Quiet,
@@ -34,6 +35,7 @@ from telemetry.alerts.dispatch import HOLD_HOURS, alerting
 from telemetry.daemon.daemon import Daemon
 from telemetry.errors import InputError
 from telemetry.journal.private_files import let_group_read
+from telemetry.otlp.export import exporting
 from trainer.attach.attached_process import AttachedProcess
 from trainer.attach.log_labels import LogLabels, label_of_thread_line
 from trainer.attach.readings_before import readings_before
@@ -76,36 +78,34 @@ def attach(  # noqa: PLR0913, PLR0917 - typer makes an option of each argument
     alert_webhook: AlertWebhooks = None,
     alertmanager: AlertmanagerUrl = None,
     alert_hold: AlertHold = HOLD_HOURS,
+    otlp: Otlp = None,
 ) -> None:
     """Record a process that runs already, with its tree, until it ends: metrics, page, alerts, verdict."""
-    if group_readable:
-        let_group_read()
+    let_group_read(is_wanted=group_readable)
     label_of = _label_of(checkpoint_pattern, folds)
     target = Target(_pid_of(pid, name, cgroup))
     run = RunDirectory(os.path.abspath(output or f"foldwatch-{target.pid}"))
     path = _log_of(target, log, is_wanted=start or bool(checkpoint_pattern))
     before = readings_before(target, path) if start and path else []
-    run.create()
-    with (
-        run.locked(),
-        Interruptions() as interruptions,
-        alerting(**alert_options(alert_command, alert_webhook, alertmanager, alert_hold)) as alerts,
-    ):
-        process = _attached(target, run.path, path, label_of, before)
-        daemon = Daemon(
-            run.path,
-            judge=judge_run,
-            judged_share=JUDGED_SHARE,
-            on_publish=partial(_observe, alerts),
-        )
-        daemon.collect()
-        served = serve_live(lambda: daemon.snapshots, alerts, port=port)
-        first = _first_line(target, run, path, has_pattern=bool(checkpoint_pattern))
-        for line in () if quiet else (first, *served):
-            warn(line)
-        ending = record_until_end(process, interruptions, on_record=daemon.collect)
-    warn(f"{target} {ending or 'runs on, and is recorded no more'}")
-    words, is_alarming = verdict_line(run.path)
+    options = alert_options(alert_command, alert_webhook, alertmanager, alert_hold)
+    with exporting(otlp) as export:
+        run.create()
+        with (
+            run.locked(),
+            Interruptions() as interruptions,
+            alerting(**options, also=export.alert) as alerts,
+        ):
+            process = _attached(target, run.path, path, label_of, before)
+            daemon = _following(run.path, alerts)
+            export.watch(lambda: daemon.snapshots)
+            served = serve_live(lambda: daemon.snapshots, alerts, port=port)
+            first = _first_line(target, run, path, has_pattern=bool(checkpoint_pattern))
+            for line in () if quiet else (first, *served):
+                warn(line)
+            ending = record_until_end(process, interruptions, on_record=daemon.collect)
+        warn(f"{target} {ending or 'runs on, and is recorded no more'}")
+        words, is_alarming = verdict_line(run.path)
+        export.verdict(words, is_alarming=is_alarming)
     if not quiet:
         print_output(printable(words))
     raise typer.Exit(FOUND if is_alarming else 0)
@@ -161,6 +161,15 @@ def _attached(
         raise InputError(explained(error, error.filename or directory)) from error
     process.keep_last_minute()
     return process
+
+
+def _following(directory: str, alerts: AlertEngine) -> Daemon:
+    """Return what follows the record, after its first round."""
+    daemon = Daemon(
+        directory, judge=judge_run, judged_share=JUDGED_SHARE, on_publish=partial(_observe, alerts)
+    )
+    daemon.collect()
+    return daemon
 
 
 def _observe(alerts: AlertEngine, snapshots: Sequence[Snapshot]) -> None:

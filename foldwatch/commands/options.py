@@ -50,6 +50,16 @@ AlertHold: TypeAlias = Annotated[
     ),
 ]
 
+Otlp: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--otlp",
+        envvar="FOLDWATCH_OTLP",
+        metavar="URL|env",
+        help="Push metrics and log records to this OpenTelemetry receiver (OTLP over HTTP); env: to that of OTEL_EXPORTER_OTLP_ENDPOINT.",
+    ),
+]
+
 
 class ResumeMode(enum.StrEnum):
     """How finished folds of an earlier run are treated."""

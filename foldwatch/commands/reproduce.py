@@ -35,8 +35,7 @@ def reproduce(
 ) -> None:
     """See the crash happen in miniature, the alert before it, and the same folds finish isolated."""
     check_installed("matplotlib")
-    if group_readable:
-        let_group_read()
+    let_group_read(is_wanted=group_readable)
     directory = RunDirectory(os.path.abspath(output))
     directory.create()
     with directory.locked():

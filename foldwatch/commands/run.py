@@ -17,6 +17,7 @@ from foldwatch.commands.options import (
     LabelPattern,
     Memory,
     Only,
+    Otlp,
     Output,
     Parallel,
     Port,
@@ -64,10 +65,10 @@ def run(  # noqa: PLR0913, PLR0917 - typer makes an option of each argument
     alert_webhook: AlertWebhooks = None,
     alertmanager: AlertmanagerUrl = None,
     alert_hold: AlertHold = HOLD_HOURS,
+    otlp: Otlp = None,
 ) -> None:
     """Run any command once for each fold, in a fresh process, watched from outside."""
-    if group_readable:
-        let_group_read()
+    let_group_read(is_wanted=group_readable)
     config = CommandConfig(folds=folds, command=tuple(command))
     check_command(config)
     options = RunOptions(
@@ -88,6 +89,7 @@ def run(  # noqa: PLR0913, PLR0917 - typer makes an option of each argument
         quiet=quiet,
         options=options,
         alerts=alert_options(alert_command, alert_webhook, alertmanager, alert_hold),
+        otlp=otlp,
     )
     wanted = {} if caps is None else caps_for(caps, parallel=1 if fold else min(parallel, folds))
     run_and_report(config, command_job(config, caps=wanted), request)

@@ -20,6 +20,7 @@ from foldwatch.commands.options import (
     AllowAnonymous,
     Directory,
     FileSd,
+    Otlp,
     PasswordFile,
     ServePort,
     TextfileOutput,
@@ -36,6 +37,7 @@ from telemetry.daemon.daemon import Daemon
 from telemetry.daemon.live_state import LiveState
 from telemetry.errors import InputError, MissingExtraError
 from telemetry.metrics.textfile import Textfile, replace_file
+from telemetry.otlp.export import exporting
 from telemetry.web.auth import is_loopback
 from telemetry.web.bind import ListenConfig
 from telemetry.web.file_sd import targets
@@ -74,6 +76,7 @@ def serve(  # noqa: PLR0913, PLR0917 - typer makes an option of each argument
     alert_webhook: AlertWebhooks = None,
     alertmanager: AlertmanagerUrl = None,
     alert_hold: AlertHold = HOLD_HOURS,
+    otlp: Otlp = None,
 ) -> None:
     """Follow every run below DIR; serve Prometheus metrics and a live page."""
     if not os.path.isdir(directory):
@@ -89,7 +92,10 @@ def serve(  # noqa: PLR0913, PLR0917 - typer makes an option of each argument
     )
     _check_exposure(listening, is_anonymous_allowed=allow_anonymous)
     options = alert_options(alert_command, alert_webhook, alertmanager, alert_hold)
-    with alerting(**options, told_file=os.path.join(directory, TOLD)) as alerts:
+    with (
+        exporting(otlp) as export,
+        alerting(**options, told_file=os.path.join(directory, TOLD), also=export.alert) as alerts,
+    ):
         state = LiveState(alerts=lambda: alerts.active)
         server = _make_server(state, listening)
         alerts.page = server.url.rstrip("/")
@@ -99,6 +105,7 @@ def serve(  # noqa: PLR0913, PLR0917 - typer makes an option of each argument
             if textfile is not None:
                 _write(textfile, state.exposition.text(is_open_metrics=False), "--textfile")
             watching = None if watch is None else ProcessWatch(watch, directory)
+            export.watch(lambda: state.snapshots)
             _run(directory, state, server, Textfile(textfile), alerts, watching)
         finally:
             server.stop()

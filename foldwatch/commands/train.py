@@ -22,6 +22,7 @@ from foldwatch.commands.options import (
     Memory,
     Model,
     Only,
+    Otlp,
     Output,
     Parallel,
     Port,
@@ -71,29 +72,29 @@ def train(  # noqa: PLR0913, PLR0917 - typer makes an option of each argument
     alert_webhook: AlertWebhooks = None,
     alertmanager: AlertmanagerUrl = None,
     alert_hold: AlertHold = HOLD_HOURS,
+    otlp: Otlp = None,
 ) -> None:
     """Cross-validate a model, by default the reference pipeline, each fold in a fresh process."""
-    if group_readable:
-        let_group_read()
+    let_group_read(is_wanted=group_readable)
     config = _config(model, folds=folds, epochs=epochs, device_mode=device_mode, without=without)
-    options = RunOptions(
-        isolation=_isolation(isolation, config, parallel=parallel).value,
-        parallel=parallel,
-        gpus=gpus,
-        retries=retries,
-        timeout_seconds=timeout,
-        stops_on_failure=stop_on_failure,
-        limits=limits(cgroup_pids, memory),
-        attributes=attribute,
-    )
     request = RunRequest(
         output=output,
         only=fold,
         resume_mode=resume_mode.value,
         port=port,
         quiet=quiet,
-        options=options,
+        options=RunOptions(
+            isolation=_isolation(isolation, config, parallel=parallel).value,
+            parallel=parallel,
+            gpus=gpus,
+            retries=retries,
+            timeout_seconds=timeout,
+            stops_on_failure=stop_on_failure,
+            limits=limits(cgroup_pids, memory),
+            attributes=attribute,
+        ),
         alerts=alert_options(alert_command, alert_webhook, alertmanager, alert_hold),
+        otlp=otlp,
     )
     run_and_report(config, training_job(config), request)
 

@@ -37,20 +37,26 @@ def alerting(
     *,
     log: Callable[[str], None] | None = None,
     told_file: str | None = None,
+    also: Callable[[Alert], None] = lambda _: None,
     **options: Unpack[AlertOptions],
 ) -> Iterator[AlertEngine]:
     """Give an engine that writes to ``log`` (standard error by default) and whom the options name.
 
     Its thread starts here. At the end, what is still to be sent is sent within seconds; what still
-    holds is not said to have ended. ``told_file`` keeps which failures were told. Raises InputError for an option that
-    cannot be used.
+    holds is not said to have ended. ``told_file`` keeps which failures were told; ``also`` gets each alert, too, and must
+    not block. Raises InputError for an option that cannot be used.
     """
-    log_line = _to_stderr if log is None else log
+    log_line = to_stderr if log is None else log
     sinks = [ConsoleSink(log_line), *(sink for _, sink in ways(**options))]
     notifier = Notifier(sinks, log=log_line)
     hold_seconds = 3600 * options.get("hold_hours", HOLD_HOURS)
+
+    def send(alert: Alert) -> None:
+        notifier(alert)
+        also(alert)
+
     engine = AlertEngine(
-        notifier,
+        send,
         hold_seconds=hold_seconds,
         run_again=notifier.run_again,
         told=ToldFailures(told_file, log=log_line),
@@ -98,6 +104,7 @@ def send_test(sink: Sink) -> str | None:
     return None
 
 
-def _to_stderr(line: str) -> None:
+def to_stderr(line: str) -> None:
+    """Write one line."""
     # In one write: print() writes the newline by itself, and another thread may come in between.
     print(f"{line}\n", end="", file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""`post`: sends JSON to an address, with one deadline for all of it: every attempt, head and answer.
+"""`post`: sends JSON to an address, with one deadline for all of it: every attempt, head and answer. `exchange`: bytes, once.
 
 An address may hold a secret: what is raised names its host alone.
 """
@@ -14,7 +14,7 @@ import urllib.request
 import zlib
 from functools import partial
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from telemetry.errors import InputError
@@ -22,6 +22,7 @@ from telemetry.errors import InputError
 if TYPE_CHECKING:
     import socket
     from collections.abc import Mapping
+    from email.message import Message
 
 SEND_SECONDS = 10.0
 ATTEMPTS = 3
@@ -49,7 +50,7 @@ def post(url: str, content: object, *, seconds: float = SEND_SECONDS) -> None:
     # Not urllib3.Retry: foldwatch's base and its extra `serve` do not bring urllib3 along (in
     # requirements.lock it is there for TensorFlow), and it would replace the loop below alone.
     deadline = time.monotonic() + seconds
-    request, host = _request(url, content)
+    request, host = _request(url, json.dumps(content).encode())
     for attempt in range(1, ATTEMPTS + 1):
         try:
             left = deadline - time.monotonic()
@@ -74,15 +75,10 @@ def fetch(
     url: str, *, seconds: float = SEND_SECONDS, headers: Mapping[str, str] | None = None
 ) -> Any:
     """GET JSON, once, with these headers. Raises OSError, also if the answer is none."""
-    request, host = _request(url)
-    for name, value in (headers or {}).items():
-        request.add_header(name, value)
+    request, host = _request(url, headers=headers)
     try:
         with _OPENER.open(request, timeout=seconds) as answer:
-            content = answer.read(MOST_BYTES)
-            if answer.headers.get("Content-Encoding") == "gzip":
-                content = zlib.decompressobj(wbits=31).decompress(content, MOST_BYTES)
-            return json.loads(content)
+            return json.loads(_body(answer, MOST_BYTES))
     except urllib.error.HTTPError as error:
         error.close()
         raise OSError(f"{host} answered {error.code}") from None
@@ -97,16 +93,50 @@ def fetch(
         raise OSError(f"{host}: no JSON ({type(error).__name__})") from None
 
 
-def _request(url: str, content: object = None) -> tuple[urllib.request.Request, str]:
+class HttpAnswer(NamedTuple):
+    """What the other side answers, whatever its status is."""
+
+    status: int
+    headers: Message
+    body: bytes
+
+
+def exchange(
+    url: str, data: bytes, *, headers: Mapping[str, str], seconds: float, most_bytes: int
+) -> HttpAnswer:
+    """POST ``data``, once; return the answer, with at most ``most_bytes`` of its body. Raises OSError without one."""
+    request, host = _request(url, data, headers=headers)
+    try:
+        try:
+            answer = _OPENER.open(request, timeout=seconds)
+        except urllib.error.HTTPError as error:
+            answer = error
+        with answer:
+            return HttpAnswer(answer.status, answer.headers, _body(answer, most_bytes))
+    except OSError as error:
+        raise OSError(f"{host}: {getattr(error, 'reason', error)}") from None
+    except (HTTPException, ValueError, zlib.error) as error:  # whose words may hold the address
+        raise OSError(f"{host}: no HTTP ({type(error).__name__})") from None
+
+
+def _body(answer: Any, most_bytes: int) -> bytes:
+    content: bytes = answer.read(most_bytes)
+    if answer.headers.get("Content-Encoding") == "gzip":
+        return zlib.decompressobj(wbits=31).decompress(content, most_bytes)
+    return content
+
+
+def _request(
+    url: str, data: bytes | None = None, *, headers: Mapping[str, str] | None = None
+) -> tuple[urllib.request.Request, str]:
     """Return the request and its host; a name and password in the address become a header."""
     parts = urlsplit(url)
-    headers = {"Content-Type": "application/json", "User-Agent": "foldwatch"}
+    given, headers = headers or {}, {"Content-Type": "application/json", "User-Agent": "foldwatch"}
     if parts.username is not None:
         pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
         headers["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
         url = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
-    data = None if content is None else json.dumps(content).encode()
-    request = urllib.request.Request(url, data=data, headers=headers)  # noqa: S310 - the scheme was checked
+    request = urllib.request.Request(url, data=data, headers=headers | dict(given))  # noqa: S310 - the scheme was checked
     return request, parts.hostname or ""
 
 

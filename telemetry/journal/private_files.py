@@ -15,9 +15,10 @@ GROUP_READABLE = "FOLDWATCH_GROUP_READABLE"
 """Environment variable, 1 if the group may read; the option --group-readable sets it for the folds, too."""
 
 
-def let_group_read() -> None:
-    """Let the group read what this process and those that it starts write."""
-    os.environ[GROUP_READABLE] = "1"
+def let_group_read(*, is_wanted: bool) -> None:
+    """Let the group read what this process and those that it starts write, if that is wanted."""
+    if is_wanted:
+        os.environ[GROUP_READABLE] = "1"
 
 
 def make_folder(path: str) -> None:

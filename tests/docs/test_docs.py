@@ -28,6 +28,7 @@ from analyzer import analyze
 from foldwatch.main import COMMANDS
 from telemetry.alerts.alert import Alert, Severity
 from telemetry.metrics.catalog import METRICS
+from telemetry.otlp.names import IN_BYTES, OTLP_METRICS
 from telemetry.thread_line import MARKER, parse_line
 from tests.support.markdown import Block, Shell, blocks, code_spans, commands
 from tests.support.paths import INCIDENT, RELEASED, ROOT, TESTS
@@ -52,7 +53,7 @@ PAGES = [
 ]
 BY_SPHINX = re.compile(r"\{[\w-]+\}.*")
 """Directives, which the build runs."""
-PORTS = ("9464", "9090", "9093", "3000")
+PORTS = ("9464", "9090", "9093", "3000", "4318")
 """Ports that the pages name; a test takes free ones instead."""
 IN_A_TEST = {
     "python train.py 20": "python train.py 3",  # what a reader watches for minutes
@@ -287,6 +288,9 @@ def test_the_reference_is_made_from_the_code(site: Path) -> None:
     for name in telemetry.__all__:
         assert f'id="telemetry.{name}"' in pages["telemetry"]
     assert "analyzer.analyze" in pages["analyzer"]
+    pushed = (site / "how-to/opentelemetry.html").read_text()
+    for metric in (*OTLP_METRICS.values(), *IN_BYTES.values()):
+        assert f">{metric.name}<" in pushed
     guide = (site / "how-to/reproduce.html").read_text()
     for name, scenario in SCENARIOS.items():
         assert f">{name}</span>" in guide

@@ -64,7 +64,12 @@ def carry_out(line: bytes, starter: JsonLines | None, *, parent: int | None = No
     if starter is None and order.fold is None:
         raise InputError("an order in a file needs a fold: nobody will give it one")
     adopt_orphans()
-    return Agent(order, starter, parent=parent).run()
+    if starter is not None or "FOLDWATCH_OTLP" not in os.environ:
+        return Agent(order, starter, parent=parent).run()
+    from trainer.agent.fold_export import exporting_fold  # noqa: PLC0415 - an agent starts without the engine of alerts
+
+    with exporting_fold(order):
+        return Agent(order, starter, parent=parent).run()
 
 
 if __name__ == "__main__":

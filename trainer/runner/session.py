@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from telemetry.alerts.engine import AlertEngine
+    from telemetry.otlp.export import OtlpExport
     from telemetry.snapshot import Snapshot
     from trainer.agent.fold_failure import FoldFailure
     from trainer.run.config import Config
@@ -61,6 +62,8 @@ class RunRequest:
     options: RunOptions
     alerts: AlertOptions
     """The arguments of `alerting`."""
+    otlp: str | None = None
+    """The argument of `exporting`."""
     quiet: bool = False
     """Whether to leave out the lines that say where it is recorded, and what the record shows."""
 
@@ -78,9 +81,9 @@ class RunOutcome:
 
 
 def run_session(
-    config: Config, job: Job, request: RunRequest, *, observer: RunObserver
+    config: Config, job: Job, request: RunRequest, *, observer: RunObserver, export: OtlpExport
 ) -> RunOutcome:
-    """Run the folds.
+    """Run the folds; ``export`` gets their state and alerts.
 
     Raises:
         InputError: The request cannot be met; nothing was moved or run.
@@ -95,10 +98,11 @@ def run_session(
     directory.create()
     with (
         directory.locked() as lock,
-        alerting(**request.alerts, log=observer.on_message) as alerts,
+        alerting(**request.alerts, log=observer.on_message, also=export.alert) as alerts,
     ):
         install_signal_handlers()
         state = watched_state(directory, config, alerts=alerts, observer=observer)
+        export.watch(lambda: [state.current])
         # Before anything moves, and before a word: a port in use must change nothing.
         served = serve_live(lambda: [state.current], alerts, port=request.port)
         for line in (*_first_lines(directory, job, lock, request), *served):
