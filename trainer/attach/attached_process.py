@@ -15,6 +15,7 @@ from trainer.attach.kernel_log import KernelLog
 from trainer.attach.output_tails import OutputTails
 from trainer.process.launcher import ExitStatus
 from trainer.process.process_record import ProcessRecord, header_of
+from trainer.process.stall_watch import StallWatch
 from trainer.run.warning import FileErrors, warn
 
 if TYPE_CHECKING:
@@ -56,7 +57,8 @@ class EndSeen(NamedTuple):
 class AttachedProcess:
     """Records a target in a run directory, as `telemetry.start` in the process itself would.
 
-    Invariant: the target is only looked at; nothing here stops it, signals it or waits for it.
+    Invariant: the target is only looked at; nothing here signals it or waits for it, and nothing stops it, but for the
+    look at its stacks once it has stalled.
     """
 
     def __init__(
@@ -94,10 +96,14 @@ class AttachedProcess:
         self._tails = OutputTails(target.pid, labels.path if labels else None)
         self._kernel_log = KernelLog(target.pid)
         self._errors = FileErrors(os.path.dirname(labels.path) if labels else "")
+        self._stalls = StallWatch(
+            self._record.write, directory, self._own_errors, {**os.environ, **target.environment}
+        )
         limits = read_applied_limits(pid=target.pid)
         self._record.write(header_of(target.pid, target.command, target.environment, limits=limits))
         for reading in before:
             self._record.write(reading)
+            self._stalls.take(reading)
         self._record.write(self._event(ATTACHED, _known_of(target, labels, len(before))))
 
     def keep_last_minute(self) -> None:
@@ -123,7 +129,7 @@ class AttachedProcess:
             found = [*found[: MOST_LABELS - 1], found[-1]]
         for label in found:
             is_full = time.monotonic() - self._full_at >= FULL_SECONDS or label.names_fold
-            self._record.checkpoint(label, in_full=is_full)
+            self._follow(self._record.checkpoint(label, in_full=is_full))
             if is_full:
                 self._full_at = time.monotonic()
         return bool(found)
@@ -131,6 +137,7 @@ class AttachedProcess:
     def sample(self) -> Reading | None:
         """Take a reading; None if it is gone. What of it may not be read is said once."""
         reading = self._record.sample()
+        self._follow(reading)
         if reading is not None:
             hidden = {name for name, why in reading.errors.items() if why in {"EACCES", "EPERM"}}
             if new := sorted(hidden - self._hidden):
@@ -140,6 +147,13 @@ class AttachedProcess:
                 )
             self._hidden |= hidden
         return reading
+
+    def _follow(self, reading: Reading | None) -> None:
+        """Look at its stacks if it has not gone on for too long."""
+        if reading is not None:
+            self._stalls.note_process(reading)
+            self._stalls.take(reading)
+        self._stalls.poll()
 
     def has_ended(self) -> bool:
         """Whether it has ended."""
@@ -165,6 +179,7 @@ class AttachedProcess:
 
     def close(self) -> None:
         """Let go of it; it runs on, if it has not ended."""
+        self._stalls.poll(is_last=True)
         self._record.close()
         self._tails.close()
         self._kernel_log.close()

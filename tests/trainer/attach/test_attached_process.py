@@ -13,13 +13,16 @@ from unittest import mock
 import pytest
 
 from analyzer.pipeline import analyze
+from telemetry import progress
 from telemetry.errors import InputError
 from telemetry.journal.run_layout import BLACK_BOX
+from telemetry.journal.stall_record import EVENT
 from telemetry.kernel.process_handle import ProcessHandle
 from telemetry.kernel.procfs import ProcessFiles
 from tests.support.processes import tells_endings_of_others
 from tests.support.requirements import need
 from tests.support.trainings import Training, records
+from tests.support.waiting import wait_until
 from trainer.attach import output_tails
 from trainer.attach.attached_process import MOST_LABELS, AttachedProcess
 from trainer.attach.log_labels import LogLabels, label_of_thread_line
@@ -27,7 +30,9 @@ from trainer.attach.pace import LONGEST_SECONDS, SHARE, SHORTEST_SECONDS, Pace
 from trainer.attach.readings_before import readings_before
 from trainer.attach.session import record_until_end
 from trainer.attach.target import Target, find_by_name, find_in_cgroup
+from trainer.process import stall_watch
 from trainer.process.signals import Interruptions
+from trainer.process.stall_watch import STACKS
 from trainer.run.checkpoint_pattern import CheckpointPattern
 
 if TYPE_CHECKING:
@@ -351,3 +356,22 @@ def test_a_process_without_a_command_line_has_the_name_that_ps_shows() -> None:
         target.handle.close()
         assert target.command == ("[cat]",)
         nameless.communicate(timeout=20)
+
+
+def test_what_has_stalled_is_looked_at(
+    training: Training, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its stacks are beside its journal, and it goes on."""
+    for module, name in ((stall_watch, "FLOOR_SECONDS"), (progress, "FLOOR_SECONDS")):
+        monkeypatch.setattr(module, name, 0.0)
+    monkeypatch.setattr(progress, "UNKNOWN_SECONDS", 0.0)
+    process = attached(training, tmp_path / "run")
+
+    def is_told() -> bool:
+        process.sample()
+        return any(one.get("name") == EVENT for one in records(tmp_path / "run"))
+
+    wait_until(is_told, 60, "the look")
+    process.close()
+    training.say("goes on")
+    assert f"thread {training.pid} " in (tmp_path / "run" / STACKS).read_text()
