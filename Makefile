@@ -12,7 +12,7 @@ WORKERS = $(shell expr $$(nproc) + 1)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast docs links lint check bench soak results format lock clean
+.PHONY: help setup demo test test-fast test-frameworks docs links lint check bench soak results format lock lock-frameworks clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -35,6 +35,20 @@ test: $(STAMP)  ## every test
 
 test-fast: $(STAMP)  ## the quick tests: no TensorFlow, browser, Prometheus, root or long runs
 	$(BIN)/python -m pytest -m "$(FAST)" --numprocesses auto --max-worker-restart 0
+
+# An environment of its own: torch alone is larger than all of the other one. torch comes first and alone, as a CPU
+# build if pip finds one; --no-deps keeps everything after it from replacing it.
+FRAMEWORKS := .venv-frameworks
+FRAMEWORKS_LOCK := tests/frameworks/requirements.txt
+
+$(FRAMEWORKS)/.installed: $(FRAMEWORKS_LOCK)
+	$(PYTHON) -m venv $(FRAMEWORKS)
+	$(FRAMEWORKS)/bin/python -m pip install --quiet --disable-pip-version-check "$$(grep '^torch==' $(FRAMEWORKS_LOCK))"
+	$(FRAMEWORKS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r $(FRAMEWORKS_LOCK)
+	@touch $@
+
+test-frameworks: $(FRAMEWORKS)/.installed  ## the integrations against Lightning, Transformers, Optuna, MLflow and W&B
+	$(FRAMEWORKS)/bin/python -m pytest tests/frameworks
 
 docs: $(STAMP)  ## the documentation, in docs/_build/html
 	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going docs docs/_build/html
@@ -75,5 +89,9 @@ lock:  ## renew requirements.lock and the image's, which is a part of it (needs 
 	echo hatchling | uv pip compile pyproject.toml - --extra analyze --extra serve \
 	    --constraint requirements.lock $(LOCK) --output-file grafana/requirements.lock
 
+lock-frameworks:  ## renew tests/frameworks/requirements.txt (needs uv); of torch's, only what its CPU build needs
+	uv pip compile tests/frameworks/requirements.in --universal --python-version 3.11 --no-header --no-annotate \
+	    --no-emit-index-url --quiet | grep -v '^nvidia-\|^cuda-\|^triton\|win32\|== .emscripten' > $(FRAMEWORKS_LOCK)
+
 clean:  ## remove the files that make built
-	rm -rf $(VENV) demo-run docs/_build dist
+	rm -rf $(VENV) $(FRAMEWORKS) demo-run docs/_build dist

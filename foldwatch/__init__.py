@@ -2,7 +2,8 @@
 
 - Record a training: `start`, `checkpoint`, `fold`, `stage`, `event`, `settle`, `difference`.
 - Judge a log, a journal or a run's directory: `analyze`, `read_journal`.
-- Keep a training from growing: `cap_threads`, `bound`, `hold`.
+- Keep a training from growing: `cap_threads`, `bound`, `hold`, `isolated_trials`.
+- Fit into frameworks and trackers: `callbacks`, `track`, `log_verdict`.
 
 Importing it loads modules of the standard library only and starts no thread; everything else loads on first use.
 No function here imports TensorFlow.
@@ -20,7 +21,9 @@ from telemetry import checkpoint, event, fold, settle, stage, start  # noqa: E40
 
 if TYPE_CHECKING:
     from analyzer import Analysis, analyze, read_journal
-    from telemetry import Difference, difference
+    from foldwatch.tracking import log_verdict, track
+    from foldwatch.trials import TrialDiedError, isolated_trials
+    from telemetry import Difference, callbacks, difference
     from trainer.run.thread_caps import cap_threads
     from trainer.worker.held_objects import hold
     from trainer.worker.input_pipeline import bound
@@ -28,30 +31,40 @@ if TYPE_CHECKING:
 __all__ = [
     "Analysis",
     "Difference",
+    "TrialDiedError",
     "__version__",
     "analyze",
     "bound",
+    "callbacks",
     "cap_threads",
     "checkpoint",
     "difference",
     "event",
     "fold",
     "hold",
+    "isolated_trials",
+    "log_verdict",
     "read_journal",
     "settle",
     "stage",
     "start",
+    "track",
 ]
 
 _MODULE_OF = {
     "Analysis": "analyzer",
     "Difference": "telemetry",
+    "TrialDiedError": "foldwatch.trials",
     "analyze": "analyzer",
     "bound": "trainer.worker.input_pipeline",
+    "callbacks": "telemetry",
     "cap_threads": "trainer.run.thread_caps",
     "difference": "telemetry",
     "hold": "trainer.worker.held_objects",
+    "isolated_trials": "foldwatch.trials",
+    "log_verdict": "foldwatch.tracking",
     "read_journal": "analyzer",
+    "track": "foldwatch.tracking",
 }
 
 _PACKAGES = ("analyzer", "trainer")

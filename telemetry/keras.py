@@ -9,10 +9,10 @@ from typing import Any
 
 import keras
 
-from telemetry.recorder.api import checkpoint, settle
+from telemetry.callbacks import EpochLabels
 
 
-class Checkpoints(keras.callbacks.Callback):  # type: ignore[misc] # keras has no types
+class Checkpoints(EpochLabels, keras.callbacks.Callback):  # type: ignore[misc] # keras has no types
     """Takes a checkpoint ``epoch E`` at the end of every ``every``-th epoch and of the last one.
 
     Inside `telemetry.fold` the label is ``Fold K/N epoch E``. Epochs count from 1. Once constructed, it
@@ -27,18 +27,7 @@ class Checkpoints(keras.callbacks.Callback):  # type: ignore[misc] # keras has n
         ValueError: ``every`` is under 1, or ``settle_every`` under 0.
     """
 
-    def __init__(self, *, every: int = 1, settle_every: int = 0) -> None:
-        if every < 1:
-            raise ValueError(f"every={every}: a checkpoint every 1 or more epochs")
-        if settle_every < 0:
-            raise ValueError(f"settle_every={settle_every}: 0, or every 1 or more epochs")
-        super().__init__()
-        self._every, self._settle_every = every, settle_every
-
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002 - Keras's signature
         """Keras calls this with epochs counted from 0."""
         number = epoch + 1
-        if number % self._every == 0 or number == self.params.get("epochs"):
-            checkpoint(f"epoch {number}")
-        if self._settle_every and number % self._settle_every == 0:
-            settle()
+        self._end_epoch(number, is_last=number == self.params.get("epochs"))

@@ -3,7 +3,8 @@
 Owns which labels name an epoch and which epochs belong to one fit. `growth` judges them.
 
 A label names epoch E where it says ``epoch E`` or ``ep E``, with or without how many are planned:
-``Fold 2/3 epoch 5``, ``after Epoch [5/720]``, ``epoch=5``, ``epoch_5``. A fit is a run of rising epochs under one label in one
+``Fold 2/3 epoch 5``, ``after Epoch [5/720]``, ``epoch=5``, ``epoch_5``; a label that has only a trial,
+as ``trial 7`` of a search, is judged alike. A fit is a run of rising epochs under one label in one
 fold, each with the last value of it; where the number falls, another fit begins, with a level of its own.
 
 Of numbers that a program prints by itself each writer is judged alone, the worst counts, and of several fits without
@@ -31,6 +32,10 @@ if TYPE_CHECKING:
 
 _EPOCH = late_pattern(
     r"\bep(?:och)?[ _=:#\[-]{0,3}(?P<epoch>\d{1,9})(?: ?(?:/|of) ?(?P<planned>\d{1,9}))?\b",
+    re.IGNORECASE,
+)
+_TRIAL = late_pattern(
+    r"\btrial[ _=:#\[-]{0,3}(?P<epoch>\d{1,9})(?: ?(?:/|of) ?(?P<planned>\d{1,9}))?\b",
     re.IGNORECASE,
 )
 
@@ -117,7 +122,11 @@ def _judge(
 def _epochs(process: Process) -> Iterator[tuple[int, re.Match[str]]]:
     """Give the rows whose label names an epoch."""
     labels = enumerate(process.checkpoints.labels())
-    named = {head: match for head, label in labels if (match := _EPOCH.search(label.stage))}
+    named = {
+        head: match
+        for head, label in labels
+        if (match := _EPOCH.search(label.stage) or _TRIAL.search(label.stage))
+    }
     if named:
         for row, head in enumerate(process.checkpoints.head_of):
             if head in named:

@@ -108,6 +108,15 @@ def _sampler_of(**asked: Any) -> Sampler | None:
         return _sampler
 
 
+def present_sampler() -> Sampler | None:
+    """Return what records this process, which begins if it has not; None if it cannot. Never raises."""
+    try:
+        return _sampler_of()
+    except Exception as error:  # noqa: BLE001 - see _let_go
+        _let_go(error)
+        return None
+
+
 def _load(asked: dict[str, Any]) -> None:
     """Load what recording needs now, before the training begins, never later: importing telemetry costs little.
 

@@ -121,13 +121,13 @@ class Sampler:
         self._write_line = partial(_write_line, lines, rank=line_rank)
         self._peaks: dict[str, int] = {}
         self._previous: Label | None = None
-        self._folds = OpenFolds()
+        self._folds, self._owner = OpenFolds(), os.getpid()
         # Reentrant: a signal handler may take a checkpoint while one is being taken.
         self._lock = threading.RLock()
         self._timer: SampleTimer | None = None
+        self.listeners: list[Callable[[Reading], object]] = []  # must not block
         self.code: CodeAtWork | None = None
         """Follows the calls inside which something grows, if that is asked for."""
-        self._owner = os.getpid()
 
     def hold(self) -> None:
         """Open what will be read, while descriptors and memory are still to be had."""
@@ -166,6 +166,7 @@ class Sampler:
             self.checkpoints = with_stage(self.checkpoints, label.stage, reading)
         # Without the lock: a slow standard output must not stop the other threads and the timer.
         self.attempt("line", lambda: self._write_line(reading))
+        self.attempt("listener", lambda: [tell(reading) for tell in tuple(self.listeners)])
         if (code := self.code) is not None:
             self.attempt("attribution", code.go_on)
         return reading

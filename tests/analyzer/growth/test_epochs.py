@@ -41,6 +41,8 @@ def finding(tmp_path: Path, content: str) -> Finding:
         "epoch{}",
         "epoch_{}",
         "epoch-{} val",
+        "trial {}",
+        "trial 7 epoch {}",
         "ep {}",
         "Epoch: [{}]",
     ],
@@ -53,7 +55,18 @@ def test_labels_that_carry_epochs(label: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "label", ["3 epochs", "epochs", "epoch", "microepoch 3", "epoch five", "step 3", "deep 3", "ep"]
+    "label",
+    [
+        "3 epochs",
+        "epochs",
+        "epoch",
+        "microepoch 3",
+        "epoch five",
+        "step 3",
+        "deep 3",
+        "ep",
+        "trials",
+    ],
 )
 def test_labels_that_do_not(label: str) -> None:
     """An epoch without a number is a stage like any other."""
