@@ -3,7 +3,7 @@
 Definition. A resource is judged over the repeats as `analyzer.growth.verdict` judges it over folds: the step into the
 second repeat is warm-up, and two points are never judged. It grows if the whole 95 % interval of its slope lies above
 the allowance. Few repeats can rise by chance, or because a pool fills up. So what seems to grow over the repeats that
-were asked for is repeated up to ``MOST_REPEATS`` times, or three times as often, and judged by all of them.
+were asked for is repeated as often again, up to ``MOST_REPEATS`` times in all or three times as often, and judged by all.
 """
 
 from __future__ import annotations
@@ -109,16 +109,27 @@ class Repeats:
         judged = ((budget, self._judge(budget)) for budget in self.allowances.budgets)
         return any((growth.slope or 0.0) > budget.amount for budget, growth in judged)
 
+    def grows(self) -> bool:
+        """Whether anything grows by more than is allowed."""
+        return any(one.is_exceeded_by(self._judge(one)) for one in self.allowances.budgets)
+
     def checks(self, test: str) -> Iterator[Check]:
         """Give what came of each allowance."""
         for budget in self.allowances.budgets:
             growth, name = self._judge(budget), f"{test}: {budget}"
             if growth.slope is None:
                 yield Check(name, CheckOutcome.UNKNOWN, growth.reason)
-            elif budget.is_exceeded_by(growth):
+            elif budget.is_exceeded_by(growth) and self._goes_on(budget, growth):
                 yield Check(name, CheckOutcome.FAILED, self._sentence(budget, growth))
             else:
                 yield Check(name, CheckOutcome.PASSED, growth_words(budget.resource, growth))
+
+    def _goes_on(self, budget: Budget, growth: Growth) -> bool:
+        """Whether it has also grown, at least half as fast, since it was found to grow; so far, if that is now."""
+        since = self.left[self.allowances.most_repeats - 1 :] or self.left[-1:]
+        first, last = (getattr(one.reading, budget.resource) or 0 for one in (since[0], since[-1]))
+        least = max(budget.amount, (growth.slope or 0.0) / 2)
+        return len(since) < 2 or last - first > least * (len(since) - 1)
 
     def _judge(self, budget: Budget) -> Growth:
         values = (

@@ -68,6 +68,13 @@ def test_what_goes_on_growing_fails(by: float) -> None:
     assert outcomes(found)["open_fds at most 0 a repeat"] == "failed"
 
 
+def test_what_stops_growing_once_it_is_found_is_no_growth() -> None:
+    """A server in another thread may be late to close what each repeat has opened."""
+    levels = [*range(1, MOST_REPEATS + 1)]
+    assert outcomes(repeats([*levels, *[15] * 6]))["open_fds at most 0 a repeat"] == "passed"
+    assert outcomes(repeats(range(1, 22)))["open_fds at most 0 a repeat"] == "failed"
+
+
 def test_few_repeats_that_rise_are_looked_at_for_longer() -> None:
     """They may be a pool that fills up."""
     assert repeats([1, 2, 3, 4, 5], rss=None).may_grow()
