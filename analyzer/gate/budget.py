@@ -15,14 +15,15 @@ if TYPE_CHECKING:
 
 UNITS = ("fold", "epoch")
 _BYTES = {"B": 1, "KB": 2**10, "MB": 2**20, "GB": 2**30, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
-_FORM = re.compile(r"\s*(\w+)\s*=\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*/\s*(\w+)\s*")
+_FORM = re.compile(r"\s*(\w+)\s*=\s*([^/]*?)\s*/\s*(\w+)\s*")
+_AMOUNT = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)")
 _NAMES = {spec.pattern_group: name for name, spec in RESOURCES.items()} | {"fds": "open_fds"}
 """A resource by the name that a user gives it, which is that of the group of ``--pattern``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """``amount`` in the resource's own unit (bytes for memory) per ``unit``, ``fold`` or ``epoch``."""
+    """``amount`` in the resource's own unit (bytes for memory) per ``unit``: ``fold``, ``epoch`` or ``repeat``."""
 
     resource: str
     amount: float
@@ -52,20 +53,36 @@ def parse_budget(text: str) -> Budget:
         InputError: It has another form, or names no resource.
     """
     match = _FORM.fullmatch(text)
-    if match is None:
+    if match is None or not _AMOUNT.fullmatch(match[2]):
         raise InputError(
             f"--budget {text}: not of the form RESOURCE=AMOUNT/fold or RESOURCE=AMOUNT/epoch, as rss=1MB/epoch"
         )
-    name, amount, size, unit = match.groups()
-    resource = _NAMES.get(name)
-    if resource is None:
-        raise InputError(f"--budget {text}: no resource {name}; there are {', '.join(_NAMES)}")
+    name, amount, unit = match.groups()
+    try:
+        budget = budget_of(name, amount, unit)
+    except InputError as error:
+        raise InputError(f"--budget {text}: {error}") from None
     if unit not in UNITS:
         raise InputError(f"--budget {text}: per {unit} nothing is judged; name fold or epoch")
+    return budget
+
+
+def budget_of(name: str, amount: str, unit: str) -> Budget:
+    """Return the budget of a resource by the name that a user gives it, with an amount such as ``50`` or ``1MB``.
+
+    Raises:
+        InputError: There is no such resource or unit, or the amount is none of the resource.
+    """
+    resource, match = _NAMES.get(name), _AMOUNT.fullmatch(amount)
+    if resource is None:
+        raise InputError(f"no resource {name}; there are {', '.join(_NAMES)}")
+    if match is None:
+        raise InputError(f"{amount}: no amount of {name}, such as 50 or 1MB")
+    number, size = float(match[1]), match[2]
     is_memory = resource.endswith("_bytes")
-    if is_memory != bool(size) and float(amount):
+    if is_memory != bool(size) and number:
         needs = "needs a unit: 1MB" if is_memory else "is a count, and has no unit"
-        raise InputError(f"--budget {text}: {name} {needs}")
+        raise InputError(f"{name} {needs}")
     if size and size.upper() not in _BYTES:
-        raise InputError(f"--budget {text}: no unit {size}; there are B, kB, MB and GB")
-    return Budget(resource, float(amount) * _BYTES.get(size.upper(), 1), unit)
+        raise InputError(f"no unit {size}; there are B, kB, MB and GB")
+    return Budget(resource, number * _BYTES.get(size.upper(), 1), unit)

@@ -107,7 +107,7 @@ def _growth(parts: Sequence[ProcessGroup], rules: GateRules) -> Iterator[Check]:
             yield Check(
                 f"growth of {fmt.short_name(resource)}",
                 _of_verdict(growth.verdict, rules.fail_on),
-                _words(resource, growth),
+                growth_words(resource, growth),
             )
 
 
@@ -133,12 +133,12 @@ def _budget(parts: Sequence[ProcessGroup], budget: Budget) -> Check:
     exceeding = [one for one in judged if budget.is_exceeded_by(one)]
     if exceeding:
         worst = max(exceeding, key=lambda one: one.slope or 0.0)
-        return Check(name, CheckOutcome.FAILED, _words(budget.resource, worst), is_named=True)
+        return Check(name, CheckOutcome.FAILED, growth_words(budget.resource, worst), is_named=True)
     if not judged:
         why = found[0].reason if found else f"no {budget.unit} is judged"
         return Check(name, CheckOutcome.UNKNOWN, why, is_named=True)
     worst = max(judged, key=lambda one: one.slope or -math.inf)
-    return Check(name, CheckOutcome.PASSED, _words(budget.resource, worst), is_named=True)
+    return Check(name, CheckOutcome.PASSED, growth_words(budget.resource, worst), is_named=True)
 
 
 def _baseline(comparison: Comparison) -> Iterator[Check]:
@@ -153,7 +153,7 @@ def _baseline(comparison: Comparison) -> Iterator[Check]:
         yield Check(f"baseline of {name}", outcome, f"{change.outcome}: {change.reason}")
 
 
-def _words(resource: str, growth: Growth) -> str:
+def growth_words(resource: str, growth: Growth) -> str:
     """Say what a resource does: ``growing, +730 a fold (95 %: +720 to +740)``."""
     if growth.slope is None:
         return f"{growth.verdict}: {growth.reason}"

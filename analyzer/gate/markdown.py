@@ -26,12 +26,7 @@ def as_markdown(analysis: AnalysisResult, checks: Sequence[Check]) -> str:
     """Return the text; what others wrote is escaped, so that it is neither markup nor a mention."""
     parts = group_findings(analysis)
     lines = [f"### foldwatch: {escaped(headline(analysis, parts))}", ""]
-    lines += ["| check | | |", "|---|---|---|"]
-    lines += [
-        f"| {escaped(one.name)} | {MARKS[one.outcome]} | {escaped(one.sentence)} |"
-        for one in checks
-    ]
-    lines += ["", *_growth(parts)]
+    lines += [*checks_table(checks), "", *_growth(parts)]
     if analysis.is_alarming:
         lines += [_capitalized(escaped(root_cause_line(analysis, parts))), ""]
         for step in analysis.remedies[:MOST_STEPS]:
@@ -45,6 +40,14 @@ def as_markdown(analysis: AnalysisResult, checks: Sequence[Check]) -> str:
     more = len(analysis.sources) - MOST_STEPS
     lines.append(f"Read: {sources}{f' and {more:,} more' if more > 0 else ''}")
     return "\n".join(lines) + "\n"
+
+
+def checks_table(checks: Sequence[Check]) -> Iterator[str]:
+    """Give the lines of a table with a row for each check."""
+    yield "| check | | |"
+    yield "|---|---|---|"
+    for one in checks:
+        yield f"| {escaped(one.name)} | {MARKS[one.outcome]} | {escaped(one.sentence)} |"
 
 
 def escaped(text: str) -> str:

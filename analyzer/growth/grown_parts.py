@@ -41,15 +41,16 @@ class GrownPart(NamedTuple):
 
 def find_grown_maps(settled: Sequence[Settled]) -> tuple[GrownPart, ...]:
     """Tell which maps there are more of at the end of the last fold than at the end of the first after warm-up."""
-    return _grown("map", [one.maps for one in settled if one.maps])
+    return find_grown_kinds("map", [one.maps for one in settled if one.maps])
 
 
 def find_grown_descriptors(settled: Sequence[Settled]) -> tuple[GrownPart, ...]:
     """Tell which descriptors more are open at the end of the last fold than at the end of the first after warm-up."""
-    return _grown("descriptor", [one.descriptors for one in settled if one.descriptors])
+    return find_grown_kinds("descriptor", [one.descriptors for one in settled if one.descriptors])
 
 
-def _grown(kind: str, folds: Sequence[Mapping[str, int]]) -> tuple[GrownPart, ...]:
+def find_grown_kinds(kind: str, folds: Sequence[Mapping[str, int]]) -> tuple[GrownPart, ...]:
+    """Tell which there are more of at the end of the last fold than of the first after warm-up; of two, than of the first."""
     first, laps = (1, len(folds) - 2) if len(folds) > 2 else (0, len(folds) - 1)
     if laps < 1:
         return ()

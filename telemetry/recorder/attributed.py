@@ -42,23 +42,34 @@ class CodeAtWork:
     def stop(self) -> None:
         """Follow no more."""
         self._watch.stop()
+        self._starts.stop()
 
-    def facts(self) -> dict[str, object]:
-        """Return what was found so far."""
+    def pause(self) -> None:
+        """Follow no more until `go_on`, as far as this thread is not in a call that was left."""
+        if getattr(sys.getprofile(), "__self__", None) is self._watch:
+            sys.setprofile(None)
+
+    def allow(self, seconds: float) -> None:
+        """Let following take so many seconds from here on, where the program's own time does not matter."""
+        self._watch.budget.left = self._watch.budget.capacity = seconds
+        self._watch.counts.allow(seconds)
+
+    def facts(self, *, most: int = MOST_NODES) -> dict[str, object]:
+        """Return what was found so far, of so many calls."""
         self._watch.settle()
         self.is_told = True
-        found = attributed_facts(self._watch)
+        found = attributed_facts(self._watch, most=most)
         return found | {"started": self._starts.facts(), "is_barred": self._is_barred}
 
 
-def attributed_facts(watch: CallWatch) -> dict[str, object]:
+def attributed_facts(watch: CallWatch, *, most: int = MOST_NODES) -> dict[str, object]:
     """Return the calls inside which something grew or much time went by.
 
     A call is told by its number, which stays the same from event to event, and its caller's.
     """
     nodes = watch.ledger.nodes
     going_on = {ROOT, *_with_callers(watch.ledger.current, nodes)}
-    calls = ((number, _node_facts(number, nodes)) for number in sorted(_kept(nodes)))
+    calls = ((number, _node_facts(number, nodes)) for number in sorted(_kept(nodes, most)))
     return {
         "calls": [facts | {"is_open": number in going_on} for number, facts in calls],
         "now": watch.ledger.values(),
@@ -67,12 +78,12 @@ def attributed_facts(watch: CallWatch) -> dict[str, object]:
     }
 
 
-def _kept(nodes: list[Node]) -> set[int]:
-    """Return the numbers of the calls that are told: with their callers, and at most MOST_NODES."""
+def _kept(nodes: list[Node], most: int) -> set[int]:
+    """Return the numbers of the calls that are told: with their callers, and about ``most`` at most."""
     weights = _weights(nodes)
     kept = {ROOT}
     for number in sorted(range(len(nodes)), key=lambda number: -weights[number]):
-        if weights[number] < LEAST_SHARE or len(kept) >= MOST_NODES:
+        if weights[number] < LEAST_SHARE or len(kept) >= most:
             break
         kept.update(_with_callers(number, nodes))
     return kept

@@ -19,6 +19,7 @@ from functools import partial
 from itertools import repeat, takewhile, zip_longest
 from operator import and_, eq, is_
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 from telemetry.interruption import class_name, message_of, pass_on
 from telemetry.recorder.call_ledger import ROOT, CallLedger
@@ -86,7 +87,7 @@ class _Budget:
     """What following may still take, in seconds."""
 
     def __init__(self) -> None:
-        self.left = CAPACITY_SECONDS
+        self.left = self.capacity = CAPACITY_SECONDS
         self.taken = 0.0
         self.at = time.perf_counter()
         """When the last event was over."""
@@ -102,7 +103,7 @@ class _Budget:
     def wait(self, now: float) -> float:
         """Have more of it, for the time since the last event; return that."""
         gap = now - self.at
-        self.left = min(CAPACITY_SECONDS, self.left + SHARE * gap)
+        self.left = min(self.capacity, self.left + SHARE * gap)
         return gap
 
 
@@ -115,7 +116,7 @@ class CallWatch:
         self.began = time.monotonic()
         self._failed = failed
         self._thread_id = threading.get_ident()
-        self._counts = ProcessCounts(self._thread_id)
+        self.counts = ProcessCounts(self._thread_id)
         self._calls: list[_OpenCall] = []
         """Those that go on, and are followed, from the outermost."""
         self._is_in_python = False
@@ -130,7 +131,7 @@ class CallWatch:
         """Calls that go on around all that is followed."""
         self._is_stopped = False
         self._ended = _ended(self._profile_after_end, self._thread_id)
-        os.register_at_fork(after_in_child=self.stop)
+        os.register_at_fork(after_in_child=partial(_stop, ref(self)))  # which is for good
         self.go_on()
 
     def go_on(self) -> None:
@@ -155,7 +156,7 @@ class CallWatch:
     def settle(self) -> None:
         """Enter what has grown until now."""
         if threading.get_ident() == self._thread_id and not self._is_stopped:
-            self.ledger.move(self.ledger.current, self._counts.read(self.ledger, 0))
+            self.ledger.move(self.ledger.current, self.counts.read(self.ledger, 0))
 
     def _profile_after_end(self, frame: FrameType, event: str, what: Any) -> None:
         if threading.get_ident() == self._thread_id:
@@ -222,7 +223,7 @@ class CallWatch:
         parent, name = self._calls[-1].node if self._calls else ROOT, what.__name__
         node = self.ledger.child(parent, frame.f_lineno, None, name)
         is_heavy = name in WAITS or self.ledger.nodes[node].is_heavy
-        if is_heavy and SLOWS_OTHERS and self._counts.python.count:
+        if is_heavy and SLOWS_OTHERS and self.counts.python.count:
             self._leave(frame)
             return True
         self._enter(_OpenCall(node, now, None))
@@ -251,13 +252,13 @@ class CallWatch:
         if is_one_of_many and (outer := self._outer()) is not None:
             outer.cost += call.cost
         parent = self._calls[-1].node if self._calls else ROOT
-        worked = self._counts.python.worked_us
+        worked = self.counts.python.worked_us
         self.ledger.move(parent, self._read() if is_read else NOTHING)
-        if SLOWS_OTHERS and self._counts.python.worked_us - worked > HEAVY_SECONDS * 1e6:
+        if SLOWS_OTHERS and self.counts.python.worked_us - worked > HEAVY_SECONDS * 1e6:
             node.is_heavy = True
 
     def _read(self) -> dict[str, int]:
-        return self._counts.read(self.ledger, len(self._calls) - self._base)
+        return self.counts.read(self.ledger, len(self._calls) - self._base)
 
     def _catch_up(self, frame: FrameType | None, now: float) -> None:
         """Go to where the thread is by now."""
@@ -303,6 +304,11 @@ class CallWatch:
         self._frees_at_end = not frame.f_code.co_flags & SUSPENDED
         self._is_behind = True
         sys.setprofile(None)
+
+
+def _stop(watch: ref[CallWatch]) -> None:
+    if (still := watch()) is not None:
+        still.stop()
 
 
 def _frames(frame: FrameType | None) -> list[FrameType]:

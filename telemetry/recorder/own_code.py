@@ -24,7 +24,12 @@ _PARTS = (
 _PLACE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 _OURS = tuple(
     os.path.join(_PLACE, name) + os.sep
-    for name in ("telemetry", os.path.join("trainer", "worker"), os.path.join("trainer", "explain"))
+    for name in (
+        "telemetry",
+        "foldwatch",
+        os.path.join("trainer", "worker"),
+        os.path.join("trainer", "explain"),
+    )
 )
 _TELEMETRY = os.path.join(_PLACE, "telemetry") + os.sep
 _REFERENCE = os.path.join(_PLACE, "trainer", "reference") + os.sep

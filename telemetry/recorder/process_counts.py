@@ -33,15 +33,19 @@ class DearNumber:
 
     def __init__(self, read: Callable[[], int | None]) -> None:
         self._read = read
-        self._left = CAPACITY_SECONDS
+        self._left = self._capacity = CAPACITY_SECONDS
         self._cost = 0.0
         """Of the last reading."""
         self._at = time.perf_counter()
 
+    def allow(self, seconds: float) -> None:
+        """Let it take so many seconds from here on."""
+        self._left = self._capacity = seconds
+
     def read(self, depth: int) -> int | None:
         """Return it, unless what it may take is used up; the further in a call is, the more is held back from it."""
         now = time.perf_counter()
-        self._left = min(CAPACITY_SECONDS, self._left + SHARE * (now - self._at))
+        self._left = min(self._capacity, self._left + SHARE * (now - self._at))
         self._at = now
         held_back = CAPACITY_SECONDS * min(0.8, 0.2 * (depth - 1)) + self._cost if depth > 1 else 0
         if self._left < held_back:
@@ -164,6 +168,11 @@ class ProcessCounts:
             if (value := source.read(depth)) is not None:
                 values[name] = value
         return values
+
+    def allow(self, seconds: float) -> None:
+        """Let each of the dear numbers take so many seconds from here on."""
+        for source in (self._maps, *self._dear.values()):
+            source.allow(seconds)
 
     def _give_up_lost_files(self) -> None:
         """Open anew what the training has closed with every descriptor it does not know: it may have files there."""

@@ -22,7 +22,7 @@ class ThreadStarts:
 
     def __init__(self) -> None:
         self._started: dict[tuple[CodeType, int], WeakSet[threading.Thread]] = {}
-        start = threading.Thread.start
+        self._start = start = threading.Thread.start
 
         @wraps(start)
         def noting(thread: threading.Thread) -> None:
@@ -32,7 +32,12 @@ class ThreadStarts:
                 pass_on(error)
             start(thread)
 
-        threading.Thread.start = noting  # type: ignore[assignment, method-assign]
+        threading.Thread.start = self._noting = noting  # type: ignore[assignment, method-assign]
+
+    def stop(self) -> None:
+        """Note no more, unless another wrapper lies above."""
+        if threading.Thread.start is self._noting:
+            threading.Thread.start = self._start  # type: ignore[method-assign]
 
     def facts(self) -> list[dict[str, object]]:
         """Return, by line, how many of the threads that it started run."""

@@ -136,6 +136,13 @@ def test_without_extras(wheel: Path, tmp_path: Path) -> None:
         assert f"foldwatch[{extra}]" in done.stderr.splitlines()[-1]
 
 
+def test_the_plugin_of_pytest_is_in_it(wheel: Path) -> None:
+    """Under the name by which pytest finds it."""
+    (information,) = wheel.glob("*.dist-info/entry_points.txt")
+    assert "[pytest11]\nfoldwatch = pytest_foldwatch\n" in information.read_text()
+    assert (wheel / "pytest_foldwatch.py").is_file()
+
+
 def test_with_analyze(wheel: Path, tmp_path: Path) -> None:
     """Pictures, the page, patterns and frames."""
     python = environment(tmp_path / "analyze", wheel, "analyze")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import json
 import math
 import mmap
@@ -13,10 +14,12 @@ import threading
 import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 import pytest
 
 from telemetry.recorder import call_watch
+from telemetry.recorder.attributed import CodeAtWork
 from telemetry.recorder.call_ledger import ROOT
 from telemetry.recorder.call_watch import CallWatch
 from tests.support.programs import run_foldwatch, run_python
@@ -204,6 +207,27 @@ def test_a_profiler_of_the_program_is_left_alone() -> None:
         sys.setprofile(None)
     assert "decoy" in seen
     assert len(watch.ledger.nodes) == 1
+
+
+def test_what_has_stopped_is_gone() -> None:
+    """Though a call was left that goes on, and other watches may follow: no wrapper and no books stay."""
+    start = threading.Thread.start
+    code = CodeAtWork(lambda *_: None)
+    code.allow(0)
+    for _ in range(200):  # which is dear to follow: with nothing to pay with, this call is left
+        decoy()
+    assert threading.Thread.start is not start
+    freed = ref(code)
+    code.stop()
+    code.pause()
+    assert sys.getprofile() is None
+    assert threading.Thread.start is start
+    watches = [one for one in gc.get_objects() if isinstance(one, CallWatch)]
+    watch = ref(watches[-1])
+    del code, watches
+    gc.collect()
+    assert freed() is None
+    assert watch() is None
 
 
 def test_a_profiler_that_starts_in_a_call_that_was_left_stays() -> None:
