@@ -20,7 +20,7 @@ from tests.support.programs import CommandOutcome
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 CLEAN = "import sys\ndef test_it():\n    pass\n"
 GROWN = {
     "thread": r"threads grow by 1 a repeat, 0 allowed: pool worker-#, inside start_worker\(\)",
@@ -40,7 +40,7 @@ GROWN = {
 
 def run_pytest(folder: Path, *arguments: str) -> CommandOutcome:
     """Run the tests of a folder with the plugin, as it is installed."""
-    command = [sys.executable, "-m", "pytest", "-p", "pytest_foldwatch", "-p", "no:randomly"]
+    command = [sys.executable, "-m", "pytest", "-p", "no:randomly"]
     done = subprocess.run(
         [*command, "-p", "no:cacheprovider", *arguments],
         cwd=folder,
@@ -48,7 +48,7 @@ def run_pytest(folder: Path, *arguments: str) -> CommandOutcome:
         capture_output=True,
         text=True,
         check=False,
-        timeout=100,
+        timeout=500,
     )
     return CommandOutcome(done.returncode, done.stdout, done.stderr)
 

@@ -28,7 +28,7 @@ def train(rank: int) -> None:
     """Take all folds; at the end of each, wait until somebody has looked at it."""
     directory, meeting, folds, leaking = sys.argv[1], sys.argv[2], *map(int, sys.argv[3:5])
     telemetry.start(run_dir=directory, port=None, quiet=True)
-    held = []
+    held, launcher = [], os.getppid()
     for fold in range(1, folds + 1):
         with telemetry.fold(fold, of=folds):
             telemetry.checkpoint("START")
@@ -38,6 +38,8 @@ def train(rank: int) -> None:
         with open(os.path.join(meeting, f"{fold}-{rank}"), "w", encoding="ascii"):
             pass
         while not os.path.exists(os.path.join(meeting, f"go-{fold}")):
+            if os.getppid() != launcher:  # it was killed
+                return
             time.sleep(0.01)
 
 
