@@ -202,6 +202,7 @@ def test_a_secret_is_masked_by_its_name_or_its_form(words: list[str]) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)  # of its square it would take hours
 def test_a_long_argument_costs_no_time_of_its_square() -> None:
     """As a list of files, a blob, blanks."""
     for blob in (
