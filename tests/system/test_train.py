@@ -99,7 +99,7 @@ def healthy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HealthyRun]:
     folder = make_cgroup(PIDS_MOUNTS, "pids.max") if os.geteuid() == 0 else None
     if folder is None or not all(map(shutil.which, servers)):
         yield HealthyRun(
-            str(place / "run"), options, run_python(*command, seconds=300), watched=None
+            str(place / "run"), options, run_python(*command, seconds=550), watched=None
         )
     else:
         cgroup = RealCgroup(folder)
@@ -125,7 +125,7 @@ def watch(
             capture_output=True,
             text=True,
             check=False,
-            timeout=300,
+            timeout=550,
         )
         fullest = servers.query("max(max_over_time(foldwatch:ceiling_used:ratio[1h]))")
         fired = servers.query('last_over_time(ALERTS{alertstate="firing"}[1h])')
@@ -216,7 +216,7 @@ def test_all_folds_in_one_process_show_growth_or_its_absence(tmp_path: Path) -> 
     options = ["--isolation", "none", "--epochs", "1", "--device-mode", "single"]
     outcome = run_python(
         *("-m", "trainer", *options, "--output", place),
-        seconds=300,
+        seconds=550,
         environment={"TF_NUM_INTEROP_THREADS": "3"},
     )
     assert outcome.code == 0, outcome.err
