@@ -43,7 +43,7 @@ def seen(top: Path, *judged: str) -> dict[str, Any]:
         known = {one.run for one in daemon.snapshots if one.growth}
         return known >= {*judged} and daemon.snapshots == before
 
-    wait_until(is_read, 60, "all records and the verdicts")
+    wait_until(is_read, 250, "all records and the verdicts")
     assert max(silent) == 1  # not even while a long journal was being read
     return overview(board)
 
