@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 import pytest
 
+from telemetry.daemon import daemon as daemon_module
 from telemetry.daemon.daemon import SCAN_INTERVALS, Daemon
 from telemetry.daemon.live_state import LiveState
 from telemetry.web.overview import overview
@@ -43,8 +45,10 @@ def seen(top: Path, *judged: str) -> dict[str, Any]:
         known = {one.run for one in daemon.snapshots if one.growth}
         return known >= {*judged} and daemon.snapshots == before
 
-    wait_until(is_read, 250, "all records and the verdicts")
-    assert max(silent) == 1  # not even while a long journal was being read
+    # A machine may be busy for half a second, and what is read in parts may look silent meanwhile.
+    with mock.patch.object(daemon_module, "ROUND_SECONDS", 60.0):
+        wait_until(is_read, 250, "all records and the verdicts")
+    assert max(silent) == 1
     return overview(board)
 
 
