@@ -135,7 +135,9 @@ class RunFollower:
             self._resume = resume_command(self._layout.path, self._layout.configured())
         if not (look or self.is_live or self.is_behind):
             return
+        was_behind = self.is_behind
         is_changed, why = self._read(until)
+        look |= was_behind and not self.is_behind  # who is gone cannot be known before
         gone: frozenset[Writer] = frozenset()
         if look and not self.is_behind and (gone := _gone(self._members, self._origins, now)):
             is_changed |= self._read(until)[0]  # they may have written how they ended since
@@ -222,7 +224,8 @@ class RunFollower:
         for member in self._members.values():
             member.planned = self._planned
             member.settle(self._layout, now, gone.__contains__, is_read=not self.is_behind)
-        self._is_over = _is_over(self._layout, self._members)
+        if not self.is_behind:
+            self._is_over = _is_over(self._layout, self._members)
 
     def _publish(self) -> None:
         snapshots = tuple(
