@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 from telemetry.errors import FoldwatchError, InputError
 from telemetry.journal.run_layout import RunLayout
 from trainer.process.supervisor import signal_at_end_of
+from trainer.run.cgroup_limits import parse_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -33,6 +34,8 @@ OBJECTIVE, SOCKET = "objective", "socket"
 """The names of files in a folder for one trial."""
 FOLD = 1
 OUTCOMES = {"returned", "raised"}
+REFUSED = 2
+"""Exit code of a runner that has not begun."""
 OUTPUT = f"fold {FOLD} | ".encode()
 """Before each line of the trial's output on the standard error of its runner."""
 
@@ -120,8 +123,13 @@ def isolated_trials(
         timeout: The seconds after which a trial is killed.
 
     Raises:
-        InputError: The objective cannot be sent to another process.
+        InputError: The objective cannot be sent to another process, or a limit makes no sense.
     """
+    if memory is not None:
+        parse_size(memory)
+    for name, value in (("cgroup_pids", cgroup_pids), ("timeout", timeout)):
+        if value is not None and not value > 0:
+            raise InputError(f"{name}={value!r}: a limit is above 0; None for no limit")
     options = {"--memory": memory, "--cgroup-pids": cgroup_pids, "--timeout": timeout}
     given = [f"{name}={value}" for name, value in options.items() if value is not None]
     return partial(_run, _pickled(objective), os.path.abspath(run_dir), given)
@@ -167,11 +175,13 @@ def _run(objective: bytes, study_dir: str, options: Sequence[str], trial: Any) -
             ) as process:
                 try:
                     outcome, said = _serve(trial, listening, process.stderr)
+                    process.wait()
                 finally:
                     process.terminate()  # an exception here ends it; else it has ended
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    return _conclude(trial, run_dir, outcome, said)
+    has_begun = process.returncode != REFUSED
+    return _conclude(trial, run_dir, outcome, said, has_begun=has_begun)
 
 
 def _serve(trial: Any, listening: socket.socket, stderr: Any) -> tuple[tuple[str, Any], str]:
@@ -225,14 +235,17 @@ def _shown(number: int, lines: Sequence[bytes]) -> str:
     return said
 
 
-def _conclude(trial: Any, run_dir: str, outcome: tuple[str, Any], said: str) -> Any:
+def _conclude(
+    trial: Any, run_dir: str, outcome: tuple[str, Any], said: str, *, has_begun: bool
+) -> Any:
     """Return the value of a trial. Raises what it raised, or `TrialDiedError`."""
     from trainer.agent.fold_failure import read_failure  # noqa: PLC0415 - loads the analyzer
 
     kind, value = outcome
     if kind == "returned":
         return value
-    failure = read_failure(RunLayout(run_dir).failure(FOLD))
+    # Of one that was refused, the file is of an earlier study.
+    failure = read_failure(RunLayout(run_dir).failure(FOLD)) if has_begun else None
     if kind == "raised" and (failure is None or not failure.is_of_a_limit):
         raise value
     cause = failure.causes[0] if failure is not None and failure.causes else None
@@ -269,7 +282,7 @@ def _main(kind: str, folder: str, *arguments: str) -> None:
         own = [sys.executable, "-P", "-m", "foldwatch.trials", "trial", folder]
         sys.argv[1:] = ["run", "--quiet", *arguments[1:], "--", *own]
         try:
-            import_module("foldwatch.main").main()
+            sys.exit(import_module("foldwatch.main").main())
         finally:
             shutil.rmtree(folder, ignore_errors=True)  # the study may have been killed
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ import pytest
 
 import foldwatch
 from telemetry.errors import InputError
+from trainer.run.directory import RunDirectory
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -73,6 +75,39 @@ def test_a_runner_that_cannot_start_says_why(tmp_path: Path) -> None:
     (tmp_path / "trial-7").write_text("in the way")
     with pytest.raises(foldwatch.TrialDiedError, match="trial-7"):
         foldwatch.isolated_trials(len, run_dir=tmp_path)(StandInTrial())
+
+
+def test_a_runner_that_is_refused_is_not_told_by_an_earlier_study(tmp_path: Path) -> None:
+    """A directory that another runner holds, with a failure in it."""
+
+    def objective(_: Any) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    with pytest.raises(foldwatch.TrialDiedError, match="ended by SIGKILL"):
+        foldwatch.isolated_trials(objective, run_dir=tmp_path)(StandInTrial())
+    with (
+        RunDirectory(str(tmp_path / "trial-7")).locked(),
+        pytest.raises(foldwatch.TrialDiedError) as caught,
+    ):
+        foldwatch.isolated_trials(objective, run_dir=tmp_path)(StandInTrial())
+    assert "SIGKILL" not in str(caught.value)
+    assert caught.value.cause == ""
+
+
+@pytest.mark.parametrize(
+    ("limit", "told"),
+    [
+        ({"memory": "lots"}, "'lots': not a size"),
+        ({"cgroup_pids": 0}, "cgroup_pids=0"),
+        ({"timeout": -1.0}, "timeout=-1"),
+    ],
+)
+def test_a_limit_that_makes_no_sense_is_refused_before_the_study(
+    limit: dict[str, Any], told: str, tmp_path: Path
+) -> None:
+    """Each trial would fail by it."""
+    with pytest.raises(InputError, match=re.escape(told)):
+        foldwatch.isolated_trials(len, run_dir=tmp_path, **limit)
 
 
 def test_an_objective_that_cannot_be_sent_is_refused_before_the_study(tmp_path: Path) -> None:
