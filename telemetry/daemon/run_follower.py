@@ -224,8 +224,7 @@ class RunFollower:
         for member in self._members.values():
             member.planned = self._planned
             member.settle(self._layout, now, gone.__contains__, is_read=not self.is_behind)
-        if not self.is_behind:
-            self._is_over = _is_over(self._layout, self._members)
+        self._is_over = self._is_over if self.is_behind else _is_over(self._layout, self._members)
 
     def _publish(self) -> None:
         snapshots = tuple(
