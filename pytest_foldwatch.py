@@ -44,6 +44,8 @@ def pytest_configure(config: pytest.Config) -> None:
     report = config.getoption("--foldwatch-report")
     if report and not os.path.isdir(os.path.dirname(report) or "."):
         raise pytest.UsageError(f"--foldwatch-report {report}: no such directory")
+    if report and os.path.isdir(report):
+        raise pytest.UsageError(f"--foldwatch-report {report}: a directory; name a file in it")
     if report or config.getoption("--foldwatch"):
         _work(config)
 

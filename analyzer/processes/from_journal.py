@@ -90,7 +90,8 @@ class JournalAssembly:
                 _add_reading(process, self._with_few_parents(process, record), self.records)
                 self._readings += 1
         else:
-            if record.pid not in self._latest and may_be_crash(record):
+            is_end = record.name == "exited" and record.pid in self._headers
+            if record.pid not in self._latest and (is_end or may_be_crash(record)):
                 self._process((record.pid, None))
             if record.name == HOLDERS:
                 self._take_holders(record)

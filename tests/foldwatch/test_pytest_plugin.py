@@ -174,6 +174,9 @@ def test_a_report_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     outcome = run_pytest(tmp_path, "--foldwatch-report", "no/such/report.json")
     assert outcome.code == 4
     assert outcome.err.strip() == "ERROR: --foldwatch-report no/such/report.json: no such directory"
+    outcome = run_pytest(tmp_path, "--foldwatch-report", ".")
+    assert outcome.code == 4
+    assert outcome.err.strip() == "ERROR: --foldwatch-report .: a directory; name a file in it"
     outcome = run_pytest(tmp_path, "--foldwatch", "--foldwatch-report", "/proc/report.json")
     assert outcome.code == 4
     assert "1 passed" in outcome.out

@@ -509,6 +509,18 @@ def test_what_the_runner_wrote_of_a_fold_counts(tmp_path: Path) -> None:
     }
 
 
+def test_a_fold_that_was_over_before_its_first_reading_has_ended(tmp_path: Path) -> None:
+    """Its journal has what launched it and how it ended, and nothing between."""
+    (tmp_path / "run.json").write_text("{}")
+    write_journal(tmp_path / "fold-1", header(), exited(exit_code=0))
+    write_json(tmp_path / "fold-1/result.json", {"exit_code": 0})
+    analysis = analyze(tmp_path)
+    assert [finding.ending for finding in analysis.findings] == [
+        ("finished", "its result is whole", None)
+    ]
+    assert analysis.outcome == "finished"
+
+
 @pytest.mark.parametrize("content", ["", "[]", '{"outcome": 5, "reason": ["x"]}', "{" * 9999])
 def test_a_broken_failure_file_costs_its_words_alone(tmp_path: Path, content: str) -> None:
     """Whoever wrote it."""
