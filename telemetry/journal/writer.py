@@ -80,6 +80,8 @@ class JournalWriter:
             line = b"\n" + line
         self._is_torn = True
         written = os.write(self._descriptor, line)
+        if written != len(line):  # no room for all of it: why, the rest is told
+            written += os.write(self._descriptor, line[written:])
         if written != len(line):
             raise OSError(f"{self.path}: {written} of {len(line)} bytes written")
         self._is_torn = False

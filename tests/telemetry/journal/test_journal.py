@@ -170,7 +170,7 @@ def test_a_record_behind_a_torn_one_starts_a_line_of_its_own(tmp_path: Path) -> 
     writer.write(Reading(time=1.0, pid=1))
     limit = resource_limit(path.stat().st_size + 10)
     try:
-        with pytest.raises(OSError, match=r"bytes written|File too large"):
+        with pytest.raises(OSError, match="File too large"):
             writer.write(Reading(time=2.0, pid=1))
     finally:
         resource_limit(limit)
