@@ -45,7 +45,8 @@ def seen(top: Path, *judged: str, round_seconds: float = 60.0) -> dict[str, Any]
             daemon.collect()
             shown.update((one.key, one.state) for one in daemon.snapshots)
         known = {one.run for one in daemon.snapshots if one.growth}
-        return known >= {*judged} and daemon.snapshots == before
+        # While some are read, in turn, those that are shown need not change.
+        return known >= {*judged} and daemon.is_settled and daemon.snapshots == before
 
     with mock.patch.object(daemon_module, "ROUND_SECONDS", round_seconds):
         wait_until(is_read, 250, "all records and the verdicts")
