@@ -33,6 +33,8 @@ _STATUS = re.compile(
 
 
 _STATUS_BYTES = 8192
+_STATM_BYTES = 256
+_PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 class Counters(NamedTuple):
@@ -53,17 +55,31 @@ def parse_counters(status: bytes) -> Counters | None:
     return Counters(virtual * 1024, rss * 1024, page_table * 1024, threads)
 
 
+class Sizes(NamedTuple):
+    """What the statm file of a process says of its size."""
+
+    virtual_bytes: int
+    rss_bytes: int
+
+
 class QuickLook:
     """Reads one process; not for two threads at once.
 
-    Its status file is read by ``os.pread``, which gives up the interpreter's lock: half as dear here as a call by ctypes that
+    Its files are read by ``os.pread``, which gives up the interpreter's lock: half as dear here as a call by ctypes that
     keeps it, for a process in which nobody else wants the lock.
     """
 
     def __init__(self, pid: int, *, patient: Buffer, root: str = "/") -> None:
         """Take the process, and a buffer that gives way for the file that waits for the lock of its maps."""
         self._folder = f"{root.rstrip('/')}/proc/{pid}"
-        self._patient, self._status = patient, -1
+        self._patient, self._status, self._statm = patient, -1, -1
+
+    def sizes(self) -> Sizes | None:
+        """Return its sizes alone, at a third of the cost; None if it has ended. Raises OSError."""
+        if self._statm < 0:
+            self._statm = os.open(f"{self._folder}/statm", os.O_RDONLY | os.O_CLOEXEC)
+        virtual, resident, _ = os.pread(self._statm, _STATM_BYTES, 0).split(b" ", 2)
+        return Sizes(int(virtual) * _PAGE, int(resident) * _PAGE) if virtual != b"0" else None
 
     def read(self) -> Counters | None:
         """Return its counters; None if it has ended. Raises OSError."""
@@ -87,6 +103,7 @@ class QuickLook:
 
     def close(self) -> None:
         """Give the descriptor back."""
-        if self._status >= 0:
-            os.close(self._status)
-            self._status = -1
+        for descriptor in (self._status, self._statm):
+            if descriptor >= 0:
+                os.close(descriptor)
+        self._status = self._statm = -1

@@ -1,11 +1,11 @@
 """`BlackBox`: what a process used in its last minute, many times a second, for when it dies of a burst.
 
 A journal has a reading a second, and a process that maps 60,000 times in two seconds, or starts 3,000 threads in one, is
-gone before the next. So a thread beside it looks at its cheap counters up to 20 times a second, as often as its share of a
-core allows, and 100 times while they move fast, keeps the last minute in memory of a fixed size, and writes it when the
-process has died. `telemetry.kernel.quick_look` says what a look costs and which locks it takes. The process that does the
-work is covered, and of its children the one nearest to a limit of its own. An end that is none by itself and in trouble
-leaves nothing.
+gone before the next. So a thread beside it looks at its sizes 20 times a second, as far as its share of a core allows, and
+at all of its cheap counters twice a second, at once when its sizes leap, and 100 times while anything moves fast. It keeps
+the last minute in memory of a fixed size, and writes it when the process has died. `telemetry.kernel.quick_look` says what
+a look costs and which locks it takes. The process that does the work is covered, and of its children the one nearest to a
+limit of its own. An end that is none by itself and in trouble leaves nothing.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from trainer.process.box_ring import BoxRing, Seen, readings_of
 from trainer.run.durable_files import write_whole
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from telemetry.kernel.quick_look import Counters
+    from telemetry.kernel.quick_look import Counters, Sizes
     from telemetry.reading import Limit, Reading
 
 VARIABLE = "FOLDWATCH_BLACK_BOX"
@@ -51,12 +51,12 @@ SLOW_SECONDS, FAST_SECONDS = 0.05, 0.01
 MOVING_SECONDS = 0.5
 """For so long it looks fast after the last large step."""
 LOOKS_OF_LATE = 16
-CGROUPS_SECONDS = 0.2
-"""Between two looks at its cgroups while nothing moves."""
+WHOLE_SECONDS = 0.5
+"""Between two looks at all counters while nothing moves."""
 BINDING_SECONDS = 5.0
 """Between two looks at which of its cgroups binds."""
 MOVES = (1 << 20, 16 << 20, 64 << 10, 8)
-"""Steps of the `Counters` between two looks that are large ones: size, resident, page tables, threads."""
+"""Steps of the `Counters` in SLOW_SECONDS that are large ones: size, resident, page tables, threads; `Sizes` are the first two."""
 ROLES_KEPT = 100
 FREE_TIMES = 16
 """A disk has to have room for so many of what is written: how the fold ended is still to be written, too."""
@@ -82,28 +82,49 @@ class _Subject:
         self.identity = identity
         self.look = QuickLook(identity[0], patient=patient)
         self._maps = MapWatch(self.look, budget=budget)
+        self._at = 0.0
+        self._sizes: Sizes | None = None
         self._before: Counters | None = None
+        """Both as they were then, at the last look at all counters."""
         self._is_gone = False
         """Whether its PID may mean another process by now."""
         self.moves = False
         """Whether a counter made a large step before the last look."""
 
+    def is_still(self) -> bool:
+        """Whether its sizes have hardly moved since the last look at all counters."""
+        try:
+            now = self.look.sizes()
+        except _HARMLESS:
+            return self._is_gone
+        if now is None or self._sizes is None:
+            return self._is_gone
+        return not _is_step(now, self._sizes, time.monotonic() - self._at)
+
     def take(self, limit: int | None, *, counts_maps: bool) -> Seen | None:
-        """Look at it; None if it is gone, or cannot be read."""
+        """Look at all counters; None if it is gone, or cannot be read."""
         if self._is_gone:
             return None
         try:
+            self._sizes = self.look.sizes()
             now = self.look.read()
         except _HARMLESS as error:
             self._is_gone = isinstance(error, FileNotFoundError | ProcessLookupError)
             return None
         if now is None:
             return None
-        before, self._before = self._before or now, now
-        steps = zip(now, before, MOVES, strict=True)
-        self.moves = any(abs(one - other) >= step for one, other, step in steps)
+        at = time.monotonic()
+        self.moves = self._before is not None and _is_step(now, self._before, at - self._at)
+        self._at, self._before = at, now
         maps = self._maps.count(now, limit=limit) if counts_maps else None
         return Seen(self.identity, now, maps)
+
+
+def _is_step(now: Sequence[int], before: Sequence[int], seconds: float) -> bool:
+    """Whether something moves as fast as MOVES; of `Sizes`, only they are compared."""
+    times = max(1.0, seconds / SLOW_SECONDS)
+    steps = zip(now, before, MOVES, strict=False)
+    return any(abs(one - other) >= step * times for one, other, step in steps)
 
 
 class BlackBox:
@@ -127,14 +148,14 @@ class BlackBox:
         self._main: _Subject | None = None
         self._child: _Subject | None = None
         self._controllers: tuple[Controller, Controller] | None = None
-        self._of_cgroups: tuple[int | None, int | None] = None, None
-        self._cgroups_at = self._binding_at = self._fast_until = 0.0
+        self._whole_at = self._binding_at = self._fast_until = 0.0
         self._usual = 0.0
         """CPU seconds of a look, as it mostly was of late."""
 
     def start(self) -> None:
         """Look once, and begin; where no thread can be started, that is all."""
         self._look(counts_maps=False)  # which may wait for the process
+        self._whole_at = 0.0
         with suppress(RuntimeError):
             start_own_thread(self._run, name="foldwatch-box")
 
@@ -198,6 +219,9 @@ class BlackBox:
     def _look(self, *, counts_maps: bool = True) -> float:
         """Look once; return the CPU time that counting maps took."""
         self._choose()
+        if time.monotonic() < self._whole_at and self._is_still():
+            return 0.0
+        self._whole_at = time.monotonic() + WHOLE_SECONDS
         at = time.time()  # a count takes a while, and is of what there was before it
         before = self._maps_budget.spent
         most = self._limits.get("max_map_count")
@@ -213,6 +237,12 @@ class BlackBox:
                 self._fast_until = time.monotonic() + MOVING_SECONDS
         return self._maps_budget.spent - before
 
+    def _is_still(self) -> bool:
+        """Whether nothing has moved of late."""
+        return time.monotonic() >= self._fast_until and all(
+            one.is_still() for one in (self._main, self._child) if one is not None
+        )
+
     def _choose(self) -> None:
         """Look at those that are wanted now."""
         main, child = self._wanted
@@ -225,7 +255,7 @@ class BlackBox:
                 Controller("pids", pid=main[0], membership=membership),
                 Controller("memory", pid=main[0], membership=membership),
             )
-            self._cgroups_at = self._binding_at = 0.0
+            self._whole_at = self._binding_at = 0.0
         if child != (self._child.identity if self._child else None):
             self._child = self._subject(self._child, child)
 
@@ -235,16 +265,14 @@ class BlackBox:
         return None if identity is None else _Subject(identity, self._patient, self._maps_budget)
 
     def _cgroups(self) -> tuple[int | None, int | None]:
-        """Return pids.current and memory.current of the levels that bind; while nothing moves, some looks ago."""
+        """Return pids.current and memory.current of the levels that bind."""
+        if self._controllers is None:
+            return None, None
         now = time.monotonic()
-        if self._controllers is None or (now < self._cgroups_at and now >= self._fast_until):
-            return self._of_cgroups
-        self._cgroups_at = now + CGROUPS_SECONDS
         pids, memory = self._controllers
         if now >= self._binding_at:
             self._binding_at = now + BINDING_SECONDS
             with suppress(*_HARMLESS):
                 pids.read()
                 memory.read()
-        self._of_cgroups = pids.current(), memory.current()
-        return self._of_cgroups
+        return pids.current(), memory.current()
