@@ -12,7 +12,7 @@ WORKERS = $(shell expr $$(nproc) + 1)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast test-frameworks docs links lint check bench soak results format lock lock-frameworks clean
+.PHONY: help setup demo test test-fast test-frameworks docs links lint check bench soak results pictures format lock lock-frameworks clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -73,10 +73,13 @@ bench: $(STAMP)  ## measure the costs, as ratios of one run; writes bench.json
 soak: $(STAMP)  ## the long random tests: kills, generated logs, random series, the fuzzer; prints its seed
 	$(BIN)/python -m benchmarks.soak $(SEED)
 
-results: $(STAMP)  ## docs/results.md and the README's tables, all measured anew: under an hour
+results: $(STAMP)  ## docs/results.md, all measured anew: under an hour
 	-$(BIN)/python -m benchmarks
 	$(BIN)/python -m benchmarks.reproduce
 	$(BIN)/python -m benchmarks.results
+
+pictures: $(STAMP)  ## the README's pictures, made by running foldwatch (needs chromium)
+	$(BIN)/python -m docs.pictures
 
 format: $(STAMP)  ## reformat the code
 	$(BIN)/ruff format .

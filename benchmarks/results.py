@@ -1,7 +1,7 @@
-"""``make results``: the results page and the README's tables, from what was measured and nothing else.
+"""``make results``: the results page, from the measurements and nothing else.
 
-Reads reproduced.json with its pictures, and bench.json; keeps both, with the machine, in
-docs/results.json, from which docs/results.md and the README's tables are made. A test makes them again.
+Reads reproduced.json with its pictures, and bench.json; keeps both, with the machine, in docs/results.json, from which
+docs/results.md is made. A test makes it again.
 """
 
 from __future__ import annotations
@@ -19,14 +19,11 @@ from tests.support.paths import ROOT
 
 RESULTS = os.path.join(ROOT, "docs", "results.json")
 PAGE = os.path.join(ROOT, "docs", "results.md")
-README = os.path.join(ROOT, "README.md")
-BEGIN, END = "<!-- results: made by `make results` -->\n", "<!-- end of results -->\n"
 BENCH = "bench.json"
-README_TOPICS = ("Recording", "Reading logs", "Isolation", "Alerts")
 SEPARATOR = "\n\n"
 MADE = (
-    "Made by `make results` from what was measured; a test holds this page and the README's tables"
-    " against `docs/results.json`."
+    "Made by `make results` from the measurements; a test compares this page with"
+    " `docs/results.json`."
 )
 MITIGATIONS = (
     "The reference run with remedies switched off (`foldwatch train --without`): what is there at the"
@@ -42,7 +39,7 @@ TWICE = (
 
 
 def main() -> int:
-    """Write all three; say what is missing."""
+    """Write both; print which input is missing."""
     results = {}
     for name, path in (("reproduced", RECORD), ("bench", BENCH)):
         try:
@@ -55,26 +52,7 @@ def main() -> int:
         shutil.copyfile(picture(name), os.path.join(ROOT, "docs", picture(name)))
     _write(RESULTS, json.dumps(results, indent=1) + "\n")
     _write(PAGE, page(results))
-    with open(README, encoding="utf-8") as file:
-        text = file.read()
-    _write(README, with_tables(text, results))
     return 0
-
-
-def with_tables(readme: str, results: dict[str, Any]) -> str:
-    """Return the README with its tables as ``results`` have them."""
-    before, _, rest = readme.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    bench = results["bench"]
-    blocks = [
-        table(results).rstrip(),
-        MITIGATIONS,
-        _remedies(**bench["remedies"]),
-        "What it costs, as ratios measured in one run:",
-        _bench([figure for topic in README_TOPICS for figure in bench["topics"][topic]]),
-        _machine(bench["machine"]),
-    ]
-    return f"{before}{BEGIN}\n{SEPARATOR.join(blocks)}\n\n{END}{after}"
 
 
 def table(results: dict[str, Any]) -> str:

@@ -64,8 +64,7 @@ TOOLS = {"promtool": "prometheus", "prometheus": "prometheus", "lnav": "lnav", "
 """Debian's package by the command that a page runs beside foldwatch's."""
 GIVEN = {
     "README.md": {
-        "train.log": RELEASED,
-        "run.log": INCIDENT,
+        "train.log": INCIDENT,
         "train.py": os.path.join(TESTS, "scripts", "stand_in_train.py"),
     },
     "docs/how-to/old-log.md": {"train.log": INCIDENT},
@@ -231,15 +230,6 @@ def test_every_command_and_option_named_exists(page: str) -> None:
             own = re.split(r" --[ \",]|&&|;| \| ", rest + " ")[0]
             for option in re.findall(r"(?<![\w-])--[a-z][\w-]*", own):
                 assert option in options_of(name), f"{code}: no {option}"
-
-
-def test_the_readme_s_table_of_commands_is_right() -> None:
-    """Its second column names options too."""
-    rows = re.findall(r"^\| `foldwatch (\w+)[^`]*` \| (.*) \|$", text_of("README.md"), re.MULTILINE)
-    assert rows
-    for name, text in rows:
-        for option in re.findall(r"--[a-z][\w-]*", text):
-            assert option in options_of(name), (name, option)
 
 
 def options_of(name: str) -> set[str]:

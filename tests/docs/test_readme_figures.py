@@ -1,14 +1,12 @@
-"""No figure in the README's text without something behind it.
+"""No figure in the README or on the page of verdicts without something behind it.
 
-Every number in what README says is a part of a phrase below. A phrase is made from the code, from a
-measurement or from the incident's log, so that it is no longer README's once the figure changes there; a
-phrase without a figure from elsewhere says why it needs none.
+Every number in their text is part of a phrase below. A phrase is made from the code, from a measurement or from the
+incident's log, so a test fails once the figure changes there; a phrase without such a figure states why it needs none.
 """
 
 from __future__ import annotations
 
 import inspect
-import json
 import os
 import re
 import tomllib
@@ -21,20 +19,9 @@ from markdown_it import MarkdownIt
 import telemetry
 from analyzer import analyze
 from analyzer.growth import verdict
-from benchmarks.results import BEGIN, END, RESULTS
 from foldwatch.analysis import FOUND
-from foldwatch.main import INTERRUPTED
-from telemetry import snapshot, used_share
-from telemetry.alerts import rules as alert_rules
-from telemetry.errors import InputError
-from telemetry.kernel import child_maps, child_memory, child_processes, read_budget
-from telemetry.metrics.catalog import METRICS
-from telemetry.reading import CHILDREN_KEPT
-from tests.support.markdown import blocks
-from tests.support.paths import GRAFANA, INCIDENT, ROOT
-from trainer.agent.room import ADMISSION_SECONDS
-from trainer.reproduce import scenarios
-from trainer.runner import forecast
+from telemetry.kernel import read_budget
+from tests.support.paths import INCIDENT, ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,11 +54,16 @@ FIGURE = re.compile(
 """A number, a word for one, and words in place of a measurement."""
 
 
-def readme() -> str:
-    """Return README without the table of results, which test_results holds."""
-    with open(os.path.join(ROOT, "README.md"), encoding="utf-8") as file:
-        text = file.read()
-    return text[: text.index(BEGIN)] + text[text.index(END) :]
+PAGES = ("README.md", "docs/verdicts.md")
+
+
+def pages() -> str:
+    """Return both pages."""
+    texts = []
+    for page in PAGES:
+        with open(os.path.join(ROOT, page), encoding="utf-8") as file:
+            texts.append(file.read())
+    return "\n".join(texts)
 
 
 def said(markdown: str) -> Iterator[str]:
@@ -98,111 +90,81 @@ def unfounded(text: str, phrases: list[str]) -> list[str]:
 
 
 def percent(share: float) -> str:
-    """Write a share as README does."""
-    return f"{share * 100:.3g} %"
+    """Write a share as the pages do."""
+    return f"{share * 100:.3g}%"
 
 
 def phrases() -> Iterator[str]:
-    """Give every phrase of README that holds a figure."""
+    """Give every phrase that holds a figure."""
     yield from definitions()
     yield from from_code()
     yield from from_files()
     yield from from_the_incident()
-    yield from from_measurements()
-    yield from (kind.help for kind in METRICS.values())
 
 
 def definitions() -> Iterator[str]:
-    """Words that are true by what they mean."""
-    yield "what is different between two readings"  # a difference has two sides
-    yield "Keras 3"  # a name
-    yield "Exit 0 is a fold's success"  # as everywhere
+    """Phrases that are true by definition."""
     yield "The step into the second fold is warm-up"  # analyzer.growth defines it
-    yield "Absent is None, never 0"
-    yield "unlimited, invisible and unreadable are three different things"  # they are listed
+    yield "A difference between two processes is not growth"  # so few have one
     yield "Licence: Apache-2.0"
+    yield "in about ten minutes"  # the tutorial's promise; its longest wait is the live run
 
 
 def from_code() -> Iterator[str]:
-    """What constants and defaults of the code say."""
+    """Phrases with constants and defaults of the code."""
     start = inspect.signature(telemetry.start).parameters
-    assert start["interval"].default == 1.0
-    yield "a timer reads once a second"
     yield f"metrics on {start['address'].default}"
-    yield f"keeps to {percent(read_budget.SHARE)} of wall time"
-    yield f"a reading has the {WORDS[CHILDREN_KEPT]} that are nearest to a limit of their own"
-    of_children = child_processes.SHARE + child_maps.SHARE + child_memory.SHARE
-    yield f"the budgets for reading them are {percent(of_children)} of wall time"
-    codes = f"0 nothing found; 1 a fold failed; {InputError.exit_code} bad usage or input"
-    yield f"{codes}, in one line; {FOUND} growth or a crash found"
-    yield f"; {INTERRUPTED} interrupted"
-    yield f"Exit code {FOUND} is for growth"
-    yield f"at or under {percent(forecast.USABLE)} of every limit"
-    yield f"is refused after {ADMISSION_SECONDS:.0f} s"
-    near, critical = percent(used_share.NEAR_RATIO), percent(used_share.CRITICAL_RATIO)
-    yield f"over {near} (warning) or {critical} (critical) full"
-    assert alert_rules.FORECAST_SECONDS == 3600
-    yield "will be full within the hour"
+    yield f"are limited to {percent(read_budget.SHARE)} of wall time"
+    yield f"Exit code {FOUND} means growth or a crash"
+    yield f"Exit code {FOUND} stands for growth"
     share, laps = percent(verdict.FOLDS.relative), verdict.NEAR_LIMIT_LAPS
     yield f"under {share} a fold and more than {laps} folds from the limit"
     yield f"{share} a fold or more, or {laps} folds or fewer from the limit"
     yield f"or {percent(verdict.CRITICAL_USAGE)} of it is used"
-    assert snapshot.LINGER_SECONDS == 60
-    yield "Series of an ended fold stop after a minute"
 
 
 def from_files() -> Iterator[str]:
-    """What can be counted in files of this project."""
+    """Phrases with numbers that can be counted in files of this project."""
     with open(os.path.join(ROOT, "pyproject.toml"), "rb") as file:
         python = tomllib.load(file)["project"]["requires-python"]
     yield f"Python {python.removeprefix('>=')} or newer"
     with open(os.path.join(ROOT, "demo.sh"), encoding="utf-8") as file:
         folds = re.search(r"--folds (\d+)", file.read())
     assert folds is not None
-    yield f"{WORDS[int(folds[1])]} real TensorFlow folds"
-    boards = len(os.listdir(os.path.join(GRAFANA, "dashboards")))
-    yield f"writes {WORDS[boards]} dashboards"
-    making = next(block.text for block in blocks(readme()) if "make demo" in block.text)
-    yield f"{WORDS[making.count('make ')].capitalize()} commands"
+    yield f"trains {WORDS[int(folds[1])]} real folds"
+    _, _, commands = pages().partition("commands\n")
+    paragraphs = re.findall(r"^\*\*.+\.\*\*", commands.partition("\n## ")[0], re.MULTILINE)
+    yield f"{WORDS[len(paragraphs)].capitalize()} commands"
     with open(os.path.join(ROOT, "docs/why-eagain.md"), encoding="utf-8") as file:
         table = file.read().partition("## The six\n\n|")[2].partition("\n\n")[0]
     limits = WORDS[table.count("\n|") - 1]
-    yield f"{limits.capitalize()} different limits produce that one message"
+    yield f"{limits.capitalize()} different limits produce this one message"
     yield f"one message has {limits} causes"
     yield f"the {limits} limits behind one message"
 
 
 @cache
 def from_the_incident() -> tuple[str, ...]:
-    """What the rebuilt log of the incident says to the analyzer."""
+    """Phrases with figures that the analyzer finds in the rebuilt log of the incident."""
     (finding,) = analyze([INCIDENT]).findings
     maps, rss = (finding.growth[name].slope for name in ("maps", "rss_bytes"))
     assert maps is not None
     assert rss is not None
     return (
-        f"{maps:.0f} memory maps and {rss / 2**20:.0f} MB stay behind with every fold",
-        f"and fold {finding.process.folds[-1]} crashes",
+        f"{maps:.0f} memory maps and {rss / 2**20:.0f} MB stayed behind with every fold",
+        f"and fold {finding.process.folds[-1]} crashed",
     )
 
 
-def from_measurements() -> Iterator[str]:
-    """What docs/results.json holds of each reproduction."""
-    with open(RESULTS, encoding="utf-8") as file:
-        runs = json.load(file)["reproduced"]
-    (folds,) = {run["isolated"]["folds"] for run in runs}
-    assert folds == scenarios.FOLDS
-    yield f"die in it for real, {WORDS[folds]} folds in one process"
-
-
 def test_every_figure_has_something_behind_it() -> None:
-    """A figure that is written into README fails until it is founded on something here."""
+    """A figure that is added to a page fails until a phrase here founds it."""
     known = list(phrases())
-    assert [figure for text in said(readme()) for figure in unfounded(text, known)] == []
+    assert [figure for text in said(pages()) for figure in unfounded(text, known)] == []
 
 
-def test_every_phrase_is_in_the_readme() -> None:
-    """Where the code, a measurement or the log has another figure by now, or README dropped it."""
-    text = "\n".join(said(readme()))
+def test_every_phrase_is_in_the_pages() -> None:
+    """Fails if the code or the log has another figure by now, or if the page dropped the phrase."""
+    text = "\n".join(said(pages()))
     assert [phrase for phrase in phrases() if phrase not in text and FIGURE.search(phrase)] == []
 
 

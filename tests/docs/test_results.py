@@ -1,4 +1,4 @@
-"""No figure of the README's table or of the results page without a measurement behind it."""
+"""No figure of the results page without a measurement behind it."""
 
 from __future__ import annotations
 
@@ -21,13 +21,6 @@ def measured() -> dict[str, Any]:
 def read(path: str) -> str:
     with open(path, encoding="utf-8") as file:
         return file.read()
-
-
-def test_the_readme_s_tables_are_what_was_measured(measured: dict[str, Any]) -> None:
-    """To the letter; a figure changed by hand is seen."""
-    text = read(results.README)
-    assert text.count(results.BEGIN) == text.count(results.END) == 1
-    assert results.with_tables(text, measured) == text
 
 
 def test_the_page_is_what_was_measured(measured: dict[str, Any]) -> None:

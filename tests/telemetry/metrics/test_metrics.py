@@ -47,7 +47,6 @@ from tests.support.builders import (
     snapshot,
     with_records,
 )
-from tests.support.paths import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -451,12 +450,3 @@ def test_a_port_in_use_is_an_oserror() -> None:
     port = serve(full_snapshot, port=0)
     with pytest.raises(OSError, match="in use"):
         serve(full_snapshot, port=port)
-
-
-def test_the_readme_lists_every_metric_and_no_other() -> None:
-    """Names and types, so that the page cannot lie."""
-    with open(os.path.join(ROOT, "README.md"), encoding="utf-8") as file:
-        listed = dict(
-            re.findall(r"^\| `(foldwatch_\w+)`[^|]* \| (gauge|counter) ", file.read(), re.MULTILINE)
-        )
-    assert listed == {name: kind.type for name, kind in METRICS.items()}
