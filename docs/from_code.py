@@ -7,7 +7,6 @@ converts docstrings to reStructuredText: the indented examples of modules, and t
 from __future__ import annotations
 
 import inspect
-from importlib import import_module
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +16,7 @@ from sphinx.util.docutils import SphinxDirective
 
 from analyzer.logs.known_formats import VALUES
 from foldwatch.analysis import FOUND
-from foldwatch.main import COMMANDS, INTERRUPTED
+from foldwatch.main import COMMANDS, INTERRUPTED, command_module
 from telemetry.errors import FoldwatchError
 from telemetry.metrics.catalog import BASE_LABELS, METRICS
 from telemetry.otlp.names import ELSEWHERE, IN_BYTES, OTLP_METRICS
@@ -46,7 +45,7 @@ class Commands(_Generated):
 
     def markdown(self) -> Iterator[str]:
         for name in COMMANDS:
-            app = import_module(f"foldwatch.commands.{name}").app
+            app = command_module(name).app
             command = typer.main.get_group(app).commands[name]
             yield from (f"## `foldwatch {name}`", "", inspect.cleandoc(command.help or ""), "")
             with command.make_context(name, [], resilient_parsing=True) as context:

@@ -30,11 +30,17 @@ COMMANDS = {
     "top": "Show runs in the terminal, live: the worst first, what limits them, and what to do now.",
     "alert": "Send one test alert in every way that the options name, and say what came of each.",
     "limits": "Show every limit of a process, its source, and the one that binds.",
+    "debug-info": "Print versions, kernel, cgroups, limits and environment for a bug report; secrets are masked.",
     "grafana": "Write the Grafana dashboards, Prometheus rules and configurations, and a docker-compose.yml.",
 }
-"""Summary by command; each is a module of `foldwatch.commands`, and a test holds the two together."""
+"""Summary by command; a test compares each with the command's own help."""
 FLAGS = {"--json", "--all", "--exit-zero"}
 """The options of ``analyze`` that take no value."""
+
+
+def command_module(name: str) -> ModuleType:
+    """Load the module of a command."""
+    return import_module(f"foldwatch.commands.{name.replace('-', '_')}")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -174,7 +180,7 @@ def _app() -> typer.core.TyperGroup:
         """A command of which only the summary is known until it runs."""
 
         def make_context(self, info_name: str | None, *args: Any, **extra: Any) -> Any:
-            module = import_module(f"foldwatch.commands.{info_name}")
+            module = command_module(str(info_name))
             command = typer.main.get_group(module.app).commands[str(info_name)]
             return command.make_context(info_name, *args, **extra)
 

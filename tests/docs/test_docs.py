@@ -16,7 +16,6 @@ import sys
 import tomllib
 from contextlib import closing
 from dataclasses import replace
-from importlib import import_module
 from typing import TYPE_CHECKING
 
 import pytest
@@ -25,7 +24,7 @@ import yaml
 
 import telemetry
 from analyzer import analyze
-from foldwatch.main import COMMANDS
+from foldwatch.main import COMMANDS, command_module
 from telemetry.alerts.alert import Alert, Severity
 from telemetry.metrics.catalog import METRICS
 from telemetry.otlp.names import IN_BYTES, OTLP_METRICS
@@ -48,6 +47,8 @@ pytestmark = pytest.mark.timeout(300)
 DOCS = os.path.join(ROOT, "docs")
 PAGES = [
     "README.md",
+    "CONTRIBUTING.md",
+    "SECURITY.md",
     "skills/foldwatch/SKILL.md",
     *sorted(os.path.relpath(path, ROOT) for path in glob.glob(f"{DOCS}/**/*.md", recursive=True)),
 ]
@@ -225,7 +226,7 @@ PARSERS: dict[str, Callable[[str], object]] = {
 def test_every_command_and_option_named_exists(page: str) -> None:
     """Also in the text, in tables, and in blocks that are not run."""
     for code in code_spans(text_of(page)):
-        for name, rest in re.findall(r"\bfoldwatch[ \",]+([a-z]\w*)\b(?!:)(.*)", code):
+        for name, rest in re.findall(r"\bfoldwatch[ \",]+([a-z][\w-]*)\b(?!:)(.*)", code):
             assert name in COMMANDS, code
             own = re.split(r" --[ \",]|&&|;| \| ", rest + " ")[0]
             for option in re.findall(r"(?<![\w-])--[a-z][\w-]*", own):
@@ -234,7 +235,7 @@ def test_every_command_and_option_named_exists(page: str) -> None:
 
 def options_of(name: str) -> set[str]:
     """Return every spelling of every option of a command."""
-    group = typer.main.get_group(import_module(f"foldwatch.commands.{name}").app)
+    group = typer.main.get_group(command_module(name).app)
     parts = group.commands[name].params
     words = {word for part in parts for word in (*part.opts, *part.secondary_opts)}
     return {"--help"} | {word for word in words if word.startswith("-")}

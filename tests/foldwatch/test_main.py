@@ -10,14 +10,13 @@ import socket
 import struct
 import subprocess
 import sys
-from importlib import import_module
 from typing import TYPE_CHECKING
 
 import pytest
 import typer.main
 
 from foldwatch import main
-from foldwatch.main import COMMANDS
+from foldwatch.main import COMMANDS, command_module
 from tests.support.builders import header, reading, write_journal
 from tests.support.paths import INCIDENT, RELEASED, RETAINED, ROOT
 from tests.support.programs import run_foldwatch
@@ -34,9 +33,7 @@ if TYPE_CHECKING:
 def test_a_command_is_summed_up_in_its_own_words() -> None:
     """What ``--help`` lists without loading a command is the first line of the command's own help."""
     for name, summary in COMMANDS.items():
-        command = typer.main.get_group(import_module(f"foldwatch.commands.{name}").app).commands[
-            name
-        ]
+        command = typer.main.get_group(command_module(name).app).commands[name]
         assert " ".join(str(command.help).split("\n\n")[0].split()) == summary
 
 

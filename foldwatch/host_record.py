@@ -1,16 +1,14 @@
-"""Records what foldwatch reads of a process and its host into a tree for tests/hosts.
+"""`HostRecorder`: copies the files that foldwatch reads of a process and its host into a directory, masked.
 
-``python -m tests.scripts.record_host PID FOLDER`` copies the files of /proc and of the cgroups as they are and
-masks what would name the machine: the process becomes 42, its other threads 43 and up, its
-descendants 90 and up, files behind maps become /usr/lib/N.so. What the recording user may not read
-is an empty file, listed in unreadable.txt. Standard library only, so that any host can run it.
+The files of /proc and of the cgroups are copied unchanged except for values that identify the machine: the process becomes
+42, its other threads 43 and up, its descendants 90 and up, files behind maps become /usr/lib/N.so. A file that the user may
+not read is empty and listed in unreadable.txt. The directories in tests/hosts are such records.
 """
 
 from __future__ import annotations
 
 import os
 import re
-import sys
 from itertools import count
 
 from telemetry.kernel.cgroup_controller import CONTROLLER_FILES
@@ -28,12 +26,12 @@ HOST_FILES = (
     "proc/sys/vm/max_map_count",
 )
 MARKS = ("cgroup.controllers", "cgroup.procs", "cgroup.type", "release_agent")
-"""Files that tell what a cgroup's folder is; their content is left out."""
+"""Files that identify the kind of a cgroup's directory; their content is left out."""
 PRESSURE = ("cpu.pressure", "io.pressure", "memory.pressure")
 
 
-class Recorder:
-    """Copies the files of one process into ``output``."""
+class HostRecorder:
+    """Copies the files of one process into the directory ``output``."""
 
     def __init__(self, pid: int, output: str) -> None:
         self._pid = pid
@@ -43,7 +41,7 @@ class Recorder:
         self._threads, self._descendants = count(FIRST_THREAD), count(FIRST_DESCENDANT)
 
     def record(self) -> None:
-        """Copy everything. Raises OSError where there is no such process."""
+        """Copy everything. Raises OSError if there is no such process, or if the directory cannot be written."""
         source = f"proc/{self._pid}"
         for name in ("cgroup", "limits", "status", "stat", "uid_map", "mountinfo", "maps"):
             text = self._copy(f"{source}/{name}", f"proc/{PROCESS}/{name}")
@@ -103,7 +101,7 @@ class Recorder:
                 self._copy(f"{folder}/{name}", f"{folder}/{name}")
 
     def _real(self, path: str) -> str:
-        """Where ``path`` lies for the recorded process, which may have mounts of its own."""
+        """Return ``path`` as the recorded process sees it, which may have its own mounts."""
         inside = f"/proc/{self._pid}/root"
         return (
             f"/{path}"
@@ -164,7 +162,7 @@ def _mask_stat(text: str) -> str:
 
 
 def _mask_status(text: str) -> str:
-    """Keep what is read, and the first line that a reader has to get past."""
+    """Keep the lines that foldwatch reads, and the first line, which a parser has to skip."""
     kept = (
         "Name:",
         "State:",
@@ -185,7 +183,3 @@ _MASKS = {
     "stat": _mask_stat,
     "status": _mask_status,
 }
-
-
-if __name__ == "__main__":
-    Recorder(int(sys.argv[1]), sys.argv[2]).record()
