@@ -12,7 +12,7 @@ WORKERS = $(shell expr $$(nproc) + 1)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast test-frameworks docs links lint check bench soak results pictures format lock lock-frameworks clean
+.PHONY: help setup demo test test-fast test-frameworks dist docs links lint check bench soak results pictures format lock lock-frameworks clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -49,6 +49,9 @@ $(FRAMEWORKS)/.installed: $(FRAMEWORKS_LOCK)
 
 test-frameworks: $(FRAMEWORKS)/.installed  ## the integrations against Lightning, Transformers, Optuna, MLflow and W&B
 	$(FRAMEWORKS)/bin/python -m pytest tests/frameworks
+
+dist: $(STAMP)  ## the wheel and the source distribution, in dist/
+	$(BIN)/python -m hatchling build
 
 docs: $(STAMP)  ## the documentation, in docs/_build/html
 	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going docs docs/_build/html
